@@ -1,0 +1,63 @@
+use crate::serde_as_text;
+use std::{fmt, str::FromStr};
+
+/// A SHA-256 value (FIPS 180-4). Text: 64 hex digits, lower case. Not secret: never use it for a key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sha256(pub [u8; 32]);
+
+/// SHA-256 over the DER of a certificate: how the ledger names the certificates it issued.
+pub type CertSha256 = Sha256;
+
+/// The text is not 64 hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a SHA-256 value has 64 hex digits")]
+pub struct ParseSha256Error;
+
+impl FromStr for Sha256 {
+    type Err = ParseSha256Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut octets = [0; 32];
+        if text.len() != 64 {
+            return Err(ParseSha256Error);
+        }
+        for (octet, pair) in octets.iter_mut().zip(text.as_bytes().chunks(2)) {
+            *octet = hex_octet(pair).ok_or(ParseSha256Error)?;
+        }
+        Ok(Self(octets))
+    }
+}
+
+/// Two hex digits as one octet; `None` when either is none.
+pub(crate) fn hex_octet(pair: &[u8]) -> Option<u8> {
+    let digit = |b: &u8| char::from(*b).to_digit(16);
+    let [high, low] = pair else { return None };
+    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
+}
+
+impl fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+serde_as_text!(Sha256);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sixty_four_hex_digits_and_nothing_else() {
+        let text = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(text.parse::<Sha256>().unwrap().to_string(), text);
+        assert!(text[1..].parse::<Sha256>().is_err());
+        assert!(text.replace('e', "g").parse::<Sha256>().is_err());
+    }
+}

@@ -1,0 +1,37 @@
+//! The words of the trade as types: parsed once, printed one way, compared exactly.
+//!
+//! A value that exists is well formed. Nothing here does I/O, keeps a clock or decides anything.
+
+mod access_line;
+mod device;
+mod digest;
+mod node;
+mod realm;
+mod spi;
+mod time;
+
+pub use access_line::{AccessLine, ParseAccessLineError};
+pub use device::{DeviceId, DeviceName, ParseDeviceError};
+pub use digest::{CertSha256, ParseSha256Error, Sha256};
+pub use node::{Epoch, EventRef, NodeId, ParseNodeError, ParseSessionError, SessionId};
+pub use realm::{ParseRealmError, Realm};
+pub use spi::{IkeSpi, Spi};
+pub use time::{ParseTimeError, UnixTime};
+
+/// Serializes through `Display` and parses through `FromStr`: one written form everywhere.
+macro_rules! serde_as_text {
+    ($type:ty) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use serde_as_text;
