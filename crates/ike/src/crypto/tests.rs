@@ -1,0 +1,126 @@
+use super::*;
+use crate::payload::AuthMethod;
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, KeyPair},
+};
+
+fn agree(method: KeyExchangeMethod, one: &dyn CryptoProvider, two: &dyn CryptoProvider) {
+    let (a, b) = (one.key_exchange(method).unwrap(), two.key_exchange(method).unwrap());
+    let (of_a, of_b) = (a.public_value().to_vec(), b.public_value().to_vec());
+    let secret = a.agree(&of_b).unwrap();
+    assert_eq!(secret, b.agree(&of_a).unwrap());
+    let expected = match method {
+        KeyExchangeMethod::MODP_2048 => (256, 256),
+        KeyExchangeMethod::ECP_256 => (64, 32),
+        KeyExchangeMethod::ECP_384 => (96, 48),
+        _ => (32, 32),
+    };
+    assert_eq!((of_a.len(), secret.len()), expected);
+}
+
+#[test]
+fn every_key_exchange_method_agrees_with_lengths_of_its_rfc() {
+    let methods = [
+        KeyExchangeMethod::CURVE25519,
+        KeyExchangeMethod::ECP_256,
+        KeyExchangeMethod::ECP_384,
+        KeyExchangeMethod::MODP_2048,
+    ];
+    for method in methods {
+        agree(method, &AwsLc, &AwsLc);
+        agree(method, &SeededProvider::new(1), &AwsLc);
+    }
+    assert!(AwsLc.key_exchange(KeyExchangeMethod(2)).is_none());
+}
+
+#[test]
+fn section_4_line_21_public_values_outside_the_group_are_refused() {
+    let agree = |method, peer: &[u8]| AwsLc.key_exchange(method).unwrap().agree(peer).is_ok();
+    assert!(!agree(KeyExchangeMethod::CURVE25519, &[0; 32]), "the secret would be zero (RFC 8031 §5)");
+    assert!(!agree(KeyExchangeMethod::CURVE25519, &[9; 31]));
+    assert!(!agree(KeyExchangeMethod::ECP_256, &[1; 64]), "not on the curve");
+    assert!(!agree(KeyExchangeMethod::ECP_384, &[1; 96]), "not on the curve");
+    assert!(!agree(KeyExchangeMethod::ECP_256, &[1; 65]));
+    assert!(!agree(KeyExchangeMethod::MODP_2048, &[0; 256]));
+}
+
+#[test]
+fn rfc_5903_section_8_1_p_256_agrees_on_the_published_secret() {
+    let hex = |text: &str| -> Vec<u8> {
+        text.as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    };
+    let i = hex("C88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433");
+    let public_r = hex(concat!(
+        "D12DFB5289C8D4F81208B70270398C342296970A0BCCB74C736FC7554494BF63",
+        "56FBF3CA366CC23E8157854C13C58D6AAC23F046ADA30F8353E74F33039872AB",
+    ));
+    let key =
+        aws_lc_rs::agreement::PrivateKey::from_private_key(&aws_lc_rs::agreement::ECDH_P256, &i).unwrap();
+    let own: Box<dyn Ephemeral> = Box::new(aws_lc::Ecdh::new(key).unwrap());
+    let public_i = hex(concat!(
+        "DAD0B65394221CF9B051E1FECA5787D098DFE637FC90B9EF945D0C3772581180",
+        "5271A0461CDB8252D61F1C456FA3E59AB1F45B33ACCF5F58389E0577B8990BB3",
+    ));
+    assert_eq!(own.public_value(), public_i);
+    let secret = own.agree(&public_r).unwrap();
+    assert_eq!(*secret, hex("D6840F6B42F6EDAFD13116E0E12565202FEF8E9ECE7DCE03812464D04B9442DE"));
+}
+
+#[test]
+fn rfc_4231_test_case_2_and_prf_plus_as_defined() {
+    let key = prf::PrfAlgorithm::HmacSha256.key(b"Jefe");
+    let tag = key.apply(&[b"what do ya want ", b"for nothing?"]);
+    assert_eq!(tag[..8], [0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e]);
+    let t1 = key.apply(&[b"seed", &[1]]);
+    let t2 = key.apply(&[&t1, b"seed", &[2]]);
+    assert_eq!(*key.expand(&[b"se", b"ed"], 50), [t1.as_slice(), &t2].concat()[..50]);
+}
+
+fn spki(public_key: &[u8]) -> Vec<u8> {
+    let head: &[u8] = if public_key.len() == 65 {
+        b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00"
+    } else {
+        b"\x30\x76\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22\x03\x62\x00"
+    };
+    [head, public_key].concat()
+}
+
+#[test]
+fn section_4_line_2_methods_14_9_and_10_verify_and_only_over_what_was_signed() {
+    let none = SignatureHashes::default();
+    for (algorithm, old) in [
+        (&ECDSA_P256_SHA256_ASN1_SIGNING, AuthMethod::ECDSA_SHA256_P256),
+        (&ECDSA_P384_SHA384_ASN1_SIGNING, AuthMethod::ECDSA_SHA384_P384),
+    ] {
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref()).unwrap();
+        let spki = spki(pair.public_key().as_ref());
+        let key = AuthKey::from_pkcs8(pkcs8.as_ref()).unwrap();
+        for (hashes, method) in [(SignatureHashes::OURS, AuthMethod::DIGITAL_SIGNATURE), (none, old)] {
+            let auth = key.sign(b"octets", hashes).unwrap();
+            assert_eq!(auth.method, method);
+            assert!(signature_is_valid(&spki, &auth, b"octets", false));
+            assert!(!signature_is_valid(&spki, &auth, b"other", false));
+            let mut bent = auth.clone();
+            *bent.data.last_mut().unwrap() ^= 1;
+            assert!(!signature_is_valid(&spki, &bent, b"octets", false));
+        }
+    }
+}
+
+#[test]
+fn section_4_line_2_method_1_needs_the_legacy_profile_and_rsa_verifies_under_method_14() {
+    use aws_lc_rs::{encoding::AsDer, rsa};
+    let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap();
+    let pkcs8: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
+    let spki: aws_lc_rs::encoding::PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+    let key = AuthKey::from_pkcs8(pkcs8.as_ref()).unwrap();
+    let auth = key.sign(b"octets", SignatureHashes::OURS).unwrap();
+    assert_eq!(auth.method, AuthMethod::DIGITAL_SIGNATURE);
+    assert!(signature_is_valid(spki.as_ref(), &auth, b"octets", false));
+    assert!(key.sign(b"octets", SignatureHashes::default()).is_none(), "we never sign with SHA-1");
+}
