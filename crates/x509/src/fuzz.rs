@@ -1,4 +1,53 @@
 //! Entry points for fuzzers: plain functions over bytes, which must return for every input.
 
-/// The certificate path check on a hostile chain.
-pub fn device_path(_data: &[u8]) {}
+use crate::{Anchor, Anchors, Certificate, DevicePolicy, verify_device, verify_device_by_subject};
+use ids::UnixTime;
+use std::sync::LazyLock;
+
+/// 2026-12-01T00:00:00Z, when the certificates of the corpus are valid.
+const NOW: i64 = 1_796_083_200;
+
+/// The roots of the hierarchies in tests/path/openssl, so that a corpus can hold chains that pass.
+static ANCHORS: LazyLock<Anchors> = LazyLock::new(|| {
+    let mut anchors = Anchors::new();
+    let roots: [&[u8]; 3] = [
+        include_bytes!("../tests/path/openssl/root.der"),
+        include_bytes!("../tests/path/openssl/rsa-root.der"),
+        include_bytes!("../tests/path/openssl/p384-root.der"),
+    ];
+    for root in roots {
+        if let (Ok(realm), Ok(anchor)) = ("femto.example".parse(), Anchor::from_der(root)) {
+            anchors.insert(realm, anchor);
+        }
+    }
+    anchors
+});
+
+/// The certificate path check on a hostile chain; returns how many certificates the path has, 0
+/// when it is refused.
+///
+/// `data`: one octet, length of IDi; IDi; then certificates, each behind its length in two octets,
+/// most significant first. Lengths past the end mean the rest.
+pub fn device_path(data: &[u8]) -> usize {
+    let (idi, mut rest) = counted::<1>(data);
+    let mut chain = Vec::new();
+    while !rest.is_empty() {
+        let (der, after) = counted::<2>(rest);
+        chain.push(der);
+        rest = after;
+    }
+    if let Some(read) = chain.first().and_then(|der| Certificate::from_der(der).ok()) {
+        let _ = Anchor::from_der(chain.first().copied().unwrap_or_default());
+        let now = UnixTime::from_secs(NOW);
+        let _ = verify_device_by_subject(&ANCHORS, &DevicePolicy::default(), read.subject_der(), &chain, now);
+    }
+    let verified = verify_device(&ANCHORS, &DevicePolicy::default(), idi, &chain, UnixTime::from_secs(NOW));
+    verified.map_or(0, |verified| verified.path().len())
+}
+
+/// Splits off what stands behind a length of `N` octets.
+fn counted<const N: usize>(data: &[u8]) -> (&[u8], &[u8]) {
+    let (length, rest) = data.split_at(N.min(data.len()));
+    let length = length.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet));
+    rest.split_at(length.min(rest.len()))
+}

@@ -1,0 +1,79 @@
+//! The corpus of the fuzz target, replayed.
+
+use crate::world::NAME;
+use std::path::{Path, PathBuf};
+use x509::fuzz::device_path;
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/cert_path")
+}
+
+fn input(idi: &str, chain: &[&str]) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/path/openssl");
+    let mut input = vec![u8::try_from(idi.len()).unwrap()];
+    input.extend(idi.as_bytes());
+    for name in chain {
+        let der = std::fs::read(folder.join(name).with_extension("der")).unwrap();
+        input.extend(u16::try_from(der.len()).unwrap().to_be_bytes());
+        input.extend(der);
+    }
+    input
+}
+
+/// Every hand-made input: name, and how many certificates its path has.
+fn seeds() -> Vec<(String, Vec<u8>, usize)> {
+    let mut seeds = Vec::new();
+    let mut seed = |name: &str, chain: &[&str], path: usize| {
+        seeds.push((name.to_owned(), input(NAME, chain), path));
+    };
+    seed("p256", &["device", "issuing"], 3);
+    seed("p256-with-root", &["device", "root", "issuing"], 3);
+    seed("p384-four", &["p384-device", "p384-mid", "p384-issuing"], 4);
+    seed("rsa-four", &["rsa-device", "rsa-mid", "rsa-issuing"], 4);
+    seed("rsa-pss", &["rsa-device-pss", "rsa-issuing", "rsa-mid"], 4);
+    seed("older-purpose", &["device-older", "issuing"], 3);
+    seed("gateway-as-device", &["gateway", "issuing"], 0);
+    seed("ca-as-device", &["issuing", "root"], 0);
+    seed("nothing", &[], 0);
+    for name in ["v1", "web", "email", "outside", "p521", "k256", "ed25519", "explicit", "compressed"] {
+        seed(name, &[&format!("device-{name}"), "issuing"], 0);
+    }
+    for name in ["rsa1024", "rsa2040", "rsa3", "sha1"] {
+        seed(name, &[&format!("device-{name}"), "issuing"], 0);
+    }
+    for name in ["sha1", "policy", "rsa1024", "ed25519"] {
+        seed(&format!("sub-{name}"), &[&format!("under-{name}"), &format!("sub-{name}")], 0);
+    }
+    seeds
+}
+
+#[test]
+fn every_input_of_the_corpus_returns() {
+    let files: Vec<PathBuf> =
+        std::fs::read_dir(corpus()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for file in &files {
+        let bytes = std::fs::read(file).unwrap();
+        device_path(&bytes);
+        for cut in (0..bytes.len()).step_by(97) {
+            device_path(&bytes[..cut]);
+        }
+    }
+    assert!(files.len() >= seeds().len(), "run `write_the_corpus` with --ignored");
+}
+
+#[test]
+fn the_corpus_reaches_a_verified_path_in_every_hierarchy() {
+    for (name, bytes, path) in seeds() {
+        assert_eq!(device_path(&bytes), path, "{name}");
+        assert_eq!(std::fs::read(corpus().join(&name)).unwrap(), bytes, "{name}");
+    }
+}
+
+#[test]
+#[ignore = "writes fuzz/corpus/cert_path anew, after openssl/make.sh"]
+fn write_the_corpus() {
+    std::fs::create_dir_all(corpus()).unwrap();
+    for (name, bytes, _) in seeds() {
+        std::fs::write(corpus().join(name), bytes).unwrap();
+    }
+}
