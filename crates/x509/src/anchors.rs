@@ -48,7 +48,7 @@ impl Anchor {
     /// [`AnchorError`], see there.
     pub fn from_der(der: &[u8]) -> Result<Self, AnchorError> {
         let certificate = Certificate::from_der(der)?;
-        let signs = certificate.key_usage.is_none_or(|usage| usage.key_cert_sign());
+        let signs = certificate.key_usage().is_none_or(|usage| usage.key_cert_sign());
         if !certificate.is_ca() || !signs {
             return Err(AnchorError::NotCa);
         }

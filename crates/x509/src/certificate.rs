@@ -1,39 +1,46 @@
 use crate::{KeyError, KeyKind};
 use aws_lc_rs::digest;
-use der::asn1::ObjectIdentifier;
-use der::{Decode, Encode};
+use der::asn1::{AnyRef, BitStringRef, IntRef, ObjectIdentifier, OctetStringRef};
+use der::oid::AssociatedOid;
+use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
 use ids::{CertSha256, Sha256, UnixTime};
 use std::net::IpAddr;
-use x509_cert::TbsCertificate;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{
     BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName, SubjectKeyIdentifier,
 };
+use x509_cert::name::Name;
+use x509_cert::time::{Time, Validity};
 
 /// One X.509 v3 certificate as it reads; **nothing about it has been verified**.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     sha256: CertSha256,
     serial: Vec<u8>,
-    issuer: String,
-    issuer_der: Vec<u8>,
-    subject: String,
-    subject_der: Vec<u8>,
+    issuer: Vec<u8>,
+    subject: Vec<u8>,
     not_before: UnixTime,
     not_after: UnixTime,
     spki: Vec<u8>,
+    pub(crate) signature_algorithm: ObjectIdentifier,
+    extensions: Extensions,
+}
+
+/// The extensions that we read (RFC 5280 §4.2.1); the others are webpki's to judge.
+#[derive(Clone, Debug, Default)]
+struct Extensions {
+    seen: Vec<ObjectIdentifier>,
     ski: Option<Vec<u8>>,
     names: Names,
-    pub(crate) basic_constraints: Option<BasicConstraints>,
-    pub(crate) key_usage: Option<KeyUsage>,
-    pub(crate) purposes: Option<Vec<ObjectIdentifier>>,
-    pub(crate) signature_algorithm: ObjectIdentifier,
+    basic_constraints: Option<BasicConstraints>,
+    key_usage: Option<KeyUsage>,
+    purposes: Option<Vec<ObjectIdentifier>>,
 }
 
 /// The subjectAltName, by kind.
 #[derive(Clone, Debug, Default)]
-struct Names {
-    dns: Vec<String>,
+pub(crate) struct Names {
+    pub(crate) dns: Vec<String>,
     ip: Vec<IpAddr>,
     others: usize,
 }
@@ -56,30 +63,32 @@ impl Certificate {
     /// # Errors
     /// [`Malformed`].
     pub fn from_der(der: &[u8]) -> Result<Self, Malformed> {
-        let parsed = x509_cert::Certificate::from_der(der)?;
-        let tbs = &parsed.tbs_certificate;
-        if tbs.version != x509_cert::Version::V3 {
-            return Err(Malformed);
-        }
-        let time = |time: x509_cert::time::Time| {
-            UnixTime::from_secs(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX))
-        };
+        let mut whole = SliceReader::new(der)?;
+        let mut certificate = sequence(&mut whole)?;
+        let mut tbs = sequence(&mut certificate)?;
+        let signature_algorithm = sequence(&mut certificate)?.decode()?;
+        BitStringRef::decode(&mut certificate)?;
+        certificate.finish(())?;
+        whole.finish(())?;
+        version_3(&mut tbs)?;
+        let serial = IntRef::decode(&mut tbs)?.as_bytes().to_vec();
+        sequence(&mut tbs)?;
+        let issuer = sequence_bytes(&mut tbs)?;
+        let validity = Validity::decode(&mut tbs)?;
+        let subject = sequence_bytes(&mut tbs)?;
+        let spki = sequence_bytes(&mut tbs)?;
+        let extensions = Extensions::decode(&mut tbs)?;
+        tbs.finish(())?;
         Ok(Self {
             sha256: sha256(der),
-            serial: tbs.serial_number.as_bytes().to_vec(),
-            issuer: printable(&tbs.issuer.to_string()),
-            issuer_der: tbs.issuer.to_der()?,
-            subject: printable(&tbs.subject.to_string()),
-            subject_der: tbs.subject.to_der()?,
-            not_before: time(tbs.validity.not_before),
-            not_after: time(tbs.validity.not_after),
-            spki: tbs.subject_public_key_info.to_der()?,
-            ski: tbs.get::<SubjectKeyIdentifier>()?.map(|(_, ski)| ski.0.into_bytes()),
-            names: Names::of(tbs)?,
-            basic_constraints: tbs.get()?.map(|(_, constraints)| constraints),
-            key_usage: tbs.get()?.map(|(_, usage)| usage),
-            purposes: tbs.get::<ExtendedKeyUsage>()?.map(|(_, purposes)| purposes.0),
-            signature_algorithm: parsed.signature_algorithm.oid,
+            serial,
+            issuer,
+            subject,
+            not_before: unix_time(validity.not_before),
+            not_after: unix_time(validity.not_after),
+            spki,
+            signature_algorithm,
+            extensions,
         })
     }
 
@@ -94,23 +103,23 @@ impl Certificate {
     }
 
     /// The issuer's name as text (RFC 4514); for people, never for comparison.
-    pub fn issuer(&self) -> &str {
-        &self.issuer
+    pub fn issuer(&self) -> String {
+        printable(&self.issuer)
     }
 
     /// The issuer's name as DER.
     pub fn issuer_der(&self) -> &[u8] {
-        &self.issuer_der
+        &self.issuer
     }
 
     /// The subject's name as text (RFC 4514); for people, never for comparison.
-    pub fn subject(&self) -> &str {
-        &self.subject
+    pub fn subject(&self) -> String {
+        printable(&self.subject)
     }
 
     /// The subject's name as DER, as it would stand in an ID_DER_ASN1_DN.
     pub fn subject_der(&self) -> &[u8] {
-        &self.subject_der
+        &self.subject
     }
 
     /// First second of validity.
@@ -131,7 +140,7 @@ impl Certificate {
 
     /// The subjectKeyIdentifier, where there is one.
     pub fn ski(&self) -> Option<&[u8]> {
-        self.ski.as_deref()
+        self.extensions.ski.as_deref()
     }
 
     /// What kind of key it holds.
@@ -144,33 +153,89 @@ impl Certificate {
 
     /// The dNSNames of the subjectAltName, as they stand there.
     pub fn dns_names(&self) -> &[String] {
-        &self.names.dns
+        &self.extensions.names.dns
     }
 
     /// The iPAddresses of the subjectAltName.
     pub fn ip_addresses(&self) -> &[IpAddr] {
-        &self.names.ip
+        &self.extensions.names.ip
     }
 
     /// How many names of any kind the subjectAltName has.
     pub fn name_count(&self) -> usize {
-        self.names.dns.len() + self.names.ip.len() + self.names.others
+        self.extensions.names.count()
     }
 
     /// Whether basicConstraints says cA=TRUE.
     pub fn is_ca(&self) -> bool {
-        self.basic_constraints.as_ref().is_some_and(|constraints| constraints.ca)
+        self.extensions.basic_constraints.as_ref().is_some_and(|constraints| constraints.ca)
+    }
+
+    /// How many issuers may stand below this one, where basicConstraints says so.
+    pub(crate) fn path_length(&self) -> Option<u8> {
+        self.extensions.basic_constraints.as_ref()?.path_len_constraint
+    }
+
+    pub(crate) fn key_usage(&self) -> Option<KeyUsage> {
+        self.extensions.key_usage
+    }
+
+    pub(crate) fn purposes(&self) -> Option<&[ObjectIdentifier]> {
+        self.extensions.purposes.as_deref()
+    }
+}
+
+impl Extensions {
+    /// Reads `extensions [3] EXPLICIT SEQUENCE OF Extension OPTIONAL`, the last field of the TBSCertificate.
+    fn decode(tbs: &mut SliceReader<'_>) -> der::Result<Self> {
+        let mut extensions = Self::default();
+        if tbs.is_finished() {
+            return Ok(extensions);
+        }
+        let mut list = sequence(&mut explicit(tbs, TagNumber::N3)?)?;
+        while !list.is_finished() {
+            let mut extension = sequence(&mut list)?;
+            let oid = extension.decode()?;
+            if extension.peek_tag()? == Tag::Boolean {
+                bool::decode(&mut extension)?;
+            }
+            let value = OctetStringRef::decode(&mut extension)?;
+            extensions.add(oid, extension.finish(value.as_bytes())?)?;
+        }
+        Ok(extensions)
+    }
+
+    fn add(&mut self, oid: ObjectIdentifier, value: &[u8]) -> der::Result<()> {
+        if self.seen.contains(&oid) {
+            return Err(Tag::Sequence.value_error());
+        }
+        self.seen.push(oid);
+        match oid {
+            SubjectKeyIdentifier::OID => {
+                self.ski = Some(SubjectKeyIdentifier::from_der(value)?.0.into_bytes());
+            }
+            SubjectAltName::OID => self.names = Names::of(SubjectAltName::from_der(value)?),
+            BasicConstraints::OID => self.basic_constraints = Some(BasicConstraints::from_der(value)?),
+            KeyUsage::OID => self.key_usage = Some(KeyUsage::from_der(value)?),
+            ExtendedKeyUsage::OID => self.purposes = Some(ExtendedKeyUsage::from_der(value)?.0),
+            _ => {}
+        }
+        Ok(())
     }
 }
 
 impl Names {
-    fn of(tbs: &TbsCertificate) -> Result<Self, Malformed> {
+    pub(crate) fn of(SubjectAltName(list): SubjectAltName) -> Self {
         let mut names = Self::default();
-        let Some((_, SubjectAltName(list))) = tbs.get()? else { return Ok(names) };
         for name in list {
             names.add(name);
         }
-        Ok(names)
+        names
+    }
+
+    /// How many names of any kind.
+    pub(crate) fn count(&self) -> usize {
+        self.dns.len() + self.ip.len() + self.others
     }
 
     fn add(&mut self, name: GeneralName) {
@@ -201,7 +266,40 @@ pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
     Sha256(octets)
 }
 
+fn sequence<'a>(reader: &mut SliceReader<'a>) -> der::Result<SliceReader<'a>> {
+    let any = AnyRef::decode(reader)?;
+    any.tag().assert_eq(Tag::Sequence)?;
+    SliceReader::new(any.value())
+}
+
+/// A SEQUENCE with its header.
+fn sequence_bytes(reader: &mut SliceReader<'_>) -> der::Result<Vec<u8>> {
+    reader.peek_tag()?.assert_eq(Tag::Sequence)?;
+    Ok(reader.tlv_bytes()?.to_vec())
+}
+
+/// What stands in an EXPLICIT tag of the context.
+fn explicit<'a>(reader: &mut SliceReader<'a>, number: TagNumber) -> der::Result<SliceReader<'a>> {
+    let any = AnyRef::decode(reader)?;
+    any.tag().assert_eq(Tag::ContextSpecific { constructed: true, number })?;
+    SliceReader::new(any.value())
+}
+
+/// `version [0] EXPLICIT INTEGER`, which must be there and say v3 (2): versions 1 and 2 have no extensions.
+fn version_3(tbs: &mut SliceReader<'_>) -> der::Result<()> {
+    let mut version = explicit(tbs, TagNumber::N0)?;
+    match version.decode::<u8>()? {
+        2 => version.finish(()),
+        _ => Err(Tag::Integer.value_error()),
+    }
+}
+
+fn unix_time(time: Time) -> UnixTime {
+    UnixTime::from_secs(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX))
+}
+
 /// A name as it may stand in a log: at most 256 characters, none of them a control character.
-fn printable(text: &str) -> String {
+fn printable(name: &[u8]) -> String {
+    let text = Name::from_der(name).map_or_else(|_| "(unreadable)".to_owned(), |name| name.to_string());
     text.chars().take(256).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

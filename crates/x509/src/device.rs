@@ -97,7 +97,7 @@ impl CertPathVerified {
     }
 
     /// The issuer's name as text, for people.
-    pub fn issuer(&self) -> &str {
+    pub fn issuer(&self) -> String {
         self.certificate.issuer()
     }
 
@@ -167,7 +167,8 @@ fn verify_named(
     if !policy.older_purpose && path::has_older_purpose_only(&certificate) {
         return Err(PathError::ExtendedKeyUsage(crate::Place::EndEntity));
     }
-    let found = path::build(set, chain, now).map_err(|error| elsewhere(error, anchors, &name, chain))?;
+    let found = path::build(set, &certificate, chain, now)
+        .map_err(|error| elsewhere(error, anchors, &name, chain))?;
     let warnings = warnings(&certificate, found.valid_until);
     Ok(CertPathVerified {
         name,
@@ -204,7 +205,7 @@ fn elsewhere(error: PathError, anchors: &Anchors, name: &DeviceName, chain: &[&[
 
 fn warnings(certificate: &Certificate, valid_until: UnixTime) -> Vec<Warning> {
     let no_end = UnixTime::from_micros(i64::MAX);
-    let usage = certificate.key_usage;
+    let usage = certificate.key_usage();
     [
         (path::has_older_purpose_only(certificate), Warning::OlderPurpose),
         (usage.is_none(), Warning::NoKeyUsage),

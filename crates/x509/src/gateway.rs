@@ -62,7 +62,7 @@ pub fn verify_gateway(
         return Err(PathError::NameMismatch);
     }
     path::check_end_entity(&certificate, now)?;
-    let found = path::build(anchors, chain, now)?;
+    let found = path::build(anchors, &certificate, chain, now)?;
     Ok(GatewayVerified { certificate, valid_until: found.valid_until, path: found.sha256s })
 }
 

@@ -41,6 +41,7 @@ mod gateway;
 mod key;
 mod memo;
 mod path;
+mod request;
 
 pub use anchors::{Anchor, AnchorError, AnchorSet, Anchors};
 pub use certificate::{Certificate, Malformed};
@@ -49,3 +50,4 @@ pub use error::{PathError, Place};
 pub use gateway::{GatewayName, GatewayVerified, verify_gateway};
 pub use key::{KeyError, KeyKind};
 pub use path::{MAX_CERTIFICATES, MAX_CHAIN_OCTETS};
+pub use request::{RequestError, RequestVerified, verify_request};

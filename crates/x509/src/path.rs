@@ -34,7 +34,7 @@ const ANY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0"
 const IKE_INTERMEDIATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.8.2.2");
 
 /// Signatures with MD2, MD5 or SHA-1: with RSA, DSA and ECDSA, in old and new numbering.
-const BROKEN: [ObjectIdentifier; 7] = [
+pub(crate) const BROKEN: [ObjectIdentifier; 7] = [
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.2"),
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.4"),
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.5"),
@@ -45,7 +45,7 @@ const BROKEN: [ObjectIdentifier; 7] = [
 ];
 
 /// What CA signatures may use. SHA-512 beside SHA-256 and SHA-384: no weaker, and CAs use it.
-const ALGORITHMS: [&dyn SignatureVerificationAlgorithm; 12] = [
+pub(crate) const ALGORITHMS: [&dyn SignatureVerificationAlgorithm; 12] = [
     aws_lc_rs::ECDSA_P256_SHA256,
     aws_lc_rs::ECDSA_P256_SHA384,
     aws_lc_rs::ECDSA_P256_SHA512,
@@ -87,10 +87,10 @@ pub(crate) fn check_end_entity(certificate: &Certificate, now: UnixTime) -> Resu
     }
     check_validity(certificate, Place::EndEntity, now)?;
     let signs = |usage: KeyUsage| usage.digital_signature() || usage.non_repudiation();
-    if !certificate.key_usage.is_none_or(signs) {
+    if !certificate.key_usage().is_none_or(signs) {
         return Err(PathError::KeyUsage(Place::EndEntity));
     }
-    if !certificate.purposes.as_deref().is_none_or(allows_ike) {
+    if !certificate.purposes().is_none_or(allows_ike) {
         return Err(PathError::ExtendedKeyUsage(Place::EndEntity));
     }
     check_strength(certificate, Place::EndEntity)
@@ -106,7 +106,7 @@ pub(crate) fn has_older_purpose_only(certificate: &Certificate) -> bool {
     let older = |purposes: &[ObjectIdentifier]| {
         purposes.contains(&IKE_INTERMEDIATE) && ![IPSEC_IKE, ANY_PURPOSE].iter().any(|p| purposes.contains(p))
     };
-    certificate.purposes.as_deref().is_some_and(older)
+    certificate.purposes().is_some_and(older)
 }
 
 /// Whether keyUsage allows more than signatures of its own.
@@ -143,19 +143,24 @@ fn check_strength(certificate: &Certificate, place: Place) -> Result<KeyKind, Pa
     })
 }
 
-/// Finds a path from `chain`'s first certificate to one of `set` (RFC 5280 §6). The caller has
+/// Finds a path from `leaf`, which is `chain`'s first certificate, to one of `set` (RFC 5280 §6). The caller has
 /// bounded the chain by [`end_entity`].
-pub(crate) fn build(set: &AnchorSet, chain: &[&[u8]], now: UnixTime) -> Result<Found, PathError> {
+pub(crate) fn build(
+    set: &AnchorSet,
+    leaf: &Certificate,
+    chain: &[&[u8]],
+    now: UnixTime,
+) -> Result<Found, PathError> {
     let (first, rest) = chain.split_first().ok_or(PathError::NoCertificate)?;
     let end_entity_der = CertificateDer::from(*first);
     let end_entity = EndEntityCert::try_from(&end_entity_der).map_err(|e| of_webpki(&e, Place::EndEntity))?;
     let intermediates = distinct(rest);
-    let budget = Budget::new(end_entity_tbs(first).unwrap_or_default(), &set.memo);
+    let budget = Budget::new(signed_part(first).unwrap_or_default(), &set.memo);
     let algorithms = ALGORITHMS.map(|inner| Bounded { inner, budget: &budget });
     let algorithms = algorithms.each_ref().map(|bounded| bounded as &dyn SignatureVerificationAlgorithm);
     let outcome = RefCell::new(None);
     let judge = |path: &VerifiedPath<'_>| {
-        let verdict = check_path(set, first, path, now);
+        let verdict = check_path(set, leaf, path, now);
         let accepted = verdict.is_ok();
         outcome.replace(Some(verdict));
         if accepted { Ok(()) } else { Err(webpki::Error::UnknownIssuer) }
@@ -181,12 +186,11 @@ pub(crate) fn build(set: &AnchorSet, chain: &[&[u8]], now: UnixTime) -> Result<F
 /// What webpki leaves out, for every certificate above the end entity.
 fn check_path(
     set: &AnchorSet,
-    end_entity: &[u8],
+    leaf: &Certificate,
     path: &VerifiedPath<'_>,
     now: UnixTime,
 ) -> Result<Found, PathError> {
     let anchor = set.behind(path.anchor()).ok_or(PathError::Untrusted)?;
-    let leaf = Certificate::from_der(end_entity).map_err(|_| PathError::Malformed(Place::EndEntity))?;
     let mut found = Found { sha256s: vec![leaf.sha256()], valid_until: leaf.not_after() };
     for issuer in path.intermediate_certificates() {
         let issuer = Certificate::from_der(&issuer.der()).map_err(|_| PathError::Malformed(Place::Issuer))?;
@@ -199,7 +203,7 @@ fn check_path(
 }
 
 fn check_issuer(issuer: &Certificate) -> Result<(), PathError> {
-    if !issuer.key_usage.is_none_or(|usage| usage.key_cert_sign()) {
+    if !issuer.key_usage().is_none_or(|usage| usage.key_cert_sign()) {
         return Err(PathError::KeyUsage(Place::Issuer));
     }
     check_strength(issuer, Place::Issuer).map(|_| ())
@@ -208,8 +212,7 @@ fn check_issuer(issuer: &Certificate) -> Result<(), PathError> {
 /// `issuers`: how many intermediates stand below the anchor.
 fn check_anchor(anchor: &Anchor, issuers: usize, now: UnixTime) -> Result<(), PathError> {
     check_validity(anchor.certificate(), Place::Anchor, now)?;
-    let most = anchor.certificate().basic_constraints.as_ref().and_then(|c| c.path_len_constraint);
-    match most {
+    match anchor.certificate().path_length() {
         Some(most) if issuers > usize::from(most) => Err(PathError::PathLength),
         Some(_) | None => Ok(()),
     }
@@ -241,9 +244,9 @@ fn seconds(now: UnixTime) -> rustls_pki_types::UnixTime {
     rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(secs))
 }
 
-/// The signed part of a certificate, header included.
-fn end_entity_tbs(certificate: &[u8]) -> Option<&[u8]> {
-    let content = AnyRef::from_der(certificate).ok()?.value();
+/// The signed part of a certificate or request, header included.
+pub(crate) fn signed_part(signed: &[u8]) -> Option<&[u8]> {
+    let content = AnyRef::from_der(signed).ok()?.value();
     SliceReader::new(content).ok()?.tlv_bytes().ok()
 }
 

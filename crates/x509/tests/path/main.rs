@@ -9,4 +9,5 @@ mod corpus;
 mod good_chains;
 mod hostile;
 mod openssl;
+mod requests;
 mod world;
