@@ -1,0 +1,100 @@
+use crate::{
+    command,
+    config::{Config, ConfigError},
+    data_dir::DataDir,
+    failure::{Failure, Problem},
+};
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+
+/// A security gateway for femtocells that admits only the genuine unit.
+///
+/// Commands that read or change the data directory ask the running `truecell serve` over its
+/// control socket; when none runs they do the same work themselves.
+///
+/// Exit codes: 0 done, 1 the answer is no, 2 usage, 64 bad configuration, 70 our fault.
+#[derive(Debug, Parser)]
+#[command(name = "truecell", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// The configuration; else ./truecell.toml, else /etc/truecell/truecell.toml
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The data directory, instead of the one that the configuration names
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Answer with one JSON document, or with JSON lines where the answer is a stream
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(command::config::Config),
+    /// A carrier in one process on loopback: genuine units attach, every kind of false one is refused
+    Lab(command::lab::Lab),
+    /// Measure on this machine
+    #[command(subcommand)]
+    Bench(command::bench::Bench),
+    /// Print the completions of a shell
+    Completions(command::shell::Completions),
+    /// Write the manual pages
+    Man(command::shell::Man),
+}
+
+/// Where the configuration is when nobody says.
+const USUAL: [&str; 2] = ["truecell.toml", "/etc/truecell/truecell.toml"];
+
+impl Cli {
+    /// The file given, or the first of the usual ones that is there.
+    pub(crate) fn config_file(&self) -> Result<PathBuf, Failure> {
+        let usual = || USUAL.iter().map(PathBuf::from).find(|file| file.exists());
+        self.config.clone().or_else(usual).ok_or_else(|| {
+            Failure::Config(vec![ConfigError {
+                file: USUAL[0].into(),
+                line: None,
+                what: format!("no configuration, here or at {}", USUAL[1]),
+                next: "name the file with -c FILE, or start from truecell.example.toml".into(),
+            }])
+        })
+    }
+
+    pub(crate) fn read_config(&self) -> Result<Config, Failure> {
+        let mut config = Config::read(&self.config_file()?).map_err(Failure::Config)?;
+        if let Some(data) = &self.data {
+            config.data.clone_from(data);
+        }
+        Ok(config)
+    }
+
+    /// The data directory given, or the one of the configuration.
+    pub(crate) fn data_dir(&self) -> Result<DataDir, Failure> {
+        match &self.data {
+            Some(data) => Ok(DataDir::new(data.clone())),
+            None if self.config.is_none() && !USUAL.iter().any(|file| Path::new(file).exists()) => {
+                Err(Failure::Usage(
+                    Problem::new("no-data", "which data directory?")
+                        .because("neither --data nor a configuration was given or found")
+                        .next("add --data DIR, or -c truecell.toml"),
+                ))
+            }
+            None => Ok(DataDir::new(self.read_config()?.data)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,89 @@
+//! `truecell.toml`: one file, assembled from the sections below. A key that nobody reads is refused
+//! with its line; so is a value that cannot work. Nothing falls back to a default because a file
+//! could not be read.
+
+mod error;
+mod gateway;
+mod located;
+mod realm;
+mod services;
+
+pub(crate) use error::ConfigError;
+pub(crate) use gateway::{Cipher, Gateway, KeyExchange, Prf};
+pub(crate) use realm::Realm;
+pub(crate) use services::{Control, Http, Log, LogFormat};
+
+use ids::NodeId;
+use located::Located;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Everything that `truecell serve` is told.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// This node's name, in journal and leases. Never changes once the data directory exists.
+    pub(crate) node: NodeId,
+    /// Where journal, ledger, CA, keys, lock and control socket are. Relative to the file.
+    pub(crate) data: PathBuf,
+    /// The security gateway.
+    pub(crate) gateway: Gateway,
+    /// Whose devices may come, and who vouches for them.
+    #[serde(rename = "realm")]
+    pub(crate) realms: Vec<Realm>,
+    /// Health and metrics.
+    #[serde(default)]
+    pub(crate) http: Http,
+    /// The control socket.
+    #[serde(default)]
+    pub(crate) control: Control,
+    /// What is logged.
+    #[serde(default)]
+    pub(crate) log: Log,
+}
+
+impl Config {
+    /// Reads and checks one file. Relative paths in it are made relative to its folder.
+    ///
+    /// # Errors
+    /// The file cannot be read, or all that is wrong in it, in the order of its lines.
+    pub(crate) fn read(file: &Path) -> Result<Self, Vec<ConfigError>> {
+        let text =
+            std::fs::read_to_string(file).map_err(|error| vec![ConfigError::unreadable(file, &error)])?;
+        Self::parse(&text, file)
+    }
+
+    /// The same for a text already read; `file` is named in errors.
+    pub(crate) fn parse(text: &str, file: &Path) -> Result<Self, Vec<ConfigError>> {
+        let located = Located::parse(text, file).map_err(|error| vec![error])?;
+        let mut config: Self =
+            toml::from_str(text).map_err(|error| vec![ConfigError::from_toml(&error, text, file)])?;
+        let errors = config.wrong(&located);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        config.resolve(file.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    /// What no single value shows: keys that need each other, names used twice.
+    fn wrong(&self, at: &Located<'_>) -> Vec<ConfigError> {
+        let mut errors = self.gateway.wrong(at);
+        errors.extend(realm::wrong(&self.realms, at));
+        errors.extend(self.http.wrong(at));
+        errors.extend(self.log.wrong(at));
+        errors.sort_by_key(|error| error.line);
+        errors
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        let paths = [&mut self.data].into_iter();
+        let paths = paths.chain(&mut self.gateway.certificate).chain(&mut self.gateway.key);
+        for path in paths.chain(self.realms.iter_mut().flat_map(|realm| &mut realm.anchors)) {
+            *path = folder.join(&*path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

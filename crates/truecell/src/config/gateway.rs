@@ -1,0 +1,220 @@
+use super::{ConfigError, located::Located};
+use ipnet::{Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
+};
+
+/// The security gateway (SeGW, TS 33.320).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Gateway {
+    /// FQDN that the gateway proves to the units (IDr, and dNSName of its certificate).
+    pub(crate) identity: ids::Realm,
+    /// Addresses to receive on.
+    #[serde(default = "everywhere")]
+    pub(crate) listen: Vec<IpAddr>,
+    /// IKE without NAT (RFC 7296 §2).
+    #[serde(default = "ike_port")]
+    pub(crate) port: u16,
+    /// IKE and ESP in UDP (RFC 3948).
+    #[serde(default = "natt_port")]
+    pub(crate) port_natt: u16,
+    /// PEM chain, the gateway's own first. Absent: issued by the embedded CA.
+    pub(crate) certificate: Option<PathBuf>,
+    /// PEM private key (PKCS#8) of `certificate`.
+    pub(crate) key: Option<PathBuf>,
+    /// What is negotiated.
+    #[serde(default)]
+    pub(crate) suites: Suites,
+    /// How long keys and tunnels last.
+    #[serde(default)]
+    pub(crate) lifetimes: Lifetimes,
+    /// Bounds on what strangers may cost.
+    #[serde(default)]
+    pub(crate) limits: Limits,
+    /// Inner addresses.
+    pub(crate) pools: Pools,
+    /// The address inside the tunnel that answers.
+    #[serde(default)]
+    pub(crate) service: Service,
+}
+
+fn everywhere() -> Vec<IpAddr> {
+    vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]
+}
+
+fn ike_port() -> u16 {
+    500
+}
+
+fn natt_port() -> u16 {
+    4500
+}
+
+/// What is negotiated for IKE and ESP, best first.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Suites {
+    /// Encryption and integrity.
+    pub(crate) ciphers: Vec<Cipher>,
+    /// Key derivation.
+    pub(crate) prfs: Vec<Prf>,
+    /// Diffie-Hellman groups.
+    pub(crate) key_exchanges: Vec<KeyExchange>,
+}
+
+impl Default for Suites {
+    fn default() -> Self {
+        use {Cipher as C, KeyExchange as K};
+        Self {
+            ciphers: vec![C::Aes256Gcm16, C::Aes128Gcm16, C::Aes256CbcHmacSha256, C::Aes128CbcHmacSha256],
+            prfs: vec![Prf::HmacSha256, Prf::HmacSha384],
+            key_exchanges: vec![K::Curve25519, K::Ecp256, K::Ecp384, K::Modp2048],
+        }
+    }
+}
+
+/// Encryption and integrity, for IKE and ESP alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Cipher {
+    Aes256Gcm16,
+    Aes128Gcm16,
+    #[serde(rename = "aes256-sha256")]
+    Aes256CbcHmacSha256,
+    #[serde(rename = "aes128-sha256")]
+    Aes128CbcHmacSha256,
+}
+
+/// Pseudo-random function of IKE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) enum Prf {
+    #[serde(rename = "hmac-sha256")]
+    HmacSha256,
+    #[serde(rename = "hmac-sha384")]
+    HmacSha384,
+}
+
+/// Diffie-Hellman group (IKEv2 transform type 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum KeyExchange {
+    Curve25519,
+    Ecp256,
+    Ecp384,
+    Modp2048,
+}
+
+/// How long keys and tunnels last. A certificate's notAfter always ends a tunnel earlier.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Lifetimes {
+    /// A tunnel is authenticated anew within this time (AUTH_LIFETIME, RFC 4478); at most 24 h.
+    pub(crate) auth_h: u32,
+    /// The gateway rekeys an IKE SA after this time.
+    pub(crate) ike_sa_h: u32,
+    /// The gateway rekeys a CHILD SA after this time.
+    pub(crate) child_sa_m: u32,
+    /// Silence after which the gateway asks whether a unit is alive (DPD).
+    pub(crate) dpd_s: u32,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self { auth_h: 24, ike_sa_h: 8, child_sa_m: 60, dpd_s: 60 }
+    }
+}
+
+/// Bounds on what strangers may cost.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// Half-open IKE SAs from which on a cookie is asked for (RFC 7296 §2.6).
+    pub(crate) cookie_threshold: u32,
+    /// Half-open IKE SAs in all; more are dropped.
+    pub(crate) half_open: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { cookie_threshold: 1_000, half_open: 20_000 }
+    }
+}
+
+/// Inner addresses: each device gets one of each, always the same.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pools {
+    /// One IPv4 address for each device.
+    pub(crate) v4: Option<Ipv4Net>,
+    /// One IPv6 address for each device.
+    pub(crate) v6: Option<Ipv6Net>,
+    /// Name servers told to the units.
+    #[serde(default)]
+    pub(crate) dns: Vec<IpAddr>,
+}
+
+/// The virtual core: answers ICMP echo and UDP echo inside the tunnel.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Service {
+    /// Its addresses; the units' traffic selectors always leave them reachable.
+    pub(crate) addresses: Vec<IpAddr>,
+}
+
+impl Gateway {
+    pub(super) fn wrong(&self, at: &Located<'_>) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
+        let mut add = |key: &[&str], what: &str, next: &str| {
+            errors.push(at.error(&[&["gateway"], key].concat(), what, next));
+        };
+        if self.listen.is_empty() {
+            add(&["listen"], "no address to listen on", "name at least one, or remove the line for all");
+        }
+        if self.port == self.port_natt && self.port != 0 {
+            add(&["port_natt"], "`port` and `port_natt` are equal", "500 and 4500 are what units expect");
+        }
+        match (&self.certificate, &self.key) {
+            (Some(_), None) => add(&["certificate"], "a certificate without its key", "add `key`"),
+            (None, Some(_)) => add(&["key"], "a key without its certificate", "add `certificate`"),
+            (None, None) | (Some(_), Some(_)) => (),
+        }
+        if self.pools.v4.is_none() && self.pools.v6.is_none() {
+            add(&["pools"], "no inner addresses to give", "add `v4`, `v6` or both");
+        }
+        self.suites.wrong(&mut add);
+        self.lifetimes.wrong(&mut add);
+        errors
+    }
+}
+
+impl Suites {
+    fn wrong(&self, add: &mut impl FnMut(&[&str], &str, &str)) {
+        let lists = [
+            ("ciphers", self.ciphers.is_empty()),
+            ("prfs", self.prfs.is_empty()),
+            ("key_exchanges", self.key_exchanges.is_empty()),
+        ];
+        for (key, _) in lists.iter().filter(|(_, empty)| *empty) {
+            add(
+                &["suites", key],
+                "an empty list: nothing could be negotiated",
+                "remove the line for the default",
+            );
+        }
+    }
+}
+
+impl Lifetimes {
+    fn wrong(&self, add: &mut impl FnMut(&[&str], &str, &str)) {
+        if !(1..=24).contains(&self.auth_h) {
+            add(&["lifetimes", "auth_h"], "not within 1 and 24 hours", "24 is the most");
+        }
+        let positive = [("ike_sa_h", self.ike_sa_h), ("child_sa_m", self.child_sa_m), ("dpd_s", self.dpd_s)];
+        for (key, _) in positive.iter().filter(|(_, value)| *value == 0) {
+            add(&["lifetimes", key], "zero would mean without end", "write 1 or more");
+        }
+    }
+}

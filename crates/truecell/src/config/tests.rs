@@ -1,0 +1,132 @@
+use super::*;
+use std::collections::BTreeSet;
+
+const EXAMPLE: &str = include_str!("../../../../truecell.example.toml");
+
+fn parse(text: &str) -> Result<Config, Vec<ConfigError>> {
+    Config::parse(text, Path::new("/etc/truecell/truecell.toml"))
+}
+
+/// The example with the keys behind a bare `#` taken in; `# prose` stays a comment.
+fn with_every_key() -> String {
+    let uncomment = |line: &str| match line.strip_prefix('#') {
+        Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => key.to_owned(),
+        Some(_) | None => line.to_owned(),
+    };
+    EXAMPLE.lines().map(uncomment).map(|line| line + "\n").collect()
+}
+
+fn only(errors: Vec<ConfigError>) -> ConfigError {
+    let [error] = <[ConfigError; 1]>::try_from(errors).unwrap();
+    error
+}
+
+/// All keys of a table, as dotted paths; arrays of tables once.
+fn keys(table: &toml::Table, under: &str, into: &mut BTreeSet<String>) {
+    for (key, value) in table {
+        let path = format!("{under}{key}");
+        match value {
+            toml::Value::Table(inner) => keys(inner, &format!("{path}."), into),
+            toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
+                items
+                    .iter()
+                    .filter_map(toml::Value::as_table)
+                    .for_each(|inner| keys(inner, &format!("{path}."), into));
+            }
+            _ => drop(into.insert(path)),
+        }
+    }
+}
+
+#[test]
+fn the_example_is_a_configuration_as_it_stands_and_with_every_key() {
+    assert_eq!(parse(EXAMPLE).unwrap().node.to_string(), "segw-1");
+    let all = parse(&with_every_key()).unwrap();
+    assert_eq!(all.realms[0].anchors, [PathBuf::from("/etc/truecell/operator-ca.pem")]);
+}
+
+#[test]
+fn the_example_leaves_out_no_key() {
+    let all = parse(&with_every_key()).unwrap();
+    let (mut known, mut shown) = (BTreeSet::new(), BTreeSet::new());
+    keys(&toml::Table::try_from(&all).unwrap(), "", &mut known);
+    keys(&with_every_key().parse().unwrap(), "", &mut shown);
+    assert_eq!(known, shown);
+}
+
+#[test]
+fn the_defaults_that_the_example_shows_are_the_defaults() {
+    let bare = toml::Table::try_from(parse(EXAMPLE).unwrap()).unwrap();
+    let shown = toml::Table::try_from(parse(&with_every_key()).unwrap()).unwrap();
+    let mut optional = ["certificate", "key", "pools", "service"].iter();
+    let (mut bare_gateway, mut shown_gateway) =
+        (bare["gateway"].as_table().unwrap().clone(), shown["gateway"].as_table().unwrap().clone());
+    optional.by_ref().for_each(|key| {
+        bare_gateway.remove(*key);
+        shown_gateway.remove(*key);
+    });
+    assert_eq!(bare_gateway, shown_gateway);
+    assert_eq!((&bare["http"], &bare["log"]), (&shown["http"], &shown["log"]));
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line() {
+    let text = EXAMPLE.replace("#port = 500", "ports = 500");
+    let error = only(parse(&text).unwrap_err());
+    let line = text.lines().position(|line| line == "ports = 500").unwrap() + 1;
+    assert_eq!(error.line, Some(line));
+    assert!(error.what.starts_with("unknown field `ports`, expected one of"), "{}", error.what);
+    assert!(error.to_string().starts_with(&format!("/etc/truecell/truecell.toml:{line}: unknown field")));
+}
+
+#[test]
+fn a_value_of_the_wrong_form_is_refused_with_its_line() {
+    for (from, to, line, what) in [
+        ("node = \"segw-1\"", "node = \"SEGW\"", "node = \"SEGW\"", "lower-case letters"),
+        ("v4 = \"10.64.0.0/12\"", "v4 = \"10.64.0.0\"", "v4 = \"10.64.0.0\"", "invalid IP address syntax"),
+        ("#dpd_s = 60", "dpd_s = -1", "dpd_s = -1", "invalid value: integer `-1`"),
+        ("#format = \"text\"", "format = \"xml\"", "format = \"xml\"", "unknown variant `xml`"),
+        ("node = \"segw-1\"", "node = segw-1", "node = segw-1", "string values must be quoted"),
+    ] {
+        let text = EXAMPLE.replace(from, to);
+        let error = only(parse(&text).unwrap_err());
+        assert_eq!(error.line, text.lines().position(|l| l == line).map(|at| at + 1), "{to}: {error}");
+        assert!(error.what.contains(what), "{to}: {error}");
+    }
+}
+
+#[test]
+fn all_that_no_single_value_shows_is_named_at_once_in_the_order_of_the_lines() {
+    let text = with_every_key()
+        .replace("key = \"/etc/truecell/segw.key\"", "")
+        .replace("listen = \"127.0.0.1:9464\"", "listen = \"0.0.0.0:9464\"")
+        .replace("auth_h = 24", "auth_h = 25")
+        .replace("filter = \"info\"", "filter = \"truecell=loud\"")
+        + "[[realm]]\nname = \"femto.operator.example\"\n";
+    let errors = parse(&text).unwrap_err();
+    let whats: Vec<_> = errors.iter().map(|error| error.what.as_str()).collect();
+    assert_eq!(whats.len(), 6, "{whats:?}");
+    assert!(errors.windows(2).all(|pair| pair[0].line <= pair[1].line));
+    for (what, line) in [
+        ("a certificate without its key", "certificate = \"/etc/truecell/segw.pem\""),
+        ("not within 1 and 24 hours", "auth_h = 25"),
+        ("0.0.0.0:9464 is not a loopback address", "listen = \"0.0.0.0:9464\""),
+        ("no log filter", "filter = \"truecell=loud\""),
+    ] {
+        let error = errors.iter().find(|error| error.what.starts_with(what)).unwrap();
+        assert_eq!(error.line, text.lines().position(|l| l == line).map(|at| at + 1), "{error}");
+    }
+}
+
+#[test]
+fn a_missing_file_says_so_and_what_to_do() {
+    let error = only(Config::read(Path::new("/nonexistent/truecell.toml")).unwrap_err());
+    assert_eq!(error.line, None);
+    assert!(error.to_string().contains("truecell.example.toml"), "{error}");
+}
+
+#[test]
+fn relative_paths_start_at_the_folder_of_the_file() {
+    let config = parse(&EXAMPLE.replace("/var/lib/truecell", "state")).unwrap();
+    assert_eq!(config.data, Path::new("/etc/truecell/state"));
+}

@@ -1,0 +1,105 @@
+use crate::config::ConfigError;
+use serde::Serialize;
+use std::{fmt, process::ExitCode};
+
+/// Why a command did not do what was asked. Each kind is one exit code.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    /// The answer is no: refused, not found, differs. Exit 1.
+    No(Problem),
+    /// The command line asks for something that cannot be. Exit 2.
+    Usage(Problem),
+    /// The configuration is wrong. Exit 64.
+    Config(Vec<ConfigError>),
+    /// We or this machine broke. Exit 70.
+    Ours(Problem),
+}
+
+/// What happened, why, and what to do next. The JSON form of a failure is this, as in the API's
+/// problem+json.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Problem {
+    /// Stable, for programs.
+    pub(crate) code: String,
+    /// What happened.
+    pub(crate) title: String,
+    /// Why; may be empty.
+    pub(crate) detail: String,
+    /// What a person does next; may be empty.
+    pub(crate) next: String,
+}
+
+impl Problem {
+    pub(crate) fn new(code: &str, title: impl Into<String>) -> Self {
+        Self { code: code.into(), title: title.into(), detail: String::new(), next: String::new() }
+    }
+
+    pub(crate) fn because(mut self, why: impl fmt::Display) -> Self {
+        self.detail = why.to_string();
+        self
+    }
+
+    pub(crate) fn next(mut self, step: impl Into<String>) -> Self {
+        self.next = step.into();
+        self
+    }
+}
+
+impl Failure {
+    /// The system did not do what it must: named with its own words.
+    pub(crate) fn system(what: impl Into<String>, error: &(impl fmt::Display + ?Sized)) -> Self {
+        let next = "correct what the system names, and try again";
+        Self::Ours(Problem::new("system", what).because(error).next(next))
+    }
+
+    /// The answer is already printed and it is no.
+    pub(crate) fn answered() -> Self {
+        Self::No(Problem::new("", ""))
+    }
+
+    pub(crate) fn exit(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::No(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Config(_) => 64,
+            Self::Ours(_) => 70,
+        })
+    }
+
+    /// One JSON document; `None` when the answer is already out.
+    pub(crate) fn json(&self) -> Option<serde_json::Value> {
+        match self {
+            Self::No(problem) | Self::Usage(problem) | Self::Ours(problem) => {
+                (!problem.title.is_empty()).then(|| serde_json::json!({ "error": problem }))
+            }
+            Self::Config(errors) => Some(serde_json::json!({ "error": {
+                "code": "config", "title": "the configuration is wrong", "errors": errors,
+            }})),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::No(problem) | Self::Usage(problem) | Self::Ours(problem) => problem.fmt(f),
+            Self::Config(errors) => {
+                let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+                f.write_str(&lines.join("\n"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.title)?;
+        if !self.detail.is_empty() {
+            write!(f, "\n  why: {}", self.detail)?;
+        }
+        if !self.next.is_empty() {
+            write!(f, "\n  next: {}", self.next)?;
+        }
+        Ok(())
+    }
+}

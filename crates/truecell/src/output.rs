@@ -1,0 +1,81 @@
+use crate::{failure::Failure, table::printable};
+use serde::Serialize;
+use std::io::{self, Write};
+
+/// Where a command's answer goes: text for people, or one JSON document (JSON lines for streams).
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// The one answer of a command, as text or as JSON from the same value.
+    pub(crate) fn answer<T: Serialize>(
+        &self,
+        value: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<(), Failure> {
+        if self.json { self.document(value) } else { self.text(&text(value)) }
+    }
+
+    /// One indented JSON document.
+    pub(crate) fn document(&self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value).map_err(|error| Failure::system("no JSON", &error))?;
+        self.text(&text)
+    }
+
+    /// Text as it is; its end of line is added when missing.
+    pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
+        let mut out = anstream::stdout().lock();
+        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        ended(write!(out, "{text}{end}").and_then(|()| out.flush()))
+    }
+
+    /// Octets as they are: lines of a stream, a certificate.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        ended(out.write_all(bytes).and_then(|()| out.flush()))
+    }
+
+    /// Something worth knowing beside the answer; never part of it.
+    pub(crate) fn note(&self, text: &str) {
+        // Standard error may be closed; the answer still counts.
+        let _ = writeln!(anstream::stderr(), "{text}");
+    }
+
+    /// Says why nothing was done.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let Some(json) = failure.json() else { return };
+        if self.json {
+            let _ = self.document(&json);
+        } else {
+            self.note(&format!("{RED}error:{RED:#} {failure}"));
+        }
+    }
+}
+
+const RED: anstyle::Style =
+    anstyle::Style::new().bold().fg_color(Some(anstyle::Color::Ansi(anstyle::AnsiColor::Red)));
+
+/// A reader that closed the pipe has seen enough: no error.
+fn ended(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::system("standard output cannot be written", &error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// `name: value` lines, aligned, for the one thing a command shows.
+pub(crate) fn facts(pairs: &[(&str, String)]) -> String {
+    let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
+    pairs.iter().map(|(name, value)| format!("{:width$}{}\n", format!("{name}:"), printable(value))).collect()
+}
