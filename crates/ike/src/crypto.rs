@@ -13,7 +13,7 @@ mod signature;
 pub use aws_lc::AwsLc;
 pub use key_exchange::{Ephemeral, KeyExchangeError};
 pub use seeded::SeededProvider;
-pub use signature::{AuthKey, AuthKeyError, PrivateAuthKey, SignatureHash, SignatureHashes};
+pub use signature::{AuthKey, AuthKeyError, PrivateAuthKey, SignatureHash, SignatureHashes, authority_hash};
 
 pub(crate) use cipher::{Direction, MessageCipher, NotAuthentic};
 pub(crate) use keymat::{IkeKeys, child_keymat, rekeyed_skeyseed, skeyseed};

@@ -1,0 +1,247 @@
+use crate::payload::{Malformed, NotifyType};
+
+/// Why the responder refused, gave up or dropped something. The peer learns [`Reason::answer`] alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
+pub enum Reason {
+    // Malformed.
+    /// Bytes that are no IKEv2 message, or a payload that breaks its format.
+    #[error("the message breaks its format")]
+    Malformed,
+    /// A critical payload that we don't know (RFC 7296 §2.5).
+    #[error("a critical payload is unknown")]
+    UnknownCritical,
+    /// A major version other than 2.
+    #[error("not IKE version 2")]
+    MajorVersion,
+    // The peer is not compatible.
+    /// None of its IKE proposals is acceptable.
+    #[error("no acceptable IKE proposal")]
+    NoProposalChosen,
+    /// Its KE payload has another method than the one we choose; it may try again.
+    #[error("key exchange method differs from the chosen one")]
+    InvalidKe,
+    /// Its public value fails the tests of RFC 6989.
+    #[error("public value fails the tests of RFC 6989")]
+    PublicValue,
+    // The peer did not prove who it is.
+    /// IKE_AUTH without AUTH payload: EAP (RFC 7296 §2.16), which is not spoken.
+    #[error("no AUTH payload: EAP is not spoken")]
+    EapOnly,
+    /// IKE_AUTH without IDi.
+    #[error("no IDi payload")]
+    NoIdentity,
+    /// No CERT payload, or none with an X.509 certificate.
+    #[error("no X.509 certificate")]
+    NoCertificate,
+    /// Hash-and-URL or another encoding that would make us fetch or guess; raw keys.
+    #[error("certificate encoding is refused")]
+    CertificateEncoding,
+    /// More than 8 certificates, or one over 4096 octets.
+    #[error("too many or too long certificates")]
+    CertificateSize,
+    /// Shared key, NULL or an unknown AUTH method.
+    #[error("AUTH method is refused")]
+    AuthMethod,
+    /// The answer to `AskPeer` was final: no path for this identity.
+    #[error("the identity has no certificate path")]
+    PeerRefused,
+    /// The answer to `AskPeer` was transient.
+    #[error("the identity could not be judged now")]
+    PeerUnavailable,
+    /// AUTH does not verify.
+    #[error("AUTH does not verify")]
+    AuthMismatch,
+    // It proved who it is, and was not let in.
+    /// The answer to `AskAdmission` was final.
+    #[error("admission refused")]
+    AdmissionRefused,
+    /// The answer to `AskAdmission` was transient.
+    #[error("admission could not judge now")]
+    AdmissionUnavailable,
+    // Limits.
+    /// As many half-open IKE SAs as we keep.
+    #[error("too many half-open IKE SAs")]
+    HalfOpenFull,
+    /// As many half-open IKE SAs as one source prefix may have.
+    #[error("too many half-open IKE SAs of one prefix")]
+    PrefixQuota,
+    /// A half-open IKE SA went no further in time.
+    #[error("half-open IKE SA timed out")]
+    HalfOpenTimeout,
+    // Dropped without a word.
+    /// No IKE SA has this SPI.
+    #[error("no such IKE SA")]
+    UnknownSpi,
+    /// The integrity check failed.
+    #[error("integrity check failed")]
+    NotAuthentic,
+    /// A Message ID outside the window of one.
+    #[error("message ID outside the window")]
+    MessageId,
+    /// An exchange that does not fit the state.
+    #[error("exchange does not fit the state")]
+    UnexpectedExchange,
+    /// Our own signature or key generation failed.
+    #[error("our own cryptography failed")]
+    OurFault,
+}
+
+/// What a peer learns of a [`Reason`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// This notification, with the data that belongs to it.
+    Notify(NotifyType),
+    /// Nothing.
+    Silence,
+}
+
+/// Kinds of fault, kept apart in metrics and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The bytes.
+    Malformed,
+    /// The peer broke a rule.
+    PeerMisbehaved,
+    /// The peer can't do what we ask for.
+    PeerIncompatible,
+    /// We refused.
+    WeRefused,
+    /// We were at a limit, or broke.
+    Us,
+}
+
+impl Reason {
+    /// All reasons, in the order of their declaration.
+    pub const ALL: [Self; 25] = [
+        Self::Malformed,
+        Self::UnknownCritical,
+        Self::MajorVersion,
+        Self::NoProposalChosen,
+        Self::InvalidKe,
+        Self::PublicValue,
+        Self::EapOnly,
+        Self::NoIdentity,
+        Self::NoCertificate,
+        Self::CertificateEncoding,
+        Self::CertificateSize,
+        Self::AuthMethod,
+        Self::PeerRefused,
+        Self::PeerUnavailable,
+        Self::AuthMismatch,
+        Self::AdmissionRefused,
+        Self::AdmissionUnavailable,
+        Self::HalfOpenFull,
+        Self::PrefixQuota,
+        Self::HalfOpenTimeout,
+        Self::UnknownSpi,
+        Self::NotAuthentic,
+        Self::MessageId,
+        Self::UnexpectedExchange,
+        Self::OurFault,
+    ];
+
+    /// Stable code and metric label; never reused for something else.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "ike_malformed",
+            Self::UnknownCritical => "ike_unknown_critical",
+            Self::MajorVersion => "ike_major_version",
+            Self::NoProposalChosen => "ike_no_proposal_chosen",
+            Self::InvalidKe => "ike_invalid_ke",
+            Self::PublicValue => "ike_public_value",
+            Self::EapOnly => "ike_eap_only",
+            Self::NoIdentity => "ike_no_identity",
+            Self::NoCertificate => "ike_no_certificate",
+            Self::CertificateEncoding => "ike_certificate_encoding",
+            Self::CertificateSize => "ike_certificate_size",
+            Self::AuthMethod => "ike_auth_method",
+            Self::PeerRefused => "ike_peer_refused",
+            Self::PeerUnavailable => "ike_peer_unavailable",
+            Self::AuthMismatch => "ike_auth_mismatch",
+            Self::AdmissionRefused => "ike_admission_refused",
+            Self::AdmissionUnavailable => "ike_admission_unavailable",
+            Self::HalfOpenFull => "ike_half_open_full",
+            Self::PrefixQuota => "ike_prefix_quota",
+            Self::HalfOpenTimeout => "ike_half_open_timeout",
+            Self::UnknownSpi => "ike_unknown_spi",
+            Self::NotAuthentic => "ike_not_authentic",
+            Self::MessageId => "ike_message_id",
+            Self::UnexpectedExchange => "ike_unexpected_exchange",
+            Self::OurFault => "ike_our_fault",
+        }
+    }
+
+    /// What the peer learns. Whatever concerns authentication or admission is AUTHENTICATION_FAILED or
+    /// silence (RFC 7296 §2.21.2); the rest keeps the notification that the RFC gives it.
+    pub const fn answer(self) -> Answer {
+        match self {
+            Self::UnknownCritical => Answer::Notify(NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD),
+            Self::MajorVersion => Answer::Notify(NotifyType::INVALID_MAJOR_VERSION),
+            Self::NoProposalChosen => Answer::Notify(NotifyType::NO_PROPOSAL_CHOSEN),
+            Self::InvalidKe => Answer::Notify(NotifyType::INVALID_KE_PAYLOAD),
+            Self::EapOnly
+            | Self::NoIdentity
+            | Self::NoCertificate
+            | Self::CertificateEncoding
+            | Self::CertificateSize
+            | Self::AuthMethod
+            | Self::PeerRefused
+            | Self::AuthMismatch
+            | Self::AdmissionRefused => Answer::Notify(NotifyType::AUTHENTICATION_FAILED),
+            Self::Malformed
+            | Self::PublicValue
+            | Self::PeerUnavailable
+            | Self::AdmissionUnavailable
+            | Self::HalfOpenFull
+            | Self::PrefixQuota
+            | Self::HalfOpenTimeout
+            | Self::UnknownSpi
+            | Self::NotAuthentic
+            | Self::MessageId
+            | Self::UnexpectedExchange
+            | Self::OurFault => Answer::Silence,
+        }
+    }
+
+    /// Whose fault.
+    pub const fn fault(self) -> Fault {
+        match self {
+            Self::Malformed => Fault::Malformed,
+            Self::UnknownCritical | Self::MajorVersion | Self::NoProposalChosen | Self::InvalidKe => {
+                Fault::PeerIncompatible
+            }
+            Self::PublicValue
+            | Self::NotAuthentic
+            | Self::MessageId
+            | Self::UnexpectedExchange
+            | Self::UnknownSpi
+            | Self::HalfOpenTimeout => Fault::PeerMisbehaved,
+            Self::EapOnly
+            | Self::NoIdentity
+            | Self::NoCertificate
+            | Self::CertificateEncoding
+            | Self::CertificateSize
+            | Self::AuthMethod
+            | Self::PeerRefused
+            | Self::AuthMismatch
+            | Self::AdmissionRefused => Fault::WeRefused,
+            Self::PeerUnavailable
+            | Self::AdmissionUnavailable
+            | Self::HalfOpenFull
+            | Self::PrefixQuota
+            | Self::OurFault => Fault::Us,
+        }
+    }
+}
+
+impl From<Malformed> for Reason {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::UnknownCritical(_) => Self::UnknownCritical,
+            Malformed::MajorVersion(_) => Self::MajorVersion,
+            Malformed::Truncated | Malformed::Header | Malformed::Payload(_) | Malformed::TooMany => {
+                Self::Malformed
+            }
+        }
+    }
+}
