@@ -1,1 +1,35 @@
-//! (skeleton)
+//! ESP (RFC 4303) in tunnel mode inside UDP (RFC 3948), sans-IO: a packet goes in, a packet or the
+//! reason why not comes out.
+//!
+//! What the crate knows: the transforms AES-GCM-16 (RFC 4106) and AES-CBC with HMAC-SHA-256-128
+//! (RFC 3602, RFC 4868), 32-bit and extended sequence numbers, the replay window, padding, and the
+//! traffic selectors of a CHILD SA, which it holds both directions to. What it leaves to others:
+//! where keys come from (`ike`), sockets, and what an inner packet means.
+//!
+//! Where it is narrower than the standard, on purpose:
+//! - tunnel mode only: an inner packet is IPv4 or IPv6, anything else is [`Dropped::NotTunnelMode`];
+//! - replay protection is always on, with one window of [`WINDOW`] packets. It moves only once the
+//!   ICV has verified;
+//! - the padding must be the sequence 1, 2, 3 ... (RFC 4303 §2.4);
+//! - a sequence number is never used twice: an SA that ran out of them seals no more
+//!   ([`Unsealed::SequenceExhausted`]), and AES-GCM takes its IV from the sequence number;
+//! - TFC padding is cut off, dummy packets are dropped; none are made;
+//! - the CBC IV is the encrypted sequence number (NIST SP 800-38A appendix C, first method), so
+//!   that no randomness is needed: unpredictable to who lacks the key, and never the same twice.
+//!
+//! Memory: an idle SA keeps its raw keys (64 octets), for one direction also the window (128
+//! octets). Key schedules, the larger part, are built at the first packet and can be let go with
+//! [`InboundSa::rest`] and [`OutboundSa::rest`]. In steady state no packet allocates.
+
+mod inner;
+mod replay;
+mod sa;
+mod selector;
+mod transform;
+pub mod udp_encap;
+
+pub use inner::{Inner, NotIp};
+pub use replay::{Replay, ReplayWindow, WINDOW};
+pub use sa::{Dropped, InboundSa, OutboundSa, Unsealed, Usage};
+pub use selector::{Outside, Selector, Selectors};
+pub use transform::{KeyLength, Keys, Suite};
