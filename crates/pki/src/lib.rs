@@ -1,1 +1,42 @@
-//! (skeleton)
+//! The carrier's embedded CA: a root, an issuing CA under it, and certificates for devices and
+//! gateways in the profile of TS 33.310 as this product narrows it.
+//!
+//! - **Hierarchy.** Root (its path length is exactly what stands below), optional intermediates,
+//!   an issuing CA of path length 0 with critical nameConstraints: it can only name devices and
+//!   gateways inside the domains that it was made for. Only the issuing CA's key is needed to issue;
+//!   `root.key` may be moved off the machine.
+//! - **Device profile.** Serial of 126 random bits, exactly one dNSName, keyUsage critical
+//!   digitalSignature, extKeyUsage id-kp-ipsecIKE, cA=FALSE, SKI and AKI, 30 days in all. notBefore
+//!   is [`BACKDATE`] before the order, for units whose clock is a little slow; notAfter counts from
+//!   there, so that the whole is never longer than ordered. More than [`LONGEST_DEVICE`] takes an
+//!   explicit order that says why.
+//! - **Gateway profile.** dNSNames and addresses as ordered, id-kp-ipsecIKE and serverAuth (for
+//!   older peers), at most [`LONGEST_GATEWAY`].
+//! - **Names come from the order**, never from a request: a request proves possession of its key
+//!   and may only agree with the name.
+//! - **Intent before effect.** `pending/<serial>.json`, then the intent event, then the signature,
+//!   `issued/<..>/<serial>.pem`, the ledger's credential and the outcome event, then the pending file
+//!   goes. [`Ca::open`] finishes what has a certificate and undoes what has none, and names both.
+//! - **Keys** are PKCS#8 in files of mode 0600, wiped from memory after use; whatever else can sign
+//!   (a PKCS#11 token) takes their place by implementing [`CaKey`].
+//!
+//! Not here yet: revocation lists, OCSP, CMP and EST.
+
+mod books;
+mod ca;
+mod error;
+mod file;
+mod issue;
+mod key;
+mod order;
+mod profile;
+mod shelf;
+
+pub use books::{Books, Intent, Outcome};
+pub use ca::{Ca, CaSpec, Settled};
+pub use error::PkiError;
+pub use issue::Issued;
+pub use key::{CaKey, FileKey, KeyAlgorithm, PrivateKey};
+pub use order::{DeviceOrder, GatewayOrder, KeySource, Validity};
+pub use profile::{BACKDATE, DEFAULT_VALIDITY, LONGEST_DEVICE, LONGEST_GATEWAY};
+pub use shelf::{CertificateInfo, Kind};

@@ -1,0 +1,79 @@
+use crate::{Kind, PkiError};
+use ids::{DeviceId, Sha256, UnixTime};
+use serde::{Deserialize, Serialize};
+use x509::{CertPathVerified, Certificate};
+
+/// A certificate about to be signed. It is written down before the key is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intent {
+    /// Version of this record: 1.
+    pub v: u32,
+    /// Serial number, lower-case hex.
+    pub serial: String,
+    /// For a device or a gateway.
+    pub kind: Kind,
+    /// Which device; none for gateways.
+    pub device: Option<DeviceId>,
+    /// The first dNSName.
+    pub name: String,
+    /// SHA-256 over the SubjectPublicKeyInfo.
+    pub spki_sha256: Sha256,
+    /// First second of validity.
+    pub not_before: UnixTime,
+    /// Last second of validity.
+    pub not_after: UnixTime,
+    /// How possession of the key was proven: `generated`, `request` or `not_proven`.
+    pub possession: String,
+    /// Why it may be valid longer than policy.
+    pub exception: Option<String>,
+    /// Who ordered it.
+    pub by: String,
+    /// When.
+    pub ordered_at: UnixTime,
+}
+
+/// What became of an [`Intent`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The certificate exists and its credential is recorded.
+    Issued,
+    /// Nothing was signed, or what was signed was thrown away unseen.
+    Abandoned,
+}
+
+/// Where issuance is written down: journal and ledger.
+pub trait Books {
+    /// Whether the device may have a certificate now.
+    ///
+    /// # Errors
+    /// [`PkiError::Forbidden`] with the reason; [`PkiError::Books`] when nobody can say.
+    fn may_issue(&self, device: DeviceId) -> Result<(), PkiError>;
+
+    /// Records the intent; on return it is durable.
+    ///
+    /// # Errors
+    /// [`PkiError::Books`]: then nothing is signed.
+    fn intended(&self, intent: &Intent) -> Result<(), PkiError>;
+
+    /// Records the credential and the outcome; on return both are durable. May be called twice for
+    /// one certificate, after a crash.
+    ///
+    /// # Errors
+    /// [`PkiError::Books`]: then the certificate is not handed out, and finished at the next start.
+    fn issued(&self, intent: &Intent, certificate: &Certificate, at: UnixTime) -> Result<(), PkiError>;
+
+    /// Records a certificate of another CA as the device's credential; on return it is durable.
+    /// `certificate` is evidence that it leads to an anchor of its realm.
+    ///
+    /// # Errors
+    /// [`PkiError::Forbidden`] where the ledger refuses it; [`PkiError::Books`].
+    fn imported(&self, certificate: &CertPathVerified, by: &str, at: UnixTime) -> Result<(), PkiError>;
+
+    /// Records that nothing came of it.
+    ///
+    /// # Errors
+    /// [`PkiError::Books`].
+    fn abandoned(&self, intent: &Intent, at: UnixTime) -> Result<(), PkiError>;
+}

@@ -1,0 +1,202 @@
+use crate::order::Subject;
+use crate::profile::{self, Holder, Window};
+use crate::shelf::{certificate_pem, sha256};
+use crate::{
+    Books, Ca, CertificateInfo, DeviceOrder, GatewayOrder, Intent, Kind, LONGEST_GATEWAY, PkiError,
+    PrivateKey,
+};
+use ids::{DeviceName, Realm, UnixTime};
+use rcgen::{CertificateParams, SubjectPublicKeyInfo};
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+use x509::{Certificate, DevicePolicy, GatewayName, verify_device, verify_gateway};
+
+/// A certificate fresh from the CA.
+pub struct Issued {
+    /// Its facts.
+    pub info: CertificateInfo,
+    /// The certificate and the issuers below the root, as DER, in the order in which a peer sends them.
+    pub chain: Vec<Vec<u8>>,
+    /// Its private key, when the CA made it; kept nowhere else.
+    pub private_key: Option<PrivateKey>,
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issued").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+impl Issued {
+    /// The chain as PEM, end entity first.
+    pub fn chain_pem(&self) -> String {
+        self.chain.iter().map(|der| certificate_pem(der)).collect()
+    }
+
+    /// Writes `<name>.pem` (the chain) and, if the CA made the key, `<name>.key` (mode 0600).
+    ///
+    /// # Errors
+    /// [`PkiError::Io`].
+    pub fn write(&self, directory: &Path, name: &str) -> Result<(), PkiError> {
+        if let Some(key) = &self.private_key {
+            key.write(&directory.join(format!("{name}.key")))?;
+        }
+        let path = directory.join(format!("{name}.pem"));
+        crate::file::write(&path, crate::file::PUBLIC, self.chain_pem().as_bytes())
+    }
+}
+
+impl Ca {
+    /// Issues a device's certificate: intent, signature, credential, outcome (see the crate's page).
+    ///
+    /// # Errors
+    /// [`PkiError`]; unless it is [`PkiError::Books`] or [`PkiError::Io`], nothing was signed.
+    pub fn issue(&self, order: &DeviceOrder, books: &dyn Books, now: UnixTime) -> Result<Issued, PkiError> {
+        let name = DeviceName { device: order.device, realm: self.spec.realm.clone() }.to_string();
+        let window = self.window(order.validity.span()?, now)?;
+        books.may_issue(order.device)?;
+        let subject = order.key.subject(std::slice::from_ref(&name))?;
+        let serial = profile::serial()?;
+        let params = profile::device(&self.holder(&name), serial, window)?;
+        let intent = Intent {
+            device: Some(order.device),
+            exception: order.validity.exception().map(str::to_owned),
+            ..intent(Kind::Device, &name, serial, window, &subject, &order.by, now)
+        };
+        let check = |chain: &[&[u8]]| {
+            verify_device(&self.anchors, &DevicePolicy::default(), name.as_bytes(), chain, now).map(|_| ())
+        };
+        self.carry_out(&intent, &params, subject, books, now, check)
+    }
+
+    /// Issues a gateway's certificate.
+    ///
+    /// # Errors
+    /// As [`Ca::issue`].
+    pub fn issue_gateway(
+        &self,
+        order: &GatewayOrder,
+        books: &dyn Books,
+        now: UnixTime,
+    ) -> Result<Issued, PkiError> {
+        let first = order.names.first().ok_or(PkiError::Order("a gateway needs a name"))?;
+        order.names.iter().try_for_each(|name| self.check_gateway_name(name))?;
+        let span = order.validity.unwrap_or(LONGEST_GATEWAY);
+        if span > LONGEST_GATEWAY || span < profile::SHORTEST {
+            return Err(PkiError::Order("a gateway's certificate is valid 1 hour to 398 days"));
+        }
+        let window = self.window(span, now)?;
+        let subject = order.key.subject(&order.names)?;
+        let serial = profile::serial()?;
+        let params = profile::gateway(&self.holder(first), &order.names, &order.addresses, serial, window)?;
+        let intent = intent(Kind::Gateway, first, serial, window, &subject, &order.by, now);
+        let check = |chain: &[&[u8]]| {
+            verify_gateway(&self.gateway_anchors, &GatewayName::Fqdn(first.clone()), chain, now).map(|_| ())
+        };
+        self.carry_out(&intent, &params, subject, books, now, check)
+    }
+
+    /// A gateway is never named like a device: that would be a device's certificate past the ledger.
+    fn check_gateway_name(&self, name: &str) -> Result<(), PkiError> {
+        if name.parse::<Realm>().is_err() {
+            return Err(PkiError::Order(
+                "a gateway is named by a domain name, without wildcard or trailing dot",
+            ));
+        }
+        if name.parse::<DeviceName>().is_ok() {
+            return Err(PkiError::Order("a gateway cannot be named like a device"));
+        }
+        match self.spec.permits(name) {
+            true => Ok(()),
+            false => Err(PkiError::OutsideDomains { name: name.to_owned() }),
+        }
+    }
+
+    /// Intent, signature, certificate, outcome; a crash at any point is settled by [`Ca::open`].
+    fn carry_out(
+        &self,
+        intent: &Intent,
+        params: &CertificateParams,
+        subject: Subject,
+        books: &dyn Books,
+        now: UnixTime,
+        check: impl Fn(&[&[u8]]) -> Result<(), x509::PathError>,
+    ) -> Result<Issued, PkiError> {
+        let _one = self.one.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.shelf.intend(intent)?;
+        if let Err(error) = books.intended(intent) {
+            self.shelf.settled(&intent.serial)?;
+            return Err(error);
+        }
+        let der = match self.sign(params, &subject, check) {
+            Ok(der) => der,
+            Err(error) => {
+                books.abandoned(intent, now)?;
+                self.shelf.settled(&intent.serial)?;
+                return Err(error);
+            }
+        };
+        let certificate = Certificate::from_der(&der).map_err(|_| PkiError::Signing)?;
+        self.shelf.put(&intent.serial, &der)?;
+        books.issued(intent, &certificate, now)?;
+        self.shelf.settled(&intent.serial)?;
+        let info = CertificateInfo::of(&certificate, &self.spec.realm);
+        let chain = std::iter::once(der).chain(self.issuers.iter().cloned()).collect();
+        Ok(Issued { info, chain, private_key: subject.private })
+    }
+
+    /// Signs, and lets the result pass the very check that a peer will make.
+    fn sign(
+        &self,
+        params: &CertificateParams,
+        subject: &Subject,
+        check: impl Fn(&[&[u8]]) -> Result<(), x509::PathError>,
+    ) -> Result<Vec<u8>, PkiError> {
+        let public = SubjectPublicKeyInfo::from_der(&subject.spki).map_err(|_| PkiError::Signing)?;
+        let signed = params.signed_by(&public, &self.issuer).map_err(|_| PkiError::Signing)?;
+        let der = signed.der().to_vec();
+        let chain: Vec<&[u8]> =
+            std::iter::once(der.as_slice()).chain(self.issuers.iter().map(Vec::as_slice)).collect();
+        check(&chain).map_err(|_| PkiError::Signing)?;
+        Ok(der)
+    }
+
+    fn window(&self, span: Duration, now: UnixTime) -> Result<Window, PkiError> {
+        let window = Window::from(now, span);
+        if window.not_after > self.issuing.not_after() {
+            return Err(PkiError::Order("the certificate would outlive the issuing CA"));
+        }
+        Ok(window)
+    }
+
+    fn holder<'a>(&'a self, common_name: &'a str) -> Holder<'a> {
+        let spec = &self.spec;
+        Holder { country: spec.country.as_deref(), organization: &spec.organization, common_name }
+    }
+}
+
+fn intent(
+    kind: Kind,
+    name: &str,
+    serial: [u8; 16],
+    window: Window,
+    subject: &Subject,
+    by: &str,
+    now: UnixTime,
+) -> Intent {
+    Intent {
+        v: 1,
+        serial: serial.iter().map(|octet| format!("{octet:02x}")).collect(),
+        kind,
+        device: None,
+        name: name.to_owned(),
+        spki_sha256: sha256(&subject.spki),
+        not_before: window.not_before,
+        not_after: window.not_after,
+        possession: subject.possession.to_owned(),
+        exception: None,
+        by: by.to_owned(),
+        ordered_at: now,
+    }
+}

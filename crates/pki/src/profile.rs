@@ -1,0 +1,166 @@
+//! What the certificates say (TS 33.310 clause 6.1, RFC 5280 §4, RFC 4945 §5.1).
+
+use crate::PkiError;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use ids::UnixTime;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SanType, SerialNumber, date_time_ymd,
+};
+use std::net::IpAddr;
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// notBefore lies this much before the order, for units whose clock is a little slow.
+pub const BACKDATE: Duration = Duration::from_secs(300);
+/// A device's certificate unless ordered otherwise.
+pub const DEFAULT_VALIDITY: Duration = DAY.saturating_mul(30);
+/// The longest for a device without an exception.
+pub const LONGEST_DEVICE: Duration = DAY.saturating_mul(90);
+/// The longest for a gateway.
+pub const LONGEST_GATEWAY: Duration = DAY.saturating_mul(398);
+/// Shorter than this, the back-dating would leave nothing.
+pub(crate) const SHORTEST: Duration = HOUR;
+const ROOT_VALIDITY: Duration = DAY.saturating_mul(30 * 365);
+const ISSUING_VALIDITY: Duration = DAY.saturating_mul(20 * 365);
+
+/// First and last second of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) not_before: UnixTime,
+    pub(crate) not_after: UnixTime,
+}
+
+impl Window {
+    /// Back-dated from `now`; both ends count, hence the second less (RFC 5280 §4.1.2.5).
+    pub(crate) fn from(now: UnixTime, span: Duration) -> Self {
+        let not_before = UnixTime::from_secs(now.before(BACKDATE).secs());
+        let not_after = not_before.after(span.saturating_sub(Duration::from_secs(1)));
+        Self { not_before, not_after }
+    }
+}
+
+fn dated(params: &mut CertificateParams, window: Window) {
+    let date = |time: UnixTime| {
+        let seconds = u64::try_from(time.secs()).unwrap_or(0);
+        date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds)
+    };
+    params.not_before = date(window.not_before);
+    params.not_after = date(window.not_after);
+}
+
+/// 16 random octets with the first bit clear and the second set: positive, never short, 126 random bits.
+pub(crate) fn serial() -> Result<[u8; 16], PkiError> {
+    let mut octets = [0; 16];
+    SystemRandom::new().fill(&mut octets).map_err(|_| PkiError::Signing)?;
+    octets[0] = octets[0] & 0x7f | 0x40;
+    Ok(octets)
+}
+
+fn subject(holder: &Holder<'_>) -> Result<DistinguishedName, PkiError> {
+    let mut name = DistinguishedName::new();
+    if let Some(country) = holder.country {
+        name.push(DnType::CountryName, printable(country)?);
+    }
+    name.push(DnType::OrganizationName, holder.organization);
+    name.push(DnType::CommonName, holder.common_name);
+    Ok(name)
+}
+
+/// Two letters of ISO 3166, which a subject holds as PrintableString (RFC 5280 A.1).
+fn printable(country: &str) -> Result<DnValue, PkiError> {
+    let wrong = PkiError::Order("a country is two capital letters");
+    let letters = country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase());
+    let text = letters.then(|| country.try_into().ok()).flatten();
+    text.map(DnValue::PrintableString).ok_or(wrong)
+}
+
+/// Whom certificates name.
+pub(crate) struct Holder<'a> {
+    pub(crate) country: Option<&'a str>,
+    pub(crate) organization: &'a str,
+    pub(crate) common_name: &'a str,
+}
+
+fn common(holder: &Holder<'_>, serial: [u8; 16], window: Window) -> Result<CertificateParams, PkiError> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = subject(holder)?;
+    params.serial_number = Some(SerialNumber::from(serial.to_vec()));
+    params.use_authority_key_identifier_extension = true;
+    dated(&mut params, window);
+    Ok(params)
+}
+
+fn ca(holder: &Holder<'_>, below: u8, now: UnixTime, span: Duration) -> Result<CertificateParams, PkiError> {
+    let mut params = common(holder, serial()?, Window::from(now, span))?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params)
+}
+
+/// `below`: how many CAs stand between it and a device.
+pub(crate) fn root(holder: &Holder<'_>, below: u8, now: UnixTime) -> Result<CertificateParams, PkiError> {
+    ca(holder, below, now, ROOT_VALIDITY)
+}
+
+/// A CA between root and issuing CA.
+pub(crate) fn between(holder: &Holder<'_>, below: u8, now: UnixTime) -> Result<CertificateParams, PkiError> {
+    ca(holder, below, now, ISSUING_VALIDITY)
+}
+
+/// The issuing CA: it may name only what lies inside `domains`.
+pub(crate) fn issuing(
+    holder: &Holder<'_>,
+    domains: &[String],
+    now: UnixTime,
+) -> Result<CertificateParams, PkiError> {
+    let mut params = ca(holder, 0, now, ISSUING_VALIDITY)?;
+    let permitted_subtrees = domains.iter().cloned().map(GeneralSubtree::DnsName).collect();
+    params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    Ok(params)
+}
+
+fn end_entity(holder: &Holder<'_>, serial: [u8; 16], window: Window) -> Result<CertificateParams, PkiError> {
+    let mut params = common(holder, serial, window)?;
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ipsec_ike()];
+    Ok(params)
+}
+
+/// A device's certificate; its common name is its one dNSName.
+pub(crate) fn device(
+    holder: &Holder<'_>,
+    serial: [u8; 16],
+    window: Window,
+) -> Result<CertificateParams, PkiError> {
+    let mut params = end_entity(holder, serial, window)?;
+    params.subject_alt_names = vec![dns_name(holder.common_name)?];
+    Ok(params)
+}
+
+/// A gateway's certificate.
+pub(crate) fn gateway(
+    holder: &Holder<'_>,
+    names: &[String],
+    addresses: &[IpAddr],
+    serial: [u8; 16],
+    window: Window,
+) -> Result<CertificateParams, PkiError> {
+    let mut params = end_entity(holder, serial, window)?;
+    params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+    params.subject_alt_names = names.iter().map(|name| dns_name(name)).collect::<Result<_, _>>()?;
+    params.subject_alt_names.extend(addresses.iter().copied().map(SanType::IpAddress));
+    Ok(params)
+}
+
+fn dns_name(name: &str) -> Result<SanType, PkiError> {
+    name.try_into().map(SanType::DnsName).map_err(|_| PkiError::Order("a name in a certificate is ASCII"))
+}
+
+/// id-kp-ipsecIKE (RFC 4945 §5.1.3.12).
+fn ipsec_ike() -> ExtendedKeyUsagePurpose {
+    ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 17])
+}
