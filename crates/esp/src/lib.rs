@@ -30,6 +30,6 @@ pub mod udp_encap;
 
 pub use inner::{Inner, NotIp};
 pub use replay::{Replay, ReplayWindow, WINDOW};
-pub use sa::{Dropped, InboundSa, OutboundSa, Unsealed, Usage};
+pub use sa::{Dropped, InboundSa, Opened, OutboundSa, Unsealed, Usage};
 pub use selector::{Outside, Selector, Selectors};
 pub use transform::{KeyLength, Keys, Suite};

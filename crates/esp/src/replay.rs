@@ -67,8 +67,9 @@ impl ReplayWindow {
         }
     }
 
-    /// Marks a number from [`Self::check`] as seen and moves the window up to it if it is the highest.
-    pub fn accept(&mut self, sequence: u64) {
+    /// Marks a number from [`Self::check`] as seen and moves the window up to it if it is the highest;
+    /// returns whether it is.
+    pub fn accept(&mut self, sequence: u64) -> bool {
         let ahead = sequence.saturating_sub(self.top);
         if ahead >= WINDOW {
             self.seen = [0; WORDS];
@@ -77,6 +78,7 @@ impl ReplayWindow {
         }
         self.top = self.top.max(sequence);
         self.set(sequence, true);
+        ahead > 0
     }
 
     fn is_seen(&self, sequence: u64) -> bool {

@@ -155,6 +155,18 @@ mod next_header {
     pub(super) const NONE: u8 = 59;
 }
 
+/// A packet that passed every check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened<'a> {
+    /// The inner packet, TFC padding cut off.
+    pub packet: &'a [u8],
+    /// What its headers say.
+    pub inner: Inner,
+    /// No packet with a higher sequence number came before: the peer is where this one came from
+    /// (RFC 7296 §2.23), which a late packet does not prove.
+    pub newest: bool,
+}
+
 /// The SA that a peer sends into.
 pub struct InboundSa {
     spi: Spi,
@@ -196,22 +208,21 @@ impl InboundSa {
         self.opener.rest();
     }
 
-    /// Opens one packet in place, from its SPI on, and returns the inner one and what its headers
-    /// say. The replay window moves once the ICV has verified, also when the inner packet is then
+    /// Opens one packet in place, from its SPI on. The replay window moves once the ICV has verified, also when the inner packet is then
     /// dropped.
     ///
     /// # Errors
     /// [`Dropped`]: count, stay silent.
-    pub fn open<'a>(&mut self, packet: &'a mut [u8]) -> Result<(&'a [u8], Inner), Dropped> {
+    pub fn open<'a>(&mut self, packet: &'a mut [u8]) -> Result<Opened<'a>, Dropped> {
         let low = sequence_of(packet, self.spi).ok_or(Dropped::Malformed)?;
         let sequence = self.replay.check(low)?;
         let header = Header { spi: self.spi, sequence, extended: self.replay.is_extended() };
         let plain: &[u8] = self.opener.open(header, packet).map_err(|_| Dropped::NotAuthentic)?;
-        self.replay.accept(sequence);
-        let (inner, parsed) = unwrap(plain)?;
-        self.selectors.check_inbound(&parsed)?;
-        self.usage.add(inner.len());
-        Ok((inner, parsed))
+        let newest = self.replay.accept(sequence);
+        let (packet, inner) = unwrap(plain)?;
+        self.selectors.check_inbound(&inner)?;
+        self.usage.add(packet.len());
+        Ok(Opened { packet, inner, newest })
     }
 }
 

@@ -143,7 +143,7 @@ fn scapy_and_we_read_each_other() {
         let mut sa = InboundSa::new(Spi(SPI), case.keys(), case.extended, everything());
         let mut packet = pair[1].clone();
         assert_eq!(
-            sa.open(&mut packet).map(|(inner, _)| inner),
+            sa.open(&mut packet).map(|opened| opened.packet),
             Ok(&case.inner[..]),
             "{name}: we open scapy's"
         );

@@ -64,7 +64,7 @@ proptest! {
         let sealed = seal(&mut out, &packet);
         prop_assert_eq!(sealed.len(), packet.len() + out.overhead(packet.len()));
         let (mut first, mut again) = (sealed.clone(), sealed);
-        prop_assert_eq!(into.open(&mut first).unwrap().0, &packet[..]);
+        prop_assert_eq!(into.open(&mut first).unwrap().packet, &packet[..]);
         prop_assert_eq!(into.open(&mut again), Err(Dropped::Replayed));
         prop_assert_eq!(into.usage(), Usage { packets: 1, octets: packet.len() as u64 });
         prop_assert_eq!(out.usage(), into.usage());
@@ -86,8 +86,8 @@ fn ipv6_inside_passes_as_ipv4_does() {
     packet.extend([0, 7, 0, 7, 0, 8, 0, 0]);
     let (mut out, mut into) = pair(Suite::Aes256Gcm16, true);
     let mut sealed = seal(&mut out, &packet);
-    let (opened, inner) = into.open(&mut sealed).unwrap();
-    assert_eq!((opened, inner.ports), (&packet[..], Some((7, 7))));
+    let opened = into.open(&mut sealed).unwrap();
+    assert_eq!((opened.packet, opened.inner.ports), (&packet[..], Some((7, 7))));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn tfc_padding_is_cut_off_and_dummies_are_dropped() {
     let (mut out, mut into) = pair(Suite::Aes128Gcm16, true);
     let packet = uplink(&[9; 8]);
     let padded = [&packet[..], &[0; 200], &[1, 2, 2, next_header::IPV4]].concat();
-    assert_eq!(into.open(&mut seal_raw(&mut out, &padded)).unwrap().0, &packet[..]);
+    assert_eq!(into.open(&mut seal_raw(&mut out, &padded)).unwrap().packet, &packet[..]);
     let dummy = [&[0xee; 60][..], &[1, 2, 2, next_header::NONE]].concat();
     assert_eq!(into.open(&mut seal_raw(&mut out, &dummy)), Err(Dropped::Dummy));
 }
@@ -187,4 +187,12 @@ fn an_idle_pair_is_small() {
     let selectors = size_of::<Selectors>() + 4 * size_of::<Selector>();
     let pair = size_of::<InboundSa>() + size_of::<OutboundSa>() + selectors;
     assert!(pair <= 768, "{pair} octets");
+}
+
+#[test]
+fn only_the_highest_number_is_the_newest() {
+    let (mut out, mut into) = pair(Suite::Aes128Gcm16, true);
+    let (mut first, mut second) = (seal(&mut out, &uplink(&[1; 8])), seal(&mut out, &uplink(&[2; 8])));
+    assert!(into.open(&mut second).unwrap().newest);
+    assert!(!into.open(&mut first).unwrap().newest);
 }
