@@ -47,6 +47,9 @@ fn repeated_extensions_and_differing_algorithm_fields_are_malformed() {
     let again = CustomExtension::from_oid_content(&[2, 5, 29, 15], vec![3, 2, 7, 0x80]);
     let result = world.bent(|params| params.custom_extensions = vec![again]);
     refused(result, PathError::Malformed(Place::EndEntity));
+    let unknown = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
+    let result = world.bent(|params| params.custom_extensions = vec![unknown.clone(), unknown]);
+    refused(result, PathError::Malformed(Place::EndEntity));
 
     let device = world.issuing.device(|_| {});
     let sha256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];

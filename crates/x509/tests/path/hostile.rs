@@ -31,6 +31,21 @@ fn a_crowd_under_the_anchors_name_stops_at_the_signature_budget() {
 }
 
 #[test]
+fn the_signature_budget_holds_within_one_step() {
+    // Anchors that share a name are all tried against one signature.
+    let refused_by = |twins: usize| {
+        let mut anchors = x509::Anchors::new();
+        for _ in 0..twins {
+            anchors.insert(realm(REALM), x509::Anchor::from_der(&root("Twin", |_| {}).der).unwrap());
+        }
+        let device = root("Twin", |_| {}).device(|_| {});
+        verify(&anchors, NAME, &[&device.der]).map(|_| ()).unwrap_err()
+    };
+    assert_eq!(refused_by(10), PathError::BadSignature);
+    assert_eq!(refused_by(11), PathError::TooCostly);
+}
+
+#[test]
 fn copies_of_one_intermediate_cost_nothing() {
     let (device, issuing) = (&DEVICE.der, &WORLD.issuing.der);
     WORLD.verify(NAME, &[device, issuing, issuing, issuing, issuing, issuing]).unwrap();
