@@ -77,3 +77,30 @@ pub trait Books {
     /// [`PkiError::Books`].
     fn abandoned(&self, intent: &Intent, at: UnixTime) -> Result<(), PkiError>;
 }
+
+/// Books of a carrier that is not ours: nothing is asked and nothing is written. For the lab's
+/// foreign networks and for interop tests; what is issued so is in no ledger, and admission says so.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OffTheBooks;
+
+impl Books for OffTheBooks {
+    fn may_issue(&self, _: DeviceId) -> Result<(), PkiError> {
+        Ok(())
+    }
+
+    fn intended(&self, _: &Intent) -> Result<(), PkiError> {
+        Ok(())
+    }
+
+    fn issued(&self, _: &Intent, _: &Certificate, _: UnixTime) -> Result<(), PkiError> {
+        Ok(())
+    }
+
+    fn imported(&self, _: &CertPathVerified, _: &str, _: UnixTime) -> Result<(), PkiError> {
+        Ok(())
+    }
+
+    fn abandoned(&self, _: &Intent, _: UnixTime) -> Result<(), PkiError> {
+        Ok(())
+    }
+}

@@ -32,7 +32,7 @@ mod order;
 mod profile;
 mod shelf;
 
-pub use books::{Books, Intent, Outcome};
+pub use books::{Books, Intent, OffTheBooks, Outcome};
 pub use ca::{Ca, CaSpec, Settled};
 pub use error::PkiError;
 pub use issue::Issued;

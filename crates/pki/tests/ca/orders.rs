@@ -178,3 +178,16 @@ fn what_was_issued_is_listed_in_pages_and_shown() {
         assert!(matches!(world.ca.show(missing).unwrap_err(), PkiError::NotFound(_)), "{missing}");
     }
 }
+
+#[test]
+fn another_carriers_ca_issues_off_the_books_and_its_devices_are_strangers_here() {
+    let world = World::new();
+    let spec = pki::CaSpec::new("Other Telecom", "femto.other.example".parse().unwrap());
+    let other = pki::Ca::create(&world.directory.path().join("other"), &spec, now()).unwrap();
+    let issued = other.issue(&order(), &pki::OffTheBooks, now()).unwrap();
+    let name = "00aabbccddee.femto.other.example";
+    assert_eq!(issued.info.names, [name]);
+    let refused = world.verify(&issued, name).map(|_| ()).unwrap_err();
+    assert_eq!(refused, x509::PathError::UnknownRealm);
+    assert_eq!(world.books.lines(), Vec::<String>::new());
+}
