@@ -18,7 +18,7 @@ pub use signature::{AuthKey, AuthKeyError, PrivateAuthKey, SignatureHash, Signat
 pub(crate) use cipher::{Direction, MessageCipher, NotAuthentic};
 pub(crate) use keymat::{IkeKeys, child_keymat, rekeyed_skeyseed, skeyseed};
 pub(crate) use prf::PrfAlgorithm;
-pub(crate) use signature::{sign, signature_is_valid};
+pub(crate) use signature::signature_is_valid;
 
 use crate::payload::{Authentication, KeyExchangeMethod};
 use zeroize::Zeroizing;

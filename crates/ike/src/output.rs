@@ -73,23 +73,14 @@ pub enum Output {
     Event(Event),
 }
 
-/// Why a timeout is due.
+/// What the next timeout is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
-    /// A half-open or closed IKE SA is forgotten, or a set of fragments given up.
-    Forget,
-    /// A request of ours goes out once more, or is given up.
-    Retransmit,
-    /// The peer has been silent long enough to be asked (RFC 7296 §2.4).
-    Liveness,
-    /// A probe's time is over.
-    Probe,
-    /// An IKE or CHILD SA is due for rekeying.
-    Rekey,
-    /// The tunnel's end has come.
-    Expire,
-    /// A kept response may be let go (RFC 7296 §2.1).
-    FreeResponse,
+    /// A half-open IKE SA is given up, or asked for again.
+    HalfOpen,
+    /// Of an established IKE SA: a request goes out again, its peer is asked whether it lives, keys
+    /// are renewed, the end has come, or something kept is let go.
+    IkeSa,
     /// A NAT-keepalive is due.
     Keepalive,
 }

@@ -21,6 +21,7 @@ pub use ke::{KeyExchange, KeyExchangeMethod};
 pub use notify::{Notify, NotifyType};
 pub use sa::{Encr, Integ, Prf, Proposal, ProtocolId, SequenceNumbers, Transform, TransformType};
 pub use ts::TrafficSelector;
+pub(crate) use ts::narrow;
 
 use crate::reader::Reader;
 

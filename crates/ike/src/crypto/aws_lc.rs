@@ -55,7 +55,7 @@ impl Ephemeral for Ecdh {
         if self.is_x25519() { octets } else { octets.get(1..).unwrap_or_default() }
     }
 
-    fn agree(self: Box<Self>, peer: &[u8]) -> Result<Secret, KeyExchangeError> {
+    fn agree(&self, peer: &[u8]) -> Result<Secret, KeyExchangeError> {
         if peer.len() != self.public_value().len() {
             return Err(KeyExchangeError);
         }

@@ -9,7 +9,7 @@ pub trait Ephemeral: Send {
     ///
     /// # Errors
     /// [`KeyExchangeError`] when the value fails the recipient's tests (RFC 6989 §2).
-    fn agree(self: Box<Self>, peer: &[u8]) -> Result<Secret, KeyExchangeError>;
+    fn agree(&self, peer: &[u8]) -> Result<Secret, KeyExchangeError>;
 }
 
 /// The peer's public value has a wrong length, is no element of the group, or is one that would make

@@ -45,7 +45,7 @@ impl Ephemeral for Modp2048 {
         &self.public_value
     }
 
-    fn agree(self: Box<Self>, peer: &[u8]) -> Result<Secret, KeyExchangeError> {
+    fn agree(&self, peer: &[u8]) -> Result<Secret, KeyExchangeError> {
         if peer.len() != LEN {
             return Err(KeyExchangeError);
         }

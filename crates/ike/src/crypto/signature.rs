@@ -132,15 +132,6 @@ impl PrivateAuthKey for AuthKey {
     }
 }
 
-/// Signs, for the callers inside this crate that hold a trait object.
-pub(crate) fn sign(
-    key: &dyn PrivateAuthKey,
-    octets: &[u8],
-    hashes: SignatureHashes,
-) -> Option<Authentication> {
-    key.sign(octets, hashes)
-}
-
 // AlgorithmIdentifiers as RFC 7427 Appendix A spells them.
 const ECDSA_SHA256: &[u8] = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
 const ECDSA_SHA384: &[u8] = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03";

@@ -1,0 +1,6 @@
+//! A femtocell against the responder, in memory: each exchange as it is drawn, then what it left.
+#![allow(clippy::disallowed_methods, reason = "a test begins at some time")]
+
+mod attach;
+mod link;
+mod rekey;
