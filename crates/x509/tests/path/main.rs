@@ -9,5 +9,6 @@ mod corpus;
 mod good_chains;
 mod hostile;
 mod openssl;
+mod purity;
 mod requests;
 mod world;
