@@ -1,6 +1,7 @@
 //! The cryptography of IKEv2 behind few types: key exchange, PRF and key derivation, message
 //! protection, AUTH signatures. Every secret is wiped when it goes out of scope; none prints.
 
+mod algorithm_id;
 mod aws_lc;
 mod cipher;
 mod key_exchange;
@@ -15,10 +16,11 @@ pub use key_exchange::{Ephemeral, KeyExchangeError};
 pub use seeded::SeededProvider;
 pub use signature::{AuthKey, AuthKeyError, PrivateAuthKey, SignatureHash, SignatureHashes, authority_hash};
 
+pub(crate) use algorithm_id::SignatureAlgorithm;
 pub(crate) use cipher::{Direction, MessageCipher, NotAuthentic};
 pub(crate) use keymat::{IkeKeys, child_keymat, rekeyed_skeyseed, skeyseed};
 pub(crate) use prf::PrfAlgorithm;
-pub(crate) use signature::signature_is_valid;
+pub(crate) use signature::{signature_is_valid, split_algorithm};
 
 use crate::payload::{Authentication, KeyExchangeMethod};
 use zeroize::Zeroizing;
@@ -59,5 +61,7 @@ pub(crate) fn sha1(parts: &[&[u8]]) -> [u8; 20] {
     out
 }
 
+#[cfg(test)]
+mod known_answers;
 #[cfg(test)]
 mod tests;

@@ -42,6 +42,7 @@ mod suite;
 mod timers;
 
 pub mod crypto;
+pub mod fuzz;
 pub mod payload;
 
 pub use ask_peer::{AskPeer, Peer, Refusal};

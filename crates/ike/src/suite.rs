@@ -144,7 +144,7 @@ impl SuitePolicy {
                     Some(sent) => Some(self.choose_key_exchange(proposal, sent)?),
                     None => None,
                 };
-                let esn = offers(proposal, TransformType::SN, SequenceNumbers::SEQUENTIAL_64.0);
+                let esn = choose_esn(proposal)?;
                 let spi = proposal.spi.as_slice().try_into().ok().map(u32::from_be_bytes)?;
                 let chosen = EspSuite { cipher, esn };
                 Some(ChosenEsp {
@@ -188,6 +188,15 @@ impl SuitePolicy {
         }
         proposals
     }
+}
+
+/// ESN if it is offered; a proposal must say which kinds it takes (RFC 7296 §3.3.3).
+fn choose_esn(proposal: &Proposal) -> Option<bool> {
+    let takes = |numbers: SequenceNumbers| offers(proposal, TransformType::SN, numbers.0);
+    if takes(SequenceNumbers::SEQUENTIAL_64) {
+        return Some(true);
+    }
+    takes(SequenceNumbers::SEQUENTIAL_32).then_some(false)
 }
 
 fn offers(proposal: &Proposal, kind: TransformType, id: u16) -> bool {

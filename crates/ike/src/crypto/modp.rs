@@ -54,10 +54,8 @@ impl Ephemeral for Modp2048 {
         if peer <= U2048::ONE || peer >= PRIME.wrapping_sub(&U2048::ONE) {
             return Err(KeyExchangeError);
         }
-        let mut shared = power(&peer, &self.exponent).ok_or(KeyExchangeError)?;
-        let secret = Zeroizing::new(shared.to_be_bytes().as_ref().to_vec());
-        shared.zeroize();
-        Ok(secret)
+        let shared = Zeroizing::new(power(&peer, &self.exponent).ok_or(KeyExchangeError)?);
+        Ok(Zeroizing::new(shared.to_be_bytes().as_ref().to_vec()))
     }
 }
 

@@ -1,4 +1,4 @@
-use super::sha1;
+use super::{SignatureAlgorithm, sha1};
 use crate::payload::{AuthMethod, Authentication};
 use aws_lc_rs::{
     rand::SystemRandom,
@@ -97,22 +97,25 @@ impl AuthKey {
 impl PrivateAuthKey for AuthKey {
     fn sign(&self, octets: &[u8], hashes: SignatureHashes) -> Option<Authentication> {
         let random = SystemRandom::new();
-        let digital = |algorithm: &[u8], signature: &[u8]| {
+        let digital = |algorithm: SignatureAlgorithm, signature: &[u8]| {
+            let algorithm = algorithm.to_der();
             let length = u8::try_from(algorithm.len()).ok()?;
-            let data = [&[length], algorithm, signature].concat();
+            let data = [&[length], algorithm.as_slice(), signature].concat();
             Some(Authentication { method: AuthMethod::DIGITAL_SIGNATURE, data })
         };
         let plain = |method, signature: &[u8]| Some(Authentication { method, data: signature.to_vec() });
         match &self.0 {
-            Key::P256(asn1, _) if hashes.contains(SignatureHash::Sha256) => {
-                digital(ECDSA_SHA256, asn1.sign(&random, octets).ok()?.as_ref())
-            }
+            Key::P256(asn1, _) if hashes.contains(SignatureHash::Sha256) => digital(
+                SignatureAlgorithm::Ecdsa(SignatureHash::Sha256),
+                asn1.sign(&random, octets).ok()?.as_ref(),
+            ),
             Key::P256(_, fixed) => {
                 plain(AuthMethod::ECDSA_SHA256_P256, fixed.sign(&random, octets).ok()?.as_ref())
             }
-            Key::P384(asn1, _) if hashes.contains(SignatureHash::Sha384) => {
-                digital(ECDSA_SHA384, asn1.sign(&random, octets).ok()?.as_ref())
-            }
+            Key::P384(asn1, _) if hashes.contains(SignatureHash::Sha384) => digital(
+                SignatureAlgorithm::Ecdsa(SignatureHash::Sha384),
+                asn1.sign(&random, octets).ok()?.as_ref(),
+            ),
             Key::P384(_, fixed) => {
                 plain(AuthMethod::ECDSA_SHA384_P384, fixed.sign(&random, octets).ok()?.as_ref())
             }
@@ -126,46 +129,10 @@ impl PrivateAuthKey for AuthKey {
                 .find(|(hash, _)| hashes.contains(*hash))?;
                 let mut signature = vec![0; key.public_modulus_len()];
                 key.sign(encoding, &random, octets, &mut signature).ok()?;
-                digital(rsa_pkcs1(hash), &signature)
+                digital(SignatureAlgorithm::RsaPkcs1(hash), &signature)
             }
         }
     }
-}
-
-// AlgorithmIdentifiers as RFC 7427 Appendix A spells them.
-const ECDSA_SHA256: &[u8] = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
-const ECDSA_SHA384: &[u8] = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03";
-const ECDSA_SHA512: &[u8] = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x04";
-const RSA_SHA256: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00";
-const RSA_SHA384: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c\x05\x00";
-const RSA_SHA512: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d\x05\x00";
-
-fn rsa_pkcs1(hash: SignatureHash) -> &'static [u8] {
-    match hash {
-        SignatureHash::Sha256 => RSA_SHA256,
-        SignatureHash::Sha384 => RSA_SHA384,
-        SignatureHash::Sha512 => RSA_SHA512,
-    }
-}
-
-/// id-RSASSA-PSS with one hash throughout and a salt of the hash's length (RFC 7427 A.4.3).
-fn rsa_pss(hash: SignatureHash) -> Vec<u8> {
-    let (oid, salt) = match hash {
-        SignatureHash::Sha256 => (1, 32),
-        SignatureHash::Sha384 => (2, 48),
-        SignatureHash::Sha512 => (3, 64),
-    };
-    let hash_id =
-        [b"\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02".as_slice(), &[oid], b"\x05\x00"].concat();
-    [
-        b"\x30\x41\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a\x30\x34\xa0\x0f".as_slice(),
-        &hash_id,
-        b"\xa1\x1c\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08",
-        &hash_id,
-        b"\xa2\x03\x02\x01",
-        &[salt],
-    ]
-    .concat()
 }
 
 /// The kinds of keys in a SubjectPublicKeyInfo that can verify AUTH, told by their
@@ -178,14 +145,22 @@ enum KeyKind {
 }
 
 impl KeyKind {
+    /// Reads `SEQUENCE { AlgorithmIdentifier, BIT STRING }` as far as the key's kind; the library
+    /// reads the rest. Points must be uncompressed, RSA moduli of a size that needs long lengths.
     fn of(spki: &[u8]) -> Option<Self> {
-        const P256: &[u8] = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
-        const P384: &[u8] = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22";
-        const RSA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
-        let at = |oid: &[u8]| spki.windows(oid.len()).take(12).any(|window| window == oid);
-        [(P256, Self::P256), (P384, Self::P384), (RSA, Self::Rsa)]
-            .into_iter()
-            .find_map(|(oid, kind)| at(oid).then_some(kind))
+        const P256: &[u8] = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\
+            \x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00\x04";
+        const P384: &[u8] = b"\x30\x76\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\
+            \x06\x05\x2b\x81\x04\x00\x22\x03\x62\x00\x04";
+        const RSA: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00\x03\x82";
+        match spki {
+            [0x30, 0x82, high, low, rest @ ..] if rest.starts_with(RSA) => {
+                (usize::from(u16::from_be_bytes([*high, *low])) == rest.len()).then_some(Self::Rsa)
+            }
+            _ if spki.starts_with(P256) && spki.len() == P256.len() + 64 => Some(Self::P256),
+            _ if spki.starts_with(P384) && spki.len() == P384.len() + 96 => Some(Self::P384),
+            _ => None,
+        }
     }
 }
 
@@ -227,23 +202,22 @@ pub(crate) fn split_algorithm(data: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn digital_signature(kind: KeyKind, algorithm: &[u8]) -> Option<&'static dyn VerificationAlgorithm> {
-    let hashes = [SignatureHash::Sha256, SignatureHash::Sha384, SignatureHash::Sha512];
-    Some(match (kind, algorithm) {
-        (KeyKind::P256, ECDSA_SHA256) => &signature::ECDSA_P256_SHA256_ASN1,
-        (KeyKind::P256, ECDSA_SHA384) => &signature::ECDSA_P256_SHA384_ASN1,
-        (KeyKind::P256, ECDSA_SHA512) => &signature::ECDSA_P256_SHA512_ASN1,
-        (KeyKind::P384, ECDSA_SHA256) => &signature::ECDSA_P384_SHA256_ASN1,
-        (KeyKind::P384, ECDSA_SHA384) => &signature::ECDSA_P384_SHA384_ASN1,
-        (KeyKind::P384, ECDSA_SHA512) => &signature::ECDSA_P384_SHA512_ASN1,
-        (KeyKind::Rsa, RSA_SHA256) => &signature::RSA_PKCS1_2048_8192_SHA256,
-        (KeyKind::Rsa, RSA_SHA384) => &signature::RSA_PKCS1_2048_8192_SHA384,
-        (KeyKind::Rsa, RSA_SHA512) => &signature::RSA_PKCS1_2048_8192_SHA512,
-        (KeyKind::Rsa, other) => match hashes.into_iter().find(|hash| rsa_pss(*hash) == other)? {
-            SignatureHash::Sha256 => &signature::RSA_PSS_2048_8192_SHA256,
-            SignatureHash::Sha384 => &signature::RSA_PSS_2048_8192_SHA384,
-            SignatureHash::Sha512 => &signature::RSA_PSS_2048_8192_SHA512,
-        },
-        (KeyKind::P256 | KeyKind::P384, _) => return None,
+    use SignatureAlgorithm::{Ecdsa, RsaPkcs1, RsaPss};
+    use SignatureHash::{Sha256, Sha384, Sha512};
+    Some(match (kind, SignatureAlgorithm::parse(algorithm)?) {
+        (KeyKind::P256, Ecdsa(Sha256)) => &signature::ECDSA_P256_SHA256_ASN1,
+        (KeyKind::P256, Ecdsa(Sha384)) => &signature::ECDSA_P256_SHA384_ASN1,
+        (KeyKind::P256, Ecdsa(Sha512)) => &signature::ECDSA_P256_SHA512_ASN1,
+        (KeyKind::P384, Ecdsa(Sha256)) => &signature::ECDSA_P384_SHA256_ASN1,
+        (KeyKind::P384, Ecdsa(Sha384)) => &signature::ECDSA_P384_SHA384_ASN1,
+        (KeyKind::P384, Ecdsa(Sha512)) => &signature::ECDSA_P384_SHA512_ASN1,
+        (KeyKind::Rsa, RsaPkcs1(Sha256)) => &signature::RSA_PKCS1_2048_8192_SHA256,
+        (KeyKind::Rsa, RsaPkcs1(Sha384)) => &signature::RSA_PKCS1_2048_8192_SHA384,
+        (KeyKind::Rsa, RsaPkcs1(Sha512)) => &signature::RSA_PKCS1_2048_8192_SHA512,
+        (KeyKind::Rsa, RsaPss(Sha256)) => &signature::RSA_PSS_2048_8192_SHA256,
+        (KeyKind::Rsa, RsaPss(Sha384)) => &signature::RSA_PSS_2048_8192_SHA384,
+        (KeyKind::Rsa, RsaPss(Sha512)) => &signature::RSA_PSS_2048_8192_SHA512,
+        (KeyKind::P256 | KeyKind::P384, RsaPkcs1(_) | RsaPss(_)) | (KeyKind::Rsa, Ecdsa(_)) => return None,
     })
 }
 

@@ -46,35 +46,8 @@ fn section_4_line_21_public_values_outside_the_group_are_refused() {
 }
 
 #[test]
-fn rfc_5903_section_8_1_p_256_agrees_on_the_published_secret() {
-    let hex = |text: &str| -> Vec<u8> {
-        text.as_bytes()
-            .chunks(2)
-            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-            .collect()
-    };
-    let i = hex("C88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433");
-    let public_r = hex(concat!(
-        "D12DFB5289C8D4F81208B70270398C342296970A0BCCB74C736FC7554494BF63",
-        "56FBF3CA366CC23E8157854C13C58D6AAC23F046ADA30F8353E74F33039872AB",
-    ));
-    let key =
-        aws_lc_rs::agreement::PrivateKey::from_private_key(&aws_lc_rs::agreement::ECDH_P256, &i).unwrap();
-    let own: Box<dyn Ephemeral> = Box::new(aws_lc::Ecdh::new(key).unwrap());
-    let public_i = hex(concat!(
-        "DAD0B65394221CF9B051E1FECA5787D098DFE637FC90B9EF945D0C3772581180",
-        "5271A0461CDB8252D61F1C456FA3E59AB1F45B33ACCF5F58389E0577B8990BB3",
-    ));
-    assert_eq!(own.public_value(), public_i);
-    let secret = own.agree(&public_r).unwrap();
-    assert_eq!(*secret, hex("D6840F6B42F6EDAFD13116E0E12565202FEF8E9ECE7DCE03812464D04B9442DE"));
-}
-
-#[test]
-fn rfc_4231_test_case_2_and_prf_plus_as_defined() {
-    let key = prf::PrfAlgorithm::HmacSha256.key(b"Jefe");
-    let tag = key.apply(&[b"what do ya want ", b"for nothing?"]);
-    assert_eq!(tag[..8], [0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e]);
+fn prf_plus_is_as_rfc_7296_section_2_13_defines_it() {
+    let key = PrfAlgorithm::HmacSha256.key(b"Jefe");
     let t1 = key.apply(&[b"seed", &[1]]);
     let t2 = key.apply(&[&t1, b"seed", &[2]]);
     assert_eq!(*key.expand(&[b"se", b"ed"], 50), [t1.as_slice(), &t2].concat()[..50]);
@@ -123,4 +96,16 @@ fn section_4_line_2_method_1_needs_the_legacy_profile_and_rsa_verifies_under_met
     assert_eq!(auth.method, AuthMethod::DIGITAL_SIGNATURE);
     assert!(signature_is_valid(spki.as_ref(), &auth, b"octets", false));
     assert!(key.sign(b"octets", SignatureHashes::default()).is_none(), "we never sign with SHA-1");
+}
+
+#[test]
+fn the_seeded_provider_draws_the_same_keys_again_and_others_from_another_seed() {
+    let public_value = |seed, method| {
+        let provider = SeededProvider::new(seed);
+        provider.key_exchange(method).unwrap().public_value().to_vec()
+    };
+    for method in [KeyExchangeMethod::CURVE25519, KeyExchangeMethod::ECP_384, KeyExchangeMethod::MODP_2048] {
+        assert_eq!(public_value(1, method), public_value(1, method));
+        assert_ne!(public_value(1, method), public_value(2, method));
+    }
 }

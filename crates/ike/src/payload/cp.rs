@@ -27,10 +27,20 @@ impl AttributeType {
     pub const INTERNAL_IP4_NETMASK: Self = Self(2);
     /// 4 octets.
     pub const INTERNAL_IP4_DNS: Self = Self(3);
+    /// Text: name and version of what the peer runs.
+    pub const APPLICATION_VERSION: Self = Self(7);
     /// 16 octets and a prefix length.
     pub const INTERNAL_IP6_ADDRESS: Self = Self(8);
     /// 16 octets.
     pub const INTERNAL_IP6_DNS: Self = Self(10);
+    /// 4 octets and a netmask: what lies behind us.
+    pub const INTERNAL_IP4_SUBNET: Self = Self(13);
+    /// 16 octets and a prefix length: what lies behind us.
+    pub const INTERNAL_IP6_SUBNET: Self = Self(15);
+    /// 4 octets (RFC 7651).
+    pub const P_CSCF_IP4_ADDRESS: Self = Self(20);
+    /// 16 octets (RFC 7651).
+    pub const P_CSCF_IP6_ADDRESS: Self = Self(21);
     /// EXTERNAL_SOURCE_IP4_NAT_INFO: the unit's outer address as seen here (TS 29.139): 4 octets of
     /// address and 2 of port.
     pub const EXTERNAL_SOURCE_IP4_NAT_INFO: Self = Self(23);

@@ -86,7 +86,7 @@ pub struct Transform {
     pub id: u16,
     /// Key Length attribute, in bits.
     pub key_len: Option<u16>,
-    /// It carries attributes we don't know, so it can't be chosen (§3.3.6).
+    /// It carries attributes we don't know, or one twice, so it can't be chosen (§3.3.6).
     pub has_unknown_attribute: bool,
 }
 
@@ -181,7 +181,7 @@ fn parse_transform(reader: &mut Reader<'_>) -> Result<Transform, Malformed> {
     while !reader.is_empty() {
         let (attribute, value) = (reader.u16()?, reader.u16()?);
         match attribute {
-            KEY_LENGTH => transform.key_len = Some(value),
+            KEY_LENGTH if transform.key_len.is_none() => transform.key_len = Some(value),
             short if short & 0x8000 != 0 => transform.has_unknown_attribute = true,
             _ => {
                 reader.bytes(usize::from(value))?;

@@ -84,3 +84,19 @@ fn section_4_line_26_a_rekeyed_child_sa_without_key_exchange_is_not_chosen() {
     let without = policy.offer_esp(Spi(0x1000), false);
     assert!(policy.choose_esp(&without, Some(KeyExchangeMethod::CURVE25519)).is_none());
 }
+
+#[test]
+fn section_4_line_27_esn_is_chosen_where_offered_and_never_made_up() {
+    let policy = SuitePolicy::default();
+    let offer = |numbers: &[SequenceNumbers]| {
+        let mut proposal = policy.offer_esp(Spi(0x1000), false).remove(0);
+        proposal.transforms.retain(|transform| transform.kind != TransformType::SN);
+        let kinds = numbers.iter().map(|numbers| Transform::new(TransformType::SN, numbers.0));
+        proposal.transforms.extend(kinds);
+        policy.choose_esp(&[proposal], None).map(|chosen| chosen.suite.esn)
+    };
+    let (short, long) = (SequenceNumbers::SEQUENTIAL_32, SequenceNumbers::SEQUENTIAL_64);
+    assert_eq!(offer(&[short, long]), Some(true));
+    assert_eq!(offer(&[short]), Some(false));
+    assert_eq!(offer(&[]), None);
+}
