@@ -9,6 +9,5 @@ mod corpus;
 mod good_chains;
 mod hostile;
 mod openssl;
-mod purity;
 mod requests;
 mod world;
