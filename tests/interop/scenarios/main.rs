@@ -1,0 +1,3 @@
+//! Every scenario: one folder, one module.
+
+mod charon_with_charon;
