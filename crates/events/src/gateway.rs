@@ -1,0 +1,126 @@
+//! What the gateway records.
+
+use crate::record::recorded;
+use ids::{CertSha256, DeviceId, SessionId, Spi};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// A node began to serve under a new epoch; its leases of older epochs are void.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStarted {
+    /// The new epoch.
+    pub epoch: u64,
+    /// Version of Truecell.
+    pub version: String,
+}
+
+/// A node stopped in good order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStopped {
+    /// The epoch that ended.
+    pub epoch: u64,
+}
+
+/// An attempt ended before anyone was authenticated. Nothing in it is proven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachFailed {
+    /// Stable reason code.
+    pub reason: String,
+    /// The reason for people.
+    pub detail: String,
+    /// Where it came from.
+    pub outer: SocketAddr,
+    /// What it called itself, if that reads as a name.
+    pub claimed: Option<String>,
+    /// How many more of the same kind were left out since the last one was recorded.
+    pub more: u64,
+}
+
+/// A session is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionClosed {
+    /// Whose.
+    pub device: DeviceId,
+    /// Which.
+    pub session: SessionId,
+    /// Why, as a stable word.
+    pub why: String,
+    /// Inner octets received from the unit, and sent to it.
+    pub bytes: (u64, u64),
+}
+
+/// A unit's messages come from elsewhere since a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathChanged {
+    /// Whose.
+    pub device: DeviceId,
+    /// Which.
+    pub session: SessionId,
+    /// Before.
+    pub from: SocketAddr,
+    /// Now.
+    pub to: SocketAddr,
+    /// The new address is one of the unit's access line; `None` when its line is not known.
+    pub on_line: Option<bool>,
+}
+
+/// A CHILD SA stood for a while and no ESP came in UDP: the unit probably sends raw ESP, which is not
+/// served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EspNeverSeen {
+    /// Whose.
+    pub device: DeviceId,
+    /// Which.
+    pub session: SessionId,
+    /// Of the silent CHILD SA, where we receive.
+    pub spi: Spi,
+}
+
+/// Packets with an inner source that isn't the unit's own were dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpoofedSource {
+    /// Whose.
+    pub device: DeviceId,
+    /// Which.
+    pub session: SessionId,
+    /// How many since the last record.
+    pub packets: u64,
+}
+
+/// Something that people must see to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Stable word: `ledger-unreachable`, `clock-untrusted` ...
+    pub alarm: String,
+    /// It began, or it is over.
+    pub raised: bool,
+    /// What happened and what to do.
+    pub detail: String,
+}
+
+/// Someone cut a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionCut {
+    /// Whose.
+    pub device: DeviceId,
+    /// Which.
+    pub session: SessionId,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// The certificate that it was attached with.
+    pub cert_sha256: CertSha256,
+}
+
+recorded! {
+    NodeStarted => "gateway.node_started",
+    NodeStopped => "gateway.node_stopped",
+    AttachFailed => "gateway.attach_failed",
+    SessionClosed => "gateway.session_closed",
+    PathChanged => "gateway.path_changed",
+    EspNeverSeen => "gateway.esp_never_seen",
+    SpoofedSource => "gateway.spoofed_source",
+    Alarm => "gateway.alarm",
+    SessionCut => "gateway.session_cut",
+}

@@ -1,0 +1,495 @@
+use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment, sha256};
+use crate::{JournalKey, PublicKey, Record, Recorded};
+use ids::{EventRef, NodeId, Sha256, UnixTime};
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// When an append returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Once the record is on disk (fsync, shared with whoever else waits).
+    Durable,
+    /// Once it is written; on disk within 50 ms.
+    Grouped,
+}
+
+/// Why nothing was appended.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The disk refused; what was there before is whole. The next append tries again.
+    #[error("journal {path}: {source}; free space or mend the disk, appending goes on by itself")]
+    Write {
+        /// The segment.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// After this nobody can know what is on disk: nothing is appended before a restart.
+    #[error("journal {path}: {source}; what is on disk is not known: restart to have it checked")]
+    Lost {
+        /// The segment.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// Another process writes this journal.
+    #[error("journal {0} is in use by another process")]
+    InUse(PathBuf),
+    /// The last segment does not hold together.
+    #[error("journal {path}: {why}; see `truecell event verify`")]
+    Broken {
+        /// The segment.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// It was closed.
+    #[error("the journal is closed")]
+    Closed,
+    /// The event can't be written as JSON.
+    #[error("event: {0}")]
+    Event(String),
+}
+
+/// What opening had to mend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Octets of an unfinished last line that were cut off.
+    pub cut: u64,
+}
+
+/// A node's journal, open for appending. Clones share it; one thread of its own brings lines to disk
+/// and signs checkpoints. Closed when the last clone is dropped, or by [`Self::close`].
+#[derive(Clone)]
+pub struct Journal(Arc<Handle>);
+
+/// What clones share; dropping it closes the journal.
+struct Handle {
+    shared: Arc<Shared>,
+    flusher: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    node: NodeId,
+    key: Mutex<JournalKey>,
+    _lock: File,
+}
+
+struct State {
+    dir: PathBuf,
+    file: Arc<File>,
+    path: PathBuf,
+    length: u64,
+    seq: u64,
+    prev: Sha256,
+    last_at: UnixTime,
+    /// Everything up to here is on disk.
+    synced: u64,
+    /// Someone waits for everything up to here.
+    wanted: u64,
+    unsigned: u64,
+    unsigned_since: Option<Instant>,
+    lost: Option<JournalError>,
+    closing: bool,
+    line: Vec<u8>,
+}
+
+const GROUP: Duration = Duration::from_millis(40); // leaves 10 ms of the 50 promised for the fsync itself
+const CHECKPOINT_AFTER: Duration = Duration::from_secs(1);
+const CHECKPOINT_RECORDS: u64 = 1000;
+
+impl Journal {
+    /// Opens the journal in `dir`, or begins one; cuts off an unfinished last line.
+    ///
+    /// # Errors
+    /// [`JournalError`]
+    pub fn open(
+        dir: &Path,
+        node: NodeId,
+        key: JournalKey,
+        now: UnixTime,
+    ) -> Result<(Self, Recovery), JournalError> {
+        let io = |source: io::Error| JournalError::Write { path: dir.to_owned(), source: Arc::new(source) };
+        fs::create_dir_all(dir).map_err(io)?;
+        let lock = File::create(dir.join("lock")).map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(dir.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+        let (state, cut) = State::open(dir, &node, now)?;
+        let begins = state.seq == 0;
+        let shared = Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            node,
+            key: Mutex::new(key),
+            _lock: lock,
+        };
+        let journal = Self(Arc::new(Handle::start(Arc::new(shared)).map_err(io)?));
+        if begins {
+            journal.append(&Begun { key: journal.public_key() }, now, Durability::Durable)?;
+        }
+        if let Some(cut) = &cut {
+            journal.append(cut, now, Durability::Durable)?;
+        }
+        Ok((journal, Recovery { cut: cut.map_or(0, |cut| cut.cut) }))
+    }
+
+    /// The key that checkpoints verify with.
+    pub fn public_key(&self) -> PublicKey {
+        lock(&self.0.shared.key).public_key()
+    }
+
+    /// Whose journal.
+    pub fn node(&self) -> &NodeId {
+        &self.0.shared.node
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> PathBuf {
+        lock(&self.0.shared.state).dir.clone()
+    }
+
+    /// Number of the last record.
+    pub fn head(&self) -> u64 {
+        lock(&self.0.shared.state).seq
+    }
+
+    /// Writes one event.
+    ///
+    /// # Errors
+    /// [`JournalError`]: nothing was acknowledged, and no half line stays.
+    pub fn append<T: Recorded>(
+        &self,
+        event: &T,
+        at: UnixTime,
+        durability: Durability,
+    ) -> Result<EventRef, JournalError> {
+        let body = serde_json::to_vec(event).map_err(|error| JournalError::Event(error.to_string()))?;
+        let mut state = lock(&self.0.shared.state);
+        if state.closing {
+            return Err(JournalError::Closed);
+        }
+        let seq = state.append(&self.0.shared.node, T::KIND, T::V, &body, at)?;
+        if state.unsigned >= CHECKPOINT_RECORDS {
+            self.0.shared.checkpoint(&mut state)?;
+        }
+        if durability == Durability::Durable {
+            state.wanted = state.wanted.max(seq);
+            self.0.shared.changed.notify_all();
+            self.0.shared.wait_until_synced(state, seq)?;
+        } else if state.unsigned == 1 {
+            self.0.shared.changed.notify_all();
+        }
+        Ok(EventRef { node: self.0.shared.node.clone(), seq })
+    }
+
+    /// Brings everything written so far to disk.
+    ///
+    /// # Errors
+    /// [`JournalError::Lost`]
+    pub fn sync(&self) -> Result<(), JournalError> {
+        let mut state = lock(&self.0.shared.state);
+        let seq = state.seq;
+        state.wanted = state.wanted.max(seq);
+        self.0.shared.changed.notify_all();
+        self.0.shared.wait_until_synced(state, seq)
+    }
+
+    /// Hands signing over to another key; both sign the record that says so.
+    ///
+    /// # Errors
+    /// [`JournalError`]
+    pub fn change_key(&self, new: JournalKey, at: UnixTime) -> Result<EventRef, JournalError> {
+        let mut state = lock(&self.0.shared.state);
+        let mut key = lock(&self.0.shared.key);
+        let public = new.public_key();
+        let message = state.place(&self.0.shared.node, at).key_changed(&public);
+        let changed = KeyChanged { key: public, by_old: key.sign(&message), by_new: new.sign(&message) };
+        let seq = state.append_control(&self.0.shared.node, &changed, at)?;
+        *key = new;
+        drop(key);
+        state.wanted = seq;
+        self.0.shared.changed.notify_all();
+        self.0.shared.wait_until_synced(state, seq)?;
+        Ok(EventRef { node: self.0.shared.node.clone(), seq })
+    }
+
+    /// Removes whole segments whose records are all below `keep_from`, after a signed record that says
+    /// so. Returns the first record that is left.
+    ///
+    /// # Errors
+    /// [`JournalError`]
+    pub fn prune(&self, keep_from: u64, at: UnixTime) -> Result<u64, JournalError> {
+        let mut state = lock(&self.0.shared.state);
+        let fail = |state: &State, source| JournalError::Write {
+            path: state.path.clone(),
+            source: Arc::new(source),
+        };
+        let segments = segment::list(&state.dir).map_err(|source| fail(&state, source))?;
+        let kept = segments.iter().rposition(|(first, _)| *first <= keep_from).unwrap_or(0);
+        let Some((first, path)) = segments.get(kept).filter(|_| kept > 0) else {
+            return Ok(segments.first().map_or(1, |(first, _)| *first));
+        };
+        let prev = first_record(path).map_err(|source| fail(&state, source))?.prev;
+        let message = state.place(&self.0.shared.node, at).pruned(*first, &prev);
+        let signature = lock(&self.0.shared.key).sign(&message);
+        let seq =
+            state.append_control(&self.0.shared.node, &Pruned { first: *first, prev, signature }, at)?;
+        state.wanted = seq;
+        self.0.shared.changed.notify_all();
+        self.0.shared.wait_until_synced(state, seq)?;
+        for (_, path) in segments.iter().take(kept) {
+            fs::remove_file(path).map_err(|source| fail(&lock(&self.0.shared.state), source))?;
+        }
+        Ok(*first)
+    }
+
+    /// Signs a last checkpoint and stops; later appends are refused.
+    ///
+    /// # Errors
+    /// [`JournalError`]
+    pub fn close(&self) -> Result<(), JournalError> {
+        self.0.close()
+    }
+}
+
+impl Handle {
+    fn start(shared: Arc<Shared>) -> io::Result<Self> {
+        let works = Arc::clone(&shared);
+        let flusher =
+            thread::Builder::new().name("journal".into()).spawn(move || while works.flush_once() {})?;
+        Ok(Self { shared, flusher: Mutex::new(Some(flusher)) })
+    }
+
+    fn close(&self) -> Result<(), JournalError> {
+        let Some(flusher) = lock(&self.flusher).take() else { return Ok(()) };
+        let mut state = lock(&self.shared.state);
+        let signed = if state.unsigned > 0 { self.shared.checkpoint(&mut state) } else { Ok(()) };
+        state.closing = true;
+        self.shared.changed.notify_all();
+        drop(state);
+        let _ = flusher.join();
+        signed.and(lock(&self.shared.state).lost.clone().map_or(Ok(()), Err))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let _ = self.close();
+    }
+}
+
+impl Shared {
+    fn wait_until_synced(&self, mut state: MutexGuard<'_, State>, seq: u64) -> Result<(), JournalError> {
+        while state.synced < seq {
+            if let Some(lost) = &state.lost {
+                return Err(lost.clone());
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&self, state: &mut State) -> Result<(), JournalError> {
+        let at = state.last_at;
+        let message = state.place(&self.node, at).checkpoint();
+        let signature = lock(&self.key).sign(&message);
+        state.append_control(&self.node, &Checkpoint { signature }, at)?;
+        (state.unsigned, state.unsigned_since) = (0, None);
+        Ok(())
+    }
+
+    /// Waits for something to do and does it; `false` once closed and all on disk.
+    fn flush_once(&self) -> bool {
+        let mut state = lock(&self.state);
+        let dirty = state.synced < state.seq && state.lost.is_none();
+        let urgent = state.synced < state.wanted;
+        if state.closing && !dirty {
+            return false;
+        }
+        if !urgent && !state.closing {
+            let wait = if dirty { GROUP } else { CHECKPOINT_AFTER };
+            state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if state.unsigned_since.is_some_and(|since| since.elapsed() >= CHECKPOINT_AFTER) {
+            let _ = self.checkpoint(&mut state);
+        }
+        if state.synced < state.seq && state.lost.is_none() {
+            self.sync_file(state);
+        }
+        true
+    }
+
+    /// fsync without holding up appends.
+    fn sync_file(&self, state: MutexGuard<'_, State>) {
+        let (file, path, seq) = (Arc::clone(&state.file), state.path.clone(), state.seq);
+        drop(state);
+        let synced = file.sync_data();
+        let mut state = lock(&self.state);
+        match synced {
+            Ok(()) => state.synced = state.synced.max(seq),
+            Err(source) => state.lost = Some(JournalError::Lost { path, source: Arc::new(source) }),
+        }
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    fn open(dir: &Path, node: &NodeId, now: UnixTime) -> Result<(Self, Option<Recovered>), JournalError> {
+        let io = |source: io::Error| JournalError::Write { path: dir.to_owned(), source: Arc::new(source) };
+        let segments = segment::list(dir).map_err(io)?;
+        let (first, path) = segments.last().cloned().unwrap_or_else(|| (1, segment::path(dir, 1)));
+        let bytes = fs::read(&path).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(Vec::new()),
+            _ => Err(io(error)),
+        })?;
+        let whole = bytes.iter().rposition(|octet| *octet == b'\n').map_or(0, |last| last + 1);
+        let (lines, rest) = bytes.split_at(whole);
+        let (seq, prev) = Self::last_of(&segments, lines, first, node, &path)?;
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
+        let cut = (!rest.is_empty()).then(|| Recovered { cut: rest.len() as u64, sha256: sha256(rest) });
+        if cut.is_some() {
+            file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(io)?;
+        }
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)?;
+        let state = Self {
+            dir: dir.to_owned(),
+            file: Arc::new(file),
+            path,
+            length: whole as u64,
+            seq,
+            prev,
+            last_at: now,
+            synced: seq,
+            wanted: 0,
+            unsigned: 0,
+            unsigned_since: None,
+            lost: None,
+            closing: false,
+            line: Vec::new(),
+        };
+        Ok((state, cut))
+    }
+
+    /// Sequence number and hash of the last whole line; checks the chain of the last segment.
+    fn last_of(
+        segments: &[(u64, PathBuf)],
+        lines: &[u8],
+        first: u64,
+        node: &NodeId,
+        path: &Path,
+    ) -> Result<(u64, Sha256), JournalError> {
+        let broken = |why: String| JournalError::Broken { path: path.to_owned(), why };
+        let mut last: Option<(u64, Sha256)> = None;
+        for line in lines.split_inclusive(|octet| *octet == b'\n') {
+            let record: Record = serde_json::from_slice(line).map_err(|error| broken(error.to_string()))?;
+            let expected = last.map_or(first, |(seq, _)| seq + 1);
+            let linked = last.is_none_or(|(_, hash)| record.prev == hash);
+            if record.seq != expected || &record.node != node || !linked {
+                return Err(broken(format!("record {} does not follow the one before", record.seq)));
+            }
+            last = Some((record.seq, sha256(line)));
+        }
+        match (last, segments.len()) {
+            (Some(last), _) => Ok(last),
+            (None, 0 | 1) if first == 1 => Ok((0, Sha256([0; 32]))),
+            // A crash between making a segment and its first line: the one before has the last line.
+            (None, count) => {
+                let before = segments.get(count.wrapping_sub(2)).ok_or_else(|| broken("is empty".into()))?;
+                let bytes = fs::read(&before.1).map_err(|error| broken(error.to_string()))?;
+                Self::last_of(&segments[..count - 1], &bytes, before.0, node, &before.1)
+            }
+        }
+    }
+
+    fn place<'a>(&self, node: &'a NodeId, at: UnixTime) -> Place<'a> {
+        Place { node, seq: self.seq + 1, prev: self.prev, at }
+    }
+
+    fn append_control<T: Recorded>(
+        &mut self,
+        node: &NodeId,
+        event: &T,
+        at: UnixTime,
+    ) -> Result<u64, JournalError> {
+        let body = serde_json::to_vec(event).map_err(|error| JournalError::Event(error.to_string()))?;
+        self.append(node, T::KIND, T::V, &body, at)
+    }
+
+    fn append(
+        &mut self,
+        node: &NodeId,
+        kind: &str,
+        v: u16,
+        body: &[u8],
+        at: UnixTime,
+    ) -> Result<u64, JournalError> {
+        if let Some(lost) = &self.lost {
+            return Err(lost.clone());
+        }
+        let (seq, prev) = (self.seq + 1, self.prev);
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        let head = write!(
+            line,
+            r#"{{"seq":"{seq}","prev":"{prev}","at":"{at}","node":"{node}","kind":"{kind}","v":{v},"body":"#
+        );
+        let written = head.and_then(|()| {
+            line.extend_from_slice(body);
+            line.extend_from_slice(b"}\n");
+            self.write_line(&line, seq)
+        });
+        let hash = sha256(&line);
+        self.line = line;
+        written
+            .map_err(|source| JournalError::Write { path: self.path.clone(), source: Arc::new(source) })?;
+        (self.seq, self.prev, self.last_at) = (seq, hash, at);
+        self.unsigned += 1;
+        self.unsigned_since.get_or_insert_with(Instant::now);
+        Ok(seq)
+    }
+
+    /// Writes a whole line or nothing.
+    fn write_line(&mut self, line: &[u8], seq: u64) -> io::Result<()> {
+        if self.length > 0 && self.length + line.len() as u64 > segment::MAX_SEGMENT {
+            self.next_segment(seq)?;
+        }
+        if let Err(error) = (&*self.file).write_all(line) {
+            if let Err(source) = self.file.set_len(self.length) {
+                self.lost = Some(JournalError::Lost { path: self.path.clone(), source: Arc::new(source) });
+            }
+            return Err(error);
+        }
+        self.length += line.len() as u64;
+        Ok(())
+    }
+
+    fn next_segment(&mut self, seq: u64) -> io::Result<()> {
+        self.file.sync_all()?;
+        let path = segment::path(&self.dir, seq);
+        let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+        File::open(&self.dir)?.sync_all()?;
+        (self.file, self.path, self.length) = (Arc::new(file), path, 0);
+        Ok(())
+    }
+}
+
+fn first_record(path: &Path) -> io::Result<Record> {
+    let mut line = String::new();
+    io::BufRead::read_line(&mut io::BufReader::new(File::open(path)?), &mut line)?;
+    serde_json::from_str(&line).map_err(io::Error::other)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,224 @@
+use super::*;
+use crate::{JournalKey, Record, gateway::NodeStarted};
+use proptest::prelude::*;
+use std::{fs, path::Path, thread};
+use tempfile::TempDir;
+
+fn key() -> JournalKey {
+    let pkcs8 =
+        aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
+    JournalKey::from_pkcs8(pkcs8.as_ref()).unwrap()
+}
+
+fn node() -> NodeId {
+    "gw1".parse().unwrap()
+}
+
+fn open(dir: &Path, key: &JournalKey) -> (Journal, Recovery) {
+    Journal::open(dir, node(), key.clone(), at(0)).unwrap()
+}
+
+fn at(seconds: i64) -> UnixTime {
+    UnixTime::from_secs(1_790_000_000 + seconds)
+}
+
+fn event(epoch: u64) -> NodeStarted {
+    NodeStarted { epoch, version: "0.1.0".into() }
+}
+
+fn written(records: u64) -> (TempDir, JournalKey) {
+    let (dir, key) = (TempDir::new().unwrap(), key());
+    let (journal, _) = open(dir.path(), &key);
+    for epoch in 0..records {
+        journal.append(&event(epoch), at(1), Durability::Grouped).unwrap();
+    }
+    journal.close().unwrap();
+    (dir, key)
+}
+
+fn file(dir: &Path) -> std::path::PathBuf {
+    dir.join("00000000000000000001.jsonl")
+}
+
+#[test]
+fn what_was_appended_is_read_back_in_order_and_verifies_to_the_end() {
+    let (dir, key) = written(5);
+    let report = verify(dir.path(), key.public_key()).unwrap();
+    assert_eq!((report.first, report.last, report.proven), (1, 7, 7), "begun, five, checkpoint");
+    let mut tail = Tail::new(dir.path(), 3);
+    let record = tail.next_record().unwrap().unwrap();
+    assert_eq!((record.seq, record.read::<NodeStarted>().unwrap()), (3, Some(event(1))));
+    let rest: Vec<Record> = std::iter::from_fn(|| tail.next_record().unwrap()).collect();
+    assert_eq!(rest.len(), 4);
+    assert!(verify(dir.path(), self::key().public_key()).is_err(), "another key");
+}
+
+#[test]
+fn every_changed_octet_is_found_and_the_record_that_holds_it_is_named() {
+    let (dir, key) = written(4);
+    let whole = fs::read(file(dir.path())).unwrap();
+    let mut seq = 1;
+    for (index, octet) in whole.iter().enumerate() {
+        let mut changed = whole.clone();
+        changed[index] = octet ^ 1;
+        fs::write(file(dir.path()), &changed).unwrap();
+        let broken =
+            verify(dir.path(), key.public_key()).expect_err(&format!("octet {index} of record {seq}"));
+        assert_eq!(broken.seq, seq, "octet {index}: {broken}");
+        seq += u64::from(*octet == b'\n');
+    }
+}
+
+#[test]
+fn a_missing_a_repeated_and_a_swapped_record_are_found() {
+    let (dir, key) = written(4);
+    let text = fs::read_to_string(file(dir.path())).unwrap();
+    let lines: Vec<_> = text.split_inclusive('\n').collect();
+    let mut missing = lines.clone();
+    missing.remove(2);
+    let mut repeated = lines.clone();
+    repeated.insert(2, lines[2]);
+    let mut swapped = lines.clone();
+    swapped.swap(2, 3);
+    for bad in [missing, repeated, swapped] {
+        fs::write(file(dir.path()), bad.concat()).unwrap();
+        assert!(verify(dir.path(), key.public_key()).is_err());
+    }
+}
+
+#[test]
+fn a_cut_tail_is_reported_as_unproven() {
+    let (dir, key) = written(4);
+    let text = fs::read_to_string(file(dir.path())).unwrap();
+    let cut: String = text.split_inclusive('\n').take(4).collect();
+    fs::write(file(dir.path()), cut).unwrap();
+    let report = verify(dir.path(), key.public_key()).unwrap();
+    assert_eq!((report.last, report.proven), (4, 0));
+}
+
+#[test]
+fn an_unfinished_last_line_is_cut_off_and_named() {
+    let (dir, key) = written(2);
+    let mut text = fs::read_to_string(file(dir.path())).unwrap();
+    text.push_str("{\"seq\":\"5\",\"prev");
+    fs::write(file(dir.path()), text).unwrap();
+    let (journal, recovery) = open(dir.path(), &key);
+    assert_eq!(recovery.cut, 16);
+    journal.close().unwrap();
+    let report = verify(dir.path(), key.public_key()).unwrap();
+    assert_eq!(report.last, 6);
+    let mut tail = Tail::new(dir.path(), 5);
+    let recovered = tail.next_record().unwrap().unwrap().read::<Recovered>().unwrap().unwrap();
+    assert_eq!(recovered.cut, 16);
+}
+
+#[test]
+fn a_broken_chain_stops_the_start() {
+    let (dir, key) = written(3);
+    let text = fs::read_to_string(file(dir.path())).unwrap().replace("\"epoch\":1", "\"epoch\":7");
+    fs::write(file(dir.path()), text).unwrap();
+    assert!(matches!(Journal::open(dir.path(), node(), key, at(0)), Err(JournalError::Broken { .. })));
+}
+
+#[test]
+fn a_second_writer_is_kept_out() {
+    let (dir, key) = (TempDir::new().unwrap(), key());
+    let (journal, _) = open(dir.path(), &key);
+    assert!(matches!(Journal::open(dir.path(), node(), key.clone(), at(0)), Err(JournalError::InUse(_))));
+    drop(journal);
+    open(dir.path(), &key);
+}
+
+#[test]
+fn a_thousand_records_bring_a_checkpoint_by_themselves() {
+    let (dir, key) = (TempDir::new().unwrap(), key());
+    let (journal, _) = open(dir.path(), &key);
+    for epoch in 0..1000 {
+        journal.append(&event(epoch), at(1), Durability::Grouped).unwrap();
+    }
+    journal.sync().unwrap();
+    assert!(verify(dir.path(), key.public_key()).unwrap().proven >= 1000);
+}
+
+#[test]
+fn many_threads_wait_for_one_fsync_and_all_their_records_are_there() {
+    let (dir, key) = (TempDir::new().unwrap(), key());
+    let (journal, _) = open(dir.path(), &key);
+    thread::scope(|scope| {
+        for thread in 0..8 {
+            let journal = journal.clone();
+            scope.spawn(move || {
+                (0..20).for_each(|n| {
+                    drop(journal.append(&event(thread * 100 + n), at(1), Durability::Durable).unwrap())
+                })
+            });
+        }
+    });
+    journal.close().unwrap();
+    assert!(journal.append(&event(0), at(1), Durability::Grouped).is_err());
+    let mut tail = Tail::new(dir.path(), 1);
+    let epochs: std::collections::BTreeSet<u64> = std::iter::from_fn(|| tail.next_record().unwrap())
+        .filter_map(|record| record.read::<NodeStarted>().unwrap())
+        .map(|started| started.epoch)
+        .collect();
+    assert_eq!(epochs.len(), 160);
+    assert!(verify(dir.path(), key.public_key()).is_ok());
+}
+
+#[test]
+fn a_new_key_takes_over_with_both_signatures() {
+    let (dir, old, new) = (TempDir::new().unwrap(), key(), key());
+    let (journal, _) = open(dir.path(), &old);
+    journal.change_key(new.clone(), at(1)).unwrap();
+    journal.append(&event(1), at(2), Durability::Grouped).unwrap();
+    journal.close().unwrap();
+    let report = verify(dir.path(), old.public_key()).unwrap();
+    assert_eq!((report.key, report.proven), (new.public_key(), report.last));
+}
+
+#[test]
+fn pruned_segments_are_missed_unless_a_signed_record_says_so() {
+    let (dir, key) = (TempDir::new().unwrap(), key());
+    let big = NodeStarted { epoch: 1, version: "x".repeat(9 << 20) };
+    let (journal, _) = open(dir.path(), &key);
+    for _ in 0..16 {
+        journal.append(&big, at(1), Durability::Grouped).unwrap();
+    }
+    let segments = segment::list(dir.path()).unwrap();
+    assert!(segments.len() >= 3);
+    let keep = segments[1].0;
+    assert_eq!(journal.prune(keep, at(2)).unwrap(), keep);
+    journal.close().unwrap();
+    let report = verify(dir.path(), key.public_key()).unwrap();
+    assert_eq!(report.first, keep);
+    fs::remove_file(&segments[1].1).unwrap();
+    assert!(verify(dir.path(), key.public_key()).is_err());
+}
+
+#[test]
+fn anyone_can_check_a_link_with_sha256sum() {
+    let (dir, _) = written(3);
+    let script = "sed -n 2p \"$1\" | sha256sum | cut -d' ' -f1; sed -n 3p \"$1\"";
+    let out =
+        std::process::Command::new("sh").args(["-c", script, "sh"]).arg(file(dir.path())).output().unwrap();
+    let out = String::from_utf8(out.stdout).unwrap();
+    let (hash, third) = out.split_once('\n').unwrap();
+    assert!(third.contains(&format!("\"prev\":\"{hash}\"")), "{out}");
+}
+
+proptest! {
+    #[test]
+    fn a_journal_cut_anywhere_opens_again_and_keeps_every_whole_line(cut in 0usize..2000) {
+        let (dir, key) = written(6);
+        let whole = fs::read(file(dir.path())).unwrap();
+        let cut = cut % (whole.len() + 1);
+        fs::write(file(dir.path()), &whole[..cut]).unwrap();
+        let lines = whole[..cut].iter().filter(|octet| **octet == b'\n').count() as u64;
+        let (journal, recovery) = open(dir.path(), &key);
+        let is_partial = cut > 0 && whole[cut - 1] != b'\n';
+        prop_assert_eq!(recovery.cut > 0, is_partial);
+        prop_assert_eq!(journal.head(), (lines + u64::from(is_partial)).max(if lines == 0 { 1 + u64::from(is_partial) } else { 0 }));
+        journal.close().unwrap();
+        prop_assert!(verify(dir.path(), key.public_key()).is_ok());
+    }
+}

@@ -1,0 +1,247 @@
+use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment, sha256};
+use crate::{PublicKey, Record, Recorded};
+use ids::{NodeId, Sha256};
+use serde::Serialize;
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::{Path, PathBuf},
+};
+
+/// A journal holds together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Whose journal; `None` when it is empty.
+    pub node: Option<NodeId>,
+    /// First record that is there.
+    pub first: u64,
+    /// Last record that is there; 0 when it is empty.
+    pub last: u64,
+    /// Up to here a checkpoint proves every octet. What is behind is chained, but whoever can write
+    /// the files could have cut or changed its end.
+    pub proven: u64,
+    /// Hash of the last line.
+    pub head: Sha256,
+    /// The key that signs now.
+    pub key: PublicKey,
+}
+
+/// The first record that does not hold together with the others.
+#[derive(Debug, thiserror::Error)]
+#[error("record {seq} ({path}): {why}")]
+pub struct Broken {
+    /// Its number: as it says, or as it ought to say.
+    pub seq: u64,
+    /// The segment.
+    pub path: PathBuf,
+    /// What does not hold.
+    pub why: String,
+}
+
+/// Checks a whole journal: format, numbers, chain and signatures, beginning with `key`, the key that
+/// signed first, which the verifier must have from elsewhere.
+///
+/// Any changed octet up to the last checkpoint is found, and the record named that holds it.
+///
+/// # Errors
+/// [`Broken`]
+pub fn verify(dir: &Path, key: PublicKey) -> Result<Report, Broken> {
+    let unreadable = |source: io::Error| Broken { seq: 0, path: dir.to_owned(), why: source.to_string() };
+    let segments = segment::list(dir).map_err(unreadable)?;
+    let mut chain = Chain::new(key, segments.first().map_or(1, |(first, _)| *first));
+    for (first, path) in segments {
+        chain.segment(first, &path)?;
+    }
+    chain.finish()
+}
+
+struct Chain {
+    key: PublicKey,
+    first: u64,
+    /// Where the next line stands, and what its `prev` must be; `None` before the first.
+    next: u64,
+    prev: Option<Sha256>,
+    node: Option<NodeId>,
+    proven: u64,
+    pruned: bool,
+    first_prev: Sha256,
+    /// The line before, kept until its successor vouches for it.
+    doubt: Option<Doubt>,
+    path: PathBuf,
+}
+
+/// The link from `seq` to its predecessor does not hold; the next link tells which of the two changed.
+struct Doubt {
+    seq: u64,
+    hash: Sha256,
+    path: PathBuf,
+}
+
+impl Chain {
+    fn new(key: PublicKey, first: u64) -> Self {
+        let zero = Sha256([0; 32]);
+        Self {
+            key,
+            first,
+            next: first,
+            prev: (first == 1).then_some(zero),
+            node: None,
+            proven: 0,
+            pruned: first == 1,
+            first_prev: zero,
+            doubt: None,
+            path: PathBuf::new(),
+        }
+    }
+
+    fn broken(&self, why: impl Into<String>) -> Broken {
+        Broken { seq: self.next, path: self.path.clone(), why: why.into() }
+    }
+
+    fn segment(&mut self, first: u64, path: &Path) -> Result<(), Broken> {
+        path.clone_into(&mut self.path);
+        if first != self.next {
+            return Err(self.broken(format!("the segment begins with record {first}")));
+        }
+        let file = File::open(path).map_err(|error| self.broken(error.to_string()))?;
+        let mut reader = BufReader::new(file);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = reader.read_until(b'\n', &mut line).map_err(|error| self.broken(error.to_string()))?;
+            if read == 0 {
+                return Ok(());
+            }
+            self.line(&line)?;
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), Broken> {
+        let record = self.read(line).or_else(|broken| self.settle(None).and(Err(broken)))?;
+        self.settle(Some(record.prev))?;
+        let hash = sha256(line);
+        match self.prev {
+            Some(prev) if prev != record.prev => {
+                // Either this line's `prev` or the line before has changed: the next line tells.
+                self.doubt = Some(Doubt { seq: self.next, hash, path: self.path.clone() });
+            }
+            Some(_) => {}
+            None => self.first_prev = record.prev,
+        }
+        if self.doubt.is_none() {
+            self.place(&record)?;
+            self.control(&record)?;
+        }
+        (self.next, self.prev) = (self.next + 1, Some(hash));
+        Ok(())
+    }
+
+    fn read(&mut self, line: &[u8]) -> Result<Record, Broken> {
+        if line.last() != Some(&b'\n') {
+            return Err(self.broken("the line is not finished"));
+        }
+        let record: Record = serde_json::from_slice(line).map_err(|error| self.broken(error.to_string()))?;
+        if canonical(&record).as_bytes() != line {
+            return Err(self.broken("the line is not written as a journal writes it"));
+        }
+        Ok(record)
+    }
+
+    /// A line whose link holds must also say the right number and node.
+    fn place(&mut self, record: &Record) -> Result<(), Broken> {
+        let node = self.node.get_or_insert_with(|| record.node.clone());
+        if &record.node != node {
+            return Err(self.broken("it is of another node"));
+        }
+        if record.seq != self.next {
+            return Err(self.broken(format!("it says that it is record {}", record.seq)));
+        }
+        Ok(())
+    }
+
+    /// A broken link behind us: if the line after vouches for the later one, the earlier has changed.
+    fn settle(&mut self, next_prev: Option<Sha256>) -> Result<(), Broken> {
+        let Some(doubt) = self.doubt.take() else { return Ok(()) };
+        let later_is_whole = next_prev == Some(doubt.hash);
+        let seq = if later_is_whole { doubt.seq - 1 } else { doubt.seq };
+        Err(Broken { seq, path: doubt.path, why: "it does not fit the record beside it".into() })
+    }
+
+    fn control(&mut self, record: &Record) -> Result<(), Broken> {
+        let place = Place { node: &record.node, seq: record.seq, prev: record.prev, at: record.at };
+        match record.kind.as_str() {
+            Begun::KIND => {
+                let begun: Begun = self.body(record)?;
+                if record.seq != 1 || begun.key != self.key {
+                    return Err(self.broken("the journal begins with another key than yours"));
+                }
+            }
+            Checkpoint::KIND => {
+                let checkpoint: Checkpoint = self.body(record)?;
+                self.signed(&self.key, &place.checkpoint(), &checkpoint.signature)?;
+                self.proven = record.seq;
+            }
+            KeyChanged::KIND => {
+                let changed: KeyChanged = self.body(record)?;
+                let message = place.key_changed(&changed.key);
+                self.signed(&self.key, &message, &changed.by_old)?;
+                self.signed(&changed.key, &message, &changed.by_new)?;
+                self.key = changed.key;
+            }
+            Pruned::KIND => {
+                let pruned: Pruned = self.body(record)?;
+                self.signed(&self.key, &place.pruned(pruned.first, &pruned.prev), &pruned.signature)?;
+                self.pruned |= (pruned.first, pruned.prev) == (self.first, self.first_prev);
+            }
+            Recovered::KIND => drop(self.body::<Recovered>(record)?),
+            unknown if unknown.starts_with("journal.") => {
+                return Err(self.broken(format!("the kind {unknown} is not known")));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn body<T: Recorded>(&self, record: &Record) -> Result<T, Broken> {
+        match record.read() {
+            Ok(Some(body)) if record.v == T::V => Ok(body),
+            Ok(_) => Err(self.broken("its version is not known")),
+            Err(error) => Err(self.broken(error.to_string())),
+        }
+    }
+
+    fn signed(&self, key: &PublicKey, message: &str, signature: &str) -> Result<(), Broken> {
+        if key.verifies(message, signature) {
+            Ok(())
+        } else {
+            Err(self.broken("its signature does not verify"))
+        }
+    }
+
+    fn finish(mut self) -> Result<Report, Broken> {
+        self.settle(None)?;
+        if !self.pruned {
+            self.next = self.first;
+            return Err(
+                self.broken("earlier records are gone, and no signed record says that they were pruned")
+            );
+        }
+        let head = self.prev.unwrap_or(Sha256([0; 32]));
+        Ok(Report {
+            node: self.node,
+            first: self.first,
+            last: self.next - 1,
+            proven: self.proven,
+            head,
+            key: self.key,
+        })
+    }
+}
+
+/// The line as [`super::Journal`] writes it: no other spelling of the same JSON is taken.
+fn canonical(record: &Record) -> String {
+    let Record { seq, prev, at, node, kind, v, body } = record;
+    format!(
+        r#"{{"seq":"{seq}","prev":"{prev}","at":"{at}","node":"{node}","kind":"{kind}","v":{v},"body":{body}}}"#
+    ) + "\n"
+}

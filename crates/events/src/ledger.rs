@@ -1,0 +1,45 @@
+//! What changes in the ledger. The event stands before the row: a row that no event explains is
+//! forged, an event without its row is finished at the next start.
+
+use crate::record::{number_as_text, recorded};
+use ids::UnixTime;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A row of the ledger takes a new value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RowChanged {
+    /// Kind of row: `device`, `credential`, `line`, `lease`, `incident` ...
+    pub table: String,
+    /// Its key within the table.
+    pub key: String,
+    /// Of the new value; counts up from 1 by one.
+    #[serde(with = "number_as_text")]
+    pub revision: u64,
+    /// The row before; `None` when it is new.
+    pub before: Option<Value>,
+    /// The row from now on; `None` when it is removed.
+    pub after: Option<Value>,
+    /// Who did it: a person, or the part of Truecell.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// Who approved, where the move needs it.
+    pub approver: Option<String>,
+    /// Since when it holds.
+    pub effective_at: UnixTime,
+}
+
+/// The ledger was opened: a new epoch of this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The new epoch.
+    pub epoch: u64,
+    /// Half-done moves that were finished now: `<table>/<key>`.
+    pub finished: Vec<String>,
+}
+
+recorded! {
+    RowChanged => "ledger.row_changed",
+    Opened => "ledger.opened",
+}

@@ -1,0 +1,100 @@
+use ids::{EventRef, NodeId, Sha256, UnixTime};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+/// A kind of event. Its fields are added to, never re-used; a change that a reader must not overlook
+/// raises [`Self::V`].
+pub trait Recorded: Serialize + DeserializeOwned {
+    /// `<stage>.<what happened>`, stable.
+    const KIND: &'static str;
+    /// Version of the body.
+    const V: u16 = 1;
+}
+
+/// Declares kinds of events: `Type => "stage.kind"`.
+macro_rules! recorded {
+    ($($type:ty => $kind:literal),* $(,)?) => {
+        $(impl $crate::Recorded for $type { const KIND: &'static str = $kind; })*
+    };
+}
+pub(crate) use recorded;
+
+/// One line of a journal, its body not yet read.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Counts up from 1.
+    #[serde(with = "number_as_text")]
+    pub seq: u64,
+    /// Hash of the line before; zeros for the first.
+    pub prev: Sha256,
+    /// When it happened, by the node's wall clock. May go back when the clock was set back.
+    pub at: UnixTime,
+    /// Whose journal.
+    pub node: NodeId,
+    /// Kind of event.
+    pub kind: String,
+    /// Version of the body.
+    pub v: u16,
+    /// The body, exactly as written.
+    pub body: Box<RawValue>,
+}
+
+/// The body is of the kind asked for, but can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadRecord {
+    /// Written by a newer Truecell.
+    #[error("{kind} has version {v}, this Truecell reads {reads}: use a newer one")]
+    Version {
+        /// Kind of event.
+        kind: String,
+        /// Version found.
+        v: u16,
+        /// Newest version known.
+        reads: u16,
+    },
+    /// The fields don't fit.
+    #[error("{kind}: {source}")]
+    Body {
+        /// Kind of event.
+        kind: String,
+        /// What does not fit.
+        source: serde_json::Error,
+    },
+}
+
+impl Record {
+    /// Where this record stands.
+    pub fn reference(&self) -> EventRef {
+        EventRef { node: self.node.clone(), seq: self.seq }
+    }
+
+    /// The body, if it is a `T`; `None` if it is of another kind.
+    ///
+    /// # Errors
+    /// [`UnreadRecord`]: it is a `T` that this Truecell can't read.
+    pub fn read<T: Recorded>(&self) -> Result<Option<T>, UnreadRecord> {
+        if self.kind != T::KIND {
+            return Ok(None);
+        }
+        if self.v > T::V {
+            return Err(UnreadRecord::Version { kind: self.kind.clone(), v: self.v, reads: T::V });
+        }
+        serde_json::from_str(self.body.get())
+            .map(Some)
+            .map_err(|source| UnreadRecord::Body { kind: self.kind.clone(), source })
+    }
+}
+
+/// u64 as a decimal string, so that readers whose numbers are doubles lose nothing.
+pub(crate) mod number_as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(number)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
