@@ -15,9 +15,19 @@ pub trait Recorded: Serialize + DeserializeOwned {
 macro_rules! recorded {
     ($($type:ty => $kind:literal),* $(,)?) => {
         $(impl $crate::Recorded for $type { const KIND: &'static str = $kind; })*
+
+        /// The kinds of this stage.
+        pub(crate) const KINDS: &[&str] = &[$($kind),*];
     };
 }
 pub(crate) use recorded;
+
+/// This Truecell knows the kind.
+pub(crate) fn is_known(kind: &str) -> bool {
+    use crate::{admission, gateway, journal, ledger, pki};
+    let stages = [admission::KINDS, gateway::KINDS, journal::KINDS, ledger::KINDS, pki::KINDS];
+    stages.iter().any(|kinds| kinds.contains(&kind))
+}
 
 /// One line of a journal, its body not yet read.
 #[derive(Clone, Debug, Deserialize, Serialize)]

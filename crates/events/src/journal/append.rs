@@ -349,9 +349,8 @@ impl State {
         let io = |source: io::Error| JournalError::Write { path: dir.to_owned(), source: Arc::new(source) };
         let segments = segment::list(dir).map_err(io)?;
         let (first, path) = segments.last().cloned().unwrap_or_else(|| (1, segment::path(dir, 1)));
-        let bytes = fs::read(&path).or_else(|error| match error.kind() {
-            io::ErrorKind::NotFound => Ok(Vec::new()),
-            _ => Err(io(error)),
+        let bytes = fs::read(&path).or_else(|error| {
+            if error.kind() == io::ErrorKind::NotFound { Ok(Vec::new()) } else { Err(io(error)) }
         })?;
         let whole = bytes.iter().rposition(|octet| *octet == b'\n').map_or(0, |last| last + 1);
         let (lines, rest) = bytes.split_at(whole);

@@ -1,5 +1,5 @@
 use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment, sha256};
-use crate::{PublicKey, Record, Recorded};
+use crate::{PublicKey, Record, Recorded, record::is_known};
 use ids::{NodeId, Sha256};
 use serde::Serialize;
 use std::{
@@ -74,6 +74,8 @@ struct Chain {
 struct Doubt {
     seq: u64,
     hash: Sha256,
+    /// It is a checkpoint and its signature verifies: then it is the line before that has changed.
+    is_signed: bool,
     path: PathBuf,
 }
 
@@ -123,7 +125,12 @@ impl Chain {
         match self.prev {
             Some(prev) if prev != record.prev => {
                 // Either this line's `prev` or the line before has changed: the next line tells.
-                self.doubt = Some(Doubt { seq: self.next, hash, path: self.path.clone() });
+                self.doubt = Some(Doubt {
+                    seq: self.next,
+                    is_signed: self.control(&record).is_ok() && record.kind == Checkpoint::KIND,
+                    hash,
+                    path: self.path.clone(),
+                });
             }
             Some(_) => {}
             None => self.first_prev = record.prev,
@@ -162,7 +169,7 @@ impl Chain {
     /// A broken link behind us: if the line after vouches for the later one, the earlier has changed.
     fn settle(&mut self, next_prev: Option<Sha256>) -> Result<(), Broken> {
         let Some(doubt) = self.doubt.take() else { return Ok(()) };
-        let later_is_whole = next_prev == Some(doubt.hash);
+        let later_is_whole = doubt.is_signed || next_prev == Some(doubt.hash);
         let seq = if later_is_whole { doubt.seq - 1 } else { doubt.seq };
         Err(Broken { seq, path: doubt.path, why: "it does not fit the record beside it".into() })
     }
@@ -193,11 +200,15 @@ impl Chain {
                 self.signed(&self.key, &place.pruned(pruned.first, &pruned.prev), &pruned.signature)?;
                 self.pruned |= (pruned.first, pruned.prev) == (self.first, self.first_prev);
             }
-            Recovered::KIND => drop(self.body::<Recovered>(record)?),
-            unknown if unknown.starts_with("journal.") => {
-                return Err(self.broken(format!("the kind {unknown} is not known")));
+            Recovered::KIND => {
+                let _: Recovered = self.body(record)?;
             }
-            _ => {}
+            known if is_known(known) => {}
+            unknown => {
+                return Err(
+                    self.broken(format!("the kind {unknown} is not known: changed, or of a newer Truecell"))
+                );
+            }
         }
         Ok(())
     }
