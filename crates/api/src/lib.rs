@@ -1,1 +1,27 @@
-//! (skeleton)
+//! The control API: what people and programs may ask of a running node, over HTTP with JSON.
+//!
+//! One router serves two ways: [`socket::serve`] answers on DATA/control.sock, where the kernel says who
+//! asks, and the command line calls the same router in its own process when no daemon runs. Each
+//! route stands in one table with the least role that reaches it. Refusals are [`Problem`]s.
+
+mod caller;
+pub mod certificate;
+mod client;
+pub mod device;
+pub mod event;
+mod health;
+pub mod incident;
+pub mod line;
+mod metrics;
+mod problem;
+mod requests;
+pub mod session;
+/// The listening side of the control socket.
+pub mod socket;
+
+pub use caller::{Caller, Role};
+pub use client::{Client, ClientError, Lines};
+pub use health::{Change, Health, Readiness, pages};
+pub use metrics::{Family, Kind, Metrics, Sample, Source};
+pub use problem::Problem;
+pub use requests::{REMEMBERED, Requests};

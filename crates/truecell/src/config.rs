@@ -2,12 +2,14 @@
 //! with its line; so is a value that cannot work. Nothing falls back to a default because a file
 //! could not be read.
 
+mod ca;
 mod error;
 mod gateway;
 mod located;
 mod realm;
 mod services;
 
+pub(crate) use ca::Ca;
 pub(crate) use error::ConfigError;
 pub(crate) use gateway::{Cipher, Gateway, KeyExchange, Prf};
 pub(crate) use realm::Realm;
@@ -28,8 +30,10 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// The security gateway.
     pub(crate) gateway: Gateway,
-    /// Whose devices may come, and who vouches for them.
-    #[serde(rename = "realm")]
+    /// The embedded CA; absent where certificates come from elsewhere only.
+    pub(crate) ca: Option<Ca>,
+    /// Realms beside the embedded CA's own, each with those who vouch for its devices.
+    #[serde(default, rename = "realm")]
     pub(crate) realms: Vec<Realm>,
     /// Health and metrics.
     #[serde(default)]
@@ -69,10 +73,26 @@ impl Config {
     /// What no single value shows: keys that need each other, names used twice.
     fn wrong(&self, at: &Located<'_>) -> Vec<ConfigError> {
         let mut errors = self.gateway.wrong(at);
+        errors.extend(self.ca.iter().flat_map(|ca| ca.wrong(at)));
         errors.extend(realm::wrong(&self.realms, at));
+        errors.extend(self.without_ca(at));
         errors.extend(self.http.wrong(at));
         errors.extend(self.log.wrong(at));
         errors.sort_by_key(|error| error.line);
+        errors
+    }
+
+    /// What cannot be had without the embedded CA.
+    fn without_ca(&self, at: &Located<'_>) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
+        if self.ca.is_none() && self.realms.is_empty() {
+            let next = "add a [ca] section, or a [[realm]] section with its anchors";
+            errors.push(at.error(&[], "no realm: no device could ever attach", next));
+        }
+        if self.ca.is_none() && self.gateway.certificate.is_none() {
+            let next = "add `certificate` and `key`, or a [ca] section that issues them";
+            errors.push(at.error(&["gateway"], "the gateway has no certificate", next));
+        }
         errors
     }
 

@@ -42,7 +42,7 @@ fn keys(table: &toml::Table, under: &str, into: &mut BTreeSet<String>) {
 fn the_example_is_a_configuration_as_it_stands_and_with_every_key() {
     assert_eq!(parse(EXAMPLE).unwrap().node.to_string(), "segw-1");
     let all = parse(&with_every_key()).unwrap();
-    assert_eq!(all.realms[0].anchors, [PathBuf::from("/etc/truecell/operator-ca.pem")]);
+    assert_eq!(all.realms[0].anchors, [PathBuf::from("/etc/truecell/vendor-ca.pem")]);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn all_that_no_single_value_shows_is_named_at_once_in_the_order_of_the_lines() {
         .replace("listen = \"127.0.0.1:9464\"", "listen = \"0.0.0.0:9464\"")
         .replace("auth_h = 24", "auth_h = 25")
         .replace("filter = \"info\"", "filter = \"truecell=loud\"")
-        + "[[realm]]\nname = \"femto.operator.example\"\n";
+        + "[[realm]]\nname = \"femto.vendor.example\"\nanchors = []\n";
     let errors = parse(&text).unwrap_err();
     let whats: Vec<_> = errors.iter().map(|error| error.what.as_str()).collect();
     assert_eq!(whats.len(), 6, "{whats:?}");

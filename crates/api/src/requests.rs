@@ -1,0 +1,167 @@
+use crate::Problem;
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// Answers to requests that named themselves by a `request_id`, so that one that is sent again gets the
+/// same answer and does nothing twice.
+///
+/// Remembers the last [`REMEMBERED`] of this process. After a restart a repeated request is judged by
+/// what it finds: adding the same unit or moving it where it is changes nothing either.
+#[derive(Debug, Default)]
+pub struct Requests {
+    seen: Mutex<Seen>,
+}
+
+/// Answers kept; the oldest goes first.
+pub const REMEMBERED: usize = 10_000;
+
+#[derive(Debug, Default)]
+struct Seen {
+    answers: HashMap<String, Answer>,
+    order: VecDeque<String>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    body: [u8; 32],
+    /// JSON; `None` while the first request is under way.
+    answer: Option<Vec<u8>>,
+}
+
+impl Requests {
+    /// Does `work` unless a request of this name has done it; only a success counts as done.
+    ///
+    /// # Errors
+    /// `request_reused` (409) when the name came with another body, `request_under_way` (409) while
+    /// the first one is not finished, or what `work` returns.
+    pub async fn once<B, A>(
+        &self,
+        name: Option<&str>,
+        body: &B,
+        work: impl Future<Output = Result<A, Problem>>,
+    ) -> Result<A, Problem>
+    where
+        B: Serialize,
+        A: Serialize + DeserializeOwned,
+    {
+        let Some(name) = name else { return work.await };
+        if let Some(answer) = self.start(name, hash(body)?)? {
+            return serde_json::from_slice(&answer)
+                .map_err(|_| Problem::ours("a kept answer cannot be read"));
+        }
+        let running = Running { requests: self, name };
+        let answer = work.await?;
+        let bytes = serde_json::to_vec(&answer).map_err(|_| Problem::ours("an answer cannot be written"))?;
+        running.finish(bytes);
+        Ok(answer)
+    }
+
+    /// The kept answer, or `None` when the work is to be done now.
+    fn start(&self, name: &str, body: [u8; 32]) -> Result<Option<Vec<u8>>, Problem> {
+        let mut seen = self.seen();
+        if let Some(known) = seen.answers.get(name) {
+            return known.again(name, body).map(Some);
+        }
+        seen.answers.insert(name.to_owned(), Answer { body, answer: None });
+        seen.order.push_back(name.to_owned());
+        if seen.order.len() > REMEMBERED
+            && let Some(oldest) = seen.order.pop_front()
+        {
+            seen.answers.remove(&oldest);
+        }
+        Ok(None)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Answer {
+    fn again(&self, name: &str, body: [u8; 32]) -> Result<Vec<u8>, Problem> {
+        if self.body != body {
+            return Err(Problem::conflict("request_reused", format!("the request {name} was another one"))
+                .because("the same request_id came before with another body")
+                .next("give each request its own request_id"));
+        }
+        self.answer.clone().ok_or_else(|| {
+            Problem::conflict("request_under_way", format!("the request {name} is still under way"))
+                .next("ask again in a moment")
+        })
+    }
+}
+
+/// Forgets the request if its work fails or is abandoned.
+struct Running<'a> {
+    requests: &'a Requests,
+    name: &'a str,
+}
+
+impl Running<'_> {
+    fn finish(self, answer: Vec<u8>) {
+        if let Some(known) = self.requests.seen().answers.get_mut(self.name) {
+            known.answer = Some(answer);
+        }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut seen = self.requests.seen();
+        if seen.answers.get(self.name).is_some_and(|known| known.answer.is_none()) {
+            seen.answers.remove(self.name);
+            seen.order.retain(|name| name != self.name);
+        }
+    }
+}
+
+fn hash(body: &impl Serialize) -> Result<[u8; 32], Problem> {
+    let bytes = serde_json::to_vec(body).map_err(|_| Problem::ours("a request cannot be compared"))?;
+    let mut octets = [0; 32];
+    octets.copy_from_slice(digest(&SHA256, &bytes).as_ref());
+    Ok(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no() -> Problem {
+        Problem::invalid("no")
+    }
+
+    #[tokio::test]
+    async fn a_repeated_request_gets_the_first_answer_and_does_nothing() {
+        let requests = Requests::default();
+        assert_eq!(requests.once(Some("a"), &1, async { Ok(5) }).await, Ok(5));
+        assert_eq!(requests.once(Some("a"), &1, async { Ok(6) }).await, Ok(5));
+        assert_eq!(requests.once(None, &1, async { Ok(7) }).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_name_with_another_body_is_a_conflict() {
+        let requests = Requests::default();
+        assert_eq!(requests.once(Some("a"), &1, async { Ok(5) }).await, Ok(5));
+        let refused = requests.once(Some("a"), &2, async { Ok(6) }).await.unwrap_err();
+        assert_eq!((refused.status, refused.code.as_str()), (409, "request_reused"));
+    }
+
+    #[tokio::test]
+    async fn a_failed_request_may_be_tried_again() {
+        let requests = Requests::default();
+        assert_eq!(requests.once(Some("a"), &1, async { Err::<i32, _>(no()) }).await, Err(no()));
+        assert_eq!(requests.once(Some("a"), &1, async { Ok(5) }).await, Ok(5));
+    }
+
+    #[tokio::test]
+    async fn the_same_request_at_the_same_time_is_a_conflict() {
+        let requests = Requests::default();
+        let inner = async { Err::<i32, _>(requests.once(Some("a"), &1, async { Ok(5) }).await.unwrap_err()) };
+        let refused = requests.once(Some("a"), &1, inner).await.unwrap_err();
+        assert_eq!((refused.status, refused.code.as_str()), (409, "request_under_way"));
+    }
+}

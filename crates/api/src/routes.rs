@@ -1,0 +1,68 @@
+use crate::{Caller, Problem, Role, Services, caller::authorize, certificate, device, event, incident, line, session};
+use axum::{
+    Extension, Router,
+    handler::Handler,
+    http::Method,
+    middleware,
+    routing::{MethodFilter, MethodRouter, on},
+};
+use std::sync::Arc;
+
+/// One route: what it answers to, and the least role that reaches it.
+pub struct Route {
+    /// GET looks, POST changes.
+    pub method: Method,
+    /// With `{placeholders}`.
+    pub path: &'static str,
+    /// The least role.
+    pub needs: Role,
+    handler: MethodRouter<Arc<Services>>,
+}
+
+/// All routes. Looking and stopping a unit is an operator's; adding, bringing back, issuing and
+/// retiring are an administrator's. A move is judged again by where it leads.
+pub fn routes() -> Vec<Route> {
+    use Role::{Admin, Operator};
+    vec![
+        get("/v1/status", Operator, status),
+        get("/v1/devices", Operator, device::list),
+        post("/v1/devices", Admin, device::add),
+        post("/v1/devices/import", Admin, device::import),
+        get("/v1/devices/{id}", Operator, device::show),
+        post("/v1/devices/{id}/move", Operator, device::move_to),
+        get("/v1/lines", Operator, line::list),
+        post("/v1/lines", Admin, line::put),
+        get("/v1/sessions", Operator, session::list),
+        get("/v1/sessions/{id}", Operator, session::show),
+        post("/v1/sessions/{id}/cut", Operator, session::cut),
+        get("/v1/events", Operator, event::tail),
+        post("/v1/events/verify", Operator, event::verify),
+        get("/v1/certificates", Operator, certificate::list),
+        post("/v1/certificates", Admin, certificate::issue),
+        get("/v1/certificates/{serial}", Operator, certificate::show),
+        get("/v1/incidents", Operator, incident::list),
+        get("/v1/incidents/{number}", Operator, incident::show),
+    ]
+}
+
+fn get<H: Handler<T, Arc<Services>>, T: 'static>(path: &'static str, needs: Role, handler: H) -> Route {
+    Route { method: Method::GET, path, needs, handler: on(MethodFilter::GET, handler) }
+}
+
+fn post<H: Handler<T, Arc<Services>>, T: 'static>(path: &'static str, needs: Role, handler: H) -> Route {
+    Route { method: Method::POST, path, needs, handler: on(MethodFilter::POST, handler) }
+}
+
+/// The router over `services`. Each request must carry its [`Caller`] as an extension.
+pub fn router(services: Arc<Services>) -> Router {
+    let add = |router: Router<Arc<Services>>, route: Route| {
+        let needs = route.needs;
+        let authorize = middleware::from_fn(move |request, next| authorize(needs, request, next));
+        router.route(route.path, route.handler.route_layer(authorize))
+    };
+    routes().into_iter().fold(Router::new(), add).fallback(unknown).with_state(services)
+}
+
+async fn unknown() -> Problem {
+    Problem::not_found("there is no such route").next("this version's routes are in docs/cli.md")
+}

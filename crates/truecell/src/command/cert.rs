@@ -1,0 +1,182 @@
+use crate::{
+    cli::Cli,
+    control::Control,
+    failure::{Failure, Problem},
+    output::{Output, facts},
+    table::Table,
+};
+use api::certificate::{CertificateDetail, CertificatePage, IssueCertificate, IssuedCertificate};
+use clap::{Args, Subcommand};
+use ids::DeviceId;
+use serde::Serialize;
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cert {
+    /// Have the embedded CA certify a unit's key
+    Issue(Issue),
+    /// List what the embedded CA issued
+    List(List),
+    /// Show one certificate
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Issue {
+    /// Which unit; it must be in the ledger
+    device: DeviceId,
+    /// PKCS#10 request, PEM. Without it the CA makes the key
+    #[arg(long, value_name = "FILE")]
+    request: Option<PathBuf>,
+    /// Days from notBefore to notAfter; 30 unless given
+    #[arg(long)]
+    days: Option<u32>,
+    /// Reason for more days than the CA's policy allows
+    #[arg(long, value_name = "WHY")]
+    exception: Option<String>,
+    /// Folder for ID.pem (the chain), ID.key (if the CA made the key) and root.pem
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// At most so many
+    #[arg(long, default_value_t = 1000)]
+    limit: u32,
+    /// Only those behind this serial
+    #[arg(long)]
+    after: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Serial number, as listed
+    serial: String,
+}
+
+impl Cert {
+    pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
+        match self {
+            Self::Issue(issue) => {
+                let request = issue.request()?;
+                let mut control = Control::open(&cli.data_dir()?, "cert issue").await?;
+                issue.run(request, &mut control, output).await
+            }
+            Self::List(list) => list.run(&mut Control::open(&cli.data_dir()?, "cert list").await?, output).await,
+            Self::Show(one) => one.run(&mut Control::open(&cli.data_dir()?, "cert show").await?, output).await,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Written {
+    certificate: pki::CertificateInfo,
+    files: Vec<PathBuf>,
+}
+
+impl Issue {
+    fn request(&self) -> Result<Option<String>, Failure> {
+        let Some(file) = &self.request else { return Ok(None) };
+        let read = fs::read_to_string(file);
+        read.map(Some).map_err(|error| {
+            Failure::Usage(
+                Problem::new("request_file", format!("{} cannot be read", file.display()))
+                    .because(error)
+                    .next("give a PKCS#10 request in PEM, as `openssl req -new` writes it"),
+            )
+        })
+    }
+
+    async fn run(&self, request: Option<String>, control: &mut Control, output: &Output) -> Result<(), Failure> {
+        let (days, exception) = (self.days, self.exception.clone());
+        let order = IssueCertificate { device: self.device, request, days, exception };
+        let issued: IssuedCertificate = control.client().post("/v1/certificates", &order).await?;
+        let files = self.write(&issued).map_err(|error| {
+            Failure::system(format!("what was issued cannot be written to {}", self.out.display()), &error)
+        })?;
+        output.answer(&Written { certificate: issued.certificate, files }, written)
+    }
+
+    fn write(&self, issued: &IssuedCertificate) -> io::Result<Vec<PathBuf>> {
+        fs::create_dir_all(&self.out)?;
+        let mut files = Vec::new();
+        if let Some(key) = &issued.key {
+            files.push(self.file(&format!("{}.key", self.device), 0o600, key)?);
+        }
+        files.push(self.file(&format!("{}.pem", self.device), 0o644, &issued.chain)?);
+        files.push(self.file("root.pem", 0o644, &issued.root)?);
+        Ok(files)
+    }
+
+    fn file(&self, name: &str, mode: u32, text: &str) -> io::Result<PathBuf> {
+        let path = self.out.join(name);
+        let new = path.with_extension("new");
+        let _ = fs::remove_file(&new);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, &path)?;
+        Ok(path)
+    }
+}
+
+fn written(written: &Written) -> String {
+    let files = written.files.iter().map(|file| Path::display(file).to_string()).collect::<Vec<_>>().join(" ");
+    format!("{}{}", certificate(&written.certificate), facts(&[("files      ", files)]))
+}
+
+impl List {
+    async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
+        let mut path = format!("/v1/certificates?limit={}", self.limit);
+        if let Some(after) = &self.after {
+            path += &format!("&after={}", super::query_value(after)?);
+        }
+        let page: CertificatePage = control.client().get(&path).await?;
+        output.answer(&page, list)?;
+        if let (Some(next), false) = (&page.next, output.is_json()) {
+            output.note(&format!("more: add --after {next}"));
+        }
+        Ok(())
+    }
+}
+
+fn list(page: &CertificatePage) -> String {
+    let mut table = Table::new(&["SERIAL", "FOR", "NOT BEFORE", "NOT AFTER", "KEY"]);
+    for certificate in &page.certificates {
+        table.row([
+            certificate.serial.clone(),
+            certificate.names.join(" "),
+            certificate.not_before.to_string(),
+            certificate.not_after.to_string(),
+            certificate.key.clone(),
+        ]);
+    }
+    table.to_string()
+}
+
+impl Show {
+    async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
+        let path = format!("/v1/certificates/{}", super::query_value(&self.serial)?);
+        let detail: CertificateDetail = control.client().get(&path).await?;
+        output.answer(&detail, |detail| format!("{}\n{}", certificate(&detail.certificate), detail.pem))
+    }
+}
+
+fn certificate(info: &pki::CertificateInfo) -> String {
+    facts(&[
+        ("serial", info.serial.clone()),
+        ("for", info.names.join(" ")),
+        ("subject", info.subject.clone()),
+        ("issuer", info.issuer.clone()),
+        ("key", info.key.clone()),
+        ("not before", info.not_before.to_string()),
+        ("not after", info.not_after.to_string()),
+        ("sha256", info.sha256.to_string()),
+    ])
+}

@@ -1,0 +1,69 @@
+use crate::{cli::Cli, control::Control, failure::Failure, output::Output, table::Table};
+use api::line::{Line as View, Lines, PutLine};
+use clap::{Args, Subcommand};
+use ids::AccessLine;
+use ipnet::IpNet;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Line {
+    /// Say from which prefixes the subscribers of an access line come
+    Add(Add),
+    /// List access lines
+    List,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// Its name in the line register
+    line: AccessLine,
+    /// Outer addresses seen behind it, as in 192.0.2.0/29
+    #[arg(required = true)]
+    prefixes: Vec<IpNet>,
+    /// Region, as policies name it
+    #[arg(long, default_value = "", hide_default_value = true)]
+    region: String,
+    /// Makes a repeated request harmless
+    #[arg(long)]
+    request_id: Option<String>,
+}
+
+impl Line {
+    pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
+        match self {
+            Self::Add(add) => {
+                let mut control = Control::open(&cli.data_dir()?, "line add").await?;
+                add.run(&mut control, output).await
+            }
+            Self::List => {
+                let mut control = Control::open(&cli.data_dir()?, "line list").await?;
+                let lines: Lines = control.client().get("/v1/lines").await?;
+                output.answer(&lines, list)
+            }
+        }
+    }
+}
+
+impl Add {
+    async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
+        let request = PutLine {
+            request_id: self.request_id.clone(),
+            line: self.line.clone(),
+            prefixes: self.prefixes.clone(),
+            region: self.region.clone(),
+        };
+        let line: View = control.client().post("/v1/lines", &request).await?;
+        output.answer(&line, |line| format!("{}: {}", line.line, prefixes(line)))
+    }
+}
+
+fn list(lines: &Lines) -> String {
+    let mut table = Table::new(&["LINE", "REGION", "PREFIXES"]);
+    for line in &lines.lines {
+        table.row([line.line.to_string(), line.region.clone(), prefixes(line)]);
+    }
+    table.to_string()
+}
+
+fn prefixes(line: &View) -> String {
+    line.prefixes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}

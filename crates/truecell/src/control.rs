@@ -1,0 +1,90 @@
+use crate::{
+    data_dir::{DataDir, Lock, NotTaken},
+    failure::{Failure, Problem},
+    node::Node,
+};
+use api::{Client, ClientError};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+/// The way to the node's data: the running daemon, or this process while it holds the lock.
+pub(crate) struct Control {
+    client: Client,
+    _here: Option<(Node, Lock)>,
+}
+
+/// How long a command waits for another one, or for a daemon that has just been started.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl Control {
+    /// Finds the daemon of `data`, or takes its place for this one `command`.
+    ///
+    /// # Errors
+    /// Not a data directory, not allowed, or in the hands of another process for too long.
+    pub(crate) async fn open(data: &DataDir, command: &str) -> Result<Self, Failure> {
+        data.require()?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(client) = daemon(data).await? {
+                return Ok(Self { client, _here: None });
+            }
+            match Lock::take(data, command) {
+                Ok(lock) => return Self::here(data, lock),
+                Err(NotTaken::Held(_)) if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+                Err(not_taken) => return Err(not_taken.failure(data)),
+            }
+        }
+    }
+
+    fn here(data: &DataDir, lock: Lock) -> Result<Self, Failure> {
+        let node = Node::open(data)?;
+        Ok(Self { client: Client::here(node.router()), _here: Some((node, lock)) })
+    }
+
+    /// Whether nobody else answers: nothing new comes while this process works alone.
+    pub(crate) fn is_alone(&self) -> bool {
+        self._here.is_some()
+    }
+
+    pub(crate) fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+}
+
+/// The daemon's socket; `None` when nobody listens on it.
+async fn daemon(data: &DataDir) -> Result<Option<Client>, Failure> {
+    match Client::connect(&data.socket()).await {
+        Ok(client) => Ok(Some(client)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Failure::No(
+            Problem::new("forbidden", format!("{} may not be used by this user", data.socket().display()))
+                .because(error)
+                .next("become a member of the socket's group, or run as the user that the gateway runs as"),
+        )),
+        Err(error) => Err(Failure::system(format!("no answer at {}", data.socket().display()), &error)),
+    }
+}
+
+impl From<ClientError> for Failure {
+    /// 400 and 422 blame the command line, other refusals are a plain no, the rest is our fault.
+    fn from(error: ClientError) -> Self {
+        let problem = match error {
+            ClientError::Problem(problem) => *problem,
+            ClientError::Broken(why) => {
+                let problem = Problem::new("broken", "the answer did not arrive whole").because(why);
+                return Self::Ours(problem.next("look at the daemon's log; what it acknowledged is done"));
+            }
+        };
+        let status = problem.status;
+        let own = Problem { code: problem.code, title: problem.title, detail: problem.detail, next: problem.next };
+        match status {
+            400 | 422 => Self::Usage(own),
+            401..=499 => Self::No(own),
+            _ => Self::Ours(own),
+        }
+    }
+}
