@@ -62,6 +62,8 @@ pub(crate) fn sha1(parts: &[&[u8]]) -> [u8; 20] {
 }
 
 #[cfg(test)]
+mod captures;
+#[cfg(test)]
 mod known_answers;
 #[cfg(test)]
 mod tests;
