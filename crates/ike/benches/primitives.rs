@@ -41,7 +41,8 @@ fn signatures() {
     use aws_lc_rs::{encoding::AsDer, rand::SystemRandom, rsa, signature::*};
     let random = SystemRandom::new();
     let mut keys = Vec::new();
-    for (name, algorithm) in [("P-256", &ECDSA_P256_SHA256_ASN1_SIGNING), ("P-384", &ECDSA_P384_SHA384_ASN1_SIGNING)]
+    for (name, algorithm) in
+        [("P-256", &ECDSA_P256_SHA256_ASN1_SIGNING), ("P-384", &ECDSA_P384_SHA384_ASN1_SIGNING)]
     {
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref()).unwrap();

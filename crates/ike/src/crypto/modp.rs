@@ -94,9 +94,10 @@ fn power_of_two(exponent: &U256) -> Option<U2048> {
     let params = PARAMS.as_ref()?;
     let octets = Zeroizing::new(exponent.to_le_bytes());
     let digits = octets.as_ref().iter().flat_map(|octet| [octet & 0xf, octet >> 4]);
-    let product = POWERS_OF_TWO.iter().zip(digits).fold(FixedMontyForm::one(params), |product, (row, digit)| {
-        product * FixedMontyForm::from_montgomery(pick(row, digit), params)
-    });
+    let product =
+        POWERS_OF_TWO.iter().zip(digits).fold(FixedMontyForm::one(params), |product, (row, digit)| {
+            product * FixedMontyForm::from_montgomery(pick(row, digit), params)
+        });
     Some(product.retrieve())
 }
 
