@@ -1,1 +1,40 @@
-//! (skeleton)
+//! The ledger: which units there are, what they may, which certificates were issued to them, who holds
+//! the lease of each, and what went wrong.
+//!
+//! Every row carries a revision, the event that explains it, and an HMAC under a key that the database
+//! never holds. The event is in the journal before the row is in the database; a crash between the two
+//! is finished at the next start.
+//!
+//! One process writes: it holds the lock on the data directory. What it read or wrote once, it never
+//! takes back at a lower revision.
+
+mod access_line;
+mod book;
+mod credential;
+mod device;
+mod error;
+mod import;
+mod incident;
+mod lease;
+mod life_cycle;
+mod pool;
+mod row;
+mod seen;
+mod transaction;
+mod verify;
+
+pub mod store;
+
+pub use access_line::AccessLineRecord;
+pub use book::{Ledger, Opened};
+pub use credential::{Credential, Revoked};
+pub use device::{Device, NewDevice};
+pub use error::LedgerError;
+pub use import::{Imported, RefusedRow};
+pub use incident::{Incident, IncidentState, NewIncident};
+pub use lease::Lease;
+pub use life_cycle::{Approval, Enrolment, LifeCycle, Move, ParseStateError};
+pub use pool::Pools;
+pub use row::{Row, RowKey, RowKeyError};
+pub use transaction::Tx;
+pub use verify::{Finding, Verified};

@@ -1,0 +1,422 @@
+use crate::{
+    AccessLineRecord, Credential, Device, Incident, Lease, LedgerError, LifeCycle, NewDevice, NewIncident,
+    Pools, Row, RowKey, Tx,
+    pool::Addresses,
+    row::SealedRow,
+    seen::Seen,
+    store::{Change, Store, StoreError},
+    transaction::Because,
+};
+use events::{
+    Durability, Journal,
+    journal::Tail,
+    ledger::{Opened as OpenedEvent, RowChanged},
+};
+use ids::{CertSha256, DeviceId, Epoch, EventRef, NodeId, UnixTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The ledger, open. Clones share it.
+///
+/// Changes go through one writer, one transaction at a time; reads for lists go over a connection of
+/// their own and don't hold up admissions.
+#[derive(Clone)]
+pub struct Ledger(Arc<Inner>);
+
+pub(crate) struct Inner {
+    writer: Mutex<Writer>,
+    reader: Mutex<Box<dyn Store>>,
+    pub(crate) journal: Journal,
+    pub(crate) row_key: RowKey,
+    epoch: Epoch,
+}
+
+pub(crate) struct Writer {
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) seen: Seen,
+    pub(crate) addresses: Addresses,
+    /// The journal has intents whose rows are not written.
+    pub(crate) unfinished: bool,
+}
+
+/// What opening found and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// This start of the node. Leases of its earlier epochs are void.
+    pub epoch: Epoch,
+    /// Intents that had no row yet and were finished now: `<table> <key>`.
+    pub finished: Vec<String>,
+}
+
+impl Ledger {
+    /// Opens the ledger, finishes what a crash left half done, and begins a new epoch of this node.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub fn open(
+        mut store: Box<dyn Store>,
+        journal: Journal,
+        row_key: RowKey,
+        pools: Pools,
+        now: UnixTime,
+    ) -> Result<(Self, Opened), LedgerError> {
+        let finished = redo(&mut *store, &journal, &row_key)?;
+        let epoch = in_transaction(&mut *store, |store| store.next_epoch(journal.node()))?;
+        let event = OpenedEvent { epoch: epoch.0, finished: finished.clone() };
+        journal.append(&event, now, Durability::Durable)?;
+        let addresses = Addresses::open(pools, &mut *store)?;
+        let reader = Mutex::new(store.reader()?);
+        let writer = Mutex::new(Writer { store, seen: Seen::default(), addresses, unfinished: false });
+        let ledger = Self(Arc::new(Inner { writer, reader, journal, row_key, epoch }));
+        Ok((ledger, Opened { epoch, finished }))
+    }
+
+    /// This start of the node.
+    pub fn epoch(&self) -> Epoch {
+        self.0.epoch
+    }
+
+    /// Whose journal explains the rows.
+    pub fn node(&self) -> &NodeId {
+        self.0.journal.node()
+    }
+
+    /// The journal that changes are written to.
+    pub fn journal(&self) -> &Journal {
+        &self.0.journal
+    }
+
+    /// Begins a transaction; other writers wait until it is over.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unreachable`]
+    pub fn begin(&self) -> Result<Tx<'_>, LedgerError> {
+        let mut writer = lock(&self.0.writer);
+        if writer.unfinished {
+            redo(&mut *writer.store, &self.0.journal, &self.0.row_key)?;
+            writer.unfinished = false;
+        }
+        writer.store.begin()?;
+        Ok(Tx::new(&self.0, writer))
+    }
+
+    /// The ledger can be read and written now.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unreachable`]
+    pub fn check(&self) -> Result<(), LedgerError> {
+        let tx = self.begin()?;
+        tx.commit()
+    }
+
+    fn change<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        let mut tx = self.begin()?;
+        let done = work(&mut tx)?;
+        tx.commit()?;
+        Ok(done)
+    }
+
+    /// Puts a unit into the ledger and binds inner addresses to it.
+    ///
+    /// # Errors
+    /// [`LedgerError::Exists`], [`LedgerError::PoolExhausted`], and the transient ones.
+    pub fn add_device(&self, new: NewDevice, by: &str, now: UnixTime) -> Result<Device, LedgerError> {
+        self.change(|tx| tx.add_device(new, &Because::new(by, "added"), now))
+    }
+
+    /// Moves a unit to another state, by [`LifeCycle::MOVES`].
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`], [`LedgerError::NoSuchMove`], [`LedgerError::NeedsApprover`], and the
+    /// transient ones.
+    pub fn move_device(
+        &self,
+        id: DeviceId,
+        to: LifeCycle,
+        by: &str,
+        why: &str,
+        approver: Option<&str>,
+        now: UnixTime,
+    ) -> Result<Device, LedgerError> {
+        let because = Because { by, why, approver };
+        self.change(|tx| tx.move_device(id, to, &because, now))
+    }
+
+    /// Adds or replaces an access line.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub fn put_line(&self, line: &AccessLineRecord, by: &str, now: UnixTime) -> Result<(), LedgerError> {
+        self.change(|tx| tx.put_row(line, &Because::new(by, "line set"), now).map(drop))
+    }
+
+    /// Records a certificate as issued to a unit, which is enrolled from now on.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] without the unit, [`LedgerError::Conflict`] when the certificate or
+    /// its key is another unit's.
+    pub fn record_credential(
+        &self,
+        credential: &Credential,
+        by: &str,
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        self.change(|tx| tx.record_credential(credential, &Because::new(by, "issued"), now))
+    }
+
+    /// A certificate counts no more.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`]
+    pub fn revoke(
+        &self,
+        cert: CertSha256,
+        by: &str,
+        why: &str,
+        now: UnixTime,
+    ) -> Result<Credential, LedgerError> {
+        self.change(|tx| tx.revoke(cert, &Because::new(by, why), now))
+    }
+
+    /// Opens an incident, or counts once more on the open one of the same kind about the same units.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub fn open_incident(&self, new: NewIncident, by: &str, now: UnixTime) -> Result<Incident, LedgerError> {
+        self.change(|tx| tx.open_incident(new, by, now))
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, LedgerError> {
+        Ok(work(&mut **lock(&self.0.reader))?)
+    }
+
+    fn row<R: Row>(&self, key: &str) -> Result<Option<R>, LedgerError> {
+        let row = self.read(|store| store.get(R::TABLE, key))?;
+        row.map(|row| self.0.row_key.open(&row)).transpose()
+    }
+
+    fn rows<R: Row>(&self, rows: &[SealedRow]) -> Result<Vec<R>, LedgerError> {
+        rows.iter().map(|row| self.0.row_key.open(row)).collect()
+    }
+
+    /// One unit.
+    ///
+    /// # Errors
+    /// [`LedgerError::Tampered`], and the transient ones; so all that read.
+    pub fn device(&self, id: DeviceId) -> Result<Option<Device>, LedgerError> {
+        self.row(&id.to_string())
+    }
+
+    /// Up to `limit` units behind `after`, by identity; only those in `state`, if given.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn devices(
+        &self,
+        after: Option<DeviceId>,
+        state: Option<LifeCycle>,
+        limit: usize,
+    ) -> Result<Vec<Device>, LedgerError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let rows = self.read(|store| match state {
+            Some(state) => store.find(Device::TABLE, "state", state.as_str(), &after, limit),
+            None => store.page(Device::TABLE, &after, limit),
+        })?;
+        self.rows(&rows)
+    }
+
+    /// One access line.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn line(&self, line: &ids::AccessLine) -> Result<Option<AccessLineRecord>, LedgerError> {
+        self.row(&line.to_string())
+    }
+
+    /// Up to `limit` access lines behind `after`, by name.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn lines(&self, after: &str, limit: usize) -> Result<Vec<AccessLineRecord>, LedgerError> {
+        let rows = self.read(|store| store.page(AccessLineRecord::TABLE, after, limit))?;
+        self.rows(&rows)
+    }
+
+    /// One certificate's record.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn credential(&self, cert: CertSha256) -> Result<Option<Credential>, LedgerError> {
+        self.row(&cert.to_string())
+    }
+
+    /// The certificates issued to a unit.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn credentials_of(&self, device: DeviceId) -> Result<Vec<Credential>, LedgerError> {
+        let rows =
+            self.read(|store| store.find(Credential::TABLE, "device", &device.to_string(), "", 1000))?;
+        self.rows(&rows)
+    }
+
+    /// Up to `limit` certificates' records behind `after`, by SHA-256.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn credentials(
+        &self,
+        after: Option<CertSha256>,
+        limit: usize,
+    ) -> Result<Vec<Credential>, LedgerError> {
+        let after = after.map(|sha| sha.to_string()).unwrap_or_default();
+        let rows = self.read(|store| store.page(Credential::TABLE, &after, limit))?;
+        self.rows(&rows)
+    }
+
+    /// The lease of a unit, whether or not its epoch still counts.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn lease(&self, device: DeviceId) -> Result<Option<Lease>, LedgerError> {
+        self.row(&device.to_string())
+    }
+
+    /// One incident.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn incident(&self, number: u64) -> Result<Option<Incident>, LedgerError> {
+        self.row(&format!("{number:012}"))
+    }
+
+    /// Up to `limit` incidents with numbers above `after`.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn incidents(&self, after: u64, limit: usize) -> Result<Vec<Incident>, LedgerError> {
+        let rows = self.read(|store| store.page(Incident::TABLE, &format!("{after:012}"), limit))?;
+        self.rows(&rows)
+    }
+
+    /// What has changed behind `after`: devices, credentials, lines, incidents; leases are not fed.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>, LedgerError> {
+        self.read(|store| store.changes(after, limit))
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Inner {
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    pub(crate) fn read_all(&self, table: &str, mut each: impl FnMut(SealedRow)) -> Result<(), StoreError> {
+        let mut after = String::new();
+        loop {
+            let rows = lock(&self.reader).page(table, &after, 1000)?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after.clone_from(&last.key);
+            rows.into_iter().for_each(&mut each);
+        }
+    }
+}
+
+fn in_transaction<T>(
+    store: &mut dyn Store,
+    work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    store.begin()?;
+    match work(store) {
+        Ok(done) => store.commit().map(|()| done),
+        Err(error) => {
+            store.roll_back();
+            Err(error)
+        }
+    }
+}
+
+/// Writes the rows of intents that stand in the journal and not in the database; names them.
+fn redo(store: &mut dyn Store, journal: &Journal, row_key: &RowKey) -> Result<Vec<String>, LedgerError> {
+    let node = journal.node();
+    let (from, head) = (store.applied(node)? + 1, journal.head());
+    let mut tail = Tail::new(&journal.dir(), from);
+    let mut finished = Vec::new();
+    store.begin()?;
+    let done = (|| {
+        while let Some(record) = tail.next_record().map_err(|error| StoreError(error.to_string()))? {
+            let changed = record.read::<RowChanged>().map_err(|error| StoreError(error.to_string()))?;
+            let Some(changed) = changed else { continue };
+            if redo_one(store, row_key, &changed, record.reference())? {
+                finished.push(format!("{} {}", changed.table, changed.key));
+            }
+        }
+        store.set_applied(node, head)
+    })();
+    match done {
+        Ok(()) => store.commit()?,
+        Err(error) => {
+            store.roll_back();
+            return Err(error.into());
+        }
+    }
+    Ok(finished)
+}
+
+fn redo_one(
+    store: &mut dyn Store,
+    row_key: &RowKey,
+    changed: &RowChanged,
+    event: EventRef,
+) -> Result<bool, StoreError> {
+    let has = store.get(&changed.table, &changed.key)?.map_or(0, |row| row.revision);
+    if has >= changed.revision {
+        return Ok(false);
+    }
+    let Some(after) = &changed.after else {
+        store.remove(&changed.table, &changed.key)?;
+        return Ok(true);
+    };
+    let entries = entries_of(&changed.table, after.clone());
+    let (table, key) = (changed.table.clone(), changed.key.clone());
+    let body = body_of(&changed.table, after);
+    store.put(&row_key.seal_json(table, key, changed.revision, event, body), &entries, true)?;
+    Ok(true)
+}
+
+/// The values that a row of any table is found by.
+fn entries_of(table: &str, body: serde_json::Value) -> Vec<(&'static str, String)> {
+    fn of<R: Row>(body: serde_json::Value) -> Vec<(&'static str, String)> {
+        serde_json::from_value::<R>(body).map(|row| row.entries()).unwrap_or_default()
+    }
+    match table {
+        Device::TABLE => of::<Device>(body),
+        Credential::TABLE => of::<Credential>(body),
+        Incident::TABLE => of::<Incident>(body),
+        _ => Vec::new(),
+    }
+}
+
+/// A row's JSON as Truecell writes it, from the same JSON as a value.
+fn body_of(table: &str, body: &serde_json::Value) -> String {
+    fn of<R: Row>(body: &serde_json::Value) -> Option<String> {
+        serde_json::to_string(&serde_json::from_value::<R>(body.clone()).ok()?).ok()
+    }
+    let typed = match table {
+        Device::TABLE => of::<Device>(body),
+        Credential::TABLE => of::<Credential>(body),
+        Incident::TABLE => of::<Incident>(body),
+        AccessLineRecord::TABLE => of::<AccessLineRecord>(body),
+        _ => None,
+    };
+    typed.unwrap_or_else(|| body.to_string())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

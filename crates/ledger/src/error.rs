@@ -1,0 +1,98 @@
+use crate::{LifeCycle, store::StoreError};
+use events::JournalError;
+use ids::{DeviceId, EventRef};
+
+/// Why the ledger did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Locked, disk full, I/O error, corrupted file: nothing is known about devices now. Transient.
+    #[error("the ledger is out of reach: {0}")]
+    Unreachable(#[from] StoreError),
+    /// The journal takes nothing, so nothing may change. Transient.
+    #[error("the ledger can't change: {0}")]
+    Journal(#[from] JournalError),
+    /// The intent is recorded, the row not yet written: it will be, as soon as the ledger is in reach.
+    #[error("recorded as {event}, and will be finished when the ledger is in reach again: {source}")]
+    Unfinished {
+        /// The intent.
+        event: EventRef,
+        /// What kept the row from being written.
+        source: StoreError,
+    },
+    /// A row was changed behind Truecell's back: its HMAC does not fit, or it is older than one seen
+    /// before.
+    #[error("{table} {key} was tampered with: {why}; see `truecell ledger verify`")]
+    Tampered {
+        /// Table.
+        table: String,
+        /// Key.
+        key: String,
+        /// What does not fit.
+        why: &'static str,
+    },
+    /// There is no such row.
+    #[error("there is no {table} {key}")]
+    NotFound {
+        /// Table.
+        table: &'static str,
+        /// Key.
+        key: String,
+    },
+    /// It is there already.
+    #[error("{table} {key} is there already")]
+    Exists {
+        /// Table.
+        table: &'static str,
+        /// Key.
+        key: String,
+    },
+    /// The life cycle has no such move.
+    #[error("{device} is {from}; from there it can't become {to}")]
+    NoSuchMove {
+        /// Which unit.
+        device: DeviceId,
+        /// Its state.
+        from: LifeCycle,
+        /// The state asked for.
+        to: LifeCycle,
+    },
+    /// The move needs a second person.
+    #[error("{device}: from {from} to {to} a second person must agree: name an approver other than yourself")]
+    NeedsApprover {
+        /// Which unit.
+        device: DeviceId,
+        /// Its state.
+        from: LifeCycle,
+        /// The state asked for.
+        to: LifeCycle,
+    },
+    /// All inner addresses are bound to units.
+    #[error("the {0} pool has no free address: configure a larger one")]
+    PoolExhausted(&'static str),
+    /// Another certificate, or another unit's, has this key or name.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+impl LedgerError {
+    /// It may go away by itself: answer an attach with silence.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Journal(_) | Self::Unfinished { .. })
+    }
+
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "ledger-unreachable",
+            Self::Journal(_) => "journal-unwritable",
+            Self::Unfinished { .. } => "unfinished",
+            Self::Tampered { .. } => "row-tampered",
+            Self::NotFound { .. } => "not-found",
+            Self::Exists { .. } => "exists",
+            Self::NoSuchMove { .. } => "no-such-move",
+            Self::NeedsApprover { .. } => "needs-approver",
+            Self::PoolExhausted(_) => "pool-exhausted",
+            Self::Conflict(_) => "conflict",
+        }
+    }
+}

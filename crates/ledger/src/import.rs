@@ -1,0 +1,86 @@
+use crate::{Ledger, LedgerError, NewDevice, transaction::Because};
+use ids::{DeviceId, UnixTime};
+use serde::Serialize;
+
+/// What became of an import.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Imported {
+    /// Units that are new.
+    pub added: u64,
+    /// Units that were there already, exactly so.
+    pub unchanged: u64,
+    /// Rows that were not taken.
+    pub refused: Vec<RefusedRow>,
+}
+
+/// A row of an import that was not taken. It stops none of the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RefusedRow {
+    /// Its line in the file.
+    pub line: u64,
+    /// Which unit.
+    pub id: DeviceId,
+    /// Why not.
+    pub why: String,
+}
+
+/// Rows to a transaction: each shares one fsync, and admissions run in between.
+const CHUNK: usize = 500;
+
+impl Ledger {
+    /// Takes an existing estate: (line in the file, unit). A unit that is there already, exactly so, is
+    /// left as it is; one that differs is refused and named. `progress` hears how many rows are done.
+    ///
+    /// # Errors
+    /// The transient ones; what was done until then stays, and doing it again does no harm.
+    pub fn import(
+        &self,
+        rows: impl IntoIterator<Item = (u64, NewDevice)>,
+        by: &str,
+        now: UnixTime,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Imported, LedgerError> {
+        let mut imported = Imported::default();
+        let mut rows = rows.into_iter().peekable();
+        let mut done = 0;
+        while rows.peek().is_some() {
+            let chunk: Vec<_> = rows.by_ref().take(CHUNK).collect();
+            done += chunk.len() as u64;
+            self.import_chunk(chunk, by, now, &mut imported)?;
+            progress(done);
+        }
+        Ok(imported)
+    }
+
+    fn import_chunk(
+        &self,
+        chunk: Vec<(u64, NewDevice)>,
+        by: &str,
+        now: UnixTime,
+        imported: &mut Imported,
+    ) -> Result<(), LedgerError> {
+        let mut tx = self.begin()?;
+        let (mut added, mut unchanged) = (0, 0);
+        for (line, new) in chunk {
+            match tx.device(new.id)? {
+                Some(device) if new.is(&device) => unchanged += 1,
+                Some(_) => {
+                    let why = "it is in the ledger with other particulars: change it there".to_owned();
+                    imported.refused.push(RefusedRow { line, id: new.id, why });
+                }
+                None => {
+                    let id = new.id;
+                    match tx.add_device(new, &Because::new(by, "imported"), now) {
+                        Ok(_) => added += 1,
+                        Err(error) if error.is_transient() => return Err(error),
+                        Err(error) => imported.refused.push(RefusedRow { line, id, why: error.to_string() }),
+                    }
+                }
+            }
+        }
+        tx.commit()?;
+        imported.added += added;
+        imported.unchanged += unchanged;
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+use crate::Row;
+use ids::{DeviceId, UnixTime};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Something that people must look at, numbered per carrier from 1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Incident {
+    /// Its number.
+    pub number: u64,
+    /// Stable word: `second-claim`, `lost-unit-returned` ...
+    pub kind: String,
+    /// Units that it is about.
+    pub devices: Vec<DeviceId>,
+    /// Since when.
+    pub opened_at: UnixTime,
+    /// Where it is.
+    pub state: IncidentState,
+    /// What happened, in a sentence.
+    pub summary: String,
+    /// What was seen of each side.
+    pub evidence: Value,
+    /// How often the same happened again while it was open.
+    pub repeats: u64,
+    /// When it happened last.
+    pub last_at: UnixTime,
+}
+
+/// Where an incident is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IncidentState {
+    /// Nobody has settled it.
+    Open,
+    /// Settled.
+    Closed,
+}
+
+/// An incident to be opened. While one of the same kind about the same units is open, it counts there
+/// instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewIncident {
+    /// Stable word.
+    pub kind: &'static str,
+    /// Units that it is about.
+    pub devices: Vec<DeviceId>,
+    /// What happened.
+    pub summary: String,
+    /// What was seen.
+    pub evidence: Value,
+}
+
+impl NewIncident {
+    pub(crate) fn group(kind: &str, devices: &[DeviceId]) -> String {
+        devices.iter().fold(kind.to_owned(), |group, device| format!("{group} {device}"))
+    }
+}
+
+impl Row for Incident {
+    const TABLE: &'static str = "incident";
+
+    fn key(&self) -> String {
+        format!("{:012}", self.number)
+    }
+
+    fn entries(&self) -> Vec<(&'static str, String)> {
+        let mut entries: Vec<_> = self.devices.iter().map(|device| ("device", device.to_string())).collect();
+        if self.state == IncidentState::Open {
+            entries.push(("open", NewIncident::group(&self.kind, &self.devices)));
+        }
+        entries
+    }
+}

@@ -1,0 +1,92 @@
+//! Where rows are kept: one narrow trait, and the databases behind it.
+
+mod sqlite;
+
+pub use sqlite::Sqlite;
+
+pub use crate::row::SealedRow;
+
+use ids::{Epoch, NodeId};
+
+/// The database did not do it. All of its causes are treated alike: nothing is known until it works again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StoreError(pub String);
+
+/// One entry of the change feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Counts up.
+    pub seq: u64,
+    /// Table.
+    pub table: String,
+    /// Key.
+    pub key: String,
+}
+
+/// A database that holds sealed rows. One writer at a time; changes stand only after `commit`.
+///
+/// # Errors
+/// Every method: [`StoreError`], after which the transaction is rolled back.
+pub trait Store: Send {
+    /// Begins a transaction that keeps other writers out.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn begin(&mut self) -> Result<(), StoreError>;
+    /// Makes all changes since `begin` stand, or none.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn commit(&mut self) -> Result<(), StoreError>;
+    /// Undoes all changes since `begin`; nothing to do outside a transaction.
+    fn roll_back(&mut self);
+
+    /// One row.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn get(&mut self, table: &str, key: &str) -> Result<Option<SealedRow>, StoreError>;
+    /// Writes a row, in place of the one with its key, with the values that it is found by. `fed`: the
+    /// change feed names it.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn put(
+        &mut self,
+        row: &SealedRow,
+        entries: &[(&'static str, String)],
+        fed: bool,
+    ) -> Result<(), StoreError>;
+    /// Removes a row, if it is there.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn remove(&mut self, table: &str, key: &str) -> Result<(), StoreError>;
+    /// Rows with keys behind `after`, in order.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn page(&mut self, table: &str, after: &str, limit: usize) -> Result<Vec<SealedRow>, StoreError>;
+    /// The row with the last key.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn last(&mut self, table: &str) -> Result<Option<SealedRow>, StoreError>;
+    /// Rows found by another value, keys behind `after`, in order.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn find(
+        &mut self,
+        table: &str,
+        name: &str,
+        value: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<SealedRow>, StoreError>;
+    /// The highest value of that name.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn last_entry(&mut self, table: &str, name: &str) -> Result<Option<String>, StoreError>;
+
+    /// The change feed behind `after`.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn changes(&mut self, after: u64, limit: usize) -> Result<Vec<Change>, StoreError>;
+    /// Up to which record of a node's journal the rows are written.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn applied(&mut self, node: &NodeId) -> Result<u64, StoreError>;
+    /// Sets it.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn set_applied(&mut self, node: &NodeId, seq: u64) -> Result<(), StoreError>;
+    /// The next epoch of a node.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn next_epoch(&mut self, node: &NodeId) -> Result<Epoch, StoreError>;
+
+    /// Another connection, for reading beside the writer.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn reader(&self) -> Result<Box<dyn Store>, StoreError>;
+}

@@ -1,0 +1,298 @@
+use crate::{
+    AccessLineRecord, Approval, Credential, Device, Enrolment, Incident, IncidentState, Lease, LedgerError,
+    LifeCycle, NewDevice, NewIncident, Revoked, Row,
+    book::{Inner, Writer},
+    store::StoreError,
+};
+use events::{Durability, ledger::RowChanged};
+use ids::{AccessLine, CertSha256, DeviceId, EventRef, UnixTime};
+use std::sync::MutexGuard;
+
+/// One transaction: reads and changes that stand together or not at all. Dropped without
+/// [`Self::commit`] it changes nothing.
+///
+/// Admission puts many claims into one: the cost of a commit is shared.
+pub struct Tx<'a> {
+    inner: &'a Inner,
+    writer: MutexGuard<'a, Writer>,
+    /// The last intent recorded here; its row must be written, now or later.
+    intent: Option<EventRef>,
+    committed: bool,
+}
+
+/// On whose behalf, and why, something changes.
+pub(crate) struct Because<'a> {
+    pub(crate) by: &'a str,
+    pub(crate) why: &'a str,
+    pub(crate) approver: Option<&'a str>,
+}
+
+impl<'a> Because<'a> {
+    pub(crate) fn new(by: &'a str, why: &'a str) -> Self {
+        Self { by, why, approver: None }
+    }
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(inner: &'a Inner, writer: MutexGuard<'a, Writer>) -> Self {
+        Self { inner, writer, intent: None, committed: false }
+    }
+
+    /// Makes everything stand: intents on disk first, then the rows.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unfinished`] once an intent was recorded; [`LedgerError::Unreachable`] before.
+    pub fn commit(mut self) -> Result<(), LedgerError> {
+        if let Some(event) = self.intent.clone() {
+            self.inner.journal.sync()?;
+            let applied = self.writer.store.set_applied(self.inner.journal.node(), event.seq);
+            applied.map_err(|source| self.unfinished(source))?;
+        }
+        let committed = self.writer.store.commit();
+        committed.map_err(|source| self.unfinished(source))?;
+        self.committed = true;
+        Ok(())
+    }
+
+    fn unfinished(&self, source: StoreError) -> LedgerError {
+        match self.intent.clone() {
+            Some(event) => LedgerError::Unfinished { event, source },
+            None => LedgerError::Unreachable(source),
+        }
+    }
+
+    fn row<R: Row>(&mut self, key: &str) -> Result<Option<(R, u64)>, LedgerError> {
+        let Some(sealed) = self.writer.store.get(R::TABLE, key)? else { return Ok(None) };
+        let row = self.inner.row_key.open(&sealed)?;
+        self.writer.seen.check(&sealed)?;
+        Ok(Some((row, sealed.revision)))
+    }
+
+    /// One unit.
+    ///
+    /// # Errors
+    /// [`LedgerError::Tampered`] when its HMAC does not fit or it is older than one seen before;
+    /// [`LedgerError::Unreachable`]. So all that read here.
+    pub fn device(&mut self, id: DeviceId) -> Result<Option<Device>, LedgerError> {
+        Ok(self.row(&id.to_string())?.map(|(device, _)| device))
+    }
+
+    /// One certificate's record.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn credential(&mut self, cert: CertSha256) -> Result<Option<Credential>, LedgerError> {
+        Ok(self.row(&cert.to_string())?.map(|(credential, _)| credential))
+    }
+
+    /// One access line.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn line(&mut self, line: &AccessLine) -> Result<Option<AccessLineRecord>, LedgerError> {
+        Ok(self.row(&line.to_string())?.map(|(line, _)| line))
+    }
+
+    /// The lease of a unit, unless a newer start of its node voids it.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn lease(&mut self, device: DeviceId) -> Result<Option<Lease>, LedgerError> {
+        let lease: Option<(Lease, u64)> = self.row(&device.to_string())?;
+        let (node, epoch) = (self.inner.journal.node(), self.inner.epoch());
+        Ok(lease.map(|(lease, _)| lease).filter(|lease| &lease.node != node || lease.epoch == epoch))
+    }
+
+    /// Gives a unit's lease to a session; `event` is the record of the admission that explains it.
+    /// Whether an earlier holder may lose it was decided before.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn take_lease(&mut self, lease: &Lease, event: EventRef) -> Result<(), LedgerError> {
+        let revision = self.row::<Lease>(&lease.key())?.map_or(1, |(_, revision)| revision + 1);
+        let sealed = self.inner.row_key.seal(lease, revision, event);
+        self.writer.seen.check(&sealed)?;
+        Ok(self.writer.store.put(&sealed, &[], false)?)
+    }
+
+    /// Frees a unit's lease if `lease` is still the one that holds.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn release_lease(&mut self, lease: &Lease) -> Result<bool, LedgerError> {
+        let holds = self
+            .row::<Lease>(&lease.key())?
+            .is_some_and(|(held, _)| held.session == lease.session && held.node == lease.node);
+        if holds {
+            self.writer.seen.forget(Lease::TABLE, &lease.key());
+            self.writer.store.remove(Lease::TABLE, &lease.key())?;
+        }
+        Ok(holds)
+    }
+
+    /// Records the intent, then writes the row.
+    pub(crate) fn put_row<R: Row>(
+        &mut self,
+        row: &R,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<EventRef, LedgerError> {
+        let before: Option<(R, u64)> = self.row(&row.key())?;
+        let revision = before.as_ref().map_or(1, |(_, revision)| revision + 1);
+        let json = |row: &R| serde_json::to_value(row).ok();
+        let changed = RowChanged {
+            table: R::TABLE.to_owned(),
+            key: row.key(),
+            revision,
+            before: before.as_ref().and_then(|(before, _)| json(before)),
+            after: json(row),
+            by: because.by.to_owned(),
+            why: because.why.to_owned(),
+            approver: because.approver.map(str::to_owned),
+            effective_at: now,
+        };
+        let event = self.inner.journal.append(&changed, now, Durability::Grouped)?;
+        self.intent = Some(event.clone());
+        let sealed = self.inner.row_key.seal(row, revision, event.clone());
+        self.writer.seen.check(&sealed)?;
+        let put = self.writer.store.put(&sealed, &row.entries(), true);
+        put.map_err(|source| self.unfinished(source))?;
+        Ok(event)
+    }
+
+    pub(crate) fn add_device(
+        &mut self,
+        new: NewDevice,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<Device, LedgerError> {
+        if self.device(new.id)?.is_some() {
+            return Err(LedgerError::Exists { table: Device::TABLE, key: new.id.to_string() });
+        }
+        let inner = self.writer.addresses.draw()?;
+        let device = new.into_device(inner, now);
+        self.put_row(&device, because, now)?;
+        Ok(device)
+    }
+
+    fn known_device(&mut self, id: DeviceId) -> Result<Device, LedgerError> {
+        self.device(id)?.ok_or_else(|| LedgerError::NotFound { table: Device::TABLE, key: id.to_string() })
+    }
+
+    pub(crate) fn move_device(
+        &mut self,
+        id: DeviceId,
+        to: LifeCycle,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<Device, LedgerError> {
+        let mut device = self.known_device(id)?;
+        let from = device.state;
+        if from == to {
+            return Ok(device);
+        }
+        let step = from.to(to).ok_or(LedgerError::NoSuchMove { device: id, from, to })?;
+        let is_approved =
+            because.approver.is_some_and(|approver| !approver.is_empty() && approver != because.by);
+        if step.approval == Approval::SecondPerson && !is_approved {
+            return Err(LedgerError::NeedsApprover { device: id, from, to });
+        }
+        (device.state, device.state_since) = (to, now);
+        self.put_row(&device, because, now)?;
+        Ok(device)
+    }
+
+    pub(crate) fn record_credential(
+        &mut self,
+        credential: &Credential,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        let mut device = self.known_device(credential.device)?;
+        let (key, spki) = (credential.key(), credential.spki_sha256.to_string());
+        if let Some(known) = self.credential(credential.cert_sha256)? {
+            let is_same = known.device == credential.device;
+            let conflict =
+                || LedgerError::Conflict(format!("certificate {key} is recorded for {}", known.device));
+            return if is_same { Ok(()) } else { Err(conflict()) };
+        }
+        let same_key = self.writer.store.find(Credential::TABLE, "spki", &spki, "", 10)?;
+        for sealed in same_key {
+            let other: Credential = self.inner.row_key.open(&sealed)?;
+            if other.device != credential.device {
+                let text =
+                    format!("the key of certificate {key} is that of a certificate of {}", other.device);
+                return Err(LedgerError::Conflict(text));
+            }
+        }
+        self.put_row(credential, because, now)?;
+        if device.enrolment != Enrolment::Enrolled {
+            device.enrolment = Enrolment::Enrolled;
+            self.put_row(&device, because, now)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn revoke(
+        &mut self,
+        cert: CertSha256,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<Credential, LedgerError> {
+        let known = self.credential(cert)?;
+        let mut credential =
+            known.ok_or_else(|| LedgerError::NotFound { table: Credential::TABLE, key: cert.to_string() })?;
+        if credential.revoked.is_none() {
+            credential.revoked = Some(Revoked { at: now, why: because.why.to_owned() });
+            self.put_row(&credential, because, now)?;
+        }
+        Ok(credential)
+    }
+
+    /// Opens an incident, or counts once more on the open one of the same kind about the same units.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn open_incident(
+        &mut self,
+        new: NewIncident,
+        by: &str,
+        now: UnixTime,
+    ) -> Result<Incident, LedgerError> {
+        let group = NewIncident::group(new.kind, &new.devices);
+        let open = self.writer.store.find(Incident::TABLE, "open", &group, "", 1)?;
+        let incident = match open.first() {
+            Some(sealed) => {
+                let mut incident: Incident = self.inner.row_key.open(sealed)?;
+                (incident.repeats, incident.last_at) = (incident.repeats + 1, now);
+                incident
+            }
+            None => {
+                let last = self.writer.store.last(Incident::TABLE)?.and_then(|row| row.key.parse().ok());
+                let NewIncident { kind, devices, summary, evidence } = new;
+                Incident {
+                    number: last.unwrap_or(0u64) + 1,
+                    kind: kind.to_owned(),
+                    devices,
+                    opened_at: now,
+                    state: IncidentState::Open,
+                    summary,
+                    evidence,
+                    repeats: 0,
+                    last_at: now,
+                }
+            }
+        };
+        self.put_row(&incident, &Because::new(by, "seen"), now)?;
+        Ok(incident)
+    }
+}
+
+impl Drop for Tx<'_> {
+    fn drop(&mut self) {
+        if !self.committed {
+            self.writer.store.roll_back();
+            self.writer.unfinished |= self.intent.is_some();
+        }
+    }
+}

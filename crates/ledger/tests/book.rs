@@ -1,0 +1,337 @@
+//! The ledger on its real store: what stands, what is refused, what survives.
+#![allow(missing_docs, reason = "tests")]
+
+use events::{Durability, Journal, JournalKey};
+use ids::{CertSha256, DeviceId, EventRef, SessionId, Sha256, UnixTime};
+use ledger::{
+    AccessLineRecord, Credential, Lease, Ledger, LedgerError, LifeCycle, NewDevice, NewIncident, Opened,
+    Pools, RowKey, store::Sqlite,
+};
+use std::{path::Path, time::Duration};
+use tempfile::TempDir;
+
+fn now() -> UnixTime {
+    UnixTime::from_secs(1_790_000_000)
+}
+
+fn id(n: u64) -> DeviceId {
+    DeviceId::eui64(n.to_be_bytes())
+}
+
+fn pools() -> Pools {
+    Pools { v4: Some("10.64.0.0/22".parse().unwrap()), v6: Some("fd00:64::/64".parse().unwrap()) }
+}
+
+fn try_open(dir: &Path) -> Result<(Ledger, Opened), LedgerError> {
+    let key = JournalKey::open_or_create(&dir.join("journal.key")).unwrap();
+    let (journal, _) = Journal::open(&dir.join("journal"), "gw1".parse().unwrap(), key, now()).unwrap();
+    let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
+    Ledger::open(store, journal, RowKey::open_or_create(&dir.join("row.key")).unwrap(), pools(), now())
+}
+
+fn open(dir: &Path) -> (Ledger, Opened) {
+    try_open(dir).unwrap()
+}
+
+fn fresh() -> (TempDir, Ledger) {
+    let dir = TempDir::new().unwrap();
+    let (ledger, _) = open(dir.path());
+    (dir, ledger)
+}
+
+fn credential(device: DeviceId, octet: u8) -> Credential {
+    Credential {
+        cert_sha256: Sha256([octet; 32]),
+        device,
+        realm: "femto.operator.example".parse().unwrap(),
+        serial: format!("{octet:02x}"),
+        spki_sha256: Sha256([octet; 32]),
+        not_before: now(),
+        not_after: now().after(Duration::from_secs(30 * 86_400)),
+        issued_at: now(),
+        revoked: None,
+    }
+}
+
+fn lease(ledger: &Ledger, device: DeviceId, number: u64) -> Lease {
+    Lease {
+        device,
+        node: ledger.node().clone(),
+        epoch: ledger.epoch(),
+        session: SessionId { epoch: ledger.epoch(), number },
+        cert_sha256: CertSha256::from_octets(1),
+        outer: "127.0.0.9:4500".parse().unwrap(),
+        since: now(),
+    }
+}
+
+trait Octets {
+    fn from_octets(octet: u8) -> Self;
+}
+
+impl Octets for CertSha256 {
+    fn from_octets(octet: u8) -> Self {
+        Sha256([octet; 32])
+    }
+}
+
+fn sql(dir: &Path, statement: &str) {
+    let connection = rusqlite::Connection::open(dir.join("ledger.sqlite")).unwrap();
+    connection.execute_batch(statement).unwrap();
+}
+
+#[test]
+fn a_unit_gets_inner_addresses_of_its_own_and_keeps_them() {
+    let (dir, ledger) = fresh();
+    let first = ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    let second = ledger.add_device(NewDevice::installed(id(2)), "kim", now()).unwrap();
+    assert_eq!(first.inner_v4, Some("10.64.0.1".parse().unwrap()));
+    assert_eq!(second.inner_v4, Some("10.64.0.2".parse().unwrap()));
+    assert_ne!(first.inner_v6, second.inner_v6);
+    drop(ledger);
+    let (ledger, _) = open(dir.path());
+    assert_eq!(ledger.device(id(1)).unwrap(), Some(first));
+    let third = ledger.add_device(NewDevice::installed(id(3)), "kim", now()).unwrap();
+    assert_eq!(third.inner_v4, Some("10.64.0.3".parse().unwrap()), "and none is given twice after a restart");
+    assert!(matches!(
+        ledger.add_device(NewDevice::installed(id(3)), "kim", now()),
+        Err(LedgerError::Exists { .. })
+    ));
+}
+
+#[test]
+fn the_life_cycle_table_is_kept_to_and_a_lost_unit_needs_two_people() {
+    let (_dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    let go = |to, approver| {
+        ledger.move_device(id(1), to, "kim", "why", approver, now()).map(|device| device.state)
+    };
+    assert_eq!(go(LifeCycle::Lost, None).unwrap(), LifeCycle::Lost);
+    assert!(matches!(go(LifeCycle::Live, None), Err(LedgerError::NoSuchMove { .. })));
+    for nobody in [None, Some("kim"), Some("")] {
+        assert!(matches!(go(LifeCycle::Suspended, nobody), Err(LedgerError::NeedsApprover { .. })));
+    }
+    assert_eq!(go(LifeCycle::Suspended, Some("lee")).unwrap(), LifeCycle::Suspended);
+    assert!(matches!(
+        ledger.move_device(id(9), LifeCycle::Lost, "kim", "", None, now()),
+        Err(LedgerError::NotFound { .. })
+    ));
+}
+
+#[test]
+fn a_certificate_belongs_to_one_unit_and_so_does_its_key() {
+    let (_dir, ledger) = fresh();
+    for n in [1, 2] {
+        ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+    }
+    ledger.record_credential(&credential(id(1), 7), "ca", now()).unwrap();
+    ledger.record_credential(&credential(id(1), 7), "ca", now()).unwrap();
+    assert!(matches!(
+        ledger.record_credential(&credential(id(2), 7), "ca", now()),
+        Err(LedgerError::Conflict(_))
+    ));
+    let same_key = Credential { cert_sha256: Sha256([8; 32]), ..credential(id(2), 7) };
+    assert!(matches!(ledger.record_credential(&same_key, "ca", now()), Err(LedgerError::Conflict(_))));
+    assert!(matches!(
+        ledger.record_credential(&credential(id(5), 9), "ca", now()),
+        Err(LedgerError::NotFound { .. })
+    ));
+    assert_eq!(ledger.credentials_of(id(1)).unwrap().len(), 1);
+    assert_eq!(ledger.device(id(1)).unwrap().unwrap().enrolment.as_str(), "enrolled");
+    let revoked = ledger.revoke(Sha256([7; 32]), "kim", "stolen", now()).unwrap();
+    assert_eq!(revoked.revoked.unwrap().why, "stolen");
+}
+
+#[test]
+fn a_lease_is_exclusive_released_only_by_its_holder_and_void_after_a_restart() {
+    let (dir, ledger) = fresh();
+    let event: EventRef = "gw1/1".parse().unwrap();
+    let (first, second) = (lease(&ledger, id(1), 1), lease(&ledger, id(1), 2));
+    let mut tx = ledger.begin().unwrap();
+    assert_eq!(tx.lease(id(1)).unwrap(), None);
+    tx.take_lease(&first, event.clone()).unwrap();
+    assert_eq!(tx.lease(id(1)).unwrap(), Some(first.clone()));
+    assert!(!tx.release_lease(&second).unwrap(), "not its own");
+    tx.commit().unwrap();
+    drop(ledger);
+
+    let (ledger, opened) = open(dir.path());
+    assert_eq!(opened.epoch.0, 2);
+    let mut tx = ledger.begin().unwrap();
+    assert_eq!(tx.lease(id(1)).unwrap(), None, "the new epoch voids it");
+    let again = lease(&ledger, id(1), 1);
+    tx.take_lease(&again, event).unwrap();
+    assert!(tx.release_lease(&again).unwrap());
+    tx.commit().unwrap();
+}
+
+#[test]
+fn a_transaction_that_is_dropped_changes_nothing() {
+    let (_dir, ledger) = fresh();
+    let mut tx = ledger.begin().unwrap();
+    tx.take_lease(&lease(&ledger, id(1), 1), "gw1/1".parse().unwrap()).unwrap();
+    drop(tx);
+    assert_eq!(ledger.lease(id(1)).unwrap(), None);
+}
+
+#[test]
+fn incidents_are_numbered_from_one_and_the_same_one_is_counted_not_opened_again() {
+    let (_dir, ledger) = fresh();
+    let new = |device| NewIncident {
+        kind: "second-claim",
+        devices: vec![id(device)],
+        summary: "two holders of one key".into(),
+        evidence: serde_json::json!({"newcomer": "127.0.0.2"}),
+    };
+    assert_eq!(ledger.open_incident(new(1), "admission", now()).unwrap().number, 1);
+    assert_eq!(ledger.open_incident(new(2), "admission", now()).unwrap().number, 2);
+    let again = ledger.open_incident(new(1), "admission", now()).unwrap();
+    assert_eq!((again.number, again.repeats), (1, 1));
+    assert_eq!(ledger.incidents(0, 10).unwrap().len(), 2);
+    assert_eq!(ledger.incidents(1, 10).unwrap()[0].number, 2);
+}
+
+#[test]
+fn section_4_line_9_a_row_changed_in_the_database_is_refused_and_named() {
+    let (dir, ledger) = fresh();
+    for n in 1..=5 {
+        ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+    }
+    ledger.move_device(id(2), LifeCycle::Lost, "kim", "lost", None, now()).unwrap();
+    assert_eq!(ledger.verify().unwrap().findings, []);
+    let row = |n: u64| format!("tbl = 'device' AND key = '{}'", id(n));
+    sql(dir.path(), &format!("CREATE TABLE keep AS SELECT * FROM row WHERE {}", row(2)));
+    ledger.move_device(id(2), LifeCycle::Stolen, "kim", "stolen", None, now()).unwrap();
+
+    sql(dir.path(), &format!("UPDATE row SET body = replace(body, 'installed', 'live') WHERE {}", row(1)));
+    sql(dir.path(), "INSERT OR REPLACE INTO row SELECT * FROM keep");
+    sql(dir.path(), &format!("DELETE FROM row WHERE {}", row(3)));
+    let mut tx = ledger.begin().unwrap();
+    assert!(matches!(tx.device(id(1)), Err(LedgerError::Tampered { .. })));
+    assert!(matches!(tx.device(id(2)), Err(LedgerError::Tampered { .. })), "an older row, well sealed");
+    assert!(tx.device(id(4)).unwrap().is_some());
+    drop(tx);
+    let mut found: Vec<_> = ledger.verify().unwrap().findings.into_iter().map(|f| (f.key, f.why)).collect();
+    found.sort();
+    let expected = [(1, "its HMAC does not fit"), (2, "it was rolled back"), (3, "it is missing")];
+    assert_eq!(found, expected.map(|(n, why)| (id(n).to_string(), why.to_owned())));
+}
+
+#[test]
+fn a_ledger_that_is_locked_is_out_of_reach_and_comes_back_by_itself() {
+    let (dir, ledger) = fresh();
+    let other = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let error = ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap_err();
+    assert!(matches!(error, LedgerError::Unreachable(_)) && error.is_transient(), "{error}");
+    other.execute_batch("ROLLBACK").unwrap();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+}
+
+#[test]
+fn a_ledger_whose_disk_is_full_keeps_what_it_has_and_finishes_what_it_recorded() {
+    let (dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    sql(
+        dir.path(),
+        "CREATE TRIGGER full BEFORE INSERT ON row BEGIN SELECT raise(ABORT, 'database or disk is full'); END",
+    );
+    let error = ledger.add_device(NewDevice::installed(id(2)), "kim", now()).unwrap_err();
+    assert!(matches!(error, LedgerError::Unfinished { .. }) && error.is_transient(), "{error}");
+    assert!(ledger.device(id(1)).unwrap().is_some(), "reading goes on");
+    sql(dir.path(), "DROP TRIGGER full");
+    ledger.check().unwrap();
+    assert!(ledger.device(id(2)).unwrap().is_some(), "the recorded intent was finished");
+    assert_eq!(ledger.verify().unwrap().findings, []);
+}
+
+#[test]
+fn a_corrupted_file_is_out_of_reach_not_empty() {
+    let (dir, ledger) = fresh();
+    for n in 0..500 {
+        ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+    }
+    drop(ledger);
+    let path = dir.path().join("ledger.sqlite");
+    sql(dir.path(), "PRAGMA wal_checkpoint(TRUNCATE)");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let length = bytes.len();
+    bytes[4096..length].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    assert!(try_open(dir.path()).is_err_and(|error| error.is_transient()));
+}
+
+#[test]
+fn an_intent_without_its_row_is_finished_at_the_next_start_and_named() {
+    let (dir, ledger) = fresh();
+    let device = ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    let mut lost = device.clone();
+    lost.state = LifeCycle::Lost;
+    let intent = events::ledger::RowChanged {
+        table: "device".into(),
+        key: id(1).to_string(),
+        revision: 2,
+        before: serde_json::to_value(&device).ok(),
+        after: serde_json::to_value(&lost).ok(),
+        by: "kim".into(),
+        why: "lost".into(),
+        approver: None,
+        effective_at: now(),
+    };
+    ledger.journal().append(&intent, now(), Durability::Durable).unwrap();
+    drop(ledger);
+    let (ledger, opened) = open(dir.path());
+    assert_eq!(opened.finished, [format!("device {}", id(1))]);
+    assert_eq!(ledger.device(id(1)).unwrap().unwrap().state, LifeCycle::Lost);
+    assert_eq!(ledger.devices(None, Some(LifeCycle::Lost), 10).unwrap().len(), 1);
+    assert_eq!(ledger.verify().unwrap().findings, []);
+}
+
+#[test]
+fn a_newer_schema_is_left_alone() {
+    let (dir, ledger) = fresh();
+    drop(ledger);
+    sql(dir.path(), "PRAGMA user_version = 99");
+    let error = try_open(dir.path()).err().unwrap();
+    assert!(error.to_string().contains("newer"), "{error}");
+}
+
+#[test]
+fn an_import_takes_what_is_new_leaves_what_is_there_and_names_what_differs() {
+    let (_dir, ledger) = fresh();
+    let rows = |owner: &str| -> Vec<_> {
+        (1..=600)
+            .map(|n| (n + 1, NewDevice { owner: owner.to_owned(), ..NewDevice::installed(id(n)) }))
+            .collect()
+    };
+    let mut heard = Vec::new();
+    let imported = ledger.import(rows("a"), "kim", now(), |done| heard.push(done)).unwrap();
+    assert_eq!((imported.added, imported.unchanged, imported.refused.len()), (600, 0, 0));
+    assert_eq!(heard, [500, 600]);
+    let again = ledger.import(rows("a"), "kim", now(), |_| ()).unwrap();
+    assert_eq!((again.added, again.unchanged), (0, 600));
+    let differs = ledger.import(rows("b").into_iter().take(1), "kim", now(), |_| ()).unwrap();
+    assert_eq!((differs.refused[0].line, differs.refused[0].id), (2, id(1)));
+}
+
+#[test]
+fn section_4_line_36_what_changes_is_in_the_change_feed_in_order() {
+    let (_dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    ledger.move_device(id(1), LifeCycle::Lost, "kim", "lost", None, now()).unwrap();
+    ledger
+        .put_line(
+            &AccessLineRecord {
+                line: "L-1".parse().unwrap(),
+                prefixes: vec!["127.10.0.0/16".parse().unwrap()],
+                region: "seoul".into(),
+            },
+            "kim",
+            now(),
+        )
+        .unwrap();
+    let changes = ledger.changes(0, 10).unwrap();
+    let tables: Vec<_> = changes.iter().map(|change| change.table.as_str()).collect();
+    assert_eq!(tables, ["device", "device", "line"]);
+    assert_eq!(ledger.changes(changes[1].seq, 10).unwrap().len(), 1);
+}
