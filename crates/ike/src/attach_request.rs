@@ -60,6 +60,10 @@ impl ObservedFingerprint {
         }
     }
 
+    pub(crate) fn saw_again(&mut self) {
+        self.retransmissions = self.retransmissions.saturating_add(1);
+    }
+
     pub(crate) fn saw_fragment(&mut self, octets: usize) {
         if self.fragment_sizes.len() < Self::MAX_FRAGMENT_SIZES {
             self.fragment_sizes.push(u16::try_from(octets).unwrap_or(u16::MAX));

@@ -110,15 +110,26 @@ impl AuthVerified {
 
     /// What an established SA keeps of this evidence.
     pub(crate) fn digest(&self) -> VerifiedPeer {
-        VerifiedPeer { _cert_sha256: self.cert_sha256() }
+        VerifiedPeer { id: self.idi.clone(), cert_sha256: self.cert_sha256() }
     }
 }
 
-/// What is kept of an [`AuthVerified`] for the life of an IKE SA. It is made from an
-/// [`AuthVerified`] alone, so an SA that holds one was authenticated.
+/// What is kept of an [`AuthVerified`] for the life of an IKE SA: identity and certificate digest. It
+/// is made from an [`AuthVerified`] alone, so an SA that holds one was authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VerifiedPeer {
-    _cert_sha256: CertSha256,
+    id: Identification,
+    cert_sha256: CertSha256,
+}
+
+impl VerifiedPeer {
+    pub(crate) fn id(&self) -> &Identification {
+        &self.id
+    }
+
+    pub(crate) fn cert_sha256(&self) -> CertSha256 {
+        self.cert_sha256
+    }
 }
 
 fn sha256(octets: &[u8]) -> Sha256 {

@@ -50,13 +50,6 @@ pub struct Retransmission {
     pub tries: u8,
 }
 
-impl Retransmission {
-    /// The wait after so many repeated sendings.
-    pub(crate) fn wait_after(&self, repeated: u8) -> Duration {
-        self.first.mul_f64(1.8f64.powi(i32::from(repeated.min(16))))
-    }
-}
-
 /// When SAs are renewed from our side; each time is shortened by up to a tenth at random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RekeyTimes {

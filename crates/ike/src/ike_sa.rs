@@ -1,517 +1,328 @@
-//! An established IKE SA, the same on both sides: its channel, its CHILD SAs, its tasks and times.
-
 use crate::{
-    ChildSa, DeletedBy, Event, IkeSaId, Output, Path, Reason,
-    auth_verified::VerifiedPeer,
-    channel::{Channel, Overdue, Received},
+    Context, ExchangeType, Header, Path, Reason,
     config::SaTimes,
-    crypto::{CryptoProvider, Ephemeral},
-    header::{ExchangeType, Header},
-    output::Outputs,
-    payload::{Malformed, NotifyType, Payload, TrafficSelector},
-    stats::Stats,
-    suite::SuitePolicy,
+    crypto::{Direction, IkeKeys, MessageCipher, PrfAlgorithm, Secret},
+    exchange::Asked,
+    message::{Reassembly, Sealed, Sealer, open},
+    payload::{Malformed, Payload, PayloadType, parse_chain},
+    retransmission::Schedule,
+    suite::IkeSuite,
 };
-use ids::{IkeSpi, Spi};
-use std::{
-    collections::{HashSet, VecDeque},
-    time::{Duration, Instant},
-};
+use ids::IkeSpi;
+use std::time::{Duration, Instant};
 
-/// What an IKE SA works with while it handles one input.
-pub(crate) struct Context<'a> {
-    pub(crate) times: &'a SaTimes,
-    pub(crate) suites: &'a SuitePolicy,
-    pub(crate) crypto: &'a dyn CryptoProvider,
-    pub(crate) esp_spis: &'a mut HashSet<Spi>,
-    pub(crate) out: &'a mut Outputs,
-    pub(crate) stats: &'a mut Stats,
-    pub(crate) now: Instant,
-}
-
-/// An established IKE SA (RFC 7296 §1.1). Made only after AUTH has verified and, on the responder's
-/// side, admission was granted.
+/// One IKE SA between two SPIs: its keys and both windows of one message (RFC 7296 §2.2, §2.3). It
+/// knows messages, not what they mean.
 pub(crate) struct IkeSa {
-    pub(crate) id: IkeSaId,
-    /// Whom AUTH proved: without it there is no IKE SA.
-    _peer: VerifiedPeer,
-    pub(crate) path: Path,
-    pub(crate) channel: Channel<Purpose>,
-    /// The channel before the last rekey, until its DELETE is through.
-    pub(crate) retiring: Option<Box<Retiring>>,
-    pub(crate) children: Vec<Child>,
-    pub(crate) tasks: VecDeque<Task>,
-    pub(crate) peer_takes_fragments: bool,
-    pub(crate) selectors: Box<Selectors>,
-    pub(crate) rekey_at: Instant,
-    expires_at: Option<Instant>,
-    last_heard: Instant,
-    probe: Option<Probe>,
-    ended: Option<DeletedBy>,
-    is_announced: bool,
-    /// When its owner will wake it.
-    pub(crate) scheduled: Option<Instant>,
-    /// SPIs of channels that are gone.
-    pub(crate) gone_spis: Vec<IkeSpi>,
+    spi_i: IkeSpi,
+    spi_r: IkeSpi,
+    is_initiator: bool,
+    speaks_fragments: bool,
+    suite: IkeSuite,
+    sk_d: Secret,
+    sealer: Sealer,
+    opener: MessageCipher,
+    next_request: u32,
+    expected_request: u32,
+    pending: Option<Box<Pending>>,
+    kept: Option<Box<KeptResponse>>,
+    collecting: Option<Box<Collecting>>,
 }
 
-/// A probe under way.
-struct Probe {
-    sent: Instant,
-    /// Its request went out once, so the answer's time is a round trip.
-    is_once: bool,
+/// Our request that has no answer yet.
+pub(crate) struct Pending {
+    pub(crate) asked: Asked,
+    pub(crate) schedule: Schedule,
+    exchange: ExchangeType,
+    message_id: u32,
+    datagrams: Vec<Vec<u8>>,
 }
 
-pub(crate) struct Retiring {
-    pub(crate) channel: Channel<Purpose>,
-    pub(crate) until: Instant,
+/// Our last response, for a peer that did not get it (RFC 7296 §2.1).
+struct KeptResponse {
+    datagrams: Vec<Vec<u8>>,
+    until: Instant,
 }
 
-/// What may pass at most; every CHILD SA is narrowed to it.
-#[derive(Clone, Debug)]
-pub(crate) struct Selectors {
-    pub(crate) local: Vec<TrafficSelector>,
-    pub(crate) remote: Vec<TrafficSelector>,
+/// Fragments of a message that is not whole yet.
+struct Collecting {
+    message_id: u32,
+    is_response: bool,
+    reassembly: Reassembly,
+    until: Instant,
 }
 
-/// What is kept of a CHILD SA; its keys went to whoever carries the traffic.
-#[derive(Clone, Copy)]
-pub(crate) struct Child {
-    pub(crate) spi_in: Spi,
-    pub(crate) spi_out: Spi,
-    pub(crate) rekey_at: Instant,
-    /// A newer one has taken its place; it waits for its DELETE.
-    pub(crate) replaced: bool,
+/// What an authentic datagram turned out to be.
+pub(crate) enum Received {
+    /// The peer's next request, whole.
+    Request(Result<Vec<Payload>, Malformed>),
+    /// The answer to our request, whole.
+    Response(Box<Pending>, Result<Vec<Payload>, Malformed>),
+    /// The peer's last request once more.
+    Again,
+    /// A fragment; others are missing, or it came before.
+    Part,
 }
 
-/// What is to be done as soon as no request of ours is outstanding.
+/// How long fragments wait for the rest of their message (RFC 7383 §2.6).
+const FRAGMENTS_KEPT: Duration = Duration::from_secs(15);
+
+/// Which side of an IKE SA, and where its windows begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Task {
-    Liveness,
-    CreateChild,
-    RekeyChild(Spi),
-    DeleteChild(Spi),
-    RekeyIke,
-    DeleteIke,
-}
-
-/// What a request of ours is for.
-pub(crate) enum Purpose {
-    IkeAuth,
-    Liveness,
-    CreateChild(Box<ChildExchange>),
-    DeleteChild(Spi),
-    RekeyIke(Box<IkeExchange>),
-    DeleteIke,
-}
-
-/// A CREATE_CHILD_SA request for a CHILD SA, new or in place of `replaces`.
-pub(crate) struct ChildExchange {
-    pub(crate) replaces: Option<Spi>,
-    pub(crate) spi_in: Spi,
-    pub(crate) nonce: Vec<u8>,
-    pub(crate) ephemeral: Box<dyn Ephemeral>,
-}
-
-/// A CREATE_CHILD_SA request for new keys of the IKE SA.
-pub(crate) struct IkeExchange {
-    pub(crate) spi: IkeSpi,
-    pub(crate) nonce: Vec<u8>,
-    pub(crate) ephemeral: Box<dyn Ephemeral>,
+pub(crate) enum Origin {
+    /// We began it with IKE_SA_INIT.
+    InitiatorOfInit,
+    /// The peer began it with IKE_SA_INIT.
+    ResponderOfInit,
+    /// We began the rekey that made it.
+    InitiatorOfRekey,
+    /// The peer began the rekey that made it.
+    ResponderOfRekey,
 }
 
 impl IkeSa {
-    /// How long the old channel of a rekey is kept for the peer's DELETE.
-    const RETIRE: Duration = Duration::from_secs(60);
-    const PROBE: Duration = Duration::from_secs(6);
-    const PROBE_AGAIN: Duration = Duration::from_secs(2);
-    const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
-
     pub(crate) fn new(
-        id: IkeSaId,
-        path: Path,
-        channel: Channel<Purpose>,
-        selectors: Selectors,
-        peer_takes_fragments: bool,
-        peer: VerifiedPeer,
-        cx: &Context<'_>,
+        suite: IkeSuite,
+        keys: &IkeKeys,
+        spis: (IkeSpi, IkeSpi),
+        origin: Origin,
+        speaks_fragments: bool,
     ) -> Self {
+        let is_initiator = matches!(origin, Origin::InitiatorOfInit | Origin::InitiatorOfRekey);
+        let (ours, peers) = if is_initiator {
+            (Direction::FromInitiator, Direction::FromResponder)
+        } else {
+            (Direction::FromResponder, Direction::FromInitiator)
+        };
         Self {
-            id,
-            _peer: peer,
-            path,
-            channel,
-            retiring: None,
-            children: Vec::with_capacity(1),
-            tasks: VecDeque::new(),
-            peer_takes_fragments,
-            selectors: Box::new(selectors),
-            rekey_at: cx.now + jittered(cx.times.rekey.ike_sa, cx.crypto),
-            expires_at: None,
-            last_heard: cx.now,
-            probe: None,
-            ended: None,
-            is_announced: false,
-            scheduled: None,
-            gone_spis: Vec::new(),
+            spi_i: spis.0,
+            spi_r: spis.1,
+            is_initiator,
+            speaks_fragments,
+            suite,
+            sk_d: keys.sk_d.clone(),
+            sealer: Sealer::new(MessageCipher::new(suite.cipher, keys, ours)),
+            opener: MessageCipher::new(suite.cipher, keys, peers),
+            next_request: u32::from(origin == Origin::InitiatorOfInit),
+            expected_request: u32::from(origin == Origin::ResponderOfInit),
+            pending: None,
+            kept: None,
+            collecting: None,
         }
     }
 
-    /// The tunnel ends at `at`, whatever is rekeyed until then.
-    pub(crate) fn expire_at(&mut self, at: Instant) {
-        self.expires_at = Some(at);
+    pub(crate) fn spis(&self) -> (IkeSpi, IkeSpi) {
+        (self.spi_i, self.spi_r)
     }
 
-    /// Set once the IKE SA is over and has to be removed.
-    pub(crate) fn ended(&self) -> Option<DeletedBy> {
-        self.ended
+    /// The SPI that messages to us carry as ours.
+    pub(crate) fn own_spi(&self) -> IkeSpi {
+        if self.is_initiator { self.spi_i } else { self.spi_r }
     }
 
-    /// The SPIs under which its messages come: one, or two while it is being rekeyed.
-    pub(crate) fn own_spis(&self) -> impl Iterator<Item = IkeSpi> + '_ {
-        let retiring = self.retiring.as_ref().map(|retiring| retiring.channel.own_spi());
-        std::iter::once(self.channel.own_spi()).chain(retiring)
+    pub(crate) fn suite(&self) -> IkeSuite {
+        self.suite
     }
 
-    /// A datagram for one of [`Self::own_spis`].
-    pub(crate) fn handle(&mut self, header: &Header, datagram: &[u8], path: Path, cx: &mut Context<'_>) {
-        let on_current = (self.channel.spi_i, self.channel.spi_r) == (header.spi_i, header.spi_r);
-        let channel = match &mut self.retiring {
-            _ if on_current => &mut self.channel,
-            Some(retiring) => &mut retiring.channel,
-            None => return,
-        };
-        match channel.receive(header, datagram, cx.now) {
-            Received::Part => {}
-            Received::Nothing => cx.stats.count(Reason::MessageId),
-            Received::Again(datagrams) => {
-                cx.stats.answered_again += 1;
-                self.transmit(&datagrams, cx);
-            }
-            Received::Request { exchange, payloads } => {
-                self.fresh(path, cx);
-                self.on_request(on_current, exchange, payloads, cx);
-            }
-            Received::Response { purpose, payloads } => {
-                self.fresh(path, cx);
-                self.on_response(on_current, purpose, payloads, cx);
-            }
-        }
-        self.work(cx);
+    pub(crate) fn prf(&self) -> PrfAlgorithm {
+        self.suite.prf
     }
 
-    /// A fresh authenticated message: the peer lives, and is where it came from (RFC 7296 §2.23).
-    fn fresh(&mut self, path: Path, cx: &mut Context<'_>) {
-        self.heard(cx);
-        if let Some(probe) = self.probe.take() {
-            let round_trip = probe.is_once.then(|| cx.now.saturating_duration_since(probe.sent));
-            cx.out.event(Event::ProbeAnswered { sa: self.id, round_trip });
-        }
-        if self.path != path {
-            let from = std::mem::replace(&mut self.path, path);
-            cx.out.event(Event::PathChanged { sa: self.id, from, to: path });
-        }
+    pub(crate) fn sk_d(&self) -> &[u8] {
+        &self.sk_d
     }
 
-    /// Proof of life from elsewhere: ESP that verified.
-    pub(crate) fn heard(&mut self, cx: &Context<'_>) {
-        self.last_heard = cx.now;
+    pub(crate) fn speaks_fragments(&self) -> bool {
+        self.speaks_fragments
     }
 
-    fn on_request(
+    pub(crate) fn pending(&self) -> Option<&Pending> {
+        self.pending.as_deref()
+    }
+
+    pub(crate) fn pending_mut(&mut self) -> Option<&mut Pending> {
+        self.pending.as_deref_mut()
+    }
+
+    /// Gives up our request: whatever its answer would be, it comes too late.
+    pub(crate) fn forget_pending(&mut self) -> Option<Asked> {
+        self.pending.take().map(|pending| pending.asked)
+    }
+
+    /// Checks a datagram against the windows, opens it, and puts fragments together.
+    ///
+    /// A fresh request moves the window only once it is answered with [`Self::respond`].
+    ///
+    /// # Errors
+    /// The [`Reason`] why it is dropped in silence; nothing has changed then.
+    pub(crate) fn receive(
         &mut self,
-        on_current: bool,
-        exchange: ExchangeType,
-        payloads: Result<Vec<Payload>, Malformed>,
-        cx: &mut Context<'_>,
-    ) {
-        let answer = match (payloads, exchange) {
-            (Err(Malformed::UnknownCritical(kind)), _) => {
-                vec![Payload::notify(NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, &[kind.0])]
-            }
-            (Err(_), _) => {
-                // A malformed message under our keys ends the IKE SA (RFC 7296 §2.21.3).
-                self.ended = Some(DeletedBy::PeerRefused);
-                vec![Payload::notify(NotifyType::INVALID_SYNTAX, &[])]
-            }
-            (Ok(payloads), ExchangeType::INFORMATIONAL) => self.on_informational(on_current, &payloads, cx),
-            (Ok(payloads), ExchangeType::CREATE_CHILD_SA) if on_current => {
-                return self.on_create_child_sa(&payloads, cx);
-            }
-            (Ok(_), ExchangeType::CREATE_CHILD_SA) => {
-                vec![Payload::notify(NotifyType::TEMPORARY_FAILURE, &[])]
-            }
-            (Ok(_), _) => vec![Payload::notify(NotifyType::INVALID_SYNTAX, &[])],
+        header: &Header,
+        datagram: &[u8],
+        now: Instant,
+    ) -> Result<Received, Reason> {
+        if header.from_initiator == self.is_initiator || (header.spi_i, header.spi_r) != self.spis() {
+            return Err(Reason::UnknownSpi);
+        }
+        let again = self.check_window(header)?;
+        let sealed = Sealed::find(header, datagram)?;
+        let plain = open(&self.opener, datagram, &sealed).map_err(|_| Reason::NotAuthentic)?;
+        if again {
+            let first = sealed.fragment.is_none_or(|fragment| fragment.number == 1);
+            return Ok(if first { Received::Again } else { Received::Part });
+        }
+        let Some((first, chain)) = self.collect(header, &sealed, plain, now) else {
+            return Ok(Received::Part);
         };
-        self.respond(on_current, exchange, &answer, cx);
+        let payloads = parse_chain(first, &chain);
+        match self.pending.take_if(|_| header.is_response) {
+            Some(pending) => Ok(Received::Response(pending, payloads)),
+            None => Ok(Received::Request(payloads)),
+        }
     }
 
-    /// Answers the request delivered last on the given channel.
+    /// True for the peer's last request, false for its next one or the answer that we wait for.
+    fn check_window(&self, header: &Header) -> Result<bool, Reason> {
+        if header.is_response {
+            let awaited = self.pending.as_ref().is_some_and(|pending| {
+                pending.message_id == header.message_id && pending.exchange == header.exchange
+            });
+            return if awaited { Ok(false) } else { Err(Reason::MessageId) };
+        }
+        match self.expected_request.checked_sub(header.message_id) {
+            Some(0) => Ok(false),
+            Some(1) => Ok(true),
+            _ => Err(Reason::MessageId),
+        }
+    }
+
+    fn collect(
+        &mut self,
+        header: &Header,
+        sealed: &Sealed,
+        plain: Vec<u8>,
+        now: Instant,
+    ) -> Option<(PayloadType, Vec<u8>)> {
+        let Some(number) = sealed.fragment else {
+            self.collecting = None;
+            return Some((sealed.first_inner, plain));
+        };
+        let key = (header.message_id, header.is_response);
+        let collecting = self
+            .collecting
+            .take_if(|collecting| (collecting.message_id, collecting.is_response) == key)
+            .unwrap_or_else(|| {
+                Box::new(Collecting {
+                    message_id: header.message_id,
+                    is_response: header.is_response,
+                    reassembly: Reassembly::default(),
+                    until: now + FRAGMENTS_KEPT,
+                })
+            });
+        let collecting = self.collecting.insert(collecting);
+        let whole = collecting.reassembly.take(sealed, number, plain);
+        if whole.is_some() {
+            self.collecting = None;
+        }
+        whole
+    }
+
+    /// Sends `payloads` as the answer to the peer's next request, keeps them for its repetition, and
+    /// moves the window.
     pub(crate) fn respond(
         &mut self,
-        on_current: bool,
         exchange: ExchangeType,
-        answer: &[Payload],
+        payloads: &[Payload],
+        path: Path,
         cx: &mut Context<'_>,
     ) {
-        let limit = self.fragment_limit(cx);
-        let channel = match &mut self.retiring {
-            Some(retiring) if !on_current => &mut retiring.channel,
-            _ => &mut self.channel,
-        };
-        let datagrams = channel.respond(exchange, answer, limit, cx.crypto, cx.times.response_kept, cx.now);
-        self.transmit(&datagrams, cx);
+        let header = self.header(exchange, true, self.expected_request);
+        let datagrams = self.sealer.seal(header, payloads, self.limit(cx.times), cx.crypto);
+        cx.out.transmit(path, &datagrams);
+        self.expected_request = self.expected_request.saturating_add(1);
+        self.kept = Some(Box::new(KeptResponse { datagrams, until: cx.now + cx.times.response_kept }));
     }
 
-    fn on_response(
-        &mut self,
-        on_current: bool,
-        purpose: Purpose,
-        payloads: Result<Vec<Payload>, Malformed>,
-        cx: &mut Context<'_>,
-    ) {
-        let Ok(payloads) = payloads else {
-            return self.end(DeletedBy::PeerRefused);
-        };
-        match purpose {
-            Purpose::Liveness | Purpose::IkeAuth => {}
-            Purpose::DeleteChild(spi_in) => self.remove_child(spi_in, cx),
-            Purpose::DeleteIke if on_current => self.end(DeletedBy::Us),
-            Purpose::DeleteIke => self.drop_retiring(),
-            Purpose::CreateChild(exchange) => self.on_child_created(*exchange, &payloads, cx),
-            Purpose::RekeyIke(exchange) => self.on_ike_rekeyed(*exchange, &payloads, cx),
+    /// Sends the last response once more, if it is still kept. `path` is the one we know: a request that
+    /// was seen before may come from whoever recorded it.
+    pub(crate) fn respond_again(&self, path: Path, cx: &mut Context<'_>) {
+        if let Some(kept) = &self.kept {
+            cx.stats.answered_again += 1;
+            cx.out.transmit(path, &kept.datagrams);
         }
     }
 
-    /// The tunnel is over; the IKE SA lives on only for its DELETE.
-    pub(crate) fn is_announced(&self) -> bool {
-        self.is_announced
-    }
-
-    /// Says once that the tunnel is over.
-    pub(crate) fn announce(&mut self, by: DeletedBy, cx: &mut Context<'_>) {
-        if !self.is_announced {
-            self.is_announced = true;
-            cx.stats.deleted += 1;
-            cx.out.event(Event::SaDeleted { sa: self.id, by });
-        }
-    }
-
-    pub(crate) fn end(&mut self, why: DeletedBy) {
-        self.ended.get_or_insert(why);
-    }
-
-    /// Deletes this IKE SA in good order: no ESP passes from now on; the peer is told.
-    pub(crate) fn delete(&mut self, by: DeletedBy, cx: &mut Context<'_>) {
-        self.remove_all_children(cx);
-        self.announce(by, cx);
-        self.tasks = VecDeque::from([Task::DeleteIke]);
-        self.work(cx);
-    }
-
-    /// Asks for proof of life within [`Self::PROBE`]; the event that follows says whether it came.
-    pub(crate) fn probe(&mut self, cx: &mut Context<'_>) {
-        let is_once = self.channel.is_idle();
-        self.probe = Some(Probe { sent: cx.now, is_once });
-        match self.channel.hurry(cx.now + Self::PROBE_AGAIN) {
-            Some(datagrams) => self.transmit(&datagrams, cx),
-            None => {
-                self.add_task(Task::Liveness, cx);
-                self.channel.hurry(cx.now + Self::PROBE_AGAIN);
-            }
-        }
-    }
-
-    /// While a probe runs its request goes out every [`Self::PROBE_AGAIN`].
-    fn probe_again(&mut self, cx: &Context<'_>) {
-        if let Some(probe) = &mut self.probe {
-            probe.is_once = false;
-            self.channel.hurry(cx.now + Self::PROBE_AGAIN);
-        }
-    }
-
-    pub(crate) fn add_task(&mut self, task: Task, cx: &mut Context<'_>) {
-        if !self.tasks.contains(&task) {
-            self.tasks.push_back(task);
-        }
-        self.work(cx);
-    }
-
-    /// Starts the next task once no request is outstanding.
-    pub(crate) fn work(&mut self, cx: &mut Context<'_>) {
-        while self.ended.is_none() && self.channel.is_idle() {
-            let Some(task) = self.tasks.pop_front() else { return };
-            match task {
-                Task::Liveness => self.request(ExchangeType::INFORMATIONAL, &[], Purpose::Liveness, cx),
-                Task::DeleteIke => self.request_delete_ike(cx),
-                Task::DeleteChild(spi_in) => self.request_delete_child(spi_in, cx),
-                Task::CreateChild => self.request_child(None, None, cx),
-                Task::RekeyChild(spi_in) => self.request_child(Some(spi_in), None, cx),
-                Task::RekeyIke => self.request_rekey_ike(None, cx),
-            }
-        }
-    }
-
+    /// Sends a request. There must be none pending.
     pub(crate) fn request(
         &mut self,
         exchange: ExchangeType,
         payloads: &[Payload],
-        purpose: Purpose,
+        asked: Asked,
+        path: Path,
         cx: &mut Context<'_>,
     ) {
-        let context = (cx.times, self.fragment_limit(cx), cx.crypto);
-        let datagrams = self.channel.request(exchange, payloads, purpose, context, cx.now);
-        self.transmit(&datagrams, cx);
+        debug_assert!(self.pending.is_none(), "the window is one request");
+        let message_id = self.next_request;
+        self.next_request = self.next_request.saturating_add(1);
+        let header = self.header(exchange, false, message_id);
+        let datagrams = self.sealer.seal(header, payloads, self.limit(cx.times), cx.crypto);
+        cx.out.transmit(path, &datagrams);
+        let schedule = Schedule::start(&cx.times.retransmission, cx.now);
+        self.pending = Some(Box::new(Pending { asked, schedule, exchange, message_id, datagrams }));
     }
 
-    pub(crate) fn transmit(&self, datagrams: &[Vec<u8>], cx: &mut Context<'_>) {
-        cx.out.transmit(self.path, datagrams);
+    /// Sends our request again if that is due; false when it has been sent often enough.
+    pub(crate) fn retransmit(&mut self, path: Path, cx: &mut Context<'_>) -> bool {
+        let Some(pending) = self.pending.as_mut().filter(|pending| pending.schedule.due() <= cx.now) else {
+            return true;
+        };
+        if !pending.schedule.again(&cx.times.retransmission, cx.now) {
+            return false;
+        }
+        cx.stats.retransmitted += 1;
+        cx.out.transmit(path, &pending.datagrams);
+        true
     }
 
-    pub(crate) fn fragment_limit(&self, cx: &Context<'_>) -> Option<usize> {
-        self.peer_takes_fragments.then_some(cx.times.fragment_limit)
-    }
-
-    pub(crate) fn install(&mut self, child: ChildSa, cx: &mut Context<'_>) {
-        let rekey_at = cx.now + jittered(cx.times.rekey.child_sa, cx.crypto);
-        self.children.push(Child { spi_in: child.spi_in, spi_out: child.spi_out, rekey_at, replaced: false });
-        let (sa, spi_in, spi_out, old) = (self.id, child.spi_in, child.spi_out, child.replaces);
-        cx.stats.children_installed += 1;
-        cx.out.push(Output::InstallChildSa { sa, child });
-        match old {
-            Some(old) => {
-                cx.stats.children_rekeyed += 1;
-                cx.out.event(Event::ChildRekeyed { sa, old, new: spi_in });
-            }
-            None => cx.out.event(Event::ChildEstablished { sa, spi_in, spi_out }),
+    /// Sends our request once more out of turn.
+    pub(crate) fn repeat(&self, path: Path, cx: &mut Context<'_>) {
+        if let Some(pending) = &self.pending {
+            cx.stats.retransmitted += 1;
+            cx.out.transmit(path, &pending.datagrams);
         }
     }
 
-    pub(crate) fn remove_child(&mut self, spi_in: Spi, cx: &mut Context<'_>) {
-        let before = self.children.len();
-        self.children.retain(|child| child.spi_in != spi_in);
-        if self.children.len() < before {
-            cx.esp_spis.remove(&spi_in);
-            cx.out.push(Output::RemoveChildSa { sa: self.id, spi_in });
+    /// Lets go what is kept too long.
+    pub(crate) fn tidy(&mut self, now: Instant) {
+        self.kept.take_if(|kept| kept.until <= now);
+        self.collecting.take_if(|collecting| collecting.until <= now);
+    }
+
+    /// When our request is due again.
+    pub(crate) fn retransmit_at(&self) -> Option<Instant> {
+        self.pending.as_ref().map(|pending| pending.schedule.due())
+    }
+
+    /// When [`Self::tidy`] has something to do.
+    pub(crate) fn tidy_at(&self) -> Option<Instant> {
+        let kept = self.kept.as_ref().map(|kept| kept.until);
+        let collecting = self.collecting.as_ref().map(|collecting| collecting.until);
+        kept.into_iter().chain(collecting).min()
+    }
+
+    fn header(&self, exchange: ExchangeType, is_response: bool, message_id: u32) -> Header {
+        Header {
+            spi_i: self.spi_i,
+            spi_r: self.spi_r,
+            first_payload: PayloadType::NONE,
+            exchange,
+            from_initiator: self.is_initiator,
+            is_response,
+            message_id,
         }
     }
 
-    pub(crate) fn remove_all_children(&mut self, cx: &mut Context<'_>) {
-        while let Some(child) = self.children.last() {
-            self.remove_child(child.spi_in, cx);
-        }
+    fn limit(&self, times: &SaTimes) -> Option<usize> {
+        self.speaks_fragments.then_some(times.fragment_limit)
     }
-
-    /// Takes up new keys; the old channel stays for what is under way on it.
-    pub(crate) fn replace_channel(&mut self, channel: Channel<Purpose>, cx: &mut Context<'_>) {
-        let old = std::mem::replace(&mut self.channel, channel);
-        self.retiring = Some(Box::new(Retiring { channel: old, until: cx.now + Self::RETIRE }));
-        self.rekey_at = cx.now + jittered(cx.times.rekey.ike_sa, cx.crypto);
-        let (spi_i, spi_r) = (self.channel.spi_i, self.channel.spi_r);
-        cx.stats.ike_rekeyed += 1;
-        cx.out.event(Event::IkeRekeyed { sa: self.id, spi_i, spi_r });
-    }
-
-    fn drop_retiring(&mut self) {
-        self.gone_spis.extend(self.retiring.take().map(|retiring| retiring.channel.own_spi()));
-    }
-
-    /// The end: no ESP passes any more, no SPI stays taken.
-    pub(crate) fn release(&mut self, by: DeletedBy, cx: &mut Context<'_>) {
-        self.remove_all_children(cx);
-        self.announce(by, cx);
-        self.drop_retiring();
-        self.gone_spis.push(self.channel.own_spi());
-        if let Some(Purpose::CreateChild(exchange)) = self.channel.purpose() {
-            cx.esp_spis.remove(&exchange.spi_in);
-        }
-    }
-
-    /// Does what is due by `cx.now`.
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
-        if self.retiring.as_ref().is_some_and(|retiring| retiring.until <= cx.now) {
-            self.drop_retiring();
-        }
-        if let Some(retiring) = &mut self.retiring
-            && let Some(Overdue::Again(datagrams)) = retiring.channel.overdue(cx.times, cx.now)
-        {
-            self.transmit(&datagrams, cx);
-        }
-        if self.probe.take_if(|probe| probe.sent + Self::PROBE <= cx.now).is_some() {
-            self.channel.hurry(cx.now + Self::PROBE_AGAIN);
-            cx.out.event(Event::ProbeSilent { sa: self.id });
-        }
-        match self.channel.overdue(cx.times, cx.now) {
-            Some(Overdue::Again(datagrams)) => {
-                cx.stats.retransmitted += 1;
-                self.transmit(&datagrams, cx);
-                self.probe_again(cx);
-            }
-            Some(Overdue::Unreachable) => return self.end(self.why_unreachable()),
-            None => {}
-        }
-        if self.expires_at.take_if(|at| *at <= cx.now).is_some() {
-            self.ended_by_time(cx);
-        }
-        self.schedule(cx);
-        self.work(cx);
-    }
-
-    fn why_unreachable(&self) -> DeletedBy {
-        match self.channel.purpose() {
-            Some(Purpose::DeleteIke) => DeletedBy::Us,
-            _ => DeletedBy::DpdTimeout,
-        }
-    }
-
-    /// Tells the peer once and is over: nobody may wait for an answer when the time is up.
-    fn ended_by_time(&mut self, cx: &mut Context<'_>) {
-        self.remove_all_children(cx);
-        if self.channel.is_idle() {
-            self.request_delete_ike(cx);
-        }
-        self.end(DeletedBy::Expired);
-    }
-
-    fn schedule(&mut self, cx: &mut Context<'_>) {
-        let due: Vec<_> =
-            self.children.iter_mut().filter(|child| !child.replaced && child.rekey_at <= cx.now).collect();
-        for child in due {
-            child.rekey_at = cx.now + cx.times.rekey.child_sa / 10;
-            self.tasks.push_back(Task::RekeyChild(child.spi_in));
-        }
-        if self.rekey_at <= cx.now {
-            self.rekey_at = cx.now + cx.times.rekey.ike_sa / 10;
-            self.tasks.push_back(Task::RekeyIke);
-        }
-        let asks = !cx.times.dpd_after.is_zero() && self.last_heard + cx.times.dpd_after <= cx.now;
-        if asks && self.channel.is_idle() && self.tasks.is_empty() {
-            self.tasks.push_back(Task::Liveness);
-        }
-    }
-
-    /// When [`Self::handle_timeout`] has something to do.
-    pub(crate) fn next_timeout(&self, times: &SaTimes) -> Instant {
-        let asks = self.channel.is_idle() && !times.dpd_after.is_zero();
-        let dpd = asks.then(|| self.last_heard + times.dpd_after);
-        let retiring = self.retiring.as_ref();
-        let single = [
-            self.channel.next_timeout(),
-            retiring.and_then(|retiring| retiring.channel.next_timeout()),
-            retiring.map(|retiring| retiring.until),
-            self.probe.as_ref().map(|probe| probe.sent + Self::PROBE),
-            self.expires_at,
-            dpd,
-        ];
-        let rekeys = self.children.iter().filter(|child| !child.replaced).map(|child| child.rekey_at);
-        let first = single.into_iter().flatten().chain(rekeys).chain([self.rekey_at]).min();
-        first.unwrap_or(self.last_heard + Self::NEVER)
-    }
-}
-
-/// `span` less up to a tenth of it, so that units that came together do not rekey together.
-fn jittered(span: Duration, crypto: &dyn CryptoProvider) -> Duration {
-    let mut draw = [0; 2];
-    crypto.random(&mut draw);
-    span - span / 10 * u32::from(u16::from_be_bytes(draw)) / u32::from(u16::MAX)
 }

@@ -10,6 +10,18 @@ pub struct IkeSaId(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
+impl Ticket {
+    /// The `question`th one about `sa`.
+    pub(crate) fn of(sa: IkeSaId, question: u8) -> Self {
+        Self(sa.0 << 8 | u64::from(question))
+    }
+
+    /// Whom it is about.
+    pub(crate) fn sa(self) -> IkeSaId {
+        IkeSaId(self.0 >> 8)
+    }
+}
+
 impl fmt::Debug for IkeSaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sa#{}", self.0)
@@ -73,14 +85,23 @@ pub enum Output {
     Event(Event),
 }
 
-/// What the next timeout is for.
+/// Why a timeout is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
-    /// A half-open IKE SA is given up, or asked for again.
-    HalfOpen,
-    /// Of an established IKE SA: a request goes out again, its peer is asked whether it lives, keys
-    /// are renewed, the end has come, or something kept is let go.
-    IkeSa,
+    /// A half-open or closed IKE SA is forgotten, or a set of fragments given up.
+    Forget,
+    /// A request of ours goes out once more, or is given up.
+    Retransmit,
+    /// The peer has been silent long enough to be asked (RFC 7296 §2.4).
+    Liveness,
+    /// A probe's time is over.
+    Probe,
+    /// An IKE or CHILD SA is due for rekeying.
+    Rekey,
+    /// The tunnel's end has come.
+    Expire,
+    /// A kept response may be let go (RFC 7296 §2.1).
+    FreeResponse,
     /// A NAT-keepalive is due.
     Keepalive,
 }

@@ -171,15 +171,17 @@ impl Reason {
         }
     }
 
-    /// What the peer learns. Whatever concerns authentication or admission is AUTHENTICATION_FAILED or
-    /// silence (RFC 7296 §2.21.2); the rest keeps the notification that the RFC gives it.
+    /// What the peer learns. Whatever comes of IKE_AUTH, a malformed one included, is
+    /// AUTHENTICATION_FAILED or silence (RFC 7296 §2.21.2); the rest keeps the notification that the RFC
+    /// gives it. Bytes in the clear that are malformed get no answer.
     pub const fn answer(self) -> Answer {
         match self {
             Self::UnknownCritical => Answer::Notify(NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD),
             Self::MajorVersion => Answer::Notify(NotifyType::INVALID_MAJOR_VERSION),
             Self::NoProposalChosen => Answer::Notify(NotifyType::NO_PROPOSAL_CHOSEN),
             Self::InvalidKe => Answer::Notify(NotifyType::INVALID_KE_PAYLOAD),
-            Self::EapOnly
+            Self::Malformed
+            | Self::EapOnly
             | Self::NoIdentity
             | Self::NoCertificate
             | Self::CertificateEncoding
@@ -188,8 +190,7 @@ impl Reason {
             | Self::PeerRefused
             | Self::AuthMismatch
             | Self::AdmissionRefused => Answer::Notify(NotifyType::AUTHENTICATION_FAILED),
-            Self::Malformed
-            | Self::PublicValue
+            Self::PublicValue
             | Self::PeerUnavailable
             | Self::AdmissionUnavailable
             | Self::HalfOpenFull

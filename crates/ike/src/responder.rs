@@ -1,704 +1,591 @@
-//! The gateway's side (RFC 7296).
-
 use crate::{
-    Admission, Answer, AuthVerified, ChildSa, CookiePolicy, DeletedBy, Event, Grant, IkeSaId, Output, Path,
-    Peer, Reason, Refusal, Ticket, Timer,
-    channel::Received,
-    child_sa::{ChildKeys, draw_spi},
-    config::{HalfOpenLimits, ResponderConfig},
-    cookie::Cookies,
+    Admission, CookiePolicy, Event, ExchangeType, Header, IkeSaId, ObservedFingerprint, Output, Path, Peer,
+    Reason, Refusal, ResponderConfig, Stats, Ticket, Timer,
+    await_admission::AwaitAdmission,
+    await_ike_auth::AwaitIkeAuth,
+    await_peer::AwaitPeer,
+    config::SaTimes,
+    context::Context,
+    cookie::CookieJar,
     crypto::CryptoProvider,
+    ending::Ending,
+    established::{Established, Fate, Want},
+    event::DeletedBy,
     exchange::{
-        ike_auth::{self, FirstChild, IkeAuthRequest},
-        ike_sa_init::{self, IkeSaInit},
+        Contents,
+        create_child_sa::invalid_ke,
+        ike_sa_init::{Abilities, IkeSaInitRequest},
     },
-    half_open::{HalfOpen, InitFacts, KeyAgreement, Keys, Stage},
-    header::{ExchangeType, Header},
-    ike_sa::{Context, IkeSa, Purpose, Selectors, Task},
-    message,
+    handshake::{Agreement, Handshake},
+    message::{parse_plain, write_plain},
+    nat_detection,
     output::Outputs,
-    payload::{Identification, KeyExchange, Malformed, NotifyType, Payload},
-    stats::Stats,
-    timers::Timers,
+    payload::{
+        CertEncoding, CertificateRequest, Identification, KeyExchange, Malformed, NotifyType, Payload,
+        PayloadType,
+    },
+    quota::{HalfOpenQuota, Prefix},
+    spis::Spis,
+    timers::{Entry, Timers},
 };
-use ids::{IkeSpi, Spi};
+use ids::{CertSha256, IkeSpi, Spi};
 use std::{
-    collections::{HashMap, HashSet},
-    net::{IpAddr, SocketAddr},
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher as _,
+    net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-/// IKEv2 responder for any number of peers.
+/// The gateway's side of IKEv2: many peers, no I/O.
 ///
-/// One input at a time: a datagram, an answer, a command or a timeout. After each, drain
-/// [`Self::poll_output`] to `None`, then sleep until [`Self::poll_timeout`] or the next input.
-///
-/// Memory: once [`CookiePolicy`] asks for cookies, nothing is kept of a peer before its cookie came
-/// back; [`HalfOpenLimits`] bounds what is kept then.
+/// The contract: hand in one input, drain [`Self::poll_output`] to `None`, sleep until
+/// [`Self::poll_timeout`] or the next input. `now` never goes back.
 pub struct Responder {
-    config: ResponderConfig,
+    config: Arc<ResponderConfig>,
     crypto: Arc<dyn CryptoProvider>,
-    half_open: HashMap<IkeSpi, Box<HalfOpen>>,
-    inits: HashMap<InitKey, IkeSpi>,
-    prefixes: HashMap<IpAddr, usize>,
-    sas: HashMap<IkeSaId, Box<IkeSa>>,
-    spis: HashMap<IkeSpi, IkeSaId>,
-    esp_spis: HashSet<Spi>,
-    timers: Timers<Owner>,
-    cookies: Cookies,
-    next_id: u64,
     out: Outputs,
     stats: Stats,
+    spis: Spis,
+    cookies: CookieJar,
+    quota: HalfOpenQuota,
+    /// IKE_SA_INIT requests that were answered and not yet followed by an established IKE SA.
+    inits: HashMap<InitKey, IkeSaId>,
+    init_hash: RandomState,
+    slots: HashMap<IkeSaId, Slot>,
+    timers: Timers,
+    last_id: u64,
 }
 
-/// Recognises an IKE_SA_INIT request that comes again.
-type InitKey = (IkeSpi, SocketAddr, [u8; 16]);
+/// Finds the half-open IKE SA that a repeated IKE_SA_INIT request made.
+type InitKey = (SocketAddr, u64);
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Owner {
-    HalfOpen(IkeSpi),
-    IkeSa(IkeSaId),
+/// One IKE SA, from IKE_SA_INIT to the last answer.
+struct Slot {
+    state: IkeSaState,
+    half_open: Option<Box<HalfOpen>>,
+    armed: Option<Entry>,
 }
+
+/// How an IKE SA counts as long as it is not established.
+struct HalfOpen {
+    prefix: Prefix,
+    init: InitKey,
+}
+
+/// The states of an IKE SA, each with what it knows and nothing else.
+pub(crate) enum IkeSaState {
+    /// IKE_AUTH has not come.
+    HalfOpen(Box<AwaitIkeAuth>),
+    /// Who is it?
+    AwaitPeer(Box<AwaitPeer>),
+    /// May it attach?
+    AwaitAdmission(Box<AwaitAdmission>),
+    /// A tunnel.
+    Established(Box<Established>),
+    /// What is left of one, or of an attempt that was refused.
+    Deleting(Box<Ending>),
+}
+
+/// Longest IKE_SA_INIT that is looked at: room for every proposal in use, and far below what would
+/// make a half-open IKE SA dear.
+const MAX_INIT: usize = 4096;
+const NONCE: usize = 32;
 
 impl Responder {
-    /// Begins without any peer.
+    /// A responder without any IKE SA.
     pub fn new(config: ResponderConfig, crypto: Arc<dyn CryptoProvider>, now: Instant) -> Self {
-        let cookies = Cookies::new(&*crypto, now);
         Self {
-            config,
+            cookies: CookieJar::new(crypto.as_ref(), now),
+            config: Arc::new(config),
             crypto,
-            half_open: HashMap::new(),
-            inits: HashMap::new(),
-            prefixes: HashMap::new(),
-            sas: HashMap::new(),
-            spis: HashMap::new(),
-            esp_spis: HashSet::new(),
-            timers: Timers::new(),
-            cookies,
-            next_id: 1,
             out: Outputs::default(),
             stats: Stats::default(),
+            spis: Spis::default(),
+            quota: HalfOpenQuota::default(),
+            inits: HashMap::new(),
+            init_hash: RandomState::new(),
+            slots: HashMap::new(),
+            timers: Timers::default(),
+            last_id: 0,
         }
-    }
-
-    /// What there is to do next; `None` when all is done.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.out.pop()
-    }
-
-    /// When [`Self::handle_timeout`] is due, and for what.
-    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        self.timers.first().map(|(at, owner)| match owner {
-            Owner::HalfOpen(_) => (at, Timer::HalfOpen),
-            Owner::IkeSa(_) => (at, Timer::IkeSa),
-        })
-    }
-
-    /// Counters by cause, and sizes as of now.
-    pub fn stats(&self) -> &Stats {
-        &self.stats
     }
 
     /// Takes another configuration for everything that begins from now on.
     pub fn reconfigure(&mut self, config: ResponderConfig) {
-        self.config = config;
+        self.config = Arc::new(config);
     }
 
-    /// An IKE message; the non-ESP marker is off already.
-    pub fn handle_datagram(&mut self, path: Path, datagram: &[u8], now: Instant) {
+    /// One IKE datagram, without non-ESP marker, from anyone.
+    pub fn handle_datagram(&mut self, path: Path, bytes: &[u8], now: Instant) {
         self.stats.datagrams += 1;
-        let header = match Header::parse(datagram) {
-            Ok(header) if datagram.len() <= message::MAX_MESSAGE => header,
-            Err(Malformed::MajorVersion(_)) => return self.invalid_major_version(path, datagram),
-            _ => return self.stats.count(Reason::Malformed),
+        let header = match Header::parse(bytes) {
+            Ok(header) => header,
+            Err(malformed) => return self.on_bad_header(path, bytes, malformed),
         };
         if header.exchange == ExchangeType::IKE_SA_INIT {
-            return self.on_ike_sa_init(&header, path, datagram, now);
+            return self.on_ike_sa_init(path, &header, bytes, now);
         }
         let own_spi = if header.from_initiator { header.spi_r } else { header.spi_i };
-        if let Some(id) = self.spis.get(&own_spi).copied() {
-            self.with_sa(id, now, |sa, cx| sa.handle(&header, datagram, path, cx));
-        } else if self.half_open.get(&own_spi).is_some_and(|half| half.init.spi_i == header.spi_i) {
-            self.on_ike_auth(own_spi, &header, path, datagram, now);
-        } else {
-            // No INVALID_IKE_SPI (RFC 7296 §2.21.4 allows silence): nobody learns which SPIs live.
-            self.stats.count(Reason::UnknownSpi);
-        }
+        let Some(id) = self.spis.find(own_spi) else { return self.stats.count(Reason::UnknownSpi) };
+        self.step(id, now, |state, config, cx| state.on_datagram(path, &header, bytes, config, cx));
     }
 
-    /// One octet of version is all that is told to speakers of another protocol version (§2.5).
-    fn invalid_major_version(&mut self, path: Path, datagram: &[u8]) {
-        self.stats.count(Reason::MajorVersion);
-        let spi_i = datagram.first_chunk().map(|spi| IkeSpi(u64::from_be_bytes(*spi)));
-        let is_request = datagram.get(19).is_some_and(|flags| flags & 0x20 == 0);
-        let is_above_2 = datagram.get(17).is_some_and(|version| version >> 4 > 2);
-        if let Some(spi_i) = spi_i.filter(|_| is_request && is_above_2) {
-            self.notify_unprotected(path, spi_i, NotifyType::INVALID_MAJOR_VERSION, &[]);
-        }
-    }
-
-    fn notify_unprotected(&mut self, path: Path, spi_i: IkeSpi, kind: NotifyType, data: &[u8]) {
-        self.out.transmit(path, &[ike_sa_init::notification(spi_i, kind, data)]);
-    }
-
-    fn refused(&mut self, path: Path, spi_i: IkeSpi, reason: Reason, idi: Option<Identification>) {
-        self.stats.count(reason);
-        self.out.event(Event::Refused { path, spi_i, reason, idi });
-    }
-
-    // --> IKE_SA_INIT { SAi1, KEi, Ni, N(...) }
-    // <-- IKE_SA_INIT { SAr1, KEr, Nr, CERTREQ, N(...) }
-    fn on_ike_sa_init(&mut self, header: &Header, path: Path, datagram: &[u8], now: Instant) {
-        if header.is_response || !header.from_initiator || header.spi_r != IkeSpi(0) || header.message_id != 0
-        {
-            return self.stats.count(Reason::UnexpectedExchange);
-        }
-        let parsed = message::parse_plain(header, datagram);
-        if let Err(Malformed::UnknownCritical(kind)) = parsed {
-            self.notify_unprotected(path, header.spi_i, NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, &[kind.0]);
-        }
-        let init = match parsed.map_err(Reason::from).and_then(IkeSaInit::parse) {
-            Ok(init) => init,
-            Err(reason) => return self.refused(path, header.spi_i, reason, None),
-        };
-        let Some(nonce_start) = init.nonce.first_chunk().copied() else { return };
-        let key = (header.spi_i, path.peer, nonce_start);
-        if let Some(half) = self.inits.get(&key).and_then(|spi_r| self.half_open.get_mut(spi_r)) {
-            if half.init.request == datagram {
-                half.init.saw_again();
-                self.out.transmit(path, std::slice::from_ref(&half.init.response));
-            }
-            return;
-        }
-        if !self.may_keep_state(header.spi_i, path, &init, now) {
-            return;
-        }
-        match self.accept_init(header.spi_i, path, init, datagram, now) {
-            Ok(spi_r) => drop(self.inits.insert(key, spi_r)),
-            Err(reason) => self.refused(path, header.spi_i, reason, None),
-        }
-    }
-
-    /// A cookie first when many are half open, and no more than the limits allow.
-    fn may_keep_state(&mut self, spi_i: IkeSpi, path: Path, init: &IkeSaInit, now: Instant) -> bool {
-        let proven = init
-            .cookie
-            .as_ref()
-            .is_some_and(|cookie| self.cookies.is_ours(cookie, &init.nonce, path.peer, spi_i));
-        let asks = match self.config.cookies {
-            CookiePolicy::Always => true,
-            CookiePolicy::Above(threshold) => self.half_open.len() >= threshold,
-        };
-        if asks && !proven {
-            let cookie = self.cookies.make(&init.nonce, path.peer, spi_i, &*self.crypto, now);
-            self.stats.cookies_asked += 1;
-            self.notify_unprotected(path, spi_i, NotifyType::COOKIE, &cookie);
-            return false;
-        }
-        let limits = &self.config.half_open;
-        let of_prefix = self.prefixes.get(&limits.prefix(path.peer.ip())).copied().unwrap_or(0);
-        let over = if self.half_open.len() >= limits.total {
-            Reason::HalfOpenFull
-        } else if of_prefix >= limits.per_prefix {
-            Reason::PrefixQuota
-        } else {
-            return true;
-        };
-        self.stats.count(over);
-        false
-    }
-
-    fn accept_init(
-        &mut self,
-        spi_i: IkeSpi,
-        path: Path,
-        init: IkeSaInit,
-        datagram: &[u8],
-        now: Instant,
-    ) -> Result<IkeSpi, Reason> {
-        let Some((suite, proposal)) = self.config.suites.choose_ike(&init.proposals, init.ke.method) else {
-            self.notify_unprotected(path, spi_i, NotifyType::NO_PROPOSAL_CHOSEN, &[]);
-            return Err(Reason::NoProposalChosen);
-        };
-        if suite.key_exchange != init.ke.method {
-            let wanted = suite.key_exchange.0.to_be_bytes();
-            self.notify_unprotected(path, spi_i, NotifyType::INVALID_KE_PAYLOAD, &wanted);
-            return Err(Reason::InvalidKe);
-        }
-        let ephemeral = self.crypto.key_exchange(suite.key_exchange).ok_or(Reason::OurFault)?;
-        if ephemeral.public_value().len() != init.ke.data.len() {
-            return Err(Reason::PublicValue);
-        }
-        let spi_r = self.draw_spi_r();
-        let mut nonce_r = vec![0; 32];
-        self.crypto.random(&mut nonce_r);
-        let ke = KeyExchange { method: suite.key_exchange, data: ephemeral.public_value().to_vec() };
-        let response = ike_sa_init::response(
-            (spi_i, spi_r),
-            &path,
-            proposal,
-            ke,
-            nonce_r.clone(),
-            &self.config.authorities,
-        );
-        self.out.transmit(path, std::slice::from_ref(&response));
-        self.stats.init_answered += 1;
-        let facts = InitFacts {
-            spi_i,
-            spi_r,
-            request: datagram.to_vec(),
-            response,
-            nonce_i: init.nonce,
-            nonce_r,
-            suite,
-            hashes: init.hashes,
-            takes_fragments: init.takes_fragments,
-            peer_is_childless: init.childless,
-            fingerprint: init.fingerprint,
-            answered_at: now,
-        };
-        let stage = Stage::AwaitIkeAuth(KeyAgreement { ephemeral, peer_value: init.ke.data });
-        let give_up_at = now + self.config.half_open.lifetime;
-        self.half_open.insert(
-            spi_r,
-            Box::new(HalfOpen {
-                first_path: path,
-                path,
-                promised: None,
-                init: facts,
-                stage,
-                give_up_at,
-                not_after: None,
-            }),
-        );
-        *self.prefixes.entry(self.config.half_open.prefix(path.peer.ip())).or_default() += 1;
-        self.stats.half_open_now = self.half_open.len();
-        self.timers.add(give_up_at, Owner::HalfOpen(spi_r));
-        Ok(spi_r)
-    }
-
-    fn draw_spi_r(&self) -> IkeSpi {
-        loop {
-            let mut octets = [0; 8];
-            self.crypto.random(&mut octets);
-            let spi = IkeSpi(u64::from_be_bytes(octets));
-            if spi.0 != 0 && !self.half_open.contains_key(&spi) && !self.spis.contains_key(&spi) {
-                return spi;
-            }
-        }
-    }
-
-    // --> IKE_AUTH { IDi, CERT+, AUTH, SAi2, TSi, TSr, CP(CFG_REQUEST), N(...) }
-    fn on_ike_auth(&mut self, spi_r: IkeSpi, header: &Header, path: Path, datagram: &[u8], now: Instant) {
-        let Some(half) = self.half_open.get_mut(&spi_r) else { return };
-        half.stage = match std::mem::replace(&mut half.stage, Stage::Moving) {
-            Stage::AwaitIkeAuth(agreement) => match half.init.agree(agreement) {
-                Ok(keys) => Stage::AwaitRequest(keys),
-                Err(reason) => return self.give_up(spi_r, Some(reason)),
-            },
-            later => later,
-        };
-        let channel = match &mut half.stage {
-            Stage::AwaitRequest(keys) | Stage::AwaitPeer(keys, _) | Stage::AwaitAdmission(keys, ..) => {
-                &mut keys.channel
-            }
-            Stage::Refused(channel) => channel,
-            Stage::AwaitIkeAuth(_) | Stage::Moving => return,
-        };
-        match channel.receive(header, datagram, now) {
-            Received::Again(datagrams) => {
-                self.stats.answered_again += 1;
-                self.out.transmit(half.path, &datagrams);
-            }
-            Received::Request { exchange: ExchangeType::IKE_AUTH, payloads } => {
-                half.path = path;
-                half.init.saw_ike_auth(datagram.len(), now);
-                self.on_ike_auth_request(spi_r, payloads, now);
-            }
-            Received::Request { .. } => self.give_up(spi_r, None),
-            Received::Part => half.init.fingerprint.saw_fragment(datagram.len()),
-            Received::Response { .. } | Received::Nothing => self.stats.count(Reason::NotAuthentic),
-        }
-    }
-
-    fn on_ike_auth_request(
-        &mut self,
-        spi_r: IkeSpi,
-        payloads: Result<Vec<Payload>, Malformed>,
-        now: Instant,
-    ) {
-        let Some(half) = self.half_open.get_mut(&spi_r) else { return };
-        let path = half.path;
-        let request = match payloads.map(|payloads| IkeAuthRequest::parse(payloads, path)) {
-            Ok(Ok(request)) => request,
-            Ok(Err(reason)) => return self.refuse_auth(spi_r, reason, None, now),
-            Err(Malformed::UnknownCritical(kind)) => {
-                return self.refuse_auth(spi_r, Reason::UnknownCritical, Some(kind.0), now);
-            }
-            Err(malformed) => return self.refuse_auth(spi_r, malformed.into(), None, now),
-        };
-        let Stage::AwaitRequest(keys) = std::mem::replace(&mut half.stage, Stage::Moving) else { return };
-        self.out.push(Output::AskPeer { ticket: Ticket(spi_r.0), ask: request.ask.clone() });
-        half.stage = Stage::AwaitPeer(keys, Box::new(request));
-    }
-
-    /// The answer to [`Output::AskPeer`]: AUTH is verified with the peer's key, and admission asked for.
+    /// The answer to [`Output::AskPeer`].
     pub fn handle_peer(&mut self, ticket: Ticket, peer: Result<Peer, Refusal>, now: Instant) {
-        let spi_r = IkeSpi(ticket.0);
-        let Some(half) = self.half_open.get_mut(&spi_r) else { return };
-        let Stage::AwaitPeer(keys, request) = std::mem::replace(&mut half.stage, Stage::Moving) else {
-            return;
-        };
-        let init = &half.init;
-        let octets = ike_auth::signed_octets(
-            &init.suite,
-            &init.request,
-            &init.nonce_r,
-            &keys.secrets.sk_pi,
-            &request.ask.idi,
-        );
-        let spis = (init.spi_i, spi_r);
-        let not_after = peer.as_ref().ok().and_then(|peer| now.checked_add(peer.not_after));
-        let verdict = match peer {
-            Err(Refusal::Final) => Err(Reason::PeerRefused),
-            Err(Refusal::Transient) => {
-                half.stage = Stage::AwaitPeer(keys, request);
-                return self.leave_unanswered(spi_r, Reason::PeerUnavailable, now);
+        self.step(ticket.sa(), now, |state, config, cx| {
+            let IkeSaState::AwaitPeer(waiting) = state else { return Some(state) };
+            if waiting.ticket != ticket {
+                return Some(IkeSaState::AwaitPeer(waiting));
             }
-            Ok(peer) => {
-                request.unverified(spis).verify(peer, &octets, &*self.crypto).ok_or(Reason::AuthMismatch)
-            }
-        };
-        match verdict {
-            Ok(auth) => {
-                half.not_after = not_after;
-                self.ask_admission(spi_r, keys, request, auth);
-            }
-            Err(reason) => {
-                half.stage = Stage::AwaitPeer(keys, request);
-                self.refuse_auth(spi_r, reason, None, now);
-            }
-        }
-    }
-
-    /// Silence: the same IKE_AUTH, sent again, is judged anew for as long as a peer goes on sending it.
-    fn leave_unanswered(&mut self, spi_r: IkeSpi, reason: Reason, now: Instant) {
-        let Some(half) = self.half_open.get_mut(&spi_r) else { return };
-        half.stage = match std::mem::replace(&mut half.stage, Stage::Moving) {
-            Stage::AwaitPeer(mut keys, _) | Stage::AwaitAdmission(mut keys, ..) => {
-                keys.channel.forget_request();
-                Stage::AwaitRequest(keys)
-            }
-            stage => stage,
-        };
-        half.give_up_at = now + self.config.times.response_kept;
-        self.stats.count(reason);
-    }
-
-    fn ask_admission(&mut self, spi_r: IkeSpi, keys: Keys, request: Box<IkeAuthRequest>, auth: AuthVerified) {
-        let Some(half) = self.half_open.get_mut(&spi_r) else { return };
-        let sa = IkeSaId(self.next_id);
-        self.next_id += 1;
-        let attach = request.attach_request(half.init.fingerprint.clone());
-        self.out.push(Output::AskAdmission {
-            ticket: Ticket(spi_r.0),
-            sa,
-            auth: auth.clone(),
-            request: attach,
+            waiting.on_peer(peer, config, cx)
         });
-        half.stage = Stage::AwaitAdmission(keys, request, auth);
-        half.promised = Some(sa);
     }
 
-    /// The answer to [`Output::AskAdmission`].
-    pub fn handle_admission(&mut self, ticket: Ticket, answer: Admission, now: Instant) {
-        let spi_r = IkeSpi(ticket.0);
-        let Some(half) = self.half_open.get_mut(&spi_r) else { return };
-        match (answer, std::mem::replace(&mut half.stage, Stage::Moving)) {
-            (Admission::Grant(grant), Stage::AwaitAdmission(keys, request, proof)) => {
-                self.establish(spi_r, keys, &request, proof, &grant, now);
+    /// The answer to [`Output::AskAdmission`]. False when nothing came of a [`Admission::Grant`]: the
+    /// peer was given up meanwhile, or our own signature failed; the grant is void then.
+    pub fn handle_admission(&mut self, ticket: Ticket, answer: Admission, now: Instant) -> bool {
+        let established = self.stats.established;
+        self.step(ticket.sa(), now, |state, config, cx| {
+            let IkeSaState::AwaitAdmission(waiting) = state else { return Some(state) };
+            if waiting.ticket != ticket {
+                return Some(IkeSaState::AwaitAdmission(waiting));
             }
-            (Admission::Refuse, stage @ Stage::AwaitAdmission(..)) => {
-                half.stage = stage;
-                self.refuse_auth(spi_r, Reason::AdmissionRefused, None, now);
-            }
-            (Admission::Drop, stage @ Stage::AwaitAdmission(..)) => {
-                half.stage = stage;
-                self.leave_unanswered(spi_r, Reason::AdmissionUnavailable, now);
-            }
-            (_, stage) => half.stage = stage,
+            waiting.on_admission(answer, config, cx)
+        });
+        self.stats.established > established
+    }
+
+    /// Does what is due; harmless when nothing is.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(id) = self.timers.pop_due(now) {
+            let Some(slot) = self.slots.get_mut(&id) else { continue };
+            slot.armed = None;
+            self.step(id, now, |state, _, cx| state.on_timeout(cx));
         }
     }
 
-    /// Answers IKE_AUTH with an error, and keeps the answer for retransmissions.
-    fn refuse_auth(&mut self, spi_r: IkeSpi, reason: Reason, critical: Option<u8>, now: Instant) {
-        let Some(half) = self.half_open.get_mut(&spi_r) else { return };
-        let (path, spi_i) = (half.path, half.init.spi_i);
-        let (keys, idi) = match std::mem::replace(&mut half.stage, Stage::Moving) {
-            Stage::AwaitRequest(keys) => (keys, None),
-            Stage::AwaitPeer(keys, request) | Stage::AwaitAdmission(keys, request, _) => {
-                (keys, Some(request.ask.idi))
-            }
-            stage => return half.stage = stage,
+    /// The next thing to do for the caller.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop()
+    }
+
+    /// When [`Self::handle_timeout`] is to be called, and why.
+    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        self.timers.next()
+    }
+
+    /// Asks the peer whether it lives: an empty INFORMATIONAL, sent at most 3 times. Within 6 s comes
+    /// [`Event::ProbeAnswered`] or [`Event::ProbeSilent`], even if the SA ends first. An unknown `sa` is
+    /// silent at once. Two probes at a time are one.
+    pub fn probe(&mut self, sa: IkeSaId, now: Instant) {
+        if !self.on_tunnel(sa, now, Established::probe) {
+            self.out.event(Event::ProbeSilent { sa });
+        }
+    }
+
+    /// Ends a tunnel: its CHILD SAs are removed at once, the peer is told, and the state is gone after
+    /// its answer or all retransmissions.
+    pub fn delete(&mut self, sa: IkeSaId, now: Instant) {
+        self.step(sa, now, |state, _, cx| {
+            let IkeSaState::Established(tunnel) = state else { return Some(state) };
+            Some(IkeSaState::Deleting(Box::new(tunnel.close(DeletedBy::Us, cx))))
+        });
+    }
+
+    /// Renews the CHILD SA that receives on `spi_in`, for instance because of its volume.
+    pub fn rekey_child_sa(&mut self, sa: IkeSaId, spi_in: Spi, now: Instant) {
+        self.on_tunnel(sa, now, |tunnel, cx| tunnel.want(Want::RekeyChildSa(spi_in), cx));
+    }
+
+    /// Renews the IKE SA.
+    pub fn rekey_ike_sa(&mut self, sa: IkeSaId, now: Instant) {
+        self.on_tunnel(sa, now, |tunnel, cx| tunnel.want(Want::RekeyIkeSa, cx));
+    }
+
+    /// Fresh authenticated ESP came in: the peer need not be asked whether it lives.
+    pub fn heard(&mut self, sa: IkeSaId, now: Instant) {
+        if let Some(Slot { state: IkeSaState::Established(tunnel), .. }) = self.slots.get_mut(&sa) {
+            tunnel.heard(now);
+        }
+    }
+
+    /// Who has proven to be at the other end of a tunnel: identity and end-entity certificate.
+    pub fn authenticated(&self, sa: IkeSaId) -> Option<(&Identification, CertSha256)> {
+        let Some(Slot { state: IkeSaState::Established(tunnel), .. }) = self.slots.get(&sa) else {
+            return None;
         };
-        let mut channel = keys.channel;
-        if let Answer::Notify(kind) = reason.answer() {
-            let answer = [Payload::notify(kind, critical.as_slice())];
-            let kept = self.config.times.response_kept;
-            let datagrams = channel.respond(ExchangeType::IKE_AUTH, &answer, None, &*self.crypto, kept, now);
-            self.out.transmit(path, &datagrams);
-        }
-        half.stage = Stage::Refused(channel);
-        half.give_up_at = now + self.config.times.response_kept;
-        self.refused(path, spi_i, reason, idi);
+        let peer = tunnel.standing().peer();
+        Some((peer.id(), peer.cert_sha256()))
     }
 
-    // <-- IKE_AUTH { IDr, CERT+, AUTH, CP(CFG_REPLY), SAr2, TSi, TSr, N(AUTH_LIFETIME) }
-    fn establish(
+    /// Counters by cause.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// IKE SAs in any state, IKE SPIs and ESP SPIs that are held. All are zero once every peer is gone.
+    pub fn held(&self) -> (usize, usize, usize) {
+        let (ike, esp) = self.spis.in_use();
+        (self.slots.len(), ike, esp)
+    }
+
+    /// Runs `act` on a tunnel; false when `sa` is none.
+    fn on_tunnel(
         &mut self,
-        spi_r: IkeSpi,
-        mut keys: Keys,
-        request: &IkeAuthRequest,
-        proof: AuthVerified,
-        grant: &Grant,
+        sa: IkeSaId,
         now: Instant,
-    ) {
-        let Some(half) = self.forget_half_open(spi_r) else { return };
-        let Some(id) = half.promised else { return };
-        let identity = self.config.identity.clone();
-        let octets = ike_auth::signed_octets(
-            &half.init.suite,
-            &half.init.response,
-            &half.init.nonce_i,
-            &keys.secrets.sk_pr,
-            &identity.id,
-        );
-        let Some((certificates, auth)) = ike_auth::own_proof(&identity, &octets, half.init.hashes) else {
-            // A peer whose list of hashes has none that our key signs with.
-            return self.refused(
-                half.path,
-                half.init.spi_i,
-                Reason::AuthMethod,
-                Some(request.ask.idi.clone()),
-            );
-        };
-        let lifetime = Self::lifetime(grant, half.not_after, now);
-        let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
-        let selectors = Selectors { local: grant.ts_r.clone(), remote: grant.inner() };
-        let child = request
-            .offer
-            .as_ref()
-            .map(|offer| ike_auth::choose_child(offer, &self.config.suites, &selectors));
-        let spi_in = matches!(child, Some(Ok(_))).then(|| draw_spi(&mut self.esp_spis, &*self.crypto));
-
-        let mut answer = vec![Payload::IdR(identity.id)];
-        answer.extend(certificates);
-        answer.push(auth);
-        answer.extend(ike_auth::configuration_reply(request, grant, &half.path));
-        let first_child = match (child, spi_in) {
-            (Some(Ok((chosen, ts_i, ts_r))), Some(spi_in)) => {
-                answer.push(Payload::Sa(vec![chosen.answer(spi_in)]));
-                answer.extend([Payload::TsI(ts_i.clone()), Payload::TsR(ts_r.clone())]);
-                let nonces = (half.init.nonce_i.as_slice(), half.init.nonce_r.as_slice());
-                let keys =
-                    ChildKeys::derive(chosen.suite, half.init.suite.prf, &keys.channel.sk_d, &[], nonces);
-                Some((spi_in, FirstChild { chosen, keys, ts_i, ts_r }))
+        act: impl FnOnce(&mut Established, &mut Context<'_>),
+    ) -> bool {
+        let mut was_tunnel = false;
+        self.step(sa, now, |mut state, _, cx| {
+            if let IkeSaState::Established(tunnel) = &mut state {
+                was_tunnel = true;
+                act(tunnel, cx);
             }
-            (Some(Err(refused)), _) => {
-                answer.push(Payload::notify(refused, &[]));
-                None
-            }
-            _ => None,
-        };
-        answer.push(Payload::notify(NotifyType::AUTH_LIFETIME, &seconds.to_be_bytes()));
-
-        let limit = half.init.takes_fragments.then_some(self.config.times.fragment_limit);
-        let datagrams = keys.channel.respond(
-            ExchangeType::IKE_AUTH,
-            &answer,
-            limit,
-            &*self.crypto,
-            self.config.times.response_kept,
-            now,
-        );
-        self.stats.established += 1;
-        let (path, spi_i, childless) = (half.path, half.init.spi_i, first_child.is_none());
-        self.out.event(Event::SaEstablished { sa: id, path, spi_i, spi_r, childless });
-        self.add_sa(id, half.path, keys.channel, selectors, half.init.takes_fragments, proof, now);
-        self.with_sa(id, now, |sa, cx| {
-            sa.expire_at(cx.now + lifetime);
-            if let Some((spi_in, first)) = first_child {
-                sa.install(first.into_responders(spi_in, sa.path), cx);
-            }
-            sa.transmit(&datagrams, cx);
+            Some(state)
         });
+        was_tunnel
     }
 
-    /// Until the unit must have authenticated again, or its certificate ends (RFC 4478): 24 h at most.
-    fn lifetime(grant: &Grant, not_after: Option<Instant>, now: Instant) -> Duration {
-        let of_certificate = not_after.map_or(Duration::MAX, |at| at.saturating_duration_since(now));
-        grant.auth_lifetime.min(grant.expires_in).min(of_certificate).min(Duration::from_secs(86_400))
-    }
-
-    fn add_sa(
+    /// Takes one IKE SA from a state to the next, and sees to what depends on it.
+    fn step(
         &mut self,
         id: IkeSaId,
-        path: Path,
-        channel: crate::channel::Channel<Purpose>,
-        selectors: Selectors,
-        fragments: bool,
-        proof: AuthVerified,
         now: Instant,
+        act: impl FnOnce(IkeSaState, &ResponderConfig, &mut Context<'_>) -> Option<IkeSaState>,
     ) {
-        let cx = Context {
-            times: &self.config.times,
-            suites: &self.config.suites,
-            crypto: &*self.crypto,
-            esp_spis: &mut self.esp_spis,
-            out: &mut self.out,
-            stats: &mut self.stats,
-            now,
-        };
-        let sa = IkeSa::new(id, path, channel, selectors, fragments, proof.digest(), &cx);
-        self.sas.insert(id, Box::new(sa));
-        self.stats.established_now = self.sas.len();
-    }
-
-    /// Runs one step of an IKE SA, then keeps its SPIs, its timer and its end in order.
-    fn with_sa(&mut self, id: IkeSaId, now: Instant, step: impl FnOnce(&mut IkeSa, &mut Context<'_>)) {
-        let Some(sa) = self.sas.get_mut(&id) else { return };
+        let Some(slot) = self.slots.remove(&id) else { return };
+        let config = Arc::clone(&self.config);
         let mut cx = Context {
-            times: &self.config.times,
-            suites: &self.config.suites,
-            crypto: &*self.crypto,
-            esp_spis: &mut self.esp_spis,
+            now,
+            crypto: self.crypto.as_ref(),
+            suites: &config.suites,
+            times: &config.times,
             out: &mut self.out,
             stats: &mut self.stats,
-            now,
+            spis: &mut self.spis,
         };
-        let before = sa.scheduled;
-        step(sa, &mut cx);
-        if let Some(by) = sa.ended() {
-            sa.release(by, &mut cx);
-            return self.remove_sa(id);
+        let next = act(slot.state, &config, &mut cx);
+        let due = next.as_ref().and_then(|state| state.next_timeout(&config.times));
+        let established = matches!(next, Some(IkeSaState::Established(_)));
+        let half_open = self.settle(slot.half_open, established || next.is_none());
+        let Some(state) = next else { return self.timers.disarm(slot.armed) };
+        let armed = self.timers.arm(id, slot.armed, due);
+        self.slots.insert(id, Slot { state, half_open, armed });
+    }
+
+    /// An IKE SA that is established or gone no longer counts as half-open.
+    fn settle(&mut self, half_open: Option<Box<HalfOpen>>, is_settled: bool) -> Option<Box<HalfOpen>> {
+        let half_open = half_open?;
+        if !is_settled {
+            return Some(half_open);
         }
-        self.spis.extend(sa.own_spis().map(|spi| (spi, id)));
-        for gone in sa.gone_spis.drain(..) {
-            self.spis.remove(&gone);
-        }
-        let next = sa.next_timeout(&self.config.times);
-        if before.is_none_or(|before| next < before || before <= now) {
-            sa.scheduled = Some(next);
-            self.timers.add(next, Owner::IkeSa(id));
-        }
-    }
-
-    fn remove_sa(&mut self, id: IkeSaId) {
-        let Some(sa) = self.sas.remove(&id) else { return };
-        for spi in &sa.gone_spis {
-            self.spis.remove(spi);
-        }
-        self.stats.established_now = self.sas.len();
-    }
-
-    fn forget_half_open(&mut self, spi_r: IkeSpi) -> Option<Box<HalfOpen>> {
-        let half = self.half_open.remove(&spi_r)?;
-        let nonce_start = half.init.nonce_i.first_chunk().copied().unwrap_or_default();
-        self.inits.remove(&(half.init.spi_i, half.first_path.peer, nonce_start));
-        let prefix = self.config.half_open.prefix(half.first_path.peer.ip());
-        self.stats.half_open_now = self.half_open.len();
-        if let Some(count) = self.prefixes.get_mut(&prefix) {
-            *count -= 1;
-            if *count == 0 {
-                self.prefixes.remove(&prefix);
-            }
-        }
-        Some(half)
-    }
-
-    fn give_up(&mut self, spi_r: IkeSpi, reason: Option<Reason>) {
-        let Some(half) = self.forget_half_open(spi_r) else { return };
-        if let Some(reason) = reason {
-            self.refused(half.path, half.init.spi_i, reason, None);
-        }
-    }
-
-    /// Does what is due by `now`.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(owner) = self.timers.due(now) {
-            match owner {
-                Owner::IkeSa(id) => self.with_sa(id, now, |sa, cx| sa.handle_timeout(cx)),
-                Owner::HalfOpen(spi_r) => match self.half_open.get(&spi_r) {
-                    Some(half) if half.give_up_at > now => self.timers.add(half.give_up_at, owner),
-                    Some(half) => {
-                        let silent = !matches!(half.stage, Stage::Refused(_));
-                        self.give_up(spi_r, silent.then_some(Reason::HalfOpenTimeout));
-                    }
-                    None => {}
-                },
-            }
-        }
-    }
-
-    /// Asks for proof of life; [`Event::ProbeAnswered`] or [`Event::ProbeSilent`] follows within 6 s.
-    pub fn probe(&mut self, sa: IkeSaId, now: Instant) {
-        if !self.sas.contains_key(&sa) {
-            return self.out.event(Event::ProbeSilent { sa });
-        }
-        self.with_sa(sa, now, |sa, cx| sa.probe(cx));
-    }
-
-    /// Deletes an IKE SA: its CHILD SAs at once, the rest once the peer has answered or is silent.
-    pub fn delete(&mut self, sa: IkeSaId, now: Instant) {
-        self.with_sa(sa, now, |sa, cx| sa.delete(DeletedBy::Us, cx));
-    }
-
-    /// Replaces a CHILD SA's keys now, as when its volume is used up.
-    pub fn rekey_child_sa(&mut self, sa: IkeSaId, spi_in: Spi, now: Instant) {
-        self.with_sa(sa, now, |sa, cx| sa.add_task(Task::RekeyChild(spi_in), cx));
-    }
-
-    /// Replaces an IKE SA's keys now.
-    pub fn rekey_ike_sa(&mut self, sa: IkeSaId, now: Instant) {
-        self.with_sa(sa, now, |sa, cx| sa.add_task(Task::RekeyIke, cx));
-    }
-
-    /// ESP of this peer verified: it lives.
-    pub fn heard(&mut self, sa: IkeSaId, now: Instant) {
-        self.with_sa(sa, now, |sa, cx| sa.heard(cx));
+        self.quota.leave(half_open.prefix);
+        self.inits.remove(&half_open.init);
+        self.stats.half_open_now = self.quota.total();
+        None
     }
 }
 
-impl FirstChild {
-    fn into_responders(self, spi_in: Spi, path: Path) -> ChildSa {
-        ChildSa {
-            spi_in,
-            spi_out: self.chosen.peer_spi,
-            suite: self.chosen.suite,
-            keys_in: self.keys.from_initiator,
-            keys_out: self.keys.from_responder,
-            ts_local: self.ts_r,
-            ts_remote: self.ts_i,
+impl IkeSaState {
+    fn on_datagram(
+        self,
+        path: Path,
+        header: &Header,
+        datagram: &[u8],
+        config: &ResponderConfig,
+        cx: &mut Context<'_>,
+    ) -> Option<Self> {
+        match self {
+            Self::HalfOpen(half_open) => half_open.on_datagram(path, header, datagram, config, cx),
+            Self::AwaitPeer(mut waiting) => {
+                waiting.handshake.fingerprint.saw_again();
+                Some(Self::AwaitPeer(waiting))
+            }
+            Self::AwaitAdmission(waiting) => Some(Self::AwaitAdmission(waiting)),
+            Self::Established(mut tunnel) => match tunnel.on_datagram(path, header, datagram, cx) {
+                Fate::Stays => Some(Self::Established(tunnel)),
+                Fate::Over(by) => Self::ending(tunnel.close(by, cx)),
+            },
+            Self::Deleting(mut ending) => {
+                ending.on_datagram(header, datagram, cx);
+                Self::ending(*ending)
+            }
+        }
+    }
+
+    fn on_timeout(self, cx: &mut Context<'_>) -> Option<Self> {
+        match self {
+            Self::HalfOpen(half_open) => {
+                still_waits(&half_open.handshake, cx).then_some(Self::HalfOpen(half_open))
+            }
+            Self::AwaitPeer(waiting) => {
+                still_waits(&waiting.handshake, cx).then_some(Self::AwaitPeer(waiting))
+            }
+            Self::AwaitAdmission(waiting) => {
+                still_waits(&waiting.handshake, cx).then_some(Self::AwaitAdmission(waiting))
+            }
+            Self::Established(mut tunnel) => match tunnel.on_timeout(cx) {
+                Fate::Stays => Some(Self::Established(tunnel)),
+                Fate::Over(by) => Self::ending(tunnel.close(by, cx)),
+            },
+            Self::Deleting(mut ending) => {
+                ending.on_timeout(cx);
+                Self::ending(*ending)
+            }
+        }
+    }
+
+    fn ending(ending: Ending) -> Option<Self> {
+        (!ending.is_over()).then(|| Self::Deleting(Box::new(ending)))
+    }
+
+    fn next_timeout(&self, times: &SaTimes) -> Option<(Instant, Timer)> {
+        match self {
+            Self::HalfOpen(half_open) => Some((half_open.handshake.deadline, Timer::Forget)),
+            Self::AwaitPeer(waiting) => Some((waiting.handshake.deadline, Timer::Forget)),
+            Self::AwaitAdmission(waiting) => Some((waiting.handshake.deadline, Timer::Forget)),
+            Self::Established(tunnel) => tunnel.next_timeout(times),
+            Self::Deleting(ending) => ending.next_timeout(),
+        }
+    }
+}
+
+/// False once the deadline has come: the handshake's SPI is given back then.
+fn still_waits(handshake: &Handshake, cx: &mut Context<'_>) -> bool {
+    let waits = cx.now < handshake.deadline;
+    if !waits {
+        cx.stats.count(Reason::HalfOpenTimeout);
+        handshake.release(cx);
+    }
+    waits
+}
+
+/// IKE_SA_INIT: nothing is kept before a cookie that is asked for has come back.
+impl Responder {
+    /// INVALID_MAJOR_VERSION for a version above ours, if the answer is no longer than what came
+    /// (RFC 7296 §2.5); silence for everything else.
+    fn on_bad_header(&mut self, path: Path, bytes: &[u8], malformed: Malformed) {
+        self.stats.count(Reason::from(malformed));
+        let Some(answer) = major_version_answer(bytes, malformed) else { return };
+        if answer.len() <= bytes.len() {
+            self.out.transmit(path, &[answer]);
+        }
+    }
+
+    fn on_ike_sa_init(&mut self, path: Path, header: &Header, bytes: &[u8], now: Instant) {
+        let is_first = header.from_initiator
+            && !header.is_response
+            && header.message_id == 0
+            && header.spi_r == IkeSpi(0);
+        if !is_first {
+            return self.stats.count(Reason::UnexpectedExchange);
+        }
+        let init = (path.peer, self.init_hash.hash_one(bytes));
+        if self.is_answered_again(init, path, bytes) {
+            return;
+        }
+        if let Err(reason) = self.answer_init(path, header, bytes, init, now) {
+            self.stats.count(reason);
+        }
+    }
+
+    /// A request that comes again gets the same octets again (RFC 7296 §2.1).
+    fn is_answered_again(&mut self, init: InitKey, path: Path, bytes: &[u8]) -> bool {
+        let slot = self.inits.get(&init).and_then(|id| self.slots.get_mut(id));
+        let Some(handshake) = slot.and_then(|slot| slot.state.handshake_mut()) else { return false };
+        let is_same = handshake.init_request == bytes;
+        if is_same {
+            handshake.fingerprint.saw_again();
+            self.stats.answered_again += 1;
+            self.out.transmit(path, std::slice::from_ref(&handshake.init_response));
+        }
+        is_same
+    }
+
+    fn answer_init(
+        &mut self,
+        path: Path,
+        header: &Header,
+        bytes: &[u8],
+        init: InitKey,
+        now: Instant,
+    ) -> Result<(), Reason> {
+        if bytes.len() > MAX_INIT {
+            return Err(Reason::Malformed);
+        }
+        let contents = match parse_plain(header, bytes).and_then(Contents::sort) {
+            Ok(contents) => contents,
+            Err(malformed) => {
+                if let Malformed::UnknownCritical(kind) = malformed {
+                    let refused = Payload::notify(NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, &[kind.0]);
+                    self.say(path, header, &[refused]);
+                }
+                return Err(Reason::from(malformed));
+            }
+        };
+        let request = IkeSaInitRequest::parse(contents)?;
+        if self.asks_cookie(path, header, &request, now) {
+            return Ok(());
+        }
+        self.begin(path, header, bytes, request, init, now)
+    }
+
+    /// Asks for a cookie if one is due and has not come; a wrong one counts as none (RFC 7296 §2.6).
+    fn asks_cookie(&mut self, path: Path, header: &Header, request: &IkeSaInitRequest, now: Instant) -> bool {
+        let is_due = match self.config.cookies {
+            CookiePolicy::Always => true,
+            CookiePolicy::Above(threshold) => self.quota.total() >= threshold,
+        };
+        if !is_due {
+            return false;
+        }
+        self.cookies.rotate(self.crypto.as_ref(), now);
+        let (address, spi_i) = (path.peer.ip(), header.spi_i);
+        let has_come = request
+            .cookie
+            .as_ref()
+            .is_some_and(|cookie| self.cookies.is_ours(cookie, &request.nonce, address, spi_i));
+        if !has_come {
+            let cookie = self.cookies.bake(&request.nonce, address, spi_i);
+            self.stats.cookies_asked += 1;
+            self.say(path, header, &[Payload::notify(NotifyType::COOKIE, &cookie)]);
+        }
+        !has_come
+    }
+
+    /// Chooses a suite and makes a half-open IKE SA; or says why not, and keeps nothing.
+    fn begin(
+        &mut self,
+        path: Path,
+        header: &Header,
+        bytes: &[u8],
+        request: IkeSaInitRequest,
+        init: InitKey,
+        now: Instant,
+    ) -> Result<(), Reason> {
+        let Some((suite, chosen)) = self.config.suites.choose_ike(&request.proposals, request.ke.method)
+        else {
+            self.say(path, header, &[Payload::notify(NotifyType::NO_PROPOSAL_CHOSEN, &[])]);
+            let (spi_i, reason) = (header.spi_i, Reason::NoProposalChosen);
+            self.out.event(Event::Refused { path, spi_i, reason, idi: None });
+            return Err(reason);
+        };
+        if suite.key_exchange != request.ke.method {
+            self.say(path, header, &[invalid_ke(suite.key_exchange)]);
+            return Err(Reason::InvalidKe);
+        }
+        let prefix = self.quota.enter(path.peer.ip(), &self.config.half_open)?;
+        let Some(ephemeral) = self.crypto.key_exchange(suite.key_exchange) else {
+            self.quota.leave(prefix);
+            return Err(Reason::OurFault);
+        };
+        let id = self.next_id();
+        let spi_r = self.spis.draw_ike(id, self.crypto.as_ref());
+        let spis = (header.spi_i, spi_r);
+        let mut nonce = vec![0; NONCE];
+        self.crypto.random(&mut nonce);
+        let public_value =
+            KeyExchange { method: suite.key_exchange, data: ephemeral.public_value().to_vec() };
+        let mut answer =
+            vec![Payload::Sa(vec![chosen]), Payload::Ke(public_value), Payload::Nonce(nonce.clone())];
+        answer.extend(nat_detection::notifies_that_make_encapsulate(spis, path.peer));
+        answer.push(self.certificate_request());
+        answer.extend(Abilities::ours(true));
+        let init_response = write_plain(Header { spi_r, ..answer_header(header) }, &answer);
+        self.out.transmit(path, std::slice::from_ref(&init_response));
+        self.stats.init_answered += 1;
+        let deadline = now + self.config.half_open.lifetime;
+        let handshake = Handshake {
+            id,
             path,
-            replaces: None,
-            peer_is_ready: false,
+            spis,
+            init_request: bytes.to_vec(),
+            init_response,
+            fingerprint: fingerprint(&request),
+            peer_hashes: request.abilities.hashes,
+            nonces: (request.nonce, nonce),
+            agreement: Agreement::Open {
+                suite,
+                ephemeral,
+                public_value: request.ke.data,
+                speaks_fragments: request.abilities.fragments,
+            },
+            answered_at: now,
+            deadline,
+            questions: 0,
+        };
+        let armed = self.timers.arm(id, None, Some((deadline, Timer::Forget)));
+        let state = IkeSaState::HalfOpen(Box::new(AwaitIkeAuth { handshake }));
+        self.slots.insert(id, Slot { state, half_open: Some(Box::new(HalfOpen { prefix, init })), armed });
+        self.inits.insert(init, id);
+        self.stats.half_open_now = self.quota.total();
+        Ok(())
+    }
+
+    fn certificate_request(&self) -> Payload {
+        Payload::CertReq(CertificateRequest {
+            encoding: CertEncoding::X509_SIGNATURE,
+            authorities: self.config.authorities.concat(),
+        })
+    }
+
+    /// Answers IKE_SA_INIT without keeping anything: the responder's SPI stays zero.
+    fn say(&mut self, path: Path, header: &Header, payloads: &[Payload]) {
+        let datagram = write_plain(answer_header(header), payloads);
+        self.out.transmit(path, &[datagram]);
+    }
+
+    fn next_id(&mut self) -> IkeSaId {
+        self.last_id += 1;
+        IkeSaId(self.last_id)
+    }
+}
+
+impl IkeSaState {
+    fn handshake_mut(&mut self) -> Option<&mut Handshake> {
+        match self {
+            Self::HalfOpen(half_open) => Some(&mut half_open.handshake),
+            Self::AwaitPeer(waiting) => Some(&mut waiting.handshake),
+            Self::AwaitAdmission(waiting) => Some(&mut waiting.handshake),
+            Self::Established(_) | Self::Deleting(_) => None,
         }
     }
 }
 
-impl HalfOpenLimits {
-    /// The prefix that an address is in, as its first address.
-    fn prefix(&self, address: IpAddr) -> IpAddr {
-        match address {
-            IpAddr::V4(v4) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix_v4.min(32))).unwrap_or(0);
-                IpAddr::V4((v4.to_bits() & mask).into())
-            }
-            IpAddr::V6(v6) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix_v6.min(128))).unwrap_or(0);
-                IpAddr::V6((v6.to_bits() & mask).into())
-            }
-        }
-    }
+fn answer_header(request: &Header) -> Header {
+    Header { from_initiator: false, is_response: true, first_payload: PayloadType::NONE, ..*request }
+}
+
+fn fingerprint(request: &IkeSaInitRequest) -> ObservedFingerprint {
+    let mut fingerprint = ObservedFingerprint {
+        proposals: request.proposals.clone(),
+        key_exchange: Some(request.ke.method),
+        nonce_length: u16::try_from(request.nonce.len()).unwrap_or(u16::MAX),
+        ..ObservedFingerprint::default()
+    };
+    request.vendor_ids.iter().for_each(|vendor_id| fingerprint.saw_vendor_id(vendor_id));
+    request.notifies.iter().for_each(|kind| fingerprint.saw_notify(*kind));
+    fingerprint
+}
+
+/// N(INVALID_MAJOR_VERSION) for a request of a later version, whose header is read as far as all
+/// versions agree.
+fn major_version_answer(bytes: &[u8], malformed: Malformed) -> Option<Vec<u8>> {
+    let Malformed::MajorVersion(3..) = malformed else { return None };
+    let octets = |range: std::ops::Range<usize>| bytes.get(range);
+    let spi = |range| Some(IkeSpi(u64::from_be_bytes(octets(range)?.try_into().ok()?)));
+    let (exchange, flags) = (bytes.get(18)?, bytes.get(19)?);
+    let header = Header {
+        spi_i: spi(0..8)?,
+        spi_r: spi(8..16)?,
+        first_payload: PayloadType::NONE,
+        exchange: ExchangeType(*exchange),
+        from_initiator: flags & 0x08 == 0,
+        is_response: true,
+        message_id: u32::from_be_bytes(octets(20..24)?.try_into().ok()?),
+    };
+    let is_request = flags & 0x20 == 0;
+    is_request.then(|| write_plain(header, &[Payload::notify(NotifyType::INVALID_MAJOR_VERSION, &[2])]))
 }

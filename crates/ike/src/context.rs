@@ -1,0 +1,30 @@
+use crate::{Stats, SuitePolicy, config::SaTimes, crypto::CryptoProvider, output::Outputs, spis::Spis};
+use std::time::Instant;
+
+/// What a step of any state machine may use: time, randomness, configuration, and where its outputs go.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Instant,
+    pub(crate) crypto: &'a dyn CryptoProvider,
+    pub(crate) suites: &'a SuitePolicy,
+    pub(crate) times: &'a SaTimes,
+    pub(crate) out: &'a mut Outputs,
+    pub(crate) stats: &'a mut Stats,
+    pub(crate) spis: &'a mut Spis,
+}
+
+impl Context<'_> {
+    /// `length` random octets.
+    pub(crate) fn random(&self, length: usize) -> Vec<u8> {
+        let mut octets = vec![0; length];
+        self.crypto.random(&mut octets);
+        octets
+    }
+
+    /// `time` from now, less up to a tenth at random, so that both sides and many units do not act at
+    /// the same moment.
+    pub(crate) fn jittered(&self, time: std::time::Duration) -> Instant {
+        let mut octets = [0; 2];
+        self.crypto.random(&mut octets);
+        self.now + time - time / 10 * u32::from(u16::from_be_bytes(octets)) / u32::from(u16::MAX)
+    }
+}
