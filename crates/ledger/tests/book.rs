@@ -1,5 +1,5 @@
 //! The ledger on its real store: what stands, what is refused, what survives.
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 use events::{Durability, Journal, JournalKey};
 use ids::{CertSha256, DeviceId, EventRef, SessionId, Sha256, UnixTime};

@@ -1,0 +1,98 @@
+use crate::Evidence;
+use ids::{AccessLine, CertSha256, DeviceId, SessionId, UnixTime};
+use ledger::{AccessLineRecord, Credential, Device};
+use serde::Serialize;
+use std::{net::SocketAddr, time::Duration};
+
+/// An authenticated claim to be one unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Claim {
+    /// Which unit it says it is: IDi, equal to the certificate's one dNSName.
+    pub device: DeviceId,
+    /// The certificate that AUTH verified with.
+    pub cert_sha256: CertSha256,
+    /// SHA-256 of each certificate from it to the anchor.
+    pub path: Vec<CertSha256>,
+    /// From first to last second of the certificate.
+    pub validity: Duration,
+    /// Where it comes from.
+    pub outer: Outer,
+    /// Rolling proof: fresh, current, retired or absent.
+    pub proof: Evidence<String>,
+    /// Where its certificate stands in the line of renewals.
+    pub lineage: Evidence<String>,
+    /// How its IKE looks.
+    pub fingerprint: Evidence<Fingerprint>,
+    /// Handset trail and place.
+    pub place: Evidence<String>,
+    /// What its management system says.
+    pub facts: Evidence<String>,
+    /// Quote of its trusted platform.
+    pub attestation: Evidence<String>,
+}
+
+/// Where a claim comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outer {
+    /// Address and port as seen here.
+    pub address: SocketAddr,
+    /// Class of the network: own fixed line, other fixed, mobile, foreign, hosting.
+    pub class: Evidence<String>,
+    /// The line that this address belongs to.
+    pub line: Evidence<AccessLine>,
+}
+
+/// How an initiator's IKE looks: the same for one unit and version, other for other makers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Fingerprint {
+    /// Vendor IDs, hex.
+    pub vendor_ids: Vec<String>,
+    /// Proposals in order, as `number:type:id:keylen`.
+    pub proposals: Vec<String>,
+    /// Notify types in order.
+    pub notifies: Vec<u16>,
+    /// Octets of each fragment of IKE_AUTH; empty when it came whole.
+    pub fragment_sizes: Vec<u16>,
+    /// Octets of the nonce.
+    pub nonce_length: u16,
+    /// Messages that came more than once.
+    pub retransmissions: u16,
+}
+
+/// What the ledger knows about the unit claimed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts<'a> {
+    /// Its record.
+    pub device: Option<&'a Device>,
+    /// The record of the certificate, whoever's it is.
+    pub credential: Option<&'a Credential>,
+    /// The record of its access line.
+    pub line: Option<&'a AccessLineRecord>,
+}
+
+/// Who has the unit's lease while another claims it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Holder {
+    /// Its session.
+    pub session: SessionId,
+    /// Its claim, as it was when it attached; `None` when this process did not see it.
+    pub claim: Option<Claim>,
+    /// Whether it lives.
+    pub probe: Probe,
+    /// When it was last asked, for this or another claim.
+    pub asked_at: Option<UnixTime>,
+}
+
+/// What a holder said when asked whether it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// Nobody asked.
+    NotAsked,
+    /// It answered, and did not make room in its time.
+    Answered,
+    /// It answered nothing.
+    Silent,
+    /// There was no way to ask it.
+    Unreachable,
+}

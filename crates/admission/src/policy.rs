@@ -1,0 +1,96 @@
+use ids::{DeviceId, Realm, UnixTime};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What the carrier allows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// Longest validity of a device certificate, days.
+    pub max_validity_d: u32,
+    /// Longer ones, each by name and until a day.
+    pub validity_exceptions: Vec<ValidityException>,
+    /// What becomes of a unit whose access line nobody knows.
+    pub unknown_line: UnknownLine,
+    /// How long a holder may take to delete its own session when another claims its identity, seconds.
+    pub make_room_s: u32,
+    /// A holder is asked whether it lives at most once in this time, seconds.
+    pub probe_interval_s: u32,
+}
+
+/// A named exception from `max_validity_d`. It ends by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidityException {
+    /// For logs, events and whoever asks why.
+    pub name: String,
+    /// For this unit only.
+    #[serde(default)]
+    pub device: Option<DeviceId>,
+    /// For this realm only.
+    #[serde(default)]
+    pub realm: Option<Realm>,
+    /// Longest validity, days.
+    pub max_validity_d: u32,
+    /// From then on it counts no more.
+    pub until: UnixTime,
+}
+
+/// What becomes of a unit whose access line, or its networks, nobody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownLine {
+    /// It may attach: unknown is neither match nor mismatch.
+    #[default]
+    Allow,
+    /// It may not.
+    Refuse,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_validity_d: 30,
+            validity_exceptions: Vec::new(),
+            unknown_line: UnknownLine::Allow,
+            make_room_s: 30,
+            probe_interval_s: 10,
+        }
+    }
+}
+
+impl Policy {
+    /// A day of grace: certificates are dated back a little against clocks that are slow.
+    const GRACE: Duration = Duration::from_secs(86_400);
+
+    /// The longest validity that this unit's certificate may have now, and by which exception.
+    pub(crate) fn max_validity(
+        &self,
+        device: DeviceId,
+        realm: Option<&Realm>,
+        now: UnixTime,
+    ) -> (Duration, Option<&str>) {
+        let span = |days: u32| Duration::from_secs(u64::from(days) * 86_400) + Self::GRACE;
+        let fits = |exception: &&ValidityException| {
+            let of_device = exception.device.is_none_or(|only| only == device);
+            let of_realm = exception.realm.as_ref().is_none_or(|only| Some(only) == realm);
+            now < exception.until && of_device && of_realm
+        };
+        let longest =
+            self.validity_exceptions.iter().filter(fits).max_by_key(|exception| exception.max_validity_d);
+        match longest.filter(|exception| exception.max_validity_d > self.max_validity_d) {
+            Some(exception) => (span(exception.max_validity_d), Some(exception.name.as_str())),
+            None => (span(self.max_validity_d), None),
+        }
+    }
+
+    /// How long a holder may take to make room.
+    pub fn make_room(&self) -> Duration {
+        Duration::from_secs(self.make_room_s.into())
+    }
+
+    /// The least time between two questions whether a holder lives.
+    pub fn probe_interval(&self) -> Duration {
+        Duration::from_secs(self.probe_interval_s.into())
+    }
+}

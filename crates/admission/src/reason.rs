@@ -1,0 +1,140 @@
+use serde::Serialize;
+
+/// Why a claim is refused for good. The peer learns AUTHENTICATION_FAILED and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The ledger has no such unit.
+    #[error("no unit of this name is in the ledger")]
+    UnknownDevice,
+    /// It was reported lost.
+    #[error("the unit was reported lost, and somebody is using its key")]
+    Lost,
+    /// It was reported stolen.
+    #[error("the unit was reported stolen, and somebody is using its key")]
+    Stolen,
+    /// It is out of service for good.
+    #[error("the unit is retired")]
+    Retired,
+    /// It is barred for a time.
+    #[error("the unit is suspended")]
+    Suspended,
+    /// It was never installed.
+    #[error("the unit is not installed yet")]
+    NotInstalled,
+    /// The chain is good, but nobody here issued this certificate.
+    #[error("the certificate has a good chain, but the ledger never issued it")]
+    MisIssued,
+    /// The certificate was issued to another unit.
+    #[error("the certificate was issued to another unit")]
+    OthersCertificate,
+    /// It counts no more.
+    #[error("the certificate is revoked")]
+    Revoked,
+    /// It lasts longer than policy allows.
+    #[error("the certificate is valid for longer than policy allows")]
+    ValidityTooLong,
+    /// The source is outside the networks of the unit's line.
+    #[error("it comes from a network that is not that of the unit's access line")]
+    ForeignNetwork,
+    /// Nobody knows the unit's line, and policy wants to.
+    #[error("the unit's access line is not known, and policy asks for it")]
+    LineUnknown,
+    /// Another holder of the same key is alive.
+    #[error("another holder of the same key is attached and alive: two hold one key")]
+    SecondClaim,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::UnknownDevice,
+        Self::Lost,
+        Self::Stolen,
+        Self::Retired,
+        Self::Suspended,
+        Self::NotInstalled,
+        Self::MisIssued,
+        Self::OthersCertificate,
+        Self::Revoked,
+        Self::ValidityTooLong,
+        Self::ForeignNetwork,
+        Self::LineUnknown,
+        Self::SecondClaim,
+    ];
+
+    /// Stable: in events, and as a metric label.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::UnknownDevice => "unknown-device",
+            Self::Lost => "lost",
+            Self::Stolen => "stolen",
+            Self::Retired => "retired",
+            Self::Suspended => "suspended",
+            Self::NotInstalled => "not-installed",
+            Self::MisIssued => "mis-issued",
+            Self::OthersCertificate => "others-certificate",
+            Self::Revoked => "revoked",
+            Self::ValidityTooLong => "validity-too-long",
+            Self::ForeignNetwork => "foreign-network",
+            Self::LineUnknown => "line-unknown",
+            Self::SecondClaim => "second-claim",
+        }
+    }
+
+    /// What a person does next.
+    pub fn next(self) -> &'static str {
+        match self {
+            Self::UnknownDevice => {
+                "add it with `truecell device add` if it is ours; else find out whose key this is"
+            }
+            Self::Lost | Self::Stolen => {
+                "an incident is open: find out who holds the unit before it may come back"
+            }
+            Self::Retired => "find out who runs a unit that should be scrap",
+            Self::Suspended => "lift the suspension with `truecell device move` once its cause is gone",
+            Self::NotInstalled => "`truecell device move ... installed` once it is at its site",
+            Self::MisIssued => {
+                "find out who issued it: somebody has a key of one of our CAs, or the ledger lost a row"
+            }
+            Self::OthersCertificate => "two units share one certificate: take both in",
+            Self::Revoked => "issue a new certificate if the unit is the genuine one",
+            Self::ValidityTooLong => "issue a shorter one, or name an exception that expires",
+            Self::ForeignNetwork => {
+                "has the unit moved? change its line; else somebody carried it off or copied its key"
+            }
+            Self::LineUnknown => "give the unit a line with prefixes",
+            Self::SecondClaim => "an incident names both: find out which one is the genuine unit",
+        }
+    }
+
+    /// An incident is opened for it.
+    pub fn opens_incident(self) -> bool {
+        matches!(
+            self,
+            Self::Lost | Self::Stolen | Self::MisIssued | Self::OthersCertificate | Self::SecondClaim
+        )
+    }
+}
+
+/// Why a claim can't be judged now. Answered with silence, so that the unit comes back by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transient {
+    /// Another claim on the same identity is being settled.
+    #[error("another claim on the same unit is being settled")]
+    ContestRuns,
+    /// The holder was asked a moment ago.
+    #[error("the holder was asked a moment ago whether it lives")]
+    ProbedLately,
+}
+
+impl Transient {
+    /// Stable.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::ContestRuns => "contest-runs",
+            Self::ProbedLately => "probed-lately",
+        }
+    }
+}

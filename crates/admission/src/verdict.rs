@@ -1,0 +1,188 @@
+use crate::{Claim, Evidence, Facts, Holder, Policy, Probe, Reason, Transient, UnknownLine};
+use ids::UnixTime;
+use ledger::LifeCycle;
+use serde::Serialize;
+
+/// Version of the rules below; every verdict names it.
+pub const RULES: &str = "1";
+
+/// What is decided, and on what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// What is to be done.
+    pub decision: Decision,
+    /// What it means, when two hold one key.
+    pub conclusion: Option<Conclusion>,
+    /// A named exception without which the claim would have been refused.
+    pub exception: Option<String>,
+    /// Evidence that was read.
+    pub used: Vec<&'static str>,
+    /// Evidence that was not there.
+    pub missing: Vec<&'static str>,
+    /// Version of the rules.
+    pub rules: &'static str,
+}
+
+/// What is to be done about a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Let it in.
+    Admit(Admit),
+    /// Answer it, keep its tunnel blocked, ask the holder whether it lives.
+    Contest,
+    /// Refuse it for good.
+    Refuse(Reason),
+    /// Leave it unanswered.
+    Drop(Transient),
+}
+
+/// How a claim comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Admit {
+    /// Nobody had the lease.
+    First,
+    /// The holder is gone; the unit comes back.
+    Reconnect,
+}
+
+impl Admit {
+    /// Stable word.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Reconnect => "reconnect",
+        }
+    }
+}
+
+/// What two claims on one identity mean. Later rules weigh evidence to tell; these say `Undecided`
+/// wherever both live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Conclusion {
+    /// One unit that lost its session.
+    Reconnect,
+    /// The newcomer is the copy.
+    NewcomerIsClone,
+    /// The holder is the copy.
+    HolderIsClone,
+    /// The key is genuine, the hands are not.
+    GenuineKeyUntrusted,
+    /// Two hold one key, and nothing here says which is the genuine unit.
+    Undecided,
+}
+
+/// Judges a claim.
+///
+/// `holder`: who has the unit's lease, if anyone. Ask again with its probe's outcome after
+/// [`Decision::Contest`]; a holder that deleted its own session is no holder any more.
+pub fn judge(
+    claim: &Claim,
+    facts: &Facts<'_>,
+    holder: Option<&Holder>,
+    policy: &Policy,
+    now: UnixTime,
+) -> Verdict {
+    let exception = exception(claim, facts, policy, now);
+    let decision = match RULE_TABLE.iter().find_map(|rule| rule(claim, facts, policy, now)) {
+        Some(reason) => Decision::Refuse(reason),
+        None => settle(holder, policy, now),
+    };
+    let conclusion = match (decision, holder) {
+        (Decision::Admit(Admit::Reconnect), Some(_)) => Some(Conclusion::Reconnect),
+        (Decision::Refuse(Reason::SecondClaim), Some(_)) => Some(Conclusion::Undecided),
+        _ => None,
+    };
+    let (used, missing) = inventory(claim, facts);
+    Verdict { decision, conclusion, exception, used, missing, rules: RULES }
+}
+
+type Rule = fn(&Claim, &Facts<'_>, &Policy, UnixTime) -> Option<Reason>;
+
+/// The rules in order: the first that speaks decides. First who it is, then its certificate, then where
+/// it comes from.
+const RULE_TABLE: [Rule; 4] = [life_cycle, certificate, validity, access_line];
+
+fn life_cycle(_: &Claim, facts: &Facts<'_>, _: &Policy, _: UnixTime) -> Option<Reason> {
+    let Some(device) = facts.device else { return Some(Reason::UnknownDevice) };
+    match device.state {
+        LifeCycle::Installed | LifeCycle::Live | LifeCycle::Silent => None,
+        LifeCycle::Made | LifeCycle::Shipped => Some(Reason::NotInstalled),
+        LifeCycle::Suspended => Some(Reason::Suspended),
+        LifeCycle::Lost => Some(Reason::Lost),
+        LifeCycle::Stolen => Some(Reason::Stolen),
+        LifeCycle::Retired => Some(Reason::Retired),
+    }
+}
+
+fn certificate(claim: &Claim, facts: &Facts<'_>, _: &Policy, now: UnixTime) -> Option<Reason> {
+    let Some(credential) = facts.credential.filter(|credential| credential.cert_sha256 == claim.cert_sha256)
+    else {
+        return Some(Reason::MisIssued);
+    };
+    if credential.device != claim.device {
+        return Some(Reason::OthersCertificate);
+    }
+    credential.revoked.as_ref().filter(|revoked| revoked.at <= now).map(|_| Reason::Revoked)
+}
+
+fn validity(claim: &Claim, facts: &Facts<'_>, policy: &Policy, now: UnixTime) -> Option<Reason> {
+    let realm = facts.credential.map(|credential| &credential.realm);
+    let (longest, _) = policy.max_validity(claim.device, realm, now);
+    (claim.validity > longest).then_some(Reason::ValidityTooLong)
+}
+
+fn access_line(claim: &Claim, facts: &Facts<'_>, policy: &Policy, _: UnixTime) -> Option<Reason> {
+    match facts.line.and_then(|line| line.covers(claim.outer.address.ip())) {
+        Some(true) => None,
+        Some(false) => Some(Reason::ForeignNetwork),
+        None => (policy.unknown_line == UnknownLine::Refuse).then_some(Reason::LineUnknown),
+    }
+}
+
+/// A claim that nothing speaks against, when another may hold the lease.
+fn settle(holder: Option<&Holder>, policy: &Policy, now: UnixTime) -> Decision {
+    let Some(holder) = holder else { return Decision::Admit(Admit::First) };
+    match holder.probe {
+        Probe::Silent | Probe::Unreachable => Decision::Admit(Admit::Reconnect),
+        Probe::Answered => Decision::Refuse(Reason::SecondClaim),
+        Probe::NotAsked => {
+            let lately = holder.asked_at.is_some_and(|asked| now.since(asked) < policy.probe_interval());
+            if lately { Decision::Drop(Transient::ProbedLately) } else { Decision::Contest }
+        }
+    }
+}
+
+fn exception(claim: &Claim, facts: &Facts<'_>, policy: &Policy, now: UnixTime) -> Option<String> {
+    let realm = facts.credential.map(|credential| &credential.realm);
+    let strict = Policy { validity_exceptions: Vec::new(), ..policy.clone() };
+    let needed = claim.validity > strict.max_validity(claim.device, realm, now).0;
+    policy.max_validity(claim.device, realm, now).1.filter(|_| needed).map(str::to_owned)
+}
+
+fn inventory(claim: &Claim, facts: &Facts<'_>) -> (Vec<&'static str>, Vec<&'static str>) {
+    fn known<T>(evidence: &Evidence<T>) -> bool {
+        evidence.value().is_some()
+    }
+    let all = [
+        ("certificate path", true),
+        ("ledger record", facts.device.is_some()),
+        ("credential record", facts.credential.is_some()),
+        ("access line", facts.line.is_some_and(|line| !line.prefixes.is_empty())),
+        ("network class", known(&claim.outer.class)),
+        ("rolling proof", known(&claim.proof)),
+        ("lineage", known(&claim.lineage)),
+        ("fingerprint", known(&claim.fingerprint)),
+        ("place", known(&claim.place)),
+        ("management facts", known(&claim.facts)),
+        ("attestation", known(&claim.attestation)),
+    ];
+    let names =
+        |is_there: bool| all.iter().filter(|(_, there)| *there == is_there).map(|(name, _)| *name).collect();
+    (names(true), names(false))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+use super::*;
+use crate::{Missing, Outer, ValidityException};
+use ids::{DeviceId, SessionId, Sha256};
+use ledger::{AccessLineRecord, Credential, Device, Enrolment, Revoked};
+use proptest::prelude::*;
+use std::{collections::HashSet, time::Duration};
+
+const DAY: u64 = 86_400;
+
+fn now() -> UnixTime {
+    UnixTime::from_secs(1_790_000_000)
+}
+
+fn id() -> DeviceId {
+    "00aabbccddee".parse().unwrap()
+}
+
+fn claim(outer: &str) -> Claim {
+    Claim {
+        device: id(),
+        cert_sha256: Sha256([7; 32]),
+        path: vec![],
+        validity: Duration::from_secs(30 * DAY),
+        outer: Outer {
+            address: outer.parse().unwrap(),
+            class: Evidence::Missing(Missing::NotGathered),
+            line: Evidence::Missing(Missing::NotGathered),
+        },
+        proof: Evidence::Missing(Missing::NotGathered),
+        lineage: Evidence::Missing(Missing::NotGathered),
+        fingerprint: Evidence::Missing(Missing::NotGathered),
+        place: Evidence::Missing(Missing::NotGathered),
+        facts: Evidence::Missing(Missing::NotGathered),
+        attestation: Evidence::Missing(Missing::NotGathered),
+    }
+}
+
+fn device(state: LifeCycle) -> Device {
+    Device {
+        id: id(),
+        state,
+        enrolment: Enrolment::Enrolled,
+        owner: String::new(),
+        site: String::new(),
+        region: String::new(),
+        class: String::new(),
+        access_line: Some("L-1".parse().unwrap()),
+        inner_v4: None,
+        inner_v6: None,
+        note: String::new(),
+        added_at: now(),
+        state_since: now(),
+    }
+}
+
+fn credential() -> Credential {
+    Credential {
+        cert_sha256: Sha256([7; 32]),
+        device: id(),
+        realm: "femto.operator.example".parse().unwrap(),
+        serial: "01".into(),
+        spki_sha256: Sha256([8; 32]),
+        not_before: now(),
+        not_after: now().after(Duration::from_secs(30 * DAY)),
+        issued_at: now(),
+        revoked: None,
+    }
+}
+
+fn line() -> AccessLineRecord {
+    AccessLineRecord {
+        line: "L-1".parse().unwrap(),
+        prefixes: vec!["127.10.0.0/16".parse().unwrap()],
+        region: "seoul".into(),
+    }
+}
+
+const HOME: &str = "127.10.0.9:4500";
+
+fn decide(
+    claim: &Claim,
+    device: Option<&Device>,
+    credential: Option<&Credential>,
+    line: Option<&AccessLineRecord>,
+) -> Decision {
+    judge(claim, &Facts { device, credential, line }, None, &Policy::default(), now()).decision
+}
+
+fn decide_with(claim: &Claim, holder: Option<&Holder>) -> Verdict {
+    let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
+    let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line) };
+    judge(claim, &facts, holder, &Policy::default(), now())
+}
+
+fn holder(probe: Probe) -> Holder {
+    let session = SessionId { epoch: ids::Epoch(1), number: 1 };
+    Holder { session, claim: Some(claim(HOME)), probe, asked_at: None }
+}
+
+#[test]
+fn section_4_line_9_the_ledger_says_who_may_attach() {
+    let (credential, line) = (credential(), line());
+    let of = |state| decide(&claim(HOME), Some(&device(state)), Some(&credential), Some(&line));
+    for state in LifeCycle::ALL {
+        assert_eq!(of(state) == Decision::Admit(Admit::First), state.may_attach(), "{state}");
+    }
+    assert_eq!(of(LifeCycle::Lost), Decision::Refuse(Reason::Lost));
+    assert_eq!(of(LifeCycle::Retired), Decision::Refuse(Reason::Retired));
+    let unknown = decide(&claim(HOME), None, Some(&credential), Some(&line));
+    assert_eq!(unknown, Decision::Refuse(Reason::UnknownDevice));
+}
+
+#[test]
+fn a_good_chain_is_not_enough_the_certificate_must_have_been_issued_to_this_unit() {
+    let (device, line) = (device(LifeCycle::Live), line());
+    let of = |credential: Option<&Credential>| decide(&claim(HOME), Some(&device), credential, Some(&line));
+    assert_eq!(of(None), Decision::Refuse(Reason::MisIssued));
+    let other = Credential { device: DeviceId::eui48([9; 6]), ..credential() };
+    assert_eq!(of(Some(&other)), Decision::Refuse(Reason::OthersCertificate));
+    let another = Credential { cert_sha256: Sha256([9; 32]), ..credential() };
+    assert_eq!(of(Some(&another)), Decision::Refuse(Reason::MisIssued));
+    let revoked = Credential { revoked: Some(Revoked { at: now(), why: "key lost".into() }), ..credential() };
+    assert_eq!(of(Some(&revoked)), Decision::Refuse(Reason::Revoked));
+}
+
+#[test]
+fn ten_years_are_too_long_unless_a_named_exception_says_so_and_until_it_ends() {
+    let mut claim = claim(HOME);
+    claim.validity = Duration::from_secs(3650 * DAY);
+    let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
+    let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line) };
+    let mut policy = Policy::default();
+    let of = |policy: &Policy| judge(&claim, &facts, None, policy, now());
+    assert_eq!(of(&policy).decision, Decision::Refuse(Reason::ValidityTooLong));
+    let exception = |until| ValidityException {
+        name: "vendor-x-2019".into(),
+        device: None,
+        realm: Some("femto.operator.example".parse().unwrap()),
+        max_validity_d: 3660,
+        until,
+    };
+    policy.validity_exceptions = vec![exception(now().after(Duration::from_secs(1)))];
+    let verdict = of(&policy);
+    assert_eq!(verdict.decision, Decision::Admit(Admit::First));
+    assert_eq!(verdict.exception.as_deref(), Some("vendor-x-2019"));
+    policy.validity_exceptions = vec![exception(now())];
+    assert_eq!(of(&policy).decision, Decision::Refuse(Reason::ValidityTooLong));
+}
+
+#[test]
+fn section_4_line_16_the_source_must_be_the_units_own_line_and_unknown_is_neither() {
+    let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
+    let of = |outer, line| decide(&claim(outer), Some(&device), Some(&credential), line);
+    assert_eq!(of("127.66.0.9:4500", Some(&line)), Decision::Refuse(Reason::ForeignNetwork));
+    assert_eq!(of("[::ffff:127.10.0.9]:4500", Some(&line)), Decision::Admit(Admit::First));
+    assert_eq!(of("127.66.0.9:4500", None), Decision::Admit(Admit::First));
+    let empty = AccessLineRecord { prefixes: vec![], ..line.clone() };
+    assert_eq!(of("127.66.0.9:4500", Some(&empty)), Decision::Admit(Admit::First));
+    let strict = Policy { unknown_line: UnknownLine::Refuse, ..Policy::default() };
+    let facts = Facts { device: Some(&device), credential: Some(&credential), line: None };
+    let verdict = judge(&claim(HOME), &facts, None, &strict, now());
+    assert_eq!(verdict.decision, Decision::Refuse(Reason::LineUnknown));
+    assert!(verdict.missing.contains(&"access line"), "missing evidence is named, and never counted as good");
+}
+
+#[test]
+fn section_4_line_12_a_second_claim_is_settled_by_what_the_holder_does() {
+    assert_eq!(decide_with(&claim(HOME), Some(&holder(Probe::NotAsked))).decision, Decision::Contest);
+    for gone in [Probe::Silent, Probe::Unreachable] {
+        let verdict = decide_with(&claim(HOME), Some(&holder(gone)));
+        assert_eq!(verdict.decision, Decision::Admit(Admit::Reconnect));
+        assert_eq!(verdict.conclusion, Some(Conclusion::Reconnect));
+    }
+    let alive = decide_with(&claim(HOME), Some(&holder(Probe::Answered)));
+    assert_eq!(alive.decision, Decision::Refuse(Reason::SecondClaim));
+    assert_eq!(alive.conclusion, Some(Conclusion::Undecided));
+    assert!(Reason::SecondClaim.opens_incident());
+}
+
+#[test]
+fn a_holder_is_asked_once_in_ten_seconds_at_most() {
+    let asked =
+        |ago| Holder { asked_at: Some(now().before(Duration::from_secs(ago))), ..holder(Probe::NotAsked) };
+    assert_eq!(decide_with(&claim(HOME), Some(&asked(9))).decision, Decision::Drop(Transient::ProbedLately));
+    assert_eq!(decide_with(&claim(HOME), Some(&asked(10))).decision, Decision::Contest);
+}
+
+#[test]
+fn a_silent_holder_opens_no_door_for_what_is_refused_anyway() {
+    let verdict = decide_with(&claim("127.66.0.9:4500"), Some(&holder(Probe::Silent)));
+    assert_eq!(verdict.decision, Decision::Refuse(Reason::ForeignNetwork));
+}
+
+#[test]
+fn codes_are_unique_and_every_reason_says_what_to_do() {
+    let codes: HashSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+    assert_eq!(codes.len(), Reason::ALL.len());
+    for reason in Reason::ALL {
+        assert_eq!(serde_json::to_value(reason).unwrap(), reason.code());
+        assert!(!reason.next().is_empty());
+    }
+}
+
+#[test]
+fn an_unknown_key_in_the_policy_is_refused() {
+    assert!(serde_json::from_str::<Policy>(r#"{"max_validity_d": 20}"#).is_ok());
+    assert!(serde_json::from_str::<Policy>(r#"{"max_validty_d": 20}"#).is_err());
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_admitted_breaks_no_rule(
+        state in 0usize..9, has_device: bool, has_credential: bool, own: bool, revoked: bool, days in 0u64..5000, home: bool, has_line: bool,
+    ) {
+        let mut claim = claim(if home { HOME } else { "127.66.0.9:4500" });
+        claim.validity = Duration::from_secs(days * DAY);
+        let device = device(LifeCycle::ALL[state]);
+        let mut credential = credential();
+        if !own { credential.device = DeviceId::eui48([9; 6]); }
+        if revoked { credential.revoked = Some(Revoked { at: now(), why: String::new() }); }
+        let line = line();
+        let decision = decide(&claim, has_device.then_some(&device), has_credential.then_some(&credential), has_line.then_some(&line));
+        let may = has_device && device.state.may_attach() && has_credential && own && !revoked && days <= 31 && (home || !has_line);
+        prop_assert_eq!(decision == Decision::Admit(Admit::First), may, "{:?}", decision);
+    }
+}
