@@ -1,8 +1,16 @@
 //! Certificates of the embedded CA as the API shows them.
 
+use crate::{Caller, LedgerBooks, Problem, Services};
+use axum::{
+    Extension, Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
 use ids::DeviceId;
-use pki::CertificateInfo;
+use pki::{Ca, CertificateInfo, DeviceOrder, KeyAlgorithm, KeySource, PkiError, Validity};
+use rustls_pki_types::{CertificateSigningRequestDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
 
 /// Asks for a device's certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,4 +59,123 @@ pub struct CertificateDetail {
     pub certificate: CertificateInfo,
     /// Itself as PEM.
     pub pem: String,
+}
+
+/// Which certificates are asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// Certificates in one answer, at most and unless asked for fewer.
+const PAGE: usize = 1_000;
+
+pub(crate) async fn list(
+    State(services): State<Arc<Services>>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<CertificatePage>, Problem> {
+    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let certificates =
+        services.blocking(move |services| Ok(services.ca()?.list(asked.after.as_deref(), limit)?)).await?;
+    let next = certificates.last().filter(|_| certificates.len() == limit).map(|info| info.serial.clone());
+    Ok(Json(CertificatePage { certificates, next }))
+}
+
+pub(crate) async fn show(
+    State(services): State<Arc<Services>>,
+    Path(serial): Path<String>,
+) -> Result<Json<CertificateDetail>, Problem> {
+    let (certificate, pem) = services.blocking(move |services| Ok(services.ca()?.show(&serial)?)).await?;
+    Ok(Json(CertificateDetail { certificate, pem }))
+}
+
+pub(crate) async fn issue(
+    State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
+    Json(request): Json<IssueCertificate>,
+) -> Result<Json<IssuedCertificate>, Problem> {
+    let order = request.order(caller.name)?;
+    let work = services.blocking(move |services| {
+        let ca = services.ca()?;
+        let issued = ca.issue(&order, &LedgerBooks(services.ledger.clone()), services.now())?;
+        Ok(IssuedCertificate {
+            chain: issued.chain_pem(),
+            root: root_pem(ca)?,
+            key: issued.private_key.as_ref().map(|key| key.pem().to_string()),
+            certificate: issued.info,
+        })
+    });
+    work.await.map(Json)
+}
+
+fn root_pem(ca: &Ca) -> Result<String, Problem> {
+    let path = ca.directory().join("root.pem");
+    std::fs::read_to_string(&path)
+        .map_err(|error| Problem::ours(format!("{} cannot be read", path.display())).because(error))
+}
+
+impl IssueCertificate {
+    fn order(self, by: String) -> Result<DeviceOrder, Problem> {
+        let span = self.days.map(|days| Duration::from_secs(u64::from(days) * 24 * 3600));
+        let validity = match (span, self.exception) {
+            (Some(span), Some(why)) => Validity::Exception { span, why },
+            (Some(span), None) => Validity::For(span),
+            (None, None) => Validity::Default,
+            (None, Some(_)) => {
+                return Err(Problem::invalid("an exception without a number of days").next("add `days`"));
+            }
+        };
+        let key = match self.request {
+            Some(pem) => KeySource::Request(request_in(&pem)?),
+            None => KeySource::Generate(KeyAlgorithm::P256),
+        };
+        Ok(DeviceOrder { device: self.device, key, validity, by })
+    }
+}
+
+fn request_in(pem: &str) -> Result<Vec<u8>, Problem> {
+    let found = CertificateSigningRequestDer::from_pem_slice(pem.as_bytes());
+    found.map(|der| der.to_vec()).map_err(|error| {
+        Problem::invalid("no certificate request in PEM")
+            .because(error)
+            .next("make one with `openssl req -new`")
+    })
+}
+
+impl Services {
+    fn ca(&self) -> Result<&Ca, Problem> {
+        self.ca.as_deref().ok_or_else(|| {
+            Problem::not_found("there is no embedded CA in this data directory")
+                .next("certificates come from the carrier's own CA; or begin anew with a [ca] section")
+        })
+    }
+}
+
+impl From<PkiError> for Problem {
+    fn from(error: PkiError) -> Self {
+        let (status, next) = match &error {
+            PkiError::NotFound(_) => (StatusCode::NOT_FOUND, "list them with `truecell cert list`"),
+            PkiError::Forbidden(_) => {
+                (StatusCode::CONFLICT, "look at the device with `truecell device show`")
+            }
+            PkiError::Books(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "mend ledger or journal; what was signed is finished then")
+            }
+            PkiError::Order(_)
+            | PkiError::OutsideDomains { .. }
+            | PkiError::Request(_)
+            | PkiError::Key(_) => (StatusCode::UNPROCESSABLE_ENTITY, "correct the order"),
+            PkiError::Exists(_)
+            | PkiError::NoCa(_)
+            | PkiError::File { .. }
+            | PkiError::Io { .. }
+            | PkiError::Signing => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "see what the system says about the CA's files")
+            }
+        };
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        Self::new(status, &error.code().replace('_', "-"), error.to_string()).because(cause).next(next)
+    }
 }

@@ -1,35 +1,14 @@
-//! Devices as the API shows them.
+//! Devices as the API shows them: the ledger's own rows.
 
-use ids::{AccessLine, CertSha256, DeviceId, UnixTime};
+use crate::{Caller, Problem, Role, Services};
+use axum::{
+    Extension, Json,
+    extract::{Path, Query, State},
+};
+use ids::{AccessLine, DeviceId};
+use ledger::{Credential, Device, LifeCycle};
 use serde::{Deserialize, Serialize};
-use std::net::{Ipv4Addr, Ipv6Addr};
-
-/// One unit as the ledger has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Device {
-    /// Its permanent identity.
-    pub id: DeviceId,
-    /// Where it is in its life cycle.
-    pub state: String,
-    /// How far its enrolment is.
-    pub enrolment: String,
-    /// Who answers for it.
-    pub owner: String,
-    /// Where it is installed.
-    pub site: String,
-    /// Region, as policies name it.
-    pub region: String,
-    /// Class, as policies name it.
-    pub class: String,
-    /// The line behind which it is installed.
-    pub access_line: Option<AccessLine>,
-    /// Its inner IPv4 address.
-    pub inner_v4: Option<Ipv4Addr>,
-    /// Its inner IPv6 address.
-    pub inner_v6: Option<Ipv6Addr>,
-    /// Anything worth knowing.
-    pub note: String,
-}
+use std::sync::Arc;
 
 /// A unit to put into the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +18,7 @@ pub struct NewDevice {
     pub id: DeviceId,
     /// Where in its life cycle it starts; absent: `installed`.
     #[serde(default)]
-    pub state: Option<String>,
+    pub state: Option<LifeCycle>,
     /// Who answers for it.
     #[serde(default)]
     pub owner: String,
@@ -122,7 +101,7 @@ pub struct MoveDevice {
     #[serde(default)]
     pub request_id: Option<String>,
     /// Where to.
-    pub to: String,
+    pub to: LifeCycle,
     /// The reason, for the record.
     pub why: String,
     /// Who else agreed, where the move needs two.
@@ -148,17 +127,126 @@ pub struct DeviceDetail {
     pub credentials: Vec<Credential>,
 }
 
-/// A certificate that the ledger recorded as issued to a unit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Credential {
-    /// SHA-256 over the certificate.
-    pub cert_sha256: CertSha256,
-    /// Serial number, lower-case hex.
-    pub serial: String,
-    /// First second of validity.
-    pub not_before: UnixTime,
-    /// Last second of validity.
-    pub not_after: UnixTime,
-    /// Why and since when it no longer counts.
-    pub revoked: Option<String>,
+type Answer<T> = Result<Json<T>, Problem>;
+
+/// Which units are asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    state: Option<LifeCycle>,
+    after: Option<DeviceId>,
+    limit: Option<usize>,
+}
+
+/// Units in one answer, at most and unless asked for fewer.
+const PAGE: usize = 1_000;
+/// Rows of one import request at most: each request is one transaction, and one answer.
+const ROWS: usize = 1_000;
+
+pub(crate) async fn list(
+    State(services): State<Arc<Services>>,
+    Query(asked): Query<Asked>,
+) -> Answer<DevicePage> {
+    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let devices = services
+        .blocking(move |services| Ok(services.ledger.devices(asked.after, asked.state, limit)?))
+        .await?;
+    let next = devices.last().filter(|_| devices.len() == limit).map(|device| device.id);
+    Ok(Json(DevicePage { devices, next }))
+}
+
+pub(crate) async fn show(
+    State(services): State<Arc<Services>>,
+    Path(id): Path<DeviceId>,
+) -> Answer<DeviceDetail> {
+    let found = services.blocking(move |services| {
+        let device = services.ledger.device(id)?;
+        Ok(device.map(|device| (device, services.ledger.credentials_of(id))))
+    });
+    let (device, credentials) = found.await?.ok_or_else(|| unknown(id))?;
+    Ok(Json(DeviceDetail { device, credentials: credentials? }))
+}
+
+fn unknown(id: DeviceId) -> Problem {
+    Problem::not_found(format!("there is no device {id}")).next("add it with `truecell device add`")
+}
+
+pub(crate) async fn add(
+    State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
+    Json(request): Json<AddDevice>,
+) -> Answer<Device> {
+    let new = request.device.clone().into_ledger();
+    let work = services
+        .blocking(move |services| Ok(services.ledger.add_device(new, &caller.name, services.now())?));
+    services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
+}
+
+pub(crate) async fn import(
+    State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
+    Json(request): Json<ImportDevices>,
+) -> Answer<Imported> {
+    if request.rows.len() > ROWS {
+        return Err(Problem::invalid(format!("more than {ROWS} rows at once")).next("send them in parts"));
+    }
+    let rows: Vec<_> = request.rows.iter().map(|row| (row.line, row.device.clone().into_ledger())).collect();
+    let work = services.blocking(move |services| {
+        Ok(services.ledger.import(rows, &caller.name, services.now(), |_| ())?.into())
+    });
+    services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
+}
+
+pub(crate) async fn move_to(
+    State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<DeviceId>,
+    Json(request): Json<MoveDevice>,
+) -> Answer<Device> {
+    let needs = role_to_reach(request.to);
+    if caller.role < needs {
+        return Err(Problem::forbidden(format!("{} may not make a device {}", caller.name, request.to))
+            .because(format!("it needs the role {}, yours is {}", needs.word(), caller.role.word()))
+            .next("ask root, or the user that the gateway runs as"));
+    }
+    let MoveDevice { to, why, approver, .. } = request.clone();
+    let work = services.blocking(move |services| {
+        if approver.as_deref().is_some_and(|approver| approver.eq_ignore_ascii_case(&caller.name)) {
+            return Err(Problem::conflict("needs-approver", "nobody approves their own move")
+                .next("name someone else with --approver"));
+        }
+        let now = services.now();
+        let moved = services.ledger.move_device(id, to, &caller.name, &why, approver.as_deref(), now)?;
+        Ok(moved)
+    });
+    let name = request.request_id.as_ref().map(|name| format!("{id} {name}"));
+    services.requests.once(name.as_deref(), &request, work).await.map(Json)
+}
+
+/// An operator stops units; bringing one back into service or retiring it is an administrator's.
+pub(crate) fn role_to_reach(state: LifeCycle) -> Role {
+    match state {
+        LifeCycle::Suspended | LifeCycle::Lost | LifeCycle::Stolen | LifeCycle::Silent => Role::Operator,
+        LifeCycle::Made
+        | LifeCycle::Shipped
+        | LifeCycle::Installed
+        | LifeCycle::Live
+        | LifeCycle::Retired => Role::Admin,
+    }
+}
+
+impl NewDevice {
+    fn into_ledger(self) -> ledger::NewDevice {
+        let Self { id, state, owner, site, region, class, access_line, note } = self;
+        let state = state.unwrap_or(LifeCycle::Installed);
+        ledger::NewDevice { id, state, owner, site, region, class, access_line, note }
+    }
+}
+
+impl From<ledger::Imported> for Imported {
+    fn from(imported: ledger::Imported) -> Self {
+        let refused = imported.refused.into_iter();
+        let refused = refused.map(|row| RefusedRow { line: row.line, id: row.id.to_string(), why: row.why });
+        Self { added: imported.added, unchanged: imported.unchanged, refused: refused.collect() }
+    }
 }

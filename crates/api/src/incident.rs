@@ -1,30 +1,53 @@
-//! Incidents as the API shows them.
+//! Incidents as the API shows them: the ledger's own rows.
 
-use ids::{DeviceId, UnixTime};
+use crate::{Problem, Services};
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+};
+use ledger::Incident;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
-/// Something that a person must look at.
+/// Some incidents, by number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Incident {
-    /// Its number, counted per carrier.
-    pub number: u64,
-    /// What it is about.
-    pub kind: String,
-    /// The units that it names.
-    pub devices: Vec<DeviceId>,
-    /// When it opened.
-    pub opened_at: UnixTime,
-    /// Whether it is open.
-    pub state: String,
-    /// In one sentence.
-    pub summary: String,
-    /// What was seen.
-    pub evidence: serde_json::Value,
-}
-
-/// Some incidents, newest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Incidents {
+pub struct IncidentPage {
     /// The incidents.
     pub incidents: Vec<Incident>,
+    /// Ask with `after` = this for more; absent when these were the last.
+    pub next: Option<u64>,
+}
+
+/// Which incidents are asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+}
+
+/// Incidents in one answer, at most and unless asked for fewer.
+const PAGE: usize = 1_000;
+
+pub(crate) async fn list(
+    State(services): State<Arc<Services>>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<IncidentPage>, Problem> {
+    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let incidents =
+        services.blocking(move |services| Ok(services.ledger.incidents(asked.after, limit)?)).await?;
+    let next = incidents.last().filter(|_| incidents.len() == limit).map(|incident| incident.number);
+    Ok(Json(IncidentPage { incidents, next }))
+}
+
+pub(crate) async fn show(
+    State(services): State<Arc<Services>>,
+    Path(number): Path<u64>,
+) -> Result<Json<Incident>, Problem> {
+    let found = services.blocking(move |services| Ok(services.ledger.incident(number)?)).await?;
+    found.map(Json).ok_or_else(|| {
+        Problem::not_found(format!("there is no incident {number}"))
+            .next("list them with `truecell incident list`")
+    })
 }

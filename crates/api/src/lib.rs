@@ -4,6 +4,7 @@
 //! asks, and the command line calls the same router in its own process when no daemon runs. Each
 //! route stands in one table with the least role that reaches it. Refusals are [`Problem`]s.
 
+mod books;
 mod caller;
 pub mod certificate;
 mod client;
@@ -11,17 +12,23 @@ pub mod device;
 pub mod event;
 mod health;
 pub mod incident;
+pub mod ledger_check;
 pub mod line;
 mod metrics;
 mod problem;
 mod requests;
+mod routes;
+mod services;
 pub mod session;
 /// The listening side of the control socket.
 pub mod socket;
 
+pub use books::LedgerBooks;
 pub use caller::{Caller, Role};
 pub use client::{Client, ClientError, Lines};
 pub use health::{Change, Health, Readiness, pages};
 pub use metrics::{Family, Kind, Metrics, Sample, Source};
 pub use problem::Problem;
 pub use requests::{REMEMBERED, Requests};
+pub use routes::{Route, journal_router, router, routes};
+pub use services::Services;

@@ -1,19 +1,15 @@
-//! Access lines as the API shows them.
+//! Access lines as the API shows them: the ledger's own rows.
 
+use crate::{Caller, Problem, Services};
+use axum::{
+    Extension, Json,
+    extract::{Query, State},
+};
 use ids::AccessLine;
 use ipnet::IpNet;
+use ledger::AccessLineRecord;
 use serde::{Deserialize, Serialize};
-
-/// One access line and the prefixes that its subscribers come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    /// Its name.
-    pub line: AccessLine,
-    /// Outer addresses seen behind it.
-    pub prefixes: Vec<IpNet>,
-    /// Region, as policies name it.
-    pub region: String,
-}
+use std::sync::Arc;
 
 /// Asks to add or replace one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,9 +27,47 @@ pub struct PutLine {
     pub region: String,
 }
 
-/// All lines, by name.
+/// Some lines, by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lines {
+pub struct LinePage {
     /// The lines.
-    pub lines: Vec<Line>,
+    pub lines: Vec<AccessLineRecord>,
+    /// Ask with `after` = this for more; absent when these were the last.
+    pub next: Option<AccessLine>,
+}
+
+/// Which lines are asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    after: Option<AccessLine>,
+    limit: Option<usize>,
+}
+
+/// Lines in one answer, at most and unless asked for fewer.
+const PAGE: usize = 1_000;
+
+pub(crate) async fn list(
+    State(services): State<Arc<Services>>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<LinePage>, Problem> {
+    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let after = asked.after.map(|line| line.to_string()).unwrap_or_default();
+    let lines = services.blocking(move |services| Ok(services.ledger.lines(&after, limit)?)).await?;
+    let next = lines.last().filter(|_| lines.len() == limit).map(|line| line.line.clone());
+    Ok(Json(LinePage { lines, next }))
+}
+
+pub(crate) async fn put(
+    State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
+    Json(request): Json<PutLine>,
+) -> Result<Json<AccessLineRecord>, Problem> {
+    let PutLine { line, prefixes, region, .. } = request.clone();
+    let record = AccessLineRecord { line, prefixes, region };
+    let work = services.blocking(move |services| {
+        services.ledger.put_line(&record, &caller.name, services.now())?;
+        Ok(record)
+    });
+    services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }

@@ -1,6 +1,12 @@
-use crate::{Caller, Problem, Role, Services, caller::authorize, certificate, device, event, incident, line, session};
+use crate::{
+    Problem, Role, Services,
+    caller::authorize,
+    certificate, device,
+    event::{self, JournalFiles},
+    incident, ledger_check, line,
+};
 use axum::{
-    Extension, Router,
+    Router,
     handler::Handler,
     http::Method,
     middleware,
@@ -24,7 +30,6 @@ pub struct Route {
 pub fn routes() -> Vec<Route> {
     use Role::{Admin, Operator};
     vec![
-        get("/v1/status", Operator, status),
         get("/v1/devices", Operator, device::list),
         post("/v1/devices", Admin, device::add),
         post("/v1/devices/import", Admin, device::import),
@@ -32,17 +37,23 @@ pub fn routes() -> Vec<Route> {
         post("/v1/devices/{id}/move", Operator, device::move_to),
         get("/v1/lines", Operator, line::list),
         post("/v1/lines", Admin, line::put),
-        get("/v1/sessions", Operator, session::list),
-        get("/v1/sessions/{id}", Operator, session::show),
-        post("/v1/sessions/{id}/cut", Operator, session::cut),
         get("/v1/events", Operator, event::tail),
         post("/v1/events/verify", Operator, event::verify),
+        post("/v1/ledger/verify", Operator, ledger_check::verify),
         get("/v1/certificates", Operator, certificate::list),
         post("/v1/certificates", Admin, certificate::issue),
         get("/v1/certificates/{serial}", Operator, certificate::show),
         get("/v1/incidents", Operator, incident::list),
         get("/v1/incidents/{number}", Operator, incident::show),
     ]
+}
+
+/// The journal's routes alone, for this process's own user, while nothing else is open.
+pub fn journal_router(files: JournalFiles) -> Router {
+    Router::new()
+        .route("/v1/events", axum::routing::get(event::tail))
+        .route("/v1/events/verify", axum::routing::post(event::verify))
+        .with_state(files)
 }
 
 fn get<H: Handler<T, Arc<Services>>, T: 'static>(path: &'static str, needs: Role, handler: H) -> Route {

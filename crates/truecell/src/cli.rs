@@ -34,6 +34,26 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make the data directory of a new node
+    Init(command::init::Init),
+    /// Femtocells and their life cycle
+    #[command(subcommand)]
+    Device(command::device::Device),
+    /// Access lines, and where their subscribers come from
+    #[command(subcommand)]
+    Line(command::line::Line),
+    /// The journal of everything that changed a decision
+    #[command(subcommand)]
+    Event(command::event::Event),
+    /// Certificates of the embedded CA
+    #[command(subcommand)]
+    Cert(command::cert::Cert),
+    /// What people must look at
+    #[command(subcommand)]
+    Incident(command::incident::Incident),
+    /// The ledger as a whole
+    #[command(subcommand)]
+    Ledger(command::ledger::Ledger),
     /// Look at the configuration
     #[command(subcommand)]
     Config(command::config::Config),

@@ -1,22 +1,54 @@
 //! One file for each noun of the command line: its arguments, and its answer as text.
 
 pub(crate) mod bench;
+pub(crate) mod cert;
 pub(crate) mod config;
+pub(crate) mod device;
+pub(crate) mod event;
+pub(crate) mod incident;
+pub(crate) mod init;
 pub(crate) mod lab;
+pub(crate) mod ledger;
+pub(crate) mod line;
 pub(crate) mod shell;
 
 use crate::{
     cli::{Cli, Command},
-    failure::Failure,
+    failure::{Failure, Problem},
     output::Output,
 };
 
 pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
     match &cli.command {
+        Command::Init(init) => init.run(cli, output),
+        Command::Device(device) => wait(device.run(cli, output)),
+        Command::Line(line) => wait(line.run(cli, output)),
+        Command::Event(event) => wait(event.run(cli, output)),
+        Command::Cert(cert) => wait(cert.run(cli, output)),
+        Command::Incident(incident) => wait(incident.run(cli, output)),
+        Command::Ledger(ledger) => wait(ledger.run(cli, output)),
         Command::Config(config) => config.run(cli, output),
         Command::Lab(lab) => lab.run(output),
         Command::Bench(bench) => bench.run(output),
         Command::Completions(completions) => completions.run(output),
         Command::Man(man) => man.run(output),
     }
+}
+
+/// Runs one command's conversation on this thread.
+fn wait(conversation: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::system("no runtime", &error))?;
+    runtime.block_on(conversation)
+}
+
+/// A value for the query of a path; what would need escaping names nothing here.
+fn query_value(value: &str) -> Result<&str, Failure> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if !value.is_empty() && value.chars().all(plain) {
+        return Ok(value);
+    }
+    Err(Failure::Usage(
+        Problem::new("invalid", format!("`{value}` names nothing")).next("write it as it is listed"),
+    ))
 }

@@ -6,12 +6,14 @@ mod ca;
 mod error;
 mod gateway;
 mod located;
+mod material;
 mod realm;
 mod services;
 
 pub(crate) use ca::Ca;
 pub(crate) use error::ConfigError;
-pub(crate) use gateway::{Cipher, Gateway, KeyExchange, Prf};
+pub(crate) use gateway::Gateway;
+pub(crate) use material::Identity;
 pub(crate) use realm::Realm;
 pub(crate) use services::{Control, Http, Log, LogFormat};
 

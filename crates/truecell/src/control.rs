@@ -8,10 +8,12 @@ use std::{
     io,
     time::{Duration, Instant},
 };
+use tokio::sync::watch;
 
 /// The way to the node's data: the running daemon, or this process while it holds the lock.
 pub(crate) struct Control {
     client: Client,
+    alone: bool,
     _here: Option<(Node, Lock)>,
 }
 
@@ -26,12 +28,12 @@ impl Control {
     /// # Errors
     /// Not a data directory, not allowed, or in the hands of another process for too long.
     pub(crate) async fn open(data: &DataDir, command: &str) -> Result<Self, Failure> {
-        data.require()?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(client) = daemon(data).await? {
-                return Ok(Self { client, _here: None });
+                return Ok(Self { client, alone: false, _here: None });
             }
+            data.node()?;
             match Lock::take(data, command) {
                 Ok(lock) => return Self::here(data, lock),
                 Err(NotTaken::Held(_)) if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
@@ -42,12 +44,25 @@ impl Control {
 
     fn here(data: &DataDir, lock: Lock) -> Result<Self, Failure> {
         let node = Node::open(data)?;
-        Ok(Self { client: Client::here(node.router()), _here: Some((node, lock)) })
+        Ok(Self { client: Client::here(node.router()), alone: true, _here: Some((node, lock)) })
     }
 
-    /// Whether nobody else answers: nothing new comes while this process works alone.
+    /// The journal only, for looking: needs no lock, and works while nothing else does.
+    ///
+    /// # Errors
+    /// Not a data directory, or not allowed.
+    pub(crate) async fn journal(data: &DataDir) -> Result<Self, Failure> {
+        if let Some(client) = daemon(data).await? {
+            return Ok(Self { client, alone: false, _here: None });
+        }
+        let (_, stop) = watch::channel(false);
+        let router = api::journal_router(data.journal_files(stop)?);
+        Ok(Self { client: Client::here(router), alone: true, _here: None })
+    }
+
+    /// Whether no daemon runs: nothing new comes while this process works alone.
     pub(crate) fn is_alone(&self) -> bool {
-        self._here.is_some()
+        self.alone
     }
 
     pub(crate) fn client(&mut self) -> &mut Client {
@@ -57,15 +72,19 @@ impl Control {
 
 /// The daemon's socket; `None` when nobody listens on it.
 async fn daemon(data: &DataDir) -> Result<Option<Client>, Failure> {
-    match Client::connect(&data.socket()).await {
-        Ok(client) => Ok(Some(client)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Failure::No(
-            Problem::new("forbidden", format!("{} may not be used by this user", data.socket().display()))
+    let socket = data.socket();
+    let error = match Client::connect(&socket).await {
+        Ok(client) => return Ok(Some(client)),
+        Err(error) => error,
+    };
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
+        io::ErrorKind::PermissionDenied => Err(Failure::No(
+            Problem::new("forbidden", format!("{} may not be used by this user", socket.display()))
                 .because(error)
                 .next("become a member of the socket's group, or run as the user that the gateway runs as"),
         )),
-        Err(error) => Err(Failure::system(format!("no answer at {}", data.socket().display()), &error)),
+        _ => Err(Failure::system(format!("no answer at {}", socket.display()), &error)),
     }
 }
 
@@ -80,7 +99,8 @@ impl From<ClientError> for Failure {
             }
         };
         let status = problem.status;
-        let own = Problem { code: problem.code, title: problem.title, detail: problem.detail, next: problem.next };
+        let own =
+            Problem { code: problem.code, title: problem.title, detail: problem.detail, next: problem.next };
         match status {
             400 | 422 => Self::Usage(own),
             401..=499 => Self::No(own),

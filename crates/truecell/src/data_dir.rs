@@ -1,13 +1,17 @@
 //! DATA: everything that a node keeps, and the lock that makes one process its only writer.
 
 use crate::failure::{Failure, Problem};
+use api::event::JournalFiles;
+use ids::NodeId;
+use ledger::Pools;
 use rustix::fs::{FlockOperation, flock};
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
+use tokio::sync::watch;
 
 /// The folder given by `--data` or by `data` in the configuration.
 #[derive(Clone, Debug)]
@@ -27,16 +31,70 @@ impl DataDir {
         self.0.join("node")
     }
 
+    /// There while `truecell init` is not done.
+    pub(crate) fn init_marker(&self) -> PathBuf {
+        self.0.join("init-unfinished")
+    }
+
+    /// Name of the node that keeps its data here.
+    ///
+    /// # Errors
+    /// This is no data directory, or cannot be read by this user.
+    pub(crate) fn node(&self) -> Result<NodeId, Failure> {
+        if self.init_marker().exists() {
+            let problem = Problem::new("half_made", format!("{} is not finished", self.0.display()));
+            return Err(Failure::Usage(
+                problem.because("`truecell init` was interrupted").next("run `truecell init` again"),
+            ));
+        }
+        self.unfinished_node()
+    }
+
+    /// The same while `truecell init` is under way.
+    pub(crate) fn unfinished_node(&self) -> Result<NodeId, Failure> {
+        let text = fs::read_to_string(self.node_file()).map_err(|error| self.not_data(&error))?;
+        text.trim().parse().map_err(|error| self.bad(&self.node_file(), &error))
+    }
+
+    fn not_data(&self, error: &io::Error) -> Failure {
+        let path = self.0.display();
+        if error.kind() == io::ErrorKind::NotFound {
+            let problem = Problem::new("no_data_dir", format!("{path} is not a data directory"));
+            return Failure::Usage(problem.because("it has no file `node`, which `truecell init` writes last").next(
+                "correct --data or `data`; on a new machine run `truecell init`, and see that the right volume is mounted",
+            ));
+        }
+        Failure::system(format!("{path} cannot be read"), error)
+    }
+
+    fn bad(&self, file: &Path, error: &dyn std::fmt::Display) -> Failure {
+        let problem = Problem::new("bad_data_dir", format!("{} cannot be what it must", file.display()));
+        Failure::Ours(problem.because(error).next("bring the file back from a backup"))
+    }
+
+    /// The key that the node's journal began with, in public.
+    pub(crate) fn journal_public_key(&self) -> PathBuf {
+        self.0.join("journal.pub")
+    }
+
+    /// The journal's files, for looking only.
+    ///
+    /// # Errors
+    /// As [`Self::node`]; the public key is missing or is none.
+    pub(crate) fn journal_files(&self, stop: watch::Receiver<bool>) -> Result<JournalFiles, Failure> {
+        let file = self.journal_public_key();
+        let text = fs::read_to_string(&file).map_err(|error| self.bad(&file, &error))?;
+        let key = text.trim().parse().map_err(|error: ids::ParseSha256Error| self.bad(&file, &error))?;
+        let dir = self.0.join("journal").join(self.unfinished_node()?.to_string());
+        Ok(JournalFiles { dir, key, stop })
+    }
+
     pub(crate) fn lock_file(&self) -> PathBuf {
         self.0.join("lock")
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
         self.0.join("control.sock")
-    }
-
-    pub(crate) fn journals(&self) -> PathBuf {
-        self.0.join("journal")
     }
 
     pub(crate) fn ledger(&self) -> PathBuf {
@@ -47,11 +105,36 @@ impl DataDir {
         self.0.join("ca")
     }
 
-    /// Secrets of this node: `journal.key`, `row.key`, `gateway.key`.
+    /// Secrets of this node, mode 0700.
     pub(crate) fn keys(&self) -> PathBuf {
         self.0.join("keys")
     }
 
+    pub(crate) fn journal_key(&self) -> PathBuf {
+        self.keys().join("journal.key")
+    }
+
+    pub(crate) fn row_key(&self) -> PathBuf {
+        self.keys().join("row.key")
+    }
+
+    /// Private key and certificate chain of the gateway in one file, when the embedded CA issued them.
+    pub(crate) fn gateway_key_and_chain(&self) -> PathBuf {
+        self.keys().join("gateway.pem")
+    }
+
+    pub(crate) fn pools_file(&self) -> PathBuf {
+        self.0.join("pools.json")
+    }
+
+    /// Inner addresses, as the last `init` or `serve` had them configured.
+    pub(crate) fn pools(&self) -> Result<Pools, Failure> {
+        let file = self.pools_file();
+        let text = fs::read_to_string(&file).map_err(|error| self.bad(&file, &error))?;
+        serde_json::from_str(&text).map_err(|error| self.bad(&file, &error))
+    }
+
+    /// The chain once more, for everyone.
     pub(crate) fn gateway_certificate(&self) -> PathBuf {
         self.0.join("gateway.pem")
     }

@@ -3,8 +3,15 @@
 mod cli;
 mod command;
 mod config;
+mod control;
 mod data_dir;
 mod failure;
+mod file;
+mod groups;
+mod identity;
+mod logging;
+mod node;
+mod notify;
 mod output;
 mod progress;
 mod table;

@@ -2,6 +2,7 @@ use crate::{
     cli::Cli,
     control::Control,
     failure::{Failure, Problem},
+    file,
     output::{Output, facts},
     table::Table,
 };
@@ -10,9 +11,7 @@ use clap::{Args, Subcommand};
 use ids::DeviceId;
 use serde::Serialize;
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -68,8 +67,12 @@ impl Cert {
                 let mut control = Control::open(&cli.data_dir()?, "cert issue").await?;
                 issue.run(request, &mut control, output).await
             }
-            Self::List(list) => list.run(&mut Control::open(&cli.data_dir()?, "cert list").await?, output).await,
-            Self::Show(one) => one.run(&mut Control::open(&cli.data_dir()?, "cert show").await?, output).await,
+            Self::List(list) => {
+                list.run(&mut Control::open(&cli.data_dir()?, "cert list").await?, output).await
+            }
+            Self::Show(one) => {
+                one.run(&mut Control::open(&cli.data_dir()?, "cert show").await?, output).await
+            }
         }
     }
 }
@@ -93,7 +96,12 @@ impl Issue {
         })
     }
 
-    async fn run(&self, request: Option<String>, control: &mut Control, output: &Output) -> Result<(), Failure> {
+    async fn run(
+        &self,
+        request: Option<String>,
+        control: &mut Control,
+        output: &Output,
+    ) -> Result<(), Failure> {
         let (days, exception) = (self.days, self.exception.clone());
         let order = IssueCertificate { device: self.device, request, days, exception };
         let issued: IssuedCertificate = control.client().post("/v1/certificates", &order).await?;
@@ -116,19 +124,15 @@ impl Issue {
 
     fn file(&self, name: &str, mode: u32, text: &str) -> io::Result<PathBuf> {
         let path = self.out.join(name);
-        let new = path.with_extension("new");
-        let _ = fs::remove_file(&new);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &path)?;
+        file::replace(&path, mode, text.as_bytes())?;
         Ok(path)
     }
 }
 
 fn written(written: &Written) -> String {
-    let files = written.files.iter().map(|file| Path::display(file).to_string()).collect::<Vec<_>>().join(" ");
-    format!("{}{}", certificate(&written.certificate), facts(&[("files      ", files)]))
+    let files =
+        written.files.iter().map(|file| Path::display(file).to_string()).collect::<Vec<_>>().join(" ");
+    format!("{}{}", certificate(&written.certificate), facts(&[("files", files)]))
 }
 
 impl List {

@@ -24,7 +24,13 @@ impl Config {
 }
 
 fn check(cli: &Cli, output: &Output) -> Result<(), Failure> {
-    let file = cli.config_file()?.display().to_string();
-    let good = Good { ok: true, file, config: cli.read_config()? };
+    let file = cli.config_file()?;
+    let config = cli.read_config()?;
+    let text = std::fs::read_to_string(&file).unwrap_or_default();
+    let errors = config.wrong_files(&text, &file, ids::UnixTime::now());
+    if !errors.is_empty() {
+        return Err(Failure::Config(errors));
+    }
+    let good = Good { ok: true, file: file.display().to_string(), config };
     output.answer(&good, |good| format!("{}: good", good.file))
 }

@@ -1,6 +1,5 @@
 use crate::{
     cli::Cli,
-    command::query_value,
     control::Control,
     failure::{Failure, Problem},
     output::{Output, facts},
@@ -8,11 +7,12 @@ use crate::{
     table::Table,
 };
 use api::device::{
-    AddDevice, Device as View, DeviceDetail, DevicePage, ImportDevices, ImportRow, Imported, MoveDevice,
-    NewDevice, RefusedRow,
+    AddDevice, DeviceDetail, DevicePage, ImportDevices, ImportRow, Imported, MoveDevice, NewDevice,
+    RefusedRow,
 };
 use clap::{Args, Subcommand};
 use ids::{AccessLine, DeviceId};
+use ledger::{Device as View, LifeCycle};
 use std::{
     fs::File,
     io,
@@ -31,7 +31,7 @@ pub(crate) enum Device {
     Show(Show),
     /// Move a unit to another state of its life cycle
     Move(Move),
-    /// Stop a unit for now; undone by `device move ID live`
+    /// Stop a unit for now; undone by `device move ID installed`
     Suspend(Reason),
     /// A unit was lost: if it comes back, it is refused and an incident opens
     Lost(Reason),
@@ -60,7 +60,7 @@ pub(crate) struct Add {
     line: Option<AccessLine>,
     /// State of its life cycle
     #[arg(long, default_value = "installed")]
-    state: String,
+    state: LifeCycle,
     /// Anything worth knowing
     #[arg(long, default_value = "", hide_default_value = true)]
     note: String,
@@ -79,7 +79,7 @@ pub(crate) struct Import {
 pub(crate) struct List {
     /// Only those in this state
     #[arg(long)]
-    state: Option<String>,
+    state: Option<LifeCycle>,
     /// At most so many
     #[arg(long, default_value_t = 1000)]
     limit: u32,
@@ -99,7 +99,7 @@ pub(crate) struct Move {
     /// Which unit
     id: DeviceId,
     /// Where to
-    state: String,
+    state: LifeCycle,
     #[command(flatten)]
     how: How,
 }
@@ -133,10 +133,10 @@ impl Device {
             Self::Import(import) => import.run(&mut control, output).await,
             Self::List(list) => list.run(&mut control, output).await,
             Self::Show(show) => show.run(&mut control, output).await,
-            Self::Move(to) => to.how.run(to.id, &to.state, &mut control, output).await,
-            Self::Suspend(unit) => unit.how.run(unit.id, "suspended", &mut control, output).await,
-            Self::Lost(unit) => unit.how.run(unit.id, "lost", &mut control, output).await,
-            Self::Retire(unit) => unit.how.run(unit.id, "retired", &mut control, output).await,
+            Self::Move(to) => to.how.run(to.id, to.state, &mut control, output).await,
+            Self::Suspend(unit) => unit.how.run(unit.id, LifeCycle::Suspended, &mut control, output).await,
+            Self::Lost(unit) => unit.how.run(unit.id, LifeCycle::Lost, &mut control, output).await,
+            Self::Retire(unit) => unit.how.run(unit.id, LifeCycle::Retired, &mut control, output).await,
         }
     }
 
@@ -158,7 +158,7 @@ impl Add {
     async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
         let device = NewDevice {
             id: self.id,
-            state: Some(self.state.clone()),
+            state: Some(self.state),
             owner: self.owner.clone(),
             site: self.site.clone(),
             region: self.region.clone(),
@@ -176,7 +176,7 @@ impl List {
     async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
         let mut path = format!("/v1/devices?limit={}", self.limit);
         if let Some(state) = &self.state {
-            path += &format!("&state={}", query_value(state)?);
+            path += &format!("&state={state}");
         }
         if let Some(after) = self.after {
             path += &format!("&after={after}");
@@ -194,8 +194,9 @@ fn list(page: &DevicePage) -> String {
     let mut table = Table::new(&["DEVICE", "STATE", "ENROLMENT", "CLASS", "REGION", "LINE", "SITE"]);
     for device in &page.devices {
         let line = device.access_line.as_ref().map(ToString::to_string).unwrap_or_default();
-        let texts = [&device.state, &device.enrolment, &device.class, &device.region, &line, &device.site];
-        table.row(std::iter::once(device.id.to_string()).chain(texts.into_iter().cloned()));
+        let names = [device.id.to_string(), device.state.to_string(), device.enrolment.to_string()];
+        let texts = [&device.class, &device.region, &line, &device.site];
+        table.row(names.into_iter().chain(texts.into_iter().cloned()));
     }
     table.to_string()
 }
@@ -212,8 +213,8 @@ fn show(detail: &DeviceDetail) -> String {
     let or_none = |value: Option<String>| value.unwrap_or_default();
     let mut text = facts(&[
         ("device", device.id.to_string()),
-        ("state", device.state.clone()),
-        ("enrolment", device.enrolment.clone()),
+        ("state", device.state.to_string()),
+        ("enrolment", device.enrolment.to_string()),
         ("owner", device.owner.clone()),
         ("site", device.site.clone()),
         ("region", device.region.clone()),
@@ -226,7 +227,11 @@ fn show(detail: &DeviceDetail) -> String {
     if !detail.credentials.is_empty() {
         let mut table = Table::new(&["CERTIFICATE", "SERIAL", "NOT AFTER", "REVOKED"]);
         for credential in &detail.credentials {
-            let revoked = credential.revoked.clone().unwrap_or_default();
+            let revoked = credential
+                .revoked
+                .as_ref()
+                .map(|revoked| format!("{}: {}", revoked.at, revoked.why))
+                .unwrap_or_default();
             let (sha256, serial) = (credential.cert_sha256.to_string(), credential.serial.clone());
             table.row([sha256, serial, credential.not_after.to_string(), revoked]);
         }
@@ -236,10 +241,16 @@ fn show(detail: &DeviceDetail) -> String {
 }
 
 impl How {
-    async fn run(&self, id: DeviceId, to: &str, control: &mut Control, output: &Output) -> Result<(), Failure> {
+    async fn run(
+        &self,
+        id: DeviceId,
+        to: LifeCycle,
+        control: &mut Control,
+        output: &Output,
+    ) -> Result<(), Failure> {
         let request = MoveDevice {
             request_id: self.request_id.clone(),
-            to: to.into(),
+            to,
             why: self.why.clone(),
             approver: self.approver.clone(),
         };
@@ -273,7 +284,8 @@ impl Import {
 const BATCH: usize = 500;
 
 fn imported(sum: &Imported) -> String {
-    let mut text = format!("{} added, {} unchanged, {} refused\n", sum.added, sum.unchanged, sum.refused.len());
+    let mut text =
+        format!("{} added, {} unchanged, {} refused\n", sum.added, sum.unchanged, sum.refused.len());
     if !sum.refused.is_empty() {
         let mut table = Table::new(&["LINE", "DEVICE", "WHY"]);
         for row in &sum.refused {
@@ -286,9 +298,15 @@ fn imported(sum: &Imported) -> String {
 
 /// What stopped an import, with what was acknowledged before.
 fn interrupted(failure: Failure, sum: &Imported) -> Failure {
-    let done = format!("{} units were acknowledged before: {} added, {} unchanged", sum.added + sum.unchanged, sum.added, sum.unchanged);
+    let done = format!(
+        "{} units were acknowledged before: {} added, {} unchanged",
+        sum.added + sum.unchanged,
+        sum.added,
+        sum.unchanged
+    );
     let add = |mut problem: Problem| {
-        problem.detail = if problem.detail.is_empty() { done.clone() } else { format!("{}; {done}", problem.detail) };
+        problem.detail =
+            if problem.detail.is_empty() { done.clone() } else { format!("{}; {done}", problem.detail) };
         problem.next = "run the same import again: what is there already stays as it is".into();
         problem
     };
@@ -329,7 +347,8 @@ fn read_csv(file: &Path) -> Result<(Vec<ImportRow>, Imported), Failure> {
         match row(&record, &head) {
             Ok(device) => rows.push(ImportRow { line, device }),
             Err(why) => {
-                let id = record.iter().zip(&head).find(|(_, column)| *column == "id").map_or("", |(id, _)| id);
+                let id =
+                    record.iter().zip(&head).find(|(_, column)| *column == "id").map_or("", |(id, _)| id);
                 sum.refused.push(RefusedRow { line, id: id.into(), why });
             }
         }
@@ -345,11 +364,18 @@ fn row(record: &csv::StringRecord, head: &csv::StringRecord) -> Result<NewDevice
         at.and_then(|at| record.get(at)).filter(|value| !value.is_empty())
     };
     let text = |column: &str| value(column).unwrap_or_default().to_owned();
-    let id = value("id").unwrap_or_default().parse().map_err(|error: ids::ParseDeviceError| error.to_string())?;
-    let access_line = value("line").map(str::parse).transpose().map_err(|error: ids::ParseAccessLineError| error.to_string())?;
+    let id =
+        value("id").unwrap_or_default().parse().map_err(|error: ids::ParseDeviceError| error.to_string())?;
+    let access_line = value("line")
+        .map(str::parse)
+        .transpose()
+        .map_err(|error: ids::ParseAccessLineError| error.to_string())?;
     Ok(NewDevice {
         id,
-        state: value("state").map(str::to_owned),
+        state: value("state")
+            .map(str::parse)
+            .transpose()
+            .map_err(|error: ledger::ParseStateError| error.to_string())?,
         owner: text("owner"),
         site: text("site"),
         region: text("region"),

@@ -30,8 +30,8 @@ pub(crate) struct Tail {
 impl Event {
     pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         match self {
-            Self::Tail(tail) => tail.run(&mut Control::open(&cli.data_dir()?, "event tail").await?, output).await,
-            Self::Verify => verify(&mut Control::open(&cli.data_dir()?, "event verify").await?, output).await,
+            Self::Tail(tail) => tail.run(&mut Control::journal(&cli.data_dir()?).await?, output).await,
+            Self::Verify => verify(&mut Control::journal(&cli.data_dir()?).await?, output).await,
         }
     }
 }
@@ -63,7 +63,8 @@ fn text(line: &[u8]) -> String {
     };
     let word = |name: &str| record.get(name).map(word).unwrap_or_default();
     let body = record.get("body").and_then(Value::as_object);
-    let said: Vec<_> = body.into_iter().flatten().map(|(name, value)| format!("{name}={}", self::word(value))).collect();
+    let said: Vec<_> =
+        body.into_iter().flatten().map(|(name, value)| format!("{name}={}", self::word(value))).collect();
     printable(&format!("{:>6}  {}  {}  {}", word("seq"), word("at"), word("kind"), said.join(" ")))
 }
 
@@ -79,15 +80,20 @@ async fn verify(control: &mut Control, output: &Output) -> Result<(), Failure> {
 
 fn report(verified: &Verified) -> String {
     match &verified.broken {
-        None => format!("good: {} records, {} of them signed checkpoints, head {}", verified.records, verified.checkpoints, verified.head),
-        Some(broken) => format!(
-            "BROKEN\n{}",
+        None => format!(
+            "good: records {} to {}, proven by signatures up to {}\n{}",
+            verified.first,
+            verified.last,
+            verified.proven,
             facts(&[
-                ("file", broken.file.clone()),
-                ("line", broken.line.to_string()),
-                ("record", broken.seq.clone()),
-                ("why", broken.why.clone()),
+                ("key", verified.key.to_string()),
+                ("head", verified.head.map(|head| head.to_string()).unwrap_or_default())
             ])
+        ),
+        Some(broken) => format!(
+            "BROKEN at record {}\n{}",
+            broken.seq,
+            facts(&[("file", broken.file.display().to_string()), ("why", broken.why.clone())])
         ),
     }
 }

@@ -5,12 +5,13 @@ use crate::{
     output::{Output, facts},
     table::Table,
 };
-use api::incident::{Incident as View, Incidents};
+use api::incident::IncidentPage;
 use clap::{Args, Subcommand};
+use ledger::{Incident as View, IncidentState};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Incident {
-    /// List incidents, newest first
+    /// List incidents, oldest first
     List,
     /// Show one incident with its evidence
     Show(Show),
@@ -26,7 +27,7 @@ impl Incident {
     pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         let mut control = Control::open(&cli.data_dir()?, "incident").await?;
         match self {
-            Self::List => output.answer(&control.client().get::<Incidents>("/v1/incidents").await?, list),
+            Self::List => output.answer(&control.client().get::<IncidentPage>("/v1/incidents").await?, list),
             Self::Show(one) => {
                 let incident: View = control.client().get(&format!("/v1/incidents/{}", one.number)).await?;
                 output.answer(&incident, show)
@@ -35,12 +36,12 @@ impl Incident {
     }
 }
 
-fn list(all: &Incidents) -> String {
+fn list(all: &IncidentPage) -> String {
     let mut table = Table::new(&["INCIDENT", "STATE", "KIND", "OPENED", "DEVICES", "SUMMARY"]);
     for incident in &all.incidents {
         table.row([
             incident.number.to_string(),
-            incident.state.clone(),
+            state(incident.state).to_owned(),
             incident.kind.clone(),
             incident.opened_at.to_string(),
             devices(incident),
@@ -50,6 +51,13 @@ fn list(all: &Incidents) -> String {
     table.to_string()
 }
 
+fn state(state: IncidentState) -> &'static str {
+    match state {
+        IncidentState::Open => "open",
+        IncidentState::Closed => "closed",
+    }
+}
+
 fn devices(incident: &View) -> String {
     incident.devices.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
@@ -57,9 +65,11 @@ fn devices(incident: &View) -> String {
 fn show(incident: &View) -> String {
     facts(&[
         ("incident", incident.number.to_string()),
-        ("state", incident.state.clone()),
+        ("state", state(incident.state).to_owned()),
         ("kind", incident.kind.clone()),
         ("opened", incident.opened_at.to_string()),
+        ("seen again", incident.repeats.to_string()),
+        ("last seen", incident.last_at.to_string()),
         ("devices", devices(incident)),
         ("summary", incident.summary.clone()),
         ("evidence", incident.evidence.to_string()),

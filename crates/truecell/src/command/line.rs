@@ -1,8 +1,9 @@
 use crate::{cli::Cli, control::Control, failure::Failure, output::Output, table::Table};
-use api::line::{Line as View, Lines, PutLine};
+use api::line::{LinePage, PutLine};
 use clap::{Args, Subcommand};
 use ids::AccessLine;
 use ipnet::IpNet;
+use ledger::AccessLineRecord as View;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Line {
@@ -36,7 +37,7 @@ impl Line {
             }
             Self::List => {
                 let mut control = Control::open(&cli.data_dir()?, "line list").await?;
-                let lines: Lines = control.client().get("/v1/lines").await?;
+                let lines: LinePage = control.client().get("/v1/lines").await?;
                 output.answer(&lines, list)
             }
         }
@@ -56,7 +57,7 @@ impl Add {
     }
 }
 
-fn list(lines: &Lines) -> String {
+fn list(lines: &LinePage) -> String {
     let mut table = Table::new(&["LINE", "REGION", "PREFIXES"]);
     for line in &lines.lines {
         table.row([line.line.to_string(), line.region.clone(), prefixes(line)]);

@@ -1,5 +1,5 @@
 use super::{ConfigError, located::Located};
-use ipnet::{Ipv4Net, Ipv6Net};
+use ledger::Pools;
 use serde::{Deserialize, Serialize};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -34,8 +34,11 @@ pub(crate) struct Gateway {
     /// Bounds on what strangers may cost.
     #[serde(default)]
     pub(crate) limits: Limits,
-    /// Inner addresses.
+    /// Inner addresses: each device gets one of each, and keeps it.
     pub(crate) pools: Pools,
+    /// Name servers told to the units.
+    #[serde(default)]
+    pub(crate) dns: Vec<IpAddr>,
     /// The address inside the tunnel that answers.
     #[serde(default)]
     pub(crate) service: Service,
@@ -141,19 +144,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self { cookie_threshold: 1_000, half_open: 20_000 }
     }
-}
-
-/// Inner addresses: each device gets one of each, always the same.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Pools {
-    /// One IPv4 address for each device.
-    pub(crate) v4: Option<Ipv4Net>,
-    /// One IPv6 address for each device.
-    pub(crate) v6: Option<Ipv6Net>,
-    /// Name servers told to the units.
-    #[serde(default)]
-    pub(crate) dns: Vec<IpAddr>,
 }
 
 /// The virtual core: answers ICMP echo and UDP echo inside the tunnel.

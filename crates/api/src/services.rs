@@ -1,0 +1,70 @@
+use crate::{Problem, event::JournalFiles, requests::Requests};
+use axum::http::StatusCode;
+use ids::UnixTime;
+use ledger::{Ledger, LedgerError};
+use pki::Ca;
+use std::sync::Arc;
+
+/// What the routes work on.
+pub struct Services {
+    /// Devices, credentials, lines, incidents.
+    pub ledger: Ledger,
+    /// The journal's files, for looking.
+    pub journal_files: JournalFiles,
+    /// The embedded CA, where there is one.
+    pub ca: Option<Arc<Ca>>,
+    /// Requests that named themselves.
+    pub requests: Requests,
+}
+
+impl Services {
+    /// Runs `work` where it may wait for the disk.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let services = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&services)).await;
+        done.map_err(|_| Problem::ours("the work broke off"))?
+    }
+
+    /// Wall time, for what is written down.
+    pub(crate) fn now(&self) -> UnixTime {
+        UnixTime::now()
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        let code = error.code();
+        let next = match &error {
+            LedgerError::Unreachable(_) => {
+                "see that the disk has room and that nobody else holds the ledger; try again"
+            }
+            LedgerError::Journal(_) => "free space or mend the disk; try again",
+            LedgerError::Unfinished { .. } => "nothing: it is recorded, and finished by itself",
+            LedgerError::Tampered { .. } => {
+                "run `truecell ledger verify`, and bring the row back from a backup"
+            }
+            LedgerError::NotFound { .. } => "list what there is",
+            LedgerError::Exists { .. } => "show it, and change it instead",
+            LedgerError::NoSuchMove { .. } => "docs/cli.md has the table of moves",
+            LedgerError::NeedsApprover { .. } => "add --approver NAME",
+            LedgerError::PoolExhausted(_) => "configure a larger pool, and start again",
+            LedgerError::Conflict(_) => "show both, and decide which is right",
+        };
+        let status = match &error {
+            LedgerError::Unreachable(_) | LedgerError::Journal(_) | LedgerError::Unfinished { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            LedgerError::Tampered { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            LedgerError::NotFound { .. } => StatusCode::NOT_FOUND,
+            LedgerError::Exists { .. }
+            | LedgerError::NoSuchMove { .. }
+            | LedgerError::NeedsApprover { .. }
+            | LedgerError::PoolExhausted(_)
+            | LedgerError::Conflict(_) => StatusCode::CONFLICT,
+        };
+        Self::new(status, code, error.to_string()).next(next)
+    }
+}

@@ -1,0 +1,161 @@
+use crate::{
+    cli::Cli,
+    config::Config,
+    data_dir::{DataDir, Lock},
+    failure::{Failure, Problem},
+    groups,
+    identity::gateway_identity,
+    node::{Node, write_pools},
+    output::{Output, facts},
+};
+use clap::Args;
+use events::{JournalKey, PublicKey};
+use ids::{CertSha256, NodeId, UnixTime};
+use pki::Ca;
+use serde::Serialize;
+use std::{
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::{DirBuilderExt, chown},
+    path::{Path, PathBuf},
+};
+
+/// Make the data directory of a new node: keys, journal, ledger, CA, the gateway's certificate
+///
+/// Run it once, as the user that the gateway will run as. `truecell serve` never makes a data directory
+/// by itself: an empty one is more often a volume that is not mounted than a new node. An `init` that
+/// was interrupted is finished by running it again.
+#[derive(Debug, Args)]
+pub(crate) struct Init {}
+
+/// What was made.
+#[derive(Serialize)]
+struct Made {
+    node: NodeId,
+    data: PathBuf,
+    /// Verifies the journal; to be kept elsewhere too.
+    journal_key: PublicKey,
+    ca: Option<MadeCa>,
+    gateway: MadeGateway,
+}
+
+#[derive(Serialize)]
+struct MadeCa {
+    realm: ids::Realm,
+    root: PathBuf,
+    root_sha256: CertSha256,
+}
+
+#[derive(Serialize)]
+struct MadeGateway {
+    identity: String,
+    certificate: PathBuf,
+    not_after: UnixTime,
+}
+
+impl Init {
+    pub(crate) fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
+        let config = cli.read_config()?;
+        let data = DataDir::new(config.data.clone());
+        refuse_a_made_one(&data)?;
+        make_folders(&data, &config).map_err(|error| cannot(&data, &error))?;
+        let _lock = Lock::take(&data, "init").map_err(|not_taken| not_taken.failure(&data))?;
+        let made = make(&data, &config)?;
+        fs::remove_file(data.init_marker()).map_err(|error| cannot(&data, &error))?;
+        output.answer(&made, text)
+    }
+}
+
+fn refuse_a_made_one(data: &DataDir) -> Result<(), Failure> {
+    if !data.node_file().exists() || data.init_marker().exists() {
+        return Ok(());
+    }
+    let node = data.node()?;
+    Err(Failure::No(
+        Problem::new("exists", format!("{} is a data directory already", data.path().display()))
+            .because(format!("it belongs to node {node}; nothing was changed"))
+            .next("run `truecell serve`, or choose another `data`"),
+    ))
+}
+
+/// The folders, and the mark that says that they are not finished yet.
+fn make_folders(data: &DataDir, config: &Config) -> io::Result<()> {
+    folder(data.path(), 0o750)?;
+    if let Some(group) = &config.control.group {
+        chown(data.path(), None, Some(groups::number(group)?))?;
+    }
+    fs::write(data.init_marker(), "truecell init was interrupted: run it again\n")?;
+    folder(&data.keys(), 0o700)
+}
+
+fn folder(path: &Path, mode: u32) -> io::Result<()> {
+    if path.is_dir() { Ok(()) } else { DirBuilder::new().recursive(true).mode(mode).create(path) }
+}
+
+fn make(data: &DataDir, config: &Config) -> Result<Made, Failure> {
+    fs::write(data.node_file(), format!("{}\n", config.node)).map_err(|error| cannot(data, &error))?;
+    write_pools(data, &config.gateway.pools)?;
+    let journal_key = make_journal_key(data)?;
+    if let Some(ca) = &config.ca {
+        make_ca(data, ca.spec(&config.gateway.identity))?;
+    }
+    let node = Node::open_unfinished(data)?;
+    let identity = gateway_identity(data, config, &node, UnixTime::now())?;
+    let gateway = MadeGateway {
+        identity: config.gateway.identity.to_string(),
+        certificate: identity.file.clone(),
+        not_after: identity.not_after,
+    };
+    let ca = node.services.ca.as_ref().map(|ca| MadeCa {
+        realm: ca.realm().clone(),
+        root: ca.directory().join("root.pem"),
+        root_sha256: sha256(ca.root()),
+    });
+    node.close()?;
+    Ok(Made { node: config.node.clone(), data: data.path().into(), journal_key, ca, gateway })
+}
+
+fn sha256(der: &[u8]) -> CertSha256 {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der).as_ref());
+    ids::Sha256(hash)
+}
+
+fn make_journal_key(data: &DataDir) -> Result<PublicKey, Failure> {
+    let key = JournalKey::open_or_create(&data.journal_key()).map_err(|error| cannot(data, &error))?;
+    let public = key.public_key();
+    fs::write(data.journal_public_key(), format!("{public}\n")).map_err(|error| cannot(data, &error))?;
+    Ok(public)
+}
+
+fn make_ca(data: &DataDir, spec: pki::CaSpec) -> Result<(), Failure> {
+    let ca = data.ca();
+    if ca.join("ca.json").exists() {
+        return Ok(());
+    }
+    if ca.exists() {
+        // An interrupted init left half a CA, which nobody has seen.
+        fs::remove_dir_all(&ca).map_err(|error| cannot(data, &error))?;
+    }
+    Ca::create(&ca, &spec, UnixTime::now()).map(drop).map_err(|error| cannot(data, &error))
+}
+
+fn cannot(data: &DataDir, error: &(impl std::error::Error + ?Sized)) -> Failure {
+    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    Failure::system(format!("{} cannot be made", data.path().display()), &format!("{error}{cause}"))
+}
+
+fn text(made: &Made) -> String {
+    let mut pairs = vec![
+        ("node", made.node.to_string()),
+        ("data", made.data.display().to_string()),
+        ("journal key", made.journal_key.to_string()),
+        ("gateway", format!("{}, certificate until {}", made.gateway.identity, made.gateway.not_after)),
+    ];
+    if let Some(ca) = &made.ca {
+        pairs.push(("CA root", format!("{} (realm {})", ca.root.display(), ca.realm)));
+        pairs.push(("CA root SHA-256", ca.root_sha256.to_string()));
+    }
+    let next = "Keep the journal key and the CA root also elsewhere, and start with `truecell serve`.\n";
+    facts(&pairs) + next
+}

@@ -1,0 +1,143 @@
+//! A node's data, open for writing: journal, ledger, CA.
+
+use crate::{
+    data_dir::DataDir,
+    failure::{Failure, Problem},
+    file,
+};
+use api::{LedgerBooks, Requests, Services};
+use axum::Router;
+use events::{Journal, JournalError, JournalKey};
+use ids::UnixTime;
+use ledger::{Ledger, LedgerError, Pools, RowKey, store::Sqlite};
+use pki::Ca;
+use std::{fmt::Display, path::Path, sync::Arc};
+use tokio::sync::watch;
+
+/// Everything of one node that this process writes. It holds the lock meanwhile.
+pub(crate) struct Node {
+    pub(crate) journal: Journal,
+    pub(crate) ledger: Ledger,
+    pub(crate) services: Arc<Services>,
+    /// What opening finished, undid or cut off, for people.
+    pub(crate) mended: Vec<String>,
+    /// Ends streams of the API when set to true.
+    pub(crate) stop: watch::Sender<bool>,
+}
+
+impl Node {
+    /// Opens everything, and finishes or undoes what a crash left half done.
+    ///
+    /// # Errors
+    /// A part that cannot be opened, by name.
+    pub(crate) fn open(data: &DataDir) -> Result<Self, Failure> {
+        data.node()?;
+        Self::open_unfinished(data)
+    }
+
+    /// The same while `truecell init` is under way.
+    pub(crate) fn open_unfinished(data: &DataDir) -> Result<Self, Failure> {
+        let (stop, stopped) = watch::channel(false);
+        let journal_files = data.journal_files(stopped)?;
+        let mut mended = Vec::new();
+        let journal = open_journal(data, &journal_files.dir, &mut mended)?;
+        let ledger = open_ledger(data, &journal, &mut mended)?;
+        let ca = open_ca(data, &ledger, &mut mended)?;
+        let services = Services {
+            ledger: ledger.clone(),
+            journal_files,
+            ca: ca.map(Arc::new),
+            requests: Requests::default(),
+        };
+        Ok(Self { journal, ledger, services: Arc::new(services), mended, stop })
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        api::router(self.services.clone())
+    }
+
+    /// Brings everything to disk.
+    pub(crate) fn close(self) -> Result<(), Failure> {
+        self.journal.close().map_err(journal_failure)
+    }
+}
+
+fn open_journal(data: &DataDir, dir: &Path, mended: &mut Vec<String>) -> Result<Journal, Failure> {
+    let key =
+        JournalKey::open_or_create(&data.journal_key()).map_err(|error| broken("journal key", &error))?;
+    let opened = Journal::open(dir, data.unfinished_node()?, key, UnixTime::now());
+    let (journal, recovery) = opened.map_err(journal_failure)?;
+    if recovery.cut > 0 {
+        mended.push(format!("journal: an unfinished last line of {} octets was cut off", recovery.cut));
+    }
+    Ok(journal)
+}
+
+fn open_ledger(data: &DataDir, journal: &Journal, mended: &mut Vec<String>) -> Result<Ledger, Failure> {
+    let row_key = RowKey::open_or_create(&data.row_key()).map_err(|error| broken("row key", &error))?;
+    let store = Sqlite::open(&data.ledger()).map_err(|error| ledger_failure(&error))?;
+    let pools = data.pools()?;
+    let opened = Ledger::open(Box::new(store), journal.clone(), row_key, pools, UnixTime::now());
+    let (ledger, opened) = opened.map_err(|error| match error {
+        LedgerError::Journal(error) => journal_failure(error),
+        error => ledger_failure(&error),
+    })?;
+    mended.extend(opened.finished.iter().map(|what| format!("ledger: {what} was finished")));
+    Ok(ledger)
+}
+
+/// The CA, if the node has one.
+fn open_ca(data: &DataDir, ledger: &Ledger, mended: &mut Vec<String>) -> Result<Option<Ca>, Failure> {
+    if !data.ca().join("ca.json").exists() {
+        return Ok(None);
+    }
+    let opened = Ca::open(&data.ca(), &LedgerBooks(ledger.clone()), UnixTime::now());
+    let (ca, settled) = opened.map_err(|error| broken("CA", &error))?;
+    mended.extend(settled.iter().map(|settled| {
+        let outcome = match settled.outcome {
+            pki::Outcome::Issued => "finished",
+            pki::Outcome::Abandoned => "undone",
+        };
+        format!("CA: certificate {} for {} was {outcome}", settled.intent.serial, settled.intent.name)
+    }));
+    Ok(Some(ca))
+}
+
+/// What the ledger needs to know of the configuration, kept in DATA so that commands work without it.
+pub(crate) fn write_pools(data: &DataDir, pools: &Pools) -> Result<(), Failure> {
+    let failed = |error: &dyn Display| {
+        Failure::system(format!("{} cannot be written", data.pools_file().display()), error)
+    };
+    let text = serde_json::to_string(pools).map_err(|error| failed(&error))?;
+    file::replace(&data.pools_file(), 0o640, text.as_bytes()).map_err(|error| failed(&error))
+}
+
+fn journal_failure(error: JournalError) -> Failure {
+    let next = match &error {
+        JournalError::Broken { .. } => {
+            "run `truecell event verify` to see which record is bad, and bring the journal back from a backup"
+        }
+        JournalError::InUse(_) => "stop the process that uses it",
+        JournalError::Write { .. } | JournalError::Lost { .. } => "see that its disk has room and works",
+        JournalError::Closed | JournalError::Event(_) => "start again, and report it if it stays",
+    };
+    Failure::Ours(
+        Problem::new("journal", "the journal cannot be opened or written").because(error).next(next),
+    )
+}
+
+fn ledger_failure(error: &dyn Display) -> Failure {
+    let next = "see that its disk has room and that nobody else holds it, or bring it back from a backup";
+    Failure::Ours(Problem::new("ledger-unreachable", "the ledger cannot be opened").because(error).next(next))
+}
+
+fn broken(what: &str, error: &dyn std::error::Error) -> Failure {
+    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    let next = "correct what is named, or bring it back from a backup";
+    let code = what.to_lowercase().replace(' ', "-");
+    Failure::Ours(
+        Problem::new(&code, format!("the {what} cannot be used"))
+            .because(format!("{error}{cause}"))
+            .next(next),
+    )
+}
