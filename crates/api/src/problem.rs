@@ -1,5 +1,5 @@
 use axum::{
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -85,4 +85,22 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         (status, [(header::CONTENT_TYPE, Self::MEDIA_TYPE)], body).into_response()
     }
+}
+
+/// The longest refusal that is read: those of the framework are a sentence.
+const SENTENCE: usize = 4 * 1024;
+
+/// Gives refusals that the framework makes by itself (a body that does not parse, a path that names
+/// nothing) the form of all others.
+pub(crate) async fn framed(response: Response) -> Response {
+    let is_ours = |value: &HeaderValue| value.as_bytes().starts_with(b"application/");
+    let status = response.status();
+    if !status.is_client_error() || response.headers().get(header::CONTENT_TYPE).is_some_and(is_ours) {
+        return response;
+    }
+    let text = axum::body::to_bytes(response.into_body(), SENTENCE).await.unwrap_or_default();
+    Problem::new(status, "invalid", "the request is not one that this version understands")
+        .because(String::from_utf8_lossy(&text))
+        .next("correct what is named")
+        .into_response()
 }

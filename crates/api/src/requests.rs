@@ -36,7 +36,7 @@ impl Requests {
     /// Does `work` unless a request of this name has done it; only a success counts as done.
     ///
     /// # Errors
-    /// `request_reused` (409) when the name came with another body, `request_under_way` (409) while
+    /// `request-reused` (409) when the name came with another body, `request-under-way` (409) while
     /// the first one is not finished, or what `work` returns.
     pub async fn once<B, A>(
         &self,
@@ -84,12 +84,12 @@ impl Requests {
 impl Answer {
     fn again(&self, name: &str, body: [u8; 32]) -> Result<Vec<u8>, Problem> {
         if self.body != body {
-            return Err(Problem::conflict("request_reused", format!("the request {name} was another one"))
+            return Err(Problem::conflict("request-reused", format!("the request {name} was another one"))
                 .because("the same request_id came before with another body")
                 .next("give each request its own request_id"));
         }
         self.answer.clone().ok_or_else(|| {
-            Problem::conflict("request_under_way", format!("the request {name} is still under way"))
+            Problem::conflict("request-under-way", format!("the request {name} is still under way"))
                 .next("ask again in a moment")
         })
     }
@@ -147,7 +147,7 @@ mod tests {
         let requests = Requests::default();
         assert_eq!(requests.once(Some("a"), &1, async { Ok(5) }).await, Ok(5));
         let refused = requests.once(Some("a"), &2, async { Ok(6) }).await.unwrap_err();
-        assert_eq!((refused.status, refused.code.as_str()), (409, "request_reused"));
+        assert_eq!((refused.status, refused.code.as_str()), (409, "request-reused"));
     }
 
     #[tokio::test]
@@ -162,6 +162,6 @@ mod tests {
         let requests = Requests::default();
         let inner = async { Err::<i32, _>(requests.once(Some("a"), &1, async { Ok(5) }).await.unwrap_err()) };
         let refused = requests.once(Some("a"), &1, inner).await.unwrap_err();
-        assert_eq!((refused.status, refused.code.as_str()), (409, "request_under_way"));
+        assert_eq!((refused.status, refused.code.as_str()), (409, "request-under-way"));
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     certificate, device,
     event::{self, JournalFiles},
     incident, ledger_check, line,
+    problem::framed,
 };
 use axum::{
     Router,
@@ -71,9 +72,13 @@ pub fn router(services: Arc<Services>) -> Router {
         let authorize = middleware::from_fn(move |request, next| authorize(needs, request, next));
         router.route(route.path, route.handler.route_layer(authorize))
     };
-    routes().into_iter().fold(Router::new(), add).fallback(unknown).with_state(services)
+    let router = routes().into_iter().fold(Router::new(), add).fallback(unknown);
+    router.layer(middleware::map_response(framed)).with_state(services)
 }
 
 async fn unknown() -> Problem {
     Problem::not_found("there is no such route").next("this version's routes are in docs/cli.md")
 }
+
+#[cfg(test)]
+mod tests;

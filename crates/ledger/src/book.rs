@@ -163,22 +163,6 @@ impl Ledger {
         self.change(|tx| tx.record_credential(credential, &Because::new(by, "issued"), now))
     }
 
-    /// Records many certificates at once: all of them, or none.
-    ///
-    /// # Errors
-    /// As [`Self::record_credential`].
-    pub fn record_credentials(
-        &self,
-        credentials: &[Credential],
-        by: &str,
-        now: UnixTime,
-    ) -> Result<(), LedgerError> {
-        let because = Because::new(by, "issued");
-        self.change(|tx| {
-            credentials.iter().try_for_each(|credential| tx.record_credential(credential, &because, now))
-        })
-    }
-
     /// A certificate counts no more.
     ///
     /// # Errors

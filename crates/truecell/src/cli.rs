@@ -36,6 +36,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Make the data directory of a new node
     Init(command::init::Init),
+    /// Run the gateway and its services
+    Serve(command::serve::Serve),
     /// Femtocells and their life cycle
     #[command(subcommand)]
     Device(command::device::Device),

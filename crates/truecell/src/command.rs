@@ -10,6 +10,7 @@ pub(crate) mod init;
 pub(crate) mod lab;
 pub(crate) mod ledger;
 pub(crate) mod line;
+pub(crate) mod serve;
 pub(crate) mod shell;
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
 pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
     match &cli.command {
         Command::Init(init) => init.run(cli, output),
+        Command::Serve(serve) => serve.run(cli),
         Command::Device(device) => wait(device.run(cli, output)),
         Command::Line(line) => wait(line.run(cli, output)),
         Command::Event(event) => wait(event.run(cli, output)),

@@ -37,6 +37,9 @@ pub(crate) struct Config {
     /// Realms beside the embedded CA's own, each with those who vouch for its devices.
     #[serde(default, rename = "realm")]
     pub(crate) realms: Vec<Realm>,
+    /// Who may attach, beyond what is never allowed.
+    #[serde(default)]
+    pub(crate) admission: admission::Policy,
     /// Health and metrics.
     #[serde(default)]
     pub(crate) http: Http,

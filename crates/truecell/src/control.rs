@@ -77,15 +77,18 @@ async fn daemon(data: &DataDir) -> Result<Option<Client>, Failure> {
         Ok(client) => return Ok(Some(client)),
         Err(error) => error,
     };
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
-        io::ErrorKind::PermissionDenied => Err(Failure::No(
+    let kind = error.kind();
+    if matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+        return Ok(None);
+    }
+    if kind == io::ErrorKind::PermissionDenied {
+        return Err(Failure::No(
             Problem::new("forbidden", format!("{} may not be used by this user", socket.display()))
                 .because(error)
                 .next("become a member of the socket's group, or run as the user that the gateway runs as"),
-        )),
-        _ => Err(Failure::system(format!("no answer at {}", socket.display()), &error)),
+        ));
     }
+    Err(Failure::system(format!("no answer at {}", socket.display()), &error))
 }
 
 impl From<ClientError> for Failure {

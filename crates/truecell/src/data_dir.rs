@@ -42,7 +42,7 @@ impl DataDir {
     /// This is no data directory, or cannot be read by this user.
     pub(crate) fn node(&self) -> Result<NodeId, Failure> {
         if self.init_marker().exists() {
-            let problem = Problem::new("half_made", format!("{} is not finished", self.0.display()));
+            let problem = Problem::new("half-made", format!("{} is not finished", self.0.display()));
             return Err(Failure::Usage(
                 problem.because("`truecell init` was interrupted").next("run `truecell init` again"),
             ));
@@ -59,7 +59,7 @@ impl DataDir {
     fn not_data(&self, error: &io::Error) -> Failure {
         let path = self.0.display();
         if error.kind() == io::ErrorKind::NotFound {
-            let problem = Problem::new("no_data_dir", format!("{path} is not a data directory"));
+            let problem = Problem::new("no-data-dir", format!("{path} is not a data directory"));
             return Failure::Usage(problem.because("it has no file `node`, which `truecell init` writes last").next(
                 "correct --data or `data`; on a new machine run `truecell init`, and see that the right volume is mounted",
             ));
@@ -68,7 +68,7 @@ impl DataDir {
     }
 
     fn bad(&self, file: &Path, error: &dyn std::fmt::Display) -> Failure {
-        let problem = Problem::new("bad_data_dir", format!("{} cannot be what it must", file.display()));
+        let problem = Problem::new("bad-data-dir", format!("{} cannot be what it must", file.display()));
         Failure::Ours(problem.because(error).next("bring the file back from a backup"))
     }
 

@@ -4,23 +4,29 @@ mod cli;
 mod command;
 mod config;
 mod control;
+mod daemon;
 mod data_dir;
 mod failure;
 mod file;
 mod groups;
 mod identity;
 mod logging;
+mod measures;
 mod node;
 mod notify;
 mod output;
 mod progress;
 mod table;
+mod watch;
 
 use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_parsed(&error),
+    };
     let output = output::Output::new(cli.json);
     match command::run(&cli, &output) {
         Ok(()) => ExitCode::SUCCESS,
@@ -29,4 +35,20 @@ fn main() -> ExitCode {
             failure.exit()
         }
     }
+}
+
+/// Help and version are answers; the rest is a usage error, as JSON where JSON was asked for.
+fn not_parsed(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().skip(1).any(|argument| argument == "--json");
+    if !error.use_stderr() || !wants_json {
+        // A closed standard output or error changes nothing about the exit code.
+        let _ = error.print();
+        return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+    }
+    let text = error.render().to_string();
+    let title = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let problem = failure::Problem::new("usage", title).next("try --help");
+    let failure = failure::Failure::Usage(problem);
+    output::Output::new(true).failure(&failure);
+    failure.exit()
 }

@@ -4,15 +4,16 @@ use crate::{
     data_dir::DataDir,
     failure::{Failure, Problem},
     file,
+    watch::Watched,
 };
 use api::{LedgerBooks, Requests, Services};
 use axum::Router;
 use events::{Journal, JournalError, JournalKey};
 use ids::UnixTime;
-use ledger::{Ledger, LedgerError, Pools, RowKey, store::Sqlite};
+use ledger::{Ledger, Pools, RowKey, store::Sqlite};
 use pki::Ca;
 use std::{fmt::Display, path::Path, sync::Arc};
-use tokio::sync::watch;
+use tokio::sync::watch::{Sender, channel};
 
 /// Everything of one node that this process writes. It holds the lock meanwhile.
 pub(crate) struct Node {
@@ -22,7 +23,7 @@ pub(crate) struct Node {
     /// What opening finished, undid or cut off, for people.
     pub(crate) mended: Vec<String>,
     /// Ends streams of the API when set to true.
-    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) stop: Sender<bool>,
 }
 
 impl Node {
@@ -37,7 +38,7 @@ impl Node {
 
     /// The same while `truecell init` is under way.
     pub(crate) fn open_unfinished(data: &DataDir) -> Result<Self, Failure> {
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = channel(false);
         let journal_files = data.journal_files(stopped)?;
         let mut mended = Vec::new();
         let journal = open_journal(data, &journal_files.dir, &mut mended)?;
@@ -54,6 +55,11 @@ impl Node {
 
     pub(crate) fn router(&self) -> Router {
         api::router(self.services.clone())
+    }
+
+    /// What is looked at while it serves.
+    pub(crate) fn watched(&self) -> Watched {
+        Watched { ledger: self.ledger.clone(), journal: self.journal.clone() }
     }
 
     /// Brings everything to disk.
@@ -78,10 +84,7 @@ fn open_ledger(data: &DataDir, journal: &Journal, mended: &mut Vec<String>) -> R
     let store = Sqlite::open(&data.ledger()).map_err(|error| ledger_failure(&error))?;
     let pools = data.pools()?;
     let opened = Ledger::open(Box::new(store), journal.clone(), row_key, pools, UnixTime::now());
-    let (ledger, opened) = opened.map_err(|error| match error {
-        LedgerError::Journal(error) => journal_failure(error),
-        error => ledger_failure(&error),
-    })?;
+    let (ledger, opened) = opened.map_err(|error| ledger_failure(&error))?;
     mended.extend(opened.finished.iter().map(|what| format!("ledger: {what} was finished")));
     Ok(ledger)
 }

@@ -89,7 +89,7 @@ impl Issue {
         let read = fs::read_to_string(file);
         read.map(Some).map_err(|error| {
             Failure::Usage(
-                Problem::new("request_file", format!("{} cannot be read", file.display()))
+                Problem::new("request-file", format!("{} cannot be read", file.display()))
                     .because(error)
                     .next("give a PKCS#10 request in PEM, as `openssl req -new` writes it"),
             )
@@ -132,7 +132,7 @@ impl Issue {
 fn written(written: &Written) -> String {
     let files =
         written.files.iter().map(|file| Path::display(file).to_string()).collect::<Vec<_>>().join(" ");
-    format!("{}{}", certificate(&written.certificate), facts(&[("files", files)]))
+    facts(&[certificate(&written.certificate).as_slice(), &[("files", files)]].concat())
 }
 
 impl List {
@@ -168,12 +168,13 @@ impl Show {
     async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
         let path = format!("/v1/certificates/{}", super::query_value(&self.serial)?);
         let detail: CertificateDetail = control.client().get(&path).await?;
-        output.answer(&detail, |detail| format!("{}\n{}", certificate(&detail.certificate), detail.pem))
+        output
+            .answer(&detail, |detail| format!("{}\n{}", facts(&certificate(&detail.certificate)), detail.pem))
     }
 }
 
-fn certificate(info: &pki::CertificateInfo) -> String {
-    facts(&[
+fn certificate(info: &pki::CertificateInfo) -> Vec<(&'static str, String)> {
+    vec![
         ("serial", info.serial.clone()),
         ("for", info.names.join(" ")),
         ("subject", info.subject.clone()),
@@ -182,5 +183,5 @@ fn certificate(info: &pki::CertificateInfo) -> String {
         ("not before", info.not_before.to_string()),
         ("not after", info.not_after.to_string()),
         ("sha256", info.sha256.to_string()),
-    ])
+    ]
 }

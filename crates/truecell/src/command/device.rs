@@ -322,7 +322,7 @@ fn interrupted(failure: Failure, sum: &Imported) -> Failure {
 fn read_csv(file: &Path) -> Result<(Vec<ImportRow>, Imported), Failure> {
     let unreadable = |error: &dyn std::fmt::Display| {
         Failure::Usage(
-            Problem::new("import_file", format!("{} cannot be imported", file.display()))
+            Problem::new("import-file", format!("{} cannot be imported", file.display()))
                 .because(error)
                 .next("give a CSV file whose first line names its columns; `id` is required"),
         )

@@ -7,7 +7,7 @@ use crate::{
 };
 use api::event::Verified;
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Event {
@@ -40,7 +40,7 @@ impl Tail {
     async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
         if self.follow && control.is_alone() {
             return Err(Failure::No(
-                Problem::new("no_daemon", "there is nothing to follow")
+                Problem::new("no-daemon", "there is nothing to follow")
                     .because("no daemon runs on this data directory, so no record will come")
                     .next("start `truecell serve`, or leave out --follow"),
             ));
@@ -56,16 +56,52 @@ impl Tail {
     }
 }
 
-/// One record on one line: number, time, kind, and what it says as `name=value`.
+/// One record on one line: number, time, kind, and what it says as `name=value`; of a row in the ledger
+/// only what changed.
 fn text(line: &[u8]) -> String {
     let Ok(record) = serde_json::from_slice::<Value>(line) else {
         return printable(&String::from_utf8_lossy(line));
     };
     let word = |name: &str| record.get(name).map(word).unwrap_or_default();
-    let body = record.get("body").and_then(Value::as_object);
-    let said: Vec<_> =
-        body.into_iter().flatten().map(|(name, value)| format!("{name}={}", self::word(value))).collect();
-    printable(&format!("{:>6}  {}  {}  {}", word("seq"), word("at"), word("kind"), said.join(" ")))
+    let none = Map::new();
+    let body = record.get("body").and_then(Value::as_object).unwrap_or(&none);
+    let said = if body.contains_key("revision") { row_changed(body) } else { all(body) };
+    printable(&format!("{:>6}  {}  {}  {said}", word("seq"), word("at"), word("kind")))
+}
+
+fn all(body: &Map<String, Value>) -> String {
+    let shown = body.iter().filter(|(_, value)| !is_nothing(value));
+    shown.map(|(name, value)| format!("{name}={}", word(value))).collect::<Vec<_>>().join(" ")
+}
+
+fn row_changed(body: &Map<String, Value>) -> String {
+    let part = |name: &str| body.get(name).map(word).unwrap_or_default();
+    let side = |name: &str| body.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+    let (before, after) = (side("before"), side("after"));
+    let mut changes: Vec<String> = Vec::new();
+    for (name, new) in &after {
+        let old = before.get(name).unwrap_or(&Value::Null);
+        // When it changed stands in front of the line.
+        let is_time_of_change = !before.is_empty() && (name.ends_with("_since") || name.ends_with("_at"));
+        if is_time_of_change || old == new || (is_nothing(old) && is_nothing(new)) {
+            continue;
+        }
+        let old = if is_nothing(old) { String::new() } else { format!("{} -> ", word(old)) };
+        changes.push(format!("{name}={old}{}", word(new)));
+    }
+    let approver =
+        if part("approver") == "null" { String::new() } else { format!(" approver={}", part("approver")) };
+    let (table, key, by, why) = (part("table"), part("key"), part("by"), part("why"));
+    format!("{table} {key}: {} by={by}{approver} why={why}", changes.join(" "))
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+    }
 }
 
 fn word(value: &Value) -> String {

@@ -17,12 +17,10 @@ pub(crate) struct ConfigError {
 impl ConfigError {
     pub(crate) fn unreadable(file: &Path, error: &io::Error) -> Self {
         let what = format!("cannot be read: {error}");
-        let next = match error.kind() {
-            io::ErrorKind::NotFound => "name the file with -c FILE, or start from truecell.example.toml",
-            io::ErrorKind::PermissionDenied => {
-                "run as the user that the gateway runs as, or correct its mode"
-            }
-            _ => "see what the system says about this file",
+        let next = if error.kind() == io::ErrorKind::NotFound {
+            "name the file with -c FILE, or start from truecell.example.toml"
+        } else {
+            "let the user that the gateway runs as read it"
         };
         Self { file: file.display().to_string(), line: None, what, next: next.into() }
     }

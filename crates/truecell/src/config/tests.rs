@@ -25,15 +25,15 @@ fn only(errors: Vec<ConfigError>) -> ConfigError {
 fn keys(table: &toml::Table, under: &str, into: &mut BTreeSet<String>) {
     for (key, value) in table {
         let path = format!("{under}{key}");
-        match value {
-            toml::Value::Table(inner) => keys(inner, &format!("{path}."), into),
-            toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
-                items
-                    .iter()
-                    .filter_map(toml::Value::as_table)
-                    .for_each(|inner| keys(inner, &format!("{path}."), into));
-            }
-            _ => drop(into.insert(path)),
+        if let Some(inner) = value.as_table() {
+            keys(inner, &format!("{path}."), into);
+            continue;
+        }
+        let tables: Vec<_> =
+            value.as_array().into_iter().flatten().filter_map(toml::Value::as_table).collect();
+        tables.iter().for_each(|inner| keys(inner, &format!("{path}."), into));
+        if tables.is_empty() {
+            into.insert(path);
         }
     }
 }

@@ -1,4 +1,14 @@
 //! The built binary from outside: its commands, its daemon, and the commands that the documents show.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails, and says what it skips"
+)]
+
+mod bench;
+mod commands;
+mod daemon;
 mod document;
 mod documents;

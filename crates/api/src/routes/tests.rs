@@ -1,0 +1,165 @@
+use super::*;
+use crate::{Caller, LedgerBooks, Requests};
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
+use events::{Journal, JournalKey};
+use http_body_util::BodyExt;
+use ids::UnixTime;
+use ledger::{Ledger, NewDevice, Pools, RowKey, store::Sqlite};
+use tower::ServiceExt;
+
+/// One request for each route that everyone with the role must be let through, whatever it answers.
+/// A route without a line here fails the test below.
+const CASES: &[(&str, &str, &str, &str)] = &[
+    ("GET", "/v1/devices", "/v1/devices", ""),
+    ("POST", "/v1/devices", "/v1/devices", r#"{"device":{"id":"00aabbccdd01"}}"#),
+    ("POST", "/v1/devices/import", "/v1/devices/import", r#"{"rows":[]}"#),
+    ("GET", "/v1/devices/{id}", "/v1/devices/00aabbccddee", ""),
+    ("POST", "/v1/devices/{id}/move", "/v1/devices/00aabbccddee/move", r#"{"to":"suspended","why":"test"}"#),
+    ("GET", "/v1/lines", "/v1/lines", ""),
+    ("POST", "/v1/lines", "/v1/lines", r#"{"line":"L1","prefixes":["192.0.2.0/24"]}"#),
+    ("GET", "/v1/events", "/v1/events?from=1", ""),
+    ("POST", "/v1/events/verify", "/v1/events/verify", ""),
+    ("POST", "/v1/ledger/verify", "/v1/ledger/verify", ""),
+    ("GET", "/v1/certificates", "/v1/certificates", ""),
+    ("POST", "/v1/certificates", "/v1/certificates", r#"{"device":"00aabbccddee"}"#),
+    ("GET", "/v1/certificates/{serial}", "/v1/certificates/00", ""),
+    ("GET", "/v1/incidents", "/v1/incidents", ""),
+    ("GET", "/v1/incidents/{number}", "/v1/incidents/1", ""),
+];
+
+/// What only an administrator may do, once more and by hand: the table in the code must not drift.
+const ADMIN_ONLY: &[(&str, &str)] = &[
+    ("POST", "/v1/devices"),
+    ("POST", "/v1/devices/import"),
+    ("POST", "/v1/lines"),
+    ("POST", "/v1/certificates"),
+];
+
+struct World {
+    services: Arc<Services>,
+    _folder: tempfile::TempDir,
+}
+
+fn world() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let now = UnixTime::now();
+    let key = JournalKey::open_or_create(&folder.path().join("journal.key")).unwrap();
+    let public = key.public_key();
+    let dir = folder.path().join("journal");
+    let (journal, _) = Journal::open(&dir, "test".parse().unwrap(), key, now).unwrap();
+    let store = Sqlite::open(&folder.path().join("ledger.sqlite")).unwrap();
+    let pools = Pools { v4: Some("10.0.0.0/24".parse().unwrap()), v6: None };
+    let (ledger, _) = Ledger::open(Box::new(store), journal, RowKey::new(&[7; 32]), pools, now).unwrap();
+    ledger.add_device(NewDevice::installed("00aabbccddee".parse().unwrap()), "test", now).unwrap();
+    let spec = pki::CaSpec::new("Test", "femto.test.example".parse().unwrap());
+    let ca_dir = folder.path().join("ca");
+    pki::Ca::create(&ca_dir, &spec, now).unwrap();
+    let (ca, _) = pki::Ca::open(&ca_dir, &LedgerBooks(ledger.clone()), now).unwrap();
+    let (_, stop) = tokio::sync::watch::channel(false);
+    let services = Services {
+        ledger,
+        journal_files: JournalFiles { dir, key: public, stop },
+        ca: Some(Arc::new(ca)),
+        requests: Requests::default(),
+    };
+    World { services: Arc::new(services), _folder: folder }
+}
+
+async fn ask(
+    world: &World,
+    caller: Option<Role>,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> (StatusCode, String) {
+    let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    if let Some(role) = caller {
+        request = request.extension(Caller { role, name: "carol".into() });
+    }
+    let request = request.body(Body::from(body.to_owned())).unwrap();
+    let response = router(world.services.clone()).oneshot(request).await.unwrap();
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8_lossy(&body).into_owned())
+}
+
+#[test]
+fn every_route_has_an_authorization_case() {
+    let cases: Vec<_> = CASES.iter().map(|(method, route, ..)| (*method, *route)).collect();
+    let routes = routes();
+    let known: Vec<_> = routes.iter().map(|route| (route.method.as_str(), route.path)).collect();
+    assert_eq!(cases, known);
+    let admin: Vec<_> =
+        routes.iter().filter(|r| r.needs == Role::Admin).map(|r| (r.method.as_str(), r.path)).collect();
+    assert_eq!(admin, ADMIN_ONLY);
+}
+
+#[tokio::test]
+async fn each_route_lets_its_roles_through_and_nobody_else() {
+    for (method, route, path, body) in CASES {
+        let world = world();
+        let (status, answer) = ask(&world, None, method, path, body).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{method} {path} without a caller: {answer}");
+        let (status, answer) = ask(&world, Some(Role::Operator), method, path, body).await;
+        let admin_only = ADMIN_ONLY.contains(&(*method, *route));
+        assert_eq!(status == StatusCode::FORBIDDEN, admin_only, "operator {method} {path}: {answer}");
+        let (status, answer) = ask(&world, Some(Role::Admin), method, path, body).await;
+        let done = status.is_success() || status == StatusCode::NOT_FOUND || status == StatusCode::CONFLICT;
+        assert!(done, "admin {method} {path}: {status} {answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_operator_stops_a_unit_and_only_an_administrator_brings_it_back() {
+    let world = world();
+    let path = "/v1/devices/00aabbccddee/move";
+    for state in ledger::LifeCycle::ALL {
+        let body = format!(r#"{{"to":"{state}","why":"test"}}"#);
+        let (status, answer) = ask(&world, Some(Role::Operator), "POST", path, &body).await;
+        let stops = ["suspended", "lost", "stolen", "silent"].contains(&state.as_str());
+        assert_eq!(status == StatusCode::FORBIDDEN, !stops, "{state}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_approves_their_own_move() {
+    let world = world();
+    let path = "/v1/devices/00aabbccddee/move";
+    ask(&world, Some(Role::Admin), "POST", path, r#"{"to":"lost","why":"test"}"#).await;
+    let own = r#"{"to":"suspended","why":"found","approver":"Carol"}"#;
+    let (status, answer) = ask(&world, Some(Role::Admin), "POST", path, own).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(answer.contains("nobody approves their own move"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_same_request_id_does_it_once_and_with_another_body_it_is_a_conflict() {
+    let world = world();
+    let body = r#"{"request_id":"r1","device":{"id":"00aabbccdd01"}}"#;
+    let first = ask(&world, Some(Role::Admin), "POST", "/v1/devices", body).await;
+    assert_eq!(first.0, StatusCode::OK, "{}", first.1);
+    assert_eq!(ask(&world, Some(Role::Admin), "POST", "/v1/devices", body).await, first);
+    let other = body.replace("01\"", "02\"");
+    let (status, answer) = ask(&world, Some(Role::Admin), "POST", "/v1/devices", &other).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(answer.contains("request-reused"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_nobody_serves_and_what_nobody_reads_is_a_problem_with_a_next_step() {
+    let world = world();
+    let (status, answer) = ask(&world, Some(Role::Admin), "GET", "/v1/nothing", "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(answer.contains(r#""code":"not-found""#) && answer.contains(r#""next":"#), "{answer}");
+    let unknown = r#"{"device":{"id":"00aabbccdd01","colour":"red"}}"#;
+    let (status, answer) = ask(&world, Some(Role::Admin), "POST", "/v1/devices", unknown).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let problem: Problem = serde_json::from_str(&answer).unwrap();
+    assert!(problem.detail.contains("unknown field `colour`"), "{answer}");
+    let (status, answer) = ask(&world, Some(Role::Admin), "DELETE", "/v1/devices", "").await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(serde_json::from_str::<Problem>(&answer).is_ok(), "{answer}");
+}

@@ -1,0 +1,48 @@
+use crate::{
+    cli::Cli,
+    config::Config,
+    daemon::Daemon,
+    data_dir::{DataDir, Lock},
+    failure::Failure,
+    logging,
+    node::{Node, write_pools},
+};
+use clap::Args;
+use tokio::runtime::{Builder, Runtime};
+
+/// Run the gateway and its services until SIGTERM or Ctrl-C
+///
+/// It holds DATA/lock, finishes or undoes what a crash left half done and says what that was, and logs
+/// `ready` once units can attach and DATA/control.sock answers. SIGTERM ends every tunnel politely.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {}
+
+/// Services only: ledger reads, HTTP, the journal's followers. Tunnels have threads of their own.
+const WORKERS: usize = 2;
+
+impl Serve {
+    pub(crate) fn run(&self, cli: &Cli) -> Result<(), Failure> {
+        let config = cli.read_config()?;
+        logging::start(&config.log);
+        let data = DataDir::new(config.data.clone());
+        data.node()?;
+        let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
+        write_pools(&data, &config.gateway.pools)?;
+        let node = Node::open(&data)?;
+        for what in &node.mended {
+            tracing::warn!("{what}");
+        }
+        let served = runtime()?.block_on(serve(&data, &config, node));
+        drop(lock);
+        served
+    }
+}
+
+async fn serve(data: &DataDir, config: &Config, node: Node) -> Result<(), Failure> {
+    Daemon::start(data, config, node).await?.until_stopped().await
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    runtime.map_err(|error| Failure::system("no runtime", &error))
+}

@@ -1,0 +1,100 @@
+//! The running node: control socket, pages for collectors, the watch over what admission needs.
+
+use crate::{
+    config::Config,
+    data_dir::DataDir,
+    failure::{Failure, Problem},
+    groups, measures,
+    node::Node,
+    notify, watch,
+};
+use api::{Health, Metrics, pages, socket};
+use std::{io, net::SocketAddr, sync::Arc};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
+};
+
+/// A node that serves.
+pub(crate) struct Daemon {
+    node: Node,
+    terminate: Signal,
+    interrupt: Signal,
+    serving: Vec<JoinHandle<io::Result<()>>>,
+    socket: std::path::PathBuf,
+}
+
+impl Daemon {
+    /// Starts everything, and says so once it answers.
+    pub(crate) async fn start(data: &DataDir, config: &Config, node: Node) -> Result<Self, Failure> {
+        let signals = || Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
+        let (terminate, interrupt) =
+            signals().map_err(|error: io::Error| Failure::system("no signals", &error))?;
+        let health = Arc::new(Health::default());
+        watch::look(&node, &health).await;
+        let socket = data.socket();
+        let (page_listener, page_address) = bind_pages(config).await?;
+        let control = bind_control(data, config)?;
+        let metrics = Arc::new(Metrics::new(measures::sources(&node, &health)));
+        let mut stopped = node.stop.subscribe();
+        let stop = async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        let pages = pages(health.clone(), metrics);
+        let serving = vec![
+            tokio::spawn(socket::serve(control, node.router(), stop)),
+            tokio::spawn(async move { axum::serve(page_listener, pages).await }),
+        ];
+        tokio::spawn(watch::forever(node.watched(), health));
+        tracing::info!(control = %socket.display(), http = %page_address, "ready");
+        told(notify::systemd("READY=1"));
+        Ok(Self { node, terminate, interrupt, serving, socket })
+    }
+
+    /// Serves until SIGTERM or SIGINT, then stops in good order.
+    pub(crate) async fn until_stopped(mut self) -> Result<(), Failure> {
+        tokio::select! {
+            _ = self.terminate.recv() => (),
+            _ = self.interrupt.recv() => (),
+        }
+        tracing::info!("stopping");
+        told(notify::systemd("STOPPING=1"));
+        let _ = self.node.stop.send(true);
+        let mut serving = self.serving.into_iter();
+        if let Some(control) = serving.next() {
+            let _ = control.await;
+        }
+        serving.for_each(|pages| pages.abort());
+        let _ = std::fs::remove_file(&self.socket);
+        let node = self.node;
+        let closed = tokio::task::spawn_blocking(move || node.close()).await;
+        closed.map_err(|error| Failure::system("the journal was not closed", &error))??;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// systemd may have gone; the node serves all the same.
+fn told(sent: io::Result<()>) {
+    if let Err(error) = sent {
+        tracing::warn!(%error, "systemd was not told");
+    }
+}
+
+async fn bind_pages(config: &Config) -> Result<(TcpListener, SocketAddr), Failure> {
+    let address = config.http.listen;
+    let bound = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (local, listener) = bound.map_err(|error| {
+        let problem = Problem::new("bind", format!("{address} cannot be used for health and metrics"));
+        Failure::Ours(problem.because(error).next("choose another port in [http], or stop what uses it"))
+    })?;
+    Ok((listener, local))
+}
+
+fn bind_control(data: &DataDir, config: &Config) -> Result<tokio::net::UnixListener, Failure> {
+    let path = data.socket();
+    let group = config.control.group.as_deref().map(groups::number).transpose();
+    let bound = group.and_then(|group| socket::bind(&path, group));
+    bound.map_err(|error| Failure::system(format!("{} cannot be opened", path.display()), &error))
+}

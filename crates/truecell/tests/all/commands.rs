@@ -1,0 +1,100 @@
+//! Every command in text and in JSON, over the socket and in process: the same answers.
+
+use crate::bench::{Bench, golden, text};
+
+/// One run of the binary for the golden file: name, arguments.
+const SCRIPT: &[&str] = &[
+    "config check",
+    "device add 00aabbccddee --owner Carol --site 서울-3 --region seoul --class home",
+    "device add 00aabbccddee",
+    "device import estate.csv",
+    "device import estate.csv",
+    "device list",
+    "device list --state live --limit 1",
+    "device show 00aabbccddee",
+    "device show 00aabbccdd00",
+    "device move 00aabbccddee live --why seen",
+    "device suspend 00aabbccddee --why question",
+    "device move 00aabbccddee live --why answered",
+    "device lost 00aabbccddee --why moved-out",
+    "device move 00aabbccddee suspended --why found",
+    "device move 00aabbccddee suspended --why found --approver dave",
+    "device retire 00aabbccddef --why old",
+    "line add KT/02-1 192.0.2.0/29 2001:db8:1::/56 --region seoul",
+    "line list",
+    "session list",
+    "session show 1.1",
+    "session cut 1.1 --why test",
+    "cert list",
+    "cert issue 00aabb000001 --out units",
+    "cert issue 00aabbccddef",
+    "cert show 00",
+    "incident list",
+    "incident show 1",
+    "event tail --from 2",
+    "event verify",
+    "ledger verify",
+    "frobnicate",
+    "device add 00aabb",
+];
+
+const ESTATE: &str = "\
+id,owner,site,class,line,state,note
+00aabb000001,Carol,\"Busan, pier 2\",home,KT/02-1,live,
+00aabb000002,Müller,,office,,,\u{1b}[2J
+00aabbccddef,,,,,silent,
+00aabbccddee,Mallory,,,,,
+00aabb0000,,,,,,
+00aabb000003,,,,two words,,
+";
+
+fn transcript(bench: &Bench, json: bool) -> String {
+    bench.write("estate.csv", ESTATE);
+    let mut transcript = String::new();
+    for line in SCRIPT {
+        let mut arguments: Vec<&str> = line.split(' ').collect();
+        if json {
+            arguments.insert(0, "--json");
+        }
+        let output = bench.run(&arguments);
+        let code = output.status.code().unwrap();
+        let printed = bench.normalized(&(text(&output.stdout) + &text(&output.stderr)));
+        transcript += &format!("$ truecell {}\n{printed}[{code}]\n\n", arguments.join(" "));
+    }
+    transcript
+}
+
+/// Without what differs by nature: records that openings and checkpoints add, and numbers of records.
+fn comparable(transcript: &str) -> String {
+    let differs =
+        ["ledger.opened", "journal.checkpoint", "gateway.node_", "good: records", "\"last\":", "\"proven\":"];
+    let lines = transcript.lines().filter(|line| !differs.iter().any(|part| line.contains(part)));
+    lines.map(|line| without_number(line) + "\n").collect()
+}
+
+fn without_number(line: &str) -> String {
+    match line.strip_prefix("{\"seq\":\"") {
+        Some(rest) => rest.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned(),
+        None if line.starts_with("  ") && line.contains("<time") => {
+            line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').to_owned()
+        }
+        None => line.to_owned(),
+    }
+}
+
+#[test]
+fn every_command_answers_as_its_golden_file_says_in_process() {
+    golden("commands.txt", &transcript(&Bench::new(), false));
+    golden("commands.json.txt", &transcript(&Bench::new(), true));
+}
+
+#[test]
+fn every_command_answers_the_same_over_the_control_socket() {
+    for json in [false, true] {
+        let mut served = Bench::new();
+        served.serve();
+        let over_socket = transcript(&served, json);
+        assert_eq!(served.stop(), 0);
+        assert_eq!(comparable(&over_socket), comparable(&transcript(&Bench::new(), json)));
+    }
+}

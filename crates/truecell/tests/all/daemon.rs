@@ -1,0 +1,278 @@
+//! `truecell serve`: who may hold the data directory, who may connect, what a crash loses, what is said
+//! while the ledger is out of reach.
+
+use crate::bench::{Bench, golden, text};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    process::{Command, Stdio},
+};
+
+#[test]
+fn a_data_directory_is_never_made_by_serve_nor_twice_by_init() {
+    let bench = Bench::bare();
+    let (code, why) = bench.refused(&["serve"]);
+    assert_eq!(code, 2);
+    assert!(why.contains("is not a data directory") && why.contains("truecell init"), "{why}");
+    assert!(!bench.path("state").exists());
+    bench.good(&["init"]);
+    let key = fs::read(bench.path("state/keys/journal.key")).unwrap();
+    let (code, why) = bench.refused(&["init"]);
+    assert_eq!(code, 1);
+    assert!(why.contains("belongs to node segw-1; nothing was changed"), "{why}");
+    assert_eq!(fs::read(bench.path("state/keys/journal.key")).unwrap(), key);
+}
+
+#[test]
+fn an_interrupted_init_is_named_and_finished_by_running_it_again() {
+    let bench = Bench::new();
+    bench.write("state/init-unfinished", "");
+    fs::remove_file(bench.path("state/ca/ca.json")).unwrap();
+    let (code, why) = bench.refused(&["device", "list"]);
+    assert_eq!(code, 2);
+    assert!(why.contains("is not finished"), "{why}");
+    bench.good(&["init"]);
+    bench.good(&["device", "list"]);
+    assert!(bench.path("state/ca/ca.json").exists());
+}
+
+#[test]
+fn init_says_what_it_made() {
+    let bench = Bench::bare();
+    golden("init.txt", &bench.normalized(&bench.good(&["init"])));
+    let bench = Bench::bare();
+    golden("init.json", &bench.normalized(&bench.good(&["init", "--json"])));
+}
+
+#[test]
+fn secrets_are_for_the_owner_alone() {
+    let bench = Bench::new();
+    let open: Vec<_> = walk(&bench.path("state"))
+        .into_iter()
+        .filter(|path| {
+            let secret =
+                path.extension().is_some_and(|e| e == "key") || path.starts_with(bench.path("state/keys"));
+            secret && path.is_file() && fs::metadata(path).unwrap().mode() & 0o077 != 0
+        })
+        .collect();
+    assert!(open.is_empty(), "{open:?}");
+    assert_eq!(fs::metadata(bench.path("state")).unwrap().mode() & 0o007, 0);
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn a_second_serve_says_who_holds_the_lock() {
+    let mut bench = Bench::new();
+    bench.serve();
+    let (code, why) = bench.refused(&["serve"]);
+    assert_eq!(code, 70);
+    assert!(why.contains("state/lock is held by pid ") && why.contains("truecell serve, since 20"), "{why}");
+}
+
+#[test]
+fn a_command_waits_for_a_command_and_then_says_who_is_in_the_way() {
+    let bench = Bench::new();
+    let lock = fs::File::options().write(true).open(bench.path("state/lock")).unwrap();
+    lock.lock().unwrap();
+    let waiting = bench.command(&["device", "list"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(lock);
+    assert!(waiting.wait_with_output().unwrap().status.success());
+}
+
+#[test]
+fn the_control_socket_is_for_the_owner_and_the_group() {
+    let mut bench = Bench::new();
+    bench.serve();
+    let socket = fs::metadata(bench.path("state/control.sock")).unwrap();
+    assert!(socket.file_type().is_socket());
+    assert_eq!(socket.mode() & 0o777, 0o660);
+    assert!(!bench.path("state/control.new").exists());
+}
+
+#[test]
+fn a_member_of_the_group_operates_and_a_stranger_does_not_connect() {
+    if !rustix::process::geteuid().is_root() || Command::new("setpriv").arg("--version").output().is_err() {
+        eprintln!("skipped: needs root and setpriv");
+        return;
+    }
+    let mut bench = Bench::bare();
+    let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
+    bench.write("truecell.toml", &(config + "[control]\ngroup = \"65534\"\n"));
+    std::os::unix::fs::chown(bench.path("."), None, Some(65534)).unwrap();
+    fs::set_permissions(bench.path("."), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    bench.good(&["init"]);
+    bench.good(&["device", "add", "00aabbccddee"]);
+    bench.serve();
+    let as_user = |uid: &str, gid: &str, arguments: &str| {
+        let binary = bench.binary_for_everyone();
+        let script = format!("exec {} --data state {arguments}", binary.display());
+        let user =
+            [&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups", "sh", "-c", &script];
+        let output = Command::new("setpriv").args(user).current_dir(bench.path(".")).output().unwrap();
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let (code, said) = as_user("65533", "65534", "device suspend 00aabbccddee --why question");
+    assert_eq!((code, said.as_str()), (0, "00aabbccddee is suspended\n"));
+    for forbidden in
+        ["device add 00aabbccddef", "device move 00aabbccddee installed --why x", "cert issue 00aabbccddee"]
+    {
+        let (code, said) = as_user("65533", "65534", forbidden);
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains("it needs the role admin, yours is operator"), "{said}");
+    }
+    let (code, said) = as_user("65533", "65533", "device list");
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("may not be used by this user"), "{said}");
+    let record = bench.good(&["event", "tail"]);
+    assert!(record.contains("by=uid:65533 why=question"), "{record}");
+}
+
+#[test]
+fn sigterm_stops_in_good_order_and_leaves_no_socket() {
+    let mut bench = Bench::new();
+    bench.serve();
+    assert_eq!(bench.page("/healthz"), (200, "alive\n".into()));
+    assert_eq!(bench.stop(), 0);
+    assert!(!bench.path("state/control.sock").exists());
+    assert!(bench.good(&["event", "verify"]).starts_with("good"));
+}
+
+#[test]
+fn a_follower_sees_new_records_and_ends_with_the_daemon() {
+    let mut bench = Bench::new();
+    bench.serve();
+    let mut follower = bench
+        .command(&["--json", "event", "tail", "--follow", "--from", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.by_ref().any(|line| line.contains("ledger.opened")));
+    bench.good(&["device", "add", "00aabbccddee"]);
+    assert!(lines.by_ref().any(|line| line.contains("00aabbccddee")));
+    assert_eq!(bench.stop(), 0);
+    lines.for_each(drop);
+    assert_eq!(follower.wait().unwrap().code(), Some(0));
+    let (code, why) = bench.refused(&["event", "tail", "--follow"]);
+    assert_eq!(code, 1);
+    assert!(why.contains("no daemon runs on this data directory"), "{why}");
+}
+
+#[test]
+fn a_crash_in_the_middle_of_an_import_loses_nothing_acknowledged() {
+    let mut bench = Bench::new();
+    let rows: String = (0..20_000).map(|number| format!("00aa{number:08x},site {number}\n")).collect();
+    bench.write("estate.csv", &format!("id,site\n{rows}"));
+    bench.serve();
+    let mut follower = bench
+        .command(&["--json", "event", "tail", "--follow", "--from", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let import =
+        bench.command(&["--json", "device", "import", "estate.csv"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.by_ref().any(|line| line.contains("00aa00000bb8")), "3,000 units are under way");
+    bench.kill();
+    let output = import.wait_with_output().unwrap();
+    let _ = follower.kill();
+    follower.wait().unwrap();
+    assert_eq!(output.status.code(), Some(70), "the import was not cut off");
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let detail = answer["error"]["detail"].as_str().unwrap();
+    let acknowledged: u64 = detail.rsplit("; ").next().unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(acknowledged < 20_000, "{detail}");
+
+    bench.serve();
+    let again = bench.json(&["device", "import", "estate.csv"]);
+    assert!(again["unchanged"].as_u64().unwrap() >= acknowledged, "{again} after {acknowledged}");
+    assert_eq!(again["added"].as_u64().unwrap() + again["unchanged"].as_u64().unwrap(), 20_000);
+    assert_eq!(bench.json(&["event", "verify"])["ok"], true);
+    assert_eq!(bench.json(&["ledger", "verify"])["ok"], true);
+}
+
+#[test]
+fn one_changed_octet_in_the_journal_is_named_also_without_a_daemon() {
+    let bench = Bench::new();
+    bench.good(&["device", "add", "00aabbccddee", "--note", "original"]);
+    let segment = bench.path("state/journal/segw-1/00000000000000000001.jsonl");
+    let journal = fs::read_to_string(&segment).unwrap();
+    let seq = journal.lines().position(|line| line.contains("original")).unwrap() + 1;
+    fs::write(&segment, journal.replace("original", "0riginal")).unwrap();
+    let output = bench.run(&["event", "verify"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stdout).starts_with(&format!("BROKEN at record {seq}\n")),
+        "{}",
+        text(&output.stdout)
+    );
+}
+
+#[test]
+fn a_ledger_out_of_reach_is_an_alarm_a_metric_an_event_and_not_ready() {
+    let mut bench = Bench::new();
+    bench.serve();
+    assert_eq!(bench.page("/readyz").0, 200);
+    let mut follower = bench
+        .command(&["--json", "event", "tail", "--follow", "--from", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut alarms = BufReader::new(follower.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok)
+        .filter(|line| line.contains("gateway.alarm"));
+    let intruder = rusqlite::Connection::open(bench.path("state/ledger.sqlite")).unwrap();
+    intruder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let raised = alarms.next().unwrap();
+    assert!(raised.contains(r#""alarm":"ledger-unreachable","raised":true"#), "{raised}");
+    let (status, why) = bench.page("/readyz");
+    assert_eq!(status, 503);
+    assert!(why.contains(r#""ledger":"#) && why.contains("out of reach"), "{why}");
+    assert!(bench.page("/metrics").1.contains("truecell_check_good{check=\"ledger\"} 0"));
+    assert_eq!(bench.page("/healthz").0, 200);
+    let (code, why) = bench.refused(&["device", "add", "00aabbccddee"]);
+    assert_eq!(code, 70);
+    assert!(why.contains("the ledger is out of reach"), "{why}");
+
+    intruder.execute_batch("ROLLBACK").unwrap();
+    let over = alarms.next().unwrap();
+    assert!(over.contains(r#""raised":false"#), "{over}");
+    assert_eq!(bench.page("/readyz").0, 200);
+    bench.good(&["device", "add", "00aabbccddee"]);
+    let _ = follower.kill();
+    follower.wait().unwrap();
+}
+
+#[test]
+fn the_names_of_metrics_stay() {
+    let mut bench = Bench::new();
+    bench.serve();
+    let (status, text) = bench.page("/metrics");
+    assert_eq!(status, 200);
+    let names: String =
+        text.lines().filter(|line| line.starts_with("# TYPE ")).map(|line| line.to_owned() + "\n").collect();
+    golden("metrics.txt", &names);
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn the_log_is_json_when_asked_for_and_names_what_was_mended() {
+    let mut bench = Bench::new();
+    let seen = bench.serve_until("ready");
+    assert!(seen.iter().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{seen:?}");
+    bench.kill();
+    let segment = bench.path("state/journal/segw-1/00000000000000000001.jsonl");
+    let journal = fs::read_to_string(&segment).unwrap();
+    fs::write(&segment, journal + "{\"seq\":").unwrap();
+    let seen = bench.serve_until("ready");
+    assert!(
+        seen.iter().any(|line| line.contains("an unfinished last line of 7 octets was cut off")),
+        "{seen:?}"
+    );
+}
