@@ -34,3 +34,49 @@ fn every_command_that_the_documents_show_works_as_shown() {
     }
     assert!(run > 0, "no document shows a command");
 }
+
+/// The rows of the table behind a comment in docs/cli.md.
+fn table(name: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join("docs/cli.md")).unwrap();
+    let after = text.split_once(&format!("<!-- {name} -->\n")).unwrap().1;
+    after.lines().skip(2).take_while(|line| line.starts_with('|')).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_table_of_moves_is_the_one_in_the_code() {
+    use ledger::{Approval, LifeCycle};
+    let to = |state: LifeCycle| {
+        let steps = LifeCycle::MOVES.iter().filter(|step| step.from == state);
+        let named = steps.map(|step| match step.approval {
+            Approval::None => step.to.to_string(),
+            Approval::SecondPerson => format!("{} (two people)", step.to),
+        });
+        named.collect::<Vec<_>>().join(", ")
+    };
+    let expected: Vec<_> = LifeCycle::ALL
+        .iter()
+        .map(|state| format!("| {state} | {} |", to(*state)).replace("|  |", "| |"))
+        .collect();
+    assert_eq!(table("moves"), expected);
+}
+
+#[test]
+fn the_table_of_routes_is_the_one_in_the_code() {
+    let row = |route: &api::Route| format!("| {} {} | {} |", route.method, route.path, route.needs.word());
+    let expected: Vec<_> = api::routes().iter().map(row).collect();
+    assert_eq!(table("routes"), expected);
+}
+
+#[test]
+fn every_key_of_the_example_is_in_the_documents() {
+    let example = fs::read_to_string(root().join("truecell.example.toml")).unwrap();
+    let text = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let key = |line: &str| {
+        let line = line.strip_prefix('#').unwrap_or(line);
+        let (key, _) = line.split_once(" = ")?;
+        key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b.is_ascii_digit()).then(|| key.to_owned())
+    };
+    let missing: Vec<_> =
+        example.lines().filter_map(key).filter(|key| !text.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

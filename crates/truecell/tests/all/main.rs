@@ -12,3 +12,4 @@ mod commands;
 mod daemon;
 mod document;
 mod documents;
+mod shell;
