@@ -65,7 +65,7 @@ fn post<H: Handler<T, Arc<Services>>, T: 'static>(path: &'static str, needs: Rol
     Route { method: Method::POST, path, needs, handler: on(MethodFilter::POST, handler) }
 }
 
-/// The router over `services`. Each request must carry its [`Caller`] as an extension.
+/// The router over `services`. Each request must carry its `Caller` as an extension.
 pub fn router(services: Arc<Services>) -> Router {
     let add = |router: Router<Arc<Services>>, route: Route| {
         let needs = route.needs;

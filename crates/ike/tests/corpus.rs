@@ -1,5 +1,6 @@
 //! Replays the committed fuzz corpora on the stable tool chain: each file through its target's
 //! function. `cargo run -p ike --example write_corpora` wrote most of them.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use ike::fuzz;
 use std::{fs, path::PathBuf};

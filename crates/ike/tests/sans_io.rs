@@ -1,5 +1,6 @@
 //! The crates that hold protocols and judgements can't reach a socket, a runtime or the clock's
 //! library: read from the dependency tree as cargo resolves it.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 use std::collections::BTreeSet;

@@ -1,9 +1,9 @@
 //! Real peers against Truecell, each in network namespaces of its own.
 //!
 //! A [`scene::Scene`] is one scenario's world: an [`internet::Internet`] of two routers, hosts on both sides, a NAT where
-//! wanted, and a directory for everything that is written. In it run [`charon::Charon`] (strongSwan), [`pluto::Pluto`]
-//! (libreswan) and [`gateway::Gateway`] (`truecell serve`). What a scenario expects stands as data in its folder under
-//! `scenarios/`, beside the peers' configuration ([`facts::Facts`]).
+//! wanted, and a directory for everything that is written. In it run [`charon::Charon`] (strongSwan), `pluto`
+//! (libreswan) and `gateway` (`truecell serve`). What a scenario expects stands as data in its folder under
+//! `scenarios/`, beside the peers' configuration (`facts`).
 //!
 //! Everything made is torn down by `Drop`, on panic too, and only what this process made; leavings of a killed run are
 //! found by the process id in the namespace's name. Nothing waits for a length of time: every wait is for an event with

@@ -56,6 +56,9 @@ pub(crate) fn grant() -> Grant {
     }
 }
 
+/// Says whether a datagram is lost: (from the unit, octets).
+type Lose = Box<dyn FnMut(bool, &[u8]) -> bool>;
+
 pub(crate) struct Link {
     pub(crate) unit: Initiator,
     pub(crate) gateway: Responder,
@@ -69,7 +72,7 @@ pub(crate) struct Link {
     pub(crate) gateway_events: Vec<Event>,
     pub(crate) unit_children: Vec<ChildSa>,
     pub(crate) gateway_children: Vec<ChildSa>,
-    pub(crate) lose: Box<dyn FnMut(bool, &[u8]) -> bool>,
+    pub(crate) lose: Lose,
 }
 
 fn path(unit: bool, port: u16) -> Path {
