@@ -2,17 +2,6 @@ use super::*;
 use proptest::prelude::*;
 use std::net::IpAddr;
 
-fn chain_of(payload: &Payload) -> (PayloadType, Vec<u8>) {
-    let mut bytes = Vec::new();
-    let first = write_chain(std::slice::from_ref(payload), &mut bytes);
-    (first, bytes)
-}
-
-fn survives(payload: Payload) {
-    let (first, bytes) = chain_of(&payload);
-    assert_eq!(parse_chain(first, &bytes), Ok(vec![payload]));
-}
-
 prop_compose! {
     fn selector()(v6 in any::<bool>(), a in any::<u128>(), b in any::<u128>(), p in any::<(u16, u16)>(), protocol in any::<u8>()) -> TrafficSelector {
         let address = |bits: u128| -> IpAddr {
