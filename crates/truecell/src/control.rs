@@ -3,9 +3,11 @@ use crate::{
     failure::{Failure, Problem},
     node::Node,
 };
-use api::{Client, ClientError};
+use api::{Client, ClientError, event::JournalFiles};
+use events::PublicKey;
 use std::{
     io,
+    path::Path,
     time::{Duration, Instant},
 };
 use tokio::sync::watch;
@@ -56,8 +58,24 @@ impl Control {
             return Ok(Self { client, alone: false, _here: None });
         }
         let (_, stop) = watch::channel(false);
-        let router = api::journal_router(data.journal_files(stop)?);
-        Ok(Self { client: Client::here(router), alone: true, _here: None })
+        Ok(Self::files(data.journal_files(stop)?))
+    }
+
+    /// A copy of some journal, with the key that it began with.
+    ///
+    /// # Errors
+    /// There is no such folder.
+    pub(crate) fn copy(dir: &Path, key: PublicKey) -> Result<Self, Failure> {
+        if !dir.is_dir() {
+            let problem = Problem::new("no-journal", format!("there is no folder {}", dir.display()));
+            return Err(Failure::Usage(problem.next("name the folder that holds the .jsonl files")));
+        }
+        let (_, stop) = watch::channel(false);
+        Ok(Self::files(JournalFiles { dir: dir.into(), key, stop }))
+    }
+
+    fn files(files: JournalFiles) -> Self {
+        Self { client: Client::here(api::journal_router(files)), alone: true, _here: None }
     }
 
     /// Whether no daemon runs: nothing new comes while this process works alone.

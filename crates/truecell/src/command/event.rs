@@ -7,14 +7,28 @@ use crate::{
 };
 use api::event::Verified;
 use clap::{Args, Subcommand};
+use events::PublicKey;
 use serde_json::{Map, Value};
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Event {
     /// Show the journal: its last records, or those from a number on
     Tail(Tail),
     /// Check every record of the journal, and name the first bad one
-    Verify,
+    Verify(Verify),
+}
+
+/// Without arguments, the journal of the data directory is checked with the key in it. Whoever must not
+/// trust this machine takes a copy of the journal elsewhere, and the key that `init` printed.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Folder of a journal, instead of the data directory's
+    #[arg(long, value_name = "DIR", requires = "key")]
+    journal: Option<PathBuf>,
+    /// The key that it began with, 64 hex digits
+    #[arg(long, value_name = "KEY", requires = "journal")]
+    key: Option<PublicKey>,
 }
 
 #[derive(Debug, Args)]
@@ -31,7 +45,7 @@ impl Event {
     pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         match self {
             Self::Tail(tail) => tail.run(&mut Control::journal(&cli.data_dir()?).await?, output).await,
-            Self::Verify => verify(&mut Control::journal(&cli.data_dir()?).await?, output).await,
+            Self::Verify(verify) => verify.run(cli, output).await,
         }
     }
 }
@@ -108,10 +122,16 @@ fn word(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-async fn verify(control: &mut Control, output: &Output) -> Result<(), Failure> {
-    let verified: Verified = control.client().post("/v1/events/verify", &serde_json::json!({})).await?;
-    output.answer(&verified, report)?;
-    if verified.ok { Ok(()) } else { Err(Failure::answered()) }
+impl Verify {
+    async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
+        let mut control = match (&self.journal, self.key) {
+            (Some(dir), Some(key)) => Control::copy(dir, key)?,
+            (Some(_), None) | (None, Some(_)) | (None, None) => Control::journal(&cli.data_dir()?).await?,
+        };
+        let verified: Verified = control.client().post("/v1/events/verify", &serde_json::json!({})).await?;
+        output.answer(&verified, report)?;
+        if verified.ok { Ok(()) } else { Err(Failure::answered()) }
+    }
 }
 
 fn report(verified: &Verified) -> String {

@@ -19,6 +19,8 @@ pub(crate) struct Serve {}
 
 /// Services only: ledger reads, HTTP, the journal's followers. Tunnels have threads of their own.
 const WORKERS: usize = 2;
+/// Threads that wait for the disk: the ledger has one writer and one reader, the rest are journals' readers.
+const BLOCKING: usize = 16;
 
 impl Serve {
     pub(crate) fn run(&self, cli: &Cli) -> Result<(), Failure> {
@@ -43,6 +45,8 @@ async fn serve(data: &DataDir, config: &Config, node: Node) -> Result<(), Failur
 }
 
 fn runtime() -> Result<Runtime, Failure> {
-    let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(WORKERS).max_blocking_threads(BLOCKING).enable_all();
+    let runtime = builder.build();
     runtime.map_err(|error| Failure::system("no runtime", &error))
 }

@@ -1,4 +1,5 @@
 use super::{ConfigError, located::Located};
+use ids::UnixTime;
 use ledger::Pools;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -39,9 +40,15 @@ pub(crate) struct Gateway {
     /// Name servers told to the units.
     #[serde(default)]
     pub(crate) dns: Vec<IpAddr>,
-    /// The address inside the tunnel that answers.
+    /// The addresses inside the tunnel that answer.
     #[serde(default)]
     pub(crate) service: Service,
+    /// What happens to a tunnel whose unit has moved out of the network of its access line.
+    #[serde(default)]
+    pub(crate) off_line: OffLine,
+    /// Exceptions for older units, each by name and until a day.
+    #[serde(default)]
+    pub(crate) legacy: Vec<Legacy>,
 }
 
 fn everywhere() -> Vec<IpAddr> {
@@ -126,7 +133,7 @@ pub(crate) struct Lifetimes {
 
 impl Default for Lifetimes {
     fn default() -> Self {
-        Self { auth_h: 24, ike_sa_h: 8, child_sa_m: 60, dpd_s: 60 }
+        Self { auth_h: 24, ike_sa_h: 20, child_sa_m: 240, dpd_s: 60 }
     }
 }
 
@@ -154,6 +161,38 @@ pub(crate) struct Service {
     pub(crate) addresses: Vec<IpAddr>,
 }
 
+/// What happens to a tunnel whose unit has moved out of the network of its access line. An event tells
+/// of it in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OffLine {
+    /// Nothing.
+    Keep,
+    /// No packet passes until the unit is back.
+    #[default]
+    Hold,
+    /// It ends.
+    Close,
+}
+
+/// An exception for older units of one realm.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Legacy {
+    /// For logs, events and whoever asks why.
+    pub(crate) name: String,
+    /// Whose units.
+    pub(crate) realm: ids::Realm,
+    /// AUTH method 1 (RSA with SHA-1) is taken.
+    #[serde(default)]
+    pub(crate) sha1_signature: bool,
+    /// IDi may be the certificate's subject (ID_DER_ASN1_DN).
+    #[serde(default)]
+    pub(crate) dn_identity: bool,
+    /// From then on it counts no more.
+    pub(crate) until: UnixTime,
+}
+
 impl Gateway {
     pub(super) fn wrong(&self, at: &Located<'_>) -> Vec<ConfigError> {
         let mut errors = Vec::new();
@@ -174,9 +213,24 @@ impl Gateway {
         if self.pools.v4.is_none() && self.pools.v6.is_none() {
             add(&["pools"], "no inner addresses to give", "add `v4`, `v6` or both");
         }
+        for (index, address) in self.service.addresses.iter().enumerate() {
+            if self.pool_has(*address) {
+                let what = format!("{address}, number {} of the list, is in a pool", index + 1);
+                add(&["service", "addresses"], &what, "choose one that no device could get");
+            }
+        }
         self.suites.wrong(&mut add);
         self.lifetimes.wrong(&mut add);
         errors
+    }
+}
+
+impl Gateway {
+    fn pool_has(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(v4) => self.pools.v4.is_some_and(|pool| pool.contains(&v4)),
+            IpAddr::V6(v6) => self.pools.v6.is_some_and(|pool| pool.contains(&v6)),
+        }
     }
 }
 

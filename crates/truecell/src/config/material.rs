@@ -125,3 +125,6 @@ fn key_in(file: &Path) -> Result<Vec<u8>, Wrong> {
         Err(error) => Err(Wrong::new(file, error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -210,10 +210,7 @@ pub(crate) fn golden(name: &str, text: &str) {
         return;
     }
     let known = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        text,
-        known,
-        "{} differs; UPDATE_GOLDEN=1 writes it anew, then read the difference",
-        path.display()
-    );
+    let differ = text.lines().zip(known.lines()).find(|(now, before)| now != before);
+    let (path, again) = (path.display(), "UPDATE_GOLDEN=1 writes it anew, then read the difference");
+    assert!(text == known, "{path} differs, first at {differ:?}; {again}");
 }

@@ -75,7 +75,7 @@ fn a_second_serve_says_who_holds_the_lock() {
 }
 
 #[test]
-fn a_command_waits_for_a_command_and_then_says_who_is_in_the_way() {
+fn a_command_waits_for_the_one_before_it() {
     let bench = Bench::new();
     let lock = fs::File::options().write(true).open(bench.path("state/lock")).unwrap();
     lock.lock().unwrap();
@@ -211,6 +211,23 @@ fn one_changed_octet_in_the_journal_is_named_also_without_a_daemon() {
         "{}",
         text(&output.stdout)
     );
+}
+
+#[test]
+fn a_copy_of_the_journal_is_checked_elsewhere_with_the_key_from_elsewhere() {
+    let bench = Bench::new();
+    let key = fs::read_to_string(bench.path("state/journal.pub")).unwrap();
+    let elsewhere = Bench::bare();
+    let copy = elsewhere.path("copy");
+    fs::create_dir(&copy).unwrap();
+    let segment = "00000000000000000001.jsonl";
+    fs::copy(bench.path("state/journal/segw-1").join(segment), copy.join(segment)).unwrap();
+    let verify = ["event", "verify", "--journal", "copy", "--key", key.trim()];
+    assert_eq!(elsewhere.json(&verify)["ok"], true);
+    let wrong = ["event", "verify", "--journal", "copy", "--key", &"0".repeat(64)];
+    let output = elsewhere.run(&wrong);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("begins with another key than yours"), "{}", text(&output.stdout));
 }
 
 #[test]
