@@ -1,1 +1,41 @@
-//! (skeleton)
+//! The security gateway at run time: sockets, threads, and the hand-off between protocol, evidence and
+//! ledger.
+//!
+//! Three threads. The *data thread* owns the NAT-T sockets and all ESP; it never waits for anybody. The
+//! *IKE thread* owns the responder and all public-key work; it asks `x509` who a peer is. The
+//! *registrar* alone works with ledger and journal, in batches. Between them are bounded channels, with
+//! the drop policy written where each is made.
+//!
+//! A tunnel opens only with an [`Admitted`]: certificate path, AUTH and lease. A second claim on a live
+//! identity stands blocked until what the holder does has settled it; order of arrival and
+//! INITIAL_CONTACT weigh nothing.
+
+mod cause;
+mod clock;
+mod config;
+mod contest;
+mod core;
+mod data;
+mod hand_off;
+mod health;
+mod identity;
+mod ike_thread;
+mod refusals;
+mod registrar;
+mod serve;
+mod sessions;
+mod shard;
+mod stats;
+mod udp;
+mod waker;
+
+pub use cause::Cause;
+pub use clock::{SystemClock, WallClock};
+pub use config::{GatewayConfig, OffLine};
+pub use core::{Core, Packets, VirtualCore};
+pub use hand_off::{Admitted, Why};
+pub use health::{Alarm, HealthView};
+pub use identity::{LegacyProfile, PeerPolicy};
+pub use serve::{Deps, Gateway, Listening, StartError};
+pub use sessions::{Amount, Child, SessionView, State};
+pub use stats::Stats;

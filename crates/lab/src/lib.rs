@@ -1,1 +1,15 @@
-//! (skeleton)
+//! A carrier in one process: gateway, CA, ledger and journal on loopback, with virtual femtocells made
+//! of the `ike` initiator and `esp`. Sockets, certificates, database and journal are real; there is no
+//! radio and no core network, and the attacker is one of the lab's own units whose key the lab copies.
+//!
+//! [`tour`] shows what the gateway does about genuine units and about everyone else. Every reason that
+//! it tells is read from the journal, as an operator would.
+
+mod carrier;
+mod echo;
+mod tour;
+mod unit;
+
+pub use carrier::Carrier;
+pub use tour::{Act, Step, tour};
+pub use unit::{Attached, Outcome, Unit, UnitIdentity};

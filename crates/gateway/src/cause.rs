@@ -1,0 +1,144 @@
+use esp::{Dropped, Unsealed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// Why the data thread dropped a packet. Each has a counter for the gateway, and one for the session
+/// where there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// ESP, but what came in is no good.
+    Inbound(Dropped),
+    /// ESP with an SPI that nothing listens to.
+    UnknownSpi,
+    /// The tunnel is not open: a second claim that is still being settled, or a unit on hold.
+    Blocked,
+    /// From one unit for another (TS 33.320 clause 4.4.3 filters; no pair is listed yet).
+    Lateral,
+    /// From the core, but for no unit here.
+    NoTunnel,
+    /// For a unit that has no CHILD SA for it.
+    NoChildSa,
+    /// For a unit, but not sealed.
+    Outbound(Unsealed),
+    /// A datagram too short for anything.
+    Runt,
+    /// IKE on the NAT-T port while the IKE thread had no room.
+    IkeQueueFull,
+    /// The socket did not take it.
+    NotSent,
+}
+
+const INBOUND: usize = Dropped::ALL.len();
+const OUTBOUND: [Unsealed; 4] =
+    [Unsealed::SequenceExhausted, Unsealed::InnerMalformed, Unsealed::OutsideSelectors, Unsealed::Crypto];
+const REST: [Cause; 8] = [
+    Cause::UnknownSpi,
+    Cause::Blocked,
+    Cause::Lateral,
+    Cause::NoTunnel,
+    Cause::NoChildSa,
+    Cause::Runt,
+    Cause::IkeQueueFull,
+    Cause::NotSent,
+];
+const COUNT: usize = INBOUND + OUTBOUND.len() + REST.len();
+
+impl Cause {
+    /// Every cause.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let inbound = Dropped::ALL.into_iter().map(Self::Inbound);
+        inbound.chain(OUTBOUND.into_iter().map(Self::Outbound)).chain(REST)
+    }
+
+    /// Metric labels: direction, and cause.
+    pub fn labels(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Inbound(dropped) => ("uplink", dropped.label()),
+            Self::Outbound(unsealed) => ("downlink", unsealed.label()),
+            Self::UnknownSpi => ("uplink", "unknown_spi"),
+            Self::Blocked => ("uplink", "blocked"),
+            Self::Lateral => ("uplink", "lateral"),
+            Self::NoTunnel => ("downlink", "no_tunnel"),
+            Self::NoChildSa => ("downlink", "no_child_sa"),
+            Self::Runt => ("uplink", "runt"),
+            Self::IkeQueueFull => ("uplink", "ike_queue_full"),
+            Self::NotSent => ("downlink", "not_sent"),
+        }
+    }
+
+    fn index(self) -> usize {
+        match self {
+            Self::Inbound(dropped) => dropped as usize,
+            Self::Outbound(unsealed) => INBOUND + unsealed as usize,
+            Self::UnknownSpi => INBOUND + OUTBOUND.len(),
+            Self::Blocked => INBOUND + OUTBOUND.len() + 1,
+            Self::Lateral => INBOUND + OUTBOUND.len() + 2,
+            Self::NoTunnel => INBOUND + OUTBOUND.len() + 3,
+            Self::NoChildSa => INBOUND + OUTBOUND.len() + 4,
+            Self::Runt => INBOUND + OUTBOUND.len() + 5,
+            Self::IkeQueueFull => INBOUND + OUTBOUND.len() + 6,
+            Self::NotSent => INBOUND + OUTBOUND.len() + 7,
+        }
+    }
+}
+
+/// Drops by cause, for the whole gateway.
+pub(crate) struct Drops([AtomicU64; COUNT]);
+
+/// Drops by cause for one session: half the size, and stopping at the top instead of wrapping.
+pub(crate) struct SessionDrops([AtomicU32; COUNT]);
+
+impl Default for Drops {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl Default for SessionDrops {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU32::new(0)))
+    }
+}
+
+impl Drops {
+    pub(crate) fn count(&self, cause: Cause) {
+        if let Some(counter) = self.0.get(cause.index()) {
+            counter.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(crate) fn of(&self, cause: Cause) -> u64 {
+        self.0.get(cause.index()).map_or(0, |counter| counter.load(Relaxed))
+    }
+}
+
+impl SessionDrops {
+    /// For the data thread, the only writer.
+    pub(crate) fn count(&self, cause: Cause) {
+        if let Some(counter) = self.0.get(cause.index()) {
+            counter.store(counter.load(Relaxed).saturating_add(1), Relaxed);
+        }
+    }
+
+    pub(crate) fn of(&self, cause: Cause) -> u64 {
+        self.0.get(cause.index()).map_or(0, |counter| counter.load(Relaxed).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_cause_has_its_own_counter_and_labels() {
+        let (indices, labels): (BTreeSet<_>, BTreeSet<_>) =
+            Cause::all().map(|cause| (cause.index(), cause.labels())).unzip();
+        assert_eq!((indices.len(), labels.len()), (COUNT, COUNT));
+        assert_eq!(indices.last(), Some(&(COUNT - 1)));
+        let (drops, session) = (Drops::default(), SessionDrops::default());
+        drops.count(Cause::Blocked);
+        session.count(Cause::Blocked);
+        let counted = |cause| (drops.of(cause), session.of(cause));
+        assert_eq!((counted(Cause::Blocked), counted(Cause::Lateral)), ((1, 1), (0, 0)));
+    }
+}

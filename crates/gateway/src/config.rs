@@ -1,0 +1,107 @@
+use crate::{PeerPolicy, shard::Limits};
+use ike::{LocalIdentity, ResponderConfig, payload::TrafficSelector};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+/// What the gateway is told. [`GatewayConfig::new`] has the defaults.
+#[derive(Clone)]
+pub struct GatewayConfig {
+    /// Addresses to receive on, both ports each.
+    pub listen: Vec<IpAddr>,
+    /// IKE without NAT (RFC 7296 §2); 0 for any free port.
+    pub ike_port: u16,
+    /// IKE and ESP in UDP (RFC 3948); 0 for any free port.
+    pub natt_port: u16,
+    /// The IKE responder: identity, suites, times, bounds. Its authorities are filled in from the
+    /// anchors at start.
+    pub responder: ResponderConfig,
+    /// What peers may present, exceptions for older units included.
+    pub peers: PeerPolicy,
+    /// Inner IPv4 addresses, one for each device.
+    pub pool_v4: Option<Ipv4Net>,
+    /// Inner IPv6 addresses, one for each device.
+    pub pool_v6: Option<Ipv6Net>,
+    /// Name servers told to the units.
+    pub dns: Vec<IpAddr>,
+    /// What units may reach; TSr is narrowed to it. Never the pools, whatever stands here.
+    pub reachable: Vec<IpNet>,
+    /// A unit authenticates anew within this time (AUTH_LIFETIME, RFC 4478); at most 24 h. The tunnel
+    /// ends with it, and with the certificate if that is earlier.
+    pub auth_lifetime: Duration,
+    /// An SA without ESP in UDP for this long is an event: the unit sends raw ESP or nothing.
+    pub esp_expected_within: Duration,
+    /// Inner octets, either way, after which a CHILD SA is rekeyed.
+    pub octets_per_child: u64,
+    /// Key schedules of SAs without packets are let go after this.
+    pub rest_after: Duration,
+    /// What happens to a tunnel whose unit is seen outside the network of its access line.
+    pub off_line: OffLine,
+    /// Whom to admit.
+    pub policy: admission::Policy,
+}
+
+/// What happens to a tunnel whose unit has moved out of the network of its access line. An event
+/// tells of it in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OffLine {
+    /// Nothing.
+    Keep,
+    /// No packet passes until the unit is back.
+    #[default]
+    Hold,
+    /// It ends.
+    Close,
+}
+
+/// RFC 4478 has no upper bound; the checklist (line 25) has.
+const MAX_AUTH_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+impl GatewayConfig {
+    /// The defaults around an identity and the inner addresses.
+    pub fn new(identity: LocalIdentity, pool_v4: Option<Ipv4Net>, pool_v6: Option<Ipv6Net>) -> Self {
+        Self {
+            listen: vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+            ike_port: 500,
+            natt_port: 4500,
+            responder: ResponderConfig::new(identity, Vec::new()),
+            peers: PeerPolicy::default(),
+            pool_v4,
+            pool_v6,
+            dns: Vec::new(),
+            reachable: Vec::new(),
+            auth_lifetime: MAX_AUTH_LIFETIME,
+            esp_expected_within: Duration::from_secs(300),
+            // 2^32 AES blocks: far below the birthday bound of 2^64.
+            octets_per_child: 1 << 36,
+            rest_after: Duration::from_secs(60),
+            off_line: OffLine::default(),
+            policy: admission::Policy::default(),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            heard_every: self.responder.times.dpd_after / 4,
+            esp_expected_within: self.esp_expected_within,
+            octets_per_child: self.octets_per_child,
+            rest_after: self.rest_after,
+        }
+    }
+
+    pub(crate) fn pools(&self) -> Vec<IpNet> {
+        self.pool_v4.map(IpNet::V4).into_iter().chain(self.pool_v6.map(IpNet::V6)).collect()
+    }
+
+    /// What TSr is narrowed to.
+    pub(crate) fn ts_r(&self) -> Vec<TrafficSelector> {
+        let range = |net: &IpNet| TrafficSelector::addresses(net.network(), net.broadcast());
+        self.reachable.iter().map(range).collect()
+    }
+
+    pub(crate) fn auth_lifetime(&self) -> Duration {
+        self.auth_lifetime.min(MAX_AUTH_LIFETIME)
+    }
+}

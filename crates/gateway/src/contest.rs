@@ -1,0 +1,199 @@
+//! A second claim on a device that is attached already, while it is being settled.
+//!
+//! Nobody wins by coming first or last. The newcomer's tunnel stands but is blocked; the holder is
+//! asked whether it lives. What the holder does within the time to make room decides.
+
+use ids::{DeviceId, SessionId};
+use ike::IkeSaId;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+/// What is known of the holder since it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Probed {
+    /// Not yet answered.
+    Waiting,
+    /// It lives; round trip where it was measured.
+    Answered(Option<Duration>),
+}
+
+/// How a contest ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The holder ended its own session in time: one unit that re-authenticated make-before-break.
+    HolderMadeRoom,
+    /// The holder answered nothing: it is gone, the newcomer takes its place.
+    HolderSilent,
+    /// The holder is alive and stays: two hold one key. The newcomer goes.
+    HolderStays {
+        /// Of the probe.
+        round_trip: Option<Duration>,
+    },
+    /// The newcomer left by itself.
+    NewcomerLeft,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Party {
+    pub(crate) sa: IkeSaId,
+    pub(crate) session: SessionId,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Contest {
+    pub(crate) device: DeviceId,
+    pub(crate) newcomer: Party,
+    pub(crate) holder: Party,
+    pub(crate) began: Instant,
+    probed: Probed,
+}
+
+/// Every contest that runs, at most one for a device.
+pub(crate) struct Contests {
+    make_room: Duration,
+    running: HashMap<DeviceId, Contest>,
+}
+
+/// `ike` reports on a probe within 6 s.
+const PROBE_TAKES_AT_MOST: Duration = Duration::from_secs(6);
+
+impl Contests {
+    pub(crate) fn new(make_room: Duration) -> Self {
+        Self { make_room, running: HashMap::new() }
+    }
+
+    /// Begins one; the caller probes the holder.
+    pub(crate) fn begin(&mut self, device: DeviceId, newcomer: Party, holder: Party, now: Instant) {
+        let contest = Contest { device, newcomer, holder, began: now, probed: Probed::Waiting };
+        self.running.insert(device, contest);
+    }
+
+    /// The holder with this SA answered its probe.
+    pub(crate) fn answered(&mut self, device: DeviceId, sa: IkeSaId, round_trip: Option<Duration>) {
+        if let Some(contest) = self.running.get_mut(&device).filter(|contest| contest.holder.sa == sa) {
+            contest.probed = Probed::Answered(round_trip);
+        }
+    }
+
+    /// It did not.
+    pub(crate) fn silent(&mut self, device: DeviceId, sa: IkeSaId) -> Option<(Contest, Outcome)> {
+        self.running.get(&device).filter(|contest| contest.holder.sa == sa)?;
+        Some((self.running.remove(&device)?, Outcome::HolderSilent))
+    }
+
+    /// A session of the device is over.
+    pub(crate) fn gone(&mut self, device: DeviceId, sa: IkeSaId) -> Option<(Contest, Outcome)> {
+        let contest = self.running.get(&device)?;
+        let outcome = if contest.holder.sa == sa {
+            Outcome::HolderMadeRoom
+        } else if contest.newcomer.sa == sa {
+            Outcome::NewcomerLeft
+        } else {
+            return None;
+        };
+        Some((self.running.remove(&device)?, outcome))
+    }
+
+    /// Those whose time is over.
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<(Contest, Outcome)> {
+        let over = |contest: &&Contest| now >= contest.due(self.make_room);
+        let devices: Vec<_> = self.running.values().filter(over).map(|contest| contest.device).collect();
+        let contests = devices.iter().filter_map(|device| self.running.remove(device));
+        contests.map(|contest| (contest, contest.at_the_end())).collect()
+    }
+
+    /// When the next one is over.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.running.values().map(|contest| contest.due(self.make_room)).min()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.running.len()
+    }
+}
+
+impl Contest {
+    /// Never before the probe had its time.
+    fn due(&self, make_room: Duration) -> Instant {
+        match self.probed {
+            Probed::Waiting => self.began + make_room.max(PROBE_TAKES_AT_MOST),
+            Probed::Answered(_) => self.began + make_room,
+        }
+    }
+
+    fn at_the_end(&self) -> Outcome {
+        match self.probed {
+            Probed::Waiting => Outcome::HolderSilent,
+            Probed::Answered(round_trip) => Outcome::HolderStays { round_trip },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ids::Epoch;
+
+    const DEVICE: DeviceId = DeviceId::eui48([2; 6]);
+
+    fn party(number: u64) -> Party {
+        Party { sa: IkeSaId(number), session: SessionId { epoch: Epoch(1), number } }
+    }
+
+    fn begun(now: Instant) -> Contests {
+        let mut contests = Contests::new(Duration::from_secs(30));
+        contests.begin(DEVICE, party(2), party(1), now);
+        contests
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_holder_that_goes_by_itself_made_room() {
+        let now = Instant::now();
+        let mut contests = begun(now);
+        contests.answered(DEVICE, IkeSaId(1), None);
+        assert_eq!(contests.gone(DEVICE, IkeSaId(1)).unwrap().1, Outcome::HolderMadeRoom);
+        assert_eq!(contests.len(), 0);
+    }
+
+    #[test]
+    fn a_silent_holder_is_replaced() {
+        let mut contests = begun(Instant::now());
+        assert!(contests.silent(DEVICE, IkeSaId(2)).is_none(), "the newcomer's silence decides nothing");
+        let (contest, outcome) = contests.silent(DEVICE, IkeSaId(1)).unwrap();
+        assert_eq!((contest.newcomer, outcome), (party(2), Outcome::HolderSilent));
+    }
+
+    #[test]
+    fn a_holder_that_answers_and_stays_keeps_its_service() {
+        let now = Instant::now();
+        let mut contests = begun(now);
+        contests.answered(DEVICE, IkeSaId(1), Some(seconds(1)));
+        assert_eq!(contests.due(now + seconds(29)), []);
+        assert_eq!(contests.next_due(), Some(now + seconds(30)));
+        let [(_, outcome)] = contests.due(now + seconds(30)).try_into().unwrap();
+        assert_eq!(outcome, Outcome::HolderStays { round_trip: Some(seconds(1)) });
+    }
+
+    #[test]
+    fn a_newcomer_that_leaves_ends_it() {
+        let mut contests = begun(Instant::now());
+        assert!(contests.gone(DEVICE, IkeSaId(9)).is_none());
+        assert_eq!(contests.gone(DEVICE, IkeSaId(2)).unwrap().1, Outcome::NewcomerLeft);
+    }
+
+    #[test]
+    fn a_short_time_to_make_room_does_not_cut_the_probe_short() {
+        let now = Instant::now();
+        let mut contests = Contests::new(seconds(1));
+        contests.begin(DEVICE, party(2), party(1), now);
+        assert_eq!(contests.due(now + seconds(5)), []);
+        contests.answered(DEVICE, IkeSaId(1), None);
+        assert_eq!(contests.due(now + seconds(5))[0].1, Outcome::HolderStays { round_trip: None });
+    }
+}

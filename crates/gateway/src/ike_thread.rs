@@ -1,0 +1,535 @@
+//! The IKE thread: owns the responder and all public-key work, receives IKE on its own sockets and
+//! what the data thread passes on, asks `x509` about peers and the registrar about admission.
+
+use crate::{
+    clock::ClockGuard,
+    contest::{Contest, Contests, Outcome, Party},
+    data::{FromData, socket_for},
+    hand_off::{Admitted, Answer, Authenticated, Claim, Opening, Order, Refused, TRY_AGAIN, Why, Work},
+    identity::{self, PeerPolicy},
+    sessions::{Child, Session, Sessions, State},
+    shard::{Command, Notice},
+    stats::Control,
+    udp::{ReceiveBatch, Socket},
+    waker::Waker,
+};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use esp::udp_encap::NON_ESP_MARKER;
+use ids::SessionId;
+use ike::{
+    Admission, AskPeer, AttachRequest, AuthVerified, ChildSa, DeletedBy, Event, Grant, IkeSaId, Output, Path,
+    Peer, Reason, Refusal, Responder, Ticket,
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use x509::{Anchors, CertPathVerified};
+
+/// Receives in a row on one socket before other inputs have their turn.
+const ROUNDS: usize = 4;
+/// Longest sleep: counters are published at least this often.
+const AT_MOST: Duration = Duration::from_secs(1);
+
+pub(crate) struct IkeThread {
+    pub(crate) responder: Responder,
+    pub(crate) sockets: Arc<[Socket]>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) contests: Contests,
+    pub(crate) anchors: Arc<Anchors>,
+    pub(crate) peers: PeerPolicy,
+    pub(crate) clock: Arc<ClockGuard>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) links: Links,
+    pub(crate) state: Passing,
+}
+
+/// The ends of channels that the thread holds.
+pub(crate) struct Links {
+    pub(crate) waker: Waker,
+    pub(crate) from_data: Receiver<FromData>,
+    pub(crate) answers: Receiver<Answer>,
+    pub(crate) orders: Receiver<Order>,
+    pub(crate) to_data: Sender<Command>,
+    pub(crate) data_waker: Waker,
+    pub(crate) to_registrar: Sender<Work>,
+}
+
+/// What lives from one output to the next, or until a channel has room.
+#[derive(Default)]
+pub(crate) struct Passing {
+    /// The path of the peer whose AUTH is verified next.
+    path: Option<CertPathVerified>,
+    /// Why the last peer was refused.
+    refusal: Option<Refused>,
+    /// Why we are deleting the session whose end comes next.
+    why: Option<Why>,
+    datagrams: Vec<(Path, Vec<u8>)>,
+    commanded: bool,
+    /// Work that must not be lost and found no room. At most a few for each session.
+    kept: VecDeque<Work>,
+    stopping: bool,
+}
+
+impl IkeThread {
+    pub(crate) fn run(mut self) {
+        let mut batch = ReceiveBatch::new();
+        while !self.state.stopping {
+            self.wait();
+            self.receive(&mut batch);
+            self.take_from_data();
+            self.take_answers();
+            self.take_orders();
+            self.do_what_is_due(Instant::now());
+            self.hand_on();
+            self.control.publish(self.responder.stats(), self.contests.len());
+        }
+    }
+
+    fn wait(&self) {
+        let now = Instant::now();
+        let due = self.responder.poll_timeout().map(|(at, _)| at).into_iter().chain(self.contests.next_due());
+        let sleep = due.min().map_or(AT_MOST, |at| at.saturating_duration_since(now).min(AT_MOST));
+        let sleep = if self.state.kept.is_empty() { sleep } else { sleep.min(TRY_AGAIN) };
+        let own = self.sockets.iter().filter(|socket| !socket.is_encapsulated());
+        let mut fds: Vec<_> = own.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
+        fds.push(PollFd::new(&self.links.waker, PollFlags::IN));
+        let timeout = Timespec { tv_sec: sleep.as_secs() as i64, tv_nsec: sleep.subsec_nanos().into() };
+        // Interrupted by a signal: the loop comes round.
+        let _ = poll(&mut fds, Some(&timeout));
+        self.links.waker.reset();
+    }
+
+    fn receive(&mut self, batch: &mut ReceiveBatch) {
+        let sockets = self.sockets.clone();
+        for socket in sockets.iter().filter(|socket| !socket.is_encapsulated()) {
+            for _ in 0..ROUNDS {
+                match socket.receive(batch) {
+                    Ok(0) => break,
+                    Ok(_) => {
+                        batch.datagrams().for_each(|(meta, octets)| self.datagram(socket.path(meta), octets))
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "receiving on the IKE port");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn datagram(&mut self, path: Path, message: &[u8]) {
+        let now = Instant::now();
+        self.responder.handle_datagram(path, message, now);
+        self.drain(now);
+    }
+
+    fn take_from_data(&mut self) {
+        // Bounded by what is there now, so that a flood on one port leaves turns for the rest.
+        for _ in 0..self.links.from_data.len() {
+            match self.links.from_data.try_recv() {
+                Ok(FromData::Messages(messages)) => {
+                    messages.into_iter().for_each(|(path, message)| self.datagram(path, &message));
+                }
+                Ok(FromData::Notice(notice)) => self.notice(notice, Instant::now()),
+                Err(_) => return,
+            }
+            self.send_datagrams();
+        }
+    }
+
+    fn notice(&mut self, notice: Notice, now: Instant) {
+        match notice {
+            Notice::Heard(sa) => self.responder.heard(sa, now),
+            Notice::Worn { sa, spi_in } => self.responder.rekey_child_sa(sa, spi_in, now),
+            Notice::Moved { sa, from, to } => self.moved(sa, from.peer, to.peer),
+            Notice::EspNeverSeen(sa) => {
+                if let Some(session) = self.sessions.of_sa(sa) {
+                    self.must(Work::EspNeverSeen(session));
+                }
+            }
+            Notice::Spoofed { sa, packets } => {
+                if let Some(session) = self.sessions.of_sa(sa) {
+                    self.must(Work::Spoofed { session, packets });
+                }
+            }
+        }
+        self.drain(now);
+    }
+
+    /// Everything that the responder has to say about one input.
+    fn drain(&mut self, now: Instant) {
+        while let Some(output) = self.responder.poll_output() {
+            match output {
+                Output::Transmit { path, datagram } => self.state.datagrams.push((path, datagram)),
+                Output::Keepalive { .. } => {}
+                Output::AskPeer { ticket, ask } => self.answer_peer(ticket, &ask, now),
+                Output::AskAdmission { ticket, sa, auth, request } => {
+                    self.ask_admission(ticket, sa, auth, request, now);
+                }
+                Output::InstallChildSa { sa, child } => self.install(sa, child),
+                Output::RemoveChildSa { sa, spi_in } => {
+                    if let Some(session) = self.sessions.of_sa(sa) {
+                        session.child_removed(spi_in);
+                    }
+                    self.command(Command::RemoveChildSa { sa, spi_in });
+                }
+                Output::Event(event) => self.event(event, now),
+            }
+        }
+    }
+
+    /// Path validation, here and at once: pure, no ledger.
+    fn answer_peer(&mut self, ticket: Ticket, ask: &AskPeer, now: Instant) {
+        let peer = match self.clock.trusted() {
+            None => Err(Refusal::Transient),
+            Some(wall) => match identity::verify(&self.anchors, &self.peers, ask, wall) {
+                Ok(verified) => {
+                    let peer = Peer {
+                        public_key_spki: verified.path.spki().to_vec(),
+                        not_after: verified.path.valid_until().since(wall),
+                        allow_sha1_signature: verified.allow_sha1_signature,
+                    };
+                    self.state.path = Some(verified.path);
+                    Ok(peer)
+                }
+                Err(error) => {
+                    self.state.refusal =
+                        Some(refused(error.code(), error.to_string(), &ask.path, Some(&ask.idi)));
+                    Err(Refusal::Final)
+                }
+            },
+        };
+        self.responder.handle_peer(ticket, peer, now);
+    }
+
+    /// Drop policy: a claim that finds the registrar's channel full, or older work waiting for it, is
+    /// answered with silence and counted. Units retransmit.
+    fn ask_admission(
+        &mut self,
+        ticket: Ticket,
+        sa: IkeSaId,
+        auth: AuthVerified,
+        request: AttachRequest,
+        now: Instant,
+    ) {
+        let path = self.state.path.take();
+        let authenticated = path.and_then(|path| Authenticated::new(path, auth));
+        let claim = authenticated.map(|authenticated| Claim { ticket, sa, authenticated, request });
+        let taken = claim.is_some_and(|claim| {
+            self.state.kept.is_empty()
+                && self.links.to_registrar.try_send(Work::Claim(Box::new(claim))).is_ok()
+        });
+        if !taken {
+            self.control.claim_dropped();
+            self.responder.handle_admission(ticket, Admission::Drop, now);
+        }
+    }
+
+    fn install(&mut self, sa: IkeSaId, child: ChildSa) {
+        if !child.path.encapsulated {
+            tracing::debug!(?sa, "the peer means to send raw ESP, which is not served");
+        }
+        if let Some(session) = self.sessions.of_sa(sa) {
+            let suite = (child.suite.cipher, child.suite.esn);
+            session.child_installed(Child { spi_in: child.spi_in, spi_out: child.spi_out, suite });
+        }
+        self.command(Command::InstallChildSa { sa, child: Box::new(child) });
+    }
+
+    fn event(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::SaEstablished { sa, .. } => {
+                if let Some(session) = self.sessions.of_sa(sa) {
+                    session.stands();
+                }
+            }
+            Event::SaDeleted { sa, by } => self.ended(sa, by, now),
+            Event::ProbeAnswered { sa, round_trip } => {
+                if let Some(session) = self.sessions.of_sa(sa) {
+                    self.contests.answered(session.device, sa, round_trip);
+                }
+            }
+            Event::ProbeSilent { sa } => {
+                let session = self.sessions.of_sa(sa);
+                let over = session.and_then(|session| self.contests.silent(session.device, sa));
+                over.into_iter().for_each(|(contest, outcome)| self.settle(&contest, outcome, now));
+            }
+            Event::PathChanged { sa, from, to } => {
+                self.command(Command::Move { sa, path: to });
+                self.moved(sa, from.peer, to.peer);
+            }
+            Event::Refused { path, reason, idi, .. } => self.refused(&path, reason, idi.as_ref()),
+            Event::ChildFailed { sa, notify } => tracing::debug!(?sa, ?notify, "no CHILD SA"),
+            Event::ChildEstablished { .. }
+            | Event::ChildRekeyed { .. }
+            | Event::IkeRekeyed { .. }
+            | Event::Connected { .. }
+            | Event::ConnectFailed { .. } => {}
+        }
+    }
+
+    /// Refusals of the registrar have their event from there.
+    fn refused(&mut self, path: &Path, reason: Reason, idi: Option<&ike::payload::Identification>) {
+        let detail = self.state.refusal.take();
+        let refused = match reason {
+            Reason::AdmissionRefused | Reason::AdmissionUnavailable => return,
+            Reason::PeerRefused => detail,
+            Reason::Malformed
+            | Reason::UnknownCritical
+            | Reason::MajorVersion
+            | Reason::NoProposalChosen
+            | Reason::InvalidKe
+            | Reason::PublicValue
+            | Reason::EapOnly
+            | Reason::NoIdentity
+            | Reason::NoCertificate
+            | Reason::CertificateEncoding
+            | Reason::CertificateSize
+            | Reason::AuthMethod
+            | Reason::PeerUnavailable
+            | Reason::AuthMismatch
+            | Reason::HalfOpenFull
+            | Reason::PrefixQuota
+            | Reason::HalfOpenTimeout
+            | Reason::UnknownSpi
+            | Reason::NotAuthentic
+            | Reason::MessageId
+            | Reason::UnexpectedExchange
+            | Reason::OurFault => None,
+        };
+        let refused = refused.unwrap_or_else(|| self::refused(reason.code(), reason.to_string(), path, idi));
+        // Drop policy: what finds no room is in the counters of `ike` alone.
+        if self.links.to_registrar.try_send(Work::Refused(refused)).is_err() {
+            self.control.refusal_untold();
+        }
+    }
+
+    fn moved(&mut self, sa: IkeSaId, from: SocketAddr, to: SocketAddr) {
+        let Some(session) = self.sessions.of_sa(sa).filter(|session| session.outer() != to) else { return };
+        session.moved_to(to);
+        self.must(Work::Moved { session, from, to });
+    }
+
+    fn ended(&mut self, sa: IkeSaId, by: DeletedBy, now: Instant) {
+        let Some(session) = self.sessions.of_sa(sa) else { return };
+        let why = match by {
+            DeletedBy::Peer | DeletedBy::Reauthenticated => Why::Peer,
+            DeletedBy::Us => self.state.why.take().unwrap_or(Why::Shutdown),
+            DeletedBy::Expired => Why::Expired,
+            DeletedBy::DpdTimeout => Why::DpdTimeout,
+            DeletedBy::PeerRefused => Why::PeerRefused,
+        };
+        self.close(&session, why, now);
+    }
+
+    /// Takes a session whose IKE SA is gone out of everything.
+    fn close(&mut self, session: &Arc<Session>, why: Why, now: Instant) {
+        self.sessions.remove(session.id);
+        self.command(Command::Detach(session.sa));
+        self.must(Work::Closed { session: session.clone(), why });
+        let over = self.contests.gone(session.device, session.sa);
+        over.into_iter().for_each(|(contest, outcome)| self.settle(&contest, outcome, now));
+    }
+
+    /// Deletes an IKE SA; its end follows at once.
+    fn end(&mut self, session: &Session, why: Why, now: Instant) {
+        self.state.why = Some(why);
+        self.responder.delete(session.sa, now);
+        self.drain(now);
+        self.state.why = None;
+    }
+
+    fn settle(&mut self, contest: &Contest, outcome: Outcome, now: Instant) {
+        match outcome {
+            Outcome::HolderSilent => self.end_session(contest.holder.session, Why::HolderSilent, now),
+            Outcome::HolderStays { .. } => self.end_session(contest.newcomer.session, Why::SecondClaim, now),
+            Outcome::HolderMadeRoom | Outcome::NewcomerLeft => {}
+        }
+        let Contest { device, newcomer, holder, .. } = *contest;
+        self.must(Work::Resolve { device, newcomer, holder, outcome });
+    }
+
+    fn end_session(&mut self, id: SessionId, why: Why, now: Instant) {
+        if let Some(session) = self.sessions.get(id) {
+            self.end(&session, why, now);
+        }
+    }
+
+    fn take_answers(&mut self) {
+        for _ in 0..self.links.answers.len() {
+            let Ok(answer) = self.links.answers.try_recv() else { return };
+            let now = Instant::now();
+            self.answer(answer, now);
+            self.drain(now);
+            self.send_datagrams();
+        }
+    }
+
+    fn answer(&mut self, answer: Answer, now: Instant) {
+        match answer {
+            // An attempt that is gone by now needs no answer.
+            Answer::Refused(ticket) => _ = self.responder.handle_admission(ticket, Admission::Refuse, now),
+            Answer::Dropped(ticket) => _ = self.responder.handle_admission(ticket, Admission::Drop, now),
+            Answer::Admitted { ticket, admitted, session, path, grant } => {
+                self.attach(&session, path);
+                self.open(&admitted);
+                self.stand(ticket, grant, &session, now);
+            }
+            Answer::Contested { ticket, session, path, grant, holder } => {
+                self.attach(&session, path);
+                if self.stand(ticket, grant, &session, now) {
+                    self.contest(&session, holder, now);
+                }
+            }
+            Answer::Moved(admitted) => self.open(&admitted),
+            Answer::End { session, why } => self.end_session(session, why, now),
+            Answer::Line { session, inside } => self.line(session, inside),
+        }
+    }
+
+    fn attach(&mut self, session: &Arc<Session>, path: Path) {
+        self.command(Command::Attach { session: session.clone(), path });
+    }
+
+    fn open(&mut self, admitted: &Admitted) {
+        if let Some(session) = self.sessions.get(admitted.session()) {
+            session.set_state(State::Open);
+            self.command(Command::Open(Opening::of(admitted)));
+        }
+    }
+
+    /// Answers IKE_AUTH; `false` when the attempt is gone by now.
+    fn stand(&mut self, ticket: Ticket, grant: Grant, session: &Arc<Session>, now: Instant) -> bool {
+        self.responder.handle_admission(ticket, Admission::Grant(grant), now);
+        self.drain(now);
+        if !session.has_stood() {
+            self.close(session, Why::NeverStood, now);
+        }
+        session.has_stood()
+    }
+
+    fn contest(&mut self, newcomer: &Session, holder: Party, now: Instant) {
+        let party = Party { sa: newcomer.sa, session: newcomer.id };
+        self.contests.begin(newcomer.device, party, holder, now);
+        if self.sessions.get(holder.session).is_some() {
+            self.responder.probe(holder.sa, now);
+        } else {
+            // It ended while the registrar judged.
+            let over = self.contests.gone(newcomer.device, holder.sa);
+            over.into_iter().for_each(|(contest, outcome)| self.settle(&contest, outcome, now));
+        }
+    }
+
+    fn line(&mut self, id: SessionId, inside: bool) {
+        let Some(session) = self.sessions.get(id) else { return };
+        match (session.state(), inside) {
+            (State::Open, false) => {
+                session.set_state(State::Held);
+                self.command(Command::Hold(session.sa));
+            }
+            (State::Held, true) => {
+                session.set_state(State::Open);
+                self.command(Command::Release(session.sa));
+            }
+            (State::Open | State::Held | State::Contesting | State::Closed, _) => {}
+        }
+    }
+
+    fn take_orders(&mut self) {
+        while let Ok(order) = self.links.orders.try_recv() {
+            let now = Instant::now();
+            match order {
+                Order::Cut { session, by, why } => self.end_session(session, Why::Cut { by, why }, now),
+                Order::DeviceChanged(device) => self.must(Work::Review(device)),
+                Order::Shutdown => self.shut_down(now),
+            }
+        }
+    }
+
+    /// Tells every unit; their answers are not waited for.
+    fn shut_down(&mut self, now: Instant) {
+        for id in self.sessions.ids() {
+            self.end_session(id, Why::Shutdown, now);
+        }
+        self.state.stopping = true;
+    }
+
+    fn do_what_is_due(&mut self, now: Instant) {
+        if self.responder.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            self.responder.handle_timeout(now);
+            self.drain(now);
+        }
+        for (contest, outcome) in self.contests.due(now) {
+            self.settle(&contest, outcome, now);
+        }
+    }
+
+    /// For the data thread. None may be lost: waits where there is no room. The data thread never
+    /// waits for us, so this ends.
+    fn command(&mut self, command: Command) {
+        let command = match self.links.to_data.try_send(command) {
+            Ok(()) => return self.state.commanded = true,
+            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => command,
+        };
+        self.links.data_waker.wake();
+        let _ = self.links.to_data.send(command);
+        self.state.commanded = true;
+    }
+
+    /// Work that must not be lost.
+    fn must(&mut self, work: Work) {
+        self.state.kept.push_back(work);
+        self.hand_on_work();
+    }
+
+    fn hand_on_work(&mut self) {
+        while let Some(work) = self.state.kept.pop_front() {
+            match self.links.to_registrar.try_send(work) {
+                Ok(()) => {}
+                Err(TrySendError::Full(work)) => return self.state.kept.push_front(work),
+                Err(TrySendError::Disconnected(_)) => return self.state.kept.clear(),
+            }
+        }
+    }
+
+    fn hand_on(&mut self) {
+        self.send_datagrams();
+        self.hand_on_work();
+    }
+
+    /// Commands first: whoever gets an answer may send ESP at once.
+    fn send_datagrams(&mut self) {
+        if std::mem::take(&mut self.state.commanded) {
+            self.links.data_waker.wake();
+        }
+        for (path, datagram) in std::mem::take(&mut self.state.datagrams) {
+            self.send(&path, &datagram);
+        }
+    }
+
+    fn send(&self, path: &Path, datagram: &[u8]) {
+        let Some(socket) = socket_for(&self.sockets, path) else { return self.control.not_sent() };
+        let sent = if path.encapsulated {
+            socket.send(path, &[&NON_ESP_MARKER, datagram].concat())
+        } else {
+            socket.send(path, datagram)
+        };
+        if let Err(error) = sent {
+            tracing::debug!(%error, "an IKE datagram was not sent");
+            self.control.not_sent();
+        }
+    }
+}
+
+fn refused(
+    code: &'static str,
+    text: String,
+    path: &Path,
+    idi: Option<&ike::payload::Identification>,
+) -> Refused {
+    Refused { code, text, outer: path.peer, idi: idi.and_then(identity::printable) }
+}

@@ -1,0 +1,375 @@
+use crate::cause::{Cause, SessionDrops};
+use ids::{CertSha256, DeviceId, SessionId, Spi, UnixTime};
+use ike::{CipherSuite, IkeSaId};
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
+    },
+};
+
+/// How far a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Another session of the device is alive: no packet passes until that is settled.
+    Contesting,
+    /// It has the lease; packets pass.
+    Open,
+    /// It has the lease, but left the network of its access line: no packet passes.
+    Held,
+    /// Over; about to leave the table.
+    Closed,
+}
+
+impl State {
+    const ALL: [Self; 4] = [Self::Contesting, Self::Open, Self::Held, Self::Closed];
+}
+
+/// One attached unit: what the threads share of it. 400 octets while idle.
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) sa: IkeSaId,
+    pub(crate) device: DeviceId,
+    pub(crate) cert_sha256: CertSha256,
+    pub(crate) inner_v4: Option<Ipv4Addr>,
+    pub(crate) inner_v6: Option<Ipv6Addr>,
+    pub(crate) since: UnixTime,
+    /// The certificate's end or the attach's, whichever comes first.
+    pub(crate) until: UnixTime,
+    state: AtomicU8,
+    stood: AtomicBool,
+    changing: Mutex<Changing>,
+    pub(crate) traffic: Traffic,
+}
+
+/// What changes now and then, under a lock that the packet path takes only when the path changes.
+struct Changing {
+    outer: SocketAddr,
+    children: Vec<Child>,
+}
+
+/// A CHILD SA of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Child {
+    /// The SPI that the gateway receives on.
+    pub spi_in: Spi,
+    /// The SPI that it sends with.
+    pub spi_out: Spi,
+    /// Its cipher and whether sequence numbers have 64 bits.
+    #[serde(serialize_with = "debug_text")]
+    pub suite: (CipherSuite, bool),
+}
+
+fn debug_text<S: serde::Serializer>(suite: &(CipherSuite, bool), serializer: S) -> Result<S::Ok, S::Error> {
+    let esn = if suite.1 { " ESN" } else { "" };
+    serializer.collect_str(&format_args!("{:?}{esn}", suite.0))
+}
+
+/// Counters that the data thread writes and anyone reads.
+#[derive(Default)]
+pub(crate) struct Traffic {
+    pub(crate) uplink: Counted,
+    pub(crate) downlink: Counted,
+    pub(crate) drops: SessionDrops,
+    /// ESP in UDP has come in at least once.
+    pub(crate) esp_seen: AtomicBool,
+}
+
+#[derive(Default)]
+pub(crate) struct Counted {
+    packets: AtomicU64,
+    octets: AtomicU64,
+}
+
+impl Counted {
+    /// For the data thread, the only writer.
+    pub(crate) fn add(&self, octets: usize) {
+        self.packets.store(self.packets.load(Relaxed) + 1, Relaxed);
+        self.octets.store(self.octets.load(Relaxed).saturating_add(octets as u64), Relaxed);
+    }
+
+    pub(crate) fn view(&self) -> Amount {
+        Amount { packets: self.packets.load(Relaxed), octets: self.octets.load(Relaxed) }
+    }
+}
+
+/// Packets and octets of inner traffic in one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Amount {
+    /// Packets.
+    pub packets: u64,
+    /// Octets, inner headers included.
+    pub octets: u64,
+}
+
+/// What is fixed when a session begins.
+pub(crate) struct Beginning {
+    pub(crate) id: SessionId,
+    pub(crate) sa: IkeSaId,
+    pub(crate) device: DeviceId,
+    pub(crate) cert_sha256: CertSha256,
+    pub(crate) inner_v4: Option<Ipv4Addr>,
+    pub(crate) inner_v6: Option<Ipv6Addr>,
+    pub(crate) outer: SocketAddr,
+    pub(crate) since: UnixTime,
+    pub(crate) until: UnixTime,
+}
+
+impl Session {
+    /// Begins blocked; [`Self::set_state`] opens it.
+    pub(crate) fn begin(beginning: Beginning) -> Self {
+        let Beginning { id, sa, device, cert_sha256, inner_v4, inner_v6, outer, since, until } = beginning;
+        Self {
+            id,
+            sa,
+            device,
+            cert_sha256,
+            inner_v4,
+            inner_v6,
+            since,
+            until,
+            state: AtomicU8::new(State::Contesting as u8),
+            stood: AtomicBool::new(false),
+            changing: Mutex::new(Changing { outer, children: Vec::new() }),
+            traffic: Traffic::default(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        State::ALL.get(usize::from(self.state.load(Relaxed))).copied().unwrap_or(State::Closed)
+    }
+
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Relaxed);
+    }
+
+    /// Its IKE SA stands.
+    pub(crate) fn stands(&self) {
+        self.stood.store(true, Relaxed);
+    }
+
+    /// Its IKE SA stood, and may stand no longer.
+    pub(crate) fn has_stood(&self) -> bool {
+        self.stood.load(Relaxed)
+    }
+
+    pub(crate) fn outer(&self) -> SocketAddr {
+        self.changing().outer
+    }
+
+    pub(crate) fn moved_to(&self, outer: SocketAddr) {
+        self.changing().outer = outer;
+    }
+
+    pub(crate) fn child_installed(&self, child: Child) {
+        self.changing().children.push(child);
+    }
+
+    pub(crate) fn child_removed(&self, spi_in: Spi) {
+        self.changing().children.retain(|child| child.spi_in != spi_in);
+    }
+
+    /// The inner addresses, IPv4 first.
+    pub(crate) fn inner(&self) -> impl Iterator<Item = IpAddr> {
+        self.inner_v4.map(IpAddr::V4).into_iter().chain(self.inner_v6.map(IpAddr::V6))
+    }
+
+    fn changing(&self) -> std::sync::MutexGuard<'_, Changing> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn view(&self) -> SessionView {
+        let (outer, children) = {
+            let changing = self.changing();
+            (changing.outer, changing.children.clone())
+        };
+        let drops = Cause::all().map(|cause| (cause, self.traffic.drops.of(cause)));
+        SessionView {
+            id: self.id,
+            device: self.device,
+            cert_sha256: self.cert_sha256,
+            state: self.state(),
+            outer,
+            inner: self.inner().collect(),
+            since: self.since,
+            until: self.until,
+            uplink: self.traffic.uplink.view(),
+            downlink: self.traffic.downlink.view(),
+            drops: drops
+                .filter(|(_, count)| *count > 0)
+                .map(|(cause, count)| (cause.labels().1, count))
+                .collect(),
+            esp_seen: self.traffic.esp_seen.load(Relaxed),
+            children,
+        }
+    }
+}
+
+/// A session as people and programs see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionView {
+    /// Its name.
+    pub id: SessionId,
+    /// Whose it is.
+    pub device: DeviceId,
+    /// The certificate that it was authenticated with.
+    pub cert_sha256: CertSha256,
+    /// How far it is.
+    pub state: State,
+    /// Where the unit is seen: address and port of its datagrams.
+    pub outer: SocketAddr,
+    /// Its inner addresses.
+    pub inner: Vec<IpAddr>,
+    /// When it was admitted.
+    pub since: UnixTime,
+    /// When it ends at the latest.
+    pub until: UnixTime,
+    /// From the unit, passed on.
+    pub uplink: Amount,
+    /// To the unit.
+    pub downlink: Amount,
+    /// Dropped, by cause; causes without a drop are left out.
+    pub drops: BTreeMap<&'static str, u64>,
+    /// ESP in UDP has come in at least once.
+    pub esp_seen: bool,
+    /// Its CHILD SAs.
+    pub children: Vec<Child>,
+}
+
+/// Every session, by name, by device and by IKE SA. Written by the control threads, read by anyone.
+#[derive(Default)]
+pub(crate) struct Sessions(RwLock<Tables>);
+
+#[derive(Default)]
+struct Tables {
+    by_id: BTreeMap<SessionId, Arc<Session>>,
+    /// One, or two while a second claim is being settled.
+    by_device: HashMap<DeviceId, Vec<Arc<Session>>>,
+    by_sa: HashMap<IkeSaId, Arc<Session>>,
+}
+
+impl Sessions {
+    pub(crate) fn insert(&self, session: Arc<Session>) {
+        let mut tables = self.write();
+        tables.by_id.insert(session.id, session.clone());
+        tables.by_device.entry(session.device).or_insert_with(|| Vec::with_capacity(1)).push(session.clone());
+        tables.by_sa.insert(session.sa, session);
+    }
+
+    pub(crate) fn remove(&self, id: SessionId) -> Option<Arc<Session>> {
+        let mut tables = self.write();
+        let session = tables.by_id.remove(&id)?;
+        tables.by_sa.remove(&session.sa);
+        let of_device = tables.by_device.get_mut(&session.device);
+        if let Some(sessions) = of_device {
+            sessions.retain(|other| other.id != id);
+            if sessions.is_empty() {
+                tables.by_device.remove(&session.device);
+            }
+        }
+        session.set_state(State::Closed);
+        Some(session)
+    }
+
+    pub(crate) fn get(&self, id: SessionId) -> Option<Arc<Session>> {
+        self.read().by_id.get(&id).cloned()
+    }
+
+    pub(crate) fn of_sa(&self, sa: IkeSaId) -> Option<Arc<Session>> {
+        self.read().by_sa.get(&sa).cloned()
+    }
+
+    pub(crate) fn of_device(&self, device: DeviceId) -> Vec<Arc<Session>> {
+        self.read().by_device.get(&device).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.read().by_id.len()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<SessionId> {
+        self.read().by_id.keys().copied().collect()
+    }
+
+    /// All, in the order of their names.
+    pub(crate) fn views(&self) -> Vec<SessionView> {
+        let all: Vec<_> = self.read().by_id.values().cloned().collect();
+        all.iter().map(|session| session.view()).collect()
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Tables> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Tables> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn session_for_tests(number: u64) -> Arc<Session> {
+    let octets = number.to_be_bytes();
+    Arc::new(Session::begin(Beginning {
+        id: SessionId { epoch: ids::Epoch(1), number },
+        sa: IkeSaId(number),
+        device: DeviceId::eui64(octets),
+        cert_sha256: ids::Sha256([number as u8; 32]),
+        inner_v4: Some(Ipv4Addr::new(10, 64, octets[6], octets[7])),
+        inner_v6: None,
+        outer: SocketAddr::from(([127, 0, 0, 9], 4500)),
+        since: UnixTime::from_secs(0),
+        until: UnixTime::from_secs(60),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_may_have_two_while_a_claim_is_settled() {
+        let sessions = Sessions::default();
+        let (first, second) = (session_for_tests(1), session_for_tests(2));
+        let second = Arc::new(Session::begin(Beginning {
+            id: second.id,
+            sa: second.sa,
+            device: first.device,
+            cert_sha256: second.cert_sha256,
+            inner_v4: first.inner_v4,
+            inner_v6: None,
+            outer: second.outer(),
+            since: second.since,
+            until: second.until,
+        }));
+        sessions.insert(first.clone());
+        sessions.insert(second.clone());
+        assert_eq!(sessions.of_device(first.device).len(), 2);
+        sessions.remove(first.id);
+        assert_eq!(first.state(), State::Closed);
+        assert!(sessions.of_sa(first.sa).is_none());
+        assert_eq!(sessions.of_device(second.device)[0].id, second.id);
+        sessions.remove(second.id);
+        assert!(sessions.of_device(second.device).is_empty());
+        assert_eq!(sessions.len(), 0);
+    }
+
+    #[test]
+    fn a_view_names_only_the_causes_that_occurred() {
+        let session = session_for_tests(7);
+        session.traffic.drops.count(Cause::Blocked);
+        session.traffic.uplink.add(100);
+        let view = session.view();
+        assert_eq!(view.drops, BTreeMap::from([("blocked", 1)]));
+        assert_eq!(view.uplink, Amount { packets: 1, octets: 100 });
+        assert_eq!(view.state, State::Contesting);
+    }
+
+    #[test]
+    fn a_session_stays_small() {
+        assert!(size_of::<Session>() <= 400, "{} octets", size_of::<Session>());
+    }
+}

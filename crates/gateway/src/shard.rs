@@ -1,0 +1,440 @@
+//! The data thread's state: tunnels, their SAs, and what each packet meets on its way. No socket and
+//! no clock here; `data.rs` brings both.
+
+use crate::{
+    cause::{Cause, Drops},
+    core::Packets,
+    hand_off::Opening,
+    sessions::{Counted, Session, Traffic},
+};
+use esp::{InboundSa, Inner, Opened, OutboundSa};
+use ids::Spi;
+use ike::{ChildSa, IkeSaId, Path};
+use ipnet::IpNet;
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+/// What the IKE thread has the data thread do. None may be lost: the channel blocks the sender.
+pub(crate) enum Command {
+    /// A session begins, blocked.
+    Attach { session: Arc<Session>, path: Path },
+    /// Packets may pass.
+    Open(Opening),
+    /// Packets may not pass for now.
+    Hold(IkeSaId),
+    /// The hold is over. Opens nothing that was never opened.
+    Release(IkeSaId),
+    /// A pair of ESP SAs.
+    InstallChildSa { sa: IkeSaId, child: Box<ChildSa> },
+    /// No longer.
+    RemoveChildSa { sa: IkeSaId, spi_in: Spi },
+    /// IKE saw the unit elsewhere.
+    Move { sa: IkeSaId, path: Path },
+    /// A session is over.
+    Detach(IkeSaId),
+}
+
+/// What the data thread tells the IKE thread about a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// Fresh authentic ESP came in.
+    Heard(IkeSaId),
+    /// It came from elsewhere, and the tunnel follows.
+    Moved { sa: IkeSaId, from: Path, to: Path },
+    /// A CHILD SA has carried enough.
+    Worn { sa: IkeSaId, spi_in: Spi },
+    /// No ESP in UDP has come in for so long that the unit must be sending raw ESP, or nothing.
+    EspNeverSeen(IkeSaId),
+    /// Packets with another's inner source address were dropped: so many since the last notice.
+    Spoofed { sa: IkeSaId, packets: u64 },
+}
+
+/// When things are due on the packet path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// At most one [`Notice::Heard`] for a session in this time.
+    pub(crate) heard_every: Duration,
+    /// After this without ESP comes [`Notice::EspNeverSeen`].
+    pub(crate) esp_expected_within: Duration,
+    /// Inner octets, either way, after which a CHILD SA is rekeyed.
+    pub(crate) octets_per_child: u64,
+    /// Key schedules of SAs without packets are let go after this.
+    pub(crate) rest_after: Duration,
+}
+
+/// Sequence numbers to go at which an SA is rekeyed: 2^20 packets are 8 s at 125,000 packets/s, and
+/// a rekey takes one round trip.
+const SEQUENCE_RESERVE: u64 = 1 << 20;
+
+/// Whether packets may pass.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    /// Not admitted (yet).
+    Shut,
+    Open,
+    /// Admitted, but held.
+    Held,
+}
+
+/// At most one [`Notice::Spoofed`] for a session in this time.
+const SPOOFED_EVERY: Duration = Duration::from_secs(60);
+
+struct Tunnel {
+    session: Arc<Session>,
+    path: Path,
+    gate: Gate,
+    children: Vec<Child>,
+    begun: Instant,
+    heard: Option<Instant>,
+    never_seen_told: bool,
+    spoofed_told: u64,
+    spoofed_at: Option<Instant>,
+}
+
+struct Child {
+    inbound: InboundSa,
+    outbound: OutboundSa,
+    /// The pair that goes on sending until the peer has shown that it uses this one.
+    waits_for: Option<Spi>,
+    worn_told: bool,
+    packets_at_sweep: u64,
+    idle_since: Instant,
+}
+
+/// Datagrams to send, in one buffer.
+#[derive(Default)]
+pub(crate) struct Outgoing {
+    octets: Vec<u8>,
+    datagrams: Vec<(Path, usize)>,
+}
+
+impl Outgoing {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Path, &[u8])> {
+        let starts = std::iter::once(0).chain(self.datagrams.iter().map(|(_, end)| *end));
+        let ranges = starts.zip(&self.datagrams);
+        ranges.filter_map(|(start, (path, end))| Some((path, self.octets.get(start..*end)?)))
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.octets.clear();
+        self.datagrams.clear();
+    }
+}
+
+/// Everything that the data thread knows.
+pub(crate) struct Shard {
+    limits: Limits,
+    /// Where inner addresses come from: no unit may send there.
+    pools: Vec<IpNet>,
+    tunnels: HashMap<IkeSaId, Tunnel>,
+    by_spi: HashMap<Spi, IkeSaId>,
+    by_inner: HashMap<IpAddr, IkeSaId>,
+    notices: Vec<Notice>,
+    pub(crate) counters: Arc<ShardCounters>,
+}
+
+/// Counters of the data thread.
+#[derive(Default)]
+pub(crate) struct ShardCounters {
+    pub(crate) uplink: Counted,
+    pub(crate) downlink: Counted,
+    pub(crate) drops: Drops,
+    pub(crate) keepalives: Counted,
+}
+
+impl Shard {
+    pub(crate) fn new(limits: Limits, pools: Vec<IpNet>, counters: Arc<ShardCounters>) -> Self {
+        Self {
+            limits,
+            pools,
+            tunnels: HashMap::new(),
+            by_spi: HashMap::new(),
+            by_inner: HashMap::new(),
+            notices: Vec::new(),
+            counters,
+        }
+    }
+
+    pub(crate) fn command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Attach { session, path } => self.attach(session, path, now),
+            Command::Open(opening) => self.open(opening.sa()),
+            Command::Hold(sa) => self.turn(sa, Gate::Open, Gate::Held),
+            Command::Release(sa) => self.turn(sa, Gate::Held, Gate::Open),
+            Command::InstallChildSa { sa, child } => self.install(sa, *child, now),
+            Command::RemoveChildSa { sa, spi_in } => self.remove_child(sa, spi_in),
+            Command::Move { sa, path } => self.move_to(sa, path),
+            Command::Detach(sa) => self.detach(sa),
+        }
+    }
+
+    fn attach(&mut self, session: Arc<Session>, path: Path, now: Instant) {
+        let tunnel = Tunnel {
+            path,
+            gate: Gate::Shut,
+            children: Vec::with_capacity(1),
+            begun: now,
+            heard: None,
+            never_seen_told: false,
+            spoofed_told: 0,
+            spoofed_at: None,
+            session: session.clone(),
+        };
+        self.tunnels.insert(session.sa, tunnel);
+    }
+
+    /// From now on the inner addresses lead here; a holder's claim on them ends.
+    fn open(&mut self, sa: IkeSaId) {
+        let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
+        tunnel.gate = Gate::Open;
+        for address in tunnel.session.inner() {
+            self.by_inner.insert(address, sa);
+        }
+    }
+
+    fn turn(&mut self, sa: IkeSaId, from: Gate, to: Gate) {
+        if let Some(tunnel) = self.tunnels.get_mut(&sa).filter(|tunnel| tunnel.gate == from) {
+            tunnel.gate = to;
+        }
+    }
+
+    fn install(&mut self, sa: IkeSaId, child: ChildSa, now: Instant) {
+        let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
+        let Some(child) = Child::new(child, now) else {
+            tracing::error!(?sa, "keys of a CHILD SA do not fit its suite");
+            return;
+        };
+        self.by_spi.insert(child.inbound.spi(), sa);
+        tunnel.children.push(child);
+    }
+
+    fn remove_child(&mut self, sa: IkeSaId, spi_in: Spi) {
+        self.by_spi.remove(&spi_in);
+        let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
+        tunnel.children.retain(|child| child.inbound.spi() != spi_in);
+        tunnel.children.iter_mut().for_each(|child| child.stop_waiting_for(spi_in));
+    }
+
+    fn move_to(&mut self, sa: IkeSaId, path: Path) {
+        if let Some(tunnel) = self.tunnels.get_mut(&sa) {
+            tunnel.path = path;
+        }
+    }
+
+    fn detach(&mut self, sa: IkeSaId) {
+        let Some(tunnel) = self.tunnels.remove(&sa) else { return };
+        for child in &tunnel.children {
+            self.by_spi.remove(&child.inbound.spi());
+        }
+        for address in tunnel.session.inner() {
+            if self.by_inner.get(&address) == Some(&sa) {
+                self.by_inner.remove(&address);
+            }
+        }
+    }
+
+    /// An ESP packet that came over `path`, from its SPI on. What passes goes to `uplink`.
+    pub(crate) fn uplink(
+        &mut self,
+        spi: Spi,
+        packet: &mut [u8],
+        path: &Path,
+        now: Instant,
+        uplink: &mut Packets,
+    ) {
+        let Some(tunnel) = self.by_spi.get(&spi).and_then(|sa| self.tunnels.get_mut(sa)) else {
+            return self.counters.drops.count(Cause::UnknownSpi);
+        };
+        match tunnel.open_packet(spi, packet, path, now, &self.limits, &mut self.notices) {
+            Ok(opened) if self.pools.iter().any(|pool| pool.contains(&opened.inner.destination)) => {
+                drop_for(&tunnel.session.traffic, &self.counters, Cause::Lateral);
+            }
+            Ok(opened) => {
+                tunnel.session.traffic.uplink.add(opened.packet.len());
+                self.counters.uplink.add(opened.packet.len());
+                uplink.push(opened.packet);
+            }
+            Err(cause) => drop_for(&tunnel.session.traffic, &self.counters, cause),
+        }
+    }
+
+    /// Whether a packet with this SPI would find its SA.
+    pub(crate) fn knows(&self, spi: Spi) -> bool {
+        self.by_spi.contains_key(&spi)
+    }
+
+    /// Packets from the core; what is sealed goes to `outgoing`.
+    pub(crate) fn downlink(&mut self, packets: &Packets, outgoing: &mut Outgoing) {
+        packets.iter().for_each(|packet| self.downlink_one(packet, outgoing));
+    }
+
+    fn downlink_one(&mut self, packet: &[u8], outgoing: &mut Outgoing) {
+        let Ok(inner) = Inner::parse(packet) else {
+            return self.counters.drops.count(Cause::Outbound(esp::Unsealed::InnerMalformed));
+        };
+        let tunnel = self.by_inner.get(&inner.destination).and_then(|sa| self.tunnels.get_mut(sa));
+        let Some(tunnel) = tunnel else { return self.counters.drops.count(Cause::NoTunnel) };
+        match tunnel.seal(packet, &inner, &mut outgoing.octets) {
+            Ok(()) => {
+                outgoing.datagrams.push((tunnel.path, outgoing.octets.len()));
+                tunnel.session.traffic.downlink.add(inner.length);
+                self.counters.downlink.add(inner.length);
+            }
+            Err(cause) => drop_for(&tunnel.session.traffic, &self.counters, cause),
+        }
+    }
+
+    /// Looks at every tunnel for what is due by time. Call every few seconds.
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        for tunnel in self.tunnels.values_mut() {
+            tunnel.sweep(now, &self.limits, &mut self.notices);
+        }
+    }
+
+    /// What the IKE thread should know. `give` returns whether it took one; what it did not take is
+    /// kept, but for [`Notice::Heard`], which comes again.
+    pub(crate) fn tell(&mut self, mut give: impl FnMut(Notice) -> bool) {
+        self.notices.retain(|notice| !give(*notice) && !matches!(notice, Notice::Heard(_)));
+    }
+}
+
+fn drop_for(traffic: &Traffic, counters: &ShardCounters, cause: Cause) {
+    traffic.drops.count(cause);
+    counters.drops.count(cause);
+}
+
+impl Tunnel {
+    fn open_packet<'a>(
+        &mut self,
+        spi: Spi,
+        packet: &'a mut [u8],
+        path: &Path,
+        now: Instant,
+        limits: &Limits,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Opened<'a>, Cause> {
+        if self.gate != Gate::Open {
+            return Err(Cause::Blocked);
+        }
+        let child =
+            self.children.iter_mut().find(|child| child.inbound.spi() == spi).ok_or(Cause::UnknownSpi)?;
+        let opened = child.inbound.open(packet).map_err(Cause::Inbound)?;
+        self.session.traffic.esp_seen.store(true, Relaxed);
+        child.waits_for = None;
+        let sa = self.session.sa;
+        if opened.newest && *path != self.path {
+            let from = std::mem::replace(&mut self.path, *path);
+            notices.push(Notice::Moved { sa, from, to: *path });
+        }
+        if self.heard.is_none_or(|heard| now.duration_since(heard) >= limits.heard_every) {
+            self.heard = Some(now);
+            notices.push(Notice::Heard(sa));
+        }
+        child.tell_if_worn(sa, limits, notices);
+        Ok(opened)
+    }
+
+    fn seal(&mut self, packet: &[u8], inner: &Inner, out: &mut Vec<u8>) -> Result<(), Cause> {
+        if self.gate != Gate::Open {
+            return Err(Cause::Blocked);
+        }
+        // The newest pair whose peer is ready; several with equal selectors may stand side by side.
+        let fits = |child: &&mut Child| {
+            child.waits_for.is_none() && child.outbound.selectors().check_outbound(inner).is_ok()
+        };
+        let child = self.children.iter_mut().rev().find(fits).ok_or(Cause::NoChildSa)?;
+        child.outbound.seal(packet, out).map_err(Cause::Outbound)
+    }
+
+    fn sweep(&mut self, now: Instant, limits: &Limits, notices: &mut Vec<Notice>) {
+        let waited = now.duration_since(self.begun) >= limits.esp_expected_within;
+        let seen = self.session.traffic.esp_seen.load(Relaxed);
+        if waited && !seen && !self.never_seen_told && !self.children.is_empty() {
+            self.never_seen_told = true;
+            notices.push(Notice::EspNeverSeen(self.session.sa));
+        }
+        self.tell_spoofed(now, notices);
+        for child in &mut self.children {
+            child.sweep(now, limits);
+            child.tell_if_worn(self.session.sa, limits, notices);
+        }
+    }
+
+    fn tell_spoofed(&mut self, now: Instant, notices: &mut Vec<Notice>) {
+        let spoofed = self.session.traffic.drops.of(Cause::Inbound(esp::Dropped::SpoofedSource));
+        let lately = self.spoofed_at.is_some_and(|at| now.duration_since(at) < SPOOFED_EVERY);
+        if spoofed > self.spoofed_told && !lately {
+            notices.push(Notice::Spoofed { sa: self.session.sa, packets: spoofed - self.spoofed_told });
+            (self.spoofed_told, self.spoofed_at) = (spoofed, Some(now));
+        }
+    }
+}
+
+impl Child {
+    fn new(child: ChildSa, now: Instant) -> Option<Self> {
+        let suite = suite(child.suite.cipher);
+        let keys = |keys: &ike::EspKeys| esp::Keys::new(suite, &keys.encr, &keys.integ).ok();
+        let (inbound, outbound) = (keys(&child.keys_in)?, keys(&child.keys_out)?);
+        let selectors = |list: &[ike::payload::TrafficSelector]| list.iter().map(selector).collect();
+        let selectors = Arc::new(esp::Selectors {
+            local: selectors(&child.ts_local),
+            remote: selectors(&child.ts_remote),
+        });
+        let extended = child.suite.esn;
+        Some(Self {
+            inbound: InboundSa::new(child.spi_in, inbound, extended, selectors.clone()),
+            outbound: OutboundSa::new(child.spi_out, outbound, extended, selectors),
+            waits_for: child.replaces.filter(|_| !child.peer_is_ready),
+            worn_told: false,
+            packets_at_sweep: 0,
+            idle_since: now,
+        })
+    }
+
+    fn stop_waiting_for(&mut self, old: Spi) {
+        if self.waits_for == Some(old) {
+            self.waits_for = None;
+        }
+    }
+
+    fn tell_if_worn(&mut self, sa: IkeSaId, limits: &Limits, notices: &mut Vec<Notice>) {
+        let octets = self.inbound.usage().octets.max(self.outbound.usage().octets);
+        let is_worn = octets >= limits.octets_per_child || self.outbound.sequence_left() < SEQUENCE_RESERVE;
+        if is_worn && !self.worn_told {
+            self.worn_told = true;
+            notices.push(Notice::Worn { sa, spi_in: self.inbound.spi() });
+        }
+    }
+
+    fn sweep(&mut self, now: Instant, limits: &Limits) {
+        let packets = self.inbound.usage().packets + self.outbound.usage().packets;
+        if packets != self.packets_at_sweep {
+            self.packets_at_sweep = packets;
+            self.idle_since = now;
+        } else if now.duration_since(self.idle_since) >= limits.rest_after {
+            self.inbound.rest();
+            self.outbound.rest();
+        }
+    }
+}
+
+fn suite(cipher: ike::CipherSuite) -> esp::Suite {
+    match cipher {
+        ike::CipherSuite::Aes128Gcm16 => esp::Suite::Aes128Gcm16,
+        ike::CipherSuite::Aes256Gcm16 => esp::Suite::Aes256Gcm16,
+        ike::CipherSuite::Aes128CbcHmacSha256 => esp::Suite::Aes128CbcHmacSha256,
+        ike::CipherSuite::Aes256CbcHmacSha256 => esp::Suite::Aes256CbcHmacSha256,
+    }
+}
+
+fn selector(selector: &ike::payload::TrafficSelector) -> esp::Selector {
+    let ike::payload::TrafficSelector { protocol, ports, addresses } = *selector;
+    esp::Selector { protocol, ports, addresses }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use crate::{cause::Cause, sessions::Amount};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+/// Plain counters since start, and sizes as of now.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// The IKE responder's.
+    pub ike: ike::Stats,
+    /// Sessions, now.
+    pub sessions: usize,
+    /// Contests that run, now.
+    pub contests: usize,
+    /// Inner packets from units, passed on.
+    pub uplink: Amount,
+    /// Inner packets to units.
+    pub downlink: Amount,
+    /// NAT-keepalives received.
+    pub keepalives: u64,
+    /// Packets dropped, by direction and cause.
+    pub drops: BTreeMap<(&'static str, &'static str), u64>,
+    /// Claims answered with silence because the registrar had no room.
+    pub claims_dropped: u64,
+    /// Refusals before authentication that no event tells of.
+    pub refusals_untold: u64,
+    /// IKE datagrams that the socket did not take.
+    pub ike_not_sent: u64,
+    /// Attaches by outcome: `admitted`, `contested`, and reason codes of refusals and silences.
+    pub attaches: BTreeMap<&'static str, u64>,
+    /// Ended sessions by reason code.
+    pub closed: BTreeMap<&'static str, u64>,
+    /// Contests by outcome.
+    pub contests_settled: BTreeMap<&'static str, u64>,
+    /// Commits of the registrar to the ledger, and claims in them.
+    pub batches: u64,
+    /// Claims judged.
+    pub claims_judged: u64,
+}
+
+impl Stats {
+    /// Drops of one cause.
+    pub fn drops_of(&self, cause: Cause) -> u64 {
+        self.drops.get(&cause.labels()).copied().unwrap_or(0)
+    }
+}
+
+/// What the IKE thread publishes.
+#[derive(Default)]
+pub(crate) struct Control {
+    ike: Mutex<(ike::Stats, usize)>,
+    claims_dropped: AtomicU64,
+    refusals_untold: AtomicU64,
+    not_sent: AtomicU64,
+}
+
+impl Control {
+    pub(crate) fn publish(&self, ike: &ike::Stats, contests: usize) {
+        let mut published = self.ike.lock().unwrap_or_else(PoisonError::into_inner);
+        published.0.clone_from(ike);
+        published.1 = contests;
+    }
+
+    pub(crate) fn claim_dropped(&self) {
+        self.claims_dropped.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn refusal_untold(&self) {
+        self.refusals_untold.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn not_sent(&self) {
+        self.not_sent.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn fill(&self, stats: &mut Stats) {
+        let published = self.ike.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (stats.ike, stats.contests) = published;
+        stats.claims_dropped = self.claims_dropped.load(Relaxed);
+        stats.refusals_untold = self.refusals_untold.load(Relaxed);
+        stats.ike_not_sent = self.not_sent.load(Relaxed);
+    }
+}
+
+/// Counts by code. One writer, read by anyone.
+#[derive(Default)]
+pub(crate) struct Tally(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Tally {
+    pub(crate) fn count(&self, code: &'static str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += 1;
+    }
+
+    pub(crate) fn view(&self) -> BTreeMap<&'static str, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What the registrar counts.
+#[derive(Default)]
+pub(crate) struct Tallies {
+    pub(crate) attaches: Tally,
+    pub(crate) closed: Tally,
+    pub(crate) settled: Tally,
+    batches: AtomicU64,
+    claims: AtomicU64,
+}
+
+impl Tallies {
+    pub(crate) fn batch(&self, claims: usize) {
+        self.batches.fetch_add(1, Relaxed);
+        self.claims.fetch_add(claims as u64, Relaxed);
+    }
+
+    pub(crate) fn fill(&self, stats: &mut Stats) {
+        stats.attaches = self.attaches.view();
+        stats.closed = self.closed.view();
+        stats.contests_settled = self.settled.view();
+        stats.batches = self.batches.load(Relaxed);
+        stats.claims_judged = self.claims.load(Relaxed);
+    }
+}

@@ -1,0 +1,151 @@
+//! The carrier itself: everything a real one has but radio and core network.
+
+use crate::unit::{Gateway as KnownGateway, Unit, UnitIdentity};
+use anyhow::Context;
+use api::LedgerBooks;
+use events::{Journal, JournalKey};
+use gateway::{Deps, Gateway, GatewayConfig, SystemClock, VirtualCore};
+use ids::{DeviceId, Realm, UnixTime};
+use ike::{
+    LocalIdentity,
+    crypto::{AuthKey, AwsLc},
+    payload::Identification,
+};
+use ledger::{AccessLineRecord, Ledger, NewDevice, Pools, RowKey, store::Sqlite};
+use pki::{Ca, CaSpec, DeviceOrder, GatewayOrder, KeyAlgorithm, KeySource, OffTheBooks, Validity};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// A carrier on loopback.
+pub struct Carrier {
+    /// Devices and all that is known of them.
+    pub ledger: Ledger,
+    /// What is written down.
+    pub journal: Journal,
+    /// Issues certificates.
+    pub ca: Ca,
+    /// Lets units in.
+    pub gateway: Gateway,
+    known: KnownGateway,
+    dir: PathBuf,
+}
+
+/// Whose units these are.
+pub(crate) const REALM: &str = "femto.carrier.example";
+/// How units know the gateway.
+const GATEWAY: &str = "segw.femto.carrier.example";
+/// What answers pings behind the gateway.
+pub(crate) const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+/// How long a holder may take to make room. A carrier gives 30 s; a tour should not take that long.
+pub(crate) const MAKE_ROOM: Duration = Duration::from_secs(3);
+
+impl Carrier {
+    /// Brings a new carrier up with all its files in `dir`, which must be empty.
+    ///
+    /// # Errors
+    /// What could not be made, and why.
+    pub fn start(dir: &Path) -> anyhow::Result<Self> {
+        let now = UnixTime::now();
+        let key = JournalKey::open_or_create(&dir.join("journal.key"))?;
+        let node = "lab".parse()?;
+        let (journal, _) = Journal::open(&dir.join("journal").join("lab"), node, key, now)?;
+        let pools = Pools { v4: Some("10.64.0.0/16".parse()?), v6: None };
+        let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
+        let row_key = RowKey::open_or_create(&dir.join("row.key"))?;
+        let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools.clone(), now)?;
+        let realm: Realm = REALM.parse()?;
+        let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), now)?;
+        let (gateway, known) = start_gateway(&ledger, &ca, &pools)?;
+        Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned() })
+    }
+
+    /// Where its files are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Puts a line with one network into the ledger.
+    pub(crate) fn line(&self, name: &str, prefix: &str) -> anyhow::Result<()> {
+        let line =
+            AccessLineRecord { line: name.parse()?, prefixes: vec![prefix.parse()?], region: "lab".into() };
+        Ok(self.ledger.put_line(&line, "lab", UnixTime::now())?)
+    }
+
+    /// Puts a unit into the ledger, installed behind a line.
+    pub(crate) fn device(&self, id: DeviceId, line: &str) -> anyhow::Result<()> {
+        let new = NewDevice { access_line: Some(line.parse()?), ..NewDevice::installed(id) };
+        self.ledger.add_device(new, "lab", UnixTime::now())?;
+        Ok(())
+    }
+
+    /// A certificate issued by the book.
+    pub(crate) fn enrol(&self, id: DeviceId, validity: Validity) -> anyhow::Result<UnitIdentity> {
+        let books = LedgerBooks(self.ledger.clone());
+        let issued = self.ca.issue(&order(id, validity), &books, UnixTime::now())?;
+        identity(id, &self.ca, issued)
+    }
+
+    /// A certificate with a chain to this carrier's own anchor that nobody ordered: as by somebody who
+    /// has a key of the CA.
+    pub(crate) fn forge(&self, id: DeviceId) -> anyhow::Result<UnitIdentity> {
+        let issued = self.ca.issue(&order(id, Validity::Default), &OffTheBooks, UnixTime::now())?;
+        identity(id, &self.ca, issued)
+    }
+
+    /// Runs a unit until its attempt to attach has ended.
+    pub(crate) fn attach(&self, identity: &UnitIdentity, outer: [u8; 4]) -> anyhow::Result<Unit> {
+        Unit::start(identity, IpAddr::V4(outer.into()), &self.known)
+    }
+}
+
+fn order(device: DeviceId, validity: Validity) -> DeviceOrder {
+    DeviceOrder { device, key: KeySource::Generate(KeyAlgorithm::P256), validity, by: "lab".into() }
+}
+
+fn identity(id: DeviceId, ca: &Ca, issued: pki::Issued) -> anyhow::Result<UnitIdentity> {
+    let key = issued.private_key.context("the CA made the key")?;
+    let key = Arc::new(AuthKey::from_pkcs8(key.pkcs8())?);
+    Ok(UnitIdentity { name: format!("{id}.{}", ca.realm()), chain: issued.chain, key })
+}
+
+fn start_gateway(ledger: &Ledger, ca: &Ca, pools: &Pools) -> anyhow::Result<(Gateway, KnownGateway)> {
+    let order = GatewayOrder {
+        names: vec![GATEWAY.into()],
+        addresses: vec![],
+        key: KeySource::Generate(KeyAlgorithm::P256),
+        validity: None,
+        by: "lab".into(),
+    };
+    let issued = ca.issue_gateway(&order, &LedgerBooks(ledger.clone()), UnixTime::now())?;
+    let key = issued.private_key.context("the CA made the key")?;
+    let identity = LocalIdentity {
+        id: Identification::fqdn(GATEWAY),
+        certificates: issued.chain,
+        key: Arc::new(AuthKey::from_pkcs8(key.pkcs8())?),
+    };
+    let mut config = GatewayConfig::new(identity, pools.v4, pools.v6);
+    config.listen = vec![Ipv4Addr::LOCALHOST.into()];
+    (config.ike_port, config.natt_port) = (0, 0);
+    config.reachable = vec!["10.0.0.0/24".parse()?];
+    config.policy.make_room_s = u32::try_from(MAKE_ROOM.as_secs())?;
+    let deps = Deps {
+        ledger: ledger.clone(),
+        anchors: ca.anchors().clone(),
+        core: Box::new(VirtualCore::new(vec![SERVICE.into()])),
+        clock: Arc::new(SystemClock),
+        crypto: Arc::new(AwsLc),
+    };
+    let gateway = Gateway::start(config, deps)?;
+    let listening = *gateway.addresses().first().context("the gateway listens somewhere")?;
+    let known = KnownGateway {
+        name: GATEWAY.into(),
+        anchors: ca.gateway_anchors().clone(),
+        ike: listening.ike,
+        natt: listening.natt,
+    };
+    Ok((gateway, known))
+}

@@ -1,0 +1,54 @@
+//! ICMP echo over IPv4 (RFC 792), as much of it as a ping needs.
+
+use std::net::Ipv4Addr;
+
+/// An echo request with 32 octets of payload.
+pub(crate) fn request(source: Ipv4Addr, destination: Ipv4Addr, sequence: u16) -> Vec<u8> {
+    let mut icmp = vec![8, 0, 0, 0, 0x7c, 0x01];
+    icmp.extend_from_slice(&sequence.to_be_bytes());
+    icmp.extend_from_slice(b"truecell lab: is anybody there?!");
+    let sum = checksum(&icmp);
+    icmp[2..4].copy_from_slice(&sum.to_be_bytes());
+
+    let length = u16::try_from(20 + icmp.len()).unwrap_or(u16::MAX);
+    let mut packet = vec![0x45, 0];
+    packet.extend_from_slice(&length.to_be_bytes());
+    packet.extend_from_slice(&[0, 0, 0x40, 0, 64, 1, 0, 0]);
+    packet.extend_from_slice(&source.octets());
+    packet.extend_from_slice(&destination.octets());
+    let sum = checksum(&packet);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet.extend_from_slice(&icmp);
+    packet
+}
+
+/// The sequence number of an echo reply to `to`; `None` for anything else.
+pub(crate) fn reply(packet: &[u8], to: Ipv4Addr) -> Option<u16> {
+    let is_reply = packet.len() >= 28 && packet[0] == 0x45 && packet[9] == 1 && packet[20] == 0;
+    let for_us = packet.get(16..20)? == to.octets();
+    let sequence = packet.get(26..28)?.try_into().map(u16::from_be_bytes).ok()?;
+    (is_reply && for_us).then_some(sequence)
+}
+
+/// The Internet checksum (RFC 1071).
+fn checksum(octets: &[u8]) -> u16 {
+    let (pairs, odd) = octets.as_chunks::<2>();
+    let last = odd.first().map_or(0, |octet| u32::from(*octet) << 8);
+    let sum: u32 = pairs.iter().map(|pair| u32::from(u16::from_be_bytes(*pair))).sum::<u32>() + last;
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_fold_to_zero_as_rfc_1071_says() {
+        let packet = request(Ipv4Addr::new(10, 64, 0, 1), Ipv4Addr::new(10, 0, 0, 1), 7);
+        assert_eq!(checksum(&packet[..20]), 0);
+        assert_eq!(checksum(&packet[20..]), 0);
+        assert_eq!(packet.len(), 60);
+        assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2, "the RFC's example");
+    }
+}

@@ -1,0 +1,352 @@
+//! A virtual femtocell: its IKE initiator, its ESP, and one UDP socket, on a thread of its own.
+
+use crate::echo;
+use anyhow::Context;
+use esp::{
+    InboundSa, Keys, OutboundSa, Selector, Selectors, Suite,
+    udp_encap::{self, Datagram, NON_ESP_MARKER},
+};
+use ids::UnixTime;
+use ike::{
+    ChildSa, CipherSuite, ConnectFailure, DeletedBy, Event, Initiator, InitiatorConfig, LocalIdentity,
+    Output, Path, Peer, Refusal,
+    crypto::{AuthKey, AwsLc},
+    payload::{Identification, NotifyType, TrafficSelector},
+};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+use x509::{AnchorSet, GatewayName, verify_gateway};
+
+/// Who a unit says it is, and with what.
+#[derive(Clone)]
+pub struct UnitIdentity {
+    /// IDi, whether or not the certificate says the same.
+    pub name: String,
+    /// DER, end entity first.
+    pub chain: Vec<Vec<u8>>,
+    /// Its key.
+    pub key: Arc<AuthKey>,
+}
+
+/// What a unit needs to know of its gateway.
+#[derive(Clone)]
+pub(crate) struct Gateway {
+    pub(crate) name: String,
+    pub(crate) anchors: AnchorSet,
+    pub(crate) ike: SocketAddr,
+    pub(crate) natt: SocketAddr,
+}
+
+/// A tunnel stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// The inner address that the gateway bound to the unit.
+    pub inner: Ipv4Addr,
+    /// From the first message until the tunnel stood.
+    pub took: Duration,
+}
+
+/// How an attempt to attach ended, from the unit's side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A tunnel stands.
+    Attached(Attached),
+    /// The gateway said no; this notification is all that the unit learns.
+    Refused(NotifyType),
+    /// No answer, or none that could be believed.
+    NoTunnel(String),
+}
+
+/// A running unit. Dropped, it goes silent without a word, as when its power is cut.
+pub struct Unit {
+    /// Where its messages come from.
+    pub outer: SocketAddr,
+    /// How its attempt ended.
+    pub outcome: Outcome,
+    commands: Sender<Command>,
+    news: Receiver<News>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Command {
+    Ping(Ipv4Addr, u16),
+    Close,
+    Stop,
+}
+
+enum News {
+    Ended(Outcome),
+    Pong(u16),
+    Deleted(DeletedBy),
+}
+
+impl Unit {
+    /// How long an attempt may take. A refusal and an attach both take milliseconds.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Starts a unit on a local address and waits for the end of its attempt to attach.
+    pub(crate) fn start(identity: &UnitIdentity, outer: IpAddr, gateway: &Gateway) -> anyhow::Result<Self> {
+        let socket = UdpSocket::bind((outer, 0)).with_context(|| format!("a unit can't use {outer}"))?;
+        socket.set_read_timeout(Some(Duration::from_millis(5)))?;
+        let outer = socket.local_addr()?;
+        let (commands, orders) = mpsc::channel();
+        let (tell, news) = mpsc::channel();
+        let worker = Worker::new(identity, socket, gateway.clone(), tell)?;
+        let thread = thread::Builder::new().name("unit".into()).spawn(move || worker.run(&orders))?;
+        let outcome = loop {
+            match news.recv_timeout(Self::PATIENCE) {
+                Ok(News::Ended(outcome)) => break outcome,
+                Ok(News::Pong(_) | News::Deleted(_)) => {}
+                Err(_) => break Outcome::NoTunnel("no answer".into()),
+            }
+        };
+        Ok(Self { outer, outcome, commands, news, thread: Some(thread) })
+    }
+
+    /// Sends `count` pings through the tunnel; returns how many were answered and the fastest answer.
+    pub fn ping(&self, service: Ipv4Addr, count: u16) -> (u16, Option<Duration>) {
+        let (mut answered, mut fastest) = (0, None);
+        for sequence in 1..=count {
+            let sent = Instant::now();
+            if self.commands.send(Command::Ping(service, sequence)).is_err() {
+                break;
+            }
+            while let Ok(news) = self.news.recv_timeout(Duration::from_secs(1)) {
+                if matches!(news, News::Pong(answer) if answer == sequence) {
+                    answered += 1;
+                    fastest = Some(fastest.map_or(sent.elapsed(), |best: Duration| best.min(sent.elapsed())));
+                    break;
+                }
+            }
+        }
+        (answered, fastest)
+    }
+
+    /// Waits until the tunnel is gone; by whom, if it is gone in time.
+    pub fn wait_deleted(&self, patience: Duration) -> Option<DeletedBy> {
+        let until = Instant::now() + patience;
+        loop {
+            match self.news.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(News::Deleted(by)) => return Some(by),
+                Ok(News::Ended(_) | News::Pong(_)) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Deletes the tunnel in good order.
+    pub fn close(&self) -> Option<DeletedBy> {
+        self.commands.send(Command::Close).ok()?;
+        self.wait_deleted(Duration::from_secs(5))
+    }
+}
+
+impl Drop for Unit {
+    fn drop(&mut self) {
+        let _ = self.commands.send(Command::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    initiator: Initiator,
+    socket: UdpSocket,
+    gateway: Gateway,
+    tell: Sender<News>,
+    began: Instant,
+    inner: Option<Ipv4Addr>,
+    inbound: Vec<InboundSa>,
+    outbound: Vec<(ids::Spi, OutboundSa)>,
+}
+
+impl Worker {
+    fn new(
+        identity: &UnitIdentity,
+        socket: UdpSocket,
+        gateway: Gateway,
+        tell: Sender<News>,
+    ) -> anyhow::Result<Self> {
+        let local = socket.local_addr()?;
+        let id = LocalIdentity {
+            id: Identification::fqdn(&identity.name),
+            certificates: identity.chain.clone(),
+            key: identity.key.clone(),
+        };
+        let path = Path { local, peer: gateway.ike, encapsulated: false };
+        let natt_path = Path { local, peer: gateway.natt, encapsulated: true };
+        let mut config = InitiatorConfig::new(id, Identification::fqdn(&gateway.name), path, natt_path);
+        config.authorities = gateway.anchors.iter().map(x509::Anchor::key_hash).collect();
+        config.ts_r = vec![TrafficSelector::ALL_V4];
+        let now = Instant::now();
+        let initiator = Initiator::new(config, Arc::new(AwsLc), now);
+        Ok(Self {
+            initiator,
+            socket,
+            gateway,
+            tell,
+            began: now,
+            inner: None,
+            inbound: vec![],
+            outbound: vec![],
+        })
+    }
+
+    fn run(mut self, orders: &Receiver<Command>) {
+        self.initiator.connect(Instant::now());
+        let mut buffer = vec![0; 65_536];
+        loop {
+            self.drain();
+            match orders.try_recv() {
+                Ok(Command::Ping(service, sequence)) => self.ping(service, sequence),
+                Ok(Command::Close) => self.initiator.close(Instant::now()),
+                Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return,
+                Err(mpsc::TryRecvError::Empty) => {}
+            }
+            match self.socket.recv_from(&mut buffer) {
+                Ok((length, from)) => self.datagram(buffer.get_mut(..length).unwrap_or_default(), from),
+                Err(error) if is_patience(&error) => {}
+                Err(_) => return,
+            }
+            self.initiator.handle_timeout(Instant::now());
+        }
+    }
+
+    fn datagram(&mut self, datagram: &mut [u8], from: SocketAddr) {
+        let now = Instant::now();
+        if from == self.gateway.ike {
+            let path = Path { local: from, peer: from, encapsulated: false };
+            return self.initiator.handle_datagram(path, datagram, now);
+        }
+        let is_esp = match udp_encap::classify(datagram) {
+            Datagram::Ike(message) => {
+                let path = Path { local: from, peer: from, encapsulated: true };
+                self.initiator.handle_datagram(path, message, now);
+                false
+            }
+            Datagram::Esp(..) => true,
+            _ => false,
+        };
+        if is_esp {
+            self.esp(datagram);
+        }
+    }
+
+    fn esp(&mut self, packet: &mut [u8]) {
+        let spi = packet.first_chunk().map(|octets| ids::Spi(u32::from_be_bytes(*octets)));
+        let Some(sa) = self.inbound.iter_mut().find(|sa| Some(sa.spi()) == spi) else { return };
+        let Ok(opened) = sa.open(packet) else { return };
+        let sequence = self.inner.and_then(|inner| echo::reply(opened.packet, inner));
+        self.initiator.heard(Instant::now());
+        if let Some(sequence) = sequence {
+            let _ = self.tell.send(News::Pong(sequence));
+        }
+    }
+
+    fn ping(&mut self, service: Ipv4Addr, sequence: u16) {
+        let (Some(inner), Some((_, sa))) = (self.inner, self.outbound.last_mut()) else { return };
+        let mut sealed = Vec::with_capacity(128);
+        if sa.seal(&echo::request(inner, service, sequence), &mut sealed).is_ok() {
+            let _ = self.socket.send_to(&sealed, self.gateway.natt);
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.initiator.poll_output() {
+            match output {
+                Output::Transmit { path, datagram } => self.transmit(&path, &datagram),
+                Output::Keepalive { path } => drop(self.socket.send_to(&udp_encap::KEEPALIVE, path.peer)),
+                Output::AskPeer { ticket, ask } => {
+                    let chain: Vec<&[u8]> = ask.certificates.iter().map(Vec::as_slice).collect();
+                    let name = GatewayName::Fqdn(self.gateway.name.clone());
+                    let verified = verify_gateway(&self.gateway.anchors, &name, &chain, UnixTime::now());
+                    let peer = verified.map(|gateway| Peer {
+                        public_key_spki: gateway.spki().to_vec(),
+                        not_after: gateway.valid_until().since(UnixTime::now()),
+                        allow_sha1_signature: false,
+                    });
+                    self.initiator.handle_peer(ticket, peer.map_err(|_| Refusal::Final), Instant::now());
+                }
+                Output::InstallChildSa { child, .. } => self.install(&child),
+                Output::RemoveChildSa { spi_in, .. } => {
+                    self.inbound.retain(|sa| sa.spi() != spi_in);
+                    self.outbound.retain(|(pair, _)| *pair != spi_in);
+                }
+                Output::Event(event) => self.event(event),
+                Output::AskAdmission { .. } => {}
+            }
+        }
+    }
+
+    fn transmit(&self, path: &Path, datagram: &[u8]) {
+        let marker: &[u8] = if path.encapsulated { &NON_ESP_MARKER } else { &[] };
+        let _ = self.socket.send_to(&[marker, datagram].concat(), path.peer);
+    }
+
+    fn install(&mut self, child: &ChildSa) {
+        let suite = match child.suite.cipher {
+            CipherSuite::Aes128Gcm16 => Suite::Aes128Gcm16,
+            CipherSuite::Aes256Gcm16 => Suite::Aes256Gcm16,
+            CipherSuite::Aes128CbcHmacSha256 => Suite::Aes128CbcHmacSha256,
+            CipherSuite::Aes256CbcHmacSha256 => Suite::Aes256CbcHmacSha256,
+        };
+        let keys = |keys: &ike::EspKeys| Keys::new(suite, &keys.encr, &keys.integ);
+        let (Ok(keys_in), Ok(keys_out)) = (keys(&child.keys_in), keys(&child.keys_out)) else { return };
+        let selectors = Arc::new(Selectors {
+            local: ranges(&child.ts_local).into(),
+            remote: ranges(&child.ts_remote).into(),
+        });
+        self.inbound.push(InboundSa::new(child.spi_in, keys_in, child.suite.esn, selectors.clone()));
+        self.outbound
+            .push((child.spi_in, OutboundSa::new(child.spi_out, keys_out, child.suite.esn, selectors)));
+        if let Some(inner) = self.inner {
+            let attached = Attached { inner, took: self.began.elapsed() };
+            let _ = self.tell.send(News::Ended(Outcome::Attached(attached)));
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let news = match event {
+            Event::Connected { inner_v4, .. } => {
+                self.inner = inner_v4;
+                let took = self.began.elapsed();
+                let attached =
+                    inner_v4.filter(|_| !self.outbound.is_empty()).map(|inner| Attached { inner, took });
+                attached.map(|attached| News::Ended(Outcome::Attached(attached)))
+            }
+            Event::ConnectFailed { why: ConnectFailure::Notify(notify) } => {
+                Some(News::Ended(Outcome::Refused(notify)))
+            }
+            Event::ConnectFailed { why } => Some(News::Ended(Outcome::NoTunnel(format!("{why:?}")))),
+            Event::ChildFailed { notify, .. } => {
+                let name = notify.name().unwrap_or("an unknown notification");
+                Some(News::Ended(Outcome::NoTunnel(format!("no CHILD SA: {name}"))))
+            }
+            Event::SaDeleted { by, .. } => Some(News::Deleted(by)),
+            _ => None,
+        };
+        if let Some(news) = news {
+            let _ = self.tell.send(news);
+        }
+    }
+}
+
+fn is_patience(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::ConnectionRefused
+    )
+}
+
+fn ranges(selectors: &[TrafficSelector]) -> Vec<Selector> {
+    selectors.iter().map(|selector| Selector::range(selector.addresses.0, selector.addresses.1)).collect()
+}
