@@ -104,10 +104,8 @@ impl AwaitInitAnswer {
             return Step::On(Attempt::Init(self));
         };
         match answer {
-            IkeSaInitAnswer::Cookie(cookie) => {
-                self.cookie = Some(cookie);
-                self.again(config, cx)
-            }
+            IkeSaInitAnswer::Cookie(cookie) => self.on_cookie(cookie, config, cx),
+            IkeSaInitAnswer::InvalidKe(method) if method == self.method => Step::On(Attempt::Init(self)),
             IkeSaInitAnswer::InvalidKe(method) => match self.change_method(method, cx) {
                 Some(()) => self.again(config, cx),
                 None => self.fail(ConnectFailure::BadAnswer, cx),
@@ -120,9 +118,31 @@ impl AwaitInitAnswer {
         }
     }
 
-    /// Another method of our own offer; never the one that was just refused (RFC 7296 §1.2, §2.6.1).
+    /// The first cookie is sent back. The same one again is an echo. Another one means that the first
+    /// is too old; then everything begins anew under another SPI, because an answer does not say which of
+    /// our requests it answers, and AUTH must sign that one.
+    fn on_cookie(
+        mut self: Box<Self>,
+        cookie: Vec<u8>,
+        config: &InitiatorConfig,
+        cx: &mut Context<'_>,
+    ) -> Step {
+        match &self.cookie {
+            Some(known) if *known == cookie => return Step::On(Attempt::Init(self)),
+            Some(_) => {
+                cx.spis.release_ike(self.spi_i);
+                self.spi_i = cx.spis.draw_ike(self.id, cx.crypto);
+                self.nonce = cx.random(config.nonce_length);
+                self.cookie = None;
+            }
+            None => self.cookie = Some(cookie),
+        }
+        self.again(config, cx)
+    }
+
+    /// Another method of our own offer (RFC 7296 §1.2, §2.6.1).
     fn change_method(&mut self, method: KeyExchangeMethod, cx: &Context<'_>) -> Option<()> {
-        if method == self.method || !cx.suites.key_exchanges.contains(&method) {
+        if !cx.suites.key_exchanges.contains(&method) {
             return None;
         }
         (self.method, self.ephemeral) = (method, cx.crypto.key_exchange(method)?);

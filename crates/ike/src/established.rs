@@ -216,6 +216,7 @@ impl Established {
         payloads: Result<Vec<Payload>, Malformed>,
         cx: &mut Context<'_>,
     ) -> Fate {
+        self.confirm_children(cx);
         let contents = match payloads.and_then(Contents::sort) {
             Ok(contents) => contents,
             Err(malformed) => {
@@ -378,7 +379,7 @@ impl Established {
             self.rekey_at = now + RETRY;
             self.want_at(now, Want::RekeyIkeSa);
         }
-        let due: Vec<Want> = self.children.iter_mut().filter_map(|child| child.due(now, RETRY)).collect();
+        let due: Vec<Want> = self.children.iter_mut().filter_map(|child| child.due(cx)).collect();
         due.into_iter().for_each(|want| self.want_at(now, want));
     }
 

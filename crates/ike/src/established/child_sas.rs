@@ -1,4 +1,4 @@
-use super::{Established, Standing, Want};
+use super::{Established, RETRY, Standing, Want};
 use crate::{
     ChildSa, Context, Event, ExchangeType,
     child_sa::EspKeys,
@@ -31,6 +31,9 @@ pub(crate) struct Child {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// We made it at the peer's request; it counts as [`Self::Live`] once the peer's next request
+    /// shows that our answer has come, or when due. Until then the peer may not know it.
+    Unconfirmed,
     /// In use; renewed when due.
     Live,
     /// We have asked for its successor.
@@ -47,18 +50,29 @@ impl Child {
     }
 
     pub(super) fn due_at(&self) -> Option<Instant> {
-        matches!(self.phase, Phase::Live | Phase::Replaced).then_some(self.due)
+        matches!(self.phase, Phase::Unconfirmed | Phase::Live | Phase::Replaced).then_some(self.due)
     }
 
-    /// What is to be done about it now; it is due again after `retry`.
-    pub(super) fn due(&mut self, now: Instant, retry: Duration) -> Option<Want> {
-        self.due_at().filter(|at| *at <= now)?;
-        self.due = now + retry;
-        Some(if self.phase == Phase::Live {
-            Want::RekeyChildSa(self.spi_in)
-        } else {
-            Want::DeleteChildSa(self.spi_in)
-        })
+    /// What is to be done about it now; it is due again after a while.
+    pub(super) fn due(&mut self, cx: &Context<'_>) -> Option<Want> {
+        self.due_at().filter(|at| *at <= cx.now)?;
+        self.due = cx.now + RETRY;
+        match self.phase {
+            Phase::Unconfirmed => {
+                self.confirm(cx);
+                None
+            }
+            Phase::Live => Some(Want::RekeyChildSa(self.spi_in)),
+            Phase::Replaced => Some(Want::DeleteChildSa(self.spi_in)),
+            Phase::Rekeying | Phase::Deleting => None,
+        }
+    }
+
+    fn confirm(&mut self, cx: &Context<'_>) {
+        if self.phase == Phase::Unconfirmed {
+            self.phase = Phase::Live;
+            self.due = cx.jittered(cx.times.rekey.child_sa);
+        }
     }
 }
 
@@ -103,19 +117,25 @@ pub(crate) fn negotiate(
 /// CHILD SAs of one IKE SA at most: one per DSCP class or CPU, twice while they are renewed.
 const MAX_CHILDREN: usize = 16;
 const NONCE: usize = 32;
+/// Until a CHILD SA that the peer may not know yet is looked at again.
+const CONFIRMATION: Duration = Duration::from_secs(2);
 
 impl Established {
     /// Takes a new CHILD SA into use.
     pub(crate) fn install(&mut self, new: NewChild, cx: &mut Context<'_>) {
         let (spi_in, spi_out) = (new.spi_in, new.chosen.peer_spi);
-        self.children.push(Child {
+        let mut child = Child {
             spi_in,
             spi_out,
             ts_local: new.ts_local.clone().into(),
             ts_remote: new.ts_remote.clone().into(),
-            phase: Phase::Live,
-            due: cx.jittered(cx.times.rekey.child_sa),
-        });
+            phase: Phase::Unconfirmed,
+            due: cx.now + RETRY,
+        };
+        if new.peer_is_ready {
+            child.confirm(cx);
+        }
+        self.children.push(child);
         let (keys_in, keys_out) = new.keys;
         let child = ChildSa {
             spi_in,
@@ -138,6 +158,15 @@ impl Established {
                 Event::ChildRekeyed { sa: self.id, old, new: spi_in }
             }
         });
+    }
+
+    /// A request of the peer came, so it has our answer to the one before.
+    pub(super) fn confirm_children(&mut self, cx: &Context<'_>) {
+        self.children.iter_mut().for_each(|child| child.confirm(cx));
+    }
+
+    fn is_unconfirmed(&self, spi_in: Spi) -> bool {
+        self.children.iter().any(|child| child.spi_in == spi_in && child.phase == Phase::Unconfirmed)
     }
 
     fn child_mut(&mut self, spi_in: Spi) -> Option<&mut Child> {
@@ -225,7 +254,7 @@ impl Established {
         match self.children.iter().find(|child| child.spi_out == spi_out) {
             None => Err(Payload::Notify(Notify::about_esp(NotifyType::CHILD_SA_NOT_FOUND, spi_out))),
             Some(child) => match child.phase {
-                Phase::Live | Phase::Rekeying => Ok(Some(child.spi_in)),
+                Phase::Unconfirmed | Phase::Live | Phase::Rekeying => Ok(Some(child.spi_in)),
                 Phase::Replaced | Phase::Deleting => Err(Payload::notify(NotifyType::TEMPORARY_FAILURE, &[])),
             },
         }
@@ -234,8 +263,8 @@ impl Established {
     /// The peer has made a successor; when we have asked for one too, nonces will decide (§2.8.1).
     fn peer_has_rekeyed(&mut self, old: Spi, its_lower_nonce: Vec<u8>, now: Instant) {
         let Some(child) = self.child_mut(old) else { return };
-        child.due = now + super::RETRY;
-        if child.phase == Phase::Live {
+        child.due = now + RETRY;
+        if child.phase != Phase::Rekeying {
             child.phase = Phase::Replaced;
             return;
         }
@@ -256,6 +285,9 @@ impl Established {
     }
 
     pub(super) fn ask_delete(&mut self, spi_in: Spi, cx: &mut Context<'_>) {
+        if self.is_unconfirmed(spi_in) {
+            return self.want_at(cx.now + CONFIRMATION, Want::DeleteChildSa(spi_in));
+        }
         let Some(child) = self.child_mut(spi_in).filter(|child| child.phase != Phase::Deleting) else {
             return;
         };
@@ -267,6 +299,9 @@ impl Established {
 
     /// Asks for a new CHILD SA, or for the successor of the one that receives on `rekeys`.
     pub(super) fn ask_child_sa(&mut self, rekeys: Option<Spi>, cx: &mut Context<'_>) {
+        if let Some(spi_in) = rekeys.filter(|spi_in| self.is_unconfirmed(*spi_in)) {
+            return self.want_at(cx.now + CONFIRMATION, Want::RekeyChildSa(spi_in));
+        }
         let (mut ts_local, mut ts_remote) =
             (self.standing.ts_local.to_vec(), self.standing.ts_remote.to_vec());
         if let Some(spi_in) = rekeys {
@@ -404,7 +439,7 @@ impl Established {
 
 /// When a refused request is tried again: soon after TEMPORARY_FAILURE.
 pub(super) fn retry_at(why: NotifyType, cx: &Context<'_>) -> Instant {
-    let wait = if why == NotifyType::TEMPORARY_FAILURE { super::RETRY / 15 } else { super::RETRY };
+    let wait = if why == NotifyType::TEMPORARY_FAILURE { RETRY / 15 } else { RETRY };
     cx.jittered(wait)
 }
 

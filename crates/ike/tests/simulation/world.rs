@@ -1,0 +1,529 @@
+use crate::{
+    draw::Draw,
+    model::{Model, Side},
+    toy::{Toy, ToyAuthKey},
+};
+use ike::{
+    Admission, CookiePolicy, Grant, HalfOpenLimits, IkeSaId, Initiator, InitiatorConfig, LocalIdentity,
+    Output, Path, Peer, Reauthentication, Refusal, RekeyTimes, Responder, ResponderConfig, Retransmission,
+    SaTimes, Ticket,
+    payload::{Identification, TrafficSelector},
+};
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+const CHAOS: Duration = Duration::from_secs(300);
+/// Longer than liveness, all retransmissions, and every kept answer together.
+const QUIET: Duration = Duration::from_secs(600);
+const GATEWAY: &str = "segw.operator.example";
+
+/// One gateway, a few units behind NATs, a network, and what is drawn to happen.
+pub(crate) struct World {
+    now: Instant,
+    start: Instant,
+    seed: u64,
+    draw: Draw,
+    weather: Weather,
+    gateway: Responder,
+    gateway_life: u32,
+    /// The same in every life: whether a cookie comes first. If that changed, an answer to a request that is long
+    /// replaced could be taken for the answer to the last one (RFC 7296 §2.6 knows no cure).
+    cookies: bool,
+    units: Vec<Unit>,
+    future: BinaryHeap<Reverse<Later>>,
+    sequence: u64,
+    model: Model,
+    trace: bool,
+    digest: DefaultHasher,
+}
+
+/// How bad the network is, in percent and milliseconds, and how slow the answers are.
+#[derive(Clone, Copy)]
+struct Weather {
+    loss: u64,
+    repeat: u64,
+    delay: u64,
+    slow_answers: u64,
+    refuses: u64,
+}
+
+struct Unit {
+    initiator: Initiator,
+    life: u32,
+    /// Port that its NAT shows outside, plus 4000 for the NAT-T one.
+    outside: u16,
+}
+
+/// Something that will happen: when, in which order of making, and what.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Later(Instant, u64, What);
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    ToGateway { unit: usize, outside: u16, natt: bool, bytes: Vec<u8> },
+    ToUnit { unit: usize, outside: u16, natt: bool, bytes: Vec<u8> },
+    AnswerPeer { ticket: Ticket, life: u32, spki: Vec<u8> },
+    AnswerAdmission { ticket: Ticket, life: u32, unit: usize, sa: IkeSaId },
+    AnswerUnit { ticket: Ticket, unit: usize, life: u32 },
+    Act,
+}
+
+fn address(unit: usize) -> Ipv4Addr {
+    Ipv4Addr::new(192, 0, 2, 1 + unit as u8)
+}
+
+fn inner(unit: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, 64, 0, 1 + unit as u8)
+}
+
+fn name(unit: usize) -> String {
+    format!("00aabbccdd{unit:02x}.femto.operator.example")
+}
+
+fn socket(address: Ipv4Addr, port: u16) -> SocketAddr {
+    SocketAddr::from((address, port))
+}
+
+const GATEWAY_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+
+fn identity(name: &str) -> LocalIdentity {
+    let key = name.as_bytes().to_vec();
+    LocalIdentity {
+        id: Identification::fqdn(name),
+        certificates: vec![key.clone()],
+        key: Arc::new(ToyAuthKey(key)),
+    }
+}
+
+fn times() -> SaTimes {
+    SaTimes {
+        retransmission: Retransmission { first: Duration::from_secs(2), tries: 6 },
+        dpd_after: Duration::from_secs(40),
+        rekey: RekeyTimes { ike_sa: Duration::from_secs(100_000), child_sa: Duration::from_secs(90_000) },
+        response_kept: Duration::from_secs(120),
+        fragment_limit: 400,
+    }
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, trace: bool) -> Self {
+        let start = Instant::now();
+        let mut draw = Draw::new(seed, 0);
+        let weather = Weather {
+            loss: draw.below(4) * 10,
+            repeat: draw.below(3) * 10,
+            delay: [1, 50, 1_000, 4_000][draw.below(4) as usize],
+            slow_answers: [0, 0, 20, 60][draw.below(4) as usize],
+            refuses: [0, 10, 30][draw.below(3) as usize],
+        };
+        let count = 1 + draw.below(3) as usize;
+        let cookies = draw.chance(30);
+        let gateway = new_gateway(seed, 0, cookies, start);
+        let units = (0..count).map(|unit| new_unit(seed, unit, 0, start)).collect();
+        let mut world = Self {
+            now: start,
+            start,
+            seed,
+            draw,
+            weather,
+            gateway,
+            gateway_life: 0,
+            cookies,
+            units,
+            future: BinaryHeap::new(),
+            sequence: 0,
+            model: Model::default(),
+            trace,
+            digest: DefaultHasher::new(),
+        };
+        for unit in 0..count {
+            world.units[unit].initiator.connect(start);
+            world.drain_unit(unit);
+        }
+        for _ in 0..2 + world.draw.below(12) {
+            let at = start + world.draw.millis(CHAOS.as_millis() as u64);
+            // Alone, or several within the time of one exchange.
+            let burst = [0, 0, 2, 5][world.draw.below(4) as usize];
+            for _ in 0..=burst {
+                let at = at + world.draw.millis(1 + 2 * weather.delay);
+                world.later(at, What::Act);
+            }
+        }
+        world
+    }
+
+    pub(crate) fn into_broken_rules(self) -> Vec<String> {
+        self.model.into_broken()
+    }
+
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest.finish()
+    }
+
+    /// Chaos, then quiet, then one renewal of everything, each judged.
+    pub(crate) fn play(&mut self) {
+        self.run_until(self.start + CHAOS);
+        self.weather = Weather { loss: 0, repeat: 0, delay: 20, slow_answers: 0, refuses: 0 };
+        self.run_until(self.now + QUIET);
+        self.judge();
+        self.renew_everything();
+        self.run_until(self.now + Duration::from_secs(300));
+        self.judge();
+    }
+
+    fn judge(&mut self) {
+        let gateway_side = self.gateway_side();
+        for unit in 0..self.units.len() {
+            let id = Identification::fqdn(&name(unit));
+            self.model.quiet(gateway_side, &self.gateway, self.unit_side(unit), &id);
+            let stats = self.units[unit].initiator.stats().clone();
+            self.model.stats(self.unit_side(unit), &stats);
+        }
+        self.model.stats(gateway_side, &self.gateway.stats().clone());
+        self.model.memory(gateway_side, &self.gateway);
+        self.model.probes_are_answered();
+    }
+
+    fn renew_everything(&mut self) {
+        for unit in 0..self.units.len() {
+            let initiator = &mut self.units[unit].initiator;
+            if initiator.ike_sa().is_none() {
+                initiator.connect(self.now);
+            }
+            initiator.rekey_ike_sa(self.now);
+            initiator.child_sas().into_iter().for_each(|spi| initiator.rekey_child_sa(spi, self.now));
+            self.drain_unit(unit);
+        }
+        let rekeyed = self.gateway.stats().ike_rekeyed;
+        self.run_until(self.now + Duration::from_secs(120));
+        let tunnels = self.model.tunnels_of(self.gateway_side()).len();
+        if self.units.iter().any(|unit| unit.initiator.ike_sa().is_none()) || tunnels != self.units.len() {
+            self.model.breaks("a unit can't connect on a good network".to_owned());
+        }
+        let _ = rekeyed;
+    }
+
+    fn gateway_side(&self) -> Side {
+        Side::Gateway { life: self.gateway_life }
+    }
+
+    fn unit_side(&self, unit: usize) -> Side {
+        Side::Unit { unit, life: self.units[unit].life }
+    }
+
+    fn later(&mut self, at: Instant, what: What) {
+        self.sequence += 1;
+        self.future.push(Reverse(Later(at, self.sequence, what)));
+    }
+
+    fn run_until(&mut self, end: Instant) {
+        let mut steps_at_once = 0;
+        while let Some(at) = self.next_moment().filter(|at| *at <= end) {
+            steps_at_once = if at > self.now { 0 } else { steps_at_once + 1 };
+            assert!(steps_at_once < 10_000, "time stands still");
+            self.now = at.max(self.now);
+            self.do_timeouts();
+            while self.future.peek().is_some_and(|Reverse(later)| later.0 <= self.now) {
+                let Some(Reverse(Later(_, _, what))) = self.future.pop() else { break };
+                self.happens(what);
+            }
+        }
+        self.now = end;
+    }
+
+    fn next_moment(&self) -> Option<Instant> {
+        let units = self.units.iter().filter_map(|unit| unit.initiator.poll_timeout());
+        let timers = units.chain(self.gateway.poll_timeout()).map(|(at, _)| at);
+        timers.chain(self.future.peek().map(|Reverse(later)| later.0)).min()
+    }
+
+    fn do_timeouts(&mut self) {
+        self.gateway.handle_timeout(self.now);
+        self.drain_gateway();
+        for unit in 0..self.units.len() {
+            self.units[unit].initiator.handle_timeout(self.now);
+            self.drain_unit(unit);
+        }
+    }
+
+    fn happens(&mut self, what: What) {
+        match what {
+            What::ToGateway { unit, outside, natt, bytes } => {
+                let path = gateway_path(unit, outside, natt);
+                self.gateway.handle_datagram(path, &bytes, self.now);
+                self.drain_gateway();
+            }
+            What::ToUnit { unit, outside, natt, bytes } => {
+                if self.units[unit].outside == outside {
+                    let path = unit_path(unit, natt);
+                    self.units[unit].initiator.handle_datagram(path, &bytes, self.now);
+                    self.drain_unit(unit);
+                }
+            }
+            What::AnswerPeer { ticket, life, spki } if life == self.gateway_life => {
+                let answer = self.peer_answer(spki);
+                self.gateway.handle_peer(ticket, answer, self.now);
+                self.drain_gateway();
+            }
+            What::AnswerAdmission { ticket, life, unit, sa } if life == self.gateway_life => {
+                self.answer_admission(ticket, unit, sa);
+                self.drain_gateway();
+            }
+            What::AnswerUnit { ticket, unit, life } if life == self.units[unit].life => {
+                let answer = self.peer_answer(GATEWAY.as_bytes().to_vec());
+                self.units[unit].initiator.handle_peer(ticket, answer, self.now);
+                self.drain_unit(unit);
+            }
+            What::Act => self.act(),
+            What::AnswerPeer { .. } | What::AnswerAdmission { .. } | What::AnswerUnit { .. } => {}
+        }
+    }
+
+    fn peer_answer(&mut self, spki: Vec<u8>) -> Result<Peer, Refusal> {
+        if self.draw.chance(self.weather.refuses) {
+            return Err(if self.draw.chance(50) { Refusal::Final } else { Refusal::Transient });
+        }
+        Ok(Peer {
+            public_key_spki: spki,
+            not_after: Duration::from_secs(86_400 * 30),
+            allow_sha1_signature: false,
+        })
+    }
+
+    fn answer_admission(&mut self, ticket: Ticket, unit: usize, sa: IkeSaId) {
+        let answer = if self.draw.chance(self.weather.refuses) {
+            if self.draw.chance(50) { Admission::Refuse } else { Admission::Drop }
+        } else {
+            self.model.granted(self.gateway_side(), sa);
+            Admission::Grant(grant(unit))
+        };
+        self.gateway.handle_admission(ticket, answer.clone(), self.now);
+        if self.draw.chance(self.weather.slow_answers) {
+            self.gateway.handle_admission(ticket, answer, self.now); // an answer that comes twice
+        }
+    }
+
+    /// One thing that is drawn.
+    fn act(&mut self) {
+        let unit = self.draw.below(self.units.len() as u64) as usize;
+        let kind = self.draw.below(20);
+        if self.trace {
+            println!("{:?} act {kind} on unit {unit}", self.now - self.start);
+        }
+        match kind {
+            0 => self.crash_gateway(),
+            1 => self.crash_unit(unit),
+            2 | 3 => self.units[unit].outside = self.units[unit].outside % 30_000 + 1,
+            4..=12 => self.act_as_unit(unit, kind),
+            _ => self.act_as_gateway(kind),
+        }
+        self.drain_unit(unit);
+        self.drain_gateway();
+    }
+
+    fn act_as_unit(&mut self, unit: usize, kind: u64) {
+        let (now, side) = (self.now, self.unit_side(unit));
+        let initiator = &mut self.units[unit].initiator;
+        let child = initiator.child_sas().first().copied();
+        match kind {
+            4 => initiator.rekey_ike_sa(now),
+            5 | 6 => child.into_iter().for_each(|spi| initiator.rekey_child_sa(spi, now)),
+            7 => initiator.create_child_sa(now),
+            8 => child.into_iter().for_each(|spi| initiator.delete_child_sa(spi, now)),
+            9 => initiator.reauthenticate(Reauthentication::MakeBeforeBreak, now),
+            10 => initiator.reauthenticate(Reauthentication::BreakBeforeMake, now),
+            11 if self.draw.chance(50) => initiator.close(now),
+            11 => initiator.connect(now),
+            _ => {
+                if let Some(sa) = initiator.ike_sa() {
+                    initiator.probe(now);
+                    self.model.probed(side, sa);
+                }
+            }
+        }
+    }
+
+    fn act_as_gateway(&mut self, kind: u64) {
+        let side = self.gateway_side();
+        let tunnels = self.model.tunnels_of(side);
+        let Some(sa) = tunnels.get(self.draw.below(8) as usize % tunnels.len().max(1)).copied() else {
+            return;
+        };
+        let child = self.model.children_of(side).first().map(|child| child.spi_in);
+        match kind {
+            13 | 14 => self.gateway.rekey_ike_sa(sa, self.now),
+            15 | 16 => {
+                tunnels.iter().for_each(|sa| {
+                    child.into_iter().for_each(|spi| self.gateway.rekey_child_sa(*sa, spi, self.now));
+                });
+            }
+            17 => self.gateway.delete(sa, self.now),
+            18 => {
+                // Both sides at once, so that rekeys collide.
+                self.gateway.rekey_ike_sa(sa, self.now);
+                self.units.iter_mut().for_each(|unit| unit.initiator.rekey_ike_sa(self.now));
+                (0..self.units.len()).for_each(|unit| self.drain_unit(unit));
+            }
+            _ => {
+                self.model.probed(side, sa);
+                self.gateway.probe(sa, self.now);
+            }
+        }
+    }
+
+    fn crash_gateway(&mut self) {
+        self.model.crashed(self.gateway_side());
+        self.gateway_life += 1;
+        self.gateway = new_gateway(self.seed, self.gateway_life, self.cookies, self.now);
+    }
+
+    fn crash_unit(&mut self, unit: usize) {
+        self.model.crashed(self.unit_side(unit));
+        let (life, outside) = (self.units[unit].life + 1, self.units[unit].outside);
+        self.units[unit] = Unit { outside, ..new_unit(self.seed, unit, life, self.now) };
+        self.units[unit].initiator.connect(self.now);
+    }
+
+    fn drain_gateway(&mut self) {
+        while let Some(output) = self.gateway.poll_output() {
+            self.on_gateway(output);
+        }
+    }
+
+    fn on_gateway(&mut self, output: Output) {
+        let side = self.gateway_side();
+        match output {
+            Output::Transmit { path, datagram } => {
+                self.model.sent(true, &datagram);
+                let unit = unit_of(path.peer);
+                let natt = path.encapsulated;
+                let outside = if natt { path.peer.port() - 30_000 } else { path.peer.port() };
+                self.send(datagram, |bytes| What::ToUnit { unit, outside, natt, bytes });
+            }
+            Output::AskPeer { ticket, ask } => {
+                let (at, life) = (self.answer_at(), self.gateway_life);
+                self.later(at, What::AnswerPeer { ticket, life, spki: ask.certificates[0].clone() });
+            }
+            Output::AskAdmission { ticket, sa, auth, .. } => {
+                let (at, life) = (self.answer_at(), self.gateway_life);
+                let unit = (0..self.units.len()).find(|unit| auth.idi().as_fqdn() == Some(&name(*unit)));
+                let unit = unit.expect("an identity that a unit has");
+                self.later(at, What::AnswerAdmission { ticket, life, unit, sa });
+            }
+            Output::InstallChildSa { sa, child } => self.model.installed(side, sa, child),
+            Output::RemoveChildSa { sa, spi_in } => self.model.removed(side, sa, spi_in),
+            Output::Event(event) => self.on_event(side, &event),
+            Output::Keepalive { .. } => self.model.breaks("a gateway sent a keepalive".to_owned()),
+        }
+    }
+
+    fn on_event(&mut self, side: Side, event: &ike::Event) {
+        if self.trace {
+            println!("{:?} {side:?} {event:?}", self.now - self.start);
+        }
+        (self.now - self.start).hash(&mut self.digest);
+        format!("{side:?}").hash(&mut self.digest);
+        self.model.event(side, event);
+    }
+
+    fn drain_unit(&mut self, unit: usize) {
+        while let Some(output) = self.units[unit].initiator.poll_output() {
+            self.on_unit(unit, output);
+        }
+    }
+
+    fn on_unit(&mut self, unit: usize, output: Output) {
+        let side = self.unit_side(unit);
+        match output {
+            Output::Transmit { path, datagram } => {
+                self.model.sent(false, &datagram);
+                let (outside, natt) = (self.units[unit].outside, path.encapsulated);
+                self.send(datagram, |bytes| What::ToGateway { unit, outside, natt, bytes });
+            }
+            Output::Keepalive { .. } => {}
+            Output::AskPeer { ticket, .. } => {
+                let (at, life) = (self.answer_at(), self.units[unit].life);
+                self.later(at, What::AnswerUnit { ticket, unit, life });
+            }
+            Output::AskAdmission { .. } => self.model.breaks("a unit asked for admission".to_owned()),
+            Output::InstallChildSa { sa, child } => self.model.installed(side, sa, child),
+            Output::RemoveChildSa { sa, spi_in } => self.model.removed(side, sa, spi_in),
+            Output::Event(event) => self.on_event(side, &event),
+        }
+    }
+
+    /// Now and then an answer comes so late that nobody waits for it.
+    fn answer_at(&mut self) -> Instant {
+        let slow = self.draw.chance(self.weather.slow_answers);
+        self.now + self.draw.millis(if slow { 45_000 } else { 5 })
+    }
+
+    fn send(&mut self, bytes: Vec<u8>, what: impl Fn(Vec<u8>) -> What) {
+        bytes.hash(&mut self.digest);
+        let copies = 1 + u64::from(self.draw.chance(self.weather.repeat));
+        for _ in 0..copies {
+            if !self.draw.chance(self.weather.loss) {
+                let at = self.now + Duration::from_millis(1) + self.draw.millis(self.weather.delay);
+                self.later(at, what(bytes.clone()));
+            }
+        }
+    }
+}
+
+fn new_gateway(seed: u64, life: u32, cookies: bool, now: Instant) -> Responder {
+    let mut config = ResponderConfig::new(identity(GATEWAY), vec![[7; 20]]);
+    config.times = times();
+    if cookies {
+        config.cookies = CookiePolicy::Always;
+    }
+    config.half_open = HalfOpenLimits { total: 40, per_prefix: 40, ..config.half_open };
+    Responder::new(config, Arc::new(Toy::new(Draw::new(seed, 1_000 + u64::from(life)))), now)
+}
+
+fn new_unit(seed: u64, unit: usize, life: u32, now: Instant) -> Unit {
+    let (path, natt) = (unit_path(unit, false), unit_path(unit, true));
+    let mut config = InitiatorConfig::new(identity(&name(unit)), Identification::fqdn(GATEWAY), path, natt);
+    config.times = times();
+    config.childless = unit == 2;
+    let purpose = 1_000_000 * (1 + unit as u64) + u64::from(life);
+    let initiator = Initiator::new(config, Arc::new(Toy::new(Draw::new(seed, purpose))), now);
+    Unit { initiator, life, outside: 500 + unit as u16 }
+}
+
+fn unit_path(unit: usize, natt: bool) -> Path {
+    let port = if natt { 4500 } else { 500 };
+    Path {
+        local: socket(Ipv4Addr::new(10, 1, 1, 1 + unit as u8), port),
+        peer: socket(GATEWAY_ADDRESS, port),
+        encapsulated: natt,
+    }
+}
+
+fn gateway_path(unit: usize, outside: u16, natt: bool) -> Path {
+    let (local, peer) = if natt { (4500, outside + 30_000) } else { (500, outside) };
+    Path { local: socket(GATEWAY_ADDRESS, local), peer: socket(address(unit), peer), encapsulated: natt }
+}
+
+fn unit_of(peer: SocketAddr) -> usize {
+    match peer {
+        SocketAddr::V4(v4) => usize::from(v4.ip().octets()[3] - 1),
+        SocketAddr::V6(_) => unreachable!("no unit has an IPv6 address"),
+    }
+}
+
+fn grant(unit: usize) -> Grant {
+    Grant {
+        inner_v4: Some(inner(unit)),
+        inner_v6: None,
+        dns: Vec::new(),
+        ts_r: vec![TrafficSelector::addresses([10, 0, 0, 0].into(), [10, 0, 255, 255].into())],
+        auth_lifetime: Duration::from_secs(86_400),
+        expires_in: Duration::from_secs(86_400),
+    }
+}
