@@ -64,9 +64,9 @@ impl EndingSa {
         self.sa.request(ExchangeType::INFORMATIONAL, &payloads, Asked::DeleteIkeSa, path, cx);
     }
 
-    pub(crate) fn on_datagram(
+    fn on_datagram(
         &mut self,
-        path: Path,
+        (known, came): (Path, Path),
         header: &Header,
         datagram: &[u8],
         cx: &mut Context<'_>,
@@ -74,10 +74,10 @@ impl EndingSa {
         match self.sa.receive(header, datagram, cx.now) {
             Err(reason) => cx.stats.count(reason),
             Ok(Received::Part) => {}
-            Ok(Received::Again) => self.sa.respond_again(path, cx),
-            Ok(Received::Request(payloads)) => self.on_request(header.exchange, payloads, path, cx),
+            Ok(Received::Again) => self.sa.respond_again(known, came, cx),
+            Ok(Received::Request(payloads)) => self.on_request(header.exchange, payloads, came, cx),
             Ok(Received::Response(pending, payloads)) => {
-                return self.on_response(*pending, payloads, path, cx);
+                return self.on_response(*pending, payloads, came, cx);
             }
         }
         Ended::NotYet
@@ -212,8 +212,8 @@ impl Ending {
         self.sas.is_empty()
     }
 
-    pub(crate) fn on_datagram(&mut self, header: &Header, datagram: &[u8], cx: &mut Context<'_>) {
-        on_datagram(&mut self.sas, self.path, header, datagram, cx);
+    pub(crate) fn on_datagram(&mut self, path: Path, header: &Header, datagram: &[u8], cx: &mut Context<'_>) {
+        on_datagram(&mut self.sas, (self.path, path), header, datagram, cx);
     }
 
     pub(crate) fn on_timeout(&mut self, cx: &mut Context<'_>) {
@@ -225,11 +225,10 @@ impl Ending {
     }
 }
 
-/// Hands a datagram to the one of `sas` that it belongs to. `path`: where answers go, which is not where a
-/// datagram that may be old came from.
+/// Hands a datagram to the one of `sas` that it belongs to. `paths`: the known one, and where it came from.
 pub(crate) fn on_datagram(
     sas: &mut Vec<EndingSa>,
-    path: Path,
+    paths: (Path, Path),
     header: &Header,
     datagram: &[u8],
     cx: &mut Context<'_>,
@@ -237,10 +236,10 @@ pub(crate) fn on_datagram(
     let Some(index) = sas.iter().position(|ending| ending.sa.spis() == (header.spi_i, header.spi_r)) else {
         return cx.stats.count(Reason::UnknownSpi);
     };
-    match sas[index].on_datagram(path, header, datagram, cx) {
+    match sas[index].on_datagram(paths, header, datagram, cx) {
         Ended::NotYet => {}
         Ended::Gone => sas.swap_remove(index).release(cx),
-        Ended::AndAlso(new) => sas.push(EndingSa::deleting(*new, path, cx)),
+        Ended::AndAlso(new) => sas.push(EndingSa::deleting(*new, paths.0, cx)),
     }
 }
 

@@ -174,7 +174,7 @@ impl Established {
             self.on_candidate(path, header, datagram, cx);
             Fate::Stays
         } else {
-            ending::on_datagram(&mut self.ending, self.path, header, datagram, cx);
+            ending::on_datagram(&mut self.ending, (self.path, path), header, datagram, cx);
             Fate::Stays
         };
         if fate == Fate::Stays {
@@ -187,7 +187,7 @@ impl Established {
         match self.current.receive(header, datagram, cx.now) {
             Err(reason) => cx.stats.count(reason),
             Ok(Received::Part) => {}
-            Ok(Received::Again) => self.current.respond_again(self.path, cx),
+            Ok(Received::Again) => self.current.respond_again(self.path, path, cx),
             Ok(Received::Request(payloads)) => {
                 self.fresh_from(path, cx);
                 return self.on_request(header.exchange, payloads, cx);
@@ -201,12 +201,14 @@ impl Established {
     }
 
     /// A message that is authentic and was never seen before: the peer lives, and lives there
-    /// (RFC 7296 §2.23). An initiator stays with the address it chose.
+    /// (RFC 7296 §2.23). What is on its way went elsewhere, so it is repeated. An initiator stays with the
+    /// address it chose.
     fn fresh_from(&mut self, path: Path, cx: &mut Context<'_>) {
         self.heard(cx.now);
         if path != self.path && self.standing.is_responder {
             cx.out.event(Event::PathChanged { sa: self.id, from: self.path, to: path });
             self.path = path;
+            self.current.repeat(path, cx);
         }
     }
 

@@ -243,11 +243,13 @@ impl IkeSa {
         self.kept = Some(Box::new(KeptResponse { datagrams, until: cx.now + cx.times.response_kept }));
     }
 
-    /// Sends the last response once more, if it is still kept. `path` is the one we know: a request that
-    /// was seen before may come from whoever recorded it.
-    pub(crate) fn respond_again(&self, path: Path, cx: &mut Context<'_>) {
+    /// Sends the last response once more, if it is still kept: to the port that the request came from
+    /// this time (RFC 7296 §2.11), since its NAT may have forgotten the one before, but to no other address
+    /// than the `known` one, since a request that was seen before may come from whoever recorded it.
+    pub(crate) fn respond_again(&self, known: Path, came: Path, cx: &mut Context<'_>) {
         if let Some(kept) = &self.kept {
             cx.stats.answered_again += 1;
+            let path = if came.peer.ip() == known.peer.ip() { came } else { known };
             cx.out.transmit(path, &kept.datagrams);
         }
     }

@@ -36,7 +36,7 @@ pub struct Initiator {
     attempt: Option<Attempt>,
     tunnel: Option<Box<Established>>,
     ending: Vec<Ending>,
-    /// Begin anew once nothing is ending any more.
+    /// Begin anew once the last tunnel's DELETE is answered.
     reconnects: bool,
     keepalive_at: Option<Instant>,
     last_id: u64,
@@ -109,7 +109,7 @@ impl Initiator {
         } else if owner.is_some() && owner == self.ike_sa() {
             self.on_tunnel(now, |tunnel, cx| tunnel.on_datagram(path, &header, bytes, cx));
         } else {
-            self.on_ending_datagram(&header, bytes, now);
+            self.on_ending_datagram(path, &header, bytes, now);
         }
     }
 
@@ -124,11 +124,11 @@ impl Initiator {
         self.take(step, now);
     }
 
-    fn on_ending_datagram(&mut self, header: &Header, bytes: &[u8], now: Instant) {
+    fn on_ending_datagram(&mut self, path: Path, header: &Header, bytes: &[u8], now: Instant) {
         let mut ending = std::mem::take(&mut self.ending);
         let index = ending.iter().position(|ending| ending.has(header));
         self.with_context(now, |_, cx| match index.and_then(|index| ending.get_mut(index)) {
-            Some(ending) => ending.on_datagram(header, bytes, cx),
+            Some(ending) => ending.on_datagram(path, header, bytes, cx),
             None => cx.stats.count(Reason::UnknownSpi),
         });
         self.ending = ending;
@@ -299,8 +299,9 @@ impl Initiator {
 
     /// Forgets what has ended, and begins anew if that was waited for.
     fn tidy(&mut self, now: Instant) {
+        let is_asking = self.ending.last().is_some_and(Ending::is_asking);
         self.ending.retain(|ending| !ending.is_over());
-        if self.reconnects && !self.ending.iter().any(Ending::is_asking) {
+        if self.reconnects && !is_asking {
             self.reconnects = false;
             self.connect(now);
         }

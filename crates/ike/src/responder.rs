@@ -309,7 +309,7 @@ impl IkeSaState {
                 Fate::Over(by) => Self::ending(tunnel.close(by, cx)),
             },
             Self::Deleting(mut ending) => {
-                ending.on_datagram(header, datagram, cx);
+                ending.on_datagram(path, header, datagram, cx);
                 Self::ending(*ending)
             }
         }

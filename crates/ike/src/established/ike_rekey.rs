@@ -196,7 +196,7 @@ impl Established {
         match candidate.sa.receive(header, datagram, cx.now) {
             Err(reason) => cx.stats.count(reason),
             Ok(Received::Part) | Ok(Received::Response(..)) => {}
-            Ok(Received::Again) => candidate.sa.respond_again(self.path, cx),
+            Ok(Received::Again) => candidate.sa.respond_again(self.path, path, cx),
             Ok(Received::Request(payloads)) => self.on_candidate_request(header.exchange, payloads, path, cx),
         }
     }

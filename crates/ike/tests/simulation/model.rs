@@ -1,7 +1,9 @@
 //! What must hold, whatever the network does.
 
 use ids::Spi;
-use ike::{ChildSa, Event, HEADER_LEN, IkeSaId, Reason, Responder, Stats, payload::Identification};
+use ike::{
+    ChildSa, DeletedBy, Event, HEADER_LEN, IkeSaId, Reason, Responder, Stats, payload::Identification,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// A side in one life: a crash ends a life.
@@ -21,6 +23,7 @@ pub(crate) struct Model {
     keys: HashSet<(bool, Vec<u8>)>,
     ivs: HashMap<(bool, Vec<u8>), Vec<u8>>,
     probes: BTreeMap<(Side, IkeSaId), i32>,
+    timeouts: u32,
     broken: Vec<String>,
 }
 
@@ -31,6 +34,11 @@ impl Model {
 
     pub(crate) fn into_broken(self) -> Vec<String> {
         self.broken
+    }
+
+    /// Peers that were given up.
+    pub(crate) fn timeouts(&self) -> u32 {
+        self.timeouts
     }
 
     pub(crate) fn granted(&mut self, side: Side, sa: IkeSaId) {
@@ -60,7 +68,10 @@ impl Model {
                 self.established(side, *sa);
             }
             Event::Connected { sa, .. } => self.established(side, *sa),
-            Event::SaDeleted { sa, .. } => self.deleted(side, *sa),
+            Event::SaDeleted { sa, by } => {
+                self.timeouts += u32::from(*by == DeletedBy::DpdTimeout);
+                self.deleted(side, *sa);
+            }
             Event::ProbeAnswered { sa, .. } | Event::ProbeSilent { sa } => {
                 *self.probes.entry((side, *sa)).or_default() -= 1;
             }

@@ -21,6 +21,8 @@ use std::{
 const CHAOS: Duration = Duration::from_secs(300);
 /// Longer than liveness, all retransmissions, and every kept answer together.
 const QUIET: Duration = Duration::from_secs(600);
+/// Milliseconds on the way that leave time for an answer before anything is sent again.
+const QUICK: u64 = 50;
 const GATEWAY: &str = "segw.operator.example";
 
 /// One gateway, a few units behind NATs, a network, and what is drawn to happen.
@@ -38,6 +40,9 @@ pub(crate) struct World {
     units: Vec<Unit>,
     future: BinaryHeap<Reverse<Later>>,
     sequence: u64,
+    /// Somebody has crashed, or a NAT has forgotten a unit.
+    crashed: bool,
+    rebound: bool,
     model: Model,
     trace: bool,
     digest: DefaultHasher,
@@ -51,6 +56,8 @@ struct Weather {
     delay: u64,
     slow_answers: u64,
     refuses: u64,
+    /// Tunnels are closed and made anew, not only renewed.
+    closes: bool,
 }
 
 struct Unit {
@@ -121,6 +128,7 @@ impl World {
             delay: [1, 50, 1_000, 4_000][draw.below(4) as usize],
             slow_answers: [0, 0, 20, 60][draw.below(4) as usize],
             refuses: [0, 10, 30][draw.below(3) as usize],
+            closes: draw.chance(60),
         };
         let count = 1 + draw.below(3) as usize;
         let cookies = draw.chance(30);
@@ -138,6 +146,8 @@ impl World {
             units,
             future: BinaryHeap::new(),
             sequence: 0,
+            crashed: false,
+            rebound: false,
             model: Model::default(),
             trace,
             digest: DefaultHasher::new(),
@@ -168,13 +178,32 @@ impl World {
 
     /// Chaos, then quiet, then one renewal of everything, each judged.
     pub(crate) fn play(&mut self) {
+        let weather = self.weather;
         self.run_until(self.start + CHAOS);
-        self.weather = Weather { loss: 0, repeat: 0, delay: 20, slow_answers: 0, refuses: 0 };
+        self.judge_excuses(weather);
+        self.weather = Weather { loss: 0, repeat: 0, delay: 20, slow_answers: 0, refuses: 0, closes: false };
         self.run_until(self.now + QUIET);
         self.judge();
         self.renew_everything();
         self.run_until(self.now + Duration::from_secs(300));
         self.judge();
+    }
+
+    /// On a network that loses nothing nobody is given up, and on one that is also quick nothing is even sent
+    /// twice: every request was answered the first time. Unless somebody closed what the other had just
+    /// renewed, or told an address that a NAT had forgotten.
+    fn judge_excuses(&mut self, weather: Weather) {
+        if self.crashed || weather.closes || weather.loss + weather.slow_answers + weather.refuses > 0 {
+            return;
+        }
+        if self.model.timeouts() > 0 {
+            self.model.breaks("a living peer was given up on a network that loses nothing".to_owned());
+        }
+        let units = self.units.iter().map(|unit| unit.initiator.stats().retransmitted);
+        let retransmitted = units.sum::<u64>() + self.gateway.stats().retransmitted;
+        if weather.delay <= QUICK && !self.rebound && retransmitted > 0 {
+            self.model.breaks(format!("{retransmitted} requests met silence on a good network"));
+        }
     }
 
     fn judge(&mut self) {
@@ -319,7 +348,10 @@ impl World {
         match kind {
             0 => self.crash_gateway(),
             1 => self.crash_unit(unit),
-            2 | 3 => self.units[unit].outside = self.units[unit].outside % 30_000 + 1,
+            2 | 3 => self.rebind(unit),
+            // A probe repeats what is on its way, which would look like silence.
+            12 | 19 if self.weather.loss == 0 && self.weather.delay <= QUICK => {}
+            9..=11 | 17 if !self.weather.closes => {}
             4..=12 => self.act_as_unit(unit, kind),
             _ => self.act_as_gateway(kind),
         }
@@ -377,13 +409,20 @@ impl World {
         }
     }
 
+    fn rebind(&mut self, unit: usize) {
+        self.rebound = true;
+        self.units[unit].outside = self.units[unit].outside % 30_000 + 1;
+    }
+
     fn crash_gateway(&mut self) {
+        self.crashed = true;
         self.model.crashed(self.gateway_side());
         self.gateway_life += 1;
         self.gateway = new_gateway(self.seed, self.gateway_life, self.cookies, self.now);
     }
 
     fn crash_unit(&mut self, unit: usize) {
+        self.crashed = true;
         self.model.crashed(self.unit_side(unit));
         let (life, outside) = (self.units[unit].life + 1, self.units[unit].outside);
         self.units[unit] = Unit { outside, ..new_unit(self.seed, unit, life, self.now) };
@@ -466,6 +505,10 @@ impl World {
 
     fn send(&mut self, bytes: Vec<u8>, what: impl Fn(Vec<u8>) -> What) {
         bytes.hash(&mut self.digest);
+        if self.trace {
+            let header = ike::Header::parse(&bytes).unwrap();
+            println!("{:?}   {header:?}", self.now - self.start);
+        }
         let copies = 1 + u64::from(self.draw.chance(self.weather.repeat));
         for _ in 0..copies {
             if !self.draw.chance(self.weather.loss) {
