@@ -185,7 +185,6 @@ impl World {
         self.run_until(self.now + QUIET);
         self.judge();
         self.renew_everything();
-        self.run_until(self.now + Duration::from_secs(300));
         self.judge();
     }
 
@@ -219,7 +218,10 @@ impl World {
         self.model.probes_are_answered();
     }
 
+    /// Every SA is renewed, some from both sides at once, and goes on; whoever is not attached attaches.
     fn renew_everything(&mut self) {
+        let (rekeyed, timeouts) = (self.gateway.stats().ike_rekeyed, self.model.timeouts());
+        let tunnels = self.model.tunnels_of(self.gateway_side());
         for unit in 0..self.units.len() {
             let initiator = &mut self.units[unit].initiator;
             if initiator.ike_sa().is_none() {
@@ -229,13 +231,32 @@ impl World {
             initiator.child_sas().into_iter().for_each(|spi| initiator.rekey_child_sa(spi, self.now));
             self.drain_unit(unit);
         }
-        let rekeyed = self.gateway.stats().ike_rekeyed;
-        self.run_until(self.now + Duration::from_secs(120));
-        let tunnels = self.model.tunnels_of(self.gateway_side()).len();
-        if self.units.iter().any(|unit| unit.initiator.ike_sa().is_none()) || tunnels != self.units.len() {
+        if self.draw.chance(50) {
+            self.renew_from_gateway(&tunnels);
+        }
+        self.run_until(self.now + Duration::from_secs(300));
+        let now = self.model.tunnels_of(self.gateway_side()).len();
+        if self.units.iter().any(|unit| unit.initiator.ike_sa().is_none()) || now != self.units.len() {
             self.model.breaks("a unit can't connect on a good network".to_owned());
         }
-        let _ = rekeyed;
+        if self.gateway.stats().ike_rekeyed < rekeyed + tunnels.len() as u64 {
+            self.model.breaks("an IKE SA was not renewed on a good network".to_owned());
+        }
+        if self.model.timeouts() > timeouts {
+            self.model.breaks("a peer was given up after a renewal on a good network".to_owned());
+        }
+    }
+
+    fn renew_from_gateway(&mut self, tunnels: &[IkeSaId]) {
+        let children: Vec<_> =
+            self.model.children_of(self.gateway_side()).iter().map(|child| child.spi_in).collect();
+        for sa in tunnels {
+            if self.draw.chance(50) {
+                self.gateway.rekey_ike_sa(*sa, self.now);
+            }
+            children.iter().for_each(|spi| self.gateway.rekey_child_sa(*sa, *spi, self.now));
+        }
+        self.drain_gateway();
     }
 
     fn gateway_side(&self) -> Side {
