@@ -141,6 +141,10 @@ impl Model {
         own.flat_map(|(_, children)| children.values()).collect()
     }
 
+    pub(crate) fn count_children(&self, side: Side, sa: IkeSaId) -> usize {
+        self.tunnels.get(&(side, sa)).map_or(0, BTreeMap::len)
+    }
+
     /// Counts that no network can excuse.
     pub(crate) fn stats(&mut self, side: Side, stats: &Stats) {
         for reason in [Reason::OurFault, Reason::AuthMismatch, Reason::Malformed, Reason::NotAuthentic] {

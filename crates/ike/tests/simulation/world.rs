@@ -221,7 +221,8 @@ impl World {
     /// Every SA is renewed, some from both sides at once, and goes on; whoever is not attached attaches.
     fn renew_everything(&mut self) {
         let (rekeyed, timeouts) = (self.gateway.stats().ike_rekeyed, self.model.timeouts());
-        let tunnels = self.model.tunnels_of(self.gateway_side());
+        let (side, tunnels) = (self.gateway_side(), self.model.tunnels_of(self.gateway_side()));
+        let children: Vec<_> = tunnels.iter().map(|sa| self.model.count_children(side, *sa)).collect();
         for unit in 0..self.units.len() {
             let initiator = &mut self.units[unit].initiator;
             if initiator.ike_sa().is_none() {
@@ -241,6 +242,10 @@ impl World {
         }
         if self.gateway.stats().ike_rekeyed < rekeyed + tunnels.len() as u64 {
             self.model.breaks("an IKE SA was not renewed on a good network".to_owned());
+        }
+        let renewed: Vec<_> = tunnels.iter().map(|sa| self.model.count_children(side, *sa)).collect();
+        if renewed != children {
+            self.model.breaks(format!("{children:?} CHILD SAs became {renewed:?} by renewal"));
         }
         if self.model.timeouts() > timeouts {
             self.model.breaks("a peer was given up after a renewal on a good network".to_owned());
