@@ -40,6 +40,8 @@ enum Phase {
     Rekeying,
     /// The peer has made its successor, and should delete it before it is due.
     Replaced,
+    /// We will send its DELETE as soon as the window is free.
+    Leaving,
     /// We have sent its DELETE.
     Deleting,
 }
@@ -64,7 +66,7 @@ impl Child {
             }
             Phase::Live => Some(Want::RekeyChildSa(self.spi_in)),
             Phase::Replaced => Some(Want::DeleteChildSa(self.spi_in)),
-            Phase::Rekeying | Phase::Deleting => None,
+            Phase::Rekeying | Phase::Leaving | Phase::Deleting => None,
         }
     }
 
@@ -255,7 +257,9 @@ impl Established {
             None => Err(Payload::Notify(Notify::about_esp(NotifyType::CHILD_SA_NOT_FOUND, spi_out))),
             Some(child) => match child.phase {
                 Phase::Unconfirmed | Phase::Live | Phase::Rekeying => Ok(Some(child.spi_in)),
-                Phase::Replaced | Phase::Deleting => Err(Payload::notify(NotifyType::TEMPORARY_FAILURE, &[])),
+                Phase::Replaced | Phase::Leaving | Phase::Deleting => {
+                    Err(Payload::notify(NotifyType::TEMPORARY_FAILURE, &[]))
+                }
             },
         }
     }
@@ -270,6 +274,7 @@ impl Established {
         }
         if let Some(pending) = self.current.pending_mut()
             && let Asked::ChildSa(asked) = &mut pending.asked
+            && asked.rekeys == Some(old)
         {
             asked.rival_nonce = Some(its_lower_nonce);
         }
@@ -384,9 +389,17 @@ impl Established {
         let ours_is_redundant = rival_nonce.is_some_and(|rival| lower_nonce(nonces.0, nonces.1) < rival);
         if ours_is_redundant {
             self.leave_to_peer(rekeys);
-            self.want_at(cx.now, Want::DeleteChildSa(spi_in));
+            self.leave(spi_in, cx);
         } else if let Some(old) = rekeys {
-            self.want_at(cx.now, Want::DeleteChildSa(old));
+            self.leave(old, cx);
+        }
+    }
+
+    /// Wants the CHILD SA deleted before anything else is asked for.
+    fn leave(&mut self, spi_in: Spi, cx: &Context<'_>) {
+        if let Some(child) = self.child_mut(spi_in) {
+            child.phase = Phase::Leaving;
+            self.wants.insert(0, (cx.now, Want::DeleteChildSa(spi_in)));
         }
     }
 
