@@ -133,6 +133,7 @@ fn first_child(
         keys,
         replaces: None,
         peer_is_ready: false,
+        is_confirmed: true, // requests wait until the peer has our IKE_AUTH response
     };
     tunnel.install(new, cx);
     Ok(answer)

@@ -102,7 +102,16 @@ fn install_first(
     let Some(chosen) = chosen_as_offered(child, config, cx) else { return false };
     let keys = esp_keys(tunnel.current(), chosen.suite, &[], nonces, ExchangeRole::Initiator);
     let (ts_local, ts_remote) = (child.ts_i.clone(), child.ts_r.clone());
-    let new = NewChild { spi_in, chosen, ts_local, ts_remote, keys, replaces: None, peer_is_ready: true };
+    let new = NewChild {
+        spi_in,
+        chosen,
+        ts_local,
+        ts_remote,
+        keys,
+        replaces: None,
+        peer_is_ready: true,
+        is_confirmed: true,
+    };
     tunnel.install(new, cx);
     true
 }

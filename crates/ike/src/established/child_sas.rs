@@ -87,7 +87,10 @@ pub(crate) struct NewChild {
     /// Of what we receive, of what we send.
     pub(crate) keys: (EspKeys, EspKeys),
     pub(crate) replaces: Option<Spi>,
+    /// We began the exchange.
     pub(crate) peer_is_ready: bool,
+    /// The peer knows it before it can answer any request about it.
+    pub(crate) is_confirmed: bool,
 }
 
 /// What the responder of an exchange takes of an offer.
@@ -134,7 +137,7 @@ impl Established {
             phase: Phase::Unconfirmed,
             due: cx.now + RETRY,
         };
-        if new.peer_is_ready {
+        if new.is_confirmed {
             child.confirm(cx);
         }
         self.children.push(child);
@@ -238,7 +241,16 @@ impl Established {
         ];
         let Negotiated { chosen, ts_local, ts_remote } = agreed;
         self.install(
-            NewChild { spi_in, chosen, ts_local, ts_remote, keys, replaces, peer_is_ready: false },
+            NewChild {
+                spi_in,
+                chosen,
+                ts_local,
+                ts_remote,
+                keys,
+                replaces,
+                peer_is_ready: false,
+                is_confirmed: false,
+            },
             cx,
         );
         Ok(answer)
@@ -383,7 +395,16 @@ impl Established {
         let (ts_local, ts_remote) = (accepted.ts_i, accepted.ts_r);
         let replaces = rekeys.filter(|old| self.child_mut(*old).is_some());
         self.install(
-            NewChild { spi_in, chosen, ts_local, ts_remote, keys, replaces, peer_is_ready: true },
+            NewChild {
+                spi_in,
+                chosen,
+                ts_local,
+                ts_remote,
+                keys,
+                replaces,
+                peer_is_ready: true,
+                is_confirmed: true,
+            },
             cx,
         );
         let ours_is_redundant = rival_nonce.is_some_and(|rival| lower_nonce(nonces.0, nonces.1) < rival);

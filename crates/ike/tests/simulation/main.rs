@@ -3,6 +3,7 @@
 //!
 //! `IKE_SIM_SEEDS` sets how many seeds are run, `IKE_SIM_SEED` replays one of them with its trace.
 #![allow(clippy::disallowed_methods, reason = "virtual time begins at some time")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
 mod draw;
 mod model;
