@@ -125,7 +125,7 @@ impl Stage<'_> {
                     let (took, ping) = (millis(attached.took), fastest.map(millis).unwrap_or_default());
                     format!("inner address {}, attached in {took}, ping {ping}", attached.inner)
                 }
-                other => format!("{other:?}"),
+                other @ (Outcome::Refused(_) | Outcome::NoTunnel(_)) => format!("{other:?}"),
             };
             let admitted = matches!(unit.outcome, Outcome::Attached(_));
             let mut step = step(Act::Genuine, &identity.name, unit.outer);
@@ -219,7 +219,7 @@ impl Stage<'_> {
         let is_told_no_more = unit.outcome == Outcome::Refused(NotifyType::AUTHENTICATION_FAILED);
         step.told = match &unit.outcome {
             Outcome::Refused(notify) => notify.name().unwrap_or("an unknown notification").to_owned(),
-            other => format!("{other:?}"),
+            other @ (Outcome::Attached(_) | Outcome::NoTunnel(_)) => format!("{other:?}"),
         };
         step.admitted = matches!(unit.outcome, Outcome::Attached(_));
         self.finish(step, why, is_told_no_more, expected);

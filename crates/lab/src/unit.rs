@@ -234,7 +234,7 @@ impl Worker {
                 false
             }
             Datagram::Esp(..) => true,
-            _ => false,
+            Datagram::Keepalive | Datagram::Runt => false,
         };
         if is_esp {
             self.esp(datagram);
@@ -332,7 +332,14 @@ impl Worker {
                 Some(News::Ended(Outcome::NoTunnel(format!("no CHILD SA: {name}"))))
             }
             Event::SaDeleted { by, .. } => Some(News::Deleted(by)),
-            _ => None,
+            Event::SaEstablished { .. }
+            | Event::ChildEstablished { .. }
+            | Event::ChildRekeyed { .. }
+            | Event::IkeRekeyed { .. }
+            | Event::ProbeAnswered { .. }
+            | Event::ProbeSilent { .. }
+            | Event::PathChanged { .. }
+            | Event::Refused { .. } => None,
         };
         if let Some(news) = news {
             let _ = self.tell.send(news);
