@@ -217,6 +217,8 @@ pub(crate) async fn move_to(
         }
         let now = services.now();
         let moved = services.ledger.move_device(id, to, &caller.name, &why, approver.as_deref(), now)?;
+        // A live tunnel of a unit that may no longer attach is cut.
+        services.gateway.iter().for_each(|gateway| gateway.device_changed(id));
         Ok(moved)
     });
     let name = request.request_id.as_ref().map(|name| format!("{id} {name}"));

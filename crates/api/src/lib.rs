@@ -26,7 +26,7 @@ pub mod socket;
 pub use books::LedgerBooks;
 pub use caller::{Caller, Role};
 pub use client::{Client, ClientError, Lines};
-pub use health::{Change, Health, Readiness, pages};
+pub use health::{Readiness, pages};
 pub use metrics::{Family, Kind, Metrics, Sample, Source};
 pub use problem::Problem;
 pub use requests::{REMEMBERED, Requests};

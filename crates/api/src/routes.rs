@@ -5,6 +5,7 @@ use crate::{
     event::{self, JournalFiles},
     incident, ledger_check, line,
     problem::framed,
+    session,
 };
 use axum::{
     Router,
@@ -44,6 +45,9 @@ pub fn routes() -> Vec<Route> {
         get("/v1/certificates", Operator, certificate::list),
         post("/v1/certificates", Admin, certificate::issue),
         get("/v1/certificates/{serial}", Operator, certificate::show),
+        get("/v1/sessions", Operator, session::list),
+        get("/v1/sessions/{id}", Operator, session::show),
+        post("/v1/sessions/{id}/cut", Operator, session::cut),
         get("/v1/incidents", Operator, incident::list),
         get("/v1/incidents/{number}", Operator, incident::show),
     ]

@@ -1,5 +1,6 @@
 use crate::{Problem, event::JournalFiles, requests::Requests};
 use axum::http::StatusCode;
+use gateway::Gateway;
 use ids::UnixTime;
 use ledger::{Ledger, LedgerError};
 use pki::Ca;
@@ -13,6 +14,8 @@ pub struct Services {
     pub journal_files: JournalFiles,
     /// The embedded CA, where there is one.
     pub ca: Option<Arc<Ca>>,
+    /// The gateway, where it runs in this process.
+    pub gateway: Option<Arc<Gateway>>,
     /// Requests that named themselves.
     pub requests: Requests,
 }

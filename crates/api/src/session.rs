@@ -1,41 +1,23 @@
-//! Sessions as the API shows them.
+//! Sessions as the API shows them: the gateway's own view.
 
-use ids::{CertSha256, DeviceId, SessionId, UnixTime};
+use crate::{Caller, Problem, Services};
+use axum::{
+    Extension, Json,
+    extract::{Path, Query, State},
+};
+use events::{Durability, gateway::SessionCut};
+use gateway::SessionView;
+use ids::SessionId;
 use serde::{Deserialize, Serialize};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
-/// One admitted unit's tunnel.
+/// Some sessions, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Session {
-    /// Its number.
-    pub id: SessionId,
-    /// Which unit.
-    pub device: DeviceId,
-    /// The certificate that it authenticated with.
-    pub cert_sha256: CertSha256,
-    /// Where it comes from.
-    pub outer: SocketAddr,
-    /// Its inner IPv4 address.
-    pub inner_v4: Option<Ipv4Addr>,
-    /// Its inner IPv6 address.
-    pub inner_v6: Option<Ipv6Addr>,
-    /// Since when.
-    pub since: UnixTime,
-    /// When it ends whatever happens.
-    pub ends: UnixTime,
-    /// `up`, or `contested` while another claim on the same identity is judged.
-    pub state: String,
-    /// Octets from the unit.
-    pub bytes_in: u64,
-    /// Octets to the unit.
-    pub bytes_out: u64,
-}
-
-/// All sessions of this node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sessions {
-    /// The sessions, by number.
-    pub sessions: Vec<Session>,
+pub struct SessionPage {
+    /// The sessions.
+    pub sessions: Vec<SessionView>,
+    /// Ask with `after` = this for more; absent when these were the last.
+    pub next: Option<SessionId>,
 }
 
 /// Asks to end one session.
@@ -44,4 +26,72 @@ pub struct Sessions {
 pub struct CutSession {
     /// The reason, for the record.
     pub why: String,
+}
+
+/// Which sessions are asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    after: Option<SessionId>,
+    limit: Option<usize>,
+}
+
+/// Sessions in one answer, at most and unless asked for fewer.
+const PAGE: usize = 1_000;
+
+pub(crate) async fn list(
+    State(services): State<Arc<Services>>,
+    Query(asked): Query<Asked>,
+) -> Json<SessionPage> {
+    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let gateway = services.gateway.as_ref();
+    let sessions = gateway.map(|gateway| gateway.sessions(asked.after, limit)).unwrap_or_default();
+    let next = sessions.last().filter(|_| sessions.len() == limit).map(|session| session.id);
+    Json(SessionPage { sessions, next })
+}
+
+pub(crate) async fn show(
+    State(services): State<Arc<Services>>,
+    Path(id): Path<SessionId>,
+) -> Result<Json<SessionView>, Problem> {
+    services.session(id).map(Json)
+}
+
+/// The intent is in the journal before the tunnel is cut.
+pub(crate) async fn cut(
+    State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<SessionId>,
+    Json(request): Json<CutSession>,
+) -> Result<Json<SessionView>, Problem> {
+    let session = services.session(id)?;
+    let event = SessionCut {
+        device: session.device,
+        session: id,
+        by: caller.name.clone(),
+        why: request.why.clone(),
+        cert_sha256: session.cert_sha256,
+    };
+    let cut = services.blocking(move |services| {
+        services.ledger.journal().append(&event, services.now(), Durability::Durable).map_err(|error| {
+            Problem::unavailable("journal-unwritable", "the journal cannot be written: nothing was cut")
+                .because(error)
+                .next("see that its disk has room and works")
+        })?;
+        let gateway = services.gateway.as_ref();
+        Ok(gateway.is_some_and(|gateway| gateway.cut(id, &caller.name, &request.why)))
+    });
+    if cut.await? { Ok(Json(session)) } else { Err(unknown(id)) }
+}
+
+fn unknown(id: SessionId) -> Problem {
+    Problem::not_found(format!("there is no session {id} on this node"))
+        .next("list them with `truecell session list`; it may be over")
+}
+
+impl Services {
+    fn session(&self, id: SessionId) -> Result<SessionView, Problem> {
+        let gateway = self.gateway.as_ref();
+        gateway.and_then(|gateway| gateway.session(id)).ok_or_else(|| unknown(id))
+    }
 }

@@ -1,8 +1,7 @@
-use crate::clock::ClockGuard;
 use serde::Serialize;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::SeqCst},
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// What an alarm is about. While one stands, nobody new is admitted; tunnels stay.
@@ -21,7 +20,7 @@ impl Alarm {
     /// Every one.
     pub const ALL: [Self; 3] = [Self::LedgerUnreachable, Self::JournalUnwritable, Self::ClockUntrusted];
 
-    /// Stable word, for events and metrics.
+    /// Stable word, for events.
     pub fn code(self) -> &'static str {
         match self {
             Self::LedgerUnreachable => "ledger-unreachable",
@@ -30,27 +29,30 @@ impl Alarm {
         }
     }
 
-    /// What it means and what to do.
-    pub fn text(self) -> &'static str {
+    /// What admission needs and lacks: stable word, for health pages and metrics.
+    pub fn needs(self) -> &'static str {
         match self {
-            Self::LedgerUnreachable => {
-                "the ledger can't be used: nobody is admitted, tunnels stay; check its disk and who holds its lock"
-            }
-            Self::JournalUnwritable => {
-                "the journal can't be written: nobody is admitted, tunnels stay; check its disk"
-            }
-            Self::ClockUntrusted => {
-                "the clock is earlier than the journal's last record: no certificate is judged; set the clock"
-            }
+            Self::LedgerUnreachable => "ledger",
+            Self::JournalUnwritable => "journal",
+            Self::ClockUntrusted => "clock",
+        }
+    }
+
+    /// What to do about it.
+    pub fn next(self) -> &'static str {
+        match self {
+            Self::LedgerUnreachable => "see that its disk has room and who holds its lock",
+            Self::JournalUnwritable => "see that its disk has room and works",
+            Self::ClockUntrusted => "set the clock",
         }
     }
 }
 
-/// Alarms that stand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// Alarms that stand, each with its reason; empty when all is well.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HealthView {
-    /// In a fixed order; empty when all is well.
-    pub alarms: Vec<Alarm>,
+    /// In a fixed order.
+    pub alarms: BTreeMap<Alarm, String>,
 }
 
 impl HealthView {
@@ -60,50 +62,43 @@ impl HealthView {
     }
 }
 
-pub(crate) struct Health {
-    ledger_unreachable: AtomicBool,
-    journal_unwritable: AtomicBool,
-    clock: Arc<ClockGuard>,
-}
+/// What stands now. Written by the registrar, read by anyone.
+#[derive(Default)]
+pub(crate) struct Health(Mutex<HealthView>);
 
 impl Health {
-    pub(crate) fn new(clock: Arc<ClockGuard>) -> Self {
-        Self { ledger_unreachable: AtomicBool::new(false), journal_unwritable: AtomicBool::new(false), clock }
+    /// Says whether that is news.
+    pub(crate) fn raise(&self, alarm: Alarm, why: &str) -> bool {
+        self.standing().alarms.insert(alarm, why.to_owned()).is_none()
     }
 
-    /// Says whether the alarm has changed.
-    pub(crate) fn ledger_unreachable(&self, stands: bool) -> bool {
-        self.ledger_unreachable.swap(stands, SeqCst) != stands
-    }
-
-    /// Says whether the alarm has changed.
-    pub(crate) fn journal_unwritable(&self, stands: bool) -> bool {
-        self.journal_unwritable.swap(stands, SeqCst) != stands
+    /// Says whether that is news.
+    pub(crate) fn end(&self, alarm: Alarm) -> bool {
+        self.standing().alarms.remove(&alarm).is_some()
     }
 
     pub(crate) fn view(&self) -> HealthView {
-        let stands = |alarm: &Alarm| match alarm {
-            Alarm::LedgerUnreachable => self.ledger_unreachable.load(SeqCst),
-            Alarm::JournalUnwritable => self.journal_unwritable.load(SeqCst),
-            Alarm::ClockUntrusted => self.clock.trusted().is_none(),
-        };
-        HealthView { alarms: Alarm::ALL.into_iter().filter(stands).collect() }
+        self.standing().clone()
+    }
+
+    fn standing(&self) -> MutexGuard<'_, HealthView> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SystemClock;
 
     #[test]
     fn an_alarm_is_told_when_it_begins_and_when_it_ends() {
-        let health = Health::new(Arc::new(ClockGuard::new(Arc::new(SystemClock), None)));
+        let health = Health::default();
         assert!(health.view().can_admit());
-        assert!(health.ledger_unreachable(true));
-        assert!(!health.ledger_unreachable(true));
-        assert_eq!(health.view().alarms, [Alarm::LedgerUnreachable]);
-        assert!(health.ledger_unreachable(false));
+        assert!(health.raise(Alarm::LedgerUnreachable, "locked"));
+        assert!(!health.raise(Alarm::LedgerUnreachable, "still locked"));
+        assert_eq!(health.view().alarms[&Alarm::LedgerUnreachable], "still locked");
+        assert!(!health.end(Alarm::JournalUnwritable));
+        assert!(health.end(Alarm::LedgerUnreachable));
         assert!(health.view().can_admit());
     }
 }

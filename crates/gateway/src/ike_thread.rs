@@ -234,8 +234,8 @@ impl IkeThread {
             tracing::debug!(?sa, "the peer means to send raw ESP, which is not served");
         }
         if let Some(session) = self.sessions.of_sa(sa) {
-            let suite = (child.suite.cipher, child.suite.esn);
-            session.child_installed(Child { spi_in: child.spi_in, spi_out: child.spi_out, suite });
+            let (cipher, esn) = (child.suite.cipher, child.suite.esn);
+            session.child_installed(Child { spi_in: child.spi_in, spi_out: child.spi_out, cipher, esn });
         }
         self.command(Command::InstallChildSa { sa, child: Box::new(child) });
     }

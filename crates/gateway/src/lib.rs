@@ -37,5 +37,5 @@ pub use hand_off::{Admitted, Why};
 pub use health::{Alarm, HealthView};
 pub use identity::{LegacyProfile, PeerPolicy};
 pub use serve::{Deps, Gateway, Listening, StartError};
-pub use sessions::{Amount, Child, SessionView, State};
+pub use sessions::{Amount, ChildView, SessionView, State};
 pub use stats::Stats;

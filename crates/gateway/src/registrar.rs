@@ -39,6 +39,8 @@ use std::{
 
 /// Claims judged in one transaction at most.
 const BATCH: usize = 64;
+/// How often it is looked at whether ledger, journal and clock can be used.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a ledger out of reach is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
@@ -69,6 +71,8 @@ pub(crate) struct Registrar {
     asked: HashMap<DeviceId, UnixTime>,
     /// What must not be lost and could not be written yet.
     undone: VecDeque<Work>,
+    /// When ledger, journal and clock were last looked at.
+    looked: Option<Instant>,
 }
 
 /// What every unit gets.
@@ -145,6 +149,7 @@ impl Registrar {
             claims: HashMap::new(),
             asked: HashMap::new(),
             undone: VecDeque::new(),
+            looked: None,
         }
     }
 
@@ -161,7 +166,7 @@ impl Registrar {
                 }
             }
             self.catch_up();
-            self.look_after();
+            self.look();
             self.ike_waker.wake();
         }
     }
@@ -237,15 +242,20 @@ impl Registrar {
         let _ = self.answers.send(answer);
     }
 
-    /// Tries again what is out of reach, and says when it is back.
-    fn look_after(&mut self) {
-        let view = self.health.view();
-        if view.alarms.contains(&Alarm::LedgerUnreachable) && self.ledger.check().is_ok() {
-            self.alarm(Alarm::LedgerUnreachable, false, "the ledger is in reach again");
+    /// Looks every now and then whether all that admission needs can be used, so that an alarm stands
+    /// before the first unit is left without an answer, and ends by itself.
+    fn look(&mut self) {
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+            return;
         }
-        if view.alarms.contains(&Alarm::JournalUnwritable) && self.ledger.journal().sync().is_ok() {
-            self.alarm(Alarm::JournalUnwritable, false, "the journal can be written again");
-        }
+        self.looked = Some(Instant::now());
+        let ledger = self.ledger.check().err().map(|error| error.to_string());
+        let journal = self.ledger.journal().sync().err().map(|error| error.to_string());
+        let clock = "it is earlier than the journal's last record: no certificate is judged";
+        let clock = self.clock.trusted().is_none().then(|| clock.to_owned());
+        self.found(Alarm::LedgerUnreachable, ledger);
+        self.found(Alarm::JournalUnwritable, journal);
+        self.found(Alarm::ClockUntrusted, clock);
     }
 
     fn out_of_reach(&mut self, error: &LedgerError) {
@@ -254,22 +264,26 @@ impl Registrar {
         } else {
             Alarm::LedgerUnreachable
         };
-        self.alarm(alarm, true, &error.to_string());
+        self.found(alarm, Some(error.to_string()));
     }
 
     /// Raises or ends an alarm; says so only when that is news.
-    fn alarm(&mut self, alarm: Alarm, raised: bool, detail: &str) {
-        let changed = match alarm {
-            Alarm::LedgerUnreachable => self.health.ledger_unreachable(raised),
-            Alarm::JournalUnwritable => self.health.journal_unwritable(raised),
-            Alarm::ClockUntrusted => false,
-        };
-        if changed {
-            tracing::error!(alarm = alarm.code(), raised, detail, "alarm");
-            let event = AlarmEvent { alarm: alarm.code().to_owned(), raised, detail: detail.to_owned() };
-            // The journal itself may be what is out of reach.
-            let _ = self.append(&event);
+    fn found(&mut self, alarm: Alarm, wrong: Option<String>) {
+        let raised = wrong.is_some();
+        let changed =
+            wrong.as_ref().map_or_else(|| self.health.end(alarm), |why| self.health.raise(alarm, why));
+        if !changed {
+            return;
         }
+        let detail = wrong.unwrap_or_else(|| "it works again".into());
+        if raised {
+            let (alarm, next) = (alarm.code(), alarm.next());
+            tracing::error!(alarm, why = detail, next, "nobody new is admitted; tunnels stay");
+        } else {
+            tracing::info!(alarm = alarm.code(), "over");
+        }
+        // The journal itself may be what is out of reach.
+        let _ = self.append(&AlarmEvent { alarm: alarm.code().to_owned(), raised, detail });
     }
 
     fn attach_failed(&mut self, refused: Refused) {

@@ -117,7 +117,7 @@ impl Gateway {
         let clock = Arc::new(ClockGuard::new(deps.clock, last_seen));
         let sessions = Arc::new(Sessions::default());
         let (counters, control) = (Arc::new(ShardCounters::default()), Arc::new(Control::default()));
-        let health = Arc::new(Health::new(clock.clone()));
+        let health = Arc::new(Health::default());
         let stop_data = Arc::new(AtomicBool::new(false));
         let now = Instant::now();
 
@@ -186,9 +186,9 @@ impl Gateway {
         &self.listening
     }
 
-    /// Every session, oldest first.
-    pub fn sessions(&self) -> Vec<SessionView> {
-        self.sessions.views()
+    /// Up to `limit` sessions, oldest first, those behind `after`.
+    pub fn sessions(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionView> {
+        self.sessions.views(after, limit)
     }
 
     /// One session; `None` when it is over.

@@ -1,10 +1,11 @@
 use crate::cause::{Cause, SessionDrops};
 use ids::{CertSha256, DeviceId, SessionId, Spi, UnixTime};
 use ike::{CipherSuite, IkeSaId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashMap},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    ops::Bound,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
@@ -12,7 +13,7 @@ use std::{
 };
 
 /// How far a session is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Another session of the device is alive: no packet passes until that is settled.
@@ -27,6 +28,16 @@ pub enum State {
 
 impl State {
     const ALL: [Self; 4] = [Self::Contesting, Self::Open, Self::Held, Self::Closed];
+
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Contesting => "contesting",
+            Self::Open => "open",
+            Self::Held => "held",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 /// One attached unit: what the threads share of it. 400 octets while idle.
@@ -53,20 +64,33 @@ struct Changing {
 }
 
 /// A CHILD SA of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Child {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Child {
+    pub(crate) spi_in: Spi,
+    pub(crate) spi_out: Spi,
+    pub(crate) cipher: CipherSuite,
+    /// Sequence numbers have 64 bits.
+    pub(crate) esn: bool,
+}
+
+/// A CHILD SA as people and programs see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildView {
     /// The SPI that the gateway receives on.
     pub spi_in: Spi,
     /// The SPI that it sends with.
     pub spi_out: Spi,
-    /// Its cipher and whether sequence numbers have 64 bits.
-    #[serde(serialize_with = "debug_text")]
-    pub suite: (CipherSuite, bool),
+    /// Its cipher and integrity.
+    pub cipher: String,
+    /// Sequence numbers have 64 bits.
+    pub esn: bool,
 }
 
-fn debug_text<S: serde::Serializer>(suite: &(CipherSuite, bool), serializer: S) -> Result<S::Ok, S::Error> {
-    let esn = if suite.1 { " ESN" } else { "" };
-    serializer.collect_str(&format_args!("{:?}{esn}", suite.0))
+impl From<Child> for ChildView {
+    fn from(child: Child) -> Self {
+        let Child { spi_in, spi_out, cipher, esn } = child;
+        Self { spi_in, spi_out, cipher: format!("{cipher:?}"), esn }
+    }
 }
 
 /// Counters that the data thread writes and anyone reads.
@@ -98,7 +122,7 @@ impl Counted {
 }
 
 /// Packets and octets of inner traffic in one direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amount {
     /// Packets.
     pub packets: u64,
@@ -201,16 +225,16 @@ impl Session {
             downlink: self.traffic.downlink.view(),
             drops: drops
                 .filter(|(_, count)| *count > 0)
-                .map(|(cause, count)| (cause.labels().1, count))
+                .map(|(cause, count)| (cause.labels().1.to_owned(), count))
                 .collect(),
             esp_seen: self.traffic.esp_seen.load(Relaxed),
-            children,
+            children: children.into_iter().map(ChildView::from).collect(),
         }
     }
 }
 
 /// A session as people and programs see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionView {
     /// Its name.
     pub id: SessionId,
@@ -233,11 +257,11 @@ pub struct SessionView {
     /// To the unit.
     pub downlink: Amount,
     /// Dropped, by cause; causes without a drop are left out.
-    pub drops: BTreeMap<&'static str, u64>,
+    pub drops: BTreeMap<String, u64>,
     /// ESP in UDP has come in at least once.
     pub esp_seen: bool,
     /// Its CHILD SAs.
-    pub children: Vec<Child>,
+    pub children: Vec<ChildView>,
 }
 
 /// Every session, by name, by device and by IKE SA. Written by the control threads, read by anyone.
@@ -295,10 +319,17 @@ impl Sessions {
         self.read().by_id.keys().copied().collect()
     }
 
-    /// All, in the order of their names.
-    pub(crate) fn views(&self) -> Vec<SessionView> {
-        let all: Vec<_> = self.read().by_id.values().cloned().collect();
-        all.iter().map(|session| session.view()).collect()
+    /// Up to `limit`, in the order of their names, those behind `after`.
+    pub(crate) fn views(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionView> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let page: Vec<_> = self
+            .read()
+            .by_id
+            .range((from, Bound::Unbounded))
+            .take(limit)
+            .map(|(_, one)| one.clone())
+            .collect();
+        page.iter().map(|session| session.view()).collect()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Tables> {
@@ -363,7 +394,7 @@ mod tests {
         session.traffic.drops.count(Cause::Blocked);
         session.traffic.uplink.add(100);
         let view = session.view();
-        assert_eq!(view.drops, BTreeMap::from([("blocked", 1)]));
+        assert_eq!(view.drops, BTreeMap::from([("blocked".to_owned(), 1)]));
         assert_eq!(view.uplink, Amount { packets: 1, octets: 100 });
         assert_eq!(view.state, State::Contesting);
     }

@@ -50,6 +50,9 @@ pub(crate) enum Command {
     /// Certificates of the embedded CA
     #[command(subcommand)]
     Cert(command::cert::Cert),
+    /// Tunnels of this node
+    #[command(subcommand)]
+    Session(command::session::Session),
     /// What people must look at
     #[command(subcommand)]
     Incident(command::incident::Incident),

@@ -11,6 +11,7 @@ pub(crate) mod lab;
 pub(crate) mod ledger;
 pub(crate) mod line;
 pub(crate) mod serve;
+pub(crate) mod session;
 pub(crate) mod shell;
 
 use crate::{
@@ -27,6 +28,7 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
         Command::Line(line) => wait(line.run(cli, output)),
         Command::Event(event) => wait(event.run(cli, output)),
         Command::Cert(cert) => wait(cert.run(cli, output)),
+        Command::Session(session) => wait(session.run(cli, output)),
         Command::Incident(incident) => wait(incident.run(cli, output)),
         Command::Ledger(ledger) => wait(ledger.run(cli, output)),
         Command::Config(config) => config.run(cli, output),

@@ -46,7 +46,7 @@ impl Control {
 
     fn here(data: &DataDir, lock: Lock) -> Result<Self, Failure> {
         let node = Node::open(data)?;
-        Ok(Self { client: Client::here(node.router()), alone: true, _here: Some((node, lock)) })
+        Ok(Self { client: Client::here(node.router(None)), alone: true, _here: Some((node, lock)) })
     }
 
     /// The journal only, for looking: needs no lock, and works while nothing else does.

@@ -1,4 +1,4 @@
-//! The running node: control socket, pages for collectors, the watch over what admission needs.
+//! The running node: gateway, control socket, pages for collectors.
 
 use crate::{
     config::Config,
@@ -6,9 +6,10 @@ use crate::{
     failure::{Failure, Problem},
     groups, measures,
     node::Node,
-    notify, watch,
+    notify,
 };
-use api::{Health, Metrics, pages, socket};
+use ::gateway::Gateway;
+use api::{Metrics, pages, socket};
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{
     net::TcpListener,
@@ -19,6 +20,7 @@ use tokio::{
 /// A node that serves.
 pub(crate) struct Daemon {
     node: Node,
+    gateway: Arc<Gateway>,
     terminate: Signal,
     interrupt: Signal,
     serving: Vec<JoinHandle<io::Result<()>>>,
@@ -26,30 +28,36 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts everything, and says so once it answers.
-    pub(crate) async fn start(data: &DataDir, config: &Config, node: Node) -> Result<Self, Failure> {
+    /// Starts everything around a gateway that runs, and says so once it answers.
+    pub(crate) async fn start(
+        data: &DataDir,
+        config: &Config,
+        node: Node,
+        gateway: Gateway,
+    ) -> Result<Self, Failure> {
+        let gateway = Arc::new(gateway);
         let signals = || Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
         let (terminate, interrupt) =
             signals().map_err(|error: io::Error| Failure::system("no signals", &error))?;
-        let health = Arc::new(Health::default());
-        watch::look(&node, &health).await;
         let socket = data.socket();
         let (page_listener, page_address) = bind_pages(config).await?;
         let control = bind_control(data, config)?;
-        let metrics = Arc::new(Metrics::new(measures::sources(&node, &health)));
+        let metrics = Arc::new(Metrics::new(measures::sources(&node, &gateway)));
         let mut stopped = node.stop.subscribe();
         let stop = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let pages = pages(health.clone(), metrics);
+        let pages = pages(gateway.clone(), metrics);
         let serving = vec![
-            tokio::spawn(socket::serve(control, node.router(), stop)),
+            tokio::spawn(socket::serve(control, node.router(Some(gateway.clone())), stop)),
             tokio::spawn(async move { axum::serve(page_listener, pages).await }),
         ];
-        tokio::spawn(watch::forever(node.watched(), health));
-        tracing::info!(control = %socket.display(), http = %page_address, "ready");
+        let ike: Vec<_> = gateway.addresses().iter().map(|at| at.ike.to_string()).collect();
+        let natt: Vec<_> = gateway.addresses().iter().map(|at| at.natt.to_string()).collect();
+        let (ike, natt) = (ike.join(" "), natt.join(" "));
+        tracing::info!(control = %socket.display(), http = %page_address, ike, natt, "ready");
         told(notify::systemd("READY=1"));
-        Ok(Self { node, terminate, interrupt, serving, socket })
+        Ok(Self { node, gateway, terminate, interrupt, serving, socket })
     }
 
     /// Serves until SIGTERM or SIGINT, then stops in good order.
@@ -67,8 +75,12 @@ impl Daemon {
         }
         serving.for_each(|pages| pages.abort());
         let _ = std::fs::remove_file(&self.socket);
-        let node = self.node;
-        let closed = tokio::task::spawn_blocking(move || node.close()).await;
+        let (gateway, node) = (self.gateway, self.node);
+        let close = move || {
+            gateway.shutdown();
+            node.close()
+        };
+        let closed = tokio::task::spawn_blocking(close).await;
         closed.map_err(|error| Failure::system("the journal was not closed", &error))??;
         tracing::info!("stopped");
         Ok(())

@@ -66,7 +66,7 @@ fn serves(identity: &Identity, config: &Config, now: UnixTime) -> bool {
 }
 
 fn issue(data: &DataDir, config: &Config, node: &Node, now: UnixTime) -> Result<(), Failure> {
-    let Some(ca) = &node.services.ca else {
+    let Some(ca) = &node.ca else {
         return Err(Failure::Ours(
             Problem::new("no-ca", "the gateway has no certificate")
                 .because("the configuration names none, and this data directory has no CA")

@@ -1,7 +1,5 @@
 //! The binary: command line, configuration, wiring. It decides nothing about devices or tunnels.
 
-#![allow(dead_code, reason = "identity and anchors wait for the gateway to be wired in")]
-
 mod cli;
 mod command;
 mod config;
@@ -10,6 +8,7 @@ mod daemon;
 mod data_dir;
 mod failure;
 mod file;
+mod gateway;
 mod groups;
 mod identity;
 mod logging;
@@ -19,7 +18,6 @@ mod notify;
 mod output;
 mod progress;
 mod table;
-mod watch;
 
 use clap::Parser;
 use std::process::ExitCode;

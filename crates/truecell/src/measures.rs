@@ -1,19 +1,93 @@
 //! Metrics, from each part's own counters.
 
 use crate::node::Node;
-use api::{Family, Health, Kind, Source};
+use api::{Family, Kind, Readiness, Source};
+use gateway::{Amount, Gateway, Stats};
 use std::{fs, sync::Arc};
 
 /// Everything that `/metrics` shows of a node that serves.
-pub(crate) fn sources(node: &Node, health: &Arc<Health>) -> Vec<Source> {
-    let (health, journal) = (health.clone(), node.journal.clone());
+pub(crate) fn sources(node: &Node, gateway: &Arc<Gateway>) -> Vec<Source> {
+    let (checked, counted, journal) = (gateway.clone(), gateway.clone(), node.journal.clone());
     vec![
         Arc::new(build),
         Arc::new(process),
-        Arc::new(move || checks(&health)),
+        Arc::new(move || checks(&checked)),
         Arc::new(move || {
             vec![Family::counter("journal_records", "Records in this node's journal", journal.head())]
         }),
+        Arc::new(move || {
+            let stats = counted.stats();
+            [sessions(&stats), ike(&stats), packets(&stats)].concat()
+        }),
+    ]
+}
+
+/// Who is attached, and what came of those who tried.
+fn sessions(stats: &Stats) -> Vec<Family> {
+    let by = |counts: &std::collections::BTreeMap<&'static str, u64>| {
+        counts.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect::<Vec<_>>()
+    };
+    vec![
+        Family::gauge("sessions", "Sessions of units", stats.sessions as u64),
+        Family::gauge("contests", "Second claims that are being settled", stats.contests as u64),
+        Family::counter_by("attaches", "Attempts to attach by outcome", "outcome", by(&stats.attaches)),
+        Family::counter_by("sessions_closed", "Sessions that ended by cause", "why", by(&stats.closed)),
+        Family::counter_by(
+            "contests_settled",
+            "Second claims by outcome",
+            "how",
+            by(&stats.contests_settled),
+        ),
+        Family::counter("claims_judged", "Claims that admission judged", stats.claims_judged),
+        Family::counter("claim_batches", "Ledger transactions they shared", stats.batches),
+        Family::counter("claims_dropped", "Claims left unanswered for want of room", stats.claims_dropped),
+        Family::counter("refusals_untold", "Refusals that no event tells of", stats.refusals_untold),
+    ]
+}
+
+fn ike(stats: &Stats) -> Vec<Family> {
+    let ike = &stats.ike;
+    let refused = ike::Reason::ALL.into_iter().map(|reason| (reason.code().to_owned(), ike.refused(reason)));
+    vec![
+        Family::gauge("ike_half_open", "IKE SAs that are not established yet", ike.half_open_now as u64),
+        Family::gauge("ike_established", "IKE SAs that are established", ike.established_now as u64),
+        Family::counter("ike_datagrams", "IKE datagrams received", ike.datagrams),
+        Family::counter(
+            "ike_init_answered",
+            "IKE_SA_INIT requests answered with a half-open SA",
+            ike.init_answered,
+        ),
+        Family::counter("ike_cookies_asked", "Cookies asked for", ike.cookies_asked),
+        Family::counter("ike_sas", "IKE SAs established", ike.established),
+        Family::counter("ike_sas_deleted", "IKE SAs over", ike.deleted),
+        Family::counter("ike_rekeyed", "IKE SAs rekeyed", ike.ike_rekeyed),
+        Family::counter("child_sas", "CHILD SAs installed, rekeyed ones included", ike.children_installed),
+        Family::counter("child_sas_rekeyed", "CHILD SAs rekeyed", ike.children_rekeyed),
+        Family::counter("ike_retransmitted", "Requests sent once more", ike.retransmitted),
+        Family::counter("ike_answered_again", "Requests answered from the kept response", ike.answered_again),
+        Family::counter("ike_not_sent", "IKE datagrams that the socket did not take", stats.ike_not_sent),
+        Family::counter_by("ike_refused", "Messages and attempts refused by IKE", "reason", refused),
+    ]
+}
+
+/// Inner packets.
+fn packets(stats: &Stats) -> Vec<Family> {
+    let ways = |count: fn(&Amount) -> u64| {
+        [("uplink".to_owned(), count(&stats.uplink)), ("downlink".to_owned(), count(&stats.downlink))]
+    };
+    let drops = stats.drops.iter().map(|((way, cause), count)| {
+        (vec![("direction", (*way).to_owned()), ("cause", (*cause).to_owned())], *count)
+    });
+    vec![
+        Family::counter_by("packets", "Inner packets passed", "direction", ways(|amount| amount.packets)),
+        Family::counter_by("octets", "Inner octets passed", "direction", ways(|amount| amount.octets)),
+        Family {
+            name: "drops",
+            help: "Packets dropped by cause",
+            kind: Kind::Counter,
+            samples: drops.collect(),
+        },
+        Family::counter("keepalives", "NAT-keepalives received", stats.keepalives),
     ]
 }
 
@@ -28,8 +102,8 @@ fn build() -> Vec<Family> {
 }
 
 /// 1 for each check that is good: with any at 0 nobody new is admitted.
-fn checks(health: &Health) -> Vec<Family> {
-    let checks = health.readiness().checks.into_iter();
+fn checks(gateway: &Gateway) -> Vec<Family> {
+    let checks = Readiness::from(gateway.health()).checks.into_iter();
     let samples = checks.map(|(name, bad)| (vec![("check", name.to_owned())], u64::from(bad.is_none())));
     vec![Family {
         name: "check_good",

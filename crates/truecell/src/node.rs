@@ -4,9 +4,9 @@ use crate::{
     data_dir::DataDir,
     failure::{Failure, Problem},
     file,
-    watch::Watched,
 };
-use api::{LedgerBooks, Requests, Services};
+use ::gateway::Gateway;
+use api::{LedgerBooks, Requests, Services, event::JournalFiles};
 use axum::Router;
 use events::{Journal, JournalError, JournalKey};
 use ids::UnixTime;
@@ -19,7 +19,9 @@ use tokio::sync::watch::{Sender, channel};
 pub(crate) struct Node {
     pub(crate) journal: Journal,
     pub(crate) ledger: Ledger,
-    pub(crate) services: Arc<Services>,
+    /// The embedded CA, where there is one.
+    pub(crate) ca: Option<Arc<Ca>>,
+    journal_files: JournalFiles,
     /// What opening finished, undid or cut off, for people.
     pub(crate) mended: Vec<String>,
     /// Ends streams of the API when set to true.
@@ -44,22 +46,18 @@ impl Node {
         let journal = open_journal(data, &journal_files.dir, &mut mended)?;
         let ledger = open_ledger(data, &journal, &mut mended)?;
         let ca = open_ca(data, &ledger, &mut mended)?;
-        let services = Services {
-            ledger: ledger.clone(),
-            journal_files,
-            ca: ca.map(Arc::new),
+        Ok(Self { journal, ledger, ca: ca.map(Arc::new), journal_files, mended, stop })
+    }
+
+    /// The API over it all; `gateway` where one runs in this process.
+    pub(crate) fn router(&self, gateway: Option<Arc<Gateway>>) -> Router {
+        api::router(Arc::new(Services {
+            ledger: self.ledger.clone(),
+            journal_files: self.journal_files.clone(),
+            ca: self.ca.clone(),
+            gateway,
             requests: Requests::default(),
-        };
-        Ok(Self { journal, ledger, services: Arc::new(services), mended, stop })
-    }
-
-    pub(crate) fn router(&self) -> Router {
-        api::router(self.services.clone())
-    }
-
-    /// What is looked at while it serves.
-    pub(crate) fn watched(&self) -> Watched {
-        Watched { ledger: self.ledger.clone(), journal: self.journal.clone() }
+        }))
     }
 
     /// Brings everything to disk.

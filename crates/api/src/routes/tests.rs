@@ -26,6 +26,9 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("GET", "/v1/certificates", "/v1/certificates", ""),
     ("POST", "/v1/certificates", "/v1/certificates", r#"{"device":"00aabbccddee"}"#),
     ("GET", "/v1/certificates/{serial}", "/v1/certificates/00", ""),
+    ("GET", "/v1/sessions", "/v1/sessions", ""),
+    ("GET", "/v1/sessions/{id}", "/v1/sessions/1-1", ""),
+    ("POST", "/v1/sessions/{id}/cut", "/v1/sessions/1-1/cut", r#"{"why":"test"}"#),
     ("GET", "/v1/incidents", "/v1/incidents", ""),
     ("GET", "/v1/incidents/{number}", "/v1/incidents/1", ""),
 ];
@@ -63,6 +66,7 @@ fn world() -> World {
         ledger,
         journal_files: JournalFiles { dir, key: public, stop },
         ca: Some(Arc::new(ca)),
+        gateway: None,
         requests: Requests::default(),
     };
     World { services: Arc::new(services), _folder: folder }

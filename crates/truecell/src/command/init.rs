@@ -106,7 +106,7 @@ fn make(data: &DataDir, config: &Config) -> Result<Made, Failure> {
         certificate: identity.file.clone(),
         not_after: identity.not_after,
     };
-    let ca = node.services.ca.as_ref().map(|ca| MadeCa {
+    let ca = node.ca.as_ref().map(|ca| MadeCa {
         realm: ca.realm().clone(),
         root: ca.directory().join("root.pem"),
         root_sha256: sha256(ca.root()),

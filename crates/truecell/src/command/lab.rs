@@ -88,7 +88,7 @@ fn text(step: &Step, before: Option<Act>) -> Result<String, Failure> {
 }
 
 fn conclusion(carrier: &Carrier, steps: usize, wrong: usize) -> String {
-    let sessions = carrier.gateway.sessions().len();
+    let sessions = carrier.gateway.stats().sessions;
     let records = carrier.journal.head();
     let verdict =
         if wrong == 0 { "all as they must be".to_owned() } else { format!("{wrong} NOT as they must be") };

@@ -1,10 +1,9 @@
 use crate::{
     cli::Cli,
-    config::Config,
     daemon::Daemon,
     data_dir::{DataDir, Lock},
     failure::Failure,
-    logging,
+    gateway, logging,
     node::{Node, write_pools},
 };
 use clap::Args;
@@ -34,14 +33,12 @@ impl Serve {
         for what in &node.mended {
             tracing::warn!("{what}");
         }
-        let served = runtime()?.block_on(serve(&data, &config, node));
+        let gateway = gateway::start(&data, &config, &node)?;
+        let served = runtime()?
+            .block_on(async { Daemon::start(&data, &config, node, gateway).await?.until_stopped().await });
         drop(lock);
         served
     }
-}
-
-async fn serve(data: &DataDir, config: &Config, node: Node) -> Result<(), Failure> {
-    Daemon::start(data, config, node).await?.until_stopped().await
 }
 
 fn runtime() -> Result<Runtime, Failure> {

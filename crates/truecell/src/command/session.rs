@@ -5,18 +5,29 @@ use crate::{
     output::{Output, facts},
     table::Table,
 };
-use api::session::{CutSession, Session as View, Sessions};
+use api::session::{CutSession, SessionPage};
 use clap::{Args, Subcommand};
+use gateway::SessionView as View;
 use ids::SessionId;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Session {
-    /// List the tunnels that are up on this node
-    List,
+    /// List the tunnels that are up on this node, oldest first
+    List(List),
     /// Show one tunnel
     Show(Show),
     /// End one tunnel; the unit may come back unless it is suspended as well
     Cut(Cut),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only those behind this one
+    #[arg(long, value_name = "ID")]
+    after: Option<SessionId>,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    limit: usize,
 }
 
 #[derive(Debug, Args)]
@@ -38,54 +49,87 @@ impl Session {
     pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         let mut control = Control::open(&cli.data_dir()?, "session").await?;
         match self {
-            Self::List => output.answer(&control.client().get::<Sessions>("/v1/sessions").await?, list),
+            Self::List(list) => list.run(&mut control, output).await,
             Self::Show(one) => {
                 let session: View = control.client().get(&format!("/v1/sessions/{}", one.id)).await?;
                 output.answer(&session, show)
             }
             Self::Cut(cut) => {
-                let (path, request) = (format!("/v1/sessions/{}/cut", cut.id), CutSession { why: cut.why.clone() });
+                let request = CutSession { why: cut.why.clone() };
+                let path = format!("/v1/sessions/{}/cut", cut.id);
                 let session: View = control.client().post(&path, &request).await?;
-                output.answer(&session, |session| format!("{} of {} cut", session.id, session.device))
+                output.answer(&session, |session| format!("{} of {} is cut", session.id, session.device))
             }
         }
     }
 }
 
-fn list(all: &Sessions) -> String {
+impl List {
+    async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
+        let mut path = format!("/v1/sessions?limit={}", self.limit);
+        if let Some(after) = self.after {
+            path += &format!("&after={after}");
+        }
+        let page: SessionPage = control.client().get(&path).await?;
+        output.answer(&page, list)?;
+        if let (Some(next), false) = (page.next, output.is_json()) {
+            output.note(&format!("more: add --after {next}"));
+        }
+        Ok(())
+    }
+}
+
+fn list(page: &SessionPage) -> String {
     let mut table = Table::new(&["SESSION", "DEVICE", "STATE", "OUTER", "INNER", "SINCE", "IN", "OUT"]);
-    for session in &all.sessions {
+    for session in &page.sessions {
         table.row([
             session.id.to_string(),
             session.device.to_string(),
-            session.state.clone(),
+            session.state.word().to_owned(),
             session.outer.to_string(),
             inner(session),
             session.since.to_string(),
-            session.bytes_in.to_string(),
-            session.bytes_out.to_string(),
+            session.uplink.octets.to_string(),
+            session.downlink.octets.to_string(),
         ]);
     }
     table.to_string()
 }
 
 fn inner(session: &View) -> String {
-    let v4 = session.inner_v4.map(|address| address.to_string());
-    let v6 = session.inner_v6.map(|address| address.to_string());
-    v4.into_iter().chain(v6).collect::<Vec<_>>().join(" ")
+    session.inner.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn show(session: &View) -> String {
-    facts(&[
+    let amount = |amount: gateway::Amount| format!("{} octets, {} packets", amount.octets, amount.packets);
+    let mut text = facts(&[
         ("session", session.id.to_string()),
         ("device", session.device.to_string()),
-        ("state", session.state.clone()),
+        ("state", session.state.word().to_owned()),
         ("certificate", session.cert_sha256.to_string()),
         ("outer", session.outer.to_string()),
         ("inner", inner(session)),
         ("since", session.since.to_string()),
-        ("ends", session.ends.to_string()),
-        ("bytes in", session.bytes_in.to_string()),
-        ("bytes out", session.bytes_out.to_string()),
-    ])
+        ("until", session.until.to_string()),
+        ("in", amount(session.uplink)),
+        ("out", amount(session.downlink)),
+        ("ESP seen", if session.esp_seen { "yes" } else { "no" }.to_owned()),
+    ]);
+    if !session.children.is_empty() {
+        let mut table = Table::new(&["CHILD SA IN", "OUT", "CIPHER", "ESN"]);
+        for child in &session.children {
+            let esn = if child.esn { "yes" } else { "no" };
+            let (spi_in, spi_out) = (child.spi_in.to_string(), child.spi_out.to_string());
+            table.row([spi_in, spi_out, child.cipher.clone(), esn.to_owned()]);
+        }
+        text += &format!("\n{table}");
+    }
+    if !session.drops.is_empty() {
+        let mut table = Table::new(&["DROPPED", "PACKETS"]);
+        for (cause, packets) in &session.drops {
+            table.row([cause.clone(), packets.to_string()]);
+        }
+        text += &format!("\n{table}");
+    }
+    text
 }

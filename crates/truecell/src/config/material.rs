@@ -59,16 +59,15 @@ impl Config {
         Ok(())
     }
 
-    /// The anchors of every configured realm.
-    pub(crate) fn anchors(&self, now: UnixTime) -> Result<Anchors, ConfigError> {
-        let mut anchors = Anchors::new();
+    /// Adds the anchors of every configured realm.
+    pub(crate) fn add_anchors(&self, anchors: &mut Anchors, now: UnixTime) -> Result<(), ConfigError> {
         for realm in &self.realms {
             for file in &realm.anchors {
                 let found = anchors_in(file, now).map_err(|wrong| wrong.unlocated(file))?;
                 found.into_iter().for_each(|anchor| anchors.insert(realm.name.clone(), anchor));
             }
         }
-        Ok(anchors)
+        Ok(())
     }
 }
 

@@ -1,0 +1,138 @@
+//! The gateway as this node's configuration wants it.
+
+use crate::{
+    config::{self, Cipher, Config, KeyExchange, Prf},
+    data_dir::DataDir,
+    failure::{Failure, Problem},
+    identity::gateway_identity,
+    node::Node,
+};
+use gateway::{
+    Deps, Gateway, GatewayConfig, LegacyProfile, OffLine, PeerPolicy, StartError, SystemClock, VirtualCore,
+};
+use ids::UnixTime;
+use ike::{
+    CipherSuite, CookiePolicy, LocalIdentity, ResponderConfig, SuitePolicy,
+    crypto::{AuthKey, AwsLc},
+    payload::{self, Identification, KeyExchangeMethod},
+};
+use ipnet::IpNet;
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+/// Binds the ports and lets units in.
+///
+/// # Errors
+/// Certificate, anchors or ports cannot be used.
+pub(crate) fn start(data: &DataDir, config: &Config, node: &Node) -> Result<Gateway, Failure> {
+    let now = UnixTime::now();
+    let mut anchors = node.ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
+    config.add_anchors(&mut anchors, now).map_err(|error| Failure::Config(vec![error]))?;
+    let own = gateway_identity(data, config, node, now)?;
+    let key = AuthKey::from_pkcs8(&own.identity.key).map_err(|error| {
+        Failure::system(format!("the key of {} cannot be used", own.file.display()), &error)
+    })?;
+    let identity = LocalIdentity {
+        id: Identification::fqdn(&config.gateway.identity.to_string()),
+        certificates: own.identity.chain,
+        key: Arc::new(key),
+    };
+    let deps = Deps {
+        ledger: node.ledger.clone(),
+        anchors,
+        core: Box::new(VirtualCore::new(config.gateway.service.addresses.clone())),
+        clock: Arc::new(SystemClock),
+        crypto: Arc::new(AwsLc),
+    };
+    Gateway::start(configured(config, identity), deps).map_err(not_started)
+}
+
+fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {
+    let own = &config.gateway;
+    let mut made = GatewayConfig::new(identity, own.pools.v4, own.pools.v6);
+    made.listen.clone_from(&own.listen);
+    (made.ike_port, made.natt_port) = (own.port, own.port_natt);
+    made.responder = responder(own, made.responder);
+    made.peers = PeerPolicy { legacy: own.legacy.iter().map(legacy).collect(), ..PeerPolicy::default() };
+    made.dns.clone_from(&own.dns);
+    made.reachable = own.service.addresses.iter().copied().map(only).collect();
+    made.auth_lifetime = hours(own.lifetimes.auth_h);
+    made.off_line = match own.off_line {
+        config::OffLine::Keep => OffLine::Keep,
+        config::OffLine::Hold => OffLine::Hold,
+        config::OffLine::Close => OffLine::Close,
+    };
+    made.policy = config.admission.clone();
+    made
+}
+
+fn responder(own: &config::Gateway, mut made: ResponderConfig) -> ResponderConfig {
+    made.suites = SuitePolicy {
+        ciphers: own.suites.ciphers.iter().map(cipher).collect(),
+        prfs: own.suites.prfs.iter().map(prf).collect(),
+        key_exchanges: own.suites.key_exchanges.iter().map(key_exchange).collect(),
+    };
+    made.cookies = CookiePolicy::Above(count(own.limits.cookie_threshold));
+    made.half_open.total = count(own.limits.half_open);
+    made.times.rekey.ike_sa = hours(own.lifetimes.ike_sa_h);
+    made.times.rekey.child_sa = Duration::from_secs(u64::from(own.lifetimes.child_sa_m) * 60);
+    made.times.dpd_after = Duration::from_secs(own.lifetimes.dpd_s.into());
+    made
+}
+
+fn hours(hours: u32) -> Duration {
+    Duration::from_secs(u64::from(hours) * 3600)
+}
+
+fn count(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+fn only(address: IpAddr) -> IpNet {
+    IpNet::from(address)
+}
+
+fn cipher(cipher: &Cipher) -> CipherSuite {
+    match cipher {
+        Cipher::Aes256Gcm16 => CipherSuite::Aes256Gcm16,
+        Cipher::Aes128Gcm16 => CipherSuite::Aes128Gcm16,
+        Cipher::Aes256CbcHmacSha256 => CipherSuite::Aes256CbcHmacSha256,
+        Cipher::Aes128CbcHmacSha256 => CipherSuite::Aes128CbcHmacSha256,
+    }
+}
+
+fn prf(prf: &Prf) -> payload::Prf {
+    match prf {
+        Prf::HmacSha256 => payload::Prf::HMAC_SHA2_256,
+        Prf::HmacSha384 => payload::Prf::HMAC_SHA2_384,
+    }
+}
+
+fn key_exchange(method: &KeyExchange) -> KeyExchangeMethod {
+    match method {
+        KeyExchange::Curve25519 => KeyExchangeMethod::CURVE25519,
+        KeyExchange::Ecp256 => KeyExchangeMethod::ECP_256,
+        KeyExchange::Ecp384 => KeyExchangeMethod::ECP_384,
+        KeyExchange::Modp2048 => KeyExchangeMethod::MODP_2048,
+    }
+}
+
+fn legacy(profile: &config::Legacy) -> LegacyProfile {
+    LegacyProfile {
+        name: profile.name.clone(),
+        realm: profile.realm.clone(),
+        sha1_signature: profile.sha1_signature,
+        dn_identity: profile.dn_identity,
+        until: profile.until,
+    }
+}
+
+fn not_started(error: StartError) -> Failure {
+    let next = match &error {
+        StartError::Bind { .. } => {
+            "see what else uses the port; ports below 1024 need CAP_NET_BIND_SERVICE (docs/deployment.md)"
+        }
+        StartError::System(_) => "see what the system's limits are",
+        StartError::Journal(_) => "run `truecell event verify`, and bring the journal back from a backup",
+    };
+    Failure::Ours(Problem::new("gateway", "the gateway does not start").because(error).next(next))
+}
