@@ -250,7 +250,7 @@ impl Registrar {
         }
         self.looked = Some(Instant::now());
         let ledger = self.ledger.check().err().map(|error| error.to_string());
-        let journal = self.ledger.journal().sync().err().map(|error| error.to_string());
+        let journal = self.ledger.journal().check().err().map(|error| error.to_string());
         let clock = "it is earlier than the journal's last record: no certificate is judged";
         let clock = self.clock.trusted().is_none().then(|| clock.to_owned());
         self.found(Alarm::LedgerUnreachable, ledger);
@@ -299,10 +299,11 @@ impl Registrar {
 
     fn claims(&mut self, claims: Claims) {
         let tickets: Vec<_> = claims.iter().map(|claim| claim.ticket).collect();
-        let judged = match self.clock.trusted() {
-            Some(now) => self.judge_all(claims, now),
-            None => {
-                self.tallies.attaches.count(Alarm::ClockUntrusted.code());
+        let stands = self.health.view().alarms.into_keys().next();
+        let judged = match (stands, self.clock.trusted()) {
+            (None, Some(now)) => self.judge_all(claims, now),
+            (stands, _) => {
+                self.tallies.attaches.count(stands.unwrap_or(Alarm::ClockUntrusted).code());
                 return tickets.into_iter().for_each(|ticket| self.answer(Answer::Dropped(ticket)));
             }
         };
