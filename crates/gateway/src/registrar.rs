@@ -23,7 +23,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use events::{
     Durability, Journal, JournalError, Recorded,
     admission::{Admitted as AdmittedEvent, ContestResolved, Contested, Refused as RefusedEvent},
-    gateway::{Alarm as AlarmEvent, AttachFailed, EspNeverSeen, PathChanged, SessionClosed, SpoofedSource},
+    gateway::{
+        Alarm as AlarmEvent, AttachFailed, EspNeverSeen, NodeStopped, PathChanged, SessionClosed,
+        SpoofedSource,
+    },
     journal::Tail,
 };
 use ids::{DeviceId, SessionId, Spi, UnixTime};
@@ -160,14 +163,19 @@ impl Registrar {
             match work.recv_timeout(patience) {
                 Ok(first) => self.batch(first, work),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.catch_up();
-                    return;
-                }
+                Err(RecvTimeoutError::Disconnected) => return self.finish(),
             }
             self.catch_up();
             self.look();
             self.ike_waker.wake();
+        }
+    }
+
+    /// The gateway stops: writes what it still can.
+    fn finish(&mut self) {
+        self.catch_up();
+        if let Err(error) = self.append(&NodeStopped { epoch: self.ledger.epoch().0 }) {
+            tracing::error!(%error, "the end is not in the journal");
         }
     }
 
