@@ -42,6 +42,12 @@ impl Packets {
         starts.zip(&self.ends).filter_map(|(start, end)| self.octets.get(start..*end))
     }
 
+    /// One of them, counted from zero.
+    pub fn get(&self, index: usize) -> Option<&[u8]> {
+        let start = index.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.octets.get(start..*self.ends.get(index)?)
+    }
+
     /// Forgets them and keeps the room.
     pub fn clear(&mut self) {
         self.octets.clear();

@@ -20,6 +20,7 @@ mod hand_off;
 mod health;
 mod identity;
 mod ike_thread;
+mod offload;
 mod refusals;
 mod registrar;
 mod serve;
