@@ -1,6 +1,6 @@
 //! What stands behind the tunnels: the carrier's core network, or a stand-in for it.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, os::fd::BorrowedFd};
 
 /// Inner packets in one buffer, in order. Cleared and filled again, it stops allocating.
 #[derive(Default)]
@@ -55,13 +55,19 @@ impl Packets {
     }
 }
 
-/// The core's side of the data thread. Called on that thread alone; never blocks.
+/// The core's side of one shard. Called on its thread alone; never blocks.
 pub trait Core: Send {
-    /// Packets that left tunnels: opened, their inner source checked against the session.
-    fn uplink(&mut self, packets: &Packets);
+    /// Packets that left tunnels: opened, their inner source checked against the session. Returns how
+    /// many it had no room for.
+    fn uplink(&mut self, packets: &Packets) -> usize;
 
-    /// Appends what is there for units. Each packet's destination says whose it is.
+    /// Appends what is there for units, or a part of it. Each packet's destination says whose it is.
     fn downlink(&mut self, packets: &mut Packets);
+
+    /// Readable when more is there for units; `None` where that only comes as an answer to `uplink`.
+    fn readable(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 /// A core within the process: it answers ICMP and ICMPv6 echo and UDP datagrams sent to port 7 of a
@@ -77,21 +83,24 @@ impl VirtualCore {
         Self { services, answers: Packets::new() }
     }
 
-    fn answer(&mut self, packet: &[u8]) {
-        let Ok(inner) = esp::Inner::parse(packet) else { return };
-        if self.services.contains(&inner.destination) && self.answers.len() < MAX_ANSWERS {
+    /// Whether there was room to answer.
+    fn answer(&mut self, packet: &[u8]) -> bool {
+        let Ok(inner) = esp::Inner::parse(packet) else { return true };
+        let has_room = self.answers.len() < MAX_ANSWERS;
+        if has_room && self.services.contains(&inner.destination) {
             let packet = packet.get(..inner.length).unwrap_or(packet);
             self.answers.push_with(|out| echo::answer(packet, out));
         }
+        has_room
     }
 }
 
-/// Answers kept until the next `downlink`; what is beyond is not answered.
+/// Answers kept until the next `downlink`; what is beyond is not taken.
 const MAX_ANSWERS: usize = 4096;
 
 impl Core for VirtualCore {
-    fn uplink(&mut self, packets: &Packets) {
-        packets.iter().for_each(|packet| self.answer(packet));
+    fn uplink(&mut self, packets: &Packets) -> usize {
+        packets.iter().filter(|packet| !self.answer(packet)).count()
     }
 
     fn downlink(&mut self, packets: &mut Packets) {

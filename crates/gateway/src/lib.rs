@@ -27,6 +27,7 @@ mod serve;
 mod sessions;
 mod shard;
 mod stats;
+mod tun;
 mod udp;
 mod waker;
 
@@ -40,3 +41,4 @@ pub use identity::{LegacyProfile, PeerPolicy};
 pub use serve::{Deps, Gateway, Listening, StartError};
 pub use sessions::{Amount, ChildView, SessionView, State};
 pub use stats::Stats;
+pub use tun::{Tun, TunError};

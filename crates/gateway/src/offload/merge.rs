@@ -28,6 +28,8 @@ const MAX_LENGTH: usize = 65_535;
 struct Run {
     first: u32,
     last: u32,
+    /// Packets in it.
+    count: usize,
     /// Of the whole.
     length: usize,
     /// How the packets are alike; `None` for a packet that stays alone.
@@ -56,6 +58,9 @@ const PSH: u8 = 0x08;
 const TCP_CHECKSUM: u16 = 16;
 
 impl Merger {
+    /// Packets in one write at most.
+    pub(crate) const MAX_PACKETS: usize = 64;
+
     /// Looks at a batch; [`Self::writes`] has what came of it.
     pub(crate) fn look_at(&mut self, packets: &Packets) {
         self.runs.clear();
@@ -82,7 +87,7 @@ impl Merger {
             }
             self.open.push(self.runs.len());
         }
-        self.runs.push(Run { first: index, last: index, length: packet.len(), data });
+        self.runs.push(Run { first: index, last: index, count: 1, length: packet.len(), data });
     }
 
     fn is_same_flow(&self, run: usize, packet: &[u8], packets: &Packets) -> bool {
@@ -105,6 +110,7 @@ impl Merger {
         };
         let length = run.length + data.size;
         let fits = !grown.is_over
+            && run.count < Self::MAX_PACKETS
             && grown.continues == data.sequence(packet)
             && data.size <= grown.size
             && length <= MAX_LENGTH
@@ -115,7 +121,7 @@ impl Merger {
             if let Some(next) = self.next.get_mut(run.last as usize) {
                 *next = Some(index);
             }
-            (run.last, run.length) = (index, length);
+            (run.last, run.count, run.length) = (index, run.count + 1, length);
         }
         fits
     }
@@ -242,15 +248,22 @@ impl Write<'_> {
     pub(crate) fn parts(&self) -> impl Iterator<Item = &[u8]> {
         let headers = self.headers.octets.get(..self.headers.length).unwrap_or_default();
         let cut = self.headers.length - VirtioNet::LENGTH;
-        let rest = |index: u32| self.merger.next.get(index as usize).copied().flatten();
-        let indices = std::iter::successors(Some(self.run.first), move |index| rest(*index));
-        let payload = move |index: u32| self.packets.get(index as usize)?.get(cut..);
-        std::iter::once(headers).chain(indices.filter_map(payload))
+        std::iter::once(headers).chain(self.packets().filter_map(move |packet| packet.get(cut..)))
     }
 
     /// Packets in it.
     pub(crate) fn count(&self) -> usize {
-        self.parts().count() - 1
+        self.run.count
+    }
+
+    /// Its packets as they came.
+    pub(crate) fn packets(&self) -> impl Iterator<Item = &[u8]> {
+        self.indices().filter_map(|index| self.packets.get(index as usize))
+    }
+
+    fn indices(&self) -> impl Iterator<Item = u32> {
+        let next = |index: &u32| self.merger.next.get(*index as usize).copied().flatten();
+        std::iter::successors(Some(self.run.first), next)
     }
 }
 
