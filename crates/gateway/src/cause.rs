@@ -25,12 +25,16 @@ pub enum Cause {
     IkeQueueFull,
     /// The socket did not take it.
     NotSent,
+    /// The core had no room for it.
+    CoreFull,
+    /// It came in on another shard's side, and that shard had no room for it.
+    ShardFull,
 }
 
 const INBOUND: usize = Dropped::ALL.len();
 const OUTBOUND: [Unsealed; 4] =
     [Unsealed::SequenceExhausted, Unsealed::InnerMalformed, Unsealed::OutsideSelectors, Unsealed::Crypto];
-const REST: [Cause; 8] = [
+const REST: [Cause; 10] = [
     Cause::UnknownSpi,
     Cause::Blocked,
     Cause::Lateral,
@@ -39,6 +43,8 @@ const REST: [Cause; 8] = [
     Cause::Runt,
     Cause::IkeQueueFull,
     Cause::NotSent,
+    Cause::CoreFull,
+    Cause::ShardFull,
 ];
 const COUNT: usize = INBOUND + OUTBOUND.len() + REST.len();
 
@@ -62,6 +68,8 @@ impl Cause {
             Self::Runt => ("uplink", "runt"),
             Self::IkeQueueFull => ("uplink", "ike_queue_full"),
             Self::NotSent => ("downlink", "not_sent"),
+            Self::CoreFull => ("uplink", "core_full"),
+            Self::ShardFull => ("downlink", "shard_full"),
         }
     }
 
@@ -77,6 +85,8 @@ impl Cause {
             Self::Runt => INBOUND + OUTBOUND.len() + 5,
             Self::IkeQueueFull => INBOUND + OUTBOUND.len() + 6,
             Self::NotSent => INBOUND + OUTBOUND.len() + 7,
+            Self::CoreFull => INBOUND + OUTBOUND.len() + 8,
+            Self::ShardFull => INBOUND + OUTBOUND.len() + 9,
         }
     }
 }
@@ -101,8 +111,12 @@ impl Default for SessionDrops {
 
 impl Drops {
     pub(crate) fn count(&self, cause: Cause) {
-        if let Some(counter) = self.0.get(cause.index()) {
-            counter.fetch_add(1, Relaxed);
+        self.add(cause, 1);
+    }
+
+    pub(crate) fn add(&self, cause: Cause, packets: usize) {
+        if let Some(counter) = self.0.get(cause.index()).filter(|_| packets > 0) {
+            counter.fetch_add(packets as u64, Relaxed);
         }
     }
 

@@ -11,6 +11,8 @@ use std::{
 pub struct GatewayConfig {
     /// Addresses to receive on, both ports each.
     pub listen: Vec<IpAddr>,
+    /// Data threads, 1 to 64: each has a part of the tunnels.
+    pub shards: usize,
     /// IKE without NAT (RFC 7296 §2); 0 for any free port.
     pub ike_port: u16,
     /// IKE and ESP in UDP (RFC 3948); 0 for any free port.
@@ -64,6 +66,7 @@ impl GatewayConfig {
     pub fn new(identity: LocalIdentity, pool_v4: Option<Ipv4Net>, pool_v6: Option<Ipv6Net>) -> Self {
         Self {
             listen: vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+            shards: 1,
             ike_port: 500,
             natt_port: 4500,
             responder: ResponderConfig::new(identity, Vec::new()),

@@ -9,6 +9,7 @@ use crate::{
     identity::{self, PeerPolicy},
     sessions::{Child, Session, Sessions, State},
     shard::{Command, Notice},
+    shards::{Routes, ShardCount},
     stats::Control,
     udp::{ReceiveBatch, Socket},
     waker::Waker,
@@ -36,8 +37,10 @@ const AT_MOST: Duration = Duration::from_secs(1);
 
 pub(crate) struct IkeThread {
     pub(crate) responder: Responder,
-    pub(crate) sockets: Arc<[Socket]>,
+    /// Its own, and those of the first shard to send from.
+    pub(crate) sockets: Vec<Arc<Socket>>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) routes: Arc<Routes>,
     pub(crate) contests: Contests,
     pub(crate) anchors: Arc<Anchors>,
     pub(crate) peers: PeerPolicy,
@@ -53,9 +56,40 @@ pub(crate) struct Links {
     pub(crate) from_data: Receiver<FromData>,
     pub(crate) answers: Receiver<Answer>,
     pub(crate) orders: Receiver<Order>,
-    pub(crate) to_data: Sender<Command>,
-    pub(crate) data_waker: Waker,
+    /// By shard.
+    pub(crate) to_shards: Vec<CommandLink>,
     pub(crate) to_registrar: Sender<Work>,
+}
+
+/// The way of commands to one shard.
+pub(crate) struct CommandLink {
+    commands: Sender<Command>,
+    waker: Waker,
+    /// It has got some since it was last woken.
+    commanded: bool,
+}
+
+impl CommandLink {
+    pub(crate) fn new(commands: Sender<Command>, waker: Waker) -> Self {
+        Self { commands, waker, commanded: false }
+    }
+
+    /// None may be lost: waits where there is no room. The data threads never wait for us, so this ends.
+    fn give(&mut self, command: Command) {
+        self.commanded = true;
+        let command = match self.commands.try_send(command) {
+            Ok(()) => return,
+            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => command,
+        };
+        self.waker.wake();
+        let _ = self.commands.send(command);
+    }
+
+    fn wake(&mut self) {
+        if std::mem::take(&mut self.commanded) {
+            self.waker.wake();
+        }
+    }
 }
 
 /// What lives from one output to the next, or until a channel has room.
@@ -68,7 +102,6 @@ pub(crate) struct Passing {
     /// Why we are deleting the session whose end comes next.
     why: Option<Why>,
     datagrams: Vec<(Path, Vec<u8>)>,
-    commanded: bool,
     /// Work that must not be lost and found no room. At most a few for each session.
     kept: VecDeque<Work>,
     stopping: bool,
@@ -329,6 +362,7 @@ impl IkeThread {
     /// Takes a session whose IKE SA is gone out of everything.
     fn close(&mut self, session: &Arc<Session>, why: Why, now: Instant) {
         self.sessions.remove(session.id);
+        session.inner().for_each(|address| self.routes.end(address, session.sa));
         self.command(Command::Detach(session.sa));
         self.must(Work::Closed { session: session.clone(), why });
         let over = self.contests.gone(session.device, session.sa);
@@ -398,6 +432,7 @@ impl IkeThread {
     fn open(&mut self, admitted: &Admitted) {
         if let Some(session) = self.sessions.get(admitted.session()) {
             session.set_state(State::Open);
+            session.inner().for_each(|address| self.routes.lead(address, session.sa));
             self.command(Command::Open(Opening::of(admitted)));
         }
     }
@@ -468,16 +503,11 @@ impl IkeThread {
         }
     }
 
-    /// For the data thread. None may be lost: waits where there is no room. The data thread never
-    /// waits for us, so this ends.
     fn command(&mut self, command: Command) {
-        let command = match self.links.to_data.try_send(command) {
-            Ok(()) => return self.state.commanded = true,
-            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => command,
-        };
-        self.links.data_waker.wake();
-        let _ = self.links.to_data.send(command);
-        self.state.commanded = true;
+        let shards = ShardCount::new(self.links.to_shards.len());
+        if let Some(link) = self.links.to_shards.get_mut(shards.of_sa(command.sa())) {
+            link.give(command);
+        }
     }
 
     /// Work that must not be lost.
@@ -503,9 +533,7 @@ impl IkeThread {
 
     /// Commands first: whoever gets an answer may send ESP at once.
     fn send_datagrams(&mut self) {
-        if std::mem::take(&mut self.state.commanded) {
-            self.links.data_waker.wake();
-        }
+        self.links.to_shards.iter_mut().for_each(CommandLink::wake);
         for (path, datagram) in std::mem::take(&mut self.state.datagrams) {
             self.send(&path, &datagram);
         }

@@ -1,4 +1,4 @@
-//! The data thread's state: tunnels, their SAs, and what each packet meets on its way. No socket and
+//! A shard's state: tunnels, their SAs, and what each packet meets on its way. No socket and
 //! no clock here; `data.rs` brings both.
 
 use crate::{
@@ -6,6 +6,7 @@ use crate::{
     core::Packets,
     hand_off::Opening,
     sessions::{Counted, Session, Traffic},
+    shards::Place,
 };
 use esp::{InboundSa, Inner, Opened, OutboundSa};
 use ids::Spi;
@@ -18,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What the IKE thread has the data thread do. None may be lost: the channel blocks the sender.
+/// What the IKE thread has a shard do. None may be lost: the channel blocks the sender.
 pub(crate) enum Command {
     /// A session begins, blocked.
     Attach { session: Arc<Session>, path: Path },
@@ -51,6 +52,18 @@ pub(crate) enum Notice {
     EspNeverSeen(IkeSaId),
     /// Packets with another's inner source address were dropped: so many since the last notice.
     Spoofed { sa: IkeSaId, packets: u64 },
+}
+
+impl Command {
+    /// Whom it is about.
+    pub(crate) fn sa(&self) -> IkeSaId {
+        match self {
+            Self::Attach { session, .. } => session.sa,
+            Self::Open(opening) => opening.sa(),
+            Self::Hold(sa) | Self::Release(sa) | Self::Detach(sa) => *sa,
+            Self::InstallChildSa { sa, .. } | Self::RemoveChildSa { sa, .. } | Self::Move { sa, .. } => *sa,
+        }
+    }
 }
 
 /// When things are due on the packet path.
@@ -113,10 +126,33 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Path, &[u8])> {
-        let starts = std::iter::once(0).chain(self.datagrams.iter().map(|(_, end)| *end));
-        let ranges = starts.zip(&self.datagrams);
-        ranges.filter_map(|(start, (path, end))| Some((path, self.octets.get(start..*end)?)))
+        self.runs(|_| 1).map(|run| (run.path, run.octets))
+    }
+
+    /// Datagrams that go out at once: of one path and one size, but for the last, which may be shorter.
+    /// `limit`: how many at most, by path.
+    pub(crate) fn runs(&self, limit: impl Fn(&Path) -> usize) -> impl Iterator<Item = Datagrams<'_>> {
+        let mut index = 0;
+        std::iter::from_fn(move || {
+            let (path, first_end) = self.datagrams.get(index)?;
+            let start = index.checked_sub(1).map_or(0, |before| self.datagrams[before].1);
+            let size = first_end - start;
+            let (mut count, mut end) = (1, *first_end);
+            for (next, next_end) in self.datagrams.iter().skip(index + 1).take(limit(path).max(1) - 1) {
+                if next != path || next_end - end > size || next_end - start > MAX_RUN {
+                    break;
+                }
+                let is_shorter = next_end - end < size;
+                (count, end) = (count + 1, *next_end);
+                if is_shorter {
+                    break;
+                }
+            }
+            index += count;
+            Some(Datagrams { path, size, count, octets: self.octets.get(start..end)? })
+        })
     }
 
     pub(crate) fn clear(&mut self) {
@@ -125,8 +161,25 @@ impl Outgoing {
     }
 }
 
+/// Octets of one run at most: what fits an IPv4 packet.
+const MAX_RUN: usize = 65_507;
+
+/// One run of datagrams.
+pub(crate) struct Datagrams<'a> {
+    pub(crate) path: &'a Path,
+    /// Of each but the last.
+    pub(crate) size: usize,
+    pub(crate) count: usize,
+    pub(crate) octets: &'a [u8],
+}
+
+/// Packets that came in here and belong to other shards, by shard.
+pub(crate) type Elsewhere = Vec<Packets>;
+
 /// Everything that the data thread knows.
 pub(crate) struct Shard {
+    /// Which one it is.
+    place: Place,
     limits: Limits,
     /// Where inner addresses come from: no unit may send there.
     pools: Vec<IpNet>,
@@ -147,8 +200,9 @@ pub(crate) struct ShardCounters {
 }
 
 impl Shard {
-    pub(crate) fn new(limits: Limits, pools: Vec<IpNet>, counters: Arc<ShardCounters>) -> Self {
+    pub(crate) fn new(place: Place, limits: Limits, pools: Vec<IpNet>, counters: Arc<ShardCounters>) -> Self {
         Self {
+            place,
             limits,
             pools,
             tunnels: HashMap::new(),
@@ -267,17 +321,21 @@ impl Shard {
         self.by_spi.contains_key(&spi)
     }
 
-    /// Packets from the core; what is sealed goes to `outgoing`.
-    pub(crate) fn downlink(&mut self, packets: &Packets, outgoing: &mut Outgoing) {
-        packets.iter().for_each(|packet| self.downlink_one(packet, outgoing));
+    /// Packets from the core; what is sealed goes to `outgoing`, what is another shard's to `elsewhere`.
+    pub(crate) fn downlink(&mut self, packets: &Packets, outgoing: &mut Outgoing, elsewhere: &mut Elsewhere) {
+        packets.iter().for_each(|packet| self.downlink_one(packet, outgoing, elsewhere));
     }
 
-    fn downlink_one(&mut self, packet: &[u8], outgoing: &mut Outgoing) {
+    fn downlink_one(&mut self, packet: &[u8], outgoing: &mut Outgoing, elsewhere: &mut Elsewhere) {
         let Ok(inner) = Inner::parse(packet) else {
             return self.counters.drops.count(Cause::Outbound(esp::Unsealed::InnerMalformed));
         };
         let tunnel = self.by_inner.get(&inner.destination).and_then(|sa| self.tunnels.get_mut(sa));
-        let Some(tunnel) = tunnel else { return self.counters.drops.count(Cause::NoTunnel) };
+        let Some(tunnel) = tunnel else {
+            let other = self.place.other_shard(inner.destination).and_then(|other| elsewhere.get_mut(other));
+            return other
+                .map_or_else(|| self.counters.drops.count(Cause::NoTunnel), |packets| packets.push(packet));
+        };
         match tunnel.seal(packet, &inner, &mut outgoing.octets) {
             Ok(()) => {
                 outgoing.datagrams.push((tunnel.path, outgoing.octets.len()));

@@ -1,6 +1,7 @@
 //! UDP sockets with what the gateway needs of them: batches, the local address of each datagram, and
 //! no DF bit on what is sent.
 
+use crate::shards::ShardCount;
 use ike::Path;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
@@ -28,6 +29,26 @@ impl Socket {
     /// Binds; port 0 takes a free one. An IPv6 socket never takes IPv4.
     pub(crate) fn bind(address: SocketAddr, encapsulated: bool) -> io::Result<Self> {
         let raw = RawSocket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        Self::bound(raw, address, encapsulated)
+    }
+
+    /// Binds a NAT-T socket for each shard to one port. The kernel hands ESP to the shard that its SPI
+    /// says, and everything else to the first.
+    pub(crate) fn bind_sharded(address: SocketAddr, shards: ShardCount) -> io::Result<Vec<Self>> {
+        let mut sockets: Vec<Self> = Vec::with_capacity(shards.get());
+        for _ in 0..shards.get() {
+            let raw = RawSocket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+            raw.set_reuse_port(shards.get() > 1)?;
+            let port = sockets.first().map_or(address.port(), |first| first.local.port());
+            sockets.push(Self::bound(raw, SocketAddr::new(address.ip(), port), true)?);
+        }
+        if let Some(first) = sockets.first().filter(|_| shards.get() > 1) {
+            steer(&first.socket, shards)?;
+        }
+        Ok(sockets)
+    }
+
+    fn bound(raw: RawSocket, address: SocketAddr, encapsulated: bool) -> io::Result<Self> {
         if address.is_ipv6() {
             raw.set_only_v6(true)?;
         }
@@ -73,11 +94,22 @@ impl Socket {
 
     /// Sends one datagram from `path.local` to `path.peer`.
     pub(crate) fn send(&self, path: &Path, datagram: &[u8]) -> io::Result<()> {
+        self.send_run(path, datagram, datagram.len())
+    }
+
+    /// How many datagrams of one size the kernel takes at once now: 1 once it has refused more.
+    pub(crate) fn run_limit(&self) -> usize {
+        self.state.max_gso_segments()
+    }
+
+    /// Sends datagrams that stand one behind the other, each of `size` octets but the last, which may be
+    /// shorter (UDP_SEGMENT).
+    pub(crate) fn send_run(&self, path: &Path, octets: &[u8], size: usize) -> io::Result<()> {
         let transmit = Transmit {
             destination: path.peer,
             ecn: None,
-            contents: datagram,
-            segment_size: None,
+            contents: octets,
+            segment_size: (octets.len() > size).then_some(size),
             src_ip: Some(path.local.ip()).filter(|ip| !ip.is_unspecified()),
         };
         match self.state.try_send(UdpSockRef::from(&self.socket), &transmit) {
@@ -127,6 +159,34 @@ fn clear_ipv6_dontfrag(socket: &UdpSocket) -> io::Result<()> {
             libc::IPV6_DONTFRAG,
             std::ptr::from_ref(&off).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Attaches a program to the group of sockets that has `socket`'s port: the low octet of the first four,
+/// modulo the number of shards, is the socket's place in the group. IKE has zeros there (RFC 3948 §2.2);
+/// for what is shorter than that the program ends with 0.
+#[allow(unsafe_code)]
+fn steer(socket: &UdpSocket, shards: ShardCount) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let step = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let mut program = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
+        step(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0xff),
+        step(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, shards.get() as u32),
+        step(libc::BPF_RET | libc::BPF_A, 0),
+    ];
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed; the option value is one
+    // `sock_fprog` whose instructions outlive the call, which copies them, and both lengths are given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            std::ptr::from_ref(&program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -212,6 +272,34 @@ mod tests {
         let mut answer = [0; 16];
         let (length, from) = unit.recv_from(&mut answer).unwrap();
         assert_eq!((&answer[..length], from), (&b"answer"[..], asked));
+    }
+
+    #[test]
+    fn esp_comes_to_the_shard_of_its_spi_and_the_rest_to_the_first() {
+        let shards = ShardCount::new(3);
+        let sockets = Socket::bind_sharded("127.0.0.1:0".parse().unwrap(), shards).unwrap();
+        let unit = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for spi in [256, 257, 258, 0xffff_ffff, 0xabcd_ef05_u32] {
+            unit.send_to(&[&spi.to_be_bytes()[..], b"ESP"].concat(), sockets[0].local()).unwrap();
+            let shard = &sockets[shards.of_spi(ids::Spi(spi))];
+            assert_eq!(received(shard)[0].2[..4], spi.to_be_bytes());
+        }
+        for rest in [&[0, 0, 0, 0, 7][..], &[0xff]] {
+            unit.send_to(rest, sockets[0].local()).unwrap();
+            assert_eq!(received(&sockets[0])[0].2, rest);
+        }
+    }
+
+    #[test]
+    fn a_run_arrives_as_single_datagrams() {
+        let [one, other] = [(); 2].map(|()| Socket::bind("127.0.0.1:0".parse().unwrap(), true).unwrap());
+        let path = Path { local: one.local(), peer: other.local(), encapsulated: true };
+        one.send_run(&path, b"aaabbbc", 3).unwrap();
+        let mut all = Vec::new();
+        while all.len() < 3 {
+            all.extend(received(&other).into_iter().map(|(_, _, octets)| octets));
+        }
+        assert_eq!(all, [&b"aaa"[..], b"bbb", b"c"]);
     }
 
     #[test]

@@ -147,11 +147,11 @@ fn start_gateway(ledger: &Ledger, ca: &Ca, pools: &Pools) -> anyhow::Result<(Gat
     let deps = Deps {
         ledger: ledger.clone(),
         anchors: ca.anchors().clone(),
-        core: Box::new(VirtualCore::new(vec![SERVICE.into()])),
+        cores: vec![Box::new(VirtualCore::new(vec![SERVICE.into()]))],
         clock: Arc::new(SystemClock),
         crypto: Arc::new(AwsLc),
     };
-    let gateway = Gateway::start(config, deps)?;
+    let gateway = Gateway::bind_and_start(config, deps)?;
     let listening = *gateway.addresses().first().context("the gateway listens somewhere")?;
     let known = KnownGateway {
         name: GATEWAY.into(),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::sessions::session_for_tests;
+use crate::shards::ShardCount;
 use ids::Spi;
 use ike::{CipherSuite, EspKeys, EspSuite, payload::TrafficSelector};
 use std::net::SocketAddr;
@@ -91,7 +92,8 @@ fn packet(source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
 }
 
 fn shard() -> Shard {
-    Shard::new(LIMITS, vec!["10.64.0.0/16".parse().unwrap()], Arc::default())
+    let place = Place { own: 0, shards: ShardCount::new(1), routes: Arc::default() };
+    Shard::new(place, LIMITS, vec!["10.64.0.0/16".parse().unwrap()], Arc::default())
 }
 
 fn uplink(shard: &mut Shard, sealed: &[u8], from: &Path, now: Instant) -> Vec<Vec<u8>> {
@@ -104,7 +106,7 @@ fn uplink(shard: &mut Shard, sealed: &[u8], from: &Path, now: Instant) -> Vec<Ve
 fn downlink(shard: &mut Shard, packet: &[u8]) -> Vec<(Path, Vec<u8>)> {
     let (mut packets, mut outgoing) = (Packets::new(), Outgoing::default());
     packets.push(packet);
-    shard.downlink(&packets, &mut outgoing);
+    shard.downlink(&packets, &mut outgoing, &mut Vec::new());
     outgoing.iter().map(|(path, datagram)| (*path, datagram.to_vec())).collect()
 }
 
