@@ -2,9 +2,10 @@
 //! reason why not comes out.
 //!
 //! What the crate knows: the transforms AES-GCM-16 (RFC 4106) and AES-CBC with HMAC-SHA-256-128
-//! (RFC 3602, RFC 4868), 32-bit and extended sequence numbers, the replay window, padding, and the
-//! traffic selectors of a CHILD SA, which it holds both directions to. What it leaves to others:
-//! where keys come from (`ike`), sockets, and what an inner packet means.
+//! (RFC 3602, RFC 4868), 32-bit and extended sequence numbers, the replay window, padding, the
+//! traffic selectors of a CHILD SA, which it holds both directions to, and the destinations that a
+//! class of peers may reach ([`Reach`]). What it leaves to others: where keys come from (`ike`),
+//! sockets, who is of which class, and what an inner packet means.
 //!
 //! Where it is narrower than the standard, on purpose:
 //! - tunnel mode only: an inner packet is IPv4 or IPv6, anything else is [`Dropped::NotTunnelMode`];
@@ -21,15 +22,21 @@
 //! octets). Key schedules, the larger part, are built at the first packet and can be let go with
 //! [`InboundSa::rest`] and [`OutboundSa::rest`]. In steady state no packet allocates.
 
+pub mod fuzz;
 mod inner;
+mod protocol;
+mod reach;
 mod replay;
+mod rule;
 mod sa;
 mod selector;
 mod transform;
 pub mod udp_encap;
 
 pub use inner::{Inner, NotIp};
+pub use reach::{Barred, Reach};
 pub use replay::{Replay, ReplayWindow, WINDOW};
-pub use sa::{Dropped, InboundSa, Opened, OutboundSa, Unsealed, Usage};
+pub use rule::{ParseRuleError, Rule};
+pub use sa::{Dropped, InboundSa, Opened, OutboundSa, Rejected, Unsealed, Usage};
 pub use selector::{Outside, Selector, Selectors};
 pub use transform::{KeyLength, Keys, Suite};

@@ -1,5 +1,5 @@
 use crate::{
-    Inner, Keys, Outside, Replay, ReplayWindow, Selectors, Suite,
+    Inner, Keys, Outside, Replay, ReplayWindow, Selectors, Suite, protocol,
     transform::{HEADER_LEN, Header, ICV_LEN, Opener, Sealer},
 };
 use ids::Spi;
@@ -149,10 +149,19 @@ impl Unsealed {
     }
 }
 
-mod next_header {
-    pub(super) const IPV4: u8 = 4;
-    pub(super) const IPV6: u8 = 41;
-    pub(super) const NONE: u8 = 59;
+/// A packet that was not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Why.
+    pub why: Dropped,
+    /// What its headers say, where it was authentic and they could be read.
+    pub inner: Option<Inner>,
+}
+
+impl<T: Into<Dropped>> From<T> for Rejected {
+    fn from(why: T) -> Self {
+        Self { why: why.into(), inner: None }
+    }
 }
 
 /// A packet that passed every check.
@@ -208,19 +217,20 @@ impl InboundSa {
         self.opener.rest();
     }
 
-    /// Opens one packet in place, from its SPI on. The replay window moves once the ICV has verified, also when the inner packet is then
-    /// dropped.
+    /// Opens one packet in place, from its SPI on. The replay window moves once the ICV has verified,
+    /// also when the inner packet is then dropped.
     ///
     /// # Errors
-    /// [`Dropped`]: count, stay silent.
-    pub fn open<'a>(&mut self, packet: &'a mut [u8]) -> Result<Opened<'a>, Dropped> {
+    /// [`Rejected`]: count, stay silent.
+    pub fn open<'a>(&mut self, packet: &'a mut [u8]) -> Result<Opened<'a>, Rejected> {
         let low = sequence_of(packet, self.spi).ok_or(Dropped::Malformed)?;
         let sequence = self.replay.check(low)?;
         let header = Header { spi: self.spi, sequence, extended: self.replay.is_extended() };
         let plain: &[u8] = self.opener.open(header, packet).map_err(|_| Dropped::NotAuthentic)?;
         let newest = self.replay.accept(sequence);
         let (packet, inner) = unwrap(plain)?;
-        self.selectors.check_inbound(&inner)?;
+        let fits = self.selectors.check_inbound(&inner);
+        fits.map_err(|outside| Rejected { why: outside.into(), inner: Some(inner) })?;
         self.usage.add(packet.len());
         Ok(Opened { packet, inner, newest })
     }
@@ -241,9 +251,9 @@ fn unwrap(plain: &[u8]) -> Result<(&[u8], Inner), Dropped> {
         return Err(Dropped::Padding);
     }
     let version = match *next {
-        next_header::IPV4 => 4,
-        next_header::IPV6 => 6,
-        next_header::NONE => return Err(Dropped::Dummy),
+        protocol::IPV4 => 4,
+        protocol::IPV6 => 6,
+        protocol::NONE => return Err(Dropped::Dummy),
         _ => return Err(Dropped::NotTunnelMode),
     };
     if payload.first().is_none_or(|first| first >> 4 != version) {
@@ -311,7 +321,7 @@ impl OutboundSa {
         let inner = Inner::parse(packet).map_err(|_| Unsealed::InnerMalformed)?;
         self.selectors.check_outbound(&inner).map_err(|_| Unsealed::OutsideSelectors)?;
         let packet = packet.get(..inner.length).ok_or(Unsealed::InnerMalformed)?;
-        let next = if inner.source.is_ipv4() { next_header::IPV4 } else { next_header::IPV6 };
+        let next = if inner.source.is_ipv4() { protocol::IPV4 } else { protocol::IPV6 };
         self.seal_payload(packet, next, out)?;
         self.usage.add(packet.len());
         Ok(())
