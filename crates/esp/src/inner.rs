@@ -163,7 +163,8 @@ impl<'a> Chain<'a> {
                 break;
             }
             let units = if next == FRAGMENT { Some(0) } else { rest.get(1).copied().map(usize::from) };
-            let Some((header, behind)) = units.and_then(|units| rest.split_at_checked((units + 1) * 8)) else {
+            let Some((header, behind)) = units.and_then(|units| rest.split_at_checked((units + 1) * 8))
+            else {
                 break;
             };
             let (Some(inside), Some(body)) = (header.first(), header.get(2..)) else { break };

@@ -57,8 +57,5 @@ pub(crate) fn has_ports(number: u8) -> bool {
 
 /// What it carries has addresses of its own, or can't be looked into.
 pub(crate) fn encapsulates(number: u8) -> bool {
-    matches!(
-        number,
-        IPV4 | IPV6 | GRE | ESP | AH | MOBILE | IPIP | ETHERIP | ENCAP | L2TP | MPLS | ETHERNET
-    )
+    matches!(number, IPV4 | IPV6 | GRE | ESP | AH | MOBILE | IPIP | ETHERIP | ENCAP | L2TP | MPLS | ETHERNET)
 }

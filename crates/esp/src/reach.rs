@@ -158,3 +158,97 @@ fn find<A: PartialOrd>(
         has_address && has_protocol && ports(entry.ports)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNIT: [u8; 4] = [10, 9, 0, 1];
+    const HOST: [u8; 4] = [10, 1, 0, 5];
+
+    fn reach(rules: &[&str]) -> Reach {
+        Reach::new(&rules.iter().map(|rule| rule.parse().unwrap()).collect::<Vec<_>>())
+    }
+
+    fn v4(source: [u8; 4], destination: [u8; 4], protocol: u8, fragment: u16, upper: &[u8]) -> Vec<u8> {
+        let length = (20 + upper.len() as u16).to_be_bytes();
+        let start =
+            [0x45, 0, length[0], length[1], 0, 1, (fragment >> 8) as u8, fragment as u8, 64, protocol];
+        [&start[..], &[0, 0], &source, &destination, upper].concat()
+    }
+
+    fn udp(source: u16, destination: u16) -> Vec<u8> {
+        [&source.to_be_bytes()[..], &destination.to_be_bytes(), &[0, 20], &[7; 14]].concat()
+    }
+
+    fn inbound(reach: &Reach, packet: &[u8]) -> Result<(), Barred> {
+        reach.check_inbound(&Inner::parse(packet).unwrap(), packet)
+    }
+
+    fn outbound(reach: &Reach, packet: &[u8]) -> Result<(), Barred> {
+        reach.check_outbound(&Inner::parse(packet).unwrap(), packet)
+    }
+
+    #[test]
+    fn the_other_end_has_the_port_in_both_directions() {
+        let reach = reach(&["10.1.0.5 udp 2152", "10.0.0.0/24"]);
+        assert_eq!(inbound(&reach, &v4(UNIT, HOST, 17, 0, &udp(9, 2152))), Ok(()));
+        assert_eq!(inbound(&reach, &v4(UNIT, HOST, 17, 0, &udp(2152, 9))), Err(Barred::OutOfReach));
+        assert_eq!(outbound(&reach, &v4(HOST, UNIT, 17, 0, &udp(2152, 9))), Ok(()));
+        assert_eq!(outbound(&reach, &v4(HOST, UNIT, 17, 0, &udp(9, 2152))), Err(Barred::OutOfReach));
+        assert_eq!(inbound(&reach, &v4(UNIT, HOST, 6, 0, &udp(9, 2152))), Err(Barred::OutOfReach));
+        assert_eq!(inbound(&reach, &v4(UNIT, [10, 0, 0, 255], 6, 0, &udp(9, 80))), Ok(()));
+        assert_eq!(inbound(&reach, &v4(UNIT, [10, 0, 1, 0], 6, 0, &udp(9, 80))), Err(Barred::OutOfReach));
+        assert_eq!(inbound(&Reach::default(), &v4(UNIT, HOST, 17, 0, &udp(9, 9))), Err(Barred::OutOfReach));
+    }
+
+    #[test]
+    fn a_later_fragment_passes_only_where_all_ports_do() {
+        let later = v4(UNIT, HOST, 17, 185, &[7; 24]);
+        assert_eq!(inbound(&reach(&["10.1.0.5 udp"]), &later), Ok(()));
+        assert_eq!(inbound(&reach(&["10.1.0.5 udp 2152"]), &later), Err(Barred::Fragment));
+        assert_eq!(inbound(&reach(&["10.1.0.5 udp 2152", "10.1.0.0/24"]), &later), Ok(()));
+        assert_eq!(inbound(&reach(&["10.1.0.5 tcp"]), &later), Err(Barred::OutOfReach));
+        let first = v4(UNIT, HOST, 17, 0x2000, &[&udp(9, 2152)[..], &[7; 4]].concat());
+        assert_eq!(inbound(&reach(&["10.1.0.5 udp 2152"]), &first), Ok(()));
+    }
+
+    #[test]
+    fn what_encapsulates_must_be_named() {
+        let all = reach(&["0.0.0.0/0"]);
+        for protocol in [4, 41, 47, 50, 51, 94] {
+            let packet = v4(UNIT, HOST, protocol, 0, &v4(UNIT, [10, 2, 0, 1], 17, 0, &udp(1, 2)));
+            assert_eq!(inbound(&all, &packet), Err(Barred::OutOfReach), "{protocol}");
+            assert_eq!(inbound(&reach(&[&format!("10.1.0.5 {protocol}")]), &packet), Ok(()));
+        }
+        assert_eq!(inbound(&all, &v4(UNIT, HOST, 253, 0, &[0; 8])), Ok(()));
+    }
+
+    #[test]
+    fn an_icmp_error_passes_if_it_is_about_what_passes() {
+        let reach = reach(&["10.1.0.5 udp 2152"]);
+        let error = |kind: u8, about: &[u8]| [&[kind, 4, 0, 0, 0, 0, 5, 0], &about[..28]].concat();
+        let sent = v4(UNIT, HOST, 17, 0, &udp(9, 2152));
+        let router = [10, 1, 0, 1];
+        assert_eq!(outbound(&reach, &v4(router, UNIT, 1, 0, &error(3, &sent))), Ok(()));
+        assert_eq!(outbound(&reach, &v4(router, UNIT, 1, 0, &error(5, &sent))), Err(Barred::OutOfReach));
+        let other = v4(UNIT, HOST, 17, 0, &udp(9, 22));
+        assert_eq!(outbound(&reach, &v4(router, UNIT, 1, 0, &error(3, &other))), Err(Barred::OutOfReach));
+        let of_another = v4([10, 9, 0, 2], HOST, 17, 0, &udp(9, 2152));
+        assert_eq!(
+            outbound(&reach, &v4(router, UNIT, 1, 0, &error(3, &of_another))),
+            Err(Barred::OutOfReach)
+        );
+        let received = v4(HOST, UNIT, 17, 0, &udp(2152, 9));
+        assert_eq!(inbound(&reach, &v4(UNIT, HOST, 1, 0, &error(3, &received))), Ok(()));
+        assert_eq!(inbound(&reach, &v4(UNIT, router, 1, 0, &error(3, &received))), Err(Barred::OutOfReach));
+    }
+
+    #[test]
+    fn bad_headers_pass_nothing() {
+        let mut routed = v4(UNIT, HOST, 17, 0, &[&[131, 3, 4, 0][..], &udp(9, 9)].concat());
+        routed[0] = 0x46;
+        assert_eq!(inbound(&reach(&["0.0.0.0/0"]), &routed), Err(Barred::SourceRoute));
+        assert_eq!(outbound(&reach(&["0.0.0.0/0"]), &routed), Err(Barred::SourceRoute));
+    }
+}

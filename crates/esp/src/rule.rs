@@ -30,7 +30,9 @@ pub enum ParseRuleError {
     #[error("`{0}` has bits beyond its length: write {1}")]
     HostBits(IpNet, IpNet),
     /// Not a name known here, and no number.
-    #[error("`{0}` is no protocol: write one of icmp icmpv6 tcp udp sctp dccp udplite ipip ipv6 gre esp ah, or its number")]
+    #[error(
+        "`{0}` is no protocol: write one of icmp icmpv6 tcp udp sctp dccp udplite ipip ipv6 gre esp ah, or its number"
+    )]
     Protocol(String),
     /// ICMP of the other address family.
     #[error("ICMP is `icmp` with IPv4 and `icmpv6` with IPv6")]
@@ -145,15 +147,17 @@ mod tests {
             }),
         ];
         let open = |network| Rule { network, protocol: None, ports: ALL_PORTS };
-        (network, any::<Option<u8>>(), any::<Option<(u16, u16)>>()).prop_map(move |(network, protocol, ports)| {
-            let Some(protocol) = protocol else { return open(network) };
-            if protocol_of(&protocol.to_string(), network).is_err() {
-                return open(network);
-            }
-            let ports = ports.filter(|_| protocol::has_ports(protocol)).unwrap_or(ALL_PORTS);
-            let ports = (ports.0.min(ports.1), ports.0.max(ports.1));
-            Rule { network, protocol: Some(protocol), ports }
-        })
+        (network, any::<Option<u8>>(), any::<Option<(u16, u16)>>()).prop_map(
+            move |(network, protocol, ports)| {
+                let Some(protocol) = protocol else { return open(network) };
+                if protocol_of(&protocol.to_string(), network).is_err() {
+                    return open(network);
+                }
+                let ports = ports.filter(|_| protocol::has_ports(protocol)).unwrap_or(ALL_PORTS);
+                let ports = (ports.0.min(ports.1), ports.0.max(ports.1));
+                Rule { network, protocol: Some(protocol), ports }
+            },
+        )
     }
 
     proptest! {

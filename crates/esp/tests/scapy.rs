@@ -1,10 +1,13 @@
-//! scapy as an independent implementation: it opens what we seal, and we open what it seals.
+//! scapy as an independent implementation: it opens what we seal, and we open what it seals; and it sees
+//! in inner packets what we see.
 
 #![allow(clippy::unwrap_used)]
 
-use esp::{InboundSa, Keys, OutboundSa, Selector, Selectors, Suite};
+use esp::{InboundSa, Inner, Keys, OutboundSa, Reach, Rule, Selector, Selectors, Suite};
 use ids::Spi;
+use proptest::{prelude::*, sample::select, strategy::ValueTree, test_runner::TestRunner};
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     io::Write as _,
     process::{Command, Stdio},
@@ -36,15 +39,19 @@ fn python() -> Option<&'static str> {
     ["/usr/bin/python3", "python3"].into_iter().find(has_scapy)
 }
 
-fn ask(python: &str, jobs: &str) -> Vec<Vec<u8>> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/seal_and_open.py");
+/// The answers of a script beside this file, one for each line of `jobs`.
+fn ask(python: &str, script: &str, jobs: String) -> Vec<String> {
+    let script = format!("{}/tests/{script}", env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new(python);
     command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(jobs.as_bytes()).unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // It answers while it is asked: whoever writes all before reading would wait for ever.
+    let writer = std::thread::spawn(move || stdin.write_all(jobs.as_bytes()));
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "scapy: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().lines().map(octets).collect()
+    writer.join().unwrap().unwrap();
+    String::from_utf8(output.stdout).unwrap().lines().map(ToOwned::to_owned).collect()
 }
 
 struct Case {
@@ -135,7 +142,7 @@ fn scapy_and_we_read_each_other() {
         jobs += &case.job("seal", 77, &case.inner);
         sealed.push(packet);
     }
-    let answers = ask(python, &jobs);
+    let answers: Vec<_> = ask(python, "seal_and_open.py", jobs).iter().map(|line| octets(line)).collect();
     assert_eq!(answers.len(), 2 * cases.len());
     for (case, pair) in cases.iter().zip(answers.chunks(2)) {
         let name = format!("{:?}, ESN {}", case.suite, case.extended);
@@ -148,4 +155,169 @@ fn scapy_and_we_read_each_other() {
             "{name}: we open scapy's"
         );
     }
+}
+
+/// The unit's addresses, and those of hosts behind the gateway.
+const UNITS: [&str; 2] = ["10.9.0.1", "fd09::1"];
+const HOSTS_V4: [&str; 3] = ["10.0.0.9", "10.0.1.9", "10.1.0.5"];
+const HOSTS_V6: [&str; 3] = ["fd00::9", "fd00:1::9", "fd01::5"];
+const RULES: [&str; 16] = [
+    "10.0.0.0/24",
+    "10.0.0.0/23 udp",
+    "10.1.0.5 udp 2152",
+    "10.1.0.5 sctp 36412",
+    "10.0.0.9 tcp 443-444",
+    "10.1.0.0/16 gre",
+    "10.0.1.9 icmp",
+    "10.0.0.9 ipip",
+    "fd00::/64",
+    "fd00::/16 udp",
+    "fd01::5 udp 2152",
+    "fd00::9 tcp 443-444",
+    "fd00:1::9 icmpv6",
+    "fd01::/64 50",
+    "::/0 sctp 36412",
+    "0.0.0.0/0 tcp 53",
+];
+
+/// What stands behind the IP headers: protocol, and octets.
+fn upper() -> impl Strategy<Value = (u8, Vec<u8>)> {
+    let protocol = select(vec![1, 4, 6, 6, 17, 17, 17, 41, 47, 50, 58, 132, 253]);
+    let port = || select(vec![53_u16, 443, 444, 445, 2152, 36412]);
+    let length = select(vec![2_usize, 4, 12, 16, 24, 40]);
+    (protocol, port(), port(), length).prop_map(|(protocol, source, destination, length)| {
+        let mut octets = [source.to_be_bytes(), destination.to_be_bytes()].concat();
+        octets.resize(length.max(4), 0x5a);
+        octets.truncate(length);
+        (protocol, octets)
+    })
+}
+
+fn ip_v4(source: &str, destination: &str, fragment: u16, options: &[u8], upper: &(u8, Vec<u8>)) -> Vec<u8> {
+    let address = |text: &str| text.parse::<std::net::Ipv4Addr>().unwrap().octets();
+    let length = (20 + options.len() + upper.1.len()) as u16;
+    let mut packet = vec![0x45 + options.len() as u8 / 4, 0];
+    packet.extend(length.to_be_bytes());
+    packet.extend([0, 1]);
+    packet.extend(fragment.to_be_bytes());
+    packet.extend([64, upper.0, 0, 0]);
+    packet.extend([address(source), address(destination)].concat());
+    packet.extend([options, &upper.1].concat());
+    packet
+}
+
+/// `headers`: type and octets of each, but for its first, the type of the next.
+fn ip_v6(source: &str, destination: &str, headers: &[(u8, Vec<u8>)], upper: &(u8, Vec<u8>)) -> Vec<u8> {
+    let address = |text: &str| text.parse::<std::net::Ipv6Addr>().unwrap().octets();
+    let types: Vec<_> = headers.iter().map(|(kind, _)| *kind).chain([upper.0]).collect();
+    let chain: Vec<_> = headers
+        .iter()
+        .zip(&types[1..])
+        .flat_map(|((_, octets), next)| [&[*next], &octets[..]].concat())
+        .collect();
+    let mut packet = vec![0x60, 0, 0, 0];
+    packet.extend(((chain.len() + upper.1.len()) as u16).to_be_bytes());
+    packet.extend([types[0], 64]);
+    packet.extend([address(source), address(destination)].concat());
+    packet.extend([chain, upper.1.clone()].concat());
+    packet
+}
+
+fn fragment() -> impl Strategy<Value = (u16, bool)> {
+    let whole = Just((0, false));
+    prop_oneof![3 => whole, 2 => (select(vec![0_u16, 1, 2, 3, 185]), any::<bool>())]
+}
+
+fn any_v4(source: &'static str, destination: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    let options: Vec<&[u8]> = vec![
+        &[],
+        &[],
+        &[],
+        &[1, 1, 1, 0],
+        &[131, 7, 4, 10, 0, 0, 1, 0],
+        &[1, 137, 7, 4, 10, 0, 0, 1],
+        &[148, 4, 0, 0],
+    ];
+    (fragment(), select(options), upper()).prop_map(move |((offset, more), options, upper)| {
+        ip_v4(source, destination, offset | u16::from(more) << 13, options, &upper)
+    })
+}
+
+fn any_v6(source: &'static str, destination: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    let headers: Vec<(u8, Vec<u8>)> = vec![
+        (0, vec![0, 1, 4, 0, 0, 0, 0]),
+        (0, vec![0, 5, 2, 0, 0, 1, 0]),
+        (60, vec![0, 1, 4, 0, 0, 0, 0]),
+        (60, vec![0, 0, 0, 0, 0, 0, 0]),
+        (60, [vec![2, 0xc9, 16], vec![9; 16], vec![1, 2, 0, 0]].concat()),
+        (43, [vec![2, 0, 1, 0, 0, 0, 0], vec![9; 16]].concat()),
+        (43, [vec![2, 4, 1, 0, 0, 0, 0], vec![9; 16]].concat()),
+    ];
+    let before = prop_oneof![2 => Just(vec![]), 1 => prop::collection::vec(select(headers.clone()), 1..3)];
+    let behind = prop_oneof![6 => Just(vec![]), 1 => select(headers).prop_map(|header| vec![header])];
+    (before, proptest::option::of(fragment()), behind, upper()).prop_map(
+        move |(mut headers, fragment, behind, upper)| {
+            let word = fragment.map(|(offset, more)| (offset << 3 | u16::from(more)).to_be_bytes());
+            headers.extend(word.map(|word| (44, [&[0], &word[..], &[0, 0, 0, 7]].concat())));
+            headers.extend(behind.into_iter().filter(|_| fragment.is_some()));
+            ip_v6(source, destination, &headers, &upper)
+        },
+    )
+}
+
+/// An ICMP error about a packet that went the other way, cut off behind its ports.
+fn any_error(source: &'static str, destination: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    let kind = select(vec![1_u8, 2, 3, 4, 5, 8, 11, 12, 128]);
+    (kind, upper(), any::<bool>()).prop_map(move |(kind, upper, is_straight)| {
+        let (from, to) = if is_straight { (destination, source) } else { (source, destination) };
+        let icmp = |about: &[u8]| [&[kind, 0, 0, 0, 0, 0, 0, 0], about].concat();
+        if source.contains(':') {
+            let about = ip_v6(from, to, &[], &upper);
+            ip_v6(source, destination, &[], &(58, icmp(&about[..about.len().min(48)])))
+        } else {
+            let about = ip_v4(from, to, 0, &[], &upper);
+            ip_v4(source, destination, 0, &[], &(1, icmp(&about[..about.len().min(28)])))
+        }
+    })
+}
+
+/// Direction, packet, rules.
+fn job() -> impl Strategy<Value = (bool, Vec<u8>, Vec<&'static str>)> {
+    let ends = (any::<bool>(), any::<bool>(), 0..3_usize);
+    let packet = ends.prop_flat_map(|(inbound, is_v4, host)| {
+        let (unit, host) = if is_v4 { (UNITS[0], HOSTS_V4[host]) } else { (UNITS[1], HOSTS_V6[host]) };
+        let (from, to) = if inbound { (unit, host) } else { (host, unit) };
+        let plain = if is_v4 { any_v4(from, to).boxed() } else { any_v6(from, to).boxed() };
+        (Just(inbound), prop_oneof![4 => plain, 1 => any_error(from, to)])
+    });
+    let rules = prop::sample::subsequence(RULES.to_vec(), 1..8);
+    (packet, rules).prop_map(|((inbound, packet), rules)| (inbound, packet, rules))
+}
+
+#[test]
+fn scapy_and_we_judge_alike() {
+    const JOBS: usize = 4000;
+    let Some(python) = python() else {
+        eprintln!("SKIPPED: no Python with scapy and cryptography here; the independent oracle did not run");
+        return;
+    };
+    let mut runner = TestRunner::deterministic();
+    let (mut jobs, mut ours) = (String::new(), Vec::new());
+    for _ in 0..JOBS {
+        let (inbound, packet, rules) = job().new_tree(&mut runner).unwrap().current();
+        let reach = Reach::new(&rules.iter().map(|rule| rule.parse().unwrap()).collect::<Vec<Rule>>());
+        let inner = Inner::parse(&packet).unwrap();
+        let check = if inbound { Reach::check_inbound } else { Reach::check_outbound };
+        ours.push(check(&reach, &inner, &packet).map_or_else(|barred| barred.label(), |()| "pass"));
+        let direction = if inbound { "in" } else { "out" };
+        writeln!(jobs, "{direction} {} {}", hex(&packet), rules.join(";")).unwrap();
+    }
+    let theirs = ask(python, "verdicts.py", jobs.clone());
+    assert_eq!(theirs.len(), JOBS);
+    let mut seen = BTreeMap::new();
+    for ((ours, theirs), job) in ours.iter().zip(&theirs).zip(jobs.lines()) {
+        assert_eq!(ours, theirs, "{job}");
+        *seen.entry(*ours).or_insert(0) += 1;
+    }
+    assert!(seen.len() == 6 && seen.values().all(|count| *count > 20), "each verdict is met: {seen:?}");
 }
