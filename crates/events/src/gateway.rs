@@ -3,7 +3,7 @@
 use crate::record::recorded;
 use ids::{CertSha256, DeviceId, SessionId, Spi};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A node began to serve under a new epoch; its leases of older epochs are void.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +87,19 @@ pub struct SpoofedSource {
     pub packets: u64,
 }
 
+/// Packets from a unit for another one were dropped: the ledger does not list the two as a pair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LateralAttempt {
+    /// Whose.
+    pub device: DeviceId,
+    /// Which.
+    pub session: SessionId,
+    /// How many since the last record.
+    pub packets: u64,
+    /// The inner address that the last of them went to.
+    pub to: IpAddr,
+}
+
 /// Something that people must see to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
@@ -121,6 +134,7 @@ recorded! {
     PathChanged => "gateway.path_changed",
     EspNeverSeen => "gateway.esp_never_seen",
     SpoofedSource => "gateway.spoofed_source",
+    LateralAttempt => "gateway.lateral_attempt",
     Alarm => "gateway.alarm",
     SessionCut => "gateway.session_cut",
 }

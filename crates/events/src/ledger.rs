@@ -9,7 +9,7 @@ use serde_json::Value;
 /// A row of the ledger takes a new value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RowChanged {
-    /// Kind of row: `device`, `credential`, `line`, `lease`, `incident` ...
+    /// Kind of row: `device`, `credential`, `line`, `pair`, `lease`, `incident` ...
     pub table: String,
     /// Its key within the table.
     pub key: String,

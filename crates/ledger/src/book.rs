@@ -1,6 +1,6 @@
 use crate::{
     AccessLineRecord, Credential, Device, Incident, Lease, LedgerError, LifeCycle, NewDevice, NewIncident,
-    Pools, Row, RowKey, Tx,
+    Pair, Pools, Row, RowKey, Tx,
     pool::Addresses,
     row::SealedRow,
     seen::Seen,
@@ -150,6 +150,35 @@ impl Ledger {
         self.change(|tx| tx.put_row(line, &Because::new(by, "line set"), now).map(drop))
     }
 
+    /// Lists two units as a pair.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] without one of the units, [`LedgerError::Exists`] when they are listed,
+    /// [`LedgerError::Conflict`] for a unit with itself, and the transient ones.
+    pub fn add_pair(
+        &self,
+        devices: [DeviceId; 2],
+        by: &str,
+        why: &str,
+        now: UnixTime,
+    ) -> Result<Pair, LedgerError> {
+        self.change(|tx| tx.add_pair(devices, &Because::new(by, why), now))
+    }
+
+    /// Takes two units off the list of pairs.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] when they are not listed, and the transient ones.
+    pub fn remove_pair(
+        &self,
+        devices: [DeviceId; 2],
+        by: &str,
+        why: &str,
+        now: UnixTime,
+    ) -> Result<Pair, LedgerError> {
+        self.change(|tx| tx.remove_pair(devices, &Because::new(by, why), now))
+    }
+
     /// Records a certificate as issued to a unit, which is enrolled from now on.
     ///
     /// # Errors
@@ -242,6 +271,16 @@ impl Ledger {
         self.rows(&rows)
     }
 
+    /// Up to `limit` pairs that are listed, behind `after`, by their units.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn pairs(&self, after: Option<[DeviceId; 2]>, limit: usize) -> Result<Vec<Pair>, LedgerError> {
+        let after = after.map(Pair::key_of).unwrap_or_default();
+        let rows = self.read(|store| store.find(Pair::TABLE, "state", Pair::LISTED, &after, limit))?;
+        self.rows(&rows)
+    }
+
     /// One certificate's record.
     ///
     /// # Errors
@@ -299,7 +338,7 @@ impl Ledger {
         self.rows(&rows)
     }
 
-    /// What has changed behind `after`: devices, credentials, lines, incidents; leases are not fed.
+    /// What has changed behind `after`: devices, credentials, lines, pairs, incidents; leases are not fed.
     ///
     /// # Errors
     /// The transient ones.
@@ -399,6 +438,7 @@ fn entries_of(table: &str, body: serde_json::Value) -> Vec<(&'static str, String
         Device::TABLE => of::<Device>(body),
         Credential::TABLE => of::<Credential>(body),
         Incident::TABLE => of::<Incident>(body),
+        Pair::TABLE => of::<Pair>(body),
         _ => Vec::new(),
     }
 }
@@ -413,6 +453,7 @@ fn body_of(table: &str, body: &serde_json::Value) -> String {
         Credential::TABLE => of::<Credential>(body),
         Incident::TABLE => of::<Incident>(body),
         AccessLineRecord::TABLE => of::<AccessLineRecord>(body),
+        Pair::TABLE => of::<Pair>(body),
         _ => None,
     };
     typed.unwrap_or_else(|| body.to_string())

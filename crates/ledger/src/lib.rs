@@ -1,5 +1,5 @@
 //! The ledger: which units there are, what they may, which certificates were issued to them, who holds
-//! the lease of each, and what went wrong.
+//! the lease of each, which may talk to which, and what went wrong.
 //!
 //! Every row carries a revision, the event that explains it, and an HMAC under a key that the database
 //! never holds. The event is in the journal before the row is in the database; a crash between the two
@@ -17,6 +17,7 @@ mod import;
 mod incident;
 mod lease;
 mod life_cycle;
+mod pair;
 mod pool;
 mod row;
 mod seen;
@@ -34,6 +35,7 @@ pub use import::{Imported, RefusedRow};
 pub use incident::{Incident, IncidentState, NewIncident};
 pub use lease::Lease;
 pub use life_cycle::{Approval, Enrolment, LifeCycle, Move, ParseStateError};
+pub use pair::{Pair, Removed};
 pub use pool::Pools;
 pub use row::{Row, RowKey, RowKeyError};
 pub use transaction::Tx;

@@ -1,6 +1,6 @@
 use crate::{
     AccessLineRecord, Approval, Credential, Device, Enrolment, Incident, IncidentState, Lease, LedgerError,
-    LifeCycle, NewDevice, NewIncident, Revoked, Row,
+    LifeCycle, NewDevice, NewIncident, Pair, Removed, Revoked, Row,
     book::{Inner, Writer},
     store::StoreError,
 };
@@ -91,6 +91,27 @@ impl<'a> Tx<'a> {
     /// As [`Self::device`].
     pub fn line(&mut self, line: &AccessLine) -> Result<Option<AccessLineRecord>, LedgerError> {
         Ok(self.row(&line.to_string())?.map(|(line, _)| line))
+    }
+
+    /// All pairs that are listed.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn pairs(&mut self) -> Result<Vec<Pair>, LedgerError> {
+        const PAGE: usize = 1000;
+        let (mut pairs, mut after) = (Vec::new(), String::new());
+        loop {
+            let rows = self.writer.store.find(Pair::TABLE, "state", Pair::LISTED, &after, PAGE)?;
+            for sealed in &rows {
+                let pair: Pair = self.inner.row_key.open(sealed)?;
+                self.writer.seen.check(sealed)?;
+                pairs.extend(Some(pair).filter(|pair| pair.removed.is_none()));
+            }
+            match rows.last() {
+                Some(last) if rows.len() == PAGE => after.clone_from(&last.key),
+                Some(_) | None => return Ok(pairs),
+            }
+        }
     }
 
     /// The lease of a unit, unless a newer start of its node voids it.
@@ -200,6 +221,44 @@ impl<'a> Tx<'a> {
         (device.state, device.state_since) = (to, now);
         self.put_row(&device, because, now)?;
         Ok(device)
+    }
+
+    pub(crate) fn add_pair(
+        &mut self,
+        [a, b]: [DeviceId; 2],
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<Pair, LedgerError> {
+        if a == b {
+            return Err(LedgerError::Conflict(format!("{a} alone is no pair")));
+        }
+        let devices = [self.known_device(a.min(b))?.id, self.known_device(a.max(b))?.id];
+        let (why, by) = (because.why.to_owned(), because.by.to_owned());
+        let pair = Pair { devices, why, by, since: now, removed: None };
+        if self.listed_pair(&pair.key())?.is_some() {
+            return Err(LedgerError::Exists { table: Pair::TABLE, key: pair.key() });
+        }
+        self.put_row(&pair, because, now)?;
+        Ok(pair)
+    }
+
+    pub(crate) fn remove_pair(
+        &mut self,
+        devices: [DeviceId; 2],
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<Pair, LedgerError> {
+        let key = Pair::key_of(devices);
+        let listed = self.listed_pair(&key)?;
+        let mut pair = listed.ok_or(LedgerError::NotFound { table: Pair::TABLE, key })?;
+        let (by, why) = (because.by.to_owned(), because.why.to_owned());
+        pair.removed = Some(Removed { at: now, by, why });
+        self.put_row(&pair, because, now)?;
+        Ok(pair)
+    }
+
+    fn listed_pair(&mut self, key: &str) -> Result<Option<Pair>, LedgerError> {
+        Ok(self.row::<Pair>(key)?.map(|(pair, _)| pair).filter(|pair| pair.removed.is_none()))
     }
 
     pub(crate) fn record_credential(

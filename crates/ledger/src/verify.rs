@@ -1,5 +1,5 @@
 use crate::{
-    AccessLineRecord, Credential, Device, Incident, Lease, Ledger, LedgerError, Row, store::StoreError,
+    AccessLineRecord, Credential, Device, Incident, Lease, Ledger, LedgerError, Pair, Row, store::StoreError,
 };
 use events::{
     admission::{Admitted, ContestResolved, Contested},
@@ -48,7 +48,8 @@ impl Ledger {
     pub fn verify(&self) -> Result<Verified, LedgerError> {
         let (mut explained, admitted) = self.replay()?;
         let mut verified = Verified::default();
-        for table in [Device::TABLE, Credential::TABLE, AccessLineRecord::TABLE, Incident::TABLE] {
+        for table in [Device::TABLE, Credential::TABLE, AccessLineRecord::TABLE, Pair::TABLE, Incident::TABLE]
+        {
             self.inner().read_all(table, |row| {
                 verified.rows += 1;
                 let known = explained.remove(&(row.table.clone(), row.key.clone()));

@@ -335,3 +335,50 @@ fn section_4_line_36_what_changes_is_in_the_change_feed_in_order() {
     assert_eq!(tables, ["device", "device", "line"]);
     assert_eq!(ledger.changes(changes[1].seq, 10).unwrap().len(), 1);
 }
+
+#[test]
+fn a_pair_is_listed_once_whichever_unit_is_named_first_until_it_is_removed() {
+    let (dir, ledger) = fresh();
+    for n in 1..=3 {
+        ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+    }
+    let pair = ledger.add_pair([id(2), id(1)], "kim", "one site", now()).unwrap();
+    assert_eq!((pair.devices, pair.why.as_str(), pair.by.as_str()), ([id(1), id(2)], "one site", "kim"));
+    let again = ledger.add_pair([id(1), id(2)], "kim", "again", now());
+    assert!(matches!(again, Err(LedgerError::Exists { table: "pair", .. })), "{again:?}");
+    let alone = ledger.add_pair([id(1), id(1)], "kim", "", now());
+    assert!(matches!(alone, Err(LedgerError::Conflict(_))), "{alone:?}");
+    let unknown = ledger.add_pair([id(1), id(9)], "kim", "", now());
+    assert!(matches!(unknown, Err(LedgerError::NotFound { table: "device", .. })), "{unknown:?}");
+    let other = ledger.add_pair([id(3), id(1)], "kim", "one site", now()).unwrap();
+    assert_eq!(ledger.pairs(None, 10).unwrap(), [pair.clone(), other.clone()]);
+    assert_eq!(ledger.pairs(Some(pair.devices), 10).unwrap(), [other.clone()]);
+    ledger.remove_pair([id(2), id(1)], "lee", "moved", now()).unwrap();
+    let twice = ledger.remove_pair([id(1), id(2)], "lee", "moved", now());
+    assert!(matches!(twice, Err(LedgerError::NotFound { table: "pair", .. })), "{twice:?}");
+    assert_eq!(ledger.begin().unwrap().pairs().unwrap(), [other.clone()]);
+    assert_eq!(ledger.verify().unwrap().findings, []);
+    drop(ledger);
+    let (ledger, _) = open(dir.path());
+    assert_eq!(ledger.pairs(None, 10).unwrap(), [other]);
+    ledger.add_pair([id(1), id(2)], "kim", "back", now()).unwrap();
+    assert_eq!(ledger.pairs(None, 10).unwrap()[0].why, "back");
+}
+
+#[test]
+fn a_removed_pair_that_is_put_back_in_the_database_does_not_count() {
+    let (dir, ledger) = fresh();
+    (1..=2).for_each(|n| drop(ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap()));
+    ledger.add_pair([id(1), id(2)], "kim", "one site", now()).unwrap();
+    sql(
+        dir.path(),
+        "CREATE TABLE kept AS SELECT * FROM row WHERE tbl = 'pair'; CREATE TABLE kept_entry AS SELECT * FROM entry WHERE tbl = 'pair'",
+    );
+    ledger.remove_pair([id(1), id(2)], "kim", "moved", now()).unwrap();
+    sql(dir.path(), "INSERT INTO entry SELECT * FROM kept_entry");
+    assert_eq!(ledger.begin().unwrap().pairs().unwrap(), [], "found, but removed");
+    sql(dir.path(), "INSERT OR REPLACE INTO row SELECT * FROM kept");
+    let refused = ledger.begin().unwrap().pairs();
+    assert!(matches!(refused, Err(LedgerError::Tampered { .. })), "{refused:?}");
+    assert_eq!(ledger.verify().unwrap().findings.len(), 1);
+}
