@@ -135,7 +135,7 @@ impl Part {
         let Self { offset, more } = self;
         let is_short = offset == 0 && more && length < FIRST;
         let overlaps = (1..FIRST).contains(&offset);
-        let is_uneven = more && length % 8 != 0;
+        let is_uneven = more && !length.is_multiple_of(8);
         let overflows = offset + length > MAX_PAYLOAD && offset > 0;
         (is_short || overlaps || is_uneven || overflows).then_some(Barred::Fragment)
     }

@@ -1,4 +1,4 @@
-use esp::{Dropped, Unsealed};
+use esp::{Barred, Dropped, Unsealed};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Why the data thread dropped a packet. Each has a counter for the gateway, and one for the session
@@ -11,8 +11,14 @@ pub enum Cause {
     UnknownSpi,
     /// The tunnel is not open: a second claim that is still being settled, or a unit on hold.
     Blocked,
-    /// From one unit for another (TS 33.320 clause 4.4.3 filters; no pair is listed yet).
+    /// From a unit, but nothing that it may reach, or with headers that nobody may send.
+    Uplink(Barred),
+    /// For a unit, but from nowhere that it may reach, or with headers that nobody may send.
+    Downlink(Barred),
+    /// From one unit for another (TS 33.320 clause 4.4.3 filters), and the two are no pair.
     Lateral,
+    /// From the core, but with an inner address of a unit as its source.
+    FromPool,
     /// From the core, but for no unit here.
     NoTunnel,
     /// For a unit that has no CHILD SA for it.
@@ -34,10 +40,11 @@ pub enum Cause {
 const INBOUND: usize = Dropped::ALL.len();
 const OUTBOUND: [Unsealed; 4] =
     [Unsealed::SequenceExhausted, Unsealed::InnerMalformed, Unsealed::OutsideSelectors, Unsealed::Crypto];
-const REST: [Cause; 10] = [
+const REST: [Cause; 11] = [
     Cause::UnknownSpi,
     Cause::Blocked,
     Cause::Lateral,
+    Cause::FromPool,
     Cause::NoTunnel,
     Cause::NoChildSa,
     Cause::Runt,
@@ -46,13 +53,20 @@ const REST: [Cause; 10] = [
     Cause::CoreFull,
     Cause::ShardFull,
 ];
-const COUNT: usize = INBOUND + OUTBOUND.len() + REST.len();
+const BARRED: usize = Barred::ALL.len();
+/// Where each group begins.
+const UPLINK: usize = INBOUND + OUTBOUND.len();
+const DOWNLINK: usize = UPLINK + BARRED;
+const OTHER: usize = DOWNLINK + BARRED;
+const COUNT: usize = OTHER + REST.len();
 
 impl Cause {
     /// Every cause.
     pub fn all() -> impl Iterator<Item = Self> {
         let inbound = Dropped::ALL.into_iter().map(Self::Inbound);
-        inbound.chain(OUTBOUND.into_iter().map(Self::Outbound)).chain(REST)
+        let outbound = OUTBOUND.into_iter().map(Self::Outbound);
+        let (uplink, downlink) = (Barred::ALL.map(Self::Uplink), Barred::ALL.map(Self::Downlink));
+        inbound.chain(outbound).chain(uplink).chain(downlink).chain(REST)
     }
 
     /// Metric labels: direction, and cause.
@@ -60,9 +74,12 @@ impl Cause {
         match self {
             Self::Inbound(dropped) => ("uplink", dropped.label()),
             Self::Outbound(unsealed) => ("downlink", unsealed.label()),
+            Self::Uplink(barred) => ("uplink", barred.label()),
+            Self::Downlink(barred) => ("downlink", barred.label()),
             Self::UnknownSpi => ("uplink", "unknown_spi"),
             Self::Blocked => ("uplink", "blocked"),
             Self::Lateral => ("uplink", "lateral"),
+            Self::FromPool => ("downlink", "lateral"),
             Self::NoTunnel => ("downlink", "no_tunnel"),
             Self::NoChildSa => ("downlink", "no_child_sa"),
             Self::Runt => ("uplink", "runt"),
@@ -77,16 +94,19 @@ impl Cause {
         match self {
             Self::Inbound(dropped) => dropped as usize,
             Self::Outbound(unsealed) => INBOUND + unsealed as usize,
-            Self::UnknownSpi => INBOUND + OUTBOUND.len(),
-            Self::Blocked => INBOUND + OUTBOUND.len() + 1,
-            Self::Lateral => INBOUND + OUTBOUND.len() + 2,
-            Self::NoTunnel => INBOUND + OUTBOUND.len() + 3,
-            Self::NoChildSa => INBOUND + OUTBOUND.len() + 4,
-            Self::Runt => INBOUND + OUTBOUND.len() + 5,
-            Self::IkeQueueFull => INBOUND + OUTBOUND.len() + 6,
-            Self::NotSent => INBOUND + OUTBOUND.len() + 7,
-            Self::CoreFull => INBOUND + OUTBOUND.len() + 8,
-            Self::ShardFull => INBOUND + OUTBOUND.len() + 9,
+            Self::Uplink(barred) => UPLINK + barred as usize,
+            Self::Downlink(barred) => DOWNLINK + barred as usize,
+            Self::UnknownSpi => OTHER,
+            Self::Blocked => OTHER + 1,
+            Self::Lateral => OTHER + 2,
+            Self::FromPool => OTHER + 3,
+            Self::NoTunnel => OTHER + 4,
+            Self::NoChildSa => OTHER + 5,
+            Self::Runt => OTHER + 6,
+            Self::IkeQueueFull => OTHER + 7,
+            Self::NotSent => OTHER + 8,
+            Self::CoreFull => OTHER + 9,
+            Self::ShardFull => OTHER + 10,
         }
     }
 }

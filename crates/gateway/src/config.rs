@@ -1,7 +1,9 @@
 use crate::{PeerPolicy, shard::Limits};
-use ike::{LocalIdentity, ResponderConfig, payload::TrafficSelector};
+use esp::Rule;
+use ike::{LocalIdentity, ResponderConfig};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
@@ -28,8 +30,10 @@ pub struct GatewayConfig {
     pub pool_v6: Option<Ipv6Net>,
     /// Name servers told to the units.
     pub dns: Vec<IpAddr>,
-    /// What units may reach; TSr is narrowed to it. Never the pools, whatever stands here.
+    /// What units may reach whose class stands not in `classes`. Never the pools, here and there.
     pub reachable: Vec<IpNet>,
+    /// What the units of a class may reach, by its name in the ledger.
+    pub classes: BTreeMap<String, Vec<Rule>>,
     /// A unit authenticates anew within this time (AUTH_LIFETIME, RFC 4478); at most 24 h. The tunnel
     /// ends with it, and with the certificate if that is earlier.
     pub auth_lifetime: Duration,
@@ -75,6 +79,7 @@ impl GatewayConfig {
             pool_v6,
             dns: Vec::new(),
             reachable: Vec::new(),
+            classes: BTreeMap::new(),
             auth_lifetime: MAX_AUTH_LIFETIME,
             esp_expected_within: Duration::from_secs(300),
             // 2^32 AES blocks: far below the birthday bound of 2^64.
@@ -96,12 +101,6 @@ impl GatewayConfig {
 
     pub(crate) fn pools(&self) -> Vec<IpNet> {
         self.pool_v4.map(IpNet::V4).into_iter().chain(self.pool_v6.map(IpNet::V6)).collect()
-    }
-
-    /// What TSr is narrowed to.
-    pub(crate) fn ts_r(&self) -> Vec<TrafficSelector> {
-        let range = |net: &IpNet| TrafficSelector::addresses(net.network(), net.broadcast());
-        self.reachable.iter().map(range).collect()
     }
 
     pub(crate) fn auth_lifetime(&self) -> Duration {

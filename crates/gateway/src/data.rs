@@ -4,7 +4,7 @@
 use crate::{
     cause::Cause,
     core::{Core, Packets},
-    shard::{Command, Elsewhere, Notice, Outgoing, Shard},
+    shard::{Command, Elsewhere, Notice, Outgoing, Passed, Shard},
     udp::{ReceiveBatch, Socket},
     waker::Waker,
 };
@@ -56,7 +56,7 @@ pub(crate) struct DataThread {
 /// Buffers that are filled and emptied again and again.
 struct Room {
     batch: ReceiveBatch,
-    uplink: Packets,
+    passed: Passed,
     downlink: Packets,
     outgoing: Outgoing,
     elsewhere: Elsewhere,
@@ -66,7 +66,7 @@ impl DataThread {
     pub(crate) fn run(mut self) {
         let mut room = Room {
             batch: ReceiveBatch::new(),
-            uplink: Packets::new(),
+            passed: Passed::default(),
             downlink: Packets::new(),
             outgoing: Outgoing::default(),
             elsewhere: self.shards.iter().map(|_| Packets::new()).collect(),
@@ -127,19 +127,30 @@ impl DataThread {
                         // Its SA may stand in the channel: installed before the peer was answered.
                         self.commands.try_iter().for_each(|command| self.shard.command(command, now));
                     }
-                    self.shard.uplink(spi, octets, &path, now, &mut room.uplink);
+                    self.shard.uplink(spi, octets, &path, now, &mut room.passed);
                 }
             }
         }
         self.to_core(room);
+        self.to_units(room);
         self.pass_to_ike(messages);
     }
 
     fn to_core(&mut self, room: &mut Room) {
-        if !room.uplink.is_empty() {
-            let lost = self.core.uplink(&room.uplink);
+        if !room.passed.core.is_empty() {
+            let lost = self.core.uplink(&room.passed.core);
             self.shard.counters.drops.add(Cause::CoreFull, lost);
-            room.uplink.clear();
+            room.passed.core.clear();
+        }
+    }
+
+    /// What units send to each other goes straight down again.
+    fn to_units(&mut self, room: &mut Room) {
+        if !room.passed.units.is_empty() {
+            self.shard.between(&room.passed.units, &mut room.outgoing, &mut room.elsewhere);
+            room.passed.units.clear();
+            self.send(&mut room.outgoing);
+            self.hand_over(&mut room.elsewhere);
         }
     }
 
@@ -165,11 +176,11 @@ impl DataThread {
         }
     }
 
-    /// Packets from the core that another shard had from its side.
+    /// Packets that another shard let through: from its side of the core, or from its units.
     fn take_handed(&mut self, room: &mut Room) {
         for _ in 0..self.handed.len() {
             let Ok(packets) = self.handed.try_recv() else { return };
-            self.shard.downlink(&packets, &mut room.outgoing, &mut room.elsewhere);
+            self.shard.between(&packets, &mut room.outgoing, &mut room.elsewhere);
             self.send(&mut room.outgoing);
             // They came here because they are ours: what is another's by now has moved meanwhile.
             let moved = room.elsewhere.iter_mut().map(|packets| {

@@ -6,12 +6,17 @@
 
 use crate::{
     contest::{Outcome, Party},
+    pairs::Pairs,
     sessions::Session,
 };
 use ids::{DeviceId, SessionId};
 use ike::{AttachRequest, AuthVerified, Grant, IkeSaId, Path, Ticket};
 use ledger::Lease;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use x509::CertPathVerified;
 
 /// A peer that proved to hold the key of a certificate with a path to an anchor of its realm.
@@ -103,6 +108,10 @@ pub(crate) enum Work {
     EspNeverSeen(Arc<Session>),
     /// Packets with another's inner source address were dropped.
     Spoofed { session: Arc<Session>, packets: u64 },
+    /// Packets for another unit were dropped, the last of them for `to`.
+    Lateral { session: Arc<Session>, packets: u64, to: IpAddr },
+    /// The pairs in the ledger have changed.
+    Pairs,
     /// An attempt was refused before admission was asked.
     Refused(Refused),
 }
@@ -194,6 +203,8 @@ pub(crate) enum Answer {
     End { session: SessionId, why: Why },
     /// A session is outside its line's network, or inside again.
     Line { session: SessionId, inside: bool },
+    /// Which units may send to which, from now on.
+    Pairs(Arc<Pairs>),
 }
 
 /// What the API has the IKE thread do.
@@ -202,6 +213,8 @@ pub(crate) enum Order {
     Cut { session: SessionId, by: String, why: String },
     /// A device's record or credential has changed.
     DeviceChanged(DeviceId),
+    /// The list of pairs has changed.
+    PairsChanged,
     /// End all sessions, and then the thread.
     Shutdown,
 }

@@ -189,6 +189,11 @@ impl IkeThread {
                     self.must(Work::Spoofed { session, packets });
                 }
             }
+            Notice::Lateral { sa, packets, to } => {
+                if let Some(session) = self.sessions.of_sa(sa) {
+                    self.must(Work::Lateral { session, packets, to });
+                }
+            }
         }
         self.drain(now);
     }
@@ -422,6 +427,7 @@ impl IkeThread {
             Answer::Moved(admitted) => self.open(&admitted),
             Answer::End { session, why } => self.end_session(session, why, now),
             Answer::Line { session, inside } => self.line(session, inside),
+            Answer::Pairs(pairs) => self.command_all(|| Command::Pairs(pairs.clone())),
         }
     }
 
@@ -480,6 +486,7 @@ impl IkeThread {
             match order {
                 Order::Cut { session, by, why } => self.end_session(session, Why::Cut { by, why }, now),
                 Order::DeviceChanged(device) => self.must(Work::Review(device)),
+                Order::PairsChanged => self.must(Work::Pairs),
                 Order::Shutdown => self.shut_down(now),
             }
         }
@@ -503,11 +510,18 @@ impl IkeThread {
         }
     }
 
+    /// To the shard that has the IKE SA.
     fn command(&mut self, command: Command) {
         let shards = ShardCount::new(self.links.to_shards.len());
-        if let Some(link) = self.links.to_shards.get_mut(shards.of_sa(command.sa())) {
+        let shard = command.sa().map(|sa| shards.of_sa(sa));
+        if let Some(link) = shard.and_then(|shard| self.links.to_shards.get_mut(shard)) {
             link.give(command);
         }
+    }
+
+    /// To every shard.
+    fn command_all(&mut self, command: impl Fn() -> Command) {
+        self.links.to_shards.iter_mut().for_each(|link| link.give(command()));
     }
 
     /// Work that must not be lost.

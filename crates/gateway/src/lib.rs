@@ -11,6 +11,7 @@
 //! INITIAL_CONTACT weigh nothing.
 
 mod cause;
+mod classes;
 mod clock;
 mod config;
 mod contest;
@@ -21,6 +22,7 @@ mod health;
 mod identity;
 mod ike_thread;
 mod offload;
+mod pairs;
 mod ports;
 mod refusals;
 mod registrar;

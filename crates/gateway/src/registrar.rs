@@ -6,10 +6,12 @@
 
 use crate::{
     GatewayConfig, OffLine,
+    classes::Classes,
     clock::ClockGuard,
     contest::{Outcome, Party},
     hand_off::{Admitted, Answer, Authenticated, Claim, Refused, Why, Work},
     health::{Alarm, Health},
+    pairs::Pairs,
     refusals::Refusals,
     sessions::{Beginning, Session, Sessions},
     stats::Tallies,
@@ -24,8 +26,8 @@ use events::{
     Durability, Journal, JournalError, Recorded,
     admission::{Admitted as AdmittedEvent, ContestResolved, Contested, Refused as RefusedEvent},
     gateway::{
-        Alarm as AlarmEvent, AttachFailed, EspNeverSeen, NodeStopped, PathChanged, SessionClosed,
-        SpoofedSource,
+        Alarm as AlarmEvent, AttachFailed, EspNeverSeen, LateralAttempt, NodeStopped, PathChanged,
+        SessionClosed, SpoofedSource,
     },
     journal::Tail,
 };
@@ -78,9 +80,9 @@ pub(crate) struct Registrar {
     looked: Option<Instant>,
 }
 
-/// What every unit gets.
+/// What units get.
 struct Terms {
-    reachable: Vec<ike::payload::TrafficSelector>,
+    classes: Classes,
     dns: Vec<std::net::IpAddr>,
     auth_lifetime: Duration,
     off_line: OffLine,
@@ -131,7 +133,7 @@ impl Registrar {
     pub(crate) fn new(config: &GatewayConfig, ledger: Ledger, shared: Shared) -> Self {
         let Shared { sessions, clock, health, tallies, answers, ike_waker } = shared;
         let terms = Terms {
-            reachable: config.ts_r(),
+            classes: Classes::new(config),
             dns: config.dns.clone(),
             auth_lifetime: config.auth_lifetime(),
             off_line: config.off_line,
@@ -151,7 +153,7 @@ impl Registrar {
             waiting: HashMap::new(),
             claims: HashMap::new(),
             asked: HashMap::new(),
-            undone: VecDeque::new(),
+            undone: VecDeque::from([Work::Pairs]),
             looked: None,
         }
     }
@@ -190,7 +192,9 @@ impl Registrar {
                 | Work::Moved { .. }
                 | Work::Review(_)
                 | Work::EspNeverSeen(_)
-                | Work::Spoofed { .. }) => self.undone.push_back(must),
+                | Work::Spoofed { .. }
+                | Work::Lateral { .. }
+                | Work::Pairs) => self.undone.push_back(must),
             }
         }
         // What happened before comes first: a holder that is gone frees its lease.
@@ -231,6 +235,12 @@ impl Registrar {
                         SpoofedSource { device: session.device, session: session.id, packets: *packets };
                     self.append(&event).map_err(LedgerError::Journal)
                 }
+                Work::Lateral { session, packets, to } => {
+                    let (device, session) = (session.device, session.id);
+                    let event = LateralAttempt { device, session, packets: *packets, to: *to };
+                    self.append(&event).map_err(LedgerError::Journal)
+                }
+                Work::Pairs => self.pairs(),
             };
             match done {
                 Err(error) if error.is_transient() => return self.out_of_reach(&error),
@@ -475,6 +485,7 @@ impl Registrar {
         let of_certificate = path.not_after().since(now);
         let lifetime = of_certificate.min(self.terms.auth_lifetime);
         let device = known.device.as_ref();
+        let class = self.terms.classes.of(device);
         let (inner_v4, inner_v6) = (device.and_then(|d| d.inner_v4), device.and_then(|d| d.inner_v6));
         let session = Session::begin(Beginning {
             id,
@@ -486,12 +497,13 @@ impl Registrar {
             outer: claim.authenticated.auth().path().peer,
             since: now,
             until: now.after(lifetime),
+            reach: class.reach.clone(),
         });
         let grant = Grant {
             inner_v4,
             inner_v6: inner_v6.map(|v6| (v6, 128)),
             dns: self.terms.dns.clone(),
-            ts_r: self.terms.reachable.clone(),
+            ts_r: class.ts_r.clone(),
             auth_lifetime: self.terms.auth_lifetime,
             expires_in: of_certificate,
         };
@@ -656,6 +668,29 @@ impl Registrar {
             (OffLine::Keep | OffLine::Hold | OffLine::Close, _) => {}
         }
         Ok(())
+    }
+
+    /// Tells the shards which units may send to which. A list that can't be trusted is an empty one.
+    fn pairs(&mut self) -> Result<(), LedgerError> {
+        let read = self.read_pairs();
+        if read.as_ref().is_err_and(LedgerError::is_transient) {
+            return read.map(drop);
+        }
+        let (pairs, done) = read.map_or_else(|error| (Pairs::default(), Err(error)), |pairs| (pairs, Ok(())));
+        self.answer(Answer::Pairs(Arc::new(pairs)));
+        done
+    }
+
+    fn read_pairs(&self) -> Result<Pairs, LedgerError> {
+        let mut tx = self.ledger.begin()?;
+        let mut pairs = Pairs::default();
+        for pair in tx.pairs()? {
+            let [a, b] = pair.devices;
+            if let (Some(a), Some(b)) = (tx.device(a)?, tx.device(b)?) {
+                pairs.list(&a, &b);
+            }
+        }
+        Ok(pairs)
     }
 
     /// Judges those who are attached anew, after something about their unit has changed.

@@ -222,6 +222,11 @@ impl Gateway {
         self.order(Order::DeviceChanged(device));
     }
 
+    /// To be called after the list of pairs has changed in the ledger: it holds within milliseconds.
+    pub fn pairs_changed(&self) {
+        self.order(Order::PairsChanged);
+    }
+
     /// Counters.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {

@@ -1,4 +1,5 @@
 use crate::cause::{Cause, SessionDrops};
+use esp::Reach;
 use ids::{CertSha256, DeviceId, SessionId, Spi, UnixTime};
 use ike::{CipherSuite, IkeSaId};
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,8 @@ pub(crate) struct Session {
     pub(crate) since: UnixTime,
     /// The certificate's end or the attach's, whichever comes first.
     pub(crate) until: UnixTime,
+    /// What its class may reach.
+    pub(crate) reach: Arc<Reach>,
     state: AtomicU8,
     stood: AtomicBool,
     changing: Mutex<Changing>,
@@ -150,12 +153,14 @@ pub(crate) struct Beginning {
     pub(crate) outer: SocketAddr,
     pub(crate) since: UnixTime,
     pub(crate) until: UnixTime,
+    pub(crate) reach: Arc<Reach>,
 }
 
 impl Session {
     /// Begins blocked; [`Self::set_state`] opens it.
     pub(crate) fn begin(beginning: Beginning) -> Self {
-        let Beginning { id, sa, device, cert_sha256, inner_v4, inner_v6, outer, since, until } = beginning;
+        let Beginning { id, sa, device, cert_sha256, inner_v4, inner_v6, outer, since, until, reach } =
+            beginning;
         Self {
             id,
             sa,
@@ -165,6 +170,7 @@ impl Session {
             inner_v6,
             since,
             until,
+            reach,
             state: AtomicU8::new(State::Contesting as u8),
             stood: AtomicBool::new(false),
             changing: Mutex::new(Changing { outer, children: Vec::new() }),
@@ -220,7 +226,12 @@ impl Session {
             let changing = self.changing();
             (changing.outer, changing.children.clone())
         };
-        let drops = Cause::all().map(|cause| (cause, self.traffic.drops.of(cause)));
+        let mut drops = BTreeMap::new();
+        for (cause, count) in Cause::all().map(|cause| (cause, self.traffic.drops.of(cause))) {
+            if count > 0 {
+                *drops.entry(cause.labels().1.to_owned()).or_default() += count;
+            }
+        }
         SessionView {
             id: self.id,
             device: self.device,
@@ -232,10 +243,7 @@ impl Session {
             until: self.until,
             uplink: self.traffic.uplink.view(),
             downlink: self.traffic.downlink.view(),
-            drops: drops
-                .filter(|(_, count)| *count > 0)
-                .map(|(cause, count)| (cause.labels().1.to_owned(), count))
-                .collect(),
+            drops,
             esp_seen: self.traffic.esp_seen.load(Relaxed),
             children: children.into_iter().map(ChildView::from).collect(),
         }
@@ -265,7 +273,7 @@ pub struct SessionView {
     pub uplink: Amount,
     /// To the unit.
     pub downlink: Amount,
-    /// Dropped, by cause; causes without a drop are left out.
+    /// Dropped, by cause, both directions together; causes without a drop are left out.
     pub drops: BTreeMap<String, u64>,
     /// ESP in UDP has come in at least once.
     pub esp_seen: bool,
@@ -363,6 +371,7 @@ pub(crate) fn session_for_tests(number: u64) -> Arc<Session> {
         outer: SocketAddr::from(([127, 0, 0, 9], 4500)),
         since: UnixTime::from_secs(0),
         until: UnixTime::from_secs(60),
+        reach: Arc::new(Reach::new(&["0.0.0.0/0".parse().unwrap()])),
     }))
 }
 
@@ -384,6 +393,7 @@ mod tests {
             outer: second.outer(),
             since: second.since,
             until: second.until,
+            reach: second.reach.clone(),
         }));
         sessions.insert(first.clone());
         sessions.insert(second.clone());
@@ -401,9 +411,11 @@ mod tests {
     fn a_view_names_only_the_causes_that_occurred() {
         let session = session_for_tests(7);
         session.traffic.drops.count(Cause::Blocked);
+        session.traffic.drops.count(Cause::Uplink(esp::Barred::Fragment));
+        session.traffic.drops.count(Cause::Downlink(esp::Barred::Fragment));
         session.traffic.uplink.add(100);
         let view = session.view();
-        assert_eq!(view.drops, BTreeMap::from([("blocked".to_owned(), 1)]));
+        assert_eq!(view.drops, BTreeMap::from([("blocked".to_owned(), 1), ("fragment".to_owned(), 2)]));
         assert_eq!(view.uplink, Amount { packets: 1, octets: 100 });
         assert_eq!(view.state, State::Contesting);
     }

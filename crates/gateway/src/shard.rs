@@ -5,10 +5,11 @@ use crate::{
     cause::{Cause, Drops},
     core::Packets,
     hand_off::Opening,
+    pairs::Pairs,
     sessions::{Counted, Session, Traffic},
     shards::Place,
 };
-use esp::{InboundSa, Inner, Opened, OutboundSa};
+use esp::{Dropped, InboundSa, Inner, Opened, OutboundSa, Rejected};
 use ids::Spi;
 use ike::{ChildSa, IkeSaId, Path};
 use ipnet::IpNet;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Move { sa: IkeSaId, path: Path },
     /// A session is over.
     Detach(IkeSaId),
+    /// Which units may send to which, from now on.
+    Pairs(Arc<Pairs>),
 }
 
 /// What the data thread tells the IKE thread about a session.
@@ -52,16 +55,21 @@ pub(crate) enum Notice {
     EspNeverSeen(IkeSaId),
     /// Packets with another's inner source address were dropped: so many since the last notice.
     Spoofed { sa: IkeSaId, packets: u64 },
+    /// Packets for another unit were dropped: so many since the last notice, the last of them for `to`.
+    Lateral { sa: IkeSaId, packets: u64, to: IpAddr },
 }
 
 impl Command {
-    /// Whom it is about.
-    pub(crate) fn sa(&self) -> IkeSaId {
+    /// Whom it is about; `None`: every shard.
+    pub(crate) fn sa(&self) -> Option<IkeSaId> {
         match self {
-            Self::Attach { session, .. } => session.sa,
-            Self::Open(opening) => opening.sa(),
-            Self::Hold(sa) | Self::Release(sa) | Self::Detach(sa) => *sa,
-            Self::InstallChildSa { sa, .. } | Self::RemoveChildSa { sa, .. } | Self::Move { sa, .. } => *sa,
+            Self::Attach { session, .. } => Some(session.sa),
+            Self::Open(opening) => Some(opening.sa()),
+            Self::Hold(sa) | Self::Release(sa) | Self::Detach(sa) => Some(*sa),
+            Self::InstallChildSa { sa, .. } | Self::RemoveChildSa { sa, .. } | Self::Move { sa, .. } => {
+                Some(*sa)
+            }
+            Self::Pairs(_) => None,
         }
     }
 }
@@ -93,8 +101,25 @@ enum Gate {
     Held,
 }
 
-/// At most one [`Notice::Spoofed`] for a session in this time.
-const SPOOFED_EVERY: Duration = Duration::from_secs(60);
+/// At most one [`Notice::Spoofed`] and one [`Notice::Lateral`] for a session in this time.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// How much of a count was told, and when.
+#[derive(Default)]
+struct Told {
+    count: u64,
+    at: Option<Instant>,
+}
+
+impl Told {
+    /// What there is to tell of `count` by now.
+    fn more(&mut self, count: u64, now: Instant) -> Option<u64> {
+        let lately = self.at.is_some_and(|at| now.duration_since(at) < TELL_EVERY);
+        let more = count.checked_sub(self.count).filter(|more| *more > 0 && !lately)?;
+        *self = Self { count, at: Some(now) };
+        Some(more)
+    }
+}
 
 struct Tunnel {
     session: Arc<Session>,
@@ -104,8 +129,10 @@ struct Tunnel {
     begun: Instant,
     heard: Option<Instant>,
     never_seen_told: bool,
-    spoofed_told: u64,
-    spoofed_at: Option<Instant>,
+    spoofed: Told,
+    lateral: Told,
+    /// Where the last packet for another unit was to go.
+    lateral_to: Option<IpAddr>,
 }
 
 struct Child {
@@ -176,13 +203,56 @@ pub(crate) struct Datagrams<'a> {
 /// Packets that came in here and belong to other shards, by shard.
 pub(crate) type Elsewhere = Vec<Packets>;
 
+/// Packets of units that were let through.
+#[derive(Default)]
+pub(crate) struct Passed {
+    /// For the core.
+    pub(crate) core: Packets,
+    /// For other units.
+    pub(crate) units: Packets,
+}
+
+/// Why a packet of a unit goes no further, and what it was where that could be read.
+struct Stopped {
+    cause: Cause,
+    inner: Option<Inner>,
+}
+
+impl From<Cause> for Stopped {
+    fn from(cause: Cause) -> Self {
+        Self { cause, inner: None }
+    }
+}
+
+impl From<Rejected> for Stopped {
+    fn from(rejected: Rejected) -> Self {
+        Self { cause: Cause::Inbound(rejected.why), inner: rejected.inner }
+    }
+}
+
+/// Who may send to which unit.
+struct Neighbours {
+    /// Where inner addresses come from: who sends there sends to a unit.
+    pools: Vec<IpNet>,
+    pairs: Arc<Pairs>,
+}
+
+impl Neighbours {
+    fn is_unit(&self, address: IpAddr) -> bool {
+        self.pools.iter().any(|pool| pool.contains(&address))
+    }
+
+    fn is_lateral(&self, inner: &Inner) -> bool {
+        self.is_unit(inner.destination) && !self.pairs.has(inner)
+    }
+}
+
 /// Everything that the data thread knows.
 pub(crate) struct Shard {
     /// Which one it is.
     place: Place,
     limits: Limits,
-    /// Where inner addresses come from: no unit may send there.
-    pools: Vec<IpNet>,
+    neighbours: Neighbours,
     tunnels: HashMap<IkeSaId, Tunnel>,
     by_spi: HashMap<Spi, IkeSaId>,
     by_inner: HashMap<IpAddr, IkeSaId>,
@@ -204,7 +274,7 @@ impl Shard {
         Self {
             place,
             limits,
-            pools,
+            neighbours: Neighbours { pools, pairs: Arc::default() },
             tunnels: HashMap::new(),
             by_spi: HashMap::new(),
             by_inner: HashMap::new(),
@@ -223,6 +293,7 @@ impl Shard {
             Command::RemoveChildSa { sa, spi_in } => self.remove_child(sa, spi_in),
             Command::Move { sa, path } => self.move_to(sa, path),
             Command::Detach(sa) => self.detach(sa),
+            Command::Pairs(pairs) => self.neighbours.pairs = pairs,
         }
     }
 
@@ -234,8 +305,9 @@ impl Shard {
             begun: now,
             heard: None,
             never_seen_told: false,
-            spoofed_told: 0,
-            spoofed_at: None,
+            spoofed: Told::default(),
+            lateral: Told::default(),
+            lateral_to: None,
             session: session.clone(),
         };
         self.tunnels.insert(session.sa, tunnel);
@@ -291,28 +363,34 @@ impl Shard {
         }
     }
 
-    /// An ESP packet that came over `path`, from its SPI on. What passes goes to `uplink`.
+    /// An ESP packet that came over `path`, from its SPI on. What is let through goes to `passed`.
     pub(crate) fn uplink(
         &mut self,
         spi: Spi,
         packet: &mut [u8],
         path: &Path,
         now: Instant,
-        uplink: &mut Packets,
+        passed: &mut Passed,
     ) {
         let Some(tunnel) = self.by_spi.get(&spi).and_then(|sa| self.tunnels.get_mut(sa)) else {
             return self.counters.drops.count(Cause::UnknownSpi);
         };
-        match tunnel.open_packet(spi, packet, path, now, &self.limits, &mut self.notices) {
-            Ok(opened) if self.pools.iter().any(|pool| pool.contains(&opened.inner.destination)) => {
-                drop_for(&tunnel.session.traffic, &self.counters, Cause::Lateral);
+        let opened = tunnel.open_packet(spi, packet, path, now, &self.limits, &mut self.notices);
+        let judged = opened.and_then(|opened| {
+            let cause = tunnel.judge(&opened, &self.neighbours);
+            cause.map_or(Ok(opened), |cause| Err(Stopped { cause, inner: Some(opened.inner) }))
+        });
+        match judged {
+            Ok(Opened { packet, inner, .. }) => {
+                tunnel.session.traffic.uplink.add(packet.len());
+                self.counters.uplink.add(packet.len());
+                let is_for_unit = self.neighbours.is_unit(inner.destination);
+                if is_for_unit { &mut passed.units } else { &mut passed.core }.push(packet);
             }
-            Ok(opened) => {
-                tunnel.session.traffic.uplink.add(opened.packet.len());
-                self.counters.uplink.add(opened.packet.len());
-                uplink.push(opened.packet);
+            Err(stopped) => {
+                let cause = tunnel.stopped(&stopped, &self.neighbours);
+                drop_for(&tunnel.session.traffic, &self.counters, cause);
             }
-            Err(cause) => drop_for(&tunnel.session.traffic, &self.counters, cause),
         }
     }
 
@@ -323,20 +401,44 @@ impl Shard {
 
     /// Packets from the core; what is sealed goes to `outgoing`, what is another shard's to `elsewhere`.
     pub(crate) fn downlink(&mut self, packets: &Packets, outgoing: &mut Outgoing, elsewhere: &mut Elsewhere) {
-        packets.iter().for_each(|packet| self.downlink_one(packet, outgoing, elsewhere));
+        for packet in packets.iter() {
+            let Some(inner) = self.parse(packet) else { continue };
+            if self.neighbours.is_unit(inner.source) {
+                self.counters.drops.count(Cause::FromPool);
+            } else {
+                self.deliver(packet, &inner, outgoing, elsewhere);
+            }
+        }
     }
 
-    fn downlink_one(&mut self, packet: &[u8], outgoing: &mut Outgoing, elsewhere: &mut Elsewhere) {
-        let Ok(inner) = Inner::parse(packet) else {
-            return self.counters.drops.count(Cause::Outbound(esp::Unsealed::InnerMalformed));
-        };
+    /// Packets that a shard let through for units: of other units, or from the core's side of another shard.
+    pub(crate) fn between(&mut self, packets: &Packets, outgoing: &mut Outgoing, elsewhere: &mut Elsewhere) {
+        for packet in packets.iter() {
+            let Some(inner) = self.parse(packet) else { continue };
+            if self.neighbours.is_unit(inner.source) && self.neighbours.is_lateral(&inner) {
+                self.counters.drops.count(Cause::Lateral);
+            } else {
+                self.deliver(packet, &inner, outgoing, elsewhere);
+            }
+        }
+    }
+
+    fn parse(&self, packet: &[u8]) -> Option<Inner> {
+        let inner = Inner::parse(packet).ok();
+        if inner.is_none() {
+            self.counters.drops.count(Cause::Outbound(esp::Unsealed::InnerMalformed));
+        }
+        inner
+    }
+
+    fn deliver(&mut self, packet: &[u8], inner: &Inner, outgoing: &mut Outgoing, elsewhere: &mut Elsewhere) {
         let tunnel = self.by_inner.get(&inner.destination).and_then(|sa| self.tunnels.get_mut(sa));
         let Some(tunnel) = tunnel else {
             let other = self.place.other_shard(inner.destination).and_then(|other| elsewhere.get_mut(other));
             return other
                 .map_or_else(|| self.counters.drops.count(Cause::NoTunnel), |packets| packets.push(packet));
         };
-        match tunnel.seal(packet, &inner, &mut outgoing.octets) {
+        match tunnel.seal(packet, inner, &self.neighbours, &mut outgoing.octets) {
             Ok(()) => {
                 outgoing.datagrams.push((tunnel.path, outgoing.octets.len()));
                 tunnel.session.traffic.downlink.add(inner.length);
@@ -374,13 +476,13 @@ impl Tunnel {
         now: Instant,
         limits: &Limits,
         notices: &mut Vec<Notice>,
-    ) -> Result<Opened<'a>, Cause> {
+    ) -> Result<Opened<'a>, Stopped> {
         if self.gate != Gate::Open {
-            return Err(Cause::Blocked);
+            return Err(Cause::Blocked.into());
         }
         let child =
             self.children.iter_mut().find(|child| child.inbound.spi() == spi).ok_or(Cause::UnknownSpi)?;
-        let opened = child.inbound.open(packet).map_err(Cause::Inbound)?;
+        let opened = child.inbound.open(packet)?;
         self.session.traffic.esp_seen.store(true, Relaxed);
         child.waits_for = None;
         let sa = self.session.sa;
@@ -396,9 +498,44 @@ impl Tunnel {
         Ok(opened)
     }
 
-    fn seal(&mut self, packet: &[u8], inner: &Inner, out: &mut Vec<u8>) -> Result<(), Cause> {
+    /// Why a packet that fits the traffic selectors goes no further; `None` if it does.
+    fn judge(&self, opened: &Opened<'_>, neighbours: &Neighbours) -> Option<Cause> {
+        let Opened { packet, inner, .. } = opened;
+        if neighbours.is_lateral(inner) {
+            return Some(Cause::Lateral);
+        }
+        let is_for_unit = neighbours.is_unit(inner.destination);
+        let judged =
+            if is_for_unit { inner.check_headers() } else { self.session.reach.check_inbound(inner, packet) };
+        judged.err().map(Cause::Uplink)
+    }
+
+    /// What a stopped packet counts as. One for another unit is an attempt, however the unit has narrowed
+    /// its traffic selectors.
+    fn stopped(&mut self, stopped: &Stopped, neighbours: &Neighbours) -> Cause {
+        let is_outside = stopped.cause == Cause::Inbound(Dropped::OutsideSelectors);
+        let may_be_lateral = is_outside || stopped.cause == Cause::Lateral;
+        match stopped.inner.filter(|inner| may_be_lateral && neighbours.is_lateral(inner)) {
+            Some(inner) => {
+                self.lateral_to = Some(inner.destination);
+                Cause::Lateral
+            }
+            None => stopped.cause,
+        }
+    }
+
+    fn seal(
+        &mut self,
+        packet: &[u8],
+        inner: &Inner,
+        neighbours: &Neighbours,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Cause> {
         if self.gate != Gate::Open {
             return Err(Cause::Blocked);
+        }
+        if !neighbours.is_unit(inner.source) {
+            self.session.reach.check_outbound(inner, packet).map_err(Cause::Downlink)?;
         }
         // The newest pair whose peer is ready; several with equal selectors may stand side by side.
         let fits = |child: &&mut Child| {
@@ -415,20 +552,19 @@ impl Tunnel {
             self.never_seen_told = true;
             notices.push(Notice::EspNeverSeen(self.session.sa));
         }
-        self.tell_spoofed(now, notices);
+        self.tell_attempts(now, notices);
         for child in &mut self.children {
             child.sweep(now, limits);
             child.tell_if_worn(self.session.sa, limits, notices);
         }
     }
 
-    fn tell_spoofed(&mut self, now: Instant, notices: &mut Vec<Notice>) {
-        let spoofed = self.session.traffic.drops.of(Cause::Inbound(esp::Dropped::SpoofedSource));
-        let lately = self.spoofed_at.is_some_and(|at| now.duration_since(at) < SPOOFED_EVERY);
-        if spoofed > self.spoofed_told && !lately {
-            notices.push(Notice::Spoofed { sa: self.session.sa, packets: spoofed - self.spoofed_told });
-            (self.spoofed_told, self.spoofed_at) = (spoofed, Some(now));
-        }
+    fn tell_attempts(&mut self, now: Instant, notices: &mut Vec<Notice>) {
+        let (sa, drops) = (self.session.sa, &self.session.traffic.drops);
+        let spoofed = self.spoofed.more(drops.of(Cause::Inbound(Dropped::SpoofedSource)), now);
+        notices.extend(spoofed.map(|packets| Notice::Spoofed { sa, packets }));
+        let lateral = self.lateral.more(drops.of(Cause::Lateral), now).zip(self.lateral_to);
+        notices.extend(lateral.map(|(packets, to)| Notice::Lateral { sa, packets, to }));
     }
 }
 

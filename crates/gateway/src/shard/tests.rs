@@ -1,9 +1,10 @@
 use super::*;
 use crate::sessions::session_for_tests;
 use crate::shards::ShardCount;
+use esp::Barred;
 use ids::Spi;
 use ike::{CipherSuite, EspKeys, EspSuite, payload::TrafficSelector};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 const LIMITS: Limits = Limits {
     heard_every: Duration::from_secs(10),
@@ -12,6 +13,8 @@ const LIMITS: Limits = Limits {
     rest_after: Duration::from_secs(60),
 };
 const SERVICE: [u8; 4] = [10, 0, 0, 1];
+const V6_POOL: u128 = 0xfd64 << 112;
+const HOME: &str = "127.0.0.9:4500";
 
 fn path(peer: &str) -> Path {
     let peer: SocketAddr = peer.parse().unwrap();
@@ -28,8 +31,10 @@ struct Unit {
 
 impl Unit {
     fn new(number: u64, spi: u32) -> Self {
-        let session = session_for_tests(number);
-        let inner = TrafficSelector::host(session.inner().next().unwrap());
+        let mut session = session_for_tests(number);
+        Arc::get_mut(&mut session).unwrap().inner_v6 =
+            Some(Ipv6Addr::from_bits(V6_POOL | u128::from(number)));
+        let inner = session.inner().map(TrafficSelector::host).collect();
         let keys = |octet: u8| EspKeys { encr: vec![octet; 20].into(), integ: Vec::new().into() };
         let child = ChildSa {
             spi_in: Spi(spi),
@@ -37,17 +42,15 @@ impl Unit {
             suite: EspSuite { cipher: CipherSuite::Aes128Gcm16, esn: true },
             keys_in: keys(1),
             keys_out: keys(2),
-            ts_local: vec![TrafficSelector::ALL_V4],
-            ts_remote: vec![inner],
+            ts_local: vec![TrafficSelector::ALL_V4, TrafficSelector::ALL_V6],
+            ts_remote: inner,
             path: path("127.0.0.9:4500"),
             replaces: None,
             peer_is_ready: true,
         };
         let keys = |octet: u8| esp::Keys::new(esp::Suite::Aes128Gcm16, &[octet; 20], &[]).unwrap();
-        let all = Arc::new(esp::Selectors {
-            local: Box::new([selector(&TrafficSelector::ALL_V4)]),
-            remote: Box::new([selector(&TrafficSelector::ALL_V4)]),
-        });
+        let all = [TrafficSelector::ALL_V4, TrafficSelector::ALL_V6].map(|all| selector(&all));
+        let all = Arc::new(esp::Selectors { local: Box::new(all), remote: Box::new(all) });
         Self {
             out: OutboundSa::new(Spi(spi), keys(1), true, all.clone()),
             into: InboundSa::new(Spi(spi + 1), keys(2), true, all),
@@ -72,6 +75,26 @@ impl Unit {
         shard.command(Command::Open(Opening::for_tests(self.sa())), now);
     }
 
+    /// With another class than that of most units here, which may reach everything.
+    fn of_class(number: u64, spi: u32, rules: &[&str]) -> Self {
+        let mut unit = Self::new(number, spi);
+        let rules: Vec<_> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+        Arc::get_mut(&mut unit.session).unwrap().reach = Arc::new(esp::Reach::new(&rules));
+        unit
+    }
+
+    fn inners(&self) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
+        (self.session.inner_v4, self.session.inner_v6)
+    }
+
+    /// What of `datagrams` is for this unit.
+    fn receive(&mut self, datagrams: Vec<(Path, Vec<u8>)>) -> Vec<Vec<u8>> {
+        let opened = datagrams.into_iter().filter_map(|(_, mut datagram)| {
+            self.into.open(&mut datagram).ok().map(|opened| opened.packet.to_vec())
+        });
+        opened.collect()
+    }
+
     fn address(&self) -> [u8; 4] {
         self.session.inner_v4.unwrap().octets()
     }
@@ -92,15 +115,40 @@ fn packet(source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
 }
 
 fn shard() -> Shard {
-    let place = Place { own: 0, shards: ShardCount::new(1), routes: Arc::default() };
-    Shard::new(place, LIMITS, vec!["10.64.0.0/16".parse().unwrap()], Arc::default())
+    shard_at(Place { own: 0, shards: ShardCount::new(1), routes: Arc::default() })
+}
+
+fn shard_at(place: Place) -> Shard {
+    let pools = ["10.64.0.0/16", "fd64::/64"].map(|pool| pool.parse().unwrap());
+    Shard::new(place, LIMITS, pools.to_vec(), Arc::default())
+}
+
+fn listed(pairs: &[(&Unit, &Unit)]) -> Command {
+    let mut list = Pairs::default();
+    pairs.iter().for_each(|(a, b)| list.list_addresses(a.inners(), b.inners()));
+    Command::Pairs(Arc::new(list))
+}
+
+fn pass(shard: &mut Shard, sealed: &[u8], from: &Path, now: Instant) -> Passed {
+    let mut passed = Passed::default();
+    let spi = Spi(u32::from_be_bytes(*sealed.first_chunk().unwrap()));
+    shard.uplink(spi, &mut sealed.to_vec(), from, now, &mut passed);
+    passed
 }
 
 fn uplink(shard: &mut Shard, sealed: &[u8], from: &Path, now: Instant) -> Vec<Vec<u8>> {
-    let mut passed = Packets::new();
-    let spi = Spi(u32::from_be_bytes(*sealed.first_chunk().unwrap()));
-    shard.uplink(spi, &mut sealed.to_vec(), from, now, &mut passed);
-    passed.iter().map(<[u8]>::to_vec).collect()
+    let passed = pass(shard, sealed, from, now);
+    assert!(passed.units.is_empty(), "for another unit");
+    passed.core.iter().map(<[u8]>::to_vec).collect()
+}
+
+/// What one unit sends to another, through its shard; nothing goes to the core.
+fn across(shard: &mut Shard, sealed: &[u8], now: Instant) -> (Vec<(Path, Vec<u8>)>, Elsewhere) {
+    let passed = pass(shard, sealed, &path(HOME), now);
+    assert!(passed.core.is_empty(), "to the core");
+    let (mut outgoing, mut elsewhere) = (Outgoing::default(), vec![Packets::new(), Packets::new()]);
+    shard.between(&passed.units, &mut outgoing, &mut elsewhere);
+    (outgoing.iter().map(|(path, datagram)| (*path, datagram.to_vec())).collect(), elsewhere)
 }
 
 fn downlink(shard: &mut Shard, packet: &[u8]) -> Vec<(Path, Vec<u8>)> {
@@ -151,9 +199,171 @@ fn section_4_line_15_spoofed_and_lateral_packets_are_dropped_and_counted() {
     assert_eq!(unit.session.view().uplink.packets, 0);
     notices(&mut shard);
     shard.sweep(now);
-    assert_eq!(notices(&mut shard), [Notice::Spoofed { sa: unit.sa(), packets: 1 }]);
-    shard.sweep(now);
+    let to = other.session.inner_v4.unwrap().into();
+    let sa = unit.sa();
+    let attempt = |packets| Notice::Lateral { sa, packets, to };
+    assert_eq!(notices(&mut shard), [Notice::Spoofed { sa: unit.sa(), packets: 1 }, attempt(1)]);
+    for _ in 0..2 {
+        let lateral = unit.seal(&packet(unit.address(), other.address()));
+        uplink(&mut shard, &lateral, &home, now);
+    }
+    shard.sweep(now + Duration::from_secs(59));
     assert_eq!(notices(&mut shard), []);
+    shard.sweep(now + Duration::from_secs(60));
+    assert_eq!(notices(&mut shard), [attempt(2)]);
+}
+
+#[test]
+fn an_attempt_outside_the_selectors_is_one_all_the_same() {
+    let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    unit.child.as_mut().unwrap().ts_local = vec![TrafficSelector::host(IpAddr::from(SERVICE))];
+    unit.open(&mut shard, now);
+    let lateral = unit.seal(&packet(unit.address(), [10, 64, 0, 2]));
+    let outside = unit.seal(&packet(unit.address(), [10, 0, 0, 2]));
+    assert!(uplink(&mut shard, &lateral, &path(HOME), now).is_empty());
+    assert!(uplink(&mut shard, &outside, &path(HOME), now).is_empty());
+    assert_eq!(unit.dropped(Cause::Lateral), 1);
+    assert_eq!(unit.dropped(Cause::Inbound(esp::Dropped::OutsideSelectors)), 1);
+}
+
+#[test]
+fn a_listed_pair_exchanges_packets_until_it_is_removed() {
+    let (mut shard, mut a, mut b, now) =
+        (shard(), Unit::new(1, 0x1000), Unit::new(2, 0x2000), Instant::now());
+    let mut c = Unit::new(3, 0x3000);
+    [&mut a, &mut b, &mut c].into_iter().for_each(|unit| unit.open(&mut shard, now));
+    shard.command(listed(&[(&b, &a)]), now);
+    for _ in 0..2 {
+        let sent = packet(a.address(), b.address());
+        let (datagrams, _) = across(&mut shard, &a.seal(&sent), now);
+        assert_eq!(b.receive(datagrams), [sent]);
+        std::mem::swap(&mut a, &mut b);
+    }
+    assert_eq!((a.session.view().uplink.packets, a.session.view().downlink.packets), (1, 1));
+    let to_third = a.seal(&packet(a.address(), c.address()));
+    assert!(across(&mut shard, &to_third, now).0.is_empty());
+    let tunnelled = a.seal(&protocol(47, packet(a.address(), b.address())));
+    assert!(across(&mut shard, &tunnelled, now).0.is_empty());
+    let routed = a.seal(&source_routed(packet(a.address(), b.address())));
+    assert!(across(&mut shard, &routed, now).0.is_empty());
+    assert_eq!((a.dropped(Cause::Lateral), a.dropped(Cause::Uplink(Barred::SourceRoute))), (2, 1));
+    shard.command(listed(&[]), now);
+    let late = a.seal(&packet(a.address(), b.address()));
+    assert!(across(&mut shard, &late, now).0.is_empty());
+    assert_eq!(a.dropped(Cause::Lateral), 3);
+}
+
+#[test]
+fn nothing_passes_to_a_partner_that_is_not_there_or_not_open() {
+    let (mut shard, mut a, mut b, now) =
+        (shard(), Unit::new(1, 0x1000), Unit::new(2, 0x2000), Instant::now());
+    a.open(&mut shard, now);
+    shard.command(listed(&[(&a, &b)]), now);
+    let sealed = a.seal(&packet(a.address(), b.address()));
+    assert!(across(&mut shard, &sealed, now).0.is_empty());
+    assert_eq!(shard.counters.drops.of(Cause::NoTunnel), 1);
+    b.open(&mut shard, now);
+    shard.command(Command::Hold(b.sa()), now);
+    let sealed = a.seal(&packet(a.address(), b.address()));
+    assert!(across(&mut shard, &sealed, now).0.is_empty());
+    assert_eq!((b.dropped(Cause::Blocked), a.dropped(Cause::Lateral)), (1, 0));
+}
+
+#[test]
+fn a_partner_on_another_shard_is_reached_through_it_and_the_pair_looked_up_again() {
+    let routes: Arc<crate::shards::Routes> = Arc::default();
+    let at = |own| shard_at(Place { own, shards: ShardCount::new(2), routes: routes.clone() });
+    let (mut even, mut odd, now) = (at(0), at(1), Instant::now());
+    let (mut a, mut b) = (Unit::new(2, 0x2000), Unit::new(1, 0x1001));
+    a.open(&mut even, now);
+    b.open(&mut odd, now);
+    b.session.inner().for_each(|address| routes.lead(address, b.session.sa));
+    let sent = packet(a.address(), b.address());
+    [&mut even, &mut odd].into_iter().for_each(|shard| shard.command(listed(&[(&a, &b)]), now));
+    let (datagrams, elsewhere) = across(&mut even, &a.seal(&sent), now);
+    assert!(datagrams.is_empty() && elsewhere[0].is_empty());
+    let mut outgoing = Outgoing::default();
+    odd.between(&elsewhere[1], &mut outgoing, &mut Vec::new());
+    let datagrams = outgoing.iter().map(|(path, datagram)| (*path, datagram.to_vec())).collect();
+    assert_eq!(b.receive(datagrams), [sent]);
+    odd.command(listed(&[]), now);
+    outgoing.clear();
+    odd.between(&elsewhere[1], &mut outgoing, &mut Vec::new());
+    assert_eq!((outgoing.iter().count(), odd.counters.drops.of(Cause::Lateral)), (0, 1));
+}
+
+#[test]
+fn the_core_has_no_unit_s_address_whatever_pairs_are_listed() {
+    let (mut shard, mut a, b, now) = (shard(), Unit::new(1, 0x1000), Unit::new(2, 0x2000), Instant::now());
+    a.open(&mut shard, now);
+    shard.command(listed(&[(&a, &b)]), now);
+    assert!(downlink(&mut shard, &packet(b.address(), a.address())).is_empty());
+    assert_eq!(shard.counters.drops.of(Cause::FromPool), 1);
+}
+
+fn protocol(number: u8, mut packet: Vec<u8>) -> Vec<u8> {
+    packet[9] = number;
+    packet
+}
+
+fn source_routed(packet: Vec<u8>) -> Vec<u8> {
+    with_option(packet, [131, 3, 4, 0])
+}
+
+fn with_option(mut packet: Vec<u8>, option: [u8; 4]) -> Vec<u8> {
+    packet[0] += 1;
+    packet[3] += 4;
+    packet.splice(20..20, option);
+    packet
+}
+
+fn fragment(offset: u8, mut packet: Vec<u8>) -> Vec<u8> {
+    packet[7] = offset;
+    packet
+}
+
+fn ipv6(source: Ipv6Addr, destination: Ipv6Addr, first: u8, rest: &[u8]) -> Vec<u8> {
+    let start = [0x60, 0, 0, 0, 0, rest.len() as u8, first, 64];
+    [&start[..], &source.octets(), &destination.octets(), rest].concat()
+}
+
+#[test]
+fn what_a_class_may_not_reach_and_headers_that_deceive_are_dropped_both_ways_each_by_its_cause() {
+    let (mut shard, now) = (shard(), Instant::now());
+    let mut unit = Unit::of_class(1, 0x1000, &["10.0.0.1 tcp 443", "10.0.0.1 253", "fd00::/64"]);
+    unit.open(&mut shard, now);
+    let (own, own_v6) = (unit.address(), unit.session.inner_v6.unwrap());
+    let core_v6 = "fd00::1".parse().unwrap();
+    let out_of_order = [0, 0, 1, 4, 0, 0, 0, 0, 253, 0, 1, 4, 0, 0, 0, 0];
+    type Make<'a> = &'a dyn Fn(Vec<u8>) -> Vec<u8>;
+    let cases: [(Barred, Make<'_>); 6] = [
+        (Barred::OutOfReach, &|packet| protocol(17, packet)),
+        (Barred::OutOfReach, &|packet| protocol(6, packet)),
+        (Barred::Fragment, &|packet| fragment(2, protocol(6, packet))),
+        (Barred::Fragment, &|packet| fragment(1, packet)),
+        (Barred::SourceRoute, &source_routed),
+        (Barred::Options, &|packet| with_option(packet, [148, 4, 0, 0])),
+    ];
+    let mut counts = std::collections::HashMap::new();
+    let mut check = |barred: Barred, up: &[u8], down: &[u8]| {
+        assert!(uplink(&mut shard, &unit.seal(up), &path(HOME), now).is_empty(), "{barred:?}");
+        assert!(downlink(&mut shard, down).is_empty(), "{barred:?}");
+        let count = counts.entry(barred).or_insert(0);
+        *count += 1;
+        let dropped = (unit.dropped(Cause::Uplink(barred)), unit.dropped(Cause::Downlink(barred)));
+        assert_eq!(dropped, (*count, *count), "{barred:?}");
+    };
+    for (barred, make) in cases {
+        check(barred, &make(packet(own, SERVICE)), &make(packet(SERVICE, own)));
+    }
+    let chain = |from, to| ipv6(from, to, 60, &out_of_order);
+    check(Barred::HeaderChain, &chain(own_v6, core_v6), &chain(core_v6, own_v6));
+    assert_eq!(counts.len(), Barred::ALL.len(), "each cause");
+    assert_eq!(uplink(&mut shard, &unit.seal(&packet(own, SERVICE)), &path(HOME), now).len(), 1);
+    assert_eq!(downlink(&mut shard, &packet(SERVICE, own)).len(), 1);
+    let plain = |from, to| ipv6(from, to, 253, &[7; 8]);
+    assert_eq!(uplink(&mut shard, &unit.seal(&plain(own_v6, core_v6)), &path(HOME), now).len(), 1);
+    assert_eq!(downlink(&mut shard, &plain(core_v6, own_v6)).len(), 1);
 }
 
 #[test]

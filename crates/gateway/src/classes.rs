@@ -1,0 +1,66 @@
+use crate::GatewayConfig;
+use esp::{Reach, Rule};
+use ike::payload::TrafficSelector;
+use ipnet::IpNet;
+use ledger::Device;
+use std::{collections::HashMap, sync::Arc};
+
+/// What the units of each class may reach.
+pub(crate) struct Classes {
+    named: HashMap<String, Class>,
+    /// For units of a class that the configuration does not name.
+    others: Class,
+}
+
+/// One class.
+pub(crate) struct Class {
+    /// What its packets are held to.
+    pub(crate) reach: Arc<Reach>,
+    /// What TSr is narrowed to: the networks of its rules, without protocol and port, since few peers
+    /// expect several selectors with ports and a later fragment fits none; and the pools, since pairs come
+    /// and go while a tunnel stands. `reach` and the pairs decide.
+    pub(crate) ts_r: Vec<TrafficSelector>,
+}
+
+impl Classes {
+    pub(crate) fn new(config: &GatewayConfig) -> Self {
+        let pools = config.pools();
+        let open: Vec<_> = config.reachable.iter().copied().map(Rule::network).collect();
+        let named = config.classes.iter().map(|(name, rules)| (name.clone(), Class::new(rules, &pools)));
+        Self { named: named.collect(), others: Class::new(&open, &pools) }
+    }
+
+    pub(crate) fn of(&self, device: Option<&Device>) -> &Class {
+        device.and_then(|device| self.named.get(&device.class)).unwrap_or(&self.others)
+    }
+}
+
+impl Class {
+    fn new(rules: &[Rule], pools: &[IpNet]) -> Self {
+        let networks: Vec<_> = rules.iter().map(Rule::addresses).chain(pools.iter().copied()).collect();
+        let range = |net: &IpNet| TrafficSelector::addresses(net.network(), net.broadcast());
+        let ts_r = IpNet::aggregate(&networks).iter().map(range).collect();
+        Self { reach: Arc::new(Reach::new(rules)), ts_r }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_are_networks_once_each_and_the_pools() {
+        let rules = ["10.1.0.5 udp 2152", "10.1.0.5 sctp 36412", "10.0.0.0/24", "10.0.0.7 tcp 80"];
+        let rules: Vec<Rule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+        let class = Class::new(&rules, &["10.64.0.0/16".parse().unwrap()]);
+        let range = |first: &str, last: &str| {
+            TrafficSelector::addresses(first.parse().unwrap(), last.parse().unwrap())
+        };
+        let expected = [
+            range("10.0.0.0", "10.0.0.255"),
+            range("10.1.0.5", "10.1.0.5"),
+            range("10.64.0.0", "10.64.255.255"),
+        ];
+        assert_eq!(class.ts_r, expected);
+    }
+}
