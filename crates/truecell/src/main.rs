@@ -18,6 +18,7 @@ mod notify;
 mod output;
 mod progress;
 mod table;
+mod tun;
 
 use clap::Parser;
 use std::process::ExitCode;
