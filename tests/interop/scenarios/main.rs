@@ -2,3 +2,6 @@
 
 mod attach;
 mod charon_with_charon;
+
+/// The unit of docs/interop.md: it attaches by itself, and comes back by itself from all that may pass.
+const FEMTOCELL: &str = include_str!("femtocell.conf");
