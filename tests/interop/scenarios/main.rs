@@ -1,5 +1,6 @@
 //! Every scenario: one folder, one module.
 
+mod algorithms;
 mod attach;
 mod charon_with_charon;
 
