@@ -3,6 +3,8 @@
 mod algorithms;
 mod attach;
 mod charon_with_charon;
+mod clone;
+mod paths;
 
 /// The unit of docs/interop.md: it attaches by itself, and comes back by itself from all that may pass.
 const FEMTOCELL: &str = include_str!("femtocell.conf");
