@@ -10,6 +10,7 @@ mod paths;
 mod refusals;
 mod renewal;
 mod silence;
+mod traffic;
 
 /// The unit of docs/interop.md: it attaches by itself, and comes back by itself from all that may pass.
 const FEMTOCELL: &str = include_str!("femtocell.conf");
