@@ -15,6 +15,7 @@ pub mod incident;
 pub mod ledger_check;
 pub mod line;
 mod metrics;
+pub mod pair;
 mod problem;
 mod requests;
 mod routes;

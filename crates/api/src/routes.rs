@@ -3,7 +3,7 @@ use crate::{
     caller::authorize,
     certificate, device,
     event::{self, JournalFiles},
-    incident, ledger_check, line,
+    incident, ledger_check, line, pair,
     problem::framed,
     session,
 };
@@ -39,6 +39,9 @@ pub fn routes() -> Vec<Route> {
         post("/v1/devices/{id}/move", Operator, device::move_to),
         get("/v1/lines", Operator, line::list),
         post("/v1/lines", Admin, line::put),
+        get("/v1/pairs", Operator, pair::list),
+        post("/v1/pairs", Admin, pair::add),
+        post("/v1/pairs/remove", Admin, pair::remove),
         get("/v1/events", Operator, event::tail),
         post("/v1/events/verify", Operator, event::verify),
         post("/v1/ledger/verify", Operator, ledger_check::verify),

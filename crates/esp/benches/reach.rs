@@ -50,7 +50,7 @@ fn main() {
         ("IPv6, one extension", v6(&padding)),
     ];
     for (name, packet) in &packets {
-        let (best, worst) = measured(|| drop(black_box(Inner::parse(black_box(packet)))));
+        let (best, worst) = measured(|| assert!(black_box(Inner::parse(black_box(packet))).is_ok()));
         println!("headers, {name}: {best:.1} ns (to {worst:.1})");
         let inner = Inner::parse(packet).unwrap();
         for count in [3, 10, 64] {

@@ -150,7 +150,8 @@ impl Unsealed {
 }
 
 /// A packet that was not passed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
 pub struct Rejected {
     /// Why.
     pub why: Dropped,

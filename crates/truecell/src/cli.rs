@@ -44,6 +44,9 @@ pub(crate) enum Command {
     /// Access lines, and where their subscribers come from
     #[command(subcommand)]
     Line(command::line::Line),
+    /// Units that may send packets to each other; no others may
+    #[command(subcommand)]
+    Pair(command::pair::Pair),
     /// The journal of everything that changed a decision
     #[command(subcommand)]
     Event(command::event::Event),

@@ -8,6 +8,7 @@ use crate::{
     node::Node,
     tun,
 };
+use esp::Rule;
 use gateway::{
     Core, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy, Ports, StartError,
     SystemClock, VirtualCore,
@@ -88,6 +89,7 @@ fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {
     made.dns.clone_from(&own.dns);
     made.reachable = own.service.addresses.iter().copied().map(IpNet::from).collect();
     made.reachable.extend(own.tun.iter().flat_map(|tun| &tun.reachable));
+    made.classes = own.classes.iter().map(|class| (class.name.clone(), rules(class, own))).collect();
     made.auth_lifetime = hours(own.lifetimes.auth_h);
     made.off_line = match own.off_line {
         config::OffLine::Keep => OffLine::Keep,
@@ -96,6 +98,12 @@ fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {
     };
     made.policy = config.admission.clone();
     made
+}
+
+/// Service addresses are for every unit.
+fn rules(class: &config::Class, own: &config::Gateway) -> Vec<Rule> {
+    let service = own.service.addresses.iter().map(|address| Rule::network(IpNet::from(*address)));
+    class.reach.iter().copied().chain(service).collect()
 }
 
 fn responder(own: &config::Gateway, mut made: ResponderConfig) -> ResponderConfig {

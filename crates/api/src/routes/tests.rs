@@ -20,6 +20,14 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/v1/devices/{id}/move", "/v1/devices/00aabbccddee/move", r#"{"to":"suspended","why":"test"}"#),
     ("GET", "/v1/lines", "/v1/lines", ""),
     ("POST", "/v1/lines", "/v1/lines", r#"{"line":"L1","prefixes":["192.0.2.0/24"]}"#),
+    ("GET", "/v1/pairs", "/v1/pairs?after=00aabbccddee-00aabbccddef", ""),
+    ("POST", "/v1/pairs", "/v1/pairs", r#"{"devices":["00aabbccddee","00aabbccddef"],"why":"test"}"#),
+    (
+        "POST",
+        "/v1/pairs/remove",
+        "/v1/pairs/remove",
+        r#"{"devices":["00aabbccddee","00aabbccddef"],"why":"test"}"#,
+    ),
     ("GET", "/v1/events", "/v1/events?from=1", ""),
     ("POST", "/v1/events/verify", "/v1/events/verify", ""),
     ("POST", "/v1/ledger/verify", "/v1/ledger/verify", ""),
@@ -38,6 +46,8 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/devices"),
     ("POST", "/v1/devices/import"),
     ("POST", "/v1/lines"),
+    ("POST", "/v1/pairs"),
+    ("POST", "/v1/pairs/remove"),
     ("POST", "/v1/certificates"),
 ];
 

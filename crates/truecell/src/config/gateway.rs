@@ -1,4 +1,5 @@
 use super::{ConfigError, located::Located};
+use esp::Rule;
 use ids::UnixTime;
 use ipnet::IpNet;
 use ledger::Pools;
@@ -48,6 +49,9 @@ pub(crate) struct Gateway {
     pub(crate) service: Service,
     /// Where the traffic of units goes; absent: to the service addresses only, inside the process.
     pub(crate) tun: Option<Tun>,
+    /// What the units of a class may reach, where that is not everything.
+    #[serde(default, rename = "class")]
+    pub(crate) classes: Vec<Class>,
     /// What happens to a tunnel whose unit has moved out of the network of its access line.
     #[serde(default)]
     pub(crate) off_line: OffLine,
@@ -191,6 +195,16 @@ pub(crate) struct Service {
     pub(crate) addresses: Vec<IpAddr>,
 }
 
+/// What the units of one class may reach.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Class {
+    /// As the ledger names it.
+    pub(crate) name: String,
+    /// Destinations, beside the service addresses.
+    pub(crate) reach: Vec<Rule>,
+}
+
 /// What happens to a tunnel whose unit has moved out of the network of its access line. An event tells
 /// of it in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -252,6 +266,11 @@ impl Gateway {
         if self.shards.is_some_and(|shards| !(1..=64).contains(&shards)) {
             add(&["shards"], "not within 1 and 64", "remove the line for one on each processor");
         }
+        for (index, class) in self.classes.iter().enumerate() {
+            if let Some((key, what, next)) = class.wrong(self.classes.iter().take(index)) {
+                add(&["class", &index.to_string(), key], &what, next);
+            }
+        }
         if let Some(tun) = &self.tun {
             tun.wrong(&self.pools, &mut add);
         }
@@ -267,6 +286,32 @@ impl Gateway {
             IpAddr::V4(v4) => self.pools.v4.is_some_and(|pool| pool.contains(&v4)),
             IpAddr::V6(v6) => self.pools.v6.is_some_and(|pool| pool.contains(&v6)),
         }
+    }
+}
+
+/// Rules of one class at most: each packet may be compared with all of them, and TSr names each network.
+const MAX_RULES: usize = 64;
+
+impl Class {
+    /// Key, what is wrong with it, and what to do.
+    fn wrong<'a>(
+        &self,
+        mut before: impl Iterator<Item = &'a Self>,
+    ) -> Option<(&'static str, String, &'static str)> {
+        if self.name.is_empty() {
+            let next = "name it, or remove it: a unit without a class reaches what all others reach";
+            return Some(("name", "a class without a name".into(), next));
+        }
+        if before.any(|other| other.name == self.name) {
+            return Some((
+                "name",
+                format!("the class `{}` is there twice", self.name),
+                "make one of the two",
+            ));
+        }
+        let count = self.reach.len();
+        let what = || format!("{count} destinations, more than {MAX_RULES}");
+        (count > MAX_RULES).then(|| ("reach", what(), "use prefixes"))
     }
 }
 

@@ -58,7 +58,7 @@ fn the_example_leaves_out_no_key() {
 fn the_defaults_that_the_example_shows_are_the_defaults() {
     let bare = toml::Table::try_from(parse(EXAMPLE).unwrap()).unwrap();
     let shown = toml::Table::try_from(parse(&with_every_key()).unwrap()).unwrap();
-    let mut optional = ["certificate", "key", "pools", "service", "legacy", "shards", "tun"].iter();
+    let mut optional = ["certificate", "key", "pools", "service", "legacy", "shards", "tun", "class"].iter();
     let (mut bare_gateway, mut shown_gateway) =
         (bare["gateway"].as_table().unwrap().clone(), shown["gateway"].as_table().unwrap().clone());
     optional.by_ref().for_each(|key| {
@@ -93,6 +93,30 @@ fn a_value_of_the_wrong_form_is_refused_with_its_line() {
         assert_eq!(error.line, text.lines().position(|l| l == line).map(|at| at + 1), "{to}: {error}");
         assert!(error.what.contains(what), "{to}: {error}");
     }
+}
+
+#[test]
+fn a_destination_that_is_none_is_refused_with_its_line_and_the_word_that_is_wrong() {
+    let class =
+        "[[gateway.class]]\nname = \"home\"\nreach = [\n  \"10.0.0.0/24\",\n  \"10.1.0.5 upd 2152\",\n]\n";
+    let text = format!("{EXAMPLE}\n{class}");
+    let error = only(parse(&text).unwrap_err());
+    assert!(error.what.starts_with("`upd` is no protocol"), "{error}");
+    assert_eq!(error.line, text.lines().position(|line| line.contains("upd")).map(|at| at + 1), "{error}");
+}
+
+#[test]
+fn a_class_has_one_name_of_its_own() {
+    let class = |name: &str| format!("[[gateway.class]]\nname = \"{name}\"\nreach = [\"10.0.0.9 tcp\"]\n");
+    let text = [EXAMPLE, &class("home"), &class(""), &class("home"), &class("office")].concat();
+    let errors = parse(&text).unwrap_err();
+    let whats: Vec<_> = errors.iter().map(|error| error.what.as_str()).collect();
+    assert_eq!(whats, ["a class without a name", "the class `home` is there twice"]);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(
+        errors.iter().map(|error| lines[error.line.unwrap() - 1]).collect::<Vec<_>>(),
+        ["name = \"\"", "name = \"home\"",]
+    );
 }
 
 #[test]
