@@ -64,6 +64,10 @@ pub(crate) async fn add(
     Extension(caller): Extension<Caller>,
     Json(request): Json<ChangePair>,
 ) -> Result<Json<Pair>, Problem> {
+    let [a, b] = request.devices;
+    if a == b {
+        return Err(Problem::invalid(format!("{a} alone is no pair")).next("name two units"));
+    }
     change(&services, request, move |services, request| {
         services.ledger.add_pair(request.devices, &caller.name, &request.why, services.now())
     })

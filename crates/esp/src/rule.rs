@@ -1,14 +1,12 @@
 use crate::protocol;
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
 use std::{fmt, net::IpAddr, str::FromStr};
 
 /// One destination that a peer may reach, as a person writes it: an address or prefix, then a protocol
 /// by name or number, then a port or a range of ports. What is left out is open.
 ///
 /// Text: `10.0.0.0/24`, `10.1.0.5 udp 2152`, `fd00::/64 tcp 443-444`, `10.1.0.7 gre`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub(crate) network: IpNet,
     /// `None` is any that does not encapsulate.
@@ -115,20 +113,6 @@ impl fmt::Display for Rule {
             (first, last) if first == last => write!(f, " {first}"),
             (first, last) => write!(f, " {first}-{last}"),
         }
-    }
-}
-
-impl TryFrom<String> for Rule {
-    type Error = ParseRuleError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<Rule> for String {
-    fn from(rule: Rule) -> Self {
-        rule.to_string()
     }
 }
 

@@ -30,6 +30,22 @@ pub(crate) fn reply(packet: &[u8], to: Ipv4Addr) -> Option<u16> {
     (is_reply && for_us).then_some(sequence)
 }
 
+/// The reply to an echo request that [`request`] made for `to`; `None` for anything else.
+pub(crate) fn answer(packet: &[u8], to: Ipv4Addr) -> Option<Vec<u8>> {
+    let is_request = packet.len() >= 28 && packet[0] == 0x45 && packet[9] == 1 && packet[20] == 8;
+    if !is_request || packet.get(16..20)? != to.octets() {
+        return None;
+    }
+    let mut answer = packet.to_vec();
+    let (source, destination) = answer.get_mut(12..20)?.split_at_mut(4);
+    source.swap_with_slice(destination);
+    answer[20] = 0;
+    answer[22..24].fill(0);
+    let sum = checksum(answer.get(20..)?);
+    answer[22..24].copy_from_slice(&sum.to_be_bytes());
+    Some(answer)
+}
+
 /// The Internet checksum (RFC 1071).
 fn checksum(octets: &[u8]) -> u16 {
     let (pairs, odd) = octets.as_chunks::<2>();
@@ -42,6 +58,15 @@ fn checksum(octets: &[u8]) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_what_its_sender_waits_for() {
+        let (asker, asked) = (Ipv4Addr::new(10, 64, 0, 1), Ipv4Addr::new(10, 64, 0, 2));
+        let answer = answer(&request(asker, asked, 7), asked).unwrap();
+        assert_eq!((reply(&answer, asker), checksum(&answer[20..])), (Some(7), 0));
+        assert_eq!(super::answer(&answer, asker), None, "no answer to an answer");
+        assert_eq!(super::answer(&request(asker, asked, 7), asker), None, "not for us");
+    }
 
     #[test]
     fn checksums_fold_to_zero_as_rfc_1071_says() {

@@ -283,17 +283,26 @@ impl Worker {
         let Some(sa) = self.inbound.iter_mut().find(|sa| Some(sa.spi()) == spi) else { return };
         let Ok(opened) = sa.open(packet) else { return };
         let sequence = self.inner.and_then(|inner| echo::reply(opened.packet, inner));
+        let answer = self.inner.and_then(|inner| echo::answer(opened.packet, inner));
         self.initiator.heard(Instant::now());
+        if let Some(answer) = answer {
+            self.send(&answer);
+        }
         if let Some(sequence) = sequence {
             let _ = self.tell.send(News::Pong(sequence, self.pinged.elapsed()));
         }
     }
 
     fn ping(&mut self, service: Ipv4Addr, sequence: u16) {
-        let (Some(inner), Some((_, sa))) = (self.inner, self.outbound.last_mut()) else { return };
+        let Some(inner) = self.inner else { return };
+        self.pinged = Instant::now();
+        self.send(&echo::request(inner, service, sequence));
+    }
+
+    fn send(&mut self, packet: &[u8]) {
+        let Some((_, sa)) = self.outbound.last_mut() else { return };
         let mut sealed = Vec::with_capacity(128);
-        if sa.seal(&echo::request(inner, service, sequence), &mut sealed).is_ok() {
-            self.pinged = Instant::now();
+        if sa.seal(packet, &mut sealed).is_ok() {
             let _ = self.socket.send_to(&sealed, self.gateway.natt);
         }
     }

@@ -103,7 +103,7 @@ fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {
 /// Service addresses are for every unit.
 fn rules(class: &config::Class, own: &config::Gateway) -> Vec<Rule> {
     let service = own.service.addresses.iter().map(|address| Rule::network(IpNet::from(*address)));
-    class.reach.iter().copied().chain(service).collect()
+    class.rules().chain(service).collect()
 }
 
 fn responder(own: &config::Gateway, mut made: ResponderConfig) -> ResponderConfig {

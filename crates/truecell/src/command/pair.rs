@@ -93,10 +93,10 @@ impl List {
 }
 
 fn list(page: &PairPage) -> String {
-    let mut table = Table::new(&["DEVICE", "DEVICE", "SINCE", "BY", "WHY"]);
+    let mut table = Table::new(&["DEVICE", "DEVICE", "SINCE", "WHY"]);
     for pair in &page.pairs {
         let [a, b] = pair.devices.map(|device| device.to_string());
-        table.row([a, b, pair.since.to_string(), pair.by.clone(), pair.why.clone()]);
+        table.row([a, b, pair.since.to_string(), pair.why.clone()]);
     }
     table.to_string()
 }

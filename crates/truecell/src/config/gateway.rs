@@ -1,5 +1,5 @@
 use super::{ConfigError, located::Located};
-use esp::Rule;
+use esp::{ParseRuleError, Rule};
 use ids::UnixTime;
 use ipnet::IpNet;
 use ledger::Pools;
@@ -201,8 +201,29 @@ pub(crate) struct Service {
 pub(crate) struct Class {
     /// As the ledger names it.
     pub(crate) name: String,
-    /// Destinations, beside the service addresses.
-    pub(crate) reach: Vec<Rule>,
+    /// Beside the service addresses.
+    pub(crate) reach: Vec<Destination>,
+}
+
+/// What a unit may reach, as it was written and as it was understood. Kept together so that one that is
+/// not understood is named with its own line.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(from = "String", into = "String")]
+pub(crate) struct Destination {
+    text: String,
+    rule: Result<Rule, ParseRuleError>,
+}
+
+impl From<String> for Destination {
+    fn from(text: String) -> Self {
+        Self { rule: text.parse(), text }
+    }
+}
+
+impl From<Destination> for String {
+    fn from(destination: Destination) -> Self {
+        destination.text
+    }
 }
 
 /// What happens to a tunnel whose unit has moved out of the network of its access line. An event tells
@@ -267,9 +288,10 @@ impl Gateway {
             add(&["shards"], "not within 1 and 64", "remove the line for one on each processor");
         }
         for (index, class) in self.classes.iter().enumerate() {
-            if let Some((key, what, next)) = class.wrong(self.classes.iter().take(index)) {
-                add(&["class", &index.to_string(), key], &what, next);
-            }
+            let number = index.to_string();
+            class.wrong(self.classes.iter().take(index), &mut |key: &[&str], what: &str, next: &str| {
+                add(&[&["class", &number], key].concat(), what, next);
+            });
         }
         if let Some(tun) = &self.tun {
             tun.wrong(&self.pools, &mut add);
@@ -293,25 +315,33 @@ impl Gateway {
 const MAX_RULES: usize = 64;
 
 impl Class {
-    /// Key, what is wrong with it, and what to do.
+    /// What its units may reach, once nothing is wrong with it.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = Rule> {
+        self.reach.iter().filter_map(|destination| destination.rule.as_ref().ok().copied())
+    }
+
     fn wrong<'a>(
         &self,
         mut before: impl Iterator<Item = &'a Self>,
-    ) -> Option<(&'static str, String, &'static str)> {
+        add: &mut impl FnMut(&[&str], &str, &str),
+    ) {
         if self.name.is_empty() {
             let next = "name it, or remove it: a unit without a class reaches what all others reach";
-            return Some(("name", "a class without a name".into(), next));
+            add(&["name"], "a class without a name", next);
         }
         if before.any(|other| other.name == self.name) {
-            return Some((
-                "name",
-                format!("the class `{}` is there twice", self.name),
-                "make one of the two",
-            ));
+            add(&["name"], &format!("the class `{}` is there twice", self.name), "make one of the two");
         }
-        let count = self.reach.len();
-        let what = || format!("{count} destinations, more than {MAX_RULES}");
-        (count > MAX_RULES).then(|| ("reach", what(), "use prefixes"))
+        if self.reach.len() > MAX_RULES {
+            let what = format!("{} destinations, more than {MAX_RULES}", self.reach.len());
+            add(&["reach"], &what, "use prefixes");
+        }
+        for (index, destination) in self.reach.iter().enumerate() {
+            if let Err(error) = &destination.rule {
+                let next = "docs/configuration.md has the form of a destination";
+                add(&["reach", &index.to_string()], &error.to_string(), next);
+            }
+        }
     }
 }
 

@@ -153,6 +153,7 @@ impl Bench {
         let text = text.replace(&folder, "FOLDER");
         let text = text.replace(&format!("by={me} "), "by=<me> ");
         let text = text.replace(&format!("\"by\":\"{me}\""), "\"by\":\"<me>\"");
+        let text = text.replace(&format!("\"by\": \"{me}\""), "\"by\": \"<me>\"");
         text.lines().map(|line| words(line) + "\n").collect()
     }
 }
