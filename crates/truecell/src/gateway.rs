@@ -13,7 +13,7 @@ use gateway::{
 use ids::UnixTime;
 use ike::{
     CipherSuite, CookiePolicy, LocalIdentity, ResponderConfig, SuitePolicy,
-    crypto::{AuthKey, AwsLc},
+    crypto::AuthKey,
     payload::{self, Identification, KeyExchangeMethod},
 };
 use ipnet::IpNet;
@@ -41,9 +41,17 @@ pub(crate) fn start(data: &DataDir, config: &Config, node: &Node) -> Result<Gate
         anchors,
         core: Box::new(VirtualCore::new(config.gateway.service.addresses.clone())),
         clock: Arc::new(SystemClock),
-        crypto: Arc::new(AwsLc),
+        crypto: crypto()?,
     };
     Gateway::start(configured(config, identity), deps).map_err(not_started)
+}
+
+#[cfg(feature = "key-log")]
+use crate::key_log::crypto;
+
+#[cfg(not(feature = "key-log"))]
+fn crypto() -> Result<Arc<ike::crypto::AwsLc>, Failure> {
+    Ok(Arc::new(ike::crypto::AwsLc))
 }
 
 fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {

@@ -11,6 +11,8 @@ mod file;
 mod gateway;
 mod groups;
 mod identity;
+#[cfg(feature = "key-log")]
+mod key_log;
 mod logging;
 mod measures;
 mod node;
