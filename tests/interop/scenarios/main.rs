@@ -1,3 +1,4 @@
 //! Every scenario: one folder, one module.
 
+mod attach;
 mod charon_with_charon;
