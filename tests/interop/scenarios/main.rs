@@ -2,3 +2,4 @@
 
 mod attach;
 mod charon_with_charon;
+mod libreswan;

@@ -18,6 +18,7 @@ pub mod charon;
 pub mod deadline;
 pub mod internet;
 pub mod namespace;
+pub mod pluto;
 pub mod process;
 pub mod scene;
 pub mod swanctl;
