@@ -8,6 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -123,13 +124,24 @@ impl Pluto {
     /// # Errors
     /// When it does not come within [`PROMPT`].
     pub fn wait_for_log(&self, text: &str, times: usize) -> Result<()> {
-        until(&format!("{text:?} in pluto's log, {times} times"), PROMPT, || {
-            Ok((self.log().matches(text).count() >= times).then_some(()))
-        })
-        .with_context(|| self.log())
+        self.wait_for_log_within(text, times, PROMPT)
     }
 
-    fn whack(&self, arguments: &[&str]) -> Result<String> {
+    /// The same with another deadline.
+    ///
+    /// # Errors
+    /// When it does not come within `within`.
+    pub fn wait_for_log_within(&self, text: &str, times: usize, within: Duration) -> Result<()> {
+        until(&format!("{text:?} in pluto's log, {times} times"), within, || {
+            Ok((self.log().matches(text).count() >= times).then_some(()))
+        })
+    }
+
+    /// Runs `whack` and returns what it said.
+    ///
+    /// # Errors
+    /// When pluto does not do it.
+    pub fn whack(&self, arguments: &[&str]) -> Result<String> {
         run(Command::new(self.programs.join("whack")).arg("--rundir").arg(&self.dir).args(arguments))
     }
 }
@@ -150,7 +162,8 @@ fn daemon(namespace: &Namespace, dir: &Path, programs: &Path, xfrm: &Path) -> Co
 fn nss_database(dir: &Path, own: &Credential, root: &str) -> Result<()> {
     let nss = dir.join("nss");
     fs::create_dir_all(&nss)?;
-    let chain: String = [&own.certificate].into_iter().chain(&own.intermediates).map(String::as_str).collect();
+    let chain: String =
+        [&own.certificate].into_iter().chain(&own.intermediates).map(String::as_str).collect();
     write(dir, "own.pem", &chain)?;
     write(dir, "own.key", &own.key)?;
     write(dir, "root.pem", root)?;

@@ -19,7 +19,7 @@ use crate::namespace::Namespace;
 use crate::process::Process;
 
 /// What the gateway proves to the units.
-pub const IDENTITY: &str = "segw.femto.operator.example";
+pub const IDENTITY: &str = "segw.operator.example";
 
 /// Realm of the devices that the embedded CA names.
 pub const REALM: &str = "femto.operator.example";
