@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::certificate::{Credential, write};
 use crate::charon::PROMPT;
@@ -103,14 +103,7 @@ impl Pluto {
     /// When it has none.
     pub fn child_spis(&self) -> Result<(u32, u32)> {
         let states = self.states()?;
-        // #4: "femto"[1] 198.18.1.1 esp.f4a649b9@198.18.1.1 esp.e96d75d1@198.18.1.2 tun.0@... Traffic: ...
-        let line = states.lines().rfind(|line| line.contains(" esp.")).with_context(|| states.clone())?;
-        let spis: Vec<u32> = line
-            .split_whitespace()
-            .filter_map(|word| word.strip_prefix("esp.")?.split('@').next())
-            .filter_map(|spi| u32::from_str_radix(spi, 16).ok())
-            .collect();
-        if let [out, into] = spis[..] { Ok((out, into)) } else { bail!("two SPIs in {line}") }
+        newest_spis(&states).with_context(|| states.clone())
     }
 
     /// What it has logged so far.
@@ -144,6 +137,14 @@ impl Pluto {
     pub fn whack(&self, arguments: &[&str]) -> Result<String> {
         run(Command::new(self.programs.join("whack")).arg("--rundir").arg(&self.dir).args(arguments))
     }
+}
+
+/// Reads the SPIs of the last line that has them:
+/// `#4: "femto"[1] 198.18.1.1 esp.f4a649b9@198.18.1.1 esp.e96d75d1@198.18.1.2 tun.0@...`; colons instead for IPv6.
+fn newest_spis(states: &str) -> Option<(u32, u32)> {
+    let spi = |word: &str| u32::from_str_radix(word.strip_prefix("esp")?.get(1..9)?, 16).ok();
+    let mut lines = states.lines().rev().map(|line| line.split_whitespace().filter_map(spi));
+    lines.find_map(|mut spis| spis.next().zip(spis.next()))
 }
 
 /// The daemon with its programs where it looks for them, and `xfrm` before the C library.
@@ -189,4 +190,23 @@ fn programs() -> Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let programs = workspace.join("target/peers/libreswan").join(PROGRAMS.trim_start_matches('/'));
     programs.canonicalize().with_context(|| format!("{}: ./test packages", programs.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spis_of_the_newest_child_sa_are_found_over_ipv4_and_ipv6() {
+        let states = |ends: &str| {
+            format!(
+                "000 #1: \"femto\"[1] established IKE SA\n000 #4: \"femto\"[1] 198.18.1.1 {ends} Traffic: ESPin=0B\n"
+            )
+        };
+        let v4 = "esp.f4a649b9@198.18.1.1 esp.e96d75d1@198.18.1.2 tun.0@198.18.1.1 tun.0@198.18.1.2";
+        assert_eq!(newest_spis(&states(v4)), Some((0xf4a6_49b9, 0xe96d_75d1)));
+        let v6 = "esp:96685425@2001:db8:1::2 esp:540e91ce@2001:db8:2::2 tun:0@2001:db8:1::2";
+        assert_eq!(newest_spis(&states(v6)), Some((0x9668_5425, 0x540e_91ce)));
+        assert_eq!(newest_spis(&states("")), None);
+    }
 }
