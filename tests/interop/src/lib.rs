@@ -12,6 +12,7 @@
 //! Needs root, network namespaces, `/dev/net/tun` and the packages that `./test` installs; the tests that use it are
 //! therefore ignored unless asked for.
 
+pub mod capture;
 pub mod carrier;
 pub mod certificate;
 pub mod charon;

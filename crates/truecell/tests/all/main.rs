@@ -12,4 +12,6 @@ mod commands;
 mod daemon;
 mod document;
 mod documents;
+#[cfg(not(feature = "key-log"))]
+mod key_log;
 mod shell;
