@@ -14,5 +14,5 @@ mod record;
 mod signer;
 
 pub use journal::{Durability, Journal, JournalError, Recovery};
-pub use record::{Record, Recorded, UnreadRecord};
+pub use record::{Record, Recorded, UnreadRecord, kinds};
 pub use signer::{JournalKey, JournalKeyError, PublicKey};

@@ -22,11 +22,13 @@ macro_rules! recorded {
 }
 pub(crate) use recorded;
 
-/// This Truecell knows the kind.
-pub(crate) fn is_known(kind: &str) -> bool {
+/// Every kind that this Truecell knows, stage by stage.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
     use crate::{admission, gateway, journal, ledger, pki};
-    let stages = [admission::KINDS, gateway::KINDS, journal::KINDS, ledger::KINDS, pki::KINDS];
-    stages.iter().any(|kinds| kinds.contains(&kind))
+    [journal::KINDS, ledger::KINDS, pki::KINDS, gateway::KINDS, admission::KINDS]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// One line of a journal, its body not yet read.

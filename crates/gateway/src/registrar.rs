@@ -23,7 +23,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use events::{
     Durability, Journal, JournalError, Recorded,
     admission::{Admitted as AdmittedEvent, ContestResolved, Contested, Refused as RefusedEvent},
-    gateway::{Alarm as AlarmEvent, AttachFailed, EspNeverSeen, PathChanged, SessionClosed, SpoofedSource},
+    gateway::{
+        Alarm as AlarmEvent, AttachFailed, EspNeverSeen, NodeStopped, PathChanged, SessionClosed,
+        SpoofedSource,
+    },
     journal::Tail,
 };
 use ids::{DeviceId, SessionId, Spi, UnixTime};
@@ -160,14 +163,19 @@ impl Registrar {
             match work.recv_timeout(patience) {
                 Ok(first) => self.batch(first, work),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.catch_up();
-                    return;
-                }
+                Err(RecvTimeoutError::Disconnected) => return self.finish(),
             }
             self.catch_up();
             self.look();
             self.ike_waker.wake();
+        }
+    }
+
+    /// The gateway stops: writes what it still can.
+    fn finish(&mut self) {
+        self.catch_up();
+        if let Err(error) = self.append(&NodeStopped { epoch: self.ledger.epoch().0 }) {
+            tracing::error!(%error, "the end is not in the journal");
         }
     }
 
@@ -250,7 +258,7 @@ impl Registrar {
         }
         self.looked = Some(Instant::now());
         let ledger = self.ledger.check().err().map(|error| error.to_string());
-        let journal = self.ledger.journal().sync().err().map(|error| error.to_string());
+        let journal = self.ledger.journal().check().err().map(|error| error.to_string());
         let clock = "it is earlier than the journal's last record: no certificate is judged";
         let clock = self.clock.trusted().is_none().then(|| clock.to_owned());
         self.found(Alarm::LedgerUnreachable, ledger);
@@ -299,10 +307,11 @@ impl Registrar {
 
     fn claims(&mut self, claims: Claims) {
         let tickets: Vec<_> = claims.iter().map(|claim| claim.ticket).collect();
-        let judged = match self.clock.trusted() {
-            Some(now) => self.judge_all(claims, now),
-            None => {
-                self.tallies.attaches.count(Alarm::ClockUntrusted.code());
+        let stands = self.health.view().alarms.into_keys().next();
+        let judged = match (stands, self.clock.trusted()) {
+            (None, Some(now)) => self.judge_all(claims, now),
+            (stands, _) => {
+                self.tallies.attaches.count(stands.unwrap_or(Alarm::ClockUntrusted).code());
                 return tickets.into_iter().for_each(|ticket| self.answer(Answer::Dropped(ticket)));
             }
         };

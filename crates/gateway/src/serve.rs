@@ -15,6 +15,7 @@ use crate::{
     waker::Waker,
 };
 use crossbeam_channel::{Sender, bounded, unbounded};
+use events::{Durability, gateway::NodeStarted};
 use ids::{DeviceId, SessionId};
 use ike::{Responder, crypto::CryptoProvider};
 use ledger::Ledger;
@@ -58,8 +59,8 @@ pub enum StartError {
     /// A thread or an eventfd could not be made.
     #[error("{0}")]
     System(#[from] io::Error),
-    /// The journal could not be read to its end.
-    #[error("the journal cannot be read: {0}")]
+    /// The journal could not be read to its end, or not be written.
+    #[error("the journal cannot be used: {0}")]
     Journal(String),
 }
 
@@ -115,6 +116,10 @@ impl Gateway {
         let (ike_waker, data_waker) = (Waker::new()?, Waker::new()?);
         let last_seen = last_seen(deps.ledger.journal()).map_err(StartError::Journal)?;
         let clock = Arc::new(ClockGuard::new(deps.clock, last_seen));
+        let started =
+            NodeStarted { epoch: deps.ledger.epoch().0, version: env!("CARGO_PKG_VERSION").to_owned() };
+        let written = deps.ledger.journal().append(&started, clock.now(), Durability::Durable);
+        written.map_err(|error| StartError::Journal(error.to_string()))?;
         let sessions = Arc::new(Sessions::default());
         let (counters, control) = (Arc::new(ShardCounters::default()), Arc::new(Control::default()));
         let health = Arc::new(Health::default());

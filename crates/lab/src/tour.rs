@@ -303,5 +303,5 @@ fn id(number: u8) -> DeviceId {
 }
 
 fn millis(span: Duration) -> String {
-    format!("{:.1} ms", span.as_secs_f64() * 1000.0)
+    format!("{:.2} ms", span.as_secs_f64() * 1000.0)
 }

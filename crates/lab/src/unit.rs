@@ -84,7 +84,7 @@ enum Command {
 
 enum News {
     Ended(Outcome),
-    Pong(u16),
+    Pong(u16, Duration),
     Deleted(DeletedBy),
 }
 
@@ -104,7 +104,7 @@ impl Unit {
         let outcome = loop {
             match news.recv_timeout(Self::PATIENCE) {
                 Ok(News::Ended(outcome)) => break outcome,
-                Ok(News::Pong(_) | News::Deleted(_)) => {}
+                Ok(News::Pong(..) | News::Deleted(_)) => {}
                 Err(_) => break Outcome::NoTunnel("no answer".into()),
             }
         };
@@ -115,14 +115,15 @@ impl Unit {
     pub fn ping(&self, service: Ipv4Addr, count: u16) -> (u16, Option<Duration>) {
         let (mut answered, mut fastest) = (0, None);
         for sequence in 1..=count {
-            let sent = Instant::now();
             if self.commands.send(Command::Ping(service, sequence)).is_err() {
                 break;
             }
             while let Ok(news) = self.news.recv_timeout(Duration::from_secs(1)) {
-                if matches!(news, News::Pong(answer) if answer == sequence) {
+                if let News::Pong(answer, took) = news
+                    && answer == sequence
+                {
                     answered += 1;
-                    fastest = Some(fastest.map_or(sent.elapsed(), |best: Duration| best.min(sent.elapsed())));
+                    fastest = Some(fastest.map_or(took, |best: Duration| best.min(took)));
                     break;
                 }
             }
@@ -136,7 +137,7 @@ impl Unit {
         loop {
             match self.news.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(News::Deleted(by)) => return Some(by),
-                Ok(News::Ended(_) | News::Pong(_)) => {}
+                Ok(News::Ended(_) | News::Pong(..)) => {}
                 Err(_) => return None,
             }
         }
@@ -167,6 +168,8 @@ struct Worker {
     inner: Option<Ipv4Addr>,
     inbound: Vec<InboundSa>,
     outbound: Vec<(ids::Spi, OutboundSa)>,
+    /// When the last ping was sent.
+    pinged: Instant,
 }
 
 impl Worker {
@@ -198,6 +201,7 @@ impl Worker {
             inner: None,
             inbound: vec![],
             outbound: vec![],
+            pinged: now,
         })
     }
 
@@ -248,7 +252,7 @@ impl Worker {
         let sequence = self.inner.and_then(|inner| echo::reply(opened.packet, inner));
         self.initiator.heard(Instant::now());
         if let Some(sequence) = sequence {
-            let _ = self.tell.send(News::Pong(sequence));
+            let _ = self.tell.send(News::Pong(sequence, self.pinged.elapsed()));
         }
     }
 
@@ -256,6 +260,7 @@ impl Worker {
         let (Some(inner), Some((_, sa))) = (self.inner, self.outbound.last_mut()) else { return };
         let mut sealed = Vec::with_capacity(128);
         if sa.seal(&echo::request(inner, service, sequence), &mut sealed).is_ok() {
+            self.pinged = Instant::now();
             let _ = self.socket.send_to(&sealed, self.gateway.natt);
         }
     }

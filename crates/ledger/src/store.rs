@@ -86,6 +86,10 @@ pub trait Store: Send {
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
     fn next_epoch(&mut self, node: &NodeId) -> Result<Epoch, StoreError>;
 
+    /// Writes what is there already, where it will be found again.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn check(&mut self) -> Result<(), StoreError>;
+
     /// Another connection, for reading beside the writer.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
     fn reader(&self) -> Result<Box<dyn Store>, StoreError>;

@@ -1,6 +1,10 @@
 use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment, sha256};
 use crate::{JournalKey, PublicKey, Record, Recorded};
 use ids::{EventRef, NodeId, Sha256, UnixTime};
+use rustix::{
+    fs::{FallocateFlags, fallocate},
+    io::Errno,
+};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
@@ -105,6 +109,7 @@ struct State {
 const GROUP: Duration = Duration::from_millis(40); // leaves 10 ms of the 50 promised for the fsync itself
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(1);
 const CHECKPOINT_RECORDS: u64 = 1000;
+const ROOM: u64 = 256 << 10; // one second of 200 attaches at 1.2 KiB a record
 
 impl Journal {
     /// Opens the journal in `dir`, or begins one; cuts off an unfinished last line.
@@ -203,6 +208,20 @@ impl Journal {
         state.wanted = state.wanted.max(seq);
         self.0.shared.changed.notify_all();
         self.0.shared.wait_until_synced(state, seq)
+    }
+
+    /// Something can be written now: takes room on the disk for what comes next.
+    ///
+    /// # Errors
+    /// [`JournalError::Write`], [`JournalError::Lost`]
+    pub fn check(&self) -> Result<(), JournalError> {
+        let state = lock(&self.0.shared.state);
+        if let Some(lost) = &state.lost {
+            return Err(lost.clone());
+        }
+        state
+            .take_room()
+            .map_err(|source| JournalError::Write { path: state.path.clone(), source: Arc::new(source) })
     }
 
     /// Hands signing over to another key; both sign the record that says so.
@@ -456,6 +475,14 @@ impl State {
         self.unsigned += 1;
         self.unsigned_since.get_or_insert_with(Instant::now);
         Ok(seq)
+    }
+
+    /// Has the file system set octets aside behind the last line, where it can do that.
+    fn take_room(&self) -> io::Result<()> {
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length, ROOM) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Writes a whole line or nothing.

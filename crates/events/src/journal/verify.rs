@@ -1,5 +1,5 @@
 use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment, sha256};
-use crate::{PublicKey, Record, Recorded, record::is_known};
+use crate::{PublicKey, Record, Recorded, record::kinds};
 use ids::{NodeId, Sha256};
 use serde::Serialize;
 use std::{
@@ -203,7 +203,7 @@ impl Chain {
             Recovered::KIND => {
                 let _: Recovered = self.body(record)?;
             }
-            known if is_known(known) => {}
+            known if kinds().any(|kind| kind == known) => {}
             unknown => {
                 return Err(
                     self.broken(format!("the kind {unknown} is not known: changed, or of a newer Truecell"))

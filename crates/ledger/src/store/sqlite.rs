@@ -4,6 +4,9 @@ use rusqlite::{
     CachedStatement, Connection, OpenFlags, OptionalExtension, Row as SqlRow, params, types::Type,
 };
 use std::{
+    fs::{self, File},
+    io::Read,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,12 +15,16 @@ use std::{
 /// acknowledged is brought back after a crash of the machine.
 pub struct Sqlite {
     path: PathBuf,
+    /// Device and inode of the file that `connection` has open.
+    inode: (u64, u64),
     connection: Connection,
 }
 
 /// The schema that this Truecell writes; a database with a higher one is left alone.
 const SCHEMA: i64 = 1;
 const MIGRATIONS: [&str; SCHEMA as usize] = [include_str!("../../migrations/0001-rows/sqlite.sql")];
+/// What every SQLite file begins with.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Long enough for a checkpoint of the write-ahead log, short against a unit's retransmission.
 const BUSY: Duration = Duration::from_millis(200);
 
@@ -28,7 +35,7 @@ impl Sqlite {
     /// [`StoreError`], also for a schema of a newer Truecell.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = Connection::open(path).map_err(|error| at(path, &error))?;
-        let mut this = Self { path: path.to_owned(), connection };
+        let mut this = Self { inode: inode(path)?, path: path.to_owned(), connection };
         this.set_up().map_err(|error| at(path, &error))?;
         this.migrate()?;
         Ok(this)
@@ -70,6 +77,11 @@ impl Sqlite {
     ) -> Result<T, StoreError> {
         self.sql(|connection| work(&mut connection.prepare_cached(sql)?))
     }
+}
+
+fn inode(path: &Path) -> Result<(u64, u64), StoreError> {
+    let file = fs::metadata(path).map_err(|error| StoreError(format!("{}: {error}", path.display())))?;
+    Ok((file.dev(), file.ino()))
 }
 
 fn at(path: &Path, error: &rusqlite::Error) -> StoreError {
@@ -219,11 +231,27 @@ impl Store for Sqlite {
             .map(|epoch| Epoch(unsigned(epoch)))
     }
 
+    /// What SQLite has in memory hides that the file was damaged, removed or replaced: looks at it as well.
+    fn check(&mut self) -> Result<(), StoreError> {
+        let wrong = |what: &dyn std::fmt::Display| StoreError(format!("{}: {what}", self.path.display()));
+        let mut file = File::open(&self.path).map_err(|error| wrong(&error))?;
+        let mut magic = [0; MAGIC.len()];
+        file.read_exact(&mut magic).map_err(|error| wrong(&error))?;
+        if magic != *MAGIC {
+            return Err(wrong(&"it was overwritten: it is no database any more"));
+        }
+        let here = file.metadata().map_err(|error| wrong(&error))?;
+        if (here.dev(), here.ino()) != self.inode {
+            return Err(wrong(&"it was replaced by another file"));
+        }
+        self.statement("UPDATE node SET applied = applied", |s| s.execute([]).map(drop))
+    }
+
     fn reader(&self) -> Result<Box<dyn Store>, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(&self.path, flags).map_err(|error| at(&self.path, &error))?;
         connection.busy_timeout(BUSY).map_err(|error| at(&self.path, &error))?;
-        Ok(Box::new(Self { path: self.path.clone(), connection }))
+        Ok(Box::new(Self { path: self.path.clone(), inode: self.inode, connection }))
     }
 }

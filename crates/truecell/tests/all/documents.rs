@@ -35,9 +35,9 @@ fn every_command_that_the_documents_show_works_as_shown() {
     assert!(run > 0, "no document shows a command");
 }
 
-/// The rows of the table behind a comment in docs/cli.md.
-fn table(name: &str) -> Vec<String> {
-    let text = fs::read_to_string(root().join("docs/cli.md")).unwrap();
+/// The rows of the table behind a comment in a document.
+fn table(document: &str, name: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join("docs").join(document)).unwrap();
     let after = text.split_once(&format!("<!-- {name} -->\n")).unwrap().1;
     after.lines().skip(2).take_while(|line| line.starts_with('|')).map(str::to_owned).collect()
 }
@@ -57,14 +57,23 @@ fn the_table_of_moves_is_the_one_in_the_code() {
         .iter()
         .map(|state| format!("| {state} | {} |", to(*state)).replace("|  |", "| |"))
         .collect();
-    assert_eq!(table("moves"), expected);
+    assert_eq!(table("cli.md", "moves"), expected);
 }
 
 #[test]
 fn the_table_of_routes_is_the_one_in_the_code() {
     let row = |route: &api::Route| format!("| {} {} | {} |", route.method, route.path, route.needs.word());
     let expected: Vec<_> = api::routes().iter().map(row).collect();
-    assert_eq!(table("routes"), expected);
+    assert_eq!(table("cli.md", "routes"), expected);
+}
+
+#[test]
+fn the_table_of_kinds_has_every_kind_of_event() {
+    let of_journal = |kind: &&str| kind.starts_with("journal.");
+    let expected: Vec<_> = events::kinds().filter(|kind| !of_journal(kind)).collect();
+    let rows = table("formats.md", "kinds");
+    let named: Vec<_> = rows.iter().map(|row| row.split('`').nth(1).unwrap()).collect();
+    assert_eq!(named, expected);
 }
 
 #[test]

@@ -1,0 +1,143 @@
+//! What admission needs is out of reach: nobody new is admitted, tunnels stay, an alarm says so, and all
+//! goes on by itself when it is back.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use gateway::Alarm;
+use ids::DeviceId;
+use lab::{Carrier, Outcome, SERVICE, Unit};
+use pki::Validity;
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+const LINE: &str = "L-1";
+
+fn id(number: u8) -> DeviceId {
+    DeviceId::eui48([0x02, 0xfe, 0x71, 0, 0, number])
+}
+
+/// A carrier with one unit attached, and another that could attach.
+struct World {
+    carrier: Carrier,
+    attached: Unit,
+    newcomer: lab::UnitIdentity,
+}
+
+impl World {
+    fn new(dir: &Path, network: u8) -> Self {
+        let carrier = Carrier::start(dir).unwrap();
+        carrier.line(LINE, &format!("127.{network}.0.0/16")).unwrap();
+        let [first, newcomer] = [1, 2].map(|number| {
+            carrier.device(id(number), LINE).unwrap();
+            carrier.enrol(id(number), Validity::Default).unwrap()
+        });
+        let attached = carrier.attach(&first, [127, network, 0, 1]).unwrap();
+        assert!(matches!(attached.outcome, Outcome::Attached(_)), "{:?}", attached.outcome);
+        Self { carrier, attached, newcomer }
+    }
+
+    fn new_unit(&self, network: u8) -> Outcome {
+        self.carrier.attach(&self.newcomer, [127, network, 0, 2]).unwrap().outcome.clone()
+    }
+
+    /// The newcomer hears nothing at all, the tunnel that stands goes on, and the alarm says why.
+    fn assert_only_new_ones_wait(&self, network: u8, alarm: Alarm) {
+        assert_eq!(self.new_unit(network), Outcome::NoTunnel("no answer".into()));
+        assert_eq!(self.attached.ping(SERVICE, 3).0, 3);
+        self.wait_for(|carrier| carrier.gateway.health().alarms.contains_key(&alarm));
+    }
+
+    fn assert_all_is_well_again(&self, network: u8) {
+        self.wait_for(|carrier| carrier.gateway.health().can_admit());
+        let outcome = self.new_unit(network);
+        assert!(matches!(outcome, Outcome::Attached(_)), "{outcome:?}");
+        assert_eq!(self.attached.ping(SERVICE, 3).0, 3);
+        assert_eq!(self.carrier.ledger.verify().unwrap().findings, []);
+    }
+
+    fn wait_for(&self, holds: impl Fn(&Carrier) -> bool) {
+        let until = Instant::now() + Duration::from_secs(10);
+        while !holds(&self.carrier) {
+            assert!(Instant::now() < until, "{:?}", self.carrier.gateway.health());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+}
+
+#[test]
+fn a_locked_ledger() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path(), 11);
+    let other = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    world.assert_only_new_ones_wait(11, Alarm::LedgerUnreachable);
+    other.execute_batch("ROLLBACK").unwrap();
+    world.assert_all_is_well_again(11);
+}
+
+#[test]
+fn a_ledger_file_that_was_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path(), 12);
+    for name in ["ledger.sqlite", "ledger.sqlite-wal"] {
+        let path = dir.path().join(name);
+        let length = fs::metadata(&path).unwrap().len();
+        let mut file = File::options().write(true).open(&path).unwrap();
+        file.write_all(&vec![0xa5; usize::try_from(length).unwrap()]).unwrap();
+    }
+    world.wait_for(|carrier| !carrier.gateway.health().can_admit());
+    world.assert_only_new_ones_wait(12, Alarm::LedgerUnreachable);
+}
+
+#[test]
+fn a_ledger_file_that_was_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path(), 14);
+    let path = dir.path().join("ledger.sqlite");
+    fs::rename(&path, dir.path().join("elsewhere")).unwrap();
+    world.wait_for(|carrier| !carrier.gateway.health().can_admit());
+    world.assert_only_new_ones_wait(14, Alarm::LedgerUnreachable);
+    fs::rename(dir.path().join("elsewhere"), &path).unwrap();
+    world.assert_all_is_well_again(14);
+}
+
+/// A file system of a few MiB, gone with its value.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// `None` where this process may not mount.
+    fn new() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(dir.path());
+        mount.output().is_ok_and(|mounted| mounted.status.success()).then_some(Self(dir))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").args(["-l"]).arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk() {
+    let Some(disk) = SmallDisk::new() else {
+        return println!("skipped: needs to mount a small file system");
+    };
+    let world = World::new(disk.0.path(), 13);
+    let ballast = disk.0.path().join("ballast");
+    let mut file = File::create(&ballast).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+    while file.write_all(&[0; 1]).is_ok() {}
+    world.assert_only_new_ones_wait(13, Alarm::JournalUnwritable);
+    drop(file);
+    fs::remove_file(&ballast).unwrap();
+    world.assert_all_is_well_again(13);
+    let report = events::journal::verify(&world.carrier.journal.dir(), world.carrier.journal.public_key());
+    assert!(report.is_ok(), "{report:?}");
+}
