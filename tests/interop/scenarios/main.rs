@@ -1,8 +1,11 @@
 //! Every scenario: one folder, one module.
 
+mod algorithms;
 mod attach;
 mod charon_with_charon;
+mod clone;
 mod libreswan;
+mod paths;
 mod tshark;
 
 /// The unit of docs/interop.md: it attaches by itself, and comes back by itself from all that may pass.

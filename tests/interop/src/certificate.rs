@@ -50,6 +50,7 @@ pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     /// PEM of the authorities between this one and the root, this one first; empty for a root.
     intermediates: Vec<String>,
+    root: String,
 }
 
 /// A certificate with its key and the intermediates that lead to the root.
@@ -70,7 +71,8 @@ impl Authority {
     /// When the provider refuses.
     pub fn root(name: &str) -> Result<Self> {
         let issuer = CertifiedIssuer::self_signed(authority_params(name)?, KeyKind::P256.generate()?)?;
-        Ok(Self { issuer, intermediates: Vec::new() })
+        let root = issuer.pem();
+        Ok(Self { issuer, intermediates: Vec::new(), root })
     }
 
     /// An authority below this one.
@@ -82,7 +84,7 @@ impl Authority {
             CertifiedIssuer::signed_by(authority_params(name)?, KeyKind::P256.generate()?, &self.issuer)?;
         let mut intermediates = vec![issuer.pem()];
         intermediates.extend(self.intermediates.iter().cloned());
-        Ok(Self { issuer, intermediates })
+        Ok(Self { issuer, intermediates, root: self.root.clone() })
     }
 
     /// A certificate for the DNS name `name`, for digital signatures in IKE, with a new key.
@@ -99,10 +101,10 @@ impl Authority {
         })
     }
 
-    /// Its own certificate, PEM.
+    /// The certificate of its root, PEM.
     #[must_use]
-    pub fn pem(&self) -> String {
-        self.issuer.pem()
+    pub fn anchor(&self) -> &str {
+        &self.root
     }
 }
 

@@ -152,8 +152,10 @@ fn without_rfc_7427_both_sides_sign_by_method_9() {
 
 #[test]
 #[ignore = "needs root and libreswan: ./test interop"]
-fn a_chain_of_four_certificates_goes_in_fragments() {
+fn a_chain_of_four_certificates_passes_a_path_of_576_octets_that_drops_ip_fragments() {
     World::with("fragments", "[ca]\nintermediates = 3", KeyKind::Rsa3072, |world| {
+        world.carrier.internet.set_path_mtu(576)?;
+        world.carrier.internet.drop_ip_fragments()?;
         let pluto = world.pluto(&["fragmentation=force"])?;
         pluto.initiate()?;
         world.is_attached(&pluto)?;
