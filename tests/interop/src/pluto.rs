@@ -142,7 +142,8 @@ impl Pluto {
 /// Reads the SPIs of the last line that has them:
 /// `#4: "femto"[1] 198.18.1.1 esp.f4a649b9@198.18.1.1 esp.e96d75d1@198.18.1.2 tun.0@...`; colons instead for IPv6.
 fn newest_spis(states: &str) -> Option<(u32, u32)> {
-    let spi = |word: &str| u32::from_str_radix(word.strip_prefix("esp")?.get(1..9)?, 16).ok();
+    let spi =
+        |word: &str| u32::from_str_radix(word.strip_prefix("esp")?.get(1..)?.split('@').next()?, 16).ok();
     let mut lines = states.lines().rev().map(|line| line.split_whitespace().filter_map(spi));
     lines.find_map(|mut spis| spis.next().zip(spis.next()))
 }
@@ -203,8 +204,8 @@ mod tests {
                 "000 #1: \"femto\"[1] established IKE SA\n000 #4: \"femto\"[1] 198.18.1.1 {ends} Traffic: ESPin=0B\n"
             )
         };
-        let v4 = "esp.f4a649b9@198.18.1.1 esp.e96d75d1@198.18.1.2 tun.0@198.18.1.1 tun.0@198.18.1.2";
-        assert_eq!(newest_spis(&states(v4)), Some((0xf4a6_49b9, 0xe96d_75d1)));
+        let v4 = "esp.f4a649b9@198.18.1.1 esp.3e1ba00@198.18.1.2 tun.0@198.18.1.1 tun.0@198.18.1.2";
+        assert_eq!(newest_spis(&states(v4)), Some((0xf4a6_49b9, 0x03e1_ba00)));
         let v6 = "esp:96685425@2001:db8:1::2 esp:540e91ce@2001:db8:2::2 tun:0@2001:db8:1::2";
         assert_eq!(newest_spis(&states(v6)), Some((0x9668_5425, 0x540e_91ce)));
         assert_eq!(newest_spis(&states("")), None);

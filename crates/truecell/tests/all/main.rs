@@ -12,6 +12,5 @@ mod commands;
 mod daemon;
 mod document;
 mod documents;
-#[cfg(not(feature = "key-log"))]
 mod key_log;
 mod shell;

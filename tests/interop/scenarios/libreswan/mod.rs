@@ -131,7 +131,7 @@ fn it_takes_a_gateway_with_an_rsa_key() {
     let file = |name| dir.path().join(name).display().to_string();
     let settings = format!("[gateway]\ncertificate = {:?}\nkey = {:?}", file("own.pem"), file("own.key"));
     World::with("rsa-gateway", &settings, KeyKind::Rsa2048, |world| {
-        let pluto = world.pluto_that_trusts(&ca.pem(), false, &[])?;
+        let pluto = world.pluto_that_trusts(ca.anchor(), false, &[])?;
         pluto.initiate()?;
         world.is_attached(&pluto)
     });
@@ -156,7 +156,8 @@ fn a_chain_of_four_certificates_passes_a_path_of_576_octets_that_drops_ip_fragme
     World::with("fragments", "[ca]\nintermediates = 3", KeyKind::Rsa3072, |world| {
         world.carrier.internet.set_path_mtu(576)?;
         world.carrier.internet.drop_ip_fragments()?;
-        let pluto = world.pluto(&["fragmentation=force"])?;
+        // IKE_SA_INIT is never cut, and with all of pluto's proposals it would be too long.
+        let pluto = world.pluto(&["fragmentation=force", "ike=aes_gcm256-sha2_256-dh31"])?;
         pluto.initiate()?;
         world.is_attached(&pluto)?;
         let sizes = world.fragment_sizes()?;
