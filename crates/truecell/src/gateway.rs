@@ -81,14 +81,18 @@ fn responder(own: &config::Gateway, mut made: ResponderConfig) -> ResponderConfi
     };
     made.cookies = CookiePolicy::Above(count(own.limits.cookie_threshold));
     made.half_open.total = count(own.limits.half_open);
-    made.times.rekey.ike_sa = hours(own.lifetimes.ike_sa_h);
-    made.times.rekey.child_sa = Duration::from_secs(u64::from(own.lifetimes.child_sa_m) * 60);
+    made.times.rekey.ike_sa = minutes(own.lifetimes.ike_sa_m);
+    made.times.rekey.child_sa = minutes(own.lifetimes.child_sa_m);
     made.times.dpd_after = Duration::from_secs(own.lifetimes.dpd_s.into());
     made
 }
 
 fn hours(hours: u32) -> Duration {
     Duration::from_secs(u64::from(hours) * 3600)
+}
+
+fn minutes(minutes: u32) -> Duration {
+    Duration::from_secs(u64::from(minutes) * 60)
 }
 
 fn count(count: u32) -> usize {

@@ -4,8 +4,13 @@ mod algorithms;
 mod attach;
 mod charon_with_charon;
 mod clone;
+mod legacy;
 mod libreswan;
+mod liveness;
 mod paths;
+mod refusals;
+mod renewal;
+mod silence;
 mod tshark;
 
 /// The unit of docs/interop.md: it attaches by itself, and comes back by itself from all that may pass.

@@ -124,7 +124,7 @@ pub(crate) struct Lifetimes {
     /// A tunnel is authenticated anew within this time (AUTH_LIFETIME, RFC 4478); at most 24 h.
     pub(crate) auth_h: u32,
     /// The gateway rekeys an IKE SA after this time.
-    pub(crate) ike_sa_h: u32,
+    pub(crate) ike_sa_m: u32,
     /// The gateway rekeys a CHILD SA after this time.
     pub(crate) child_sa_m: u32,
     /// Silence after which the gateway asks whether a unit is alive (DPD).
@@ -133,7 +133,7 @@ pub(crate) struct Lifetimes {
 
 impl Default for Lifetimes {
     fn default() -> Self {
-        Self { auth_h: 24, ike_sa_h: 20, child_sa_m: 240, dpd_s: 60 }
+        Self { auth_h: 24, ike_sa_m: 1200, child_sa_m: 240, dpd_s: 60 }
     }
 }
 
@@ -256,7 +256,7 @@ impl Lifetimes {
         if !(1..=24).contains(&self.auth_h) {
             add(&["lifetimes", "auth_h"], "not within 1 and 24 hours", "24 is the most");
         }
-        let positive = [("ike_sa_h", self.ike_sa_h), ("child_sa_m", self.child_sa_m), ("dpd_s", self.dpd_s)];
+        let positive = [("ike_sa_m", self.ike_sa_m), ("child_sa_m", self.child_sa_m), ("dpd_s", self.dpd_s)];
         for (key, _) in positive.iter().filter(|(_, value)| *value == 0) {
             add(&["lifetimes", key], "zero would mean without end", "write 1 or more");
         }

@@ -23,7 +23,7 @@ fn a_copied_key_passes_no_packet_is_refused_and_the_original_loses_none() {
         let original = carrier.charon("original", &home, &unit, FEMTOCELL, "")?;
         let held = original.wait_for_tunnel()?;
         home.ping(SERVICE_V4)?;
-        let pings = home.ping_steadily(SERVICE_V4, &carrier.scene.dir("original")?.join("ping.log"))?;
+        let pings = home.ping_steadily(SERVICE_V4, &carrier.scene.dir("original")?.join("ping.txt"))?;
 
         let copy = carrier.charon("copy", &away, &unit, COPY, "")?;
         copy.initiate("core")?;
