@@ -3,6 +3,7 @@
 //! It is used as its users use it: through `truecell.toml`, the command line and `--json`. The binary is the one that
 //! cargo built beside the tests (`cargo build -p truecell`).
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -63,6 +64,8 @@ pub struct Session {
     pub uplink: Amount,
     /// To the unit.
     pub downlink: Amount,
+    /// Packets dropped, by cause.
+    pub drops: BTreeMap<String, u64>,
     /// Its CHILD SAs.
     pub children: Vec<Value>,
     /// When it ends at the latest, RFC 3339.
