@@ -1,33 +1,36 @@
 //! What the process may still do once its ports and its TUN device are open: nothing that it does not
 //! need. What it has given up it cannot take back, and no program that it starts could.
 
-use crate::failure::{Failure, Problem};
+use crate::{
+    data_dir::DataDir,
+    failure::{Failure, Problem},
+};
 use rustix::{
-    process::{DumpableBehavior, Resource, Rlimit, geteuid, set_dumpable_behavior, setrlimit},
+    process::{DumpableBehavior, Gid, Resource, Rlimit, Uid, geteuid, set_dumpable_behavior, setrlimit},
     thread::{
         CapabilitySet, CapabilitySets, clear_ambient_capability_set, set_capabilities, set_no_new_privs,
         set_thread_groups, set_thread_res_gid, set_thread_res_uid,
     },
 };
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs::Metadata, os::unix::fs::MetadataExt};
 
-/// Becomes `user` if this is root, and gives up capabilities, new privileges, core dumps and all system
-/// calls but those of a running gateway. Call it while the process has one thread: those that come later
-/// inherit it.
+/// As root, becomes who owns the data directory; then gives up capabilities, new privileges, core dumps
+/// and all system calls but those of a running gateway. Call it while the process has one thread: those
+/// that come later inherit it.
 ///
 /// # Errors
-/// There is no such user, or the kernel refuses a step. The process must not go on then.
-pub(crate) fn give_up(user: Option<&str>) -> Result<(), Failure> {
-    let step = |what: &str, done: rustix::io::Result<()>| {
-        done.map_err(|error| failed(&format!("{what}: {error}")))
-    };
-    match user.filter(|_| geteuid().is_root()) {
-        Some(user) => become_user(user)?,
-        None if geteuid().is_root() => {
-            tracing::warn!("running as root: name a user of its own in [process] user");
-        }
-        None => {}
+/// The kernel refuses a step. The process must not go on then.
+pub(crate) fn give_up(data: &DataDir) -> Result<(), Failure> {
+    let step =
+        |what: &str, done: rustix::io::Result<()>| done.map_err(|error| failed(&format!("{what}: {error}")));
+    if geteuid().is_root() {
+        let owner = std::fs::metadata(data.path()).map_err(|error| failed(&error.to_string()))?;
+        step("the data directory's owner", become_owner(&owner))?;
+    }
+    if geteuid().is_root() {
+        let data = data.path().display();
+        tracing::warn!("running as root, who owns {data}: give it to a user of its own");
     }
     step("ambient capabilities", clear_ambient_capability_set())?;
     let none = CapabilitySets {
@@ -48,30 +51,11 @@ fn failed(why: &str) -> Failure {
     Failure::Ours(problem.next("see docs/deployment.md, and what the container or the unit file allows"))
 }
 
-fn become_user(name: &str) -> Result<(), Failure> {
-    let Some((uid, gid)) = ids_of(name) else {
-        return Err(failed(&format!("there is no user `{name}` in /etc/passwd")));
-    };
-    let (uid, gid) = (rustix::process::Uid::from_raw(uid), rustix::process::Gid::from_raw(gid));
-    let done = set_thread_groups(&[])
-        .and_then(|()| set_thread_res_gid(gid, gid, gid))
-        .and_then(|()| set_thread_res_uid(uid, uid, uid));
-    done.map_err(|error| failed(&format!("user {name}: {error}")))
-}
-
-/// Number of the user and of its group.
-fn ids_of(name: &str) -> Option<(u32, u32)> {
-    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
-    ids_in(&passwd, name)
-}
-
-fn ids_in(passwd: &str, name: &str) -> Option<(u32, u32)> {
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let is_it = fields.next()? == name;
-        let (uid, gid) = (fields.nth(1)?, fields.next()?);
-        is_it.then(|| Some((uid.parse().ok()?, gid.parse().ok()?))).flatten()
-    })
+fn become_owner(owner: &Metadata) -> rustix::io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
+    set_thread_groups(&[])?;
+    set_thread_res_gid(gid, gid, gid)?;
+    set_thread_res_uid(uid, uid, uid)
 }
 
 /// Refuses every other system call with EPERM. A call that a library begins to make shows as a failure of
@@ -225,15 +209,3 @@ const CALLS: &[i64] = &[
     #[cfg(target_arch = "x86_64")]
     libc::SYS_arch_prctl,
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::ids_in;
-
-    #[test]
-    fn a_user_is_found_with_its_group() {
-        let passwd = "root:x:0:0::/root:/bin/sh\ntruecell:x:990:991::/nonexistent:/usr/sbin/nologin\n";
-        assert_eq!(ids_in(passwd, "truecell"), Some((990, 991)));
-        assert_eq!(ids_in(passwd, "true"), None);
-    }
-}
