@@ -46,7 +46,6 @@ fn tcp_and_udp_pass_in_both_directions_to_a_host_behind_the_gateway() {
         host.ping(&core.address(true).to_string())?;
         for how in ["", "-R", "-u -b 20M", "-u -b 20M -R"] {
             let octets = iperf(carrier, &host, core, how)?;
-            println!("{how}: {octets}");
             ensure!(octets > 1e6, "{how}: {octets} octets per second");
         }
         let [session] = carrier.gateway.sessions()?.try_into().ok().context("one session")?;
