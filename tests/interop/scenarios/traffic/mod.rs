@@ -22,7 +22,8 @@ fn with_core(name: &str, body: impl FnOnce(&mut Carrier<'_>, &Host) -> Result<()
 
 /// One run of iperf3 with the arguments in `how`; octets per second at the receiver.
 fn iperf(carrier: &Carrier<'_>, from: &Host, to: &Host, how: &str) -> Result<f64> {
-    let log = carrier.scene.dir("iperf")?.join("server.log");
+    let part = format!("iperf{}", how.replace(' ', ""));
+    let log = carrier.scene.dir(&part)?.join("server.log");
     let mut serve = to.namespace.command("iperf3");
     let mut server = Process::spawn(serve.args(["-s", "-1", "--forceflush"]), &log)?;
     server.wait_for_line("Server listening", Duration::from_secs(5))?;
