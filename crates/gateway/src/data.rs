@@ -132,7 +132,7 @@ impl DataThread {
             }
         }
         self.to_core(room);
-        self.to_units(room);
+        self.pass_to_units(room);
         self.pass_to_ike(messages);
     }
 
@@ -145,7 +145,7 @@ impl DataThread {
     }
 
     /// What units send to each other goes straight down again.
-    fn to_units(&mut self, room: &mut Room) {
+    fn pass_to_units(&mut self, room: &mut Room) {
         if !room.passed.units.is_empty() {
             self.shard.between(&room.passed.units, &mut room.outgoing, &mut room.elsewhere);
             room.passed.units.clear();
