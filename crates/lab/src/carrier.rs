@@ -44,7 +44,7 @@ pub const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 pub(crate) const MAKE_ROOM: Duration = Duration::from_secs(3);
 
 impl Carrier {
-    /// Brings a new carrier up with all its files in `dir`, which must be empty.
+    /// Brings a carrier up: a new one in an empty `dir`, or again the one whose files are there.
     ///
     /// # Errors
     /// What could not be made, and why.
@@ -58,7 +58,12 @@ impl Carrier {
         let row_key = RowKey::open_or_create(&dir.join("row.key"))?;
         let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools.clone(), now)?;
         let realm: Realm = REALM.parse()?;
-        let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), now)?;
+        let ca_dir = dir.join("ca");
+        let ca = if ca_dir.exists() {
+            Ca::open(&ca_dir, &LedgerBooks(ledger.clone()), now)?.0
+        } else {
+            Ca::create(&ca_dir, &CaSpec::new("Carrier", realm), now)?
+        };
         let (gateway, known) = start_gateway(&ledger, &ca, &pools)?;
         Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned() })
     }

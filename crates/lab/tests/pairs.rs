@@ -17,10 +17,10 @@ fn id(number: u8) -> DeviceId {
     DeviceId::eui48([2, 0, 0, 0, 0, number])
 }
 
-fn attach(carrier: &Carrier, number: u8) -> (Unit, Ipv4Addr) {
-    carrier.device(id(number), LINE).unwrap();
+/// A unit that is in the ledger.
+fn attach(carrier: &Carrier, network: u8, number: u8) -> (Unit, Ipv4Addr) {
     let identity = carrier.enrol(id(number), Validity::Default).unwrap();
-    let unit = carrier.attach(&identity, [127, 10, 0, number]).unwrap();
+    let unit = carrier.attach(&identity, [127, network, 0, number]).unwrap();
     let Outcome::Attached(attached) = unit.outcome else { panic!("{:?}", unit.outcome) };
     (unit, attached.inner)
 }
@@ -47,7 +47,8 @@ fn units_reach_each_other_while_they_are_a_pair() {
     let dir = tempfile::tempdir().unwrap();
     let carrier = Carrier::start(dir.path()).unwrap();
     carrier.line(LINE, "127.10.0.0/16").unwrap();
-    let units = [1, 2, 3].map(|number| attach(&carrier, number));
+    (1..=3).for_each(|number| carrier.device(id(number), LINE).unwrap());
+    let units = [1, 2, 3].map(|number| attach(&carrier, 10, number));
     let [(first, one), (second, two), (third, three)] = &units;
     assert_eq!(first.ping(SERVICE, 1).0, 1);
     assert_eq!(first.ping(*two, 1).0, 0, "no pair yet");
@@ -68,6 +69,19 @@ fn units_reach_each_other_while_they_are_a_pair() {
     assert!(soon(|| second.ping(*one, 1).0 == 0), "a pair no more");
     assert_eq!(first.ping(*two, 1).0, 0);
     assert_eq!(first.ping(SERVICE, 1).0, 1);
+}
+
+#[test]
+fn a_pair_holds_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let carrier = Carrier::start(dir.path()).unwrap();
+    carrier.line(LINE, "127.11.0.0/16").unwrap();
+    (1..=2).for_each(|number| carrier.device(id(number), LINE).unwrap());
+    carrier.ledger.add_pair([id(1), id(2)], "test", "one site", UnixTime::now()).unwrap();
+    drop(carrier);
+    let carrier = Carrier::start(dir.path()).unwrap();
+    let [(first, _), (_second, two)] = [1, 2].map(|number| attach(&carrier, 11, number));
+    assert_eq!(first.ping(two, 3).0, 3);
 }
 
 /// The first event of such an attempt.

@@ -352,11 +352,11 @@ fn a_pair_is_listed_once_whichever_unit_is_named_first_until_it_is_removed() {
     assert!(matches!(unknown, Err(LedgerError::NotFound { table: "device", .. })), "{unknown:?}");
     let other = ledger.add_pair([id(3), id(1)], "kim", "one site", now()).unwrap();
     assert_eq!(ledger.pairs(None, 10).unwrap(), [pair.clone(), other.clone()]);
-    assert_eq!(ledger.pairs(Some(pair.devices), 10).unwrap(), [other.clone()]);
+    assert_eq!(ledger.pairs(Some(pair.devices), 10).unwrap(), std::slice::from_ref(&other));
     ledger.remove_pair([id(2), id(1)], "lee", "moved", now()).unwrap();
     let twice = ledger.remove_pair([id(1), id(2)], "lee", "moved", now());
     assert!(matches!(twice, Err(LedgerError::NotFound { table: "pair", .. })), "{twice:?}");
-    assert_eq!(ledger.begin().unwrap().pairs().unwrap(), [other.clone()]);
+    assert_eq!(ledger.begin().unwrap().pairs().unwrap(), std::slice::from_ref(&other));
     assert_eq!(ledger.verify().unwrap().findings, []);
     drop(ledger);
     let (ledger, _) = open(dir.path());
