@@ -133,10 +133,13 @@ impl Part {
     /// `length`: octets of the fragment behind its headers.
     fn barred(self, length: usize) -> Option<Barred> {
         let Self { offset, more } = self;
+        if offset == 0 && !more {
+            return None;
+        }
         let is_short = offset == 0 && more && length < FIRST;
         let overlaps = (1..FIRST).contains(&offset);
         let is_uneven = more && !length.is_multiple_of(8);
-        let overflows = offset + length > MAX_PAYLOAD && offset > 0;
+        let overflows = offset + length > MAX_PAYLOAD;
         (is_short || overlaps || is_uneven || overflows).then_some(Barred::Fragment)
     }
 }
