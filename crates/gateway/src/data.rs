@@ -4,8 +4,8 @@
 use crate::{
     cause::Cause,
     core::{Core, Packets},
-    shard::{Command, Elsewhere, Notice, Outgoing, Shard},
-    udp::{ReceiveBatch, Socket},
+    shard::{Command, Elsewhere, Notice, Shard},
+    udp::{Outgoing, ReceiveBatch, Socket, send_all},
     waker::Waker,
 };
 use crossbeam_channel::{Receiver, Sender};
@@ -195,15 +195,8 @@ impl DataThread {
     }
 
     fn send(&self, outgoing: &mut Outgoing) {
-        let limit = |path: &Path| socket_for(&self.sockets, path).map_or(1, |socket| socket.run_limit());
-        for run in outgoing.runs(limit) {
-            let sent = socket_for(&self.sockets, run.path)
-                .map(|socket| socket.send_run(run.path, run.octets, run.size));
-            if !matches!(sent, Some(Ok(()))) {
-                self.shard.counters.drops.add(Cause::NotSent, run.count);
-            }
-        }
-        outgoing.clear();
+        let lost = send_all(&self.sockets, outgoing);
+        self.shard.counters.drops.add(Cause::NotSent, lost);
     }
 
     fn tell(&mut self) {
@@ -217,15 +210,4 @@ impl DataThread {
             self.ike_waker.wake();
         }
     }
-}
-
-/// The socket that owns `path.local`.
-pub(crate) fn socket_for<'a>(sockets: &'a [Arc<Socket>], path: &Path) -> Option<&'a Socket> {
-    let fits = |socket: &&Arc<Socket>| {
-        let local = socket.local();
-        local.port() == path.local.port()
-            && local.is_ipv4() == path.local.is_ipv4()
-            && (local.ip().is_unspecified() || local.ip() == path.local.ip())
-    };
-    sockets.iter().find(fits).map(|socket| &**socket)
 }
