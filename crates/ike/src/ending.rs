@@ -144,7 +144,7 @@ impl EndingSa {
         let answer = payloads.and_then(Contents::sort).ok().and_then(CreateChildSaAnswer::parse);
         let new = match answer {
             Some(CreateChildSaAnswer::Accepted(accepted)) => {
-                finish_ike_sa(&self.sa, asked, &accepted, cx.suites).map(|(new, _)| new)
+                finish_ike_sa(&self.sa, asked, &accepted).map(|(new, _)| new)
             }
             Some(CreateChildSaAnswer::Refused(_)) | None => None,
         };

@@ -1,6 +1,6 @@
 use super::{Established, Want, child_sas::retry_at};
 use crate::{
-    Context, Event, ExchangeType, Header, Path,
+    Context, Event, ExchangeType, Header, Path, Reason,
     ending::EndingSa,
     exchange::{
         Asked, Contents,
@@ -30,7 +30,7 @@ impl Established {
 
     /// `method`: the one that INVALID_KE_PAYLOAD asked for.
     pub(super) fn ask_ike_sa(&mut self, method: Option<KeyExchangeMethod>, cx: &mut Context<'_>) {
-        let (is_second_try, method) = (method.is_some(), method.unwrap_or(self.current.suite().key_exchange));
+        let (is_second_try, method) = (method.is_some(), method.unwrap_or(self.key_exchange_to_offer(cx)));
         let Some(ephemeral) = cx.crypto.key_exchange(method) else { return };
         let spi = cx.spis.draw_ike(self.id, cx.crypto);
         let nonce = cx.random(NONCE);
@@ -39,7 +39,9 @@ impl Established {
             Payload::Nonce(nonce.clone()),
             Payload::Ke(KeyExchange { method, data: ephemeral.public_value().to_vec() }),
         ];
-        let asked = Asked::IkeSa(Box::new(AskedIkeSa { spi, nonce, ephemeral, method, is_second_try }));
+        let offered = cx.suites.clone();
+        let asked = AskedIkeSa { spi, nonce, ephemeral, method, offered, is_second_try };
+        let asked = Asked::IkeSa(Box::new(asked));
         self.current.request(ExchangeType::CREATE_CHILD_SA, &payloads, asked, self.path, cx);
     }
 
@@ -72,6 +74,7 @@ impl Established {
             .choose_ike(&request.proposals, request.ke.method)
             .ok_or(refuse(NotifyType::NO_PROPOSAL_CHOSEN))?;
         if suite.key_exchange != request.ke.method {
+            cx.stats.count(Reason::InvalidKe);
             return Err(invalid_ke(suite.key_exchange));
         }
         let offered = request.proposals.iter().find(|proposal| proposal.number == answer.number);
@@ -124,7 +127,7 @@ impl Established {
         let spi = asked.spi;
         match CreateChildSaAnswer::parse(contents) {
             Some(CreateChildSaAnswer::Accepted(accepted)) => {
-                match finish_ike_sa(&self.current, asked, &accepted, cx.suites) {
+                match finish_ike_sa(&self.current, asked, &accepted) {
                     Some((new, our_lower_nonce)) => self.finish_rekey(new, &our_lower_nonce, cx),
                     None => self.ike_sa_failed(spi, NotifyType::NO_PROPOSAL_CHOSEN, cx),
                 }
