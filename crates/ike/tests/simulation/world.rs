@@ -44,6 +44,8 @@ pub(crate) struct World {
     /// Somebody has crashed, or a NAT has forgotten a unit.
     crashed: bool,
     rebound: bool,
+    /// Requests on their way that probes had repeated, without any silence.
+    repeated: u64,
     model: Model,
     tally: Tally,
     /// INVALID_KE_PAYLOAD answered, by all lives of the gateway that are over.
@@ -155,6 +157,7 @@ impl World {
             sequence: 0,
             crashed: false,
             rebound: false,
+            repeated: 0,
             model: Model::default(),
             tally: Tally::default(),
             invalid_ke: 0,
@@ -213,9 +216,15 @@ impl World {
             self.model.breaks("a living peer was given up on a network that loses nothing".to_owned());
         }
         let units = self.units.iter().map(|unit| unit.initiator.stats().retransmitted);
-        let retransmitted = units.sum::<u64>() + self.gateway.stats().retransmitted;
-        if weather.delay <= QUICK && !self.rebound && retransmitted > 0 {
+        let retransmitted = units.sum::<u64>() + self.gateway.stats().retransmitted - self.repeated;
+        if weather.delay > QUICK || self.rebound {
+            return;
+        }
+        if retransmitted > 0 {
             self.model.breaks(format!("{retransmitted} requests met silence on a good network"));
+        }
+        if self.tally.count("a probe met silence") > 0 {
+            self.model.breaks("a living peer seemed silent on a good network".to_owned());
         }
     }
 
@@ -248,6 +257,9 @@ impl World {
         }
         if self.draw.chance(50) {
             self.renew_from_gateway(&tunnels);
+            if self.draw.chance(30) {
+                self.reconfigure_gateway();
+            }
         }
         self.run_until(self.now + Duration::from_secs(300));
         let now = self.model.tunnels_of(self.gateway_side()).len();
@@ -403,8 +415,6 @@ impl World {
             0 => self.crash_gateway(),
             1 => self.crash_unit(unit),
             2 | 3 => self.rebind(unit),
-            // A probe repeats what is on its way, which would look like silence.
-            12 | 19 if self.weather.loss == 0 && self.weather.delay <= QUICK => {}
             9..=11 | 17 if !self.weather.closes => {}
             4..=12 => self.act_as_unit(unit, kind),
             20 => self.reconfigure_gateway(),
@@ -432,7 +442,9 @@ impl World {
             11 => initiator.connect(now),
             _ => {
                 if let Some(sa) = initiator.ike_sa() {
+                    let before = initiator.stats().retransmitted;
                     initiator.probe(now);
+                    self.repeated += initiator.stats().retransmitted - before;
                     self.model.probed(side, sa);
                 }
             }
@@ -462,7 +474,9 @@ impl World {
             }
             _ => {
                 self.model.probed(side, sa);
+                let before = self.gateway.stats().retransmitted;
                 self.gateway.probe(sa, self.now);
+                self.repeated += self.gateway.stats().retransmitted - before;
             }
         }
     }
