@@ -15,6 +15,8 @@ use crate::{
 };
 
 const NONCE: usize = 32;
+/// Old IKE SAs of one tunnel that are kept for lost answers, where the peer decides how many there are.
+const MAX_ENDING: usize = 8;
 
 /// The IKE SA that a rekey of the peer made while ours is on its way (RFC 7296 §2.8.2).
 pub(super) struct Candidate {
@@ -94,13 +96,14 @@ impl Established {
         Ok((candidate, vec![Payload::Sa(vec![answer]), Payload::Nonce(nonce), Payload::Ke(ke)]))
     }
 
-    /// A CHILD SA is being made, renewed or closed by us (§2.25.2), or the peer has rekeyed already.
+    /// A CHILD SA is being made, renewed or closed by us (§2.25.2), or the peer has rekeyed already, or so
+    /// often that more than enough old IKE SAs wait for their end.
     fn can_not_rekey(&self) -> bool {
         let child_exchange = self
             .current
             .pending()
             .is_some_and(|pending| matches!(pending.asked, Asked::ChildSa(_) | Asked::DeleteChildSa(_)));
-        child_exchange || self.candidate.is_some()
+        child_exchange || self.candidate.is_some() || self.ending.len() >= MAX_ENDING
     }
 
     /// `new` takes over with all CHILD SAs; returns the old one. A liveness check that was on its way is
