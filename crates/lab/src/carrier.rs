@@ -39,7 +39,7 @@ pub(crate) const REALM: &str = "femto.carrier.example";
 /// How units know the gateway.
 const GATEWAY: &str = "segw.femto.carrier.example";
 /// What answers pings behind the gateway.
-pub(crate) const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+pub const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// How long a holder may take to make room. A carrier gives 30 s; a tour should not take that long.
 pub(crate) const MAKE_ROOM: Duration = Duration::from_secs(3);
 
@@ -69,21 +69,30 @@ impl Carrier {
     }
 
     /// Puts a line with one network into the ledger.
-    pub(crate) fn line(&self, name: &str, prefix: &str) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// No such line or network can be, or the ledger is out of reach.
+    pub fn line(&self, name: &str, prefix: &str) -> anyhow::Result<()> {
         let line =
             AccessLineRecord { line: name.parse()?, prefixes: vec![prefix.parse()?], region: "lab".into() };
         Ok(self.ledger.put_line(&line, "lab", UnixTime::now())?)
     }
 
     /// Puts a unit into the ledger, installed behind a line.
-    pub(crate) fn device(&self, id: DeviceId, line: &str) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// It is there already, or the ledger is out of reach.
+    pub fn device(&self, id: DeviceId, line: &str) -> anyhow::Result<()> {
         let new = NewDevice { access_line: Some(line.parse()?), ..NewDevice::installed(id) };
         self.ledger.add_device(new, "lab", UnixTime::now())?;
         Ok(())
     }
 
     /// A certificate issued by the book.
-    pub(crate) fn enrol(&self, id: DeviceId, validity: Validity) -> anyhow::Result<UnitIdentity> {
+    ///
+    /// # Errors
+    /// The CA refuses, or the ledger is out of reach.
+    pub fn enrol(&self, id: DeviceId, validity: Validity) -> anyhow::Result<UnitIdentity> {
         let books = LedgerBooks(self.ledger.clone());
         let issued = self.ca.issue(&order(id, validity), &books, UnixTime::now())?;
         identity(id, &self.ca, issued)
@@ -97,7 +106,10 @@ impl Carrier {
     }
 
     /// Runs a unit until its attempt to attach has ended.
-    pub(crate) fn attach(&self, identity: &UnitIdentity, outer: [u8; 4]) -> anyhow::Result<Unit> {
+    ///
+    /// # Errors
+    /// Its local address can't be used. How the attempt ended is in [`Unit::outcome`].
+    pub fn attach(&self, identity: &UnitIdentity, outer: [u8; 4]) -> anyhow::Result<Unit> {
         Unit::start(identity, IpAddr::V4(outer.into()), &self.known)
     }
 }

@@ -10,6 +10,6 @@ mod echo;
 mod tour;
 mod unit;
 
-pub use carrier::Carrier;
+pub use carrier::{Carrier, SERVICE};
 pub use tour::{Act, Step, tour};
 pub use unit::{Attached, Outcome, Unit, UnitIdentity};
