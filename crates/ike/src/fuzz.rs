@@ -3,11 +3,11 @@
 //! Each returns a figure of what it read or did, so that a test can tell a corpus that is understood
 //! from one that is merely refused. A panic is a finding.
 
-mod lie;
-mod peer;
+pub(crate) mod lie;
+pub(crate) mod peer;
 mod responder;
 mod rules;
-mod toy;
+pub(crate) mod toy;
 
 pub use responder::{Step, responder};
 

@@ -589,3 +589,6 @@ fn major_version_answer(bytes: &[u8], malformed: Malformed) -> Option<Vec<u8>> {
     let is_request = flags & 0x20 == 0;
     is_request.then(|| write_plain(header, &[Payload::notify(NotifyType::INVALID_MAJOR_VERSION, &[2])]))
 }
+
+#[cfg(test)]
+mod tests;

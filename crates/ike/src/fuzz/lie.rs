@@ -1,6 +1,6 @@
 use crate::payload::{
-    AuthMethod, Delete, KeyExchange, KeyExchangeMethod, Notify, NotifyType, Payload, PayloadType, Proposal,
-    ProtocolId, TrafficSelector, write_chain,
+    AuthMethod, CertEncoding, Delete, KeyExchange, KeyExchangeMethod, Notify, NotifyType, Payload,
+    PayloadType, Proposal, ProtocolId, TrafficSelector, write_chain,
 };
 use ids::Spi;
 use std::net::Ipv4Addr;
@@ -10,21 +10,21 @@ use std::net::Ipv4Addr;
 /// `how`: bits 0 to 3 which lie, 0 for none; bit 4: an unknown payload comes first, bit 5: it is critical;
 /// bits 6 and 7: whole, in fragments, in very short ones, or cut off. `which`: what the lie is about.
 #[derive(Clone, Copy)]
-pub(super) struct Lie {
-    pub(super) how: u8,
-    pub(super) which: u8,
+pub(crate) struct Lie {
+    pub(crate) how: u8,
+    pub(crate) which: u8,
 }
 
 impl Lie {
-    pub(super) const NONE: Self = Self { how: 0, which: 0 };
+    pub(crate) const NONE: Self = Self { how: 0, which: 0 };
 
     /// IKE_AUTH in the name of another, or without proof; [`Self::tell`] leaves the rest as it is.
-    pub(super) fn about_identity(self) -> Option<u8> {
+    pub(crate) fn about_identity(self) -> Option<u8> {
         (self.how & 0x0f == 15).then_some(self.which)
     }
 
     /// The payloads as the peer sends them.
-    pub(super) fn tell(self, payloads: &mut Vec<Payload>) {
+    pub(crate) fn tell(self, payloads: &mut Vec<Payload>) {
         let at = usize::from(self.which) % payloads.len().max(1);
         match self.how & 0x0f {
             1 if !payloads.is_empty() => drop(payloads.remove(at)),
@@ -46,7 +46,7 @@ impl Lie {
     }
 
     /// The chain of payloads as the peer sends it, and the type of its first.
-    pub(super) fn chain(self, payloads: &[Payload]) -> (PayloadType, Vec<u8>) {
+    pub(crate) fn chain(self, payloads: &[Payload]) -> (PayloadType, Vec<u8>) {
         let mut chain = Vec::new();
         let mut first = write_chain(payloads, &mut chain);
         if self.how & 0x10 != 0 {
@@ -61,7 +61,7 @@ impl Lie {
     }
 
     /// Octets of its fragments, if it comes in such.
-    pub(super) fn limit(self) -> Option<usize> {
+    pub(crate) fn limit(self) -> Option<usize> {
         match self.how & 0xc0 {
             0x40 => Some(250),
             0x80 => Some(130),
@@ -137,12 +137,14 @@ impl Lie {
     }
 
     fn bend_authentication(self, payload: &mut Payload) {
-        let Payload::Auth(auth) = payload else { return };
-        match self.which % 4 {
-            0 => auth.method = AuthMethod::SHARED_KEY,
-            1 => auth.method = AuthMethod::NULL,
-            2 => auth.method = AuthMethod::RSA_SHA1,
-            _ => auth.data.push(0),
+        match (self.which % 6, payload) {
+            (0, Payload::Auth(auth)) => auth.method = AuthMethod::SHARED_KEY,
+            (1, Payload::Auth(auth)) => auth.method = AuthMethod::NULL,
+            (2, Payload::Auth(auth)) => auth.method = AuthMethod::RSA_SHA1,
+            (3, Payload::Auth(auth)) => auth.data.push(0),
+            (4, Payload::Cert(cert)) => cert.encoding = HASH_AND_URL,
+            (5, Payload::Cert(cert)) => cert.encoding = RAW_PUBLIC_KEY,
+            _ => {}
         }
     }
 
@@ -152,7 +154,12 @@ impl Lie {
     }
 }
 
+/// Hash and URL of an X.509 certificate (RFC 7296 §3.6).
+const HASH_AND_URL: CertEncoding = CertEncoding(12);
+/// Raw public key (RFC 7670).
+const RAW_PUBLIC_KEY: CertEncoding = CertEncoding(15);
+
 /// SPIs that belong to nobody, or to nobody here.
-pub(super) fn foreign_spis() -> Vec<Spi> {
+pub(crate) fn foreign_spis() -> Vec<Spi> {
     [0, 1, 255, 0xffff_ffff].map(Spi).to_vec()
 }

@@ -8,21 +8,21 @@ use crate::{
     exchange::{
         Contents,
         create_child_sa::{ChildSaRequest, CreateChildSaRequest, IkeSaRequest, ike_spi},
-        ike_auth::signed_octets,
+        ike_auth::{configuration, signed_octets},
         ike_sa_init::{Abilities, IkeSaInitAnswer, InitAccepted},
     },
     message::{Reassembly, Sealed, Sealer, open, parse_plain},
     payload::{
-        AuthMethod, Authentication, CertEncoding, Certificate, Delete, Identification, KeyExchange,
-        KeyExchangeMethod, Notify, NotifyType, Payload, PayloadType, Proposal, ProtocolId, TrafficSelector,
-        parse_chain,
+        Attribute, AttributeType, AuthMethod, Authentication, CertEncoding, Certificate, ConfigurationType,
+        Delete, Identification, KeyExchange, KeyExchangeMethod, Notify, NotifyType, Payload, PayloadType,
+        Proposal, ProtocolId, TrafficSelector, parse_chain,
     },
 };
 use ids::{IkeSpi, Spi};
 use std::sync::Arc;
 
 /// A peer that holds the keys of its IKE SAs, so that every lie of it is authentic.
-pub(super) struct Peer {
+pub(crate) struct Peer {
     index: u8,
     speaks_fragments: bool,
     crypto: Arc<dyn CryptoProvider>,
@@ -79,14 +79,14 @@ struct Choice {
 }
 
 /// SPIs of an IKE SA whose peer has proven its identity.
-pub(super) type Proof = Option<(IkeSpi, IkeSpi)>;
+pub(crate) type Proof = Option<(IkeSpi, IkeSpi)>;
 
 const MAX_SAS: usize = 8;
 const MAX_CHILDREN: usize = 32;
 const NONCE: usize = 32;
 
 impl Peer {
-    pub(super) fn new(index: u8, speaks_fragments: bool, crypto: Arc<dyn CryptoProvider>) -> Self {
+    pub(crate) fn new(index: u8, speaks_fragments: bool, crypto: Arc<dyn CryptoProvider>) -> Self {
         Self {
             index,
             speaks_fragments,
@@ -100,12 +100,12 @@ impl Peer {
         }
     }
 
-    pub(super) fn choose(&mut self, older_sa: bool, same_id: bool, later_id: bool) {
+    pub(crate) fn choose(&mut self, older_sa: bool, same_id: bool, later_id: bool) {
         self.choice = Choice { older_sa, same_id, later_id };
     }
 
     /// N(COOKIE), SA, KE, Ni, N(...)
-    pub(super) fn init(&mut self, lie: Lie) -> Vec<u8> {
+    pub(crate) fn init(&mut self, lie: Lie) -> Vec<u8> {
         let method = [KeyExchangeMethod::CURVE25519, KeyExchangeMethod::ECP_256][usize::from(lie.which >> 7)];
         let Some(ephemeral) = self.crypto.key_exchange(method) else { return Vec::new() };
         let (spi_i, nonce) = (self.draw_ike_spi(), self.random(NONCE));
@@ -128,8 +128,8 @@ impl Peer {
         request
     }
 
-    /// SK { IDi, CERT, AUTH, SA, TSi, TSr }, and whether that proves who it is from.
-    pub(super) fn auth(&mut self, lie: Lie) -> (Vec<Vec<u8>>, Proof) {
+    /// SK { IDi, CERT, AUTH, CP(CFG_REQUEST), SA, TSi, TSr }, and whether that proves who it is from.
+    pub(crate) fn auth(&mut self, lie: Lie) -> (Vec<Vec<u8>>, Proof) {
         let spi = self.draw_esp_spi();
         let (name, suites, index) = (name(self.index), self.suites.clone(), self.index);
         let Some(sa) = self.sa() else { return (Vec::new(), None) };
@@ -149,6 +149,7 @@ impl Peer {
                 data: named(2).into_bytes(),
             }),
             Payload::Auth(Authentication { method: AuthMethod::DIGITAL_SIGNATURE, data }),
+            Payload::Cp(configuration(ConfigurationType::REQUEST, wishes())),
             Payload::Sa(suites.offer_esp(spi, false)),
             Payload::TsI(vec![TrafficSelector::ALL_V4, TrafficSelector::ALL_V6]),
             Payload::TsR(vec![TrafficSelector::ALL_V4, TrafficSelector::ALL_V6]),
@@ -167,7 +168,7 @@ impl Peer {
     }
 
     /// SK { [N(REKEY_SA)], SA, Ni, KEi, TSi, TSr }
-    pub(super) fn create_child_sa(&mut self, rekeys: bool, lie: Lie) -> Vec<Vec<u8>> {
+    pub(crate) fn create_child_sa(&mut self, rekeys: bool, lie: Lie) -> Vec<Vec<u8>> {
         let (spi, nonce, suites) = (self.draw_esp_spi(), self.random(NONCE), self.suites.clone());
         let old = self.children.last().map_or(Spi(0), |(own, _)| *own);
         let Some(ke) = self.key_exchange() else { return Vec::new() };
@@ -189,7 +190,7 @@ impl Peer {
     }
 
     /// SK { SA, Ni, KEi }
-    pub(super) fn rekey_ike_sa(&mut self, lie: Lie) -> Vec<Vec<u8>> {
+    pub(crate) fn rekey_ike_sa(&mut self, lie: Lie) -> Vec<Vec<u8>> {
         let (spi, nonce, suites) = (self.draw_ike_spi(), self.random(NONCE), self.suites.clone());
         let Some((ephemeral, ke)) = self.key_exchange() else { return Vec::new() };
         let Some(sa) = self.sa() else { return Vec::new() };
@@ -204,7 +205,7 @@ impl Peer {
     }
 
     /// SK { D }
-    pub(super) fn delete(&mut self, how: u8) -> Vec<Vec<u8>> {
+    pub(crate) fn delete(&mut self, how: u8) -> Vec<Vec<u8>> {
         let own = self.children.iter().map(|(own, _)| *own).collect();
         let delete = match how % 4 {
             0 => Delete::IkeSa,
@@ -216,13 +217,13 @@ impl Peer {
     }
 
     /// SK { ... } of an INFORMATIONAL.
-    pub(super) fn inform(&mut self, mut payloads: Vec<Payload>, lie: Lie) -> Vec<Vec<u8>> {
+    pub(crate) fn inform(&mut self, mut payloads: Vec<Payload>, lie: Lie) -> Vec<Vec<u8>> {
         lie.tell(&mut payloads);
         self.request(ExchangeType::INFORMATIONAL, payloads, lie)
     }
 
     /// SK { whatever } of a CREATE_CHILD_SA, or of IKE_AUTH when that has not been.
-    pub(super) fn chain(&mut self, first: PayloadType, chain: &[u8]) -> Vec<Vec<u8>> {
+    pub(crate) fn chain(&mut self, first: PayloadType, chain: &[u8]) -> Vec<Vec<u8>> {
         let exchange = match self.sa() {
             Some(PeerSa { signs: Some(_), message_id: 1, .. }) => ExchangeType::IKE_AUTH,
             _ => ExchangeType::CREATE_CHILD_SA,
@@ -231,7 +232,7 @@ impl Peer {
     }
 
     /// Answers the responder's last request, or one that it never made.
-    pub(super) fn answer(&mut self, lie: Lie) -> Vec<Vec<u8>> {
+    pub(crate) fn answer(&mut self, lie: Lie) -> Vec<Vec<u8>> {
         let Some((request, contents)) = self.sa().and_then(|sa| sa.asked.take()) else {
             return self.respond(0, ExchangeType::INFORMATIONAL, Vec::new(), lie);
         };
@@ -278,20 +279,25 @@ impl Peer {
     }
 
     /// What the responder sends to anyone.
-    pub(super) fn on_datagram(&mut self, datagram: &[u8]) {
+    pub(crate) fn on_datagram(&mut self, datagram: &[u8]) {
         let Ok(header) = Header::parse(datagram) else { return };
         if header.exchange == ExchangeType::IKE_SA_INIT {
             return self.on_init_answer(&header, datagram);
         }
-        let spis = (header.spi_i, header.spi_r);
-        let Some(index) = self.sas.iter().position(|sa| sa.spis == spis) else { return };
-        let Some(contents) = self.sas[index].read(&header, datagram) else { return };
+        let Some((index, contents)) = self.read(&header, datagram) else { return };
         if header.is_response {
             self.sas[index].message_id = header.message_id.saturating_add(1);
             self.on_answer(index, &contents);
         } else {
             self.sas[index].asked = Some((header, contents));
         }
+    }
+
+    /// What a datagram says under the IKE SA of that place, once it is whole.
+    pub(crate) fn read(&mut self, header: &Header, datagram: &[u8]) -> Option<(usize, Contents)> {
+        let spis = (header.spi_i, header.spi_r);
+        let index = self.sas.iter().position(|sa| sa.spis == spis)?;
+        self.sas[index].read(header, datagram).map(|contents| (index, contents))
     }
 
     fn on_init_answer(&mut self, header: &Header, datagram: &[u8]) {
@@ -308,6 +314,8 @@ impl Peer {
     }
 
     fn on_answer(&mut self, index: usize, contents: &Contents) {
+        let never = [NotifyType::USE_TRANSPORT_MODE, NotifyType::MOBIKE_SUPPORTED, NotifyType::COOKIE2];
+        assert!(!never.into_iter().any(|kind| contents.has(kind)), "it agrees to what is never agreed to");
         let Some(proposal) = contents.sa.as_ref().and_then(|proposals| proposals.first()) else { return };
         if let Ok(spi) = proposal.spi.as_slice().try_into().map(u32::from_be_bytes) {
             let own = self.sas[index].child_spi;
@@ -474,6 +482,16 @@ fn header((spi_i, spi_r): (IkeSpi, IkeSpi), exchange: ExchangeType) -> Header {
         is_response: false,
         message_id: 0,
     }
+}
+
+/// An address of its own choice, and where it is seen from.
+fn wishes() -> Vec<Attribute> {
+    let attribute = |kind, value: &[u8]| Attribute { kind, value: value.to_vec() };
+    vec![
+        attribute(AttributeType::INTERNAL_IP4_ADDRESS, &[203, 0, 113, 9]),
+        attribute(AttributeType::INTERNAL_IP6_ADDRESS, &[0x20; 17]),
+        attribute(AttributeType::EXTERNAL_SOURCE_IP4_NAT_INFO, &[]),
+    ]
 }
 
 fn name(index: u8) -> String {

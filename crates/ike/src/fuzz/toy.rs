@@ -5,10 +5,10 @@ use crate::{
 
 /// Seeded randomness, and signatures that anyone can make but that fit one key and one text alone: what a
 /// sequence does follows from its octets.
-pub(super) struct Toy(SeededProvider);
+pub(crate) struct Toy(SeededProvider);
 
 impl Toy {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(SeededProvider::new(seed))
     }
 }
@@ -28,7 +28,7 @@ impl CryptoProvider for Toy {
 }
 
 /// The key whose certificate and public key are its octets.
-pub(super) struct ToyKey(pub(super) Vec<u8>);
+pub(crate) struct ToyKey(pub(crate) Vec<u8>);
 
 impl PrivateAuthKey for ToyKey {
     fn sign(&self, octets: &[u8], _: SignatureHashes) -> Option<Authentication> {
@@ -37,7 +37,7 @@ impl PrivateAuthKey for ToyKey {
 }
 
 /// What [`ToyKey`] signs and [`Toy`] verifies.
-pub(super) fn signature(key: &[u8], octets: &[u8]) -> Vec<u8> {
+pub(crate) fn signature(key: &[u8], octets: &[u8]) -> Vec<u8> {
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     context.update(key);
     context.update(octets);
