@@ -134,7 +134,8 @@ fn section_4_line_8_a_certificate_counts_until_the_moment_it_is_revoked_whoever_
     let (credential, moment) = (credential(), now());
     let revoked = Credential { revoked: Some(Revoked { at: moment, why: "key lost".into() }), ..credential };
     let facts = Facts { device: Some(&device), credential: Some(&revoked), line: Some(&line) };
-    let at = |now, holder: Option<&Holder>| judge(&claim(HOME), &facts, holder, &Policy::default(), now).decision;
+    let at =
+        |now, holder: Option<&Holder>| judge(&claim(HOME), &facts, holder, &Policy::default(), now).decision;
     let (second, silent) = (Duration::from_secs(1), holder(Probe::Silent));
     assert_eq!(at(moment.before(second), None), Decision::Admit(Admit::First));
     for later in [moment, moment.after(second), moment.after(Duration::from_secs(10 * 365 * DAY))] {
