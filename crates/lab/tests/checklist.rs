@@ -5,11 +5,12 @@
 use events::{
     Recorded,
     admission::{Admitted, Refused},
-    gateway::SessionClosed,
+    gateway::{PathChanged, SessionClosed},
     journal::Tail,
 };
+use gateway::State;
 use ids::{DeviceId, Sha256, UnixTime};
-use lab::{Carrier, Outcome, Unit, UnitIdentity};
+use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
 use pki::Validity;
 use serde_json::Value;
 use std::{
@@ -62,6 +63,16 @@ impl World {
             }
         }
         panic!("no {} within 10 s", T::KIND);
+    }
+}
+
+impl World {
+    fn wait_for_state(&self, state: State) {
+        let until = Instant::now() + Duration::from_secs(10);
+        while self.carrier.gateway.sessions(None, 1)[0].state != state {
+            assert!(Instant::now() < until, "the session is not {state:?} within 10 s");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
     }
 }
 
@@ -158,4 +169,21 @@ fn section_4_line_14_an_inner_address_is_told_with_its_unit_and_taken_back_when_
     assert_eq!(world.carrier.gateway.session(closed.session), None);
     let left = world.carrier.gateway.sessions(None, 10);
     assert_eq!(left.iter().map(|session| session.device).collect::<Vec<_>>(), [id(2)]);
+}
+
+#[test]
+fn section_4_line_16_a_unit_that_leaves_its_line_passes_no_packet_until_it_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let identity = world.unit(1);
+    let mut unit = world.attach(&identity, 1);
+    assert_eq!(unit.ping(SERVICE, 1).0, 1);
+    for (outer, on_line) in [([127, 66, 0, 1], false), ([127, NETWORK, 0, 2], true)] {
+        unit.move_to(outer.into()).unwrap();
+        unit.ping(SERVICE, 1); // by which the gateway sees that it moved
+        let moved: PathChanged = world.next();
+        assert_eq!((moved.to, moved.on_line), (unit.outer, Some(on_line)));
+        world.wait_for_state(if on_line { State::Open } else { State::Held });
+        assert_eq!(unit.ping(SERVICE, 1).0, u16::from(on_line));
+    }
 }
