@@ -140,15 +140,10 @@ impl Machine {
         let cookies =
             if configuration & 1 == 0 { CookiePolicy::Above(HALF_OPEN) } else { CookiePolicy::Always };
         let speaks_fragments = configuration & 2 == 0;
-        let peer = |index| {
-            Peer::new(index, speaks_fragments, Arc::new(Toy::new(u64::from(index) << 8 | u64::from(seed))))
-        };
+        let toy = |who: u64| Arc::new(Toy::new(who << 8 | u64::from(seed)));
+        let peer = |index| Peer::new(index, speaks_fragments, toy(index.into()));
         Self {
-            responder: Responder::new(
-                config(cookies, &METHODS[0]),
-                Arc::new(Toy::new(u64::from(seed) << 32)),
-                now,
-            ),
+            responder: Responder::new(config(cookies, &METHODS[0]), toy(3), now),
             now,
             peers: [peer(0), peer(1), peer(2)],
             sent: Vec::new(),
@@ -160,51 +155,49 @@ impl Machine {
     }
 
     fn step(&mut self, step: Step, who: u8, how: u8, which: u8, octets: &[u8]) {
-        let lie = Lie { how, which };
         let index = usize::from(who & 3) % self.peers.len();
-        let peer = &mut self.peers[index];
-        peer.choose(who & Step::OLDER_SA != 0, who & Step::SAME_ID != 0, who & Step::LATER_ID != 0);
         match step {
-            Step::Init => {
-                let datagram = peer.init(lie);
-                self.send(index, who, vec![datagram]);
-            }
-            Step::Auth => {
-                let (datagrams, proof) = peer.auth(lie);
-                self.rules.proven.extend(proof);
-                self.send(index, who, datagrams);
-            }
-            Step::CreateChildSa | Step::RekeyChildSa => {
-                let datagrams = peer.create_child_sa(step == Step::RekeyChildSa, lie);
-                self.send(index, who, datagrams);
-            }
-            Step::RekeyIkeSa => {
-                let datagrams = peer.rekey_ike_sa(lie);
-                self.send(index, who, datagrams);
-            }
-            Step::Probe => {
-                let datagrams = peer.inform(Vec::new(), lie);
-                self.send(index, who, datagrams);
-            }
-            Step::Delete => {
-                let datagrams = peer.delete(how);
-                self.send(index, who, datagrams);
-            }
-            Step::Chain => {
-                let datagrams = peer.chain(PayloadType(how), octets);
-                self.send(index, who, datagrams);
-            }
-            Step::Answer => {
-                let datagrams = peer.answer(lie);
-                self.send(index, who, datagrams);
-            }
             Step::Again => self.again(index, who, how, which),
             Step::Datagram => self.deliver(path(index, who), octets),
             Step::Time => self.pass(how, which),
             Step::Tell => self.tell(how, which),
             Step::Order => self.order(how, which),
+            message @ (Step::Init
+            | Step::Auth
+            | Step::CreateChildSa
+            | Step::RekeyChildSa
+            | Step::RekeyIkeSa
+            | Step::Probe
+            | Step::Delete
+            | Step::Chain
+            | Step::Answer) => {
+                let datagrams = self.say(message, index, who, Lie { how, which }, octets);
+                self.send(index, who, datagrams);
+            }
         }
         self.rules.hold(&self.responder, HALF_OPEN);
+    }
+
+    /// The message of a peer.
+    fn say(&mut self, step: Step, index: usize, who: u8, lie: Lie, octets: &[u8]) -> Vec<Vec<u8>> {
+        let peer = &mut self.peers[index];
+        peer.choose(who & Step::OLDER_SA != 0, who & Step::SAME_ID != 0, who & Step::LATER_ID != 0);
+        match step {
+            Step::Init => vec![peer.init(lie)],
+            Step::Auth => {
+                let (datagrams, proof) = peer.auth(lie);
+                self.rules.proven.extend(proof);
+                datagrams
+            }
+            Step::CreateChildSa => peer.create_child_sa(false, lie),
+            Step::RekeyChildSa => peer.create_child_sa(true, lie),
+            Step::RekeyIkeSa => peer.rekey_ike_sa(lie),
+            Step::Probe => peer.inform(Vec::new(), lie),
+            Step::Delete => peer.delete(lie.how),
+            Step::Chain => peer.chain(PayloadType(lie.how), octets),
+            Step::Answer => peer.answer(lie),
+            Step::Again | Step::Datagram | Step::Time | Step::Tell | Step::Order => Vec::new(),
+        }
     }
 
     fn send(&mut self, index: usize, who: u8, datagrams: Vec<Vec<u8>>) {
