@@ -129,6 +129,17 @@ fn a_good_chain_is_not_enough_the_certificate_must_have_been_issued_to_this_unit
 }
 
 #[test]
+fn section_4_line_7_a_vendors_certificate_opens_no_tunnel_by_its_chain_alone() {
+    let (device, line) = (device(LifeCycle::Live), line());
+    // What a vendor issued is not among what this carrier recorded.
+    assert_eq!(decide(&claim(HOME), Some(&device), None, Some(&line)), Decision::Refuse(Reason::MisIssued));
+    let enrolled = Credential { realm: "vendor.example".parse().unwrap(), ..credential() };
+    let facts = Facts { device: Some(&device), credential: Some(&enrolled), line: Some(&line) };
+    let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), now());
+    assert_eq!(verdict.decision, Decision::Admit(Admit::First), "unless it was recorded for this very unit");
+}
+
+#[test]
 fn section_4_line_8_a_certificate_counts_until_the_moment_it_is_revoked_whoever_holds_it() {
     let (device, line) = (device(LifeCycle::Live), line());
     let (credential, moment) = (credential(), now());
