@@ -126,8 +126,16 @@ impl Lie {
     }
 
     fn bend_selectors(self, payload: &mut Payload) {
+        let spared = match self.which & 0xc0 {
+            0x40 => PayloadType::TS_R,
+            0x80 => PayloadType::TS_I,
+            _ => PayloadType::NONE,
+        };
+        if payload.kind() == spared {
+            return;
+        }
         let (Payload::TsI(selectors) | Payload::TsR(selectors)) = payload else { return };
-        let foreign = TrafficSelector::host(Ipv4Addr::new(203, 0, 113, self.which).into());
+        let foreign = TrafficSelector::host(Ipv4Addr::new(203, 0, 113, 9).into());
         match self.which % 4 {
             0 => *selectors = vec![foreign],
             1 => *selectors = vec![TrafficSelector { protocol: 17, ports: (u16::MAX, 0), ..foreign }],

@@ -83,6 +83,7 @@ impl Rules {
             panic!("CHILD SA of {sa:?}, which does not stand");
         };
         assert!(children.insert(child.spi_in), "{} is in use already", child.spi_in);
+        assert!(!child.ts_local.is_empty() && !child.ts_remote.is_empty(), "a CHILD SA for no packet");
         for keys in [&child.keys_in, &child.keys_out] {
             assert!(self.keys.insert(keys.encr.to_vec()), "packet keys were used before");
         }

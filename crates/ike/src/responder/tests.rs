@@ -149,7 +149,7 @@ fn grant() -> Grant {
         inner_v4: Some(INNER),
         inner_v6: None,
         dns: vec![],
-        ts_r: vec![TrafficSelector::ALL_V4],
+        ts_r: vec![TrafficSelector::addresses([10, 0, 0, 0].into(), [10, 0, 255, 255].into())],
         auth_lifetime: Duration::from_secs(86_400),
         expires_in: Duration::from_secs(86_400),
     }
@@ -216,6 +216,19 @@ fn section_4_line_26_a_child_sa_is_never_renewed_without_a_key_exchange_of_its_o
     line.deliver(&datagrams);
     assert!(line.answer().ke.is_some());
     assert_eq!(line.installed, 2);
+}
+
+#[test]
+fn what_neither_side_was_granted_is_no_child_sa() {
+    let (only_ts_i, only_ts_r) = (lie(12, 0x40), lie(12, 0x80));
+    for outside in [only_ts_i, only_ts_r, lie(12, 0)] {
+        let mut line = Line::attached();
+        line.said.clear();
+        let datagrams = line.peer.create_child_sa(false, outside);
+        line.deliver(&datagrams);
+        assert_eq!(line.notify().kind, NotifyType::TS_UNACCEPTABLE);
+        assert_eq!(line.installed, 1, "the first one alone");
+    }
 }
 
 #[test]
