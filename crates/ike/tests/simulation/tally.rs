@@ -135,6 +135,14 @@ impl Tally {
         }
     }
 
+    /// A request under an IKE SA that its sender has, and its receiver not yet: it overtook the answer that
+    /// made the IKE SA.
+    pub(crate) fn is_early(&self, sender: Side, receiver: Side, datagram: &[u8]) -> bool {
+        let Ok(header) = Header::parse(datagram) else { return false };
+        let is_used = |side| self.used.contains(&(side, header.spi_i, header.spi_r));
+        !header.is_response && is_used(sender) && !is_used(receiver)
+    }
+
     fn init(&mut self, header: &Header, datagram: &[u8]) {
         let payloads = parse_plain(header, datagram).unwrap_or_default();
         if let [Payload::Notify(notify)] = payloads.as_slice() {

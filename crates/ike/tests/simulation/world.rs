@@ -44,7 +44,8 @@ pub(crate) struct World {
     /// Somebody has crashed, or a NAT has forgotten a unit.
     crashed: bool,
     rebound: bool,
-    /// Requests on their way that probes had repeated, without any silence.
+    /// Requests that were sent again without any silence: probes repeat what is on its way, and one that came
+    /// before the answer that makes its IKE SA can't be answered.
     repeated: u64,
     model: Model,
     tally: Tally,
@@ -216,7 +217,8 @@ impl World {
             self.model.breaks("a living peer was given up on a network that loses nothing".to_owned());
         }
         let units = self.units.iter().map(|unit| unit.initiator.stats().retransmitted);
-        let retransmitted = units.sum::<u64>() + self.gateway.stats().retransmitted - self.repeated;
+        let retransmitted =
+            (units.sum::<u64>() + self.gateway.stats().retransmitted).saturating_sub(self.repeated);
         if weather.delay > QUICK || self.rebound {
             return;
         }
@@ -351,12 +353,16 @@ impl World {
         match what {
             What::ToGateway { unit, outside, natt, bytes } => {
                 let path = gateway_path(unit, outside, natt);
+                let (sender, receiver) = (self.unit_side(unit), self.gateway_side());
+                self.repeated += u64::from(self.tally.is_early(sender, receiver, &bytes));
                 self.gateway.handle_datagram(path, &bytes, self.now);
                 self.drain_gateway();
             }
             What::ToUnit { unit, outside, natt, bytes } => {
                 if self.units[unit].outside == outside {
                     let path = unit_path(unit, natt);
+                    let (sender, receiver) = (self.gateway_side(), self.unit_side(unit));
+                    self.repeated += u64::from(self.tally.is_early(sender, receiver, &bytes));
                     self.units[unit].initiator.handle_datagram(path, &bytes, self.now);
                     self.drain_unit(unit);
                 }
