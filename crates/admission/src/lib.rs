@@ -13,7 +13,7 @@ mod policy;
 mod reason;
 mod verdict;
 
-pub use claim::{Claim, Facts, Fingerprint, Holder, Outer, Probe};
+pub use claim::{Claim, Facts, Fingerprint, Holder, IkeSpis, Outer, Probe, Revocation};
 pub use evidence::{Evidence, Missing};
 pub use policy::{Policy, UnknownLine, ValidityException};
 pub use reason::{Reason, Transient};

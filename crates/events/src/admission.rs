@@ -5,7 +5,7 @@ use crate::record::recorded;
 use ids::{AccessLine, CertSha256, DeviceId, SessionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A unit was admitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Admitted {
     pub cert_sha256: CertSha256,
     /// Where it is.
     pub outer: SocketAddr,
+    /// What it is called behind the gateway from now on, until its session is closed.
+    #[serde(default)]
+    pub inner: Vec<IpAddr>,
     /// Its access line, where known.
     pub line: Option<AccessLine>,
     /// `first`, `reconnect`, `made-room`.
@@ -62,6 +65,9 @@ pub struct Contested {
     pub newcomer: SessionId,
     /// Where the newcomer is.
     pub newcomer_outer: SocketAddr,
+    /// What either is called behind the gateway.
+    #[serde(default)]
+    pub inner: Vec<IpAddr>,
     /// The newcomer's claim.
     pub claim: Value,
 }

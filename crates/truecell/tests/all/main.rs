@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod checklist;
 mod commands;
 mod daemon;
 mod document;
