@@ -29,7 +29,10 @@ use events::{
 use ids::{DeviceId, SessionId, Spi, UnixTime};
 use ike::{Grant, Ticket};
 use ledger::{AccessLineRecord, Credential, Device, Lease, Ledger, LedgerError, NewIncident, Tx};
-use serde_json::{Value, json};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
@@ -393,7 +396,7 @@ impl Registrar {
             how: how.code().to_owned(),
             rules: verdict.rules.to_owned(),
             reasons: verdict.exception.clone().into_iter().collect(),
-            claim: as_json(&evidence),
+            claim: as_written(&evidence),
         };
         let event = self.ledger.journal().append(&event, now, Durability::Grouped)?;
         let lease = Box::new(self.lease(&session, now));
@@ -417,7 +420,7 @@ impl Registrar {
             holder_outer: holder.outer(),
             newcomer: session.id,
             newcomer_outer: session.outer(),
-            claim: as_json(&evidence),
+            claim: as_written(&evidence),
         };
         self.ledger.journal().append(&event, now, Durability::Grouped)?;
         let interval = self.policy.probe_interval();
@@ -443,7 +446,7 @@ impl Registrar {
             reason: reason.code().to_owned(),
             detail: reason.to_string(),
             rules: verdict.rules.to_owned(),
-            claim: as_json(evidence),
+            claim: as_written(evidence),
         };
         self.ledger.journal().append(&event, now, Durability::Grouped)?;
         if reason.opens_incident() {
@@ -732,6 +735,11 @@ fn fingerprint(seen: &ike::ObservedFingerprint) -> Fingerprint {
         nonce_length: seen.nonce_length,
         retransmissions: seen.retransmissions,
     }
+}
+
+/// The claim as it stands in the journal.
+fn as_written(claim: &admission::Claim) -> Box<RawValue> {
+    to_raw_value(claim).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 fn as_json(claim: &admission::Claim) -> Value {
