@@ -32,7 +32,10 @@ use events::{
 use ids::{DeviceId, SessionId, Spi, UnixTime};
 use ike::{Grant, Ticket};
 use ledger::{AccessLineRecord, Credential, Device, Lease, Ledger, LedgerError, NewIncident, Tx};
-use serde_json::{Value, json};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
@@ -403,7 +406,7 @@ impl Registrar {
             how: how.code().to_owned(),
             rules: verdict.rules.to_owned(),
             reasons: verdict.exception.clone().into_iter().collect(),
-            claim: as_json(&evidence),
+            claim: as_written(&evidence),
         };
         let event = self.ledger.journal().append(&event, now, Durability::Grouped)?;
         let lease = Box::new(self.lease(&session, now));
@@ -428,7 +431,7 @@ impl Registrar {
             newcomer: session.id,
             newcomer_outer: session.outer(),
             inner: session.inner().collect(),
-            claim: as_json(&evidence),
+            claim: as_written(&evidence),
         };
         self.ledger.journal().append(&event, now, Durability::Grouped)?;
         let interval = self.policy.probe_interval();
@@ -454,7 +457,7 @@ impl Registrar {
             reason: reason.code().to_owned(),
             detail: reason.to_string(),
             rules: verdict.rules.to_owned(),
-            claim: as_json(evidence),
+            claim: as_written(evidence),
         };
         self.ledger.journal().append(&event, now, Durability::Grouped)?;
         if reason.opens_incident() {
@@ -762,6 +765,11 @@ fn fingerprint(seen: &ike::ObservedFingerprint) -> Fingerprint {
         key_exchange: seen.key_exchange.map(|method| method.0),
         init_to_auth_us: u64::try_from(seen.init_to_auth.as_micros()).unwrap_or(u64::MAX),
     }
+}
+
+/// The claim as it stands in the journal.
+fn as_written(claim: &admission::Claim) -> Box<RawValue> {
+    to_raw_value(claim).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 fn as_json(claim: &admission::Claim) -> Value {

@@ -216,8 +216,8 @@ impl Reassembly {
         if self.parts.iter().any(Option::is_none) {
             return None;
         }
-        let parts = std::mem::take(&mut self.parts);
-        Some((self.first_inner?, parts.into_iter().flatten().flatten().collect()))
+        let parts: Vec<_> = std::mem::take(&mut self.parts).into_iter().flatten().collect();
+        Some((self.first_inner?, parts.concat()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The carrier itself: everything a real one has but radio and core network.
 
-use crate::unit::{Gateway as KnownGateway, Unit, UnitIdentity};
+use crate::unit::{KnownGateway, Unit, UnitIdentity};
 use anyhow::Context;
 use api::LedgerBooks;
 use events::{Journal, JournalKey};

@@ -12,7 +12,7 @@ use gateway::State;
 use ids::{DeviceId, Sha256, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
 use pki::Validity;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use std::{
     net::IpAddr,
     path::Path,
@@ -88,7 +88,7 @@ fn section_4_line_8_a_revoked_certificate_is_refused_and_what_was_looked_at_is_w
     let identity = world.unit(1);
     let unit = world.attach(&identity, 1);
     inner(&unit);
-    let claim = world.next::<Admitted>().claim;
+    let claim = read(&world.next::<Admitted>().claim);
     assert_eq!(claim["revocation"]["known"]["value"], "good");
     assert_eq!(claim["revocation"]["known"]["source"], "ledger");
     unit.close();
@@ -101,7 +101,7 @@ fn section_4_line_8_a_revoked_certificate_is_refused_and_what_was_looked_at_is_w
     assert!(matches!(again.outcome, Outcome::Refused(_)), "{:?}", again.outcome);
     let refused: Refused = world.next();
     assert_eq!((refused.reason.as_str(), refused.cert_sha256), ("revoked", cert));
-    let looked = &refused.claim["revocation"]["known"];
+    let looked = &read(&refused.claim)["revocation"]["known"];
     assert_eq!(looked["value"]["revoked"]["why"], "key seen elsewhere");
     assert_eq!(looked["source"], "ledger");
     let observed_at: UnixTime = serde_json::from_value(looked["observed_at"].clone()).unwrap();
@@ -120,7 +120,7 @@ fn section_4_line_13_an_attach_is_recorded_with_all_that_tells_it_from_another()
     assert_eq!(admitted.inner, [inner(&unit)]);
     assert_eq!(admitted.cert_sha256, certificate.sha256());
     assert_eq!((admitted.device, admitted.line.unwrap().to_string()), (id(1), LINE.to_owned()));
-    let claim = &admitted.claim;
+    let claim = read(&admitted.claim);
     assert_eq!(claim["idi"], identity.name);
     assert_eq!(claim["outer"]["address"], unit.outer.to_string());
     assert_eq!(claim["serial"], certificate.serial());
@@ -134,6 +134,11 @@ fn section_4_line_13_an_attach_is_recorded_with_all_that_tells_it_from_another()
         assert_ne!(spi, 0, "{side}");
     }
     assert_fingerprint(&claim["fingerprint"]["known"]["value"]);
+}
+
+/// The claim of an event.
+fn read(claim: &RawValue) -> Value {
+    serde_json::from_str(claim.get()).unwrap()
 }
 
 /// What our own initiator sends by default.

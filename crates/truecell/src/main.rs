@@ -1,5 +1,6 @@
 //! The binary: command line, configuration, wiring. It decides nothing about devices or tunnels.
 
+mod bench;
 mod cli;
 mod command;
 mod config;
@@ -8,6 +9,7 @@ mod daemon;
 mod data_dir;
 mod failure;
 mod file;
+mod folder;
 mod gateway;
 mod groups;
 mod identity;
@@ -23,6 +25,9 @@ mod table;
 
 use clap::Parser;
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {

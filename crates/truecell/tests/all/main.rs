@@ -13,5 +13,6 @@ mod commands;
 mod daemon;
 mod document;
 mod documents;
+mod handshake;
 mod key_log;
 mod shell;
