@@ -79,7 +79,7 @@ impl DataThread {
             for socket in self.sockets.clone() {
                 self.receive(&socket, now, &mut room);
             }
-            self.from_core(&mut room);
+            self.take_down(&mut room);
             self.take_handed(&mut room);
             if now.duration_since(swept) >= SWEEP_EVERY {
                 swept = now;
@@ -131,11 +131,11 @@ impl DataThread {
                 }
             }
         }
-        self.to_core(room);
+        self.pass_up(room);
         self.pass_to_ike(messages);
     }
 
-    fn to_core(&mut self, room: &mut Room) {
+    fn pass_up(&mut self, room: &mut Room) {
         if !room.uplink.is_empty() {
             let lost = self.core.uplink(&room.uplink);
             self.shard.counters.drops.add(Cause::CoreFull, lost);
@@ -155,7 +155,7 @@ impl DataThread {
         }
     }
 
-    fn from_core(&mut self, room: &mut Room) {
+    fn take_down(&mut self, room: &mut Room) {
         self.core.downlink(&mut room.downlink);
         if !room.downlink.is_empty() {
             self.shard.downlink(&room.downlink, &mut room.outgoing, &mut room.elsewhere);

@@ -321,7 +321,7 @@ impl Tunnel {
         limits: &Limits,
         notices: &mut Vec<Notice>,
     ) -> Result<Opened<'a>, Cause> {
-        if self.gate != Gate::Open {
+        if self.gate == Gate::Shut {
             return Err(Cause::Blocked);
         }
         let child =
@@ -339,7 +339,8 @@ impl Tunnel {
             notices.push(Notice::Heard(sa));
         }
         child.tell_if_worn(sa, limits, notices);
-        Ok(opened)
+        // Opened all the same: it may be the first packet from where the unit belongs.
+        if self.gate == Gate::Held { Err(Cause::Blocked) } else { Ok(opened) }
     }
 
     fn seal(&mut self, packet: &[u8], inner: &Inner, out: &mut Vec<u8>) -> Result<(), Cause> {

@@ -111,6 +111,7 @@ pub struct Unit {
 
 enum Command {
     Ping(Ipv4Addr, u16),
+    Move(UdpSocket),
     Close,
     Stop,
 }
@@ -131,8 +132,7 @@ impl Unit {
         outer: IpAddr,
         gateway: &KnownGateway,
     ) -> anyhow::Result<Self> {
-        let socket = UdpSocket::bind((outer, 0)).with_context(|| format!("a unit can't use {outer}"))?;
-        socket.set_read_timeout(Some(Duration::from_millis(5)))?;
+        let socket = socket(outer)?;
         let outer = socket.local_addr()?;
         let (commands, orders) = mpsc::channel();
         let (tell, news) = mpsc::channel();
@@ -168,6 +168,17 @@ impl Unit {
         (answered, fastest)
     }
 
+    /// Goes on from another local address, as behind another access line: nothing is said, the next packets
+    /// just come from there.
+    ///
+    /// # Errors
+    /// The address can't be used.
+    pub fn move_to(&mut self, outer: IpAddr) -> anyhow::Result<()> {
+        let socket = socket(outer)?;
+        self.outer = socket.local_addr()?;
+        Ok(self.commands.send(Command::Move(socket))?)
+    }
+
     /// Waits until the tunnel is gone; by whom, if it is gone in time.
     pub fn wait_deleted(&self, patience: Duration) -> Option<DeletedBy> {
         let until = Instant::now() + patience;
@@ -185,6 +196,12 @@ impl Unit {
         self.commands.send(Command::Close).ok()?;
         self.wait_deleted(Duration::from_secs(5))
     }
+}
+
+fn socket(outer: IpAddr) -> anyhow::Result<UdpSocket> {
+    let socket = UdpSocket::bind((outer, 0)).with_context(|| format!("a unit can't use {outer}"))?;
+    socket.set_read_timeout(Some(Duration::from_millis(5)))?;
+    Ok(socket)
 }
 
 impl Drop for Unit {
@@ -245,6 +262,7 @@ impl Worker {
             self.drain();
             match orders.try_recv() {
                 Ok(Command::Ping(service, sequence)) => self.ping(service, sequence),
+                Ok(Command::Move(socket)) => self.socket = socket,
                 Ok(Command::Close) => self.initiator.close(Instant::now()),
                 Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return,
                 Err(mpsc::TryRecvError::Empty) => {}
