@@ -32,7 +32,7 @@ mod shard;
 mod shards;
 mod stats;
 mod tun;
-mod udp;
+pub mod udp;
 mod waker;
 
 pub use cause::Cause;

@@ -287,7 +287,7 @@ fn a_partner_on_another_shard_is_reached_through_it_and_the_pair_looked_up_again
     let datagrams = outgoing.iter().map(|(path, datagram)| (*path, datagram.to_vec())).collect();
     assert_eq!(b.receive(datagrams), [sent]);
     odd.command(listed(&[]), now);
-    outgoing.clear();
+    let mut outgoing = Outgoing::default();
     odd.between(&elsewhere[1], &mut outgoing, &mut Vec::new());
     assert_eq!((outgoing.iter().count(), odd.counters.drops.of(Cause::Lateral)), (0, 1));
 }
@@ -382,6 +382,19 @@ fn the_path_follows_the_newest_packet_and_no_late_or_forged_one() {
     let moved = Notice::Moved { sa: unit.sa(), from: home, to: elsewhere };
     assert_eq!(notices(&mut shard), [moved, Notice::Heard(unit.sa())]);
     assert_eq!(downlink(&mut shard, &packet(SERVICE, unit.address()))[0].0, elsewhere);
+}
+
+#[test]
+fn section_4_line_16_a_held_tunnel_sees_its_unit_come_back_though_nothing_passes() {
+    let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    unit.open(&mut shard, now);
+    shard.command(Command::Hold(unit.sa()), now);
+    let (home, elsewhere) = (path("127.0.0.9:4500"), path("127.66.0.9:4500"));
+    for (from, to) in [(home, elsewhere), (elsewhere, home)] {
+        let sealed = unit.seal(&packet(unit.address(), SERVICE));
+        assert!(uplink(&mut shard, &sealed, &to, now).is_empty());
+        assert!(notices(&mut shard).contains(&Notice::Moved { sa: unit.sa(), from, to }));
+    }
 }
 
 #[test]
