@@ -97,10 +97,15 @@ struct State {
     last_at: UnixTime,
     /// Everything up to here is on disk.
     synced: u64,
+    /// When what is behind that must be on disk, unless it is on its way.
+    sync_due: Option<Instant>,
     /// Someone waits for everything up to here.
     wanted: u64,
+    /// Records behind the last checkpoint, and when they must be signed.
     unsigned: u64,
-    unsigned_since: Option<Instant>,
+    checkpoint_due: Option<Instant>,
+    /// Why the last checkpoint was not written.
+    checkpoint_failed: Option<JournalError>,
     lost: Option<JournalError>,
     closing: bool,
     line: Vec<u8>,
@@ -184,15 +189,16 @@ impl Journal {
         if state.closing {
             return Err(JournalError::Closed);
         }
+        let is_first = state.sync_due.is_none();
         let seq = state.append(&self.0.shared.node, T::KIND, T::V, &body, at)?;
         if state.unsigned >= CHECKPOINT_RECORDS {
-            self.0.shared.checkpoint(&mut state)?;
+            self.0.shared.checkpoint(&mut state);
         }
         if durability == Durability::Durable {
             state.wanted = state.wanted.max(seq);
             self.0.shared.changed.notify_all();
             self.0.shared.wait_until_synced(state, seq)?;
-        } else if state.unsigned == 1 {
+        } else if is_first {
             self.0.shared.changed.notify_all();
         }
         Ok(EventRef { node: self.0.shared.node.clone(), seq })
@@ -210,14 +216,15 @@ impl Journal {
         self.0.shared.wait_until_synced(state, seq)
     }
 
-    /// Something can be written now: takes room on the disk for what comes next.
+    /// Something can be written now, and what was written is signed in time: takes room on the disk for
+    /// what comes next.
     ///
     /// # Errors
-    /// [`JournalError::Write`], [`JournalError::Lost`]
+    /// [`JournalError::Write`], [`JournalError::Lost`]; also those of a checkpoint that is overdue.
     pub fn check(&self) -> Result<(), JournalError> {
         let state = lock(&self.0.shared.state);
-        if let Some(lost) = &state.lost {
-            return Err(lost.clone());
+        if let Some(error) = state.lost.as_ref().or(state.checkpoint_failed.as_ref()) {
+            return Err(error.clone());
         }
         state
             .take_room()
@@ -293,12 +300,15 @@ impl Handle {
     fn close(&self) -> Result<(), JournalError> {
         let Some(flusher) = lock(&self.flusher).take() else { return Ok(()) };
         let mut state = lock(&self.shared.state);
-        let signed = if state.unsigned > 0 { self.shared.checkpoint(&mut state) } else { Ok(()) };
+        if state.unsigned > 0 {
+            self.shared.checkpoint(&mut state);
+        }
         state.closing = true;
         self.shared.changed.notify_all();
         drop(state);
         let _ = flusher.join();
-        signed.and(lock(&self.shared.state).lost.clone().map_or(Ok(()), Err))
+        let state = lock(&self.shared.state);
+        state.lost.as_ref().or(state.checkpoint_failed.as_ref()).map_or(Ok(()), |error| Err(error.clone()))
     }
 }
 
@@ -319,38 +329,51 @@ impl Shared {
         Ok(())
     }
 
-    fn checkpoint(&self, state: &mut State) -> Result<(), JournalError> {
+    /// Signs what is unsigned. What can't be written now is tried again, and [`Journal::check`] says so.
+    fn checkpoint(&self, state: &mut State) {
         let at = state.last_at;
         let message = state.place(&self.node, at).checkpoint();
         let signature = lock(&self.key).sign(&message);
-        state.append_control(&self.node, &Checkpoint { signature }, at)?;
-        (state.unsigned, state.unsigned_since) = (0, None);
-        Ok(())
+        state.checkpoint_failed = state.append_control(&self.node, &Checkpoint { signature }, at).err();
+        if state.checkpoint_failed.is_some() {
+            state.checkpoint_due = Some(Instant::now() + CHECKPOINT_AFTER);
+        } else {
+            (state.unsigned, state.checkpoint_due) = (0, None);
+        }
     }
 
-    /// Waits for something to do and does it; `false` once closed and all on disk.
+    /// Does what is due, or waits until something may be; `false` once closed and all on disk.
     fn flush_once(&self) -> bool {
         let mut state = lock(&self.state);
-        let dirty = state.synced < state.seq && state.lost.is_none();
-        let urgent = state.synced < state.wanted;
-        if state.closing && !dirty {
-            return false;
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= Instant::now());
+        if is_due(state.checkpoint_due) && !state.closing {
+            self.checkpoint(&mut state);
         }
-        if !urgent && !state.closing {
-            let wait = if dirty { GROUP } else { CHECKPOINT_AFTER };
-            state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if state.unsigned_since.is_some_and(|since| since.elapsed() >= CHECKPOINT_AFTER) {
-            let _ = self.checkpoint(&mut state);
-        }
-        if state.synced < state.seq && state.lost.is_none() {
+        let is_dirty = state.synced < state.seq && state.lost.is_none();
+        if is_dirty && (state.closing || state.synced < state.wanted || is_due(state.sync_due)) {
             self.sync_file(state);
+        } else if state.closing {
+            return false;
+        } else {
+            self.wait_until_due(state);
         }
         true
     }
 
+    fn wait_until_due(&self, state: MutexGuard<'_, State>) {
+        let sync_due = state.sync_due.filter(|_| state.lost.is_none());
+        match sync_due.into_iter().chain(state.checkpoint_due).min() {
+            Some(due) => {
+                let wait = due.saturating_duration_since(Instant::now());
+                drop(self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner));
+            }
+            None => drop(self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+
     /// fsync without holding up appends.
-    fn sync_file(&self, state: MutexGuard<'_, State>) {
+    fn sync_file(&self, mut state: MutexGuard<'_, State>) {
+        state.sync_due = None;
         let (file, path, seq) = (Arc::clone(&state.file), state.path.clone(), state.seq);
         drop(state);
         let synced = file.sync_data();
@@ -389,9 +412,11 @@ impl State {
             prev,
             last_at: now,
             synced: seq,
+            sync_due: None,
             wanted: 0,
             unsigned: 0,
-            unsigned_since: None,
+            checkpoint_due: None,
+            checkpoint_failed: None,
             lost: None,
             closing: false,
             line: Vec::new(),
@@ -469,11 +494,15 @@ impl State {
         });
         let hash = sha256(&line);
         self.line = line;
-        written
-            .map_err(|source| JournalError::Write { path: self.path.clone(), source: Arc::new(source) })?;
+        written.map_err(|source| {
+            let write = JournalError::Write { path: self.path.clone(), source: Arc::new(source) };
+            self.lost.clone().unwrap_or(write)
+        })?;
         (self.seq, self.prev, self.last_at) = (seq, hash, at);
         self.unsigned += 1;
-        self.unsigned_since.get_or_insert_with(Instant::now);
+        let now = Instant::now();
+        self.sync_due.get_or_insert(now + GROUP);
+        self.checkpoint_due.get_or_insert(now + CHECKPOINT_AFTER);
         Ok(seq)
     }
 
@@ -491,17 +520,24 @@ impl State {
             self.next_segment(seq)?;
         }
         if let Err(error) = (&*self.file).write_all(line) {
-            if let Err(source) = self.file.set_len(self.length) {
-                self.lost = Some(JournalError::Lost { path: self.path.clone(), source: Arc::new(source) });
-            }
+            let cut_off = self.file.set_len(self.length);
+            self.lost_if_failed(cut_off)?;
             return Err(error);
         }
         self.length += line.len() as u64;
         Ok(())
     }
 
+    fn lost_if_failed(&mut self, done: io::Result<()>) -> io::Result<()> {
+        let Err(source) = done else { return Ok(()) };
+        let kind = source.kind();
+        self.lost = Some(JournalError::Lost { path: self.path.clone(), source: Arc::new(source) });
+        Err(kind.into())
+    }
+
     fn next_segment(&mut self, seq: u64) -> io::Result<()> {
-        self.file.sync_all()?;
+        let synced = self.file.sync_all();
+        self.lost_if_failed(synced)?;
         let path = segment::path(&self.dir, seq);
         let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
         File::open(&self.dir)?.sync_all()?;
@@ -519,3 +555,6 @@ fn first_record(path: &Path) -> io::Result<Record> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;
