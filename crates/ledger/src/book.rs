@@ -316,16 +316,6 @@ impl Inner {
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
     }
-
-    pub(crate) fn read_all(&self, table: &str, mut each: impl FnMut(SealedRow)) -> Result<(), StoreError> {
-        let mut after = String::new();
-        loop {
-            let rows = lock(&self.reader).page(table, &after, 1000)?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after.clone_from(&last.key);
-            rows.into_iter().for_each(&mut each);
-        }
-    }
 }
 
 fn in_transaction<T>(

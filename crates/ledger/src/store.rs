@@ -93,4 +93,7 @@ pub trait Store: Send {
     /// Another connection, for reading beside the writer.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
     fn reader(&self) -> Result<Box<dyn Store>, StoreError>;
+    /// The same, reading what is committed now for as long as it lives, whatever is written meanwhile.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn snapshot(&self) -> Result<Box<dyn Store>, StoreError>;
 }

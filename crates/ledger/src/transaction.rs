@@ -2,7 +2,7 @@ use crate::{
     AccessLineRecord, Approval, Credential, Device, Enrolment, Incident, IncidentState, Lease, LedgerError,
     LifeCycle, NewDevice, NewIncident, Revoked, Row,
     book::{Inner, Writer},
-    store::StoreError,
+    store::{Store, StoreError},
 };
 use events::{Durability, ledger::RowChanged};
 use ids::{AccessLine, CertSha256, DeviceId, EventRef, UnixTime};
@@ -58,6 +58,11 @@ impl<'a> Tx<'a> {
     /// What is written now will be found again.
     pub(crate) fn check(&mut self) -> Result<(), LedgerError> {
         Ok(self.writer.store.check()?)
+    }
+
+    /// What is committed, and the last record that can explain it: nobody writes meanwhile.
+    pub(crate) fn snapshot(self) -> Result<(Box<dyn Store>, u64), LedgerError> {
+        Ok((self.writer.store.snapshot()?, self.inner.journal.head()))
     }
 
     fn unfinished(&self, source: StoreError) -> LedgerError {

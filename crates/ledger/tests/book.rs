@@ -255,6 +255,36 @@ fn section_4_line_9_a_row_changed_in_the_database_is_refused_and_named() {
 }
 
 #[test]
+fn a_ledger_is_verified_as_of_one_moment_while_units_move_and_leases_are_taken() {
+    let (_dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(0)), "kim", now()).unwrap();
+    let write = |n: u64| {
+        ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+        let to = if n % 2 == 1 { LifeCycle::Suspended } else { LifeCycle::Installed };
+        ledger.move_device(id(0), to, "kim", "", None, now()).unwrap();
+        let resolved = events::admission::ContestResolved {
+            device: id(n),
+            stays: lease(&ledger, id(n), n).session,
+            goes: lease(&ledger, id(n), 0).session,
+            how: "made-room".into(),
+            incident: None,
+            rules: "test".into(),
+        };
+        let mut tx = ledger.begin().unwrap();
+        let event = ledger.journal().append(&resolved, now(), Durability::Grouped).unwrap();
+        tx.take_lease(&lease(&ledger, id(n), n), event).unwrap();
+        tx.commit().unwrap();
+    };
+    std::thread::scope(|scope| {
+        let writes = scope.spawn(|| (1..=150).for_each(write));
+        while !writes.is_finished() {
+            assert_eq!(ledger.verify().unwrap().findings, []);
+        }
+    });
+    assert_eq!(ledger.verify().unwrap().rows, 151 + 150);
+}
+
+#[test]
 fn a_ledger_that_is_locked_is_out_of_reach_and_comes_back_by_itself() {
     let (dir, ledger) = fresh();
     let other = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();

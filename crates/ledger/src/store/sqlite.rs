@@ -252,10 +252,23 @@ impl Store for Sqlite {
     }
 
     fn reader(&self) -> Result<Box<dyn Store>, StoreError> {
+        Ok(Box::new(self.beside()?))
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Store>, StoreError> {
+        let mut beside = self.beside()?;
+        // SQLite takes the snapshot at the first read.
+        beside.sql(|c| c.execute_batch("BEGIN DEFERRED; SELECT applied FROM node;"))?;
+        Ok(Box::new(beside))
+    }
+}
+
+impl Sqlite {
+    fn beside(&self) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(&self.path, flags).map_err(|error| at(&self.path, &error))?;
         connection.busy_timeout(BUSY).map_err(|error| at(&self.path, &error))?;
-        Ok(Box::new(Self { path: self.path.clone(), inode: self.inode, connection }))
+        Ok(Self { path: self.path.clone(), inode: self.inode, connection })
     }
 }
