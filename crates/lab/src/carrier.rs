@@ -50,12 +50,12 @@ impl Carrier {
     /// What could not be made, and why.
     pub fn start(dir: &Path) -> anyhow::Result<Self> {
         let now = UnixTime::now();
-        let key = JournalKey::open_or_create(&dir.join("journal.key"))?;
+        let key = JournalKey::create(&dir.join("journal.key"))?;
         let node = "lab".parse()?;
         let (journal, _) = Journal::open(&dir.join("journal").join("lab"), node, key, now)?;
         let pools = Pools { v4: Some("10.64.0.0/16".parse()?), v6: None };
         let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
-        let row_key = RowKey::open_or_create(&dir.join("row.key"))?;
+        let row_key = RowKey::create(&dir.join("row.key"))?;
         let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools.clone(), now)?;
         let realm: Realm = REALM.parse()?;
         let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), now)?;

@@ -192,11 +192,11 @@ impl Ledger {
 
     fn row<R: Row>(&self, key: &str) -> Result<Option<R>, LedgerError> {
         let row = self.read(|store| store.get(R::TABLE, key))?;
-        row.map(|row| self.0.row_key.open(&row)).transpose()
+        row.map(|row| self.0.row_key.unseal(&row)).transpose()
     }
 
     fn rows<R: Row>(&self, rows: &[SealedRow]) -> Result<Vec<R>, LedgerError> {
-        rows.iter().map(|row| self.0.row_key.open(row)).collect()
+        rows.iter().map(|row| self.0.row_key.unseal(row)).collect()
     }
 
     /// One unit.

@@ -74,7 +74,7 @@ impl<'a> Tx<'a> {
 
     fn row<R: Row>(&mut self, key: &str) -> Result<Option<(R, u64)>, LedgerError> {
         let Some(sealed) = self.writer.store.get(R::TABLE, key)? else { return Ok(None) };
-        let row = self.inner.row_key.open(&sealed)?;
+        let row = self.inner.row_key.unseal(&sealed)?;
         self.writer.seen.read(&sealed)?;
         Ok(Some((row, sealed.revision)))
     }
@@ -230,7 +230,7 @@ impl<'a> Tx<'a> {
         }
         let same_key = self.writer.store.find(Credential::TABLE, "spki", &spki, "", 10)?;
         for sealed in same_key {
-            let other: Credential = self.inner.row_key.open(&sealed)?;
+            let other: Credential = self.inner.row_key.unseal(&sealed)?;
             if other.device != credential.device {
                 let text =
                     format!("the key of certificate {key} is that of a certificate of {}", other.device);
@@ -275,7 +275,7 @@ impl<'a> Tx<'a> {
         let open = self.writer.store.find(Incident::TABLE, "open", &group, "", 1)?;
         let incident = match open.first() {
             Some(sealed) => {
-                let mut incident: Incident = self.inner.row_key.open(sealed)?;
+                let mut incident: Incident = self.inner.row_key.unseal(sealed)?;
                 (incident.repeats, incident.last_at) = (incident.repeats + 1, now);
                 incident
             }

@@ -23,10 +23,15 @@ fn pools() -> Pools {
 }
 
 fn try_open(dir: &Path) -> Result<(Ledger, Opened), LedgerError> {
-    let key = JournalKey::open_or_create(&dir.join("journal.key")).unwrap();
+    let (journal_key, row_key) = (dir.join("journal.key"), dir.join("row.key"));
+    if !row_key.exists() {
+        JournalKey::create(&journal_key).unwrap();
+        RowKey::create(&row_key).unwrap();
+    }
+    let key = JournalKey::open(&journal_key).unwrap();
     let (journal, _) = Journal::open(&dir.join("journal"), "gw1".parse().unwrap(), key, now()).unwrap();
     let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
-    Ledger::open(store, journal, RowKey::open_or_create(&dir.join("row.key")).unwrap(), pools(), now())
+    Ledger::open(store, journal, RowKey::open(&row_key).unwrap(), pools(), now())
 }
 
 fn open(dir: &Path) -> (Ledger, Opened) {

@@ -9,8 +9,9 @@ use crate::{
     output::{Output, facts},
 };
 use clap::Args;
-use events::{JournalKey, PublicKey};
+use events::{JournalKey, KeyFileError, PublicKey};
 use ids::{CertSha256, NodeId, UnixTime};
+use ledger::RowKey;
 use pki::Ca;
 use serde::Serialize;
 use std::{
@@ -95,7 +96,7 @@ fn folder(path: &Path, mode: u32) -> io::Result<()> {
 fn make(data: &DataDir, config: &Config) -> Result<Made, Failure> {
     fs::write(data.node_file(), format!("{}\n", config.node)).map_err(|error| cannot(data, &error))?;
     write_pools(data, &config.gateway.pools)?;
-    let journal_key = make_journal_key(data)?;
+    let journal_key = make_keys(data)?;
     if let Some(ca) = &config.ca {
         make_ca(data, ca.spec(&config.gateway.identity))?;
     }
@@ -121,8 +122,20 @@ fn sha256(der: &[u8]) -> CertSha256 {
     ids::Sha256(hash)
 }
 
-fn make_journal_key(data: &DataDir) -> Result<PublicKey, Failure> {
-    let key = JournalKey::open_or_create(&data.journal_key()).map_err(|error| cannot(data, &error))?;
+/// Keys of the journal and of the ledger's rows, in a data directory that has neither yet. What an
+/// interrupted init has made stays.
+fn make_keys(data: &DataDir) -> Result<PublicKey, Failure> {
+    let is_made = data.ledger().exists();
+    let cannot_be = |error: KeyFileError| cannot(data, &error);
+    if !is_made && !data.row_key().exists() {
+        RowKey::create(&data.row_key()).map_err(cannot_be)?;
+    }
+    let key = if !is_made && !data.journal_key().exists() {
+        JournalKey::create(&data.journal_key())
+    } else {
+        JournalKey::open(&data.journal_key())
+    };
+    let key = key.map_err(cannot_be)?;
     let public = key.public_key();
     fs::write(data.journal_public_key(), format!("{public}\n")).map_err(|error| cannot(data, &error))?;
     Ok(public)

@@ -25,6 +25,29 @@ fn a_data_directory_is_never_made_by_serve_nor_twice_by_init() {
 }
 
 #[test]
+fn a_node_whose_keys_are_missing_or_anothers_does_not_start_and_makes_none() {
+    let (bench, other) = (Bench::new(), Bench::new());
+    for name in ["row", "journal"] {
+        let key = bench.path(&format!("state/keys/{name}.key"));
+        let good = fs::read(&key).unwrap();
+        fs::remove_file(&key).unwrap();
+        for command in [["serve"].as_slice(), &["device", "list"]] {
+            let (code, why) = bench.refused(command);
+            assert_eq!(code, 70, "{why}");
+            assert!(why.contains(&format!("{name}.key")) && why.contains("backup"), "{why}");
+            assert!(!key.exists(), "made anew");
+        }
+        fs::write(&key, good).unwrap();
+        fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    fs::copy(other.path("state/keys/journal.key"), bench.path("state/keys/journal.key")).unwrap();
+    let (code, why) = bench.refused(&["serve"]);
+    assert_eq!(code, 70);
+    assert!(why.contains("journal.pub"), "{why}");
+    assert!(bench.good(&["event", "verify"]).contains("good"));
+}
+
+#[test]
 fn an_interrupted_init_is_named_and_finished_by_running_it_again() {
     let bench = Bench::new();
     bench.write("state/init-unfinished", "");
