@@ -1,4 +1,7 @@
-use crate::{Enrolment, LifeCycle, Row};
+use crate::{
+    Enrolment, LifeCycle, Row,
+    pool::{v4_entry, v6_entry},
+};
 use ids::{AccessLine, DeviceId, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -109,8 +112,8 @@ impl Row for Device {
 
     fn entries(&self) -> Vec<(&'static str, String)> {
         let mut entries = vec![("state", self.state.to_string())];
-        entries.extend(self.inner_v4.map(|v4| ("inner_v4", format!("{:08x}", v4.to_bits()))));
-        entries.extend(self.inner_v6.map(|v6| ("inner_v6", format!("{:032x}", v6.to_bits()))));
+        entries.extend(self.inner_v4.map(|v4| ("inner_v4", v4_entry(v4))));
+        entries.extend(self.inner_v6.map(|v6| ("inner_v6", v6_entry(v6))));
         entries.extend(self.access_line.as_ref().map(|line| ("line", line.to_string())));
         entries
     }

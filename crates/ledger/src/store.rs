@@ -69,9 +69,9 @@ pub trait Store: Send {
         after: &str,
         limit: usize,
     ) -> Result<Vec<SealedRow>, StoreError>;
-    /// The highest value of that name.
+    /// The highest value of that name, up to `limit` and with it.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
-    fn last_entry(&mut self, table: &str, name: &str) -> Result<Option<String>, StoreError>;
+    fn last_entry(&mut self, table: &str, name: &str, limit: &str) -> Result<Option<String>, StoreError>;
 
     /// The change feed behind `after`.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]

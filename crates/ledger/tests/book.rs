@@ -23,6 +23,10 @@ fn pools() -> Pools {
 }
 
 fn try_open(dir: &Path) -> Result<(Ledger, Opened), LedgerError> {
+    open_with(dir, pools())
+}
+
+fn open_with(dir: &Path, pools: Pools) -> Result<(Ledger, Opened), LedgerError> {
     let (journal_key, row_key) = (dir.join("journal.key"), dir.join("row.key"));
     if !row_key.exists() {
         JournalKey::create(&journal_key).unwrap();
@@ -31,7 +35,7 @@ fn try_open(dir: &Path) -> Result<(Ledger, Opened), LedgerError> {
     let key = JournalKey::open(&journal_key).unwrap();
     let (journal, _) = Journal::open(&dir.join("journal"), "gw1".parse().unwrap(), key, now()).unwrap();
     let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
-    Ledger::open(store, journal, RowKey::open(&row_key).unwrap(), pools(), now())
+    Ledger::open(store, journal, RowKey::open(&row_key).unwrap(), pools, now())
 }
 
 fn open(dir: &Path) -> (Ledger, Opened) {
@@ -102,6 +106,26 @@ fn a_unit_gets_inner_addresses_of_its_own_and_keeps_them() {
         ledger.add_device(NewDevice::installed(id(3)), "kim", now()),
         Err(LedgerError::Exists { .. })
     ));
+}
+
+#[test]
+fn a_pool_below_the_one_before_is_drawn_from_its_beginning_and_goes_on_where_it_was() {
+    let (dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    drop(ledger);
+    let lower =
+        || Pools { v4: Some("10.10.0.0/30".parse().unwrap()), v6: Some("fd00:10::/64".parse().unwrap()) };
+    for (n, v4, v6) in [(2, "10.10.0.1", "fd00:10::1"), (3, "10.10.0.2", "fd00:10::2")] {
+        let (ledger, _) = open_with(dir.path(), lower()).unwrap();
+        let device = ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+        assert_eq!(
+            (device.inner_v4, device.inner_v6),
+            (Some(v4.parse().unwrap()), Some(v6.parse().unwrap()))
+        );
+    }
+    let (ledger, _) = open_with(dir.path(), lower()).unwrap();
+    let full = ledger.add_device(NewDevice::installed(id(4)), "kim", now());
+    assert!(matches!(full, Err(LedgerError::PoolExhausted("IPv4"))), "its last address is for broadcasts");
 }
 
 #[test]

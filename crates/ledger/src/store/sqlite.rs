@@ -203,9 +203,9 @@ impl Store for Sqlite {
         })
     }
 
-    fn last_entry(&mut self, table: &str, name: &str) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT value FROM entry WHERE tbl = ?1 AND name = ?2 ORDER BY value DESC LIMIT 1";
-        self.statement(sql, |s| s.query_row([table, name], |row| row.get(0)).optional())
+    fn last_entry(&mut self, table: &str, name: &str, limit: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT value FROM entry WHERE tbl = ?1 AND name = ?2 AND value <= ?3 ORDER BY value DESC LIMIT 1";
+        self.statement(sql, |s| s.query_row([table, name, limit], |row| row.get(0)).optional())
     }
 
     fn changes(&mut self, after: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
