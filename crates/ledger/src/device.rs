@@ -95,11 +95,18 @@ impl NewDevice {
         }
     }
 
-    /// The ledger has exactly this unit already.
-    pub(crate) fn is(&self, device: &Device) -> bool {
-        let same_words = (&self.owner, &self.site, &self.region, &self.class, &self.note)
-            == (&device.owner, &device.site, &device.region, &device.class, &device.note);
-        same_words && self.id == device.id && self.access_line == device.access_line
+    /// The first particular that the ledger's unit has otherwise; `None` when it is exactly so.
+    pub(crate) fn differs_in(&self, device: &Device) -> Option<&'static str> {
+        let particulars = [
+            ("state", self.state == device.state),
+            ("owner", self.owner == device.owner),
+            ("site", self.site == device.site),
+            ("region", self.region == device.region),
+            ("class", self.class == device.class),
+            ("line", self.access_line == device.access_line),
+            ("note", self.note == device.note),
+        ];
+        particulars.into_iter().find(|(_, is_same)| !is_same).map(|(name, _)| name)
     }
 }
 

@@ -408,6 +408,15 @@ fn an_import_takes_what_is_new_leaves_what_is_there_and_names_what_differs() {
     assert_eq!((again.added, again.unchanged), (0, 600));
     let differs = ledger.import(rows("b").into_iter().take(1), "kim", now(), |_| ()).unwrap();
     assert_eq!((differs.refused[0].line, differs.refused[0].id), (2, id(1)));
+    assert!(differs.refused[0].why.contains("owner"), "{}", differs.refused[0].why);
+    ledger.move_device(id(1), LifeCycle::Lost, "kim", "", None, now()).unwrap();
+    let moved = ledger.import(rows("a"), "kim", now(), |_| ()).unwrap();
+    assert_eq!(
+        (moved.unchanged, moved.refused.len()),
+        (599, 1),
+        "a file does not say that a lost unit is none"
+    );
+    assert!(moved.refused[0].why.contains("state"), "{}", moved.refused[0].why);
 }
 
 #[test]
