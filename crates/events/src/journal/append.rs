@@ -6,7 +6,7 @@ use rustix::{
     io::Errno,
 };
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -129,7 +129,7 @@ impl Journal {
     ) -> Result<(Self, Recovery), JournalError> {
         let io = |source: io::Error| JournalError::Write { path: dir.to_owned(), source: Arc::new(source) };
         fs::create_dir_all(dir).map_err(io)?;
-        let lock = File::create(dir.join("lock")).map_err(io)?;
+        let lock = segment::to_write().create(true).open(dir.join("lock")).map_err(io)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(dir.to_owned())),
@@ -397,7 +397,7 @@ impl State {
         let whole = bytes.iter().rposition(|octet| *octet == b'\n').map_or(0, |last| last + 1);
         let (lines, rest) = bytes.split_at(whole);
         let (seq, prev) = Self::last_of(&segments, lines, first, node, &path)?;
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
+        let file = segment::to_write().create(true).open(&path).map_err(io)?;
         let cut = (!rest.is_empty()).then(|| Recovered { cut: rest.len() as u64, sha256: sha256(rest) });
         if cut.is_some() {
             file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(io)?;
@@ -539,7 +539,7 @@ impl State {
         let synced = self.file.sync_all();
         self.lost_if_failed(synced)?;
         let path = segment::path(&self.dir, seq);
-        let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+        let file = segment::to_write().create_new(true).open(&path)?;
         File::open(&self.dir)?.sync_all()?;
         (self.file, self.path, self.length) = (Arc::new(file), path, 0);
         Ok(())

@@ -4,9 +4,9 @@ use rusqlite::{
     CachedStatement, Connection, OpenFlags, OptionalExtension, Row as SqlRow, params, types::Type,
 };
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::Read,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -38,6 +38,10 @@ impl Sqlite {
     /// # Errors
     /// [`StoreError`], also for a schema of a newer Truecell.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        // SQLite would leave the mode to the umask; its files beside this one get the same.
+        let mut options = OpenOptions::new();
+        let made = options.append(true).create(true).mode(0o600).open(path);
+        made.map_err(|error| StoreError(format!("{}: {error}", path.display())))?;
         let connection = Connection::open(path).map_err(|error| at(path, &error))?;
         let mut this = Self { inode: inode(path)?, path: path.to_owned(), connection };
         this.set_up().map_err(|error| at(path, &error))?;

@@ -3,7 +3,7 @@ use crate::{
     config::Config,
     data_dir::{DataDir, Lock},
     failure::{Failure, Problem},
-    groups,
+    file, groups,
     identity::gateway_identity,
     node::{Node, write_pools},
     output::{Output, facts},
@@ -85,7 +85,7 @@ fn make_folders(data: &DataDir, config: &Config) -> io::Result<()> {
     if let Some(group) = &config.control.group {
         chown(data.path(), None, Some(groups::number(group)?))?;
     }
-    fs::write(data.init_marker(), "truecell init was interrupted: run it again\n")?;
+    file::replace(&data.init_marker(), 0o644, b"truecell init was interrupted: run it again\n")?;
     folder(&data.keys(), 0o700)
 }
 
@@ -94,7 +94,8 @@ fn folder(path: &Path, mode: u32) -> io::Result<()> {
 }
 
 fn make(data: &DataDir, config: &Config) -> Result<Made, Failure> {
-    fs::write(data.node_file(), format!("{}\n", config.node)).map_err(|error| cannot(data, &error))?;
+    let node = format!("{}\n", config.node);
+    file::replace(&data.node_file(), 0o644, node.as_bytes()).map_err(|error| cannot(data, &error))?;
     write_pools(data, &config.gateway.pools)?;
     let journal_key = make_keys(data)?;
     if let Some(ca) = &config.ca {
@@ -137,8 +138,9 @@ fn make_keys(data: &DataDir) -> Result<PublicKey, Failure> {
     };
     let key = key.map_err(cannot_be)?;
     let public = key.public_key();
-    fs::write(data.journal_public_key(), format!("{public}\n")).map_err(|error| cannot(data, &error))?;
-    Ok(public)
+    let text = format!("{public}\n");
+    let written = file::replace(&data.journal_public_key(), 0o644, text.as_bytes());
+    written.map(|()| public).map_err(|error| cannot(data, &error))
 }
 
 fn make_ca(data: &DataDir, spec: pki::CaSpec) -> Result<(), Failure> {
