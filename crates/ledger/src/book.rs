@@ -4,7 +4,7 @@ use crate::{
     pool::Addresses,
     row::SealedRow,
     seen::Seen,
-    store::{Change, Store, StoreError},
+    store::{Store, StoreError},
     transaction::Because,
 };
 use events::{
@@ -297,14 +297,6 @@ impl Ledger {
     pub fn incidents(&self, after: u64, limit: usize) -> Result<Vec<Incident>, LedgerError> {
         let rows = self.read(|store| store.page(Incident::TABLE, &format!("{after:012}"), limit))?;
         self.rows(&rows)
-    }
-
-    /// What has changed behind `after`: devices, credentials, lines, incidents; leases are not fed.
-    ///
-    /// # Errors
-    /// The transient ones.
-    pub fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>, LedgerError> {
-        self.read(|store| store.changes(after, limit))
     }
 
     pub(crate) fn inner(&self) -> &Inner {

@@ -1,4 +1,4 @@
-use super::{Change, SealedRow, Store, StoreError};
+use super::{SealedRow, Store, StoreError};
 use ids::{Epoch, NodeId};
 use rusqlite::{
     CachedStatement, Connection, OpenFlags, OptionalExtension, Row as SqlRow, params, types::Type,
@@ -21,8 +21,11 @@ pub struct Sqlite {
 }
 
 /// The schema that this Truecell writes; a database with a higher one is left alone.
-const SCHEMA: i64 = 1;
-const MIGRATIONS: [&str; SCHEMA as usize] = [include_str!("../../migrations/0001-rows/sqlite.sql")];
+const SCHEMA: i64 = 2;
+const MIGRATIONS: [&str; SCHEMA as usize] = [
+    include_str!("../../migrations/0001-rows/sqlite.sql"),
+    include_str!("../../migrations/0002-kind-of-change/sqlite.sql"),
+];
 /// What every SQLite file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Long enough for a checkpoint of the write-ahead log, short against a unit's retransmission.
@@ -169,7 +172,7 @@ impl Store for Sqlite {
             self.statement(sql, |s| s.execute([table, *name, value.as_str(), key]).map(drop))?;
         }
         if fed {
-            self.statement("INSERT INTO change (tbl, key) VALUES (?1, ?2)", |s| {
+            self.statement("INSERT INTO change (kind, key) VALUES (?1, ?2)", |s| {
                 s.execute([table, key]).map(drop)
             })?;
         }
@@ -210,14 +213,6 @@ impl Store for Sqlite {
     fn last_entry(&mut self, table: &str, name: &str, limit: &str) -> Result<Option<String>, StoreError> {
         let sql = "SELECT value FROM entry WHERE tbl = ?1 AND name = ?2 AND value <= ?3 ORDER BY value DESC LIMIT 1";
         self.statement(sql, |s| s.query_row([table, name, limit], |row| row.get(0)).optional())
-    }
-
-    fn changes(&mut self, after: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
-        let sql = "SELECT seq, tbl, key FROM change WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-        let change = |row: &SqlRow<'_>| {
-            Ok(Change { seq: unsigned(row.get(0)?), table: row.get(1)?, key: row.get(2)? })
-        };
-        self.statement(sql, |s| s.query_map(params![signed(after), signed(limit as u64)], change)?.collect())
     }
 
     fn applied(&mut self, node: &NodeId) -> Result<u64, StoreError> {
