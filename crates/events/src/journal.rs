@@ -18,11 +18,8 @@ pub use append::{Durability, Journal, JournalError, Recovery};
 pub use tail::{Tail, TailError};
 pub use verify::{Broken, Report, verify};
 
-use crate::{
-    PublicKey,
-    record::{number_as_text, recorded},
-};
-use ids::{NodeId, Sha256, UnixTime};
+use crate::{PublicKey, record::recorded};
+use ids::{NodeId, Sha256, UnixTime, number_as_text};
 use serde::{Deserialize, Serialize};
 
 /// The first record of a journal.

@@ -10,6 +10,8 @@ mod realm;
 mod spi;
 mod time;
 
+pub mod number_as_text;
+
 pub use access_line::{AccessLine, ParseAccessLineError};
 pub use device::{DeviceId, DeviceName, ParseDeviceError};
 pub use digest::{CertSha256, ParseSha256Error, Sha256};

@@ -115,7 +115,7 @@ fn an_unfinished_last_line_is_cut_off_and_named() {
 #[test]
 fn a_broken_chain_stops_the_start() {
     let (dir, key) = written(3);
-    let text = fs::read_to_string(file(dir.path())).unwrap().replace("\"epoch\":1", "\"epoch\":7");
+    let text = fs::read_to_string(file(dir.path())).unwrap().replace("\"epoch\":\"1\"", "\"epoch\":\"7\"");
     fs::write(file(dir.path()), text).unwrap();
     assert!(matches!(Journal::open(dir.path(), node(), key, at(0)), Err(JournalError::Broken { .. })));
 }
