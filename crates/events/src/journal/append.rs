@@ -1,4 +1,4 @@
-use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment, sha256};
+use super::{Begun, Checkpoint, Place, Recovered, segment, sha256};
 use crate::{JournalKey, PublicKey, Record, Recorded};
 use ids::{EventRef, NodeId, Sha256, UnixTime};
 use rustix::{
@@ -83,7 +83,7 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     node: NodeId,
-    key: Mutex<JournalKey>,
+    key: JournalKey,
     _lock: File,
 }
 
@@ -137,13 +137,7 @@ impl Journal {
         }
         let (state, cut) = State::open(dir, &node, now)?;
         let begins = state.seq == 0;
-        let shared = Shared {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-            node,
-            key: Mutex::new(key),
-            _lock: lock,
-        };
+        let shared = Shared { state: Mutex::new(state), changed: Condvar::new(), node, key, _lock: lock };
         let journal = Self(Arc::new(Handle::start(Arc::new(shared)).map_err(io)?));
         if begins {
             journal.append(&Begun { key: journal.public_key() }, now, Durability::Durable)?;
@@ -156,7 +150,7 @@ impl Journal {
 
     /// The key that checkpoints verify with.
     pub fn public_key(&self) -> PublicKey {
-        lock(&self.0.shared.key).public_key()
+        self.0.shared.key.public_key()
     }
 
     /// Whose journal.
@@ -231,55 +225,6 @@ impl Journal {
             .map_err(|source| JournalError::Write { path: state.path.clone(), source: Arc::new(source) })
     }
 
-    /// Hands signing over to another key; both sign the record that says so.
-    ///
-    /// # Errors
-    /// [`JournalError`]
-    pub fn change_key(&self, new: JournalKey, at: UnixTime) -> Result<EventRef, JournalError> {
-        let mut state = lock(&self.0.shared.state);
-        let mut key = lock(&self.0.shared.key);
-        let public = new.public_key();
-        let message = state.place(&self.0.shared.node, at).key_changed(&public);
-        let changed = KeyChanged { key: public, by_old: key.sign(&message), by_new: new.sign(&message) };
-        let seq = state.append_control(&self.0.shared.node, &changed, at)?;
-        *key = new;
-        drop(key);
-        state.wanted = seq;
-        self.0.shared.changed.notify_all();
-        self.0.shared.wait_until_synced(state, seq)?;
-        Ok(EventRef { node: self.0.shared.node.clone(), seq })
-    }
-
-    /// Removes whole segments whose records are all below `keep_from`, after a signed record that says
-    /// so. Returns the first record that is left.
-    ///
-    /// # Errors
-    /// [`JournalError`]
-    pub fn prune(&self, keep_from: u64, at: UnixTime) -> Result<u64, JournalError> {
-        let mut state = lock(&self.0.shared.state);
-        let fail = |state: &State, source| JournalError::Write {
-            path: state.path.clone(),
-            source: Arc::new(source),
-        };
-        let segments = segment::list(&state.dir).map_err(|source| fail(&state, source))?;
-        let kept = segments.iter().rposition(|(first, _)| *first <= keep_from).unwrap_or(0);
-        let Some((first, path)) = segments.get(kept).filter(|_| kept > 0) else {
-            return Ok(segments.first().map_or(1, |(first, _)| *first));
-        };
-        let prev = first_record(path).map_err(|source| fail(&state, source))?.prev;
-        let message = state.place(&self.0.shared.node, at).pruned(*first, &prev);
-        let signature = lock(&self.0.shared.key).sign(&message);
-        let seq =
-            state.append_control(&self.0.shared.node, &Pruned { first: *first, prev, signature }, at)?;
-        state.wanted = seq;
-        self.0.shared.changed.notify_all();
-        self.0.shared.wait_until_synced(state, seq)?;
-        for (_, path) in segments.iter().take(kept) {
-            fs::remove_file(path).map_err(|source| fail(&lock(&self.0.shared.state), source))?;
-        }
-        Ok(*first)
-    }
-
     /// Signs a last checkpoint and stops; later appends are refused.
     ///
     /// # Errors
@@ -333,7 +278,7 @@ impl Shared {
     fn checkpoint(&self, state: &mut State) {
         let at = state.last_at;
         let message = state.place(&self.node, at).checkpoint();
-        let signature = lock(&self.key).sign(&message);
+        let signature = self.key.sign(&message);
         state.checkpoint_failed = state.append_control(&self.node, &Checkpoint { signature }, at).err();
         if state.checkpoint_failed.is_some() {
             state.checkpoint_due = Some(Instant::now() + CHECKPOINT_AFTER);
@@ -544,12 +489,6 @@ impl State {
         (self.file, self.path, self.length) = (Arc::new(file), path, 0);
         Ok(())
     }
-}
-
-fn first_record(path: &Path) -> io::Result<Record> {
-    let mut line = String::new();
-    io::BufRead::read_line(&mut io::BufReader::new(File::open(path)?), &mut line)?;
-    serde_json::from_str(&line).map_err(io::Error::other)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -166,36 +166,6 @@ fn many_threads_wait_for_one_fsync_and_all_their_records_are_there() {
 }
 
 #[test]
-fn a_new_key_takes_over_with_both_signatures() {
-    let (dir, old, new) = (TempDir::new().unwrap(), key(), key());
-    let (journal, _) = open(dir.path(), &old);
-    journal.change_key(new.clone(), at(1)).unwrap();
-    journal.append(&event(1), at(2), Durability::Grouped).unwrap();
-    journal.close().unwrap();
-    let report = verify(dir.path(), old.public_key()).unwrap();
-    assert_eq!((report.key, report.proven), (new.public_key(), report.last));
-}
-
-#[test]
-fn pruned_segments_are_missed_unless_a_signed_record_says_so() {
-    let (dir, key) = (TempDir::new().unwrap(), key());
-    let big = NodeStarted { epoch: 1, version: "x".repeat(9 << 20) };
-    let (journal, _) = open(dir.path(), &key);
-    for _ in 0..16 {
-        journal.append(&big, at(1), Durability::Grouped).unwrap();
-    }
-    let segments = segment::list(dir.path()).unwrap();
-    assert!(segments.len() >= 3);
-    let keep = segments[1].0;
-    assert_eq!(journal.prune(keep, at(2)).unwrap(), keep);
-    journal.close().unwrap();
-    let report = verify(dir.path(), key.public_key()).unwrap();
-    assert_eq!(report.first, keep);
-    fs::remove_file(&segments[1].1).unwrap();
-    assert!(verify(dir.path(), key.public_key()).is_err());
-}
-
-#[test]
 fn anyone_can_check_a_link_with_sha256sum() {
     let (dir, _) = written(3);
     let script = "sed -n 2p \"$1\" | sha256sum | cut -d' ' -f1; sed -n 3p \"$1\"";
