@@ -14,7 +14,7 @@ mod segment;
 mod tail;
 mod verify;
 
-pub use append::{Durability, Journal, JournalError, Recovery};
+pub use append::{Durability, Journal, JournalError, Mark, Recovery};
 pub use tail::{Tail, TailError};
 pub use verify::{Broken, Report, verify};
 

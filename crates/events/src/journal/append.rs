@@ -1,4 +1,4 @@
-use super::{Begun, Checkpoint, Place, Recovered, segment, sha256};
+use super::{Begun, Checkpoint, Place, Recovered, Tail, segment, sha256};
 use crate::{JournalKey, PublicKey, Record, Recorded};
 use ids::{EventRef, NodeId, Sha256, UnixTime};
 use rustix::{
@@ -8,6 +8,7 @@ use rustix::{
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
@@ -53,6 +54,17 @@ pub enum JournalError {
         /// What is wrong.
         why: String,
     },
+    /// A record that was there is not any more.
+    #[error("journal {dir}: record {seq} is missing, or it is another one than it was")]
+    Missing {
+        /// The folder.
+        dir: PathBuf,
+        /// Its number.
+        seq: u64,
+    },
+    /// What is appended goes to a file that nobody finds.
+    #[error("journal {0}: the file was removed or replaced; put it back")]
+    Gone(PathBuf),
     /// It was closed.
     #[error("the journal is closed")]
     Closed,
@@ -66,6 +78,15 @@ pub enum JournalError {
 pub struct Recovery {
     /// Octets of an unfinished last line that were cut off.
     pub cut: u64,
+}
+
+/// A record by number, and the hash of its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Its number; 0 before the first.
+    pub seq: u64,
+    /// Hash of its line; zeros before the first.
+    pub sha256: Sha256,
 }
 
 /// A node's journal, open for appending. Clones share it; one thread of its own brings lines to disk
@@ -95,8 +116,10 @@ struct State {
     seq: u64,
     prev: Sha256,
     last_at: UnixTime,
+    /// Highest time of the records that were there when it was opened.
+    seen_until: Option<UnixTime>,
     /// Everything up to here is on disk.
-    synced: u64,
+    synced: Mark,
     /// When what is behind that must be on disk, unless it is on its way.
     sync_due: Option<Instant>,
     /// Someone waits for everything up to here.
@@ -109,6 +132,12 @@ struct State {
     lost: Option<JournalError>,
     closing: bool,
     line: Vec<u8>,
+}
+
+/// What stands at the end of a journal that is opened.
+struct Last {
+    mark: Mark,
+    seen_until: Option<UnixTime>,
 }
 
 const GROUP: Duration = Duration::from_millis(40); // leaves 10 ms of the 50 promised for the fsync itself
@@ -168,6 +197,42 @@ impl Journal {
         lock(&self.0.shared.state).seq
     }
 
+    /// The last record that is known to be on disk.
+    pub fn on_disk(&self) -> Mark {
+        lock(&self.0.shared.state).synced
+    }
+
+    /// Highest time of the records in the last segment when it was opened, before anything was appended;
+    /// `None` for a journal that was begun now.
+    pub fn seen_until(&self) -> Option<UnixTime> {
+        lock(&self.0.shared.state).seen_until
+    }
+
+    /// Record `seq` is there, and its line has this hash, where one is given.
+    ///
+    /// # Errors
+    /// [`JournalError::Missing`]; [`JournalError::Broken`] when it can't be read.
+    pub fn holds(&self, seq: u64, sha256: Option<Sha256>) -> Result<(), JournalError> {
+        let dir = self.dir();
+        let found = self.hash_of(&dir, seq)?;
+        let holds = found.is_some_and(|found| sha256.is_none_or(|sha256| sha256 == found));
+        if holds { Ok(()) } else { Err(JournalError::Missing { dir, seq }) }
+    }
+
+    /// What the record behind says about it, or the journal about its last one.
+    fn hash_of(&self, dir: &Path, seq: u64) -> Result<Option<Sha256>, JournalError> {
+        {
+            let state = lock(&self.0.shared.state);
+            if seq >= state.seq {
+                return Ok((seq == state.seq).then_some(state.prev));
+            }
+        }
+        let next = Tail::new(dir, seq + 1).next_record();
+        let next =
+            next.map_err(|error| JournalError::Broken { path: dir.to_owned(), why: error.to_string() })?;
+        Ok(next.filter(|next| next.seq == seq + 1).map(|next| next.prev))
+    }
+
     /// Writes one event.
     ///
     /// # Errors
@@ -210,19 +275,22 @@ impl Journal {
         self.0.shared.wait_until_synced(state, seq)
     }
 
-    /// Something can be written now, and what was written is signed in time: takes room on the disk for
-    /// what comes next.
+    /// Something can be written now where it will be found, and what was written is signed in time: takes
+    /// room on the disk for what comes next.
     ///
     /// # Errors
-    /// [`JournalError::Write`], [`JournalError::Lost`]; also those of a checkpoint that is overdue.
+    /// [`JournalError::Write`], [`JournalError::Lost`], [`JournalError::Gone`]; also those of a checkpoint
+    /// that is overdue.
     pub fn check(&self) -> Result<(), JournalError> {
         let state = lock(&self.0.shared.state);
         if let Some(error) = state.lost.as_ref().or(state.checkpoint_failed.as_ref()) {
             return Err(error.clone());
         }
-        state
-            .take_room()
-            .map_err(|source| JournalError::Write { path: state.path.clone(), source: Arc::new(source) })
+        let write = |source| JournalError::Write { path: state.path.clone(), source: Arc::new(source) };
+        if !state.is_in_place().map_err(write)? {
+            return Err(JournalError::Gone(state.path.clone()));
+        }
+        state.take_room().map_err(write)
     }
 
     /// Signs a last checkpoint and stops; later appends are refused.
@@ -265,7 +333,7 @@ impl Drop for Handle {
 
 impl Shared {
     fn wait_until_synced(&self, mut state: MutexGuard<'_, State>, seq: u64) -> Result<(), JournalError> {
-        while state.synced < seq {
+        while state.synced.seq < seq {
             if let Some(lost) = &state.lost {
                 return Err(lost.clone());
             }
@@ -294,8 +362,8 @@ impl Shared {
         if is_due(state.checkpoint_due) && !state.closing {
             self.checkpoint(&mut state);
         }
-        let is_dirty = state.synced < state.seq && state.lost.is_none();
-        if is_dirty && (state.closing || state.synced < state.wanted || is_due(state.sync_due)) {
+        let is_dirty = state.synced.seq < state.seq && state.lost.is_none();
+        if is_dirty && (state.closing || state.synced.seq < state.wanted || is_due(state.sync_due)) {
             self.sync_file(state);
         } else if state.closing {
             return false;
@@ -319,12 +387,13 @@ impl Shared {
     /// fsync without holding up appends.
     fn sync_file(&self, mut state: MutexGuard<'_, State>) {
         state.sync_due = None;
-        let (file, path, seq) = (Arc::clone(&state.file), state.path.clone(), state.seq);
+        let (file, path) = (Arc::clone(&state.file), state.path.clone());
+        let mark = Mark { seq: state.seq, sha256: state.prev };
         drop(state);
         let synced = file.sync_data();
         let mut state = lock(&self.state);
         match synced {
-            Ok(()) => state.synced = state.synced.max(seq),
+            Ok(()) => state.synced = mark,
             Err(source) => state.lost = Some(JournalError::Lost { path, source: Arc::new(source) }),
         }
         self.changed.notify_all();
@@ -341,22 +410,25 @@ impl State {
         })?;
         let whole = bytes.iter().rposition(|octet| *octet == b'\n').map_or(0, |last| last + 1);
         let (lines, rest) = bytes.split_at(whole);
-        let (seq, prev) = Self::last_of(&segments, lines, first, node, &path)?;
+        let Last { mark, seen_until } = Self::last_of(&segments, lines, first, node, &path)?;
         let file = segment::to_write().create(true).open(&path).map_err(io)?;
         let cut = (!rest.is_empty()).then(|| Recovered { cut: rest.len() as u64, sha256: sha256(rest) });
         if cut.is_some() {
-            file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(io)?;
+            file.set_len(whole as u64).map_err(io)?;
         }
+        // Also what a process that was killed left to the kernel.
+        file.sync_all().map_err(io)?;
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)?;
         let state = Self {
             dir: dir.to_owned(),
             file: Arc::new(file),
             path,
             length: whole as u64,
-            seq,
-            prev,
+            seq: mark.seq,
+            prev: mark.sha256,
             last_at: now,
-            synced: seq,
+            seen_until,
+            synced: mark,
             sync_due: None,
             wanted: 0,
             unsigned: 0,
@@ -369,28 +441,31 @@ impl State {
         Ok((state, cut))
     }
 
-    /// Sequence number and hash of the last whole line; checks the chain of the last segment.
+    /// The last whole line; checks the chain of the last segment.
     fn last_of(
         segments: &[(u64, PathBuf)],
         lines: &[u8],
         first: u64,
         node: &NodeId,
         path: &Path,
-    ) -> Result<(u64, Sha256), JournalError> {
+    ) -> Result<Last, JournalError> {
         let broken = |why: String| JournalError::Broken { path: path.to_owned(), why };
-        let mut last: Option<(u64, Sha256)> = None;
+        let mut last: Option<Last> = None;
         for line in lines.split_inclusive(|octet| *octet == b'\n') {
             let record: Record = serde_json::from_slice(line).map_err(|error| broken(error.to_string()))?;
-            let expected = last.map_or(first, |(seq, _)| seq + 1);
-            let linked = last.is_none_or(|(_, hash)| record.prev == hash);
+            let expected = last.as_ref().map_or(first, |last| last.mark.seq + 1);
+            let linked = last.as_ref().is_none_or(|last| record.prev == last.mark.sha256);
             if record.seq != expected || &record.node != node || !linked {
                 return Err(broken(format!("record {} does not follow the one before", record.seq)));
             }
-            last = Some((record.seq, sha256(line)));
+            let seen_until = last.and_then(|last| last.seen_until).max(Some(record.at));
+            last = Some(Last { mark: Mark { seq: record.seq, sha256: sha256(line) }, seen_until });
         }
         match (last, segments.len()) {
             (Some(last), _) => Ok(last),
-            (None, 0 | 1) if first == 1 => Ok((0, Sha256([0; 32]))),
+            (None, 0 | 1) if first == 1 => {
+                Ok(Last { mark: Mark { seq: 0, sha256: Sha256([0; 32]) }, seen_until: None })
+            }
             // A crash between making a segment and its first line: the one before has the last line.
             (None, count) => {
                 let before = segments.get(count.wrapping_sub(2)).ok_or_else(|| broken("is empty".into()))?;
@@ -449,6 +524,16 @@ impl State {
         self.sync_due.get_or_insert(now + GROUP);
         self.checkpoint_due.get_or_insert(now + CHECKPOINT_AFTER);
         Ok(seq)
+    }
+
+    /// The segment is still where it was made.
+    fn is_in_place(&self) -> io::Result<bool> {
+        let ours = self.file.metadata()?;
+        match fs::metadata(&self.path) {
+            Ok(here) => Ok((here.dev(), here.ino()) == (ours.dev(), ours.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Has the file system set octets aside behind the last line, where it can do that.

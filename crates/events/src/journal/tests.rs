@@ -97,6 +97,60 @@ fn a_cut_tail_is_reported_as_unproven() {
 }
 
 #[test]
+fn a_folder_without_records_is_no_good_journal() {
+    let dir = TempDir::new().unwrap();
+    for segments in [0, 1] {
+        if segments == 1 {
+            fs::write(file(dir.path()), "").unwrap();
+        }
+        let broken = verify(dir.path(), key().public_key()).unwrap_err();
+        assert!(broken.to_string().contains("no records"), "{broken}");
+    }
+}
+
+#[test]
+fn a_record_that_was_cut_off_or_is_another_one_is_missed() {
+    let (dir, key) = written(4);
+    let (journal, _) = open(dir.path(), &key);
+    let (mark, line) = (journal.on_disk(), fs::read_to_string(file(dir.path())).unwrap());
+    let third = sha256(line.split_inclusive('\n').nth(2).unwrap().as_bytes());
+    journal.holds(mark.seq, Some(mark.sha256)).unwrap();
+    journal.holds(3, Some(third)).unwrap();
+    assert!(matches!(journal.holds(3, Some(mark.sha256)), Err(JournalError::Missing { seq: 3, .. })));
+    assert!(matches!(journal.holds(mark.seq + 1, None), Err(JournalError::Missing { .. })));
+    journal.append(&event(9), at(1), Durability::Grouped).unwrap();
+    journal.holds(mark.seq, Some(mark.sha256)).unwrap();
+}
+
+#[test]
+fn a_segment_that_was_removed_or_replaced_is_noticed() {
+    let (dir, key) = written(1);
+    let (journal, _) = open(dir.path(), &key);
+    let (path, aside) = (file(dir.path()), dir.path().join("aside"));
+    journal.check().unwrap();
+    fs::rename(&path, &aside).unwrap();
+    assert!(matches!(journal.check(), Err(JournalError::Gone(_))));
+    fs::copy(&aside, &path).unwrap();
+    assert!(matches!(journal.check(), Err(JournalError::Gone(_))));
+    fs::rename(&aside, &path).unwrap();
+    journal.check().unwrap();
+}
+
+#[test]
+fn the_highest_time_of_what_was_there_is_known_whatever_is_written_now() {
+    let (dir, key) = (TempDir::new().unwrap(), key());
+    let (journal, _) = open(dir.path(), &key);
+    assert_eq!(journal.seen_until(), None);
+    for seconds in [5, 90, 7] {
+        journal.append(&event(1), at(seconds), Durability::Grouped).unwrap();
+    }
+    drop(journal);
+    let (journal, _) = open(dir.path(), &key);
+    journal.append(&event(1), at(1000), Durability::Grouped).unwrap();
+    assert_eq!(journal.seen_until(), Some(at(90)));
+}
+
+#[test]
 fn an_unfinished_last_line_is_cut_off_and_named() {
     let (dir, key) = written(2);
     let mut text = fs::read_to_string(file(dir.path())).unwrap();

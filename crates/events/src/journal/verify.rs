@@ -11,11 +11,11 @@ use std::{
 /// A journal holds together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Whose journal; `None` when it is empty.
-    pub node: Option<NodeId>,
+    /// Whose journal.
+    pub node: NodeId,
     /// First record that is there.
     pub first: u64,
-    /// Last record that is there; 0 when it is empty.
+    /// Last record that is there.
     pub last: u64,
     /// Up to here a checkpoint proves every octet. What is behind is chained, but whoever can write
     /// the files could have cut or changed its end.
@@ -44,7 +44,7 @@ pub struct Broken {
 /// Any changed octet up to the last checkpoint is found, and the record named that holds it.
 ///
 /// # Errors
-/// [`Broken`]
+/// [`Broken`], also for a folder without records.
 pub fn verify(dir: &Path, key: PublicKey) -> Result<Report, Broken> {
     let unreadable = |source: io::Error| Broken { seq: 0, path: dir.to_owned(), why: source.to_string() };
     let segments = segment::list(dir).map_err(unreadable)?;
@@ -52,7 +52,7 @@ pub fn verify(dir: &Path, key: PublicKey) -> Result<Report, Broken> {
     for (first, path) in segments {
         chain.segment(first, &path)?;
     }
-    chain.finish()
+    chain.finish(dir)
 }
 
 struct Chain {
@@ -229,17 +229,20 @@ impl Chain {
         }
     }
 
-    fn finish(mut self) -> Result<Report, Broken> {
+    fn finish(mut self, dir: &Path) -> Result<Report, Broken> {
         self.settle(None)?;
+        let (Some(node), Some(head)) = (self.node.clone(), self.prev) else {
+            dir.clone_into(&mut self.path);
+            return Err(self.broken("there are no records here"));
+        };
         if !self.pruned {
             self.next = self.first;
             return Err(
                 self.broken("earlier records are gone, and no signed record says that they were pruned")
             );
         }
-        let head = self.prev.unwrap_or(Sha256([0; 32]));
         Ok(Report {
-            node: self.node,
+            node,
             first: self.first,
             last: self.next - 1,
             proven: self.proven,

@@ -59,7 +59,7 @@ fn every_grouped_record_is_brought_to_disk_soon_not_only_the_first_behind_a_chec
     lock(&journal.0.shared.state).checkpoint_due = Some(Instant::now() + Duration::from_secs(3600));
     for _ in 0..3 {
         let seq = journal.append_grouped();
-        let took = journal.observe(|state| state.synced >= seq);
+        let took = journal.observe(|state| state.synced.seq >= seq);
         assert!(took < CHECKPOINT_AFTER / 2, "record {seq} took {took:?}");
     }
 }
@@ -68,7 +68,7 @@ fn every_grouped_record_is_brought_to_disk_soon_not_only_the_first_behind_a_chec
 fn a_record_is_signed_a_second_later_without_another_one() {
     let (dir, key, journal) = open();
     let seq = journal.append_grouped();
-    journal.observe(|state| state.unsigned == 0 && state.synced > seq);
+    journal.observe(|state| state.unsigned == 0 && state.synced.seq > seq);
     assert_eq!(verify(dir.path(), key.public_key()).unwrap().proven, seq + 1);
 }
 
