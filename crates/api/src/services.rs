@@ -49,6 +49,7 @@ impl From<LedgerError> for Problem {
             LedgerError::Tampered { .. } => {
                 "run `truecell ledger verify`, and bring the row back from a backup"
             }
+            LedgerError::AnotherNode { .. } => "bring the file `node` back from a backup",
             LedgerError::NotFound { .. } => "list what there is",
             LedgerError::Exists { .. } => "show it, and change it instead",
             LedgerError::NoSuchMove { .. } => "docs/cli.md has the table of moves",
@@ -60,7 +61,9 @@ impl From<LedgerError> for Problem {
             LedgerError::Unreachable(_) | LedgerError::Journal(_) | LedgerError::Unfinished { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            LedgerError::Tampered { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            LedgerError::Tampered { .. } | LedgerError::AnotherNode { .. } => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             LedgerError::NotFound { .. } => StatusCode::NOT_FOUND,
             LedgerError::Exists { .. }
             | LedgerError::NoSuchMove { .. }

@@ -32,7 +32,7 @@ pub(crate) struct ClockGuard {
 }
 
 impl ClockGuard {
-    /// `last_seen`: time of the journal's last record.
+    /// `last_seen`: highest time that the journal had seen before this start.
     pub(crate) fn new(clock: Arc<dyn WallClock>, last_seen: Option<UnixTime>) -> Self {
         let written = UnixTime::from_secs(WRITTEN);
         let not_before = last_seen.map_or(written, |seen| seen.before(MARGIN).max(written));

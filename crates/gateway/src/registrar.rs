@@ -19,13 +19,12 @@ use crate::{
 use admission::{Admit, Decision, Holder, Outer, Policy, Probe, Reason, Transient, Verdict, judge};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use events::{
-    Durability, Journal, JournalError, Recorded,
+    Durability, JournalError, Recorded,
     admission::{Admitted as AdmittedEvent, ContestResolved, Contested, Refused as RefusedEvent},
     gateway::{
         Alarm as AlarmEvent, AttachFailed, EspNeverSeen, NodeStopped, PathChanged, SessionClosed,
         SpoofedSource,
     },
-    journal::Tail,
 };
 use ids::{DeviceId, SessionId, Spi, UnixTime};
 use ike::{Grant, Ticket};
@@ -44,13 +43,6 @@ const BATCH: usize = 64;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a ledger out of reach is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
-
-/// Time of the journal's last record: the wall clock can't be much earlier.
-pub(crate) fn last_seen(journal: &Journal) -> Result<Option<UnixTime>, String> {
-    let mut tail = Tail::new(&journal.dir(), journal.head());
-    let record = tail.next_record().map_err(|error| error.to_string())?;
-    Ok(record.map(|record| record.at))
-}
 
 pub(crate) struct Registrar {
     policy: Policy,

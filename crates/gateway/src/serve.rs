@@ -7,7 +7,7 @@ use crate::{
     hand_off::{Answer, Order, Work},
     health::{Health, HealthView},
     ike_thread::{IkeThread, Links},
-    registrar::{Registrar, Shared, last_seen},
+    registrar::{Registrar, Shared},
     sessions::Sessions,
     shard::{Shard, ShardCounters},
     stats::{Control, Tallies},
@@ -59,7 +59,7 @@ pub enum StartError {
     /// A thread or an eventfd could not be made.
     #[error("{0}")]
     System(#[from] io::Error),
-    /// The journal could not be read to its end, or not be written.
+    /// The journal could not be written.
     #[error("the journal cannot be used: {0}")]
     Journal(String),
 }
@@ -114,8 +114,7 @@ impl Gateway {
         // Filled by people.
         let (orders, from_api) = unbounded();
         let (ike_waker, data_waker) = (Waker::new()?, Waker::new()?);
-        let last_seen = last_seen(deps.ledger.journal()).map_err(StartError::Journal)?;
-        let clock = Arc::new(ClockGuard::new(deps.clock, last_seen));
+        let clock = Arc::new(ClockGuard::new(deps.clock, deps.ledger.journal().seen_until()));
         let started =
             NodeStarted { epoch: deps.ledger.epoch().0, version: env!("CARGO_PKG_VERSION").to_owned() };
         let written = deps.ledger.journal().append(&started, clock.now(), Durability::Durable);

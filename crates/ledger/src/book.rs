@@ -8,7 +8,7 @@ use crate::{
     transaction::Because,
 };
 use events::{
-    Durability, Journal,
+    Durability, Journal, JournalError,
     journal::Tail,
     ledger::{Opened as OpenedEvent, RowChanged},
 };
@@ -51,7 +51,8 @@ impl Ledger {
     /// Opens the ledger, finishes what a crash left half done, and begins a new epoch of this node.
     ///
     /// # Errors
-    /// [`LedgerError`]
+    /// [`LedgerError`]; [`LedgerError::AnotherNode`] and [`events::JournalError::Missing`] when this is
+    /// not the journal that explains its rows.
     pub fn open(
         mut store: Box<dyn Store>,
         journal: Journal,
@@ -59,6 +60,7 @@ impl Ledger {
         pools: Pools,
         now: UnixTime,
     ) -> Result<(Self, Opened), LedgerError> {
+        is_explained_by(&mut *store, &journal)?;
         let finished = redo(&mut *store, &journal, &row_key)?;
         let epoch = in_transaction(&mut *store, |store| store.next_epoch(journal.node()))?;
         let event = OpenedEvent { epoch: epoch.0, finished: finished.clone() };
@@ -107,6 +109,18 @@ impl Ledger {
         let mut tx = self.begin()?;
         tx.check()?;
         tx.commit()
+    }
+
+    /// Closes the journal, and remembers its end.
+    ///
+    /// # Errors
+    /// [`JournalError`]: not all of it is on disk.
+    pub fn close(&self) -> Result<(), JournalError> {
+        self.0.journal.close()?;
+        if let Err(error) = self.check() {
+            tracing::warn!(%error, "the end of the journal is not remembered");
+        }
+        Ok(())
     }
 
     fn change<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
@@ -324,11 +338,21 @@ fn in_transaction<T>(
     }
 }
 
+/// The journal holds all that rows were written from.
+fn is_explained_by(store: &mut dyn Store, journal: &Journal) -> Result<(), LedgerError> {
+    let (node, known) = (journal.node(), store.nodes()?);
+    if let Some(known) = known.first().filter(|_| !known.contains(node)) {
+        return Err(LedgerError::AnotherNode { known: known.clone(), node: node.clone() });
+    }
+    let applied = store.applied(node)?;
+    Ok(journal.holds(applied.seq, applied.sha256)?)
+}
+
 /// Writes the rows of intents that stand in the journal and not in the database; names them.
 fn redo(store: &mut dyn Store, journal: &Journal, row_key: &RowKey) -> Result<Vec<String>, LedgerError> {
-    let node = journal.node();
-    let (from, head) = (store.applied(node)? + 1, journal.head());
-    let mut tail = Tail::new(&journal.dir(), from);
+    journal.sync()?;
+    let (node, mark) = (journal.node(), journal.on_disk());
+    let mut tail = Tail::new(&journal.dir(), store.applied(node)?.seq + 1);
     let mut finished = Vec::new();
     store.begin()?;
     let done = (|| {
@@ -339,7 +363,7 @@ fn redo(store: &mut dyn Store, journal: &Journal, row_key: &RowKey) -> Result<Ve
                 finished.push(format!("{} {}", changed.table, changed.key));
             }
         }
-        store.set_applied(node, head)
+        store.set_applied(node, &mark)
     })();
     match done {
         Ok(()) => store.commit()?,

@@ -43,10 +43,9 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// [`LedgerError::Unfinished`] once an intent was recorded; [`LedgerError::Unreachable`] before.
     pub fn commit(mut self) -> Result<(), LedgerError> {
-        if let Some(event) = self.intent.clone() {
+        if self.intent.is_some() {
             self.inner.journal.sync()?;
-            let applied = self.writer.store.set_applied(self.inner.journal.node(), event.seq);
-            applied.map_err(|source| self.unfinished(source))?;
+            self.mark().map_err(|source| self.unfinished(source))?;
         }
         let committed = self.writer.store.commit();
         committed.map_err(|source| self.unfinished(source))?;
@@ -55,9 +54,17 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    /// What is written now will be found again.
+    /// What is written now will be found again; and how far the journal goes is remembered.
     pub(crate) fn check(&mut self) -> Result<(), LedgerError> {
-        Ok(self.writer.store.check()?)
+        self.writer.store.check()?;
+        Ok(self.mark()?)
+    }
+
+    /// The rows are written up to what the journal has on disk: intents are recorded by transactions alone,
+    /// and an unfinished one is finished before the next begins.
+    fn mark(&mut self) -> Result<(), StoreError> {
+        let journal = &self.inner.journal;
+        self.writer.store.set_applied(journal.node(), &journal.on_disk())
     }
 
     /// What is committed, and the last record that can explain it: nobody writes meanwhile.

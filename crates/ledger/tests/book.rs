@@ -1,13 +1,17 @@
 //! The ledger on its real store: what stands, what is refused, what survives.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
-use events::{Durability, Journal, JournalKey};
+use events::{Durability, Journal, JournalError, JournalKey};
 use ids::{CertSha256, DeviceId, EventRef, SessionId, Sha256, UnixTime};
 use ledger::{
     AccessLineRecord, Credential, Lease, Ledger, LedgerError, LifeCycle, NewDevice, NewIncident, Opened,
     Pools, RowKey, store::Sqlite,
 };
-use std::{path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tempfile::TempDir;
 
 fn now() -> UnixTime {
@@ -27,15 +31,19 @@ fn try_open(dir: &Path) -> Result<(Ledger, Opened), LedgerError> {
 }
 
 fn open_with(dir: &Path, pools: Pools) -> Result<(Ledger, Opened), LedgerError> {
+    let journal = open_journal(dir, "gw1");
+    let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
+    Ledger::open(store, journal, RowKey::open(&dir.join("row.key")).unwrap(), pools, now())
+}
+
+fn open_journal(dir: &Path, node: &str) -> Journal {
     let (journal_key, row_key) = (dir.join("journal.key"), dir.join("row.key"));
     if !row_key.exists() {
         JournalKey::create(&journal_key).unwrap();
         RowKey::create(&row_key).unwrap();
     }
     let key = JournalKey::open(&journal_key).unwrap();
-    let (journal, _) = Journal::open(&dir.join("journal"), "gw1".parse().unwrap(), key, now()).unwrap();
-    let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
-    Ledger::open(store, journal, RowKey::open(&row_key).unwrap(), pools, now())
+    Journal::open(&dir.join("journal"), node.parse().unwrap(), key, now()).unwrap().0
 }
 
 fn open(dir: &Path) -> (Ledger, Opened) {
@@ -381,6 +389,73 @@ fn an_intent_without_its_row_is_finished_at_the_next_start_and_named() {
     assert_eq!(ledger.device(id(1)).unwrap().unwrap().state, LifeCycle::Lost);
     assert_eq!(ledger.devices(None, Some(LifeCycle::Lost), 10).unwrap().len(), 1);
     assert_eq!(ledger.verify().unwrap().findings, []);
+}
+
+fn segment(dir: &Path) -> PathBuf {
+    dir.join("journal/00000000000000000001.jsonl")
+}
+
+/// The journal as it is, but for its last `lines`.
+fn cut(dir: &Path, lines: usize) {
+    let text = fs::read_to_string(segment(dir)).unwrap();
+    let kept = text.lines().count() - lines;
+    fs::write(segment(dir), text.split_inclusive('\n').take(kept).collect::<String>()).unwrap();
+}
+
+#[test]
+fn a_ledger_does_not_open_with_a_journal_that_has_lost_what_its_rows_were_written_from() {
+    let begin_another = |dir: &Path| {
+        fs::remove_file(segment(dir)).unwrap();
+        let journal = open_journal(dir, "gw1");
+        for _ in 0..100 {
+            let stopped = events::gateway::NodeStopped { epoch: 1 };
+            journal.append(&stopped, now(), Durability::Grouped).unwrap();
+        }
+    };
+    let losses: [&dyn Fn(&Path); 5] = [
+        &|_| (),
+        &|dir| cut(dir, 10),
+        &|dir| fs::write(segment(dir), "").unwrap(),
+        &|dir| fs::remove_dir_all(dir.join("journal")).unwrap(),
+        &begin_another,
+    ];
+    for (index, lose) in losses.iter().enumerate() {
+        let (dir, ledger) = fresh();
+        for n in 1..=20 {
+            ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+        }
+        drop(ledger);
+        lose(dir.path());
+        match (index, try_open(dir.path())) {
+            (0, Ok(_)) | (1.., Err(LedgerError::Journal(JournalError::Missing { .. }))) => {}
+            (_, opened) => panic!("loss {index}: {:?}", opened.map(|(_, opened)| opened)),
+        }
+    }
+}
+
+#[test]
+fn what_the_journal_held_is_remembered_though_no_row_was_written_from_it() {
+    for lost in [0, 1] {
+        let (dir, ledger) = fresh();
+        let stopped = events::gateway::NodeStopped { epoch: 1 };
+        ledger.journal().append(&stopped, now(), Durability::Grouped).unwrap();
+        ledger.close().unwrap();
+        drop(ledger);
+        cut(dir.path(), lost);
+        assert_eq!(try_open(dir.path()).is_ok(), lost == 0);
+    }
+}
+
+#[test]
+fn a_ledger_does_not_open_under_another_name_of_the_node() {
+    let (dir, ledger) = fresh();
+    drop(ledger);
+    fs::remove_dir_all(dir.path().join("journal")).unwrap();
+    let journal = open_journal(dir.path(), "gw2");
+    let store = Box::new(Sqlite::open(&dir.path().join("ledger.sqlite")).unwrap());
+    let row_key = RowKey::open(&dir.path().join("row.key")).unwrap();
+    let opened = Ledger::open(store, journal, row_key, pools(), now());
+    assert!(matches!(opened, Err(LedgerError::AnotherNode { .. })));
 }
 
 #[test]

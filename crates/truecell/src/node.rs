@@ -10,7 +10,7 @@ use api::{LedgerBooks, Requests, Services, event::JournalFiles};
 use axum::Router;
 use events::{Journal, JournalError, JournalKey};
 use ids::UnixTime;
-use ledger::{Ledger, Pools, RowKey, store::Sqlite};
+use ledger::{Ledger, LedgerError, Pools, RowKey, store::Sqlite};
 use pki::Ca;
 use std::{fmt::Display, io, sync::Arc};
 use tokio::sync::watch::{Sender, channel};
@@ -62,7 +62,7 @@ impl Node {
 
     /// Brings everything to disk.
     pub(crate) fn close(self) -> Result<(), Failure> {
-        self.journal.close().map_err(journal_failure)
+        self.ledger.close().map_err(journal_failure)
     }
 }
 
@@ -87,7 +87,10 @@ fn open_ledger(data: &DataDir, journal: &Journal, mended: &mut Vec<String>) -> R
     let store = Sqlite::open(&data.ledger()).map_err(|error| ledger_failure(&error))?;
     let pools = data.pools()?;
     let opened = Ledger::open(Box::new(store), journal.clone(), row_key, pools, UnixTime::now());
-    let (ledger, opened) = opened.map_err(|error| ledger_failure(&error))?;
+    let (ledger, opened) = opened.map_err(|error| match error {
+        LedgerError::Journal(error) => journal_failure(error),
+        error => ledger_failure(&error),
+    })?;
     mended.extend(opened.finished.iter().map(|what| format!("ledger: {what} was finished")));
     Ok(ledger)
 }
@@ -123,6 +126,10 @@ fn journal_failure(error: JournalError) -> Failure {
         JournalError::Broken { .. } => {
             "run `truecell event verify` to see which record is bad, and bring the journal back from a backup"
         }
+        JournalError::Missing { .. } => {
+            "bring the journal back whole; from a backup, bring back a ledger that is no younger with it"
+        }
+        JournalError::Gone(_) => "put the file back, or bring the journal back from a backup",
         JournalError::InUse(_) => "stop the process that uses it",
         JournalError::Write { .. } | JournalError::Lost { .. } => "see that its disk has room and works",
         JournalError::Closed | JournalError::Event(_) => "start again, and report it if it stays",

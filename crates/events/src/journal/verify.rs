@@ -241,14 +241,7 @@ impl Chain {
                 self.broken("earlier records are gone, and no signed record says that they were pruned")
             );
         }
-        Ok(Report {
-            node,
-            first: self.first,
-            last: self.next - 1,
-            proven: self.proven,
-            head,
-            key: self.key,
-        })
+        Ok(Report { node, first: self.first, last: self.next - 1, proven: self.proven, head, key: self.key })
     }
 }
 

@@ -1,8 +1,9 @@
 mod files;
 
-use super::{SealedRow, Store, StoreError};
+use super::{Applied, SealedRow, Store, StoreError};
+use events::journal::Mark;
 use files::{Files, wrong};
-use ids::{Epoch, NodeId};
+use ids::{Epoch, NodeId, Sha256};
 use rusqlite::{
     CachedStatement, Connection, OpenFlags, OptionalExtension, Row as SqlRow, params, types::Type,
 };
@@ -17,10 +18,11 @@ pub struct Sqlite {
 }
 
 /// The schema that this Truecell writes; a database with a higher one is left alone.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 const MIGRATIONS: [&str; SCHEMA as usize] = [
     include_str!("../../migrations/0001-rows/sqlite.sql"),
     include_str!("../../migrations/0002-kind-of-change/sqlite.sql"),
+    include_str!("../../migrations/0003-applied-hash/sqlite.sql"),
 ];
 /// Long enough for a checkpoint of the write-ahead log, short against a unit's retransmission.
 const BUSY: Duration = Duration::from_millis(200);
@@ -205,16 +207,28 @@ impl Store for Sqlite {
         self.statement(sql, |s| s.query_row([table, name, limit], |row| row.get(0)).optional())
     }
 
-    fn applied(&mut self, node: &NodeId) -> Result<u64, StoreError> {
-        let sql = "SELECT applied FROM node WHERE node = ?1";
-        let applied = self.statement(sql, |s| s.query_row([node.as_str()], |row| row.get(0)).optional())?;
-        Ok(unsigned(applied.unwrap_or(0)))
+    fn nodes(&mut self) -> Result<Vec<NodeId>, StoreError> {
+        let names: Vec<String> =
+            self.statement("SELECT node FROM node", |s| s.query_map([], |row| row.get(0))?.collect())?;
+        let node = |name: &String| name.parse().map_err(|error| wrong(&self.files.path, &error));
+        names.iter().map(node).collect()
     }
 
-    fn set_applied(&mut self, node: &NodeId, seq: u64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO node (node, epoch, applied) VALUES (?1, 0, ?2) \
-                   ON CONFLICT (node) DO UPDATE SET applied = max(applied, ?2)";
-        self.statement(sql, |s| s.execute(params![node.as_str(), signed(seq)]).map(drop))
+    fn applied(&mut self, node: &NodeId) -> Result<Applied, StoreError> {
+        let sql = "SELECT applied, applied_sha256 FROM node WHERE node = ?1";
+        let read = |row: &SqlRow<'_>| {
+            let hash: Option<[u8; 32]> = row.get(1)?;
+            Ok(Applied { seq: unsigned(row.get(0)?), sha256: hash.map(Sha256) })
+        };
+        let applied = self.statement(sql, |s| s.query_row([node.as_str()], read).optional())?;
+        Ok(applied.unwrap_or_default())
+    }
+
+    fn set_applied(&mut self, node: &NodeId, mark: &Mark) -> Result<(), StoreError> {
+        let sql = "INSERT INTO node (node, epoch, applied, applied_sha256) VALUES (?1, 0, ?2, ?3) \
+                   ON CONFLICT (node) DO UPDATE SET applied = ?2, applied_sha256 = ?3 WHERE applied <= ?2";
+        let (seq, hash) = (signed(mark.seq), mark.sha256.0);
+        self.statement(sql, |s| s.execute(params![node.as_str(), seq, hash]).map(drop))
     }
 
     fn next_epoch(&mut self, node: &NodeId) -> Result<Epoch, StoreError> {
@@ -232,7 +246,7 @@ impl Store for Sqlite {
             self.beside()?.check_pages()?;
             self.files.mended();
         }
-        self.statement("UPDATE node SET applied = applied", |s| s.execute([]).map(drop))
+        Ok(())
     }
 
     fn reader(&self) -> Result<Box<dyn Store>, StoreError> {
