@@ -27,6 +27,8 @@ pub enum Cause {
     NotSent,
     /// The core had no room for it.
     CoreFull,
+    /// The core handed over what is no whole packet.
+    CoreUnfit,
     /// It came in on another shard's side, and that shard had no room for it.
     ShardFull,
 }
@@ -34,7 +36,7 @@ pub enum Cause {
 const INBOUND: usize = Dropped::ALL.len();
 const OUTBOUND: [Unsealed; 4] =
     [Unsealed::SequenceExhausted, Unsealed::InnerMalformed, Unsealed::OutsideSelectors, Unsealed::Crypto];
-const REST: [Cause; 10] = [
+const REST: [Cause; 11] = [
     Cause::UnknownSpi,
     Cause::Blocked,
     Cause::Lateral,
@@ -44,6 +46,7 @@ const REST: [Cause; 10] = [
     Cause::IkeQueueFull,
     Cause::NotSent,
     Cause::CoreFull,
+    Cause::CoreUnfit,
     Cause::ShardFull,
 ];
 const COUNT: usize = INBOUND + OUTBOUND.len() + REST.len();
@@ -69,6 +72,7 @@ impl Cause {
             Self::IkeQueueFull => ("uplink", "ike_queue_full"),
             Self::NotSent => ("downlink", "not_sent"),
             Self::CoreFull => ("uplink", "core_full"),
+            Self::CoreUnfit => ("downlink", "core_unfit"),
             Self::ShardFull => ("downlink", "shard_full"),
         }
     }
@@ -87,6 +91,7 @@ impl Cause {
             Self::NotSent => INBOUND + OUTBOUND.len() + 7,
             Self::CoreFull => INBOUND + OUTBOUND.len() + 8,
             Self::ShardFull => INBOUND + OUTBOUND.len() + 9,
+            Self::CoreUnfit => INBOUND + OUTBOUND.len() + 10,
         }
     }
 }

@@ -156,7 +156,8 @@ impl DataThread {
     }
 
     fn take_down(&mut self, room: &mut Room) {
-        self.core.downlink(&mut room.downlink);
+        let unfit = self.core.downlink(&mut room.downlink);
+        self.shard.counters.drops.add(Cause::CoreUnfit, unfit);
         if !room.downlink.is_empty() {
             self.shard.downlink(&room.downlink, &mut room.outgoing, &mut room.elsewhere);
             room.downlink.clear();

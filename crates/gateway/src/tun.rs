@@ -193,20 +193,22 @@ impl Core for TunCore {
         }
     }
 
-    fn downlink(&mut self, packets: &mut Packets) {
+    fn downlink(&mut self, packets: &mut Packets) -> usize {
         let mut header = [0; VirtioNet::LENGTH];
-        let mut read = 0;
+        let (mut read, mut unfit) = (0, 0);
         while read < READ_AT_ONCE {
             let mut slices = [IoSliceMut::new(&mut header), IoSliceMut::new(self.large.as_mut_slice())];
-            let Ok(length) = rustix::io::readv(&self.queue, &mut slices) else { return };
-            let Some(length) = length.checked_sub(VirtioNet::LENGTH) else { return };
+            let length = rustix::io::readv(&self.queue, &mut slices).unwrap_or(0);
+            let Some(length) = length.checked_sub(VirtioNet::LENGTH) else { break };
             read += length.max(1);
             let parsed = VirtioNet::parse(&header).zip(self.large.get(..length));
             let done = parsed.map(|(header, packet)| split(header, packet, packets));
             if !matches!(done, Some(Ok(()))) {
                 tracing::debug!(?header, length, "the TUN device handed over what it was not asked for");
+                unfit += 1;
             }
         }
+        unfit
     }
 
     fn readable(&self) -> Option<BorrowedFd<'_>> {

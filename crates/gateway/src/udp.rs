@@ -129,13 +129,19 @@ impl Socket {
             segment_size: (octets.len() > size).then_some(size),
             src_ip: Some(path.local.ip()).filter(|ip| !ip.is_unspecified()),
         };
-        match self.state.try_send(UdpSockRef::from(&self.socket), &transmit) {
+        let limit = self.run_limit();
+        let sent = match self.state.try_send(UdpSockRef::from(&self.socket), &transmit) {
             // The error is of an earlier datagram; this one was not sent.
             Err(error) if is_from_icmp(&error) => {
                 self.state.try_send(UdpSockRef::from(&self.socket), &transmit)
             }
             other => other,
+        };
+        if self.run_limit() < limit {
+            let (local, error) = (self.local, sent.as_ref().err());
+            tracing::warn!(%local, ?error, "no segmentation offload on this socket: it will be slower");
         }
+        sent
     }
 }
 
