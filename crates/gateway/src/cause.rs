@@ -19,6 +19,8 @@ pub enum Cause {
     NoChildSa,
     /// For a unit, but not sealed.
     Outbound(Unsealed),
+    /// For a unit, and too long for the way to it: its sender was told.
+    TooBig,
     /// A datagram too short for anything.
     Runt,
     /// IKE on the NAT-T port while the IKE thread had no room.
@@ -36,12 +38,13 @@ pub enum Cause {
 const INBOUND: usize = Dropped::ALL.len();
 const OUTBOUND: [Unsealed; 4] =
     [Unsealed::SequenceExhausted, Unsealed::InnerMalformed, Unsealed::OutsideSelectors, Unsealed::Crypto];
-const REST: [Cause; 11] = [
+const REST: [Cause; 12] = [
     Cause::UnknownSpi,
     Cause::Blocked,
     Cause::Lateral,
     Cause::NoTunnel,
     Cause::NoChildSa,
+    Cause::TooBig,
     Cause::Runt,
     Cause::IkeQueueFull,
     Cause::NotSent,
@@ -68,6 +71,7 @@ impl Cause {
             Self::Lateral => ("uplink", "lateral"),
             Self::NoTunnel => ("downlink", "no_tunnel"),
             Self::NoChildSa => ("downlink", "no_child_sa"),
+            Self::TooBig => ("downlink", "too_big"),
             Self::Runt => ("uplink", "runt"),
             Self::IkeQueueFull => ("uplink", "ike_queue_full"),
             Self::NotSent => ("downlink", "not_sent"),
@@ -92,6 +96,7 @@ impl Cause {
             Self::CoreFull => INBOUND + OUTBOUND.len() + 8,
             Self::ShardFull => INBOUND + OUTBOUND.len() + 9,
             Self::CoreUnfit => INBOUND + OUTBOUND.len() + 10,
+            Self::TooBig => INBOUND + OUTBOUND.len() + 11,
         }
     }
 }

@@ -65,6 +65,12 @@ pub trait Core: Send {
     /// Returns how many came that could not be read.
     fn downlink(&mut self, packets: &mut Packets) -> usize;
 
+    /// Whether those behind it heed ICMP errors. Where not, what is too big for the way to a unit goes in
+    /// fragments outside.
+    fn heeds_errors(&self) -> bool {
+        false
+    }
+
     /// Readable when more is there for units; `None` where that only comes as an answer to `uplink`.
     fn readable(&self) -> Option<BorrowedFd<'_>> {
         None

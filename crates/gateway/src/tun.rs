@@ -211,6 +211,10 @@ impl Core for TunCore {
         unfit
     }
 
+    fn heeds_errors(&self) -> bool {
+        true
+    }
+
     fn readable(&self) -> Option<BorrowedFd<'_>> {
         Some(self.queue.as_fd())
     }

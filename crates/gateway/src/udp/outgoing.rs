@@ -83,6 +83,15 @@ pub fn send_all(sockets: &[Arc<Socket>], outgoing: &mut Outgoing) -> usize {
     lost
 }
 
+/// Sends each datagram with DF, and empties `probes`. One that the socket does not take has found out what
+/// it was sent for: the kernel knows of a shorter MTU.
+pub(crate) fn send_whole(sockets: &[Arc<Socket>], probes: &mut Outgoing) {
+    for run in probes.runs(|_| 1) {
+        let _ = socket_for(sockets, run.path).map(|socket| socket.send_whole(run.path, run.octets));
+    }
+    probes.clear();
+}
+
 impl Run<'_> {
     /// How many datagrams were not taken. What the kernel refuses as a run, such as one that is longer than
     /// the path's MTU, it may take one by one.

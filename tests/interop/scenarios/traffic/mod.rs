@@ -54,3 +54,23 @@ fn tcp_and_udp_pass_in_both_directions_to_a_host_behind_the_gateway() {
         Ok(())
     });
 }
+
+/// A path narrower than the TUN device's packets, that drops IP fragments as many carrier NATs do: the gateway finds its
+/// MTU, and tells the core host.
+#[test]
+#[ignore = "needs root and strongSwan: ./test interop"]
+fn tcp_from_the_core_passes_paths_of_1280_1400_and_1500_octets_that_drop_fragments() {
+    for octets in [1500, 1400, 1280] {
+        with_core(&format!("mtu{octets}"), |carrier, core| {
+            let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);
+            carrier.internet.set_path_mtu(octets)?;
+            carrier.internet.drop_ip_fragments()?;
+            let charon = carrier.charon("femto", &host, &unit, FEMTOCELL, "")?;
+            charon.wait_for_tunnel()?;
+            host.ping(&core.v4.to_string())?;
+            let passed = iperf(carrier, &host, core, "-R -t 8")?;
+            ensure!(passed > 1e6, "{octets}: {passed} octets per second");
+            Ok(())
+        });
+    }
+}
