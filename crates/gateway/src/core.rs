@@ -71,6 +71,11 @@ pub trait Core: Send {
         false
     }
 
+    /// Why it takes or gives no packets, as far as the last ones have shown.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// Readable when more is there for units; `None` where that only comes as an answer to `uplink`.
     fn readable(&self) -> Option<BorrowedFd<'_>> {
         None

@@ -90,8 +90,10 @@ impl DataThread {
                 swept = now;
                 self.shard.sweep(now);
                 self.look_at_ways(now, &mut room.probes);
+                self.shard.counters.pulse.set_trouble(self.core.trouble());
             }
             self.tell();
+            self.shard.counters.pulse.beat();
         }
     }
 

@@ -65,6 +65,8 @@ pub(crate) struct Links {
 /// The way of commands to one shard.
 pub(crate) struct CommandLink {
     commands: Sender<Command>,
+    /// Found no room yet.
+    kept: VecDeque<Command>,
     waker: Waker,
     /// It has got some since it was last woken.
     commanded: bool,
@@ -72,21 +74,28 @@ pub(crate) struct CommandLink {
 
 impl CommandLink {
     pub(crate) fn new(commands: Sender<Command>, waker: Waker) -> Self {
-        Self { commands, waker, commanded: false }
+        Self { commands, kept: VecDeque::new(), waker, commanded: false }
     }
 
-    /// None may be lost: waits where there is no room. The data threads never wait for us, so this ends.
+    /// None may be lost, and a shard that is stuck is not waited for.
     fn give(&mut self, command: Command) {
         self.commanded = true;
-        let command = match self.commands.try_send(command) {
-            Ok(()) => return,
-            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => command,
-        };
-        self.waker.wake();
-        let _ = self.commands.send(command);
+        self.kept.push_back(command);
+        self.hand_on();
+    }
+
+    fn hand_on(&mut self) {
+        while let Some(command) = self.kept.pop_front() {
+            match self.commands.try_send(command) {
+                Ok(()) => {}
+                Err(TrySendError::Full(command)) => return self.kept.push_front(command),
+                Err(TrySendError::Disconnected(_)) => return self.kept.clear(),
+            }
+        }
     }
 
     fn wake(&mut self) {
+        self.hand_on();
         if std::mem::take(&mut self.commanded) {
             self.waker.wake();
         }
@@ -129,7 +138,8 @@ impl IkeThread {
         let now = Instant::now();
         let due = self.responder.poll_timeout().map(|(at, _)| at).into_iter().chain(self.contests.next_due());
         let sleep = due.min().map_or(AT_MOST, |at| at.saturating_duration_since(now).min(AT_MOST));
-        let sleep = if self.state.kept.is_empty() { sleep } else { sleep.min(TRY_AGAIN) };
+        let keeps = !self.state.kept.is_empty() || self.links.to_shards.iter().any(|to| !to.kept.is_empty());
+        let sleep = if keeps { sleep.min(TRY_AGAIN) } else { sleep };
         let own = self.sockets.iter().filter(|socket| !socket.is_encapsulated());
         let mut fds: Vec<_> = own.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
         fds.push(PollFd::new(&self.links.waker, PollFlags::IN));

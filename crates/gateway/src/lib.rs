@@ -35,6 +35,7 @@ mod too_big;
 mod tun;
 pub mod udp;
 mod waker;
+mod watch;
 
 pub use cause::Cause;
 pub use clock::{SystemClock, WallClock};

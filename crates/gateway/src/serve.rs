@@ -93,7 +93,8 @@ pub struct Gateway {
 /// drops and counts. 1,024 batches of up to 32 messages are what a burst of attaches of a small city
 /// makes in the 5 s that the slowest cryptography takes for it.
 const TO_IKE: usize = 1024;
-/// To each data thread: nothing may be lost, so the IKE thread waits when it is full.
+/// To each data thread: nothing may be lost, so the IKE thread keeps what finds it full. That grows with
+/// the tunnels that there are, and with nothing else: while a shard is stuck nobody new is admitted.
 const TO_DATA: usize = 4096;
 /// From one data thread to another: batches of packets of up to 256 KiB. Full, they are dropped and
 /// counted.
@@ -131,6 +132,7 @@ impl Gateway {
             clock: clock.clone(),
             health: health.clone(),
             tallies: tallies.clone(),
+            shards: shards.counters.clone(),
             answers: to_control,
             ike_waker: ike_waker.clone(),
         };

@@ -10,6 +10,7 @@ use crate::{
     shards::Place,
     too_big,
     udp::Outgoing,
+    watch::Pulse,
 };
 use esp::{InboundSa, Inner, Opened, OutboundSa};
 use ids::Spi;
@@ -159,6 +160,7 @@ pub(crate) struct ShardCounters {
     pub(crate) downlink: Counted,
     pub(crate) drops: Drops,
     pub(crate) keepalives: Counted,
+    pub(crate) pulse: Pulse,
 }
 
 impl Shard {

@@ -130,7 +130,7 @@ fn ask_for_offload(queue: &OwnedFd) -> bool {
 
 /// One queue, used by one shard.
 struct TunCore {
-    queue: OwnedFd,
+    queue: Queue,
     /// Writes several packets as one; off for good once the kernel has refused that.
     merges: bool,
     merger: Merger,
@@ -146,6 +146,7 @@ const MAX_PARTS: usize = Merger::MAX_PACKETS + 1;
 
 impl TunCore {
     fn new(queue: OwnedFd) -> Self {
+        let queue = Queue { fd: queue, trouble: None };
         Self { queue, merges: true, merger: Merger::default(), large: Box::new([0; MAX_PACKET]) }
     }
 
@@ -154,12 +155,12 @@ impl TunCore {
         self.merger.look_at(packets);
         let mut lost = 0;
         for write in self.merger.writes(packets) {
-            match write_parts(&self.queue, write.parts()) {
+            match self.queue.write_parts(write.parts()) {
                 Ok(()) => {}
                 Err(Errno::INVAL | Errno::OPNOTSUPP) if write.count() > 1 => {
                     tracing::warn!("this TUN device takes no merged packets: writing them one by one");
                     self.merges = false;
-                    lost += write.packets().map(|packet| write_one(&self.queue, packet)).sum::<usize>();
+                    lost += write.packets().map(|packet| self.queue.write(packet)).sum::<usize>();
                 }
                 Err(_) => lost += write.count(),
             }
@@ -168,20 +169,50 @@ impl TunCore {
     }
 }
 
-/// 1 if it was not taken.
-fn write_one(queue: &OwnedFd, packet: &[u8]) -> usize {
-    let parts = [[0; VirtioNet::LENGTH].as_slice(), packet];
-    usize::from(write_parts(queue, parts.into_iter()).is_err())
+/// The device's end in this process.
+struct Queue {
+    fd: OwnedFd,
+    /// The device is down (EIO) or gone (EBADFD), as the last use has shown.
+    trouble: Option<Errno>,
 }
 
-fn write_parts<'a>(queue: &OwnedFd, parts: impl Iterator<Item = &'a [u8]>) -> Result<(), Errno> {
-    let mut slices = [IoSlice::new(&[]); MAX_PARTS];
-    let mut count = 0;
-    for (slice, part) in slices.iter_mut().zip(parts) {
-        *slice = IoSlice::new(part);
-        count += 1;
+impl Queue {
+    /// 1 if it was not taken.
+    fn write(&mut self, packet: &[u8]) -> usize {
+        let parts = [[0; VirtioNet::LENGTH].as_slice(), packet];
+        usize::from(self.write_parts(parts.into_iter()).is_err())
     }
-    rustix::io::writev(queue, slices.get(..count).unwrap_or_default()).map(drop)
+
+    fn write_parts<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>) -> Result<(), Errno> {
+        let mut slices = [IoSlice::new(&[]); MAX_PARTS];
+        let mut count = 0;
+        for (slice, part) in slices.iter_mut().zip(parts) {
+            *slice = IoSlice::new(part);
+            count += 1;
+        }
+        let written = rustix::io::writev(&self.fd, slices.get(..count).unwrap_or_default()).map(drop);
+        if written.is_ok() {
+            self.trouble = None;
+        }
+        written.inspect_err(|error| self.note(*error))
+    }
+
+    /// Octets of header and packet; 0 when there is none.
+    fn read(&mut self, header: &mut [u8], packet: &mut [u8]) -> usize {
+        let mut slices = [IoSliceMut::new(header), IoSliceMut::new(packet)];
+        let read = rustix::io::readv(&self.fd, &mut slices);
+        read.inspect_err(|error| self.note(*error)).unwrap_or(0)
+    }
+
+    fn note(&mut self, error: Errno) {
+        if matches!(error, Errno::IO | Errno::BADFD) {
+            self.trouble = Some(error);
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.trouble == Some(Errno::BADFD)
+    }
 }
 
 impl Core for TunCore {
@@ -189,7 +220,7 @@ impl Core for TunCore {
         if self.merges && packets.len() > 1 {
             self.write_merged(packets)
         } else {
-            packets.iter().map(|packet| write_one(&self.queue, packet)).sum()
+            packets.iter().map(|packet| self.queue.write(packet)).sum()
         }
     }
 
@@ -197,8 +228,7 @@ impl Core for TunCore {
         let mut header = [0; VirtioNet::LENGTH];
         let (mut read, mut unfit) = (0, 0);
         while read < READ_AT_ONCE {
-            let mut slices = [IoSliceMut::new(&mut header), IoSliceMut::new(self.large.as_mut_slice())];
-            let length = rustix::io::readv(&self.queue, &mut slices).unwrap_or(0);
+            let length = self.queue.read(&mut header, self.large.as_mut_slice());
             let Some(length) = length.checked_sub(VirtioNet::LENGTH) else { break };
             read += length.max(1);
             let parsed = VirtioNet::parse(&header).zip(self.large.get(..length));
@@ -215,7 +245,12 @@ impl Core for TunCore {
         true
     }
 
+    fn trouble(&self) -> Option<String> {
+        self.queue.trouble.map(|error| format!("the TUN device is down or gone: {error}"))
+    }
+
+    /// A device that is gone would be readable all the time.
     fn readable(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.queue.as_fd())
+        (!self.queue.is_gone()).then(|| self.queue.fd.as_fd())
     }
 }

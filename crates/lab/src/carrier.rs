@@ -4,7 +4,7 @@ use crate::unit::{KnownGateway, Unit, UnitIdentity};
 use anyhow::Context;
 use api::LedgerBooks;
 use events::{Journal, JournalKey};
-use gateway::{Deps, Gateway, GatewayConfig, Listen, Ports, SystemClock, VirtualCore};
+use gateway::{Core, Deps, Gateway, GatewayConfig, Listen, Ports, SystemClock, VirtualCore};
 use ids::{DeviceId, Realm, UnixTime};
 use ike::{
     LocalIdentity,
@@ -49,6 +49,14 @@ impl Carrier {
     /// # Errors
     /// What could not be made, and why.
     pub fn start(dir: &Path) -> anyhow::Result<Self> {
+        Self::start_before(dir, Box::new(VirtualCore::new(vec![SERVICE.into()])))
+    }
+
+    /// As [`Self::start`], before another core.
+    ///
+    /// # Errors
+    /// What could not be made, and why.
+    pub fn start_before(dir: &Path, core: Box<dyn Core>) -> anyhow::Result<Self> {
         let now = UnixTime::now();
         let key = JournalKey::open_or_create(&dir.join("journal.key"))?;
         let node = "lab".parse()?;
@@ -59,7 +67,7 @@ impl Carrier {
         let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools.clone(), now)?;
         let realm: Realm = REALM.parse()?;
         let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), now)?;
-        let (gateway, known) = start_gateway(&ledger, &ca, &pools)?;
+        let (gateway, known) = start_gateway(&ledger, &ca, &pools, core)?;
         Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned() })
     }
 
@@ -124,7 +132,12 @@ fn identity(id: DeviceId, ca: &Ca, issued: pki::Issued) -> anyhow::Result<UnitId
     Ok(UnitIdentity { name: format!("{id}.{}", ca.realm()), chain: issued.chain, key })
 }
 
-fn start_gateway(ledger: &Ledger, ca: &Ca, pools: &Pools) -> anyhow::Result<(Gateway, KnownGateway)> {
+fn start_gateway(
+    ledger: &Ledger,
+    ca: &Ca,
+    pools: &Pools,
+    core: Box<dyn Core>,
+) -> anyhow::Result<(Gateway, KnownGateway)> {
     let order = GatewayOrder {
         names: vec![GATEWAY.into()],
         addresses: vec![],
@@ -147,7 +160,7 @@ fn start_gateway(ledger: &Ledger, ca: &Ca, pools: &Pools) -> anyhow::Result<(Gat
     let deps = Deps {
         ledger: ledger.clone(),
         anchors: ca.anchors().clone(),
-        cores: vec![Box::new(VirtualCore::new(vec![SERVICE.into()]))],
+        cores: vec![core],
         clock: Arc::new(SystemClock),
         crypto: Arc::new(AwsLc),
     };

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use interop::carrier::Carrier;
+use interop::charon::PROMPT;
+use interop::deadline::until;
 use interop::internet::{Host, Side};
 use interop::process::Process;
 
@@ -73,4 +75,35 @@ fn tcp_from_the_core_passes_paths_of_1280_1400_and_1500_octets_that_drop_fragmen
             Ok(())
         });
     }
+}
+
+#[test]
+#[ignore = "needs root and strongSwan: ./test interop"]
+fn a_tun_device_that_is_down_or_gone_raises_an_alarm_and_the_gateway_lives() {
+    with_core("tun", |carrier, core| {
+        let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);
+        let charon = carrier.charon("femto", &host, &unit, FEMTOCELL, "")?;
+        charon.wait_for_tunnel()?;
+        let target = core.v4.to_string();
+        host.ping(&target)?;
+        let _pings = host.ping_steadily(&target, &carrier.scene.dir("pings")?.join("ping.log"))?;
+        let mut told = Vec::new();
+        for (change, raised) in
+            [("set truecell0 down", true), ("set truecell0 up", false), ("del truecell0", true)]
+        {
+            carrier.host.namespace.ip(&format!("link {change}"))?;
+            told.push(raised);
+            until(&format!("alarms {told:?}"), PROMPT, || Ok((core_alarms(carrier)? == told).then_some(())))?;
+        }
+        let [session] = carrier.gateway.sessions()?.try_into().ok().context("the tunnel stays")?;
+        ensure!(session.state == "open", "{session:?}");
+        Ok(())
+    });
+}
+
+/// Whether each alarm about the core began or ended.
+fn core_alarms(carrier: &Carrier<'_>) -> Result<Vec<bool>> {
+    let alarms = carrier.gateway.events()?.into_iter().filter(|event| event.kind == "gateway.alarm");
+    let core = alarms.filter(|event| event.body["alarm"] == "core-unreachable");
+    Ok(core.filter_map(|event| event.body["raised"].as_bool()).collect())
 }
