@@ -3,6 +3,7 @@
 
 use crate::{
     clock::ClockGuard,
+    command_link::CommandLink,
     contest::{Contest, Contests, Outcome, Party},
     data::FromData,
     hand_off::{Admitted, Answer, Authenticated, Claim, Opening, Order, Refused, TRY_AGAIN, Why, Work},
@@ -62,46 +63,6 @@ pub(crate) struct Links {
     pub(crate) to_registrar: Sender<Work>,
 }
 
-/// The way of commands to one shard.
-pub(crate) struct CommandLink {
-    commands: Sender<Command>,
-    /// Found no room yet.
-    kept: VecDeque<Command>,
-    waker: Waker,
-    /// It has got some since it was last woken.
-    commanded: bool,
-}
-
-impl CommandLink {
-    pub(crate) fn new(commands: Sender<Command>, waker: Waker) -> Self {
-        Self { commands, kept: VecDeque::new(), waker, commanded: false }
-    }
-
-    /// None may be lost, and a shard that is stuck is not waited for.
-    fn give(&mut self, command: Command) {
-        self.commanded = true;
-        self.kept.push_back(command);
-        self.hand_on();
-    }
-
-    fn hand_on(&mut self) {
-        while let Some(command) = self.kept.pop_front() {
-            match self.commands.try_send(command) {
-                Ok(()) => {}
-                Err(TrySendError::Full(command)) => return self.kept.push_front(command),
-                Err(TrySendError::Disconnected(_)) => return self.kept.clear(),
-            }
-        }
-    }
-
-    fn wake(&mut self) {
-        self.hand_on();
-        if std::mem::take(&mut self.commanded) {
-            self.waker.wake();
-        }
-    }
-}
-
 /// What lives from one output to the next, or until a channel has room.
 #[derive(Default)]
 pub(crate) struct Passing {
@@ -138,7 +99,7 @@ impl IkeThread {
         let now = Instant::now();
         let due = self.responder.poll_timeout().map(|(at, _)| at).into_iter().chain(self.contests.next_due());
         let sleep = due.min().map_or(AT_MOST, |at| at.saturating_duration_since(now).min(AT_MOST));
-        let keeps = !self.state.kept.is_empty() || self.links.to_shards.iter().any(|to| !to.kept.is_empty());
+        let keeps = !self.state.kept.is_empty() || self.links.to_shards.iter().any(CommandLink::keeps);
         let sleep = if keeps { sleep.min(TRY_AGAIN) } else { sleep };
         let own = self.sockets.iter().filter(|socket| !socket.is_encapsulated());
         let mut fds: Vec<_> = own.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();

@@ -12,6 +12,7 @@
 
 mod cause;
 mod clock;
+mod command_link;
 mod config;
 mod contest;
 mod core;

@@ -254,3 +254,32 @@ impl Core for TunCore {
         (!self.queue.is_gone()).then(|| self.queue.fd.as_fd())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_none_is_refused() {
+        for name in ["", "a-name-of-16-octets", "nul\0"] {
+            let queue = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+            let error = attach(&queue, name, false).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name:?}");
+        }
+    }
+
+    #[test]
+    #[ignore = "makes a TUN device, so in a network namespace of its own: ./test unsafe"]
+    fn a_device_has_the_name_that_the_kernel_gave_it_and_a_core_for_each_queue() {
+        let tun = Tun::open("truecell%d", 2).unwrap();
+        assert_eq!((tun.name(), tun.has_offload()), ("truecell0", true));
+        assert!(matches!(Tun::open("truecell0", 1), Err(TunError::Make { .. })), "it is taken");
+        let mut cores = tun.into_cores();
+        assert_eq!(cores.len(), 2);
+        let (mut packets, core) = (Packets::new(), &mut cores[0]);
+        assert_eq!((core.downlink(&mut packets), packets.len()), (0, 0));
+        packets.push(&[0x45; 40]);
+        assert_eq!(core.uplink(&packets), 1, "the device is down");
+        assert!(core.trouble().is_some());
+    }
+}
