@@ -10,9 +10,11 @@
 mod bench;
 mod checklist;
 mod commands;
+mod crash;
 mod daemon;
 mod document;
 mod documents;
 mod handshake;
 mod key_log;
 mod shell;
+mod wreck;
