@@ -15,4 +15,5 @@ mod document;
 mod documents;
 mod features;
 mod handshake;
+mod import;
 mod shell;
