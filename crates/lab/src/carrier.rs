@@ -49,14 +49,30 @@ impl Carrier {
     /// # Errors
     /// What could not be made, and why.
     pub fn start(dir: &Path) -> anyhow::Result<Self> {
-        Self::start_before(dir, Box::new(VirtualCore::new(vec![SERVICE.into()])))
+        Self::made(dir, service(), |_| ())
     }
 
-    /// As [`Self::start`], before another core.
+    /// The same with a gateway that `adjust` has changed.
     ///
     /// # Errors
-    /// What could not be made, and why.
+    /// As [`Self::start`].
+    pub fn start_with(dir: &Path, adjust: impl FnOnce(&mut GatewayConfig)) -> anyhow::Result<Self> {
+        Self::made(dir, service(), adjust)
+    }
+
+    /// The same before another core.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
     pub fn start_before(dir: &Path, core: Box<dyn Core>) -> anyhow::Result<Self> {
+        Self::made(dir, core, |_| ())
+    }
+
+    fn made(
+        dir: &Path,
+        core: Box<dyn Core>,
+        adjust: impl FnOnce(&mut GatewayConfig),
+    ) -> anyhow::Result<Self> {
         let now = UnixTime::now();
         let key = JournalKey::open_or_create(&dir.join("journal.key"))?;
         let node = "lab".parse()?;
@@ -67,7 +83,7 @@ impl Carrier {
         let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools.clone(), now)?;
         let realm: Realm = REALM.parse()?;
         let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), now)?;
-        let (gateway, known) = start_gateway(&ledger, &ca, &pools, core)?;
+        let (gateway, known) = start_gateway(&ledger, &ca, &pools, core, adjust)?;
         Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned() })
     }
 
@@ -132,11 +148,16 @@ fn identity(id: DeviceId, ca: &Ca, issued: pki::Issued) -> anyhow::Result<UnitId
     Ok(UnitIdentity { name: format!("{id}.{}", ca.realm()), chain: issued.chain, key })
 }
 
+fn service() -> Box<dyn Core> {
+    Box::new(VirtualCore::new(vec![SERVICE.into()]))
+}
+
 fn start_gateway(
     ledger: &Ledger,
     ca: &Ca,
     pools: &Pools,
     core: Box<dyn Core>,
+    adjust: impl FnOnce(&mut GatewayConfig),
 ) -> anyhow::Result<(Gateway, KnownGateway)> {
     let order = GatewayOrder {
         names: vec![GATEWAY.into()],
@@ -157,6 +178,7 @@ fn start_gateway(
     let ports = Ports::bind(&Listen { addresses, ike_port: 0, natt_port: 0, shards: 1 })?;
     config.reachable = vec!["10.0.0.0/24".parse()?];
     config.policy.make_room_s = u32::try_from(MAKE_ROOM.as_secs())?;
+    adjust(&mut config);
     let deps = Deps {
         ledger: ledger.clone(),
         anchors: ca.anchors().clone(),
