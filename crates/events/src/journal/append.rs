@@ -1,4 +1,4 @@
-use super::{Begun, Checkpoint, Place, Recovered, segment, sha256};
+use super::{Begun, Checkpoint, Place, Recovered, segment};
 use crate::{JournalKey, PublicKey, Record, Recorded};
 use ids::{EventRef, NodeId, Sha256, UnixTime};
 use rustix::{
@@ -343,7 +343,7 @@ impl State {
         let (lines, rest) = bytes.split_at(whole);
         let (seq, prev) = Self::last_of(&segments, lines, first, node, &path)?;
         let file = segment::to_write().create(true).open(&path).map_err(io)?;
-        let cut = (!rest.is_empty()).then(|| Recovered { cut: rest.len() as u64, sha256: sha256(rest) });
+        let cut = (!rest.is_empty()).then(|| Recovered { cut: rest.len() as u64, sha256: Sha256::of(rest) });
         if cut.is_some() {
             file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(io)?;
         }
@@ -386,7 +386,7 @@ impl State {
             if record.seq != expected || &record.node != node || !linked {
                 return Err(broken(format!("record {} does not follow the one before", record.seq)));
             }
-            last = Some((record.seq, sha256(line)));
+            last = Some((record.seq, Sha256::of(line)));
         }
         match (last, segments.len()) {
             (Some(last), _) => Ok(last),
@@ -437,7 +437,7 @@ impl State {
             line.extend_from_slice(b"}\n");
             self.write_line(&line, seq)
         });
-        let hash = sha256(&line);
+        let hash = Sha256::of(&line);
         self.line = line;
         written.map_err(|source| {
             let write = JournalError::Write { path: self.path.clone(), source: Arc::new(source) };
