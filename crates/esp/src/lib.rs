@@ -21,6 +21,8 @@
 //! octets). Key schedules, the larger part, are built at the first packet and can be let go with
 //! [`InboundSa::rest`] and [`OutboundSa::rest`]. In steady state no packet allocates.
 
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod inner;
 mod replay;
 mod sa;

@@ -109,10 +109,5 @@ impl Place<'_> {
     }
 }
 
-fn sha256(bytes: &[u8]) -> Sha256 {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    Sha256(digest.as_ref().try_into().unwrap_or([0; 32]))
-}
-
 #[cfg(test)]
 mod tests;

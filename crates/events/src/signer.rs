@@ -3,6 +3,7 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
 };
+use ids::Hex;
 use serde::{Deserialize, Serialize};
 use std::{io, path::Path, sync::Arc};
 
@@ -49,7 +50,7 @@ impl JournalKey {
     }
 
     pub(crate) fn sign(&self, message: &str) -> String {
-        self.0.sign(message.as_bytes()).as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
+        Hex(self.0.sign(message.as_bytes()).as_ref()).to_string()
     }
 }
 
@@ -58,12 +59,13 @@ fn key_file(path: &Path) -> KeyFile<'_> {
 }
 
 impl PublicKey {
-    /// `signature` is 128 hex digits.
+    /// `signature` is 128 hex digits, lower case: it has no second spelling.
     pub(crate) fn verifies(&self, message: &str, signature: &str) -> bool {
         let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         let octets: Option<Vec<u8>> = signature.as_bytes().chunks(2).map(octet).collect();
         octets.is_some_and(|octets| {
-            UnparsedPublicKey::new(&ED25519, self.0.0).verify(message.as_bytes(), &octets).is_ok()
+            let key = UnparsedPublicKey::new(&ED25519, self.0.0);
+            Hex(&octets).to_string() == signature && key.verify(message.as_bytes(), &octets).is_ok()
         })
     }
 }

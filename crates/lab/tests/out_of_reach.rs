@@ -138,6 +138,11 @@ fn a_full_disk() {
     let mut file = File::create(&ballast).unwrap();
     while file.write_all(&[0; 4096]).is_ok() {}
     while file.write_all(&[0; 1]).is_ok() {}
+    // The room that was taken before is still ours: something must be written there.
+    world.wait_for(|carrier| {
+        let _ = carrier.line(LINE, "127.13.0.0/16");
+        !carrier.gateway.health().can_admit()
+    });
     world.assert_only_new_ones_wait(13, Alarm::JournalUnwritable);
     drop(file);
     fs::remove_file(&ballast).unwrap();

@@ -1,4 +1,4 @@
-use super::{Begun, Checkpoint, Place, Recovered, Tail, segment, sha256};
+use super::{Begun, Checkpoint, Place, Recovered, Tail, segment};
 use crate::{JournalKey, PublicKey, Record, Recorded};
 use ids::{EventRef, NodeId, Sha256, UnixTime};
 use rustix::{
@@ -412,7 +412,7 @@ impl State {
         let (lines, rest) = bytes.split_at(whole);
         let Last { mark, seen_until } = Self::last_of(&segments, lines, first, node, &path)?;
         let file = segment::to_write().create(true).open(&path).map_err(io)?;
-        let cut = (!rest.is_empty()).then(|| Recovered { cut: rest.len() as u64, sha256: sha256(rest) });
+        let cut = (!rest.is_empty()).then(|| Recovered { cut: rest.len() as u64, sha256: Sha256::of(rest) });
         if cut.is_some() {
             file.set_len(whole as u64).map_err(io)?;
         }
@@ -459,7 +459,7 @@ impl State {
                 return Err(broken(format!("record {} does not follow the one before", record.seq)));
             }
             let seen_until = last.and_then(|last| last.seen_until).max(Some(record.at));
-            last = Some(Last { mark: Mark { seq: record.seq, sha256: sha256(line) }, seen_until });
+            last = Some(Last { mark: Mark { seq: record.seq, sha256: Sha256::of(line) }, seen_until });
         }
         match (last, segments.len()) {
             (Some(last), _) => Ok(last),
@@ -512,7 +512,7 @@ impl State {
             line.extend_from_slice(b"}\n");
             self.write_line(&line, seq)
         });
-        let hash = sha256(&line);
+        let hash = Sha256::of(&line);
         self.line = line;
         written.map_err(|source| {
             let write = JournalError::Write { path: self.path.clone(), source: Arc::new(source) };

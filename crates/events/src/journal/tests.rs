@@ -70,6 +70,22 @@ fn every_changed_octet_is_found_and_the_record_that_holds_it_is_named() {
 }
 
 #[test]
+fn another_spelling_of_the_last_signature_is_found_too() {
+    let (dir, key) = written(4);
+    let whole = fs::read(file(dir.path())).unwrap();
+    let last = whole[..whole.len() - 1].iter().rposition(|octet| *octet == b'\n').unwrap() + 1;
+    for index in last..whole.len() {
+        for other in [whole[index] ^ 0x20, b'+', b' '] {
+            let mut changed = whole.clone();
+            changed[index] = other;
+            fs::write(file(dir.path()), &changed).unwrap();
+            let broken = verify(dir.path(), key.public_key()).expect_err(&format!("octet {index}"));
+            assert_eq!(broken.seq, 6, "octet {index}: {broken}");
+        }
+    }
+}
+
+#[test]
 fn a_missing_a_repeated_and_a_swapped_record_are_found() {
     let (dir, key) = written(4);
     let text = fs::read_to_string(file(dir.path())).unwrap();
@@ -113,7 +129,7 @@ fn a_record_that_was_cut_off_or_is_another_one_is_missed() {
     let (dir, key) = written(4);
     let (journal, _) = open(dir.path(), &key);
     let (mark, line) = (journal.on_disk(), fs::read_to_string(file(dir.path())).unwrap());
-    let third = sha256(line.split_inclusive('\n').nth(2).unwrap().as_bytes());
+    let third = Sha256::of(line.split_inclusive('\n').nth(2).unwrap().as_bytes());
     journal.holds(mark.seq, Some(mark.sha256)).unwrap();
     journal.holds(3, Some(third)).unwrap();
     assert!(matches!(journal.holds(3, Some(mark.sha256)), Err(JournalError::Missing { seq: 3, .. })));

@@ -111,16 +111,10 @@ fn make(data: &DataDir, config: &Config) -> Result<Made, Failure> {
     let ca = node.ca.as_ref().map(|ca| MadeCa {
         realm: ca.realm().clone(),
         root: ca.directory().join("root.pem"),
-        root_sha256: sha256(ca.root()),
+        root_sha256: CertSha256::of(ca.root()),
     });
     node.close()?;
     Ok(Made { node: config.node.clone(), data: data.path().into(), journal_key, ca, gateway })
-}
-
-fn sha256(der: &[u8]) -> CertSha256 {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der).as_ref());
-    ids::Sha256(hash)
 }
 
 /// Keys of the journal and of the ledger's rows, in a data directory that has neither yet. What an
