@@ -216,10 +216,10 @@ pub(crate) async fn move_to(
                 .next("name someone else with --approver"));
         }
         let now = services.now();
-        let moved = services.ledger.move_device(id, to, &caller.name, &why, approver.as_deref(), now)?;
-        // A live tunnel of a unit that may no longer attach is cut.
+        let moved = services.ledger.move_device(id, to, &caller.name, &why, approver.as_deref(), now);
+        // A live tunnel of a unit that may no longer attach is cut, also when the move is only recorded.
         services.gateway.iter().for_each(|gateway| gateway.device_changed(id));
-        Ok(moved)
+        Ok(moved?)
     });
     let name = request.request_id.as_ref().map(|name| format!("{id} {name}"));
     services.requests.once(name.as_deref(), &request, work).await.map(Json)

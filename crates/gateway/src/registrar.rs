@@ -246,6 +246,7 @@ impl Registrar {
         let now = Instant::now();
         self.looked = Some(now);
         let ledger = self.ledger.check().err().map(|error| error.to_string());
+        self.undone.extend(self.ledger.take_finished().into_iter().map(Work::Review));
         let journal = self.ledger.journal().check().err().map(|error| error.to_string());
         let clock = "it is earlier than the journal's last record: no certificate is judged";
         let clock = self.clock.trusted().is_none().then(|| clock.to_owned());

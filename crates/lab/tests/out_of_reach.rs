@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use gateway::{Alarm, Core, Packets, VirtualCore};
-use ids::DeviceId;
+use ids::{DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit};
+use ledger::{LedgerError, LifeCycle};
 use pki::Validity;
 use std::{
     fs::{self, File},
@@ -107,6 +108,23 @@ fn a_ledger_file_that_was_removed() {
     world.assert_only_new_ones_wait(14, Alarm::LedgerUnreachable);
     fs::rename(dir.path().join("elsewhere"), &path).unwrap();
     world.assert_all_is_well_again(14);
+}
+
+#[test]
+fn a_unit_reported_lost_while_no_row_can_be_written_loses_its_tunnel_when_one_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path(), 15);
+    let sql = |statement| {
+        let other = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
+        other.execute_batch(statement).unwrap();
+    };
+    sql("CREATE TRIGGER full BEFORE INSERT ON row BEGIN SELECT raise(ABORT, 'disk is full'); END");
+    let ledger = &world.carrier.ledger;
+    let lost = ledger.move_device(id(1), LifeCycle::Lost, "kim", "gone", None, UnixTime::now());
+    assert!(matches!(lost, Err(LedgerError::Unfinished { .. })), "{lost:?}");
+    assert_eq!(world.carrier.gateway.sessions_of(id(1)).len(), 1);
+    sql("DROP TRIGGER full");
+    world.wait_for(|carrier| carrier.gateway.sessions_of(id(1)).is_empty());
 }
 
 /// A file system of a few MiB, gone with its value.

@@ -13,7 +13,10 @@ use events::{
     ledger::{Opened as OpenedEvent, RowChanged},
 };
 use ids::{CertSha256, DeviceId, Epoch, EventRef, NodeId, UnixTime};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// The ledger, open. Clones share it.
 ///
@@ -36,6 +39,8 @@ pub(crate) struct Writer {
     pub(crate) addresses: Addresses,
     /// The journal has intents whose rows are not written.
     pub(crate) unfinished: bool,
+    /// Units whose rows were written later than their intents, until someone asks.
+    finished: BTreeSet<DeviceId>,
 }
 
 /// What opening found and did.
@@ -62,12 +67,16 @@ impl Ledger {
     ) -> Result<(Self, Opened), LedgerError> {
         is_explained_by(&mut *store, &journal)?;
         let finished = redo(&mut *store, &journal, &row_key)?;
+        let finished: Vec<_> =
+            finished.iter().map(|changed| format!("{} {}", changed.table, changed.key)).collect();
         let epoch = in_transaction(&mut *store, |store| store.next_epoch(journal.node()))?;
         let event = OpenedEvent { epoch: epoch.0, finished: finished.clone() };
         journal.append(&event, now, Durability::Durable)?;
         let addresses = Addresses::open(pools, &mut *store)?;
         let reader = Mutex::new(store.reader()?);
-        let writer = Mutex::new(Writer { store, seen: Seen::default(), addresses, unfinished: false });
+        let writer =
+            Writer { store, seen: Seen::default(), addresses, unfinished: false, finished: BTreeSet::new() };
+        let writer = Mutex::new(writer);
         let ledger = Self(Arc::new(Inner { writer, reader, journal, row_key, epoch }));
         Ok((ledger, Opened { epoch, finished }))
     }
@@ -94,7 +103,8 @@ impl Ledger {
     pub fn begin(&self) -> Result<Tx<'_>, LedgerError> {
         let mut writer = lock(&self.0.writer);
         if writer.unfinished {
-            redo(&mut *writer.store, &self.0.journal, &self.0.row_key)?;
+            let finished = redo(&mut *writer.store, &self.0.journal, &self.0.row_key)?;
+            writer.finished.extend(finished.iter().filter_map(device_of));
             writer.unfinished = false;
         }
         writer.store.begin()?;
@@ -109,6 +119,12 @@ impl Ledger {
         let mut tx = self.begin()?;
         tx.check()?;
         tx.commit()
+    }
+
+    /// The units of which a row was written later than its intent since this was asked last: what is
+    /// attached must be looked at anew.
+    pub fn take_finished(&self) -> BTreeSet<DeviceId> {
+        std::mem::take(&mut lock(&self.0.writer).finished)
     }
 
     /// Closes the journal, and remembers its end.
@@ -348,8 +364,18 @@ fn is_explained_by(store: &mut dyn Store, journal: &Journal) -> Result<(), Ledge
     Ok(journal.holds(applied.seq, applied.sha256)?)
 }
 
-/// Writes the rows of intents that stand in the journal and not in the database; names them.
-fn redo(store: &mut dyn Store, journal: &Journal, row_key: &RowKey) -> Result<Vec<String>, LedgerError> {
+/// The unit that a row is about, where it is about one.
+fn device_of(changed: &RowChanged) -> Option<DeviceId> {
+    let text = match changed.table.as_str() {
+        Device::TABLE => &changed.key,
+        Credential::TABLE => changed.after.as_ref()?.get("device")?.as_str()?,
+        _ => return None,
+    };
+    text.parse().ok()
+}
+
+/// Writes the rows of intents that stand in the journal and not in the database.
+fn redo(store: &mut dyn Store, journal: &Journal, row_key: &RowKey) -> Result<Vec<RowChanged>, LedgerError> {
     journal.sync()?;
     let (node, mark) = (journal.node(), journal.on_disk());
     let mut tail = Tail::new(&journal.dir(), store.applied(node)?.seq + 1);
@@ -360,7 +386,7 @@ fn redo(store: &mut dyn Store, journal: &Journal, row_key: &RowKey) -> Result<Ve
             let changed = record.read::<RowChanged>().map_err(|error| StoreError(error.to_string()))?;
             let Some(changed) = changed else { continue };
             if redo_one(store, row_key, &changed, record.reference())? {
-                finished.push(format!("{} {}", changed.table, changed.key));
+                finished.push(changed);
             }
         }
         store.set_applied(node, &mark)
