@@ -20,7 +20,7 @@ pub enum LedgerError {
         source: StoreError,
     },
     /// A row was changed behind Truecell's back: its HMAC does not fit, or it is older than one seen
-    /// before.
+    /// before, or gone.
     #[error("{table} {key} was tampered with: {why}; see `truecell ledger verify`")]
     Tampered {
         /// Table.

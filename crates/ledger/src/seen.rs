@@ -28,6 +28,18 @@ impl Seen {
         Ok(())
     }
 
+    /// # Errors
+    /// [`LedgerError::Tampered`] when there was such a row, and nobody here removed it.
+    pub(crate) fn read_none(&self, table: &str, key: &str) -> Result<(), LedgerError> {
+        let name = self.name(table, key);
+        let stands = self.written.get(&name).map_or(self.revisions.contains_key(&name), Option::is_some);
+        if !stands {
+            return Ok(());
+        }
+        let (table, key) = (table.to_owned(), key.to_owned());
+        Err(LedgerError::Tampered { table, key, why: "it was removed" })
+    }
+
     /// The row has this revision once the transaction is committed.
     pub(crate) fn wrote(&mut self, row: &SealedRow) {
         self.written.insert(self.name(&row.table, &row.key), Some(row.revision));

@@ -80,7 +80,9 @@ impl<'a> Tx<'a> {
     }
 
     fn row<R: Row>(&mut self, key: &str) -> Result<Option<(R, u64)>, LedgerError> {
-        let Some(sealed) = self.writer.store.get(R::TABLE, key)? else { return Ok(None) };
+        let Some(sealed) = self.writer.store.get(R::TABLE, key)? else {
+            return self.writer.seen.read_none(R::TABLE, key).map(|()| None);
+        };
         let row = self.inner.row_key.unseal(&sealed)?;
         self.writer.seen.read(&sealed)?;
         Ok(Some((row, sealed.revision)))
@@ -89,7 +91,7 @@ impl<'a> Tx<'a> {
     /// One unit.
     ///
     /// # Errors
-    /// [`LedgerError::Tampered`] when its HMAC does not fit or it is older than one seen before;
+    /// [`LedgerError::Tampered`] when its HMAC does not fit, or it is older than one seen before or gone;
     /// [`LedgerError::Unreachable`]. So all that read here.
     pub fn device(&mut self, id: DeviceId) -> Result<Option<Device>, LedgerError> {
         Ok(self.row(&id.to_string())?.map(|(device, _)| device))

@@ -93,6 +93,10 @@ impl Octets for CertSha256 {
     }
 }
 
+/// No row can be written.
+const FULL: &str =
+    "CREATE TRIGGER full BEFORE INSERT ON row BEGIN SELECT raise(ABORT, 'database or disk is full'); END";
+
 fn sql(dir: &Path, statement: &str) {
     let connection = rusqlite::Connection::open(dir.join("ledger.sqlite")).unwrap();
     connection.execute_batch(statement).unwrap();
@@ -302,6 +306,45 @@ fn a_lease_put_back_behind_a_committed_one_is_noticed_even_after_a_removal_was_r
 }
 
 #[test]
+fn a_row_that_was_seen_and_is_gone_is_tampered_with_and_no_row_that_never_was() {
+    let (dir, ledger) = fresh();
+    let line = AccessLineRecord { line: "L-1".parse().unwrap(), prefixes: vec![], region: String::new() };
+    ledger.put_line(&line, "kim", now()).unwrap();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    let mut tx = ledger.begin().unwrap();
+    tx.take_lease(&lease(&ledger, id(1), 1), "gw1/1".parse().unwrap()).unwrap();
+    tx.commit().unwrap();
+
+    sql(dir.path(), "DELETE FROM row");
+    let mut tx = ledger.begin().unwrap();
+    assert!(matches!(tx.device(id(1)), Err(LedgerError::Tampered { .. })));
+    assert!(matches!(tx.line(&line.line), Err(LedgerError::Tampered { .. })));
+    assert!(matches!(tx.lease(id(1)), Err(LedgerError::Tampered { .. })));
+    assert!(tx.device(id(2)).unwrap().is_none());
+    assert!(tx.line(&"L-2".parse().unwrap()).unwrap().is_none());
+}
+
+#[test]
+fn a_lease_that_was_released_is_not_missed_unless_its_release_was_rolled_back() {
+    let (dir, ledger) = fresh();
+    let first = lease(&ledger, id(1), 1);
+    let mut tx = ledger.begin().unwrap();
+    tx.take_lease(&first, "gw1/1".parse().unwrap()).unwrap();
+    tx.commit().unwrap();
+    let mut tx = ledger.begin().unwrap();
+    assert!(tx.release_lease(&first).unwrap());
+    assert_eq!(tx.lease(id(1)).unwrap(), None, "within the transaction");
+    drop(tx);
+    sql(dir.path(), "CREATE TABLE keep AS SELECT * FROM row; DELETE FROM row");
+    assert!(matches!(ledger.begin().unwrap().lease(id(1)), Err(LedgerError::Tampered { .. })));
+    sql(dir.path(), "INSERT INTO row SELECT * FROM keep");
+    let mut tx = ledger.begin().unwrap();
+    assert!(tx.release_lease(&first).unwrap());
+    tx.commit().unwrap();
+    assert_eq!(ledger.begin().unwrap().lease(id(1)).unwrap(), None);
+}
+
+#[test]
 fn incidents_are_numbered_from_one_and_the_same_one_is_counted_not_opened_again() {
     let (_dir, ledger) = fresh();
     let new = |device| NewIncident {
@@ -389,10 +432,7 @@ fn a_ledger_that_is_locked_is_out_of_reach_and_comes_back_by_itself() {
 fn a_ledger_whose_disk_is_full_keeps_what_it_has_and_finishes_what_it_recorded() {
     let (dir, ledger) = fresh();
     ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
-    sql(
-        dir.path(),
-        "CREATE TRIGGER full BEFORE INSERT ON row BEGIN SELECT raise(ABORT, 'database or disk is full'); END",
-    );
+    sql(dir.path(), FULL);
     let error = ledger.add_device(NewDevice::installed(id(2)), "kim", now()).unwrap_err();
     assert!(matches!(error, LedgerError::Unfinished { .. }) && error.is_transient(), "{error}");
     assert!(ledger.device(id(1)).unwrap().is_some(), "reading goes on");
@@ -400,6 +440,30 @@ fn a_ledger_whose_disk_is_full_keeps_what_it_has_and_finishes_what_it_recorded()
     ledger.check().unwrap();
     assert!(ledger.device(id(2)).unwrap().is_some(), "the recorded intent was finished");
     assert_eq!(ledger.verify().unwrap().findings, []);
+}
+
+#[test]
+fn a_unit_whose_move_is_finished_later_is_told_once() {
+    let (dir, ledger) = fresh();
+    for n in 1..=3 {
+        ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+    }
+    ledger.record_credential(&credential(id(2), 7), "ca", now()).unwrap();
+    sql(dir.path(), FULL);
+    let lost = ledger.move_device(id(1), LifeCycle::Lost, "kim", "lost", None, now());
+    assert!(matches!(lost, Err(LedgerError::Unfinished { .. })));
+    assert!(ledger.check().is_err());
+    assert!(ledger.take_finished().is_empty(), "not finished yet");
+    sql(dir.path(), "DROP TRIGGER full");
+    ledger.check().unwrap();
+    assert_eq!(ledger.take_finished(), [id(1)].into());
+    assert!(ledger.take_finished().is_empty());
+    sql(dir.path(), FULL);
+    let revoked = ledger.revoke(Sha256([7; 32]), "kim", "stolen", now());
+    assert!(matches!(revoked, Err(LedgerError::Unfinished { .. })));
+    sql(dir.path(), "DROP TRIGGER full");
+    ledger.check().unwrap();
+    assert_eq!(ledger.take_finished(), [id(2)].into());
 }
 
 #[test]
