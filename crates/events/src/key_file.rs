@@ -1,5 +1,6 @@
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -48,15 +49,23 @@ pub enum KeyFileError {
 }
 
 impl KeyFile<'_> {
-    /// Makes the file, on disk when this returns.
+    /// Makes the file, on disk when this returns: whole, or not at all.
     ///
     /// # Errors
     /// [`KeyFileError::Io`], also when it is there already.
     pub fn create(&self, secret: &[u8]) -> Result<(), KeyFileError> {
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let new = self.path.with_file_name(name);
         let made = || {
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.path)?;
+            // What was interrupted before it had its name is nobody's key.
+            let _ = fs::remove_file(&new);
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
             file.write_all(secret)?;
-            file.sync_all()
+            file.sync_all()?;
+            renameat_with(CWD, &new, CWD, self.path, RenameFlags::NOREPLACE)?;
+            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
         };
         made().map_err(|source| self.io(source))
     }
@@ -94,7 +103,7 @@ impl KeyFile<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::{self, Permissions};
+    use std::fs::Permissions;
 
     #[test]
     fn a_key_is_made_once_for_its_owner_alone_and_never_made_up_where_it_is_missing() {
@@ -111,5 +120,39 @@ mod tests {
         assert_eq!(*file.read().unwrap(), b"secret");
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(file.read(), Err(KeyFileError::Exposed { .. })));
+    }
+
+    #[test]
+    fn a_key_whose_making_was_interrupted_is_none_and_stands_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        let file = KeyFile { what: "a key", path: &path };
+        for left in ["", "sec"] {
+            fs::write(folder.path().join("a.key.new"), left).unwrap();
+            assert!(file.read().is_err());
+            file.create(b"secret").unwrap();
+            assert_eq!(*file.read().unwrap(), b"secret");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+            fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn no_moment_of_the_making_shows_a_key_without_its_octets() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        std::thread::scope(|scope| {
+            let making = scope.spawn(|| {
+                for _ in 0..200 {
+                    KeyFile { what: "a key", path: &path }.create(&[7; 4096]).unwrap();
+                    fs::remove_file(&path).unwrap();
+                }
+            });
+            while !making.is_finished() {
+                if let Ok(secret) = (KeyFile { what: "a key", path: &path }).read() {
+                    assert_eq!(secret.len(), 4096);
+                }
+            }
+        });
     }
 }
