@@ -4,7 +4,7 @@ use crate::failure::{Failure, Problem};
 use api::event::JournalFiles;
 use ids::NodeId;
 use ledger::Pools;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, Write},
@@ -163,6 +163,8 @@ impl Lock {
     pub(crate) fn take(data: &DataDir, command: &str) -> Result<Self, NotTaken> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        // What is behind a link is not ours to write to.
+        options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
         let mut file = options.open(data.lock_file()).map_err(NotTaken::Io)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => (),
@@ -215,6 +217,16 @@ mod tests {
         assert!(who.starts_with(&format!("pid {}: truecell serve, since 20", std::process::id())), "{who}");
         drop(lock);
         assert!(Lock::take(&data, "device list").is_ok());
+    }
+
+    #[test]
+    fn a_lock_that_is_a_link_is_not_taken_and_what_it_leads_to_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::new(folder.path().into());
+        fs::write(data.ledger(), "rows").unwrap();
+        std::os::unix::fs::symlink(data.ledger(), data.lock_file()).unwrap();
+        assert!(matches!(Lock::take(&data, "serve"), Err(NotTaken::Io(_))));
+        assert_eq!(fs::read_to_string(data.ledger()).unwrap(), "rows");
     }
 
     #[test]
