@@ -102,9 +102,8 @@ fn open_ledger(data: &DataDir, journal: &Journal, mended: &mut Vec<String>) -> R
     let store = Sqlite::open(&data.ledger()).map_err(|error| ledger_failure(&error))?;
     let pools = data.pools()?;
     let opened = Ledger::open(Box::new(store), journal.clone(), row_key, pools, UnixTime::now());
-    let (ledger, opened) = opened.map_err(|error| match error {
-        LedgerError::Journal(error) => journal_failure(error),
-        error => ledger_failure(&error),
+    let (ledger, opened) = opened.map_err(|error| {
+        if let LedgerError::Journal(error) = error { journal_failure(error) } else { ledger_failure(&error) }
     })?;
     mended.extend(opened.finished.iter().map(|what| format!("ledger: {what} was finished")));
     Ok(ledger)
