@@ -10,6 +10,7 @@
 //! identity stands blocked until what the holder does has settled it; order of arrival and
 //! INITIAL_CONTACT weigh nothing.
 
+mod brief;
 mod cause;
 mod clock;
 mod config;
@@ -33,6 +34,7 @@ mod tun;
 mod udp;
 mod waker;
 
+pub use brief::SessionBrief;
 pub use cause::Cause;
 pub use clock::{SystemClock, WallClock};
 pub use config::{GatewayConfig, OffLine};

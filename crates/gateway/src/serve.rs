@@ -1,5 +1,5 @@
 use crate::{
-    Core, GatewayConfig, SessionView, Stats, WallClock,
+    Core, GatewayConfig, SessionBrief, SessionView, Stats, WallClock,
     cause::Cause,
     clock::ClockGuard,
     contest::Contests,
@@ -28,7 +28,7 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread::{Builder, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use x509::Anchors;
 
@@ -87,6 +87,7 @@ pub struct Gateway {
     shards: Vec<ToShard>,
     stop_data: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    started: Instant,
 }
 
 /// From the data threads to the IKE thread: batches of IKE messages, and notices. Full, the data thread
@@ -183,6 +184,7 @@ impl Gateway {
             shards: shards.packets,
             stop_data,
             threads: Mutex::new(threads),
+            started: Instant::now(),
         })
     }
 
@@ -194,6 +196,11 @@ impl Gateway {
     /// Up to `limit` sessions, oldest first, those behind `after`.
     pub fn sessions(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionView> {
         self.sessions.views(after, limit)
+    }
+
+    /// The same in brief.
+    pub fn sessions_in_brief(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionBrief> {
+        self.sessions.briefs(after, limit)
     }
 
     /// One session; `None` when it is over.
@@ -220,6 +227,11 @@ impl Gateway {
     /// that may not be attached any more is cut within 5 s.
     pub fn device_changed(&self, device: DeviceId) {
         self.order(Order::DeviceChanged(device));
+    }
+
+    /// Since it started.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Counters.
