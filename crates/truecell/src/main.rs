@@ -20,6 +20,7 @@ mod notify;
 mod output;
 mod progress;
 mod table;
+mod top;
 mod tun;
 
 use clap::Parser;

@@ -13,3 +13,4 @@ mod daemon;
 mod document;
 mod documents;
 mod shell;
+mod top;
