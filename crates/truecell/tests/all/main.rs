@@ -12,5 +12,6 @@ mod commands;
 mod daemon;
 mod document;
 mod documents;
+mod key_log;
 mod shell;
 mod top;
