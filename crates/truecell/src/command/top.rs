@@ -48,7 +48,8 @@ const WIDTH: u16 = 80;
 impl Top {
     pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         let prints = self.once || output.is_json();
-        if !prints && !(stdin().is_terminal() && stdout().is_terminal()) {
+        let on_terminal = stdin().is_terminal() && stdout().is_terminal();
+        if !prints && !on_terminal {
             return Err(Failure::Usage(
                 Problem::new("no-terminal", "this is no terminal").next("add --once or --json"),
             ));

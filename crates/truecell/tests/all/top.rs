@@ -65,7 +65,7 @@ impl Watching {
     fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         let lines = self.lines.as_mut().unwrap();
         let mut values = lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap());
-        values.find(wanted).expect("it ended")
+        values.find(wanted).unwrap()
     }
 }
 

@@ -1,10 +1,14 @@
 use super::*;
-use crate::failure::Problem;
-use crate::top::sample::{amount, at, id, look, seconds, tunnel};
-use crossterm::event::KeyCode::{Backspace, Char, Down, End, Enter, Esc, Home, PageDown, PageUp, Up};
+use crate::{
+    failure::{Failure, Problem},
+    top::sample::{amount, at, id, look, seconds, tunnel},
+};
 use gateway::SessionBrief;
 use proptest::prelude::*;
-use ratatui::crossterm;
+use ratatui::crossterm::event::{
+    KeyCode::{self, Backspace, Char, Down, End, Enter, Esc, Home, PageDown, PageUp, Up},
+    KeyEvent, KeyModifiers,
+};
 
 fn screen() -> Screen {
     Screen::new(Sort::Rate, String::new(), seconds(1))
@@ -188,7 +192,7 @@ fn a_tunnel_that_ends_while_it_is_looked_at_stays_to_be_read() {
 #[test]
 fn while_the_node_is_away_the_last_picture_stays_and_the_first_miss_is_told() {
     let mut screen = seen(traffic(&[(1, 8)]));
-    let away = Away(crate::failure::Failure::No(Problem::new("x", "no daemon").because("it ended")));
+    let away = Away(Failure::No(Problem::new("x", "no daemon").because("it ended")));
     screen.miss(&away, at(seconds(200)));
     screen.miss(&away, at(seconds(201)));
     let link = Link::Away { since: at(seconds(200)), why: "no daemon: it ended".into() };

@@ -5,7 +5,7 @@ use ratatui::{
 };
 
 const HELP: &str = "
-Up Down PgUp PgDn Home End   move; the selection follows its tunnel
+Up Down PgUp PgDn Home End   move; the selection follows its tunnel (k j g G)
 Enter                        all about the selected tunnel
 /                            only tunnels with a text in device, state, outer or
                              inner address; Esc shows all again

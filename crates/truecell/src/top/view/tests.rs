@@ -1,9 +1,11 @@
 use super::*;
-use crate::failure::{Failure, Problem};
-use crate::top::{
-    look::{Away, Look},
-    sample::{amount, at, id, look, seconds, tunnel},
-    screen::{Screen, Sort},
+use crate::{
+    failure::{Failure, Problem},
+    top::{
+        look::{Away, Look},
+        sample::{amount, at, id, look, seconds, tunnel},
+        screen::{Next, Screen, Sort},
+    },
 };
 use api::stats::StandingAlarm;
 use gateway::{ChildView, SessionBrief, SessionView, State};
@@ -49,8 +51,7 @@ fn screen() -> Screen {
 }
 
 fn press(screen: &mut Screen, keys: &[KeyCode]) {
-    keys.iter()
-        .for_each(|key| assert_eq!(screen.press(KeyEvent::from(*key)), super::super::screen::Next::Stay));
+    keys.iter().for_each(|key| assert_eq!(screen.press(KeyEvent::from(*key)), Next::Stay));
 }
 
 fn drawn(screen: &mut Screen, coloured: bool) -> Buffer {
