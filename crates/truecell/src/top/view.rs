@@ -68,15 +68,17 @@ pub(crate) fn draw(screen: &mut Screen, theme: Theme, area: Rect, buffer: &mut B
 /// The same as plain text, with the first `rows` tunnels and without keys.
 pub(crate) fn text(screen: &mut Screen, width: u16, rows: u16) -> String {
     let theme = Theme { coloured: false };
-    let height = header::HEIGHT.saturating_add(header::alarms(screen)).saturating_add(rows).saturating_add(2);
+    let rows = rows.min(u16::try_from(screen.matching()).unwrap_or(u16::MAX));
+    let title_and_head = 2;
+    let height = [header::HEIGHT, header::alarms(screen), rows, title_and_head];
+    let height = height.into_iter().fold(0, u16::saturating_add);
     let area = Rect::new(0, 0, width, height);
     let mut buffer = Buffer::empty(area);
     let (title, rest) = cut_top(area, 1);
     header::title(screen, theme, title, &mut buffer);
     let rest = header::draw(screen, theme, rest, &mut buffer);
     table::draw(screen, theme, rest, &mut buffer);
-    let lines = lines(&buffer);
-    lines.join("\n").trim_end().to_owned()
+    lines(&buffer).join("\n").trim_end().to_owned()
 }
 
 /// What stands in a buffer, line by line.
