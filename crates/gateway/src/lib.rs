@@ -31,7 +31,7 @@ mod shard;
 mod shards;
 mod stats;
 mod tun;
-mod udp;
+pub mod udp;
 mod waker;
 
 pub use brief::SessionBrief;

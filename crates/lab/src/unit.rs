@@ -1,15 +1,15 @@
 //! A virtual femtocell: its IKE initiator, its ESP, and one UDP socket, on a thread of its own.
 
-use crate::echo;
+use crate::{echo, sa_pair::SaPair};
 use anyhow::Context;
 use esp::{
-    InboundSa, Keys, OutboundSa, Selector, Selectors, Suite,
+    InboundSa, OutboundSa,
     udp_encap::{self, Datagram, NON_ESP_MARKER},
 };
 use ids::UnixTime;
 use ike::{
-    AskPeer, ChildSa, CipherSuite, ConnectFailure, DeletedBy, Event, Initiator, InitiatorConfig,
-    LocalIdentity, Output, Path, Peer, Refusal,
+    AskPeer, ChildSa, ConnectFailure, DeletedBy, Event, Initiator, InitiatorConfig, LocalIdentity, Output,
+    Path, Peer, Refusal,
     crypto::{AuthKey, AwsLc},
     payload::{Identification, NotifyType, TrafficSelector},
 };
@@ -111,6 +111,7 @@ pub struct Unit {
 
 enum Command {
     Ping(Ipv4Addr, u16),
+    Move(UdpSocket),
     Close,
     Stop,
 }
@@ -131,8 +132,7 @@ impl Unit {
         outer: IpAddr,
         gateway: &KnownGateway,
     ) -> anyhow::Result<Self> {
-        let socket = UdpSocket::bind((outer, 0)).with_context(|| format!("a unit can't use {outer}"))?;
-        socket.set_read_timeout(Some(Duration::from_millis(5)))?;
+        let socket = socket(outer)?;
         let outer = socket.local_addr()?;
         let (commands, orders) = mpsc::channel();
         let (tell, news) = mpsc::channel();
@@ -168,6 +168,17 @@ impl Unit {
         (answered, fastest)
     }
 
+    /// Goes on from another local address, as behind another access line: nothing is said, the next packets
+    /// just come from there.
+    ///
+    /// # Errors
+    /// The address can't be used.
+    pub fn move_to(&mut self, outer: IpAddr) -> anyhow::Result<()> {
+        let socket = socket(outer)?;
+        self.outer = socket.local_addr()?;
+        Ok(self.commands.send(Command::Move(socket))?)
+    }
+
     /// Waits until the tunnel is gone; by whom, if it is gone in time.
     pub fn wait_deleted(&self, patience: Duration) -> Option<DeletedBy> {
         let until = Instant::now() + patience;
@@ -185,6 +196,12 @@ impl Unit {
         self.commands.send(Command::Close).ok()?;
         self.wait_deleted(Duration::from_secs(5))
     }
+}
+
+fn socket(outer: IpAddr) -> anyhow::Result<UdpSocket> {
+    let socket = UdpSocket::bind((outer, 0)).with_context(|| format!("a unit can't use {outer}"))?;
+    socket.set_read_timeout(Some(Duration::from_millis(5)))?;
+    Ok(socket)
 }
 
 impl Drop for Unit {
@@ -245,6 +262,7 @@ impl Worker {
             self.drain();
             match orders.try_recv() {
                 Ok(Command::Ping(service, sequence)) => self.ping(service, sequence),
+                Ok(Command::Move(socket)) => self.socket = socket,
                 Ok(Command::Close) => self.initiator.close(Instant::now()),
                 Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return,
                 Err(mpsc::TryRecvError::Empty) => {}
@@ -324,21 +342,9 @@ impl Worker {
     }
 
     fn install(&mut self, child: &ChildSa) {
-        let suite = match child.suite.cipher {
-            CipherSuite::Aes128Gcm16 => Suite::Aes128Gcm16,
-            CipherSuite::Aes256Gcm16 => Suite::Aes256Gcm16,
-            CipherSuite::Aes128CbcHmacSha256 => Suite::Aes128CbcHmacSha256,
-            CipherSuite::Aes256CbcHmacSha256 => Suite::Aes256CbcHmacSha256,
-        };
-        let keys = |keys: &ike::EspKeys| Keys::new(suite, &keys.encr, &keys.integ);
-        let (Ok(keys_in), Ok(keys_out)) = (keys(&child.keys_in), keys(&child.keys_out)) else { return };
-        let selectors = Arc::new(Selectors {
-            local: ranges(&child.ts_local).into(),
-            remote: ranges(&child.ts_remote).into(),
-        });
-        self.inbound.push(InboundSa::new(child.spi_in, keys_in, child.suite.esn, selectors.clone()));
-        self.outbound
-            .push((child.spi_in, OutboundSa::new(child.spi_out, keys_out, child.suite.esn, selectors)));
+        let Some(pair) = SaPair::of(child) else { return };
+        self.inbound.push(pair.inbound);
+        self.outbound.push((child.spi_in, pair.outbound));
         if let Some(inner) = self.inner {
             let attached = Attached { inner, took: self.began.elapsed() };
             let _ = self.tell.send(News::Ended(Outcome::Attached(attached)));
@@ -383,8 +389,4 @@ fn is_patience(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::ConnectionRefused
     )
-}
-
-fn ranges(selectors: &[TrafficSelector]) -> Vec<Selector> {
-    selectors.iter().map(|selector| Selector::range(selector.addresses.0, selector.addresses.1)).collect()
 }

@@ -175,6 +175,19 @@ fn the_path_follows_the_newest_packet_and_no_late_or_forged_one() {
 }
 
 #[test]
+fn section_4_line_16_a_held_tunnel_sees_its_unit_come_back_though_nothing_passes() {
+    let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    unit.open(&mut shard, now);
+    shard.command(Command::Hold(unit.sa()), now);
+    let (home, elsewhere) = (path("127.0.0.9:4500"), path("127.66.0.9:4500"));
+    for (from, to) in [(home, elsewhere), (elsewhere, home)] {
+        let sealed = unit.seal(&packet(unit.address(), SERVICE));
+        assert!(uplink(&mut shard, &sealed, &to, now).is_empty());
+        assert!(notices(&mut shard).contains(&Notice::Moved { sa: unit.sa(), from, to }));
+    }
+}
+
+#[test]
 fn a_held_tunnel_passes_nothing_until_it_is_released() {
     let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
     unit.attach(&mut shard, now);
