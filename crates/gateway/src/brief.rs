@@ -3,8 +3,8 @@ use ids::{DeviceId, SessionId, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
-/// A session in brief: what a table of all of them shows, at half the cost of a
-/// [`SessionView`](crate::SessionView).
+/// A session in brief: what a table of all of them shows, without what is looked at for one at a time
+/// ([`SessionView`](crate::SessionView)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionBrief {
     /// Its name.
@@ -47,9 +47,10 @@ impl Session {
 mod tests {
     use crate::{
         cause::Cause,
-        sessions::{Amount, Sessions, session_for_tests},
+        sessions::{Amount, Child, Sessions, session_for_tests},
     };
-    use ids::SessionId;
+    use ids::{SessionId, Spi};
+    use ike::CipherSuite;
     use std::time::Instant;
 
     #[test]
@@ -83,7 +84,12 @@ mod tests {
     #[ignore = "measures: run it alone, released, with --no-capture"]
     fn what_a_look_at_twenty_thousand_sessions_costs() {
         let sessions = Sessions::default();
-        (1..=20_000).for_each(|number| sessions.insert(session_for_tests(number * 7919 % 1_000_003)));
+        let child = Child { spi_in: Spi(1), spi_out: Spi(2), cipher: CipherSuite::Aes256Gcm16, esn: true };
+        for number in 1..=20_000 {
+            let session = session_for_tests(number * 7919 % 1_000_003);
+            session.child_installed(child);
+            sessions.insert(session);
+        }
         let pages = |page: &dyn Fn(Option<SessionId>) -> Option<(SessionId, usize)>| {
             let (begun, mut after, mut octets) = (Instant::now(), None, 0);
             while let Some((last, more)) = page(after) {
