@@ -91,7 +91,7 @@ impl AwaitAdmission {
         }
         let lifetime = certificate_ends.saturating_duration_since(cx.now).min(MAX_AUTH_LIFETIME);
         answer.push(auth_lifetime(grant.auth_lifetime.min(lifetime)));
-        tunnel.respond(ExchangeType::IKE_AUTH, &answer, cx);
+        tunnel.respond(ExchangeType::IKE_AUTH, &answer, tunnel.path(), cx);
         Some(IkeSaState::Established(Box::new(tunnel)))
     }
 

@@ -18,6 +18,8 @@ pub(crate) enum Asked {
     Auth,
     /// An empty INFORMATIONAL (RFC 7296 §2.4).
     Liveness,
+    /// The same, sent to one path alone: its answer proves that the peer is there.
+    Path,
     /// DELETE of the IKE SA that carries it.
     DeleteIkeSa,
     /// DELETE of CHILD SAs, by the SPIs that we receive on.

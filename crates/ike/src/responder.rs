@@ -184,6 +184,13 @@ impl Responder {
         }
     }
 
+    /// Fresh authenticated ESP came over `path`: if that is another than the known one, the peer is asked there,
+    /// and [`Event::PathChanged`] says when it has answered from there. At most one path is asked at a time, and
+    /// one a second; what comes meanwhile is left out.
+    pub fn probe_path(&mut self, sa: IkeSaId, path: Path, now: Instant) {
+        self.on_tunnel(sa, now, |tunnel, cx| tunnel.probe_path(path, cx));
+    }
+
     /// Ends a tunnel: its CHILD SAs are removed at once, the peer is told, and the state is gone after
     /// its answer or all retransmissions.
     pub fn delete(&mut self, sa: IkeSaId, now: Instant) {
