@@ -11,7 +11,7 @@ use ike::{
     payload::{Identification, TrafficSelector},
 };
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
@@ -73,6 +73,18 @@ pub(crate) struct Link {
     pub(crate) unit_children: Vec<ChildSa>,
     pub(crate) gateway_children: Vec<ChildSa>,
     pub(crate) lose: Lose,
+    /// Where the gateway sees the unit; what it sends elsewhere is lost.
+    pub(crate) unit_at: Ipv4Addr,
+    /// Where the gateway sent each datagram, and when.
+    pub(crate) sent_to: Vec<(Ipv4Addr, Instant)>,
+}
+
+/// Where units are seen unless they move.
+pub(crate) const HOME: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// As the gateway sees a unit on its NAT-T port.
+pub(crate) fn seen_at(address: Ipv4Addr) -> Path {
+    Path { peer: (address, 4500).into(), ..path(false, 4500) }
 }
 
 fn path(unit: bool, port: u16) -> Path {
@@ -105,6 +117,8 @@ impl Link {
             unit_children: vec![],
             gateway_children: vec![],
             lose: Box::new(|_, _| false),
+            unit_at: HOME,
+            sent_to: vec![],
         }
     }
 
@@ -127,7 +141,9 @@ impl Link {
             Output::Transmit { path: over, datagram } => {
                 self.sent.push((true, datagram.clone()));
                 if !(self.lose)(true, &datagram) {
-                    self.gateway.handle_datagram(path(false, over.local.port()), &datagram, self.now);
+                    let port = over.local.port();
+                    let over = Path { peer: (self.unit_at, port).into(), ..path(false, port) };
+                    self.gateway.handle_datagram(over, &datagram, self.now);
                 }
             }
             Output::AskPeer { ticket, ask } => self.unit.handle_peer(ticket, Ok(peer(&ask)), self.now),
@@ -144,7 +160,9 @@ impl Link {
         match output {
             Output::Transmit { path: over, datagram } => {
                 self.sent.push((false, datagram.clone()));
-                if !(self.lose)(false, &datagram) {
+                let IpAddr::V4(to) = over.peer.ip() else { panic!("{over:?}") };
+                self.sent_to.push((to, self.now));
+                if to == self.unit_at && !(self.lose)(false, &datagram) {
                     self.unit.handle_datagram(path(true, over.local.port()), &datagram, self.now);
                 }
             }

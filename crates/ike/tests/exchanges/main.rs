@@ -4,4 +4,5 @@
 
 mod attach;
 mod link;
+mod paths;
 mod rekey;

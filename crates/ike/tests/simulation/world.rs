@@ -21,6 +21,8 @@ use std::{
 const CHAOS: Duration = Duration::from_secs(300);
 /// Longer than liveness, all retransmissions, and every kept answer together.
 const QUIET: Duration = Duration::from_secs(600);
+/// A port that no NAT shows.
+const ELSEWHERE: u16 = 30_002;
 /// Milliseconds on the way that leave time for an answer before anything is sent again.
 const QUICK: u64 = 50;
 const GATEWAY: &str = "segw.operator.example";
@@ -56,6 +58,8 @@ struct Weather {
     delay: u64,
     slow_answers: u64,
     refuses: u64,
+    /// Datagrams of a unit that somebody on the way hands on in another's name.
+    redirected: u64,
     /// Tunnels are closed and made anew, not only renewed.
     closes: bool,
 }
@@ -128,6 +132,7 @@ impl World {
             delay: [1, 50, 1_000, 4_000][draw.below(4) as usize],
             slow_answers: [0, 0, 20, 60][draw.below(4) as usize],
             refuses: [0, 10, 30][draw.below(3) as usize],
+            redirected: [0, 0, 30][draw.below(3) as usize],
             closes: draw.chance(60),
         };
         let count = 1 + draw.below(3) as usize;
@@ -181,7 +186,15 @@ impl World {
         let weather = self.weather;
         self.run_until(self.start + CHAOS);
         self.judge_excuses(weather);
-        self.weather = Weather { loss: 0, repeat: 0, delay: 20, slow_answers: 0, refuses: 0, closes: false };
+        self.weather = Weather {
+            loss: 0,
+            repeat: 0,
+            delay: 20,
+            slow_answers: 0,
+            refuses: 0,
+            redirected: 0,
+            closes: false,
+        };
         self.run_until(self.now + QUIET);
         self.judge();
         self.renew_everything();
@@ -192,7 +205,8 @@ impl World {
     /// twice: every request was answered the first time. Unless somebody closed what the other had just
     /// renewed, or told an address that a NAT had forgotten.
     fn judge_excuses(&mut self, weather: Weather) {
-        if self.crashed || weather.closes || weather.loss + weather.slow_answers + weather.refuses > 0 {
+        let spoilt = weather.loss + weather.slow_answers + weather.refuses + weather.redirected;
+        if self.crashed || weather.closes || spoilt > 0 {
             return;
         }
         if self.model.timeouts() > 0 {
@@ -209,7 +223,8 @@ impl World {
         let gateway_side = self.gateway_side();
         for unit in 0..self.units.len() {
             let id = Identification::fqdn(&name(unit));
-            self.model.quiet(gateway_side, &self.gateway, self.unit_side(unit), &id);
+            let path = gateway_path(unit, self.units[unit].outside, true);
+            self.model.quiet(gateway_side, &self.gateway, self.unit_side(unit), &id, &path);
             let stats = self.units[unit].initiator.stats().clone();
             self.model.stats(self.unit_side(unit), &stats);
         }
@@ -311,6 +326,7 @@ impl World {
         match what {
             What::ToGateway { unit, outside, natt, bytes } => {
                 let path = gateway_path(unit, outside, natt);
+                self.model.gateway_gets(&bytes, &path);
                 self.gateway.handle_datagram(path, &bytes, self.now);
                 self.drain_gateway();
             }
@@ -367,7 +383,7 @@ impl World {
     /// One thing that is drawn.
     fn act(&mut self) {
         let unit = self.draw.below(self.units.len() as u64) as usize;
-        let kind = self.draw.below(20);
+        let kind = self.draw.below(23);
         if self.trace {
             println!("{:?} act {kind} on unit {unit}", self.now - self.start);
         }
@@ -415,6 +431,19 @@ impl World {
         };
         let child = self.model.children_of(side).first().map(|child| child.spi_in);
         match kind {
+            // Fresh ESP came from the port that the NAT shows now, or as if from another.
+            20..=22 => {
+                for unit in 0..self.units.len() {
+                    let outside = self.units[unit].outside;
+                    let path = gateway_path(unit, if kind == 22 { ELSEWHERE } else { outside }, true);
+                    let id = Identification::fqdn(&name(unit));
+                    let of_unit = tunnels
+                        .iter()
+                        .filter(|sa| self.gateway.authenticated(**sa).is_some_and(|(peer, _)| *peer == id));
+                    let of_unit: Vec<_> = of_unit.copied().collect();
+                    of_unit.into_iter().for_each(|sa| self.gateway.probe_path(sa, path, self.now));
+                }
+            }
             13 | 14 => self.gateway.rekey_ike_sa(sa, self.now),
             15 | 16 => {
                 tunnels.iter().for_each(|sa| {
@@ -466,6 +495,7 @@ impl World {
         match output {
             Output::Transmit { path, datagram } => {
                 self.model.sent(true, &datagram);
+                self.model.gateway_sent(&datagram, &path, self.now);
                 let unit = unit_of(path.peer);
                 let natt = path.encapsulated;
                 let outside = if natt { path.peer.port() - 30_000 } else { path.peer.port() };
@@ -509,6 +539,7 @@ impl World {
             Output::Transmit { path, datagram } => {
                 self.model.sent(false, &datagram);
                 let (outside, natt) = (self.units[unit].outside, path.encapsulated);
+                let outside = if self.draw.chance(self.weather.redirected) { ELSEWHERE } else { outside };
                 self.send(datagram, |bytes| What::ToGateway { unit, outside, natt, bytes });
             }
             Output::Keepalive { .. } => {}
