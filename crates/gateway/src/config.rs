@@ -1,22 +1,11 @@
 use crate::{PeerPolicy, shard::Limits};
 use ike::{LocalIdentity, ResponderConfig, payload::TrafficSelector};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::Duration,
-};
+use std::{net::IpAddr, time::Duration};
 
 /// What the gateway is told. [`GatewayConfig::new`] has the defaults.
 #[derive(Clone)]
 pub struct GatewayConfig {
-    /// Addresses to receive on, both ports each.
-    pub listen: Vec<IpAddr>,
-    /// Data threads, 1 to 64: each has a part of the tunnels.
-    pub shards: usize,
-    /// IKE without NAT (RFC 7296 §2); 0 for any free port.
-    pub ike_port: u16,
-    /// IKE and ESP in UDP (RFC 3948); 0 for any free port.
-    pub natt_port: u16,
     /// The IKE responder: identity, suites, times, bounds. Its authorities are filled in from the
     /// anchors at start.
     pub responder: ResponderConfig,
@@ -65,10 +54,6 @@ impl GatewayConfig {
     /// The defaults around an identity and the inner addresses.
     pub fn new(identity: LocalIdentity, pool_v4: Option<Ipv4Net>, pool_v6: Option<Ipv6Net>) -> Self {
         Self {
-            listen: vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
-            shards: 1,
-            ike_port: 500,
-            natt_port: 4500,
             responder: ResponderConfig::new(identity, Vec::new()),
             peers: PeerPolicy::default(),
             pool_v4,

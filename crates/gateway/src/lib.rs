@@ -40,7 +40,7 @@ pub use core::{Core, Packets, VirtualCore};
 pub use hand_off::{Admitted, Why};
 pub use health::{Alarm, HealthView};
 pub use identity::{LegacyProfile, PeerPolicy};
-pub use ports::{Listening, Ports};
+pub use ports::{Listen, Listening, Ports};
 pub use serve::{Deps, Gateway, StartError};
 pub use sessions::{Amount, ChildView, SessionView, State};
 pub use stats::Stats;

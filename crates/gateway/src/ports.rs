@@ -1,5 +1,28 @@
-use crate::{GatewayConfig, StartError, shards::ShardCount, udp::Socket};
-use std::{net::SocketAddr, sync::Arc};
+use crate::{StartError, shards::ShardCount, udp::Socket};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
+
+/// Where to receive, and by how many threads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Addresses, both ports each.
+    pub addresses: Vec<IpAddr>,
+    /// IKE without NAT (RFC 7296 §2); 0 for any free port.
+    pub ike_port: u16,
+    /// IKE and ESP in UDP (RFC 3948); 0 for any free port.
+    pub natt_port: u16,
+    /// Data threads, 1 to 64: each has a part of the tunnels.
+    pub shards: usize,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        let addresses = vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        Self { addresses, ike_port: 500, natt_port: 4500, shards: 1 }
+    }
+}
 
 /// The gateway's ports, bound by whoever may bind them; what runs on them needs no privilege.
 pub struct Ports {
@@ -20,19 +43,19 @@ pub struct Listening {
 }
 
 impl Ports {
-    /// Binds the ports of a configuration on each of its addresses.
+    /// Binds both ports on each address.
     ///
     /// # Errors
     /// [`StartError::Bind`]; nothing is bound then.
-    pub fn bind(config: &GatewayConfig) -> Result<Self, StartError> {
-        let shards = ShardCount::new(config.shards);
+    pub fn bind(listen: &Listen) -> Result<Self, StartError> {
+        let shards = ShardCount::new(listen.shards);
         let (mut ike, mut listening) = (Vec::new(), Vec::new());
         let mut natt: Vec<_> = (0..shards.get()).map(|_| Vec::new()).collect();
-        for ip in &config.listen {
-            let address = SocketAddr::new(*ip, config.ike_port);
+        for ip in &listen.addresses {
             let failed = |address| move |source| StartError::Bind { address, source };
+            let address = SocketAddr::new(*ip, listen.ike_port);
             let own = Socket::bind(address, false).map_err(failed(address))?;
-            let address = SocketAddr::new(*ip, config.natt_port);
+            let address = SocketAddr::new(*ip, listen.natt_port);
             let sharded = Socket::bind_sharded(address, shards).map_err(failed(address))?;
             let natt_local = sharded.first().map_or(address, Socket::local);
             listening.push(Listening { ike: own.local(), natt: natt_local });
@@ -42,8 +65,13 @@ impl Ports {
         Ok(Self { ike, natt, listening })
     }
 
-    /// Where they are, in the order of the configuration; the ports that were chosen.
+    /// Where they are, in the order of the addresses; the ports that were chosen.
     pub fn listening(&self) -> &[Listening] {
         &self.listening
+    }
+
+    /// How many sides the core must have.
+    pub fn shards(&self) -> usize {
+        self.natt.len()
     }
 }

@@ -103,15 +103,6 @@ const BETWEEN_SHARDS: usize = 16;
 const TO_REGISTRAR: usize = 1024;
 
 impl Gateway {
-    /// Binds the ports and starts.
-    ///
-    /// # Errors
-    /// [`StartError`]; nothing runs then.
-    pub fn bind_and_start(config: GatewayConfig, deps: Deps) -> Result<Self, StartError> {
-        let ports = Ports::bind(&config)?;
-        Self::start(config, ports, deps)
-    }
-
     /// Starts the threads.
     ///
     /// # Errors

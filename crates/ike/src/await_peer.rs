@@ -6,7 +6,7 @@ use crate::{
     exchange::ike_auth::IkeAuthRequest,
     handshake::Handshake,
     output::Output,
-    payload::Identification,
+    payload::{AuthMethod, Identification},
     responder::IkeSaState,
 };
 use std::time::Duration;
@@ -57,6 +57,9 @@ impl AwaitPeer {
         config: &ResponderConfig,
         cx: &mut Context<'_>,
     ) -> Option<IkeSaState> {
+        if self.request.auth.method == AuthMethod::RSA_SHA1 && !peer.allow_sha1_signature {
+            return self.refuse(Reason::AuthMethod, config, cx);
+        }
         let certificate_ends = cx.now + peer.not_after;
         let Ok(octets) = self.handshake.octets_of_initiator(&self.request.id_i) else {
             return self.refuse(Reason::OurFault, config, cx);

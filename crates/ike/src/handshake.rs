@@ -3,6 +3,7 @@ use crate::{
     crypto::{Ephemeral, IkeKeys, Secret, SignatureHashes, skeyseed},
     ending::{Ending, EndingSa},
     exchange::ike_auth::signed_octets,
+    fragments::Fragments,
     ike_sa::{IkeSa, Origin},
     payload::{Identification, NotifyType, Payload},
     reason::Answer,
@@ -54,7 +55,7 @@ pub(crate) fn derive(
 ) -> HandshakeKeys {
     let skeyseed = skeyseed(suite.prf, nonces, shared_secret);
     let keys = IkeKeys::derive(&suite, &skeyseed, nonces, spis);
-    let sa = IkeSa::new(suite, &keys, spis, origin, speaks_fragments);
+    let sa = IkeSa::new(suite, &keys, spis, origin, Fragments::spoken(speaks_fragments));
     HandshakeKeys { sa, sk_pi: keys.sk_pi, sk_pr: keys.sk_pr }
 }
 

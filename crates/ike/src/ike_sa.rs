@@ -3,6 +3,7 @@ use crate::{
     config::SaTimes,
     crypto::{Direction, IkeKeys, MessageCipher, PrfAlgorithm, Secret},
     exchange::Asked,
+    fragments::Fragments,
     message::{Reassembly, Sealed, Sealer, open},
     payload::{Malformed, Payload, PayloadType, parse_chain},
     retransmission::Schedule,
@@ -17,7 +18,7 @@ pub(crate) struct IkeSa {
     spi_i: IkeSpi,
     spi_r: IkeSpi,
     is_initiator: bool,
-    speaks_fragments: bool,
+    fragments: Fragments,
     suite: IkeSuite,
     sk_d: Secret,
     sealer: Sealer,
@@ -49,6 +50,7 @@ struct Collecting {
     message_id: u32,
     is_response: bool,
     reassembly: Reassembly,
+    longest: usize,
     until: Instant,
 }
 
@@ -86,7 +88,7 @@ impl IkeSa {
         keys: &IkeKeys,
         spis: (IkeSpi, IkeSpi),
         origin: Origin,
-        speaks_fragments: bool,
+        fragments: Fragments,
     ) -> Self {
         let is_initiator = matches!(origin, Origin::InitiatorOfInit | Origin::InitiatorOfRekey);
         let (ours, peers) = if is_initiator {
@@ -98,7 +100,7 @@ impl IkeSa {
             spi_i: spis.0,
             spi_r: spis.1,
             is_initiator,
-            speaks_fragments,
+            fragments,
             suite,
             sk_d: keys.sk_d.clone(),
             sealer: Sealer::new(MessageCipher::new(suite.cipher, keys, ours)),
@@ -132,8 +134,8 @@ impl IkeSa {
         &self.sk_d
     }
 
-    pub(crate) fn speaks_fragments(&self) -> bool {
-        self.speaks_fragments
+    pub(crate) fn fragments(&self) -> Fragments {
+        self.fragments
     }
 
     pub(crate) fn pending(&self) -> Option<&Pending> {
@@ -171,7 +173,7 @@ impl IkeSa {
             let first = sealed.fragment.is_none_or(|fragment| fragment.number == 1);
             return Ok(if first { Received::Again } else { Received::Part });
         }
-        let Some((first, chain)) = self.collect(header, &sealed, plain, now) else {
+        let Some((first, chain)) = self.collect(header, datagram.len(), &sealed, plain, now) else {
             return Ok(Received::Part);
         };
         let payloads = parse_chain(first, &chain);
@@ -199,6 +201,7 @@ impl IkeSa {
     fn collect(
         &mut self,
         header: &Header,
+        octets: usize,
         sealed: &Sealed,
         plain: Vec<u8>,
         now: Instant,
@@ -216,12 +219,15 @@ impl IkeSa {
                     message_id: header.message_id,
                     is_response: header.is_response,
                     reassembly: Reassembly::default(),
+                    longest: 0,
                     until: now + FRAGMENTS_KEPT,
                 })
             });
         let collecting = self.collecting.insert(collecting);
+        collecting.longest = collecting.longest.max(octets);
         let whole = collecting.reassembly.take(sealed, number, plain);
         if whole.is_some() {
+            self.fragments.saw(collecting.longest);
             self.collecting = None;
         }
         whole
@@ -325,6 +331,6 @@ impl IkeSa {
     }
 
     fn limit(&self, times: &SaTimes) -> Option<usize> {
-        self.speaks_fragments.then_some(times.fragment_limit)
+        self.fragments.limit(times.fragment_limit)
     }
 }

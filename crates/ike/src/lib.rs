@@ -20,6 +20,7 @@ mod ending;
 mod established;
 mod event;
 mod exchange;
+mod fragments;
 mod grant;
 mod handshake;
 mod header;

@@ -39,7 +39,7 @@ pub enum Reason {
     /// More than 8 certificates, or one over 4096 octets.
     #[error("too many or too long certificates")]
     CertificateSize,
-    /// Shared key, NULL or an unknown AUTH method.
+    /// Shared key, NULL or an unknown AUTH method; RSA with SHA-1 where it is not allowed.
     #[error("AUTH method is refused")]
     AuthMethod,
     /// The answer to `AskPeer` was final: no path for this identity.

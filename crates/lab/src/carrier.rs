@@ -1,10 +1,10 @@
 //! The carrier itself: everything a real one has but radio and core network.
 
-use crate::unit::{Gateway as KnownGateway, Unit, UnitIdentity};
+use crate::unit::{KnownGateway, Unit, UnitIdentity};
 use anyhow::Context;
 use api::LedgerBooks;
 use events::{Journal, JournalKey};
-use gateway::{Deps, Gateway, GatewayConfig, SystemClock, VirtualCore};
+use gateway::{Deps, Gateway, GatewayConfig, Listen, Ports, SystemClock, VirtualCore};
 use ids::{DeviceId, Realm, UnixTime};
 use ike::{
     LocalIdentity,
@@ -140,8 +140,8 @@ fn start_gateway(ledger: &Ledger, ca: &Ca, pools: &Pools) -> anyhow::Result<(Gat
         key: Arc::new(AuthKey::from_pkcs8(key.pkcs8())?),
     };
     let mut config = GatewayConfig::new(identity, pools.v4, pools.v6);
-    config.listen = vec![Ipv4Addr::LOCALHOST.into()];
-    (config.ike_port, config.natt_port) = (0, 0);
+    let addresses = vec![Ipv4Addr::LOCALHOST.into()];
+    let ports = Ports::bind(&Listen { addresses, ike_port: 0, natt_port: 0, shards: 1 })?;
     config.reachable = vec!["10.0.0.0/24".parse()?];
     config.policy.make_room_s = u32::try_from(MAKE_ROOM.as_secs())?;
     let deps = Deps {
@@ -151,7 +151,7 @@ fn start_gateway(ledger: &Ledger, ca: &Ca, pools: &Pools) -> anyhow::Result<(Gat
         clock: Arc::new(SystemClock),
         crypto: Arc::new(AwsLc),
     };
-    let gateway = Gateway::bind_and_start(config, deps)?;
+    let gateway = Gateway::start(config, ports, deps)?;
     let listening = *gateway.addresses().first().context("the gateway listens somewhere")?;
     let known = KnownGateway {
         name: GATEWAY.into(),

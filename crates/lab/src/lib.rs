@@ -3,13 +3,15 @@
 //! radio and no core network, and the attacker is one of the lab's own units whose key the lab copies.
 //!
 //! [`tour`] shows what the gateway does about genuine units and about everyone else. Every reason that
-//! it tells is read from the journal, as an operator would.
+//! it tells is read from the journal, as an operator would. [`Load`] attaches units by the thousand.
 
 mod carrier;
 mod echo;
+mod load;
 mod tour;
 mod unit;
 
 pub use carrier::{Carrier, SERVICE};
+pub use load::Load;
 pub use tour::{Act, Step, tour};
-pub use unit::{Attached, Outcome, Unit, UnitIdentity};
+pub use unit::{Attached, KnownGateway, Outcome, Unit, UnitIdentity};

@@ -8,8 +8,8 @@ use esp::{
 };
 use ids::UnixTime;
 use ike::{
-    ChildSa, CipherSuite, ConnectFailure, DeletedBy, Event, Initiator, InitiatorConfig, LocalIdentity,
-    Output, Path, Peer, Refusal,
+    AskPeer, ChildSa, CipherSuite, ConnectFailure, DeletedBy, Event, Initiator, InitiatorConfig,
+    LocalIdentity, Output, Path, Peer, Refusal,
     crypto::{AuthKey, AwsLc},
     payload::{Identification, NotifyType, TrafficSelector},
 };
@@ -36,13 +36,46 @@ pub struct UnitIdentity {
     pub key: Arc<AuthKey>,
 }
 
+impl UnitIdentity {
+    pub(crate) fn local(&self) -> LocalIdentity {
+        LocalIdentity {
+            id: Identification::fqdn(&self.name),
+            certificates: self.chain.clone(),
+            key: self.key.clone(),
+        }
+    }
+}
+
 /// What a unit needs to know of its gateway.
 #[derive(Clone)]
-pub(crate) struct Gateway {
-    pub(crate) name: String,
-    pub(crate) anchors: AnchorSet,
-    pub(crate) ike: SocketAddr,
-    pub(crate) natt: SocketAddr,
+pub struct KnownGateway {
+    /// IDr, and the dNSName of its certificate.
+    pub name: String,
+    /// Who may vouch for it.
+    pub anchors: AnchorSet,
+    /// Where it takes IKE without NAT.
+    pub ike: SocketAddr,
+    /// Where it takes IKE and ESP in UDP.
+    pub natt: SocketAddr,
+}
+
+impl KnownGateway {
+    /// For CERTREQ.
+    pub(crate) fn authorities(&self) -> Vec<[u8; 20]> {
+        self.anchors.iter().map(x509::Anchor::key_hash).collect()
+    }
+
+    /// Whether the peer is this gateway.
+    pub(crate) fn verify(&self, ask: &AskPeer) -> Result<Peer, Refusal> {
+        let chain: Vec<&[u8]> = ask.certificates.iter().map(Vec::as_slice).collect();
+        let (name, now) = (GatewayName::Fqdn(self.name.clone()), UnixTime::now());
+        let verified = verify_gateway(&self.anchors, &name, &chain, now).map_err(|_| Refusal::Final)?;
+        Ok(Peer {
+            public_key_spki: verified.spki().to_vec(),
+            not_after: verified.valid_until().since(now),
+            allow_sha1_signature: false,
+        })
+    }
 }
 
 /// A tunnel stands.
@@ -93,7 +126,11 @@ impl Unit {
     const PATIENCE: Duration = Duration::from_secs(10);
 
     /// Starts a unit on a local address and waits for the end of its attempt to attach.
-    pub(crate) fn start(identity: &UnitIdentity, outer: IpAddr, gateway: &Gateway) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        identity: &UnitIdentity,
+        outer: IpAddr,
+        gateway: &KnownGateway,
+    ) -> anyhow::Result<Self> {
         let socket = UdpSocket::bind((outer, 0)).with_context(|| format!("a unit can't use {outer}"))?;
         socket.set_read_timeout(Some(Duration::from_millis(5)))?;
         let outer = socket.local_addr()?;
@@ -162,7 +199,7 @@ impl Drop for Unit {
 struct Worker {
     initiator: Initiator,
     socket: UdpSocket,
-    gateway: Gateway,
+    gateway: KnownGateway,
     tell: Sender<News>,
     began: Instant,
     inner: Option<Ipv4Addr>,
@@ -176,19 +213,15 @@ impl Worker {
     fn new(
         identity: &UnitIdentity,
         socket: UdpSocket,
-        gateway: Gateway,
+        gateway: KnownGateway,
         tell: Sender<News>,
     ) -> anyhow::Result<Self> {
         let local = socket.local_addr()?;
-        let id = LocalIdentity {
-            id: Identification::fqdn(&identity.name),
-            certificates: identity.chain.clone(),
-            key: identity.key.clone(),
-        };
         let path = Path { local, peer: gateway.ike, encapsulated: false };
         let natt_path = Path { local, peer: gateway.natt, encapsulated: true };
-        let mut config = InitiatorConfig::new(id, Identification::fqdn(&gateway.name), path, natt_path);
-        config.authorities = gateway.anchors.iter().map(x509::Anchor::key_hash).collect();
+        let mut config =
+            InitiatorConfig::new(identity.local(), Identification::fqdn(&gateway.name), path, natt_path);
+        config.authorities = gateway.authorities();
         config.ts_r = vec![TrafficSelector::ALL_V4];
         let now = Instant::now();
         let initiator = Initiator::new(config, Arc::new(AwsLc), now);
@@ -271,15 +304,8 @@ impl Worker {
                 Output::Transmit { path, datagram } => self.transmit(&path, &datagram),
                 Output::Keepalive { path } => drop(self.socket.send_to(&udp_encap::KEEPALIVE, path.peer)),
                 Output::AskPeer { ticket, ask } => {
-                    let chain: Vec<&[u8]> = ask.certificates.iter().map(Vec::as_slice).collect();
-                    let name = GatewayName::Fqdn(self.gateway.name.clone());
-                    let verified = verify_gateway(&self.gateway.anchors, &name, &chain, UnixTime::now());
-                    let peer = verified.map(|gateway| Peer {
-                        public_key_spki: gateway.spki().to_vec(),
-                        not_after: gateway.valid_until().since(UnixTime::now()),
-                        allow_sha1_signature: false,
-                    });
-                    self.initiator.handle_peer(ticket, peer.map_err(|_| Refusal::Final), Instant::now());
+                    let peer = self.gateway.verify(&ask);
+                    self.initiator.handle_peer(ticket, peer, Instant::now());
                 }
                 Output::InstallChildSa { child, .. } => self.install(&child),
                 Output::RemoveChildSa { spi_in, .. } => {

@@ -1,11 +1,9 @@
+use crate::issuing::IssuingCa;
 use crate::profile::{self, Holder};
 use crate::shelf::{self, Shelf, certificate_pem};
-use crate::{
-    Books, CaKey, CertificateInfo, FileKey, Intent, KeyAlgorithm, Outcome, PkiError, PrivateKey, file,
-};
+use crate::{Books, CertificateInfo, FileKey, Intent, KeyAlgorithm, Outcome, PkiError, PrivateKey, file};
 use ids::{Realm, UnixTime};
-use rcgen::{CertificateParams, Issuer, PublicKeyData, SignatureAlgorithm, SigningKey};
-use rustls_pki_types::CertificateDer;
+use rcgen::{CertificateParams, Issuer};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,22 +20,22 @@ pub struct CaSpec {
     pub country: Option<String>,
     /// The realm whose devices it names.
     pub realm: Realm,
-    /// Further domains in which gateways may be named; names inside the realm are always allowed.
-    pub gateway_domains: Vec<String>,
+    /// The domain in which gateways are named.
+    pub gateway_domain: Realm,
     /// Keys of the CAs.
     pub key: KeyAlgorithm,
-    /// CAs between root and issuing CA, 0 to 3.
+    /// CAs between root and issuing CAs, 0 to 3.
     pub intermediates: u8,
 }
 
 impl CaSpec {
-    /// P-256, no CA between root and issuing CA, gateways named inside the realm.
+    /// P-256, no CA between root and issuing CAs, gateways named inside the realm.
     pub fn new(organization: impl Into<String>, realm: Realm) -> Self {
         Self {
             organization: organization.into(),
             country: None,
+            gateway_domain: realm.clone(),
             realm,
-            gateway_domains: Vec::new(),
             key: KeyAlgorithm::P256,
             intermediates: 0,
         }
@@ -47,18 +45,10 @@ impl CaSpec {
         Holder { country: self.country.as_deref(), organization: &self.organization, common_name }
     }
 
-    fn domains(&self) -> Vec<String> {
-        let own = std::iter::once(self.realm.to_string());
-        own.chain(self.gateway_domains.iter().map(|domain| domain.to_ascii_lowercase())).collect()
-    }
-
-    /// Whether the name lies inside one of the CA's domains.
-    pub(crate) fn permits(&self, name: &str) -> bool {
-        let name = name.to_ascii_lowercase();
-        let inside = |domain: &String| {
-            name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        };
-        self.domains().iter().any(inside)
+    /// Whether a gateway may have this name.
+    pub(crate) fn permits_gateway(&self, name: &str) -> bool {
+        let (name, domain) = (name.to_ascii_lowercase(), self.gateway_domain.to_string());
+        name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 }
 
@@ -68,33 +58,12 @@ pub struct Ca {
     pub(crate) shelf: Shelf,
     pub(crate) anchors: Anchors,
     pub(crate) gateway_anchors: AnchorSet,
-    /// Issuing CA first, without the root.
-    pub(crate) issuers: Vec<Vec<u8>>,
-    pub(crate) issuing: Certificate,
-    pub(crate) issuer: Issuer<'static, IssuingKey>,
+    pub(crate) devices: IssuingCa,
+    pub(crate) gateways: IssuingCa,
     /// One issuance at a time, so that [`Ca::settle`] never meets one under way.
     pub(crate) one: Mutex<()>,
     root: Vec<u8>,
     directory: PathBuf,
-}
-
-/// Whatever signs for the issuing CA.
-pub(crate) struct IssuingKey(Box<dyn CaKey>);
-
-impl PublicKeyData for IssuingKey {
-    fn der_bytes(&self) -> &[u8] {
-        self.0.der_bytes()
-    }
-
-    fn algorithm(&self) -> &'static SignatureAlgorithm {
-        self.0.algorithm()
-    }
-}
-
-impl SigningKey for IssuingKey {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        self.0.sign(message)
-    }
 }
 
 /// A half-done issuance that was finished or undone.
@@ -113,15 +82,19 @@ struct SpecFile {
     ca: CaSpec,
 }
 
+/// Names of the issuing CAs' files.
+const DEVICES: &str = "devices";
+const GATEWAYS: &str = "gateways";
+
 impl Ca {
     /// Makes a hierarchy in `directory`, which must be empty or missing: `root.{pem,key}`,
-    /// `between-<n>.{pem,key}`, `issuing.{pem,key}`, `ca.json` last.
+    /// `between-<n>.{pem,key}`, `devices.{pem,key}`, `gateways.{pem,key}`, `ca.json` last.
     ///
     /// # Errors
     /// [`PkiError::Exists`], [`PkiError::Order`] for a specification that makes no sense, [`PkiError::Io`].
     pub fn create(directory: &Path, spec: &CaSpec, now: UnixTime) -> Result<Self, PkiError> {
         if spec.intermediates > 3 {
-            return Err(PkiError::Order("at most 3 CAs stand between root and issuing CA"));
+            return Err(PkiError::Order("at most 3 CAs stand between root and issuing CAs"));
         }
         make_room(directory)?;
         let mut upper = Level::root(spec, now)?;
@@ -130,7 +103,8 @@ impl Ca {
             upper = upper.between(spec, number, now)?;
             upper.write(directory, &format!("between-{number}"))?;
         }
-        upper.issuing(spec, now)?.write(directory, "issuing")?;
+        upper.issuing(spec, "issuing CA", &spec.realm, now)?.write(directory, DEVICES)?;
+        upper.issuing(spec, "gateway CA", &spec.gateway_domain, now)?.write(directory, GATEWAYS)?;
         Shelf::at(directory).create()?;
         let json = serde_json::to_vec_pretty(&SpecFile { v: 1, ca: spec.clone() });
         let path = directory.join("ca.json");
@@ -156,34 +130,25 @@ impl Ca {
 
     fn load(directory: &Path) -> Result<Self, PkiError> {
         let spec = read_spec(directory)?;
-        let root = shelf::read_certificate(&directory.join("root.pem"))?;
-        let issuing_path = directory.join("issuing.pem");
-        let issuing_der = shelf::read_certificate(&issuing_path)?;
-        let bad = |path: &Path| PkiError::file(path, "no certificate of a CA");
-        let issuing = Certificate::from_der(&issuing_der).map_err(|_| bad(&issuing_path))?;
-        let key = FileKey::new(&PrivateKey::read(&directory.join("issuing.key"))?)?;
-        let key = IssuingKey(Box::new(key));
-        if key.subject_public_key_info() != issuing.spki() {
-            return Err(PkiError::file(&issuing_path, "does not belong to issuing.key"));
-        }
-        let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(issuing_der.as_slice()), key);
-        let anchor = Anchor::from_der(&root).map_err(|_| bad(&directory.join("root.pem")))?;
+        let root_path = directory.join("root.pem");
+        let root = shelf::read_certificate(&root_path)?;
+        let anchor =
+            Anchor::from_der(&root).map_err(|_| PkiError::file(&root_path, "no certificate of a CA"))?;
         let mut anchors = Anchors::new();
         anchors.insert(spec.realm.clone(), anchor.clone());
         let mut gateway_anchors = AnchorSet::new();
         gateway_anchors.insert(anchor);
-        let mut issuers = vec![issuing_der.clone()];
-        for number in (1..=spec.intermediates).rev() {
-            issuers.push(shelf::read_certificate(&directory.join(format!("between-{number}.pem")))?);
-        }
+        let above = (1..=spec.intermediates).rev();
+        let above =
+            above.map(|number| shelf::read_certificate(&directory.join(format!("between-{number}.pem"))));
+        let above: Vec<_> = above.collect::<Result<_, _>>()?;
         Ok(Self {
+            devices: IssuingCa::read(directory, DEVICES, &above)?,
+            gateways: IssuingCa::read(directory, GATEWAYS, &above)?,
             spec,
             shelf: Shelf::at(directory),
             anchors,
             gateway_anchors,
-            issuers,
-            issuing,
-            issuer: issuer.map_err(|_| bad(&issuing_path))?,
             one: Mutex::new(()),
             root,
             directory: directory.to_owned(),
@@ -238,11 +203,6 @@ impl Ca {
     /// The root as anchor of the gateway's certificate, for a femtocell.
     pub fn gateway_anchors(&self) -> &AnchorSet {
         &self.gateway_anchors
-    }
-
-    /// The CA certificates below the root as DER, issuing CA first: what a peer sends behind its own.
-    pub fn issuers(&self) -> &[Vec<u8>] {
-        &self.issuers
     }
 
     /// Where it is kept.
@@ -322,9 +282,9 @@ impl Level {
         self.sign(profile::between(&spec.holder(&name), below, now)?, spec.key)
     }
 
-    fn issuing(&self, spec: &CaSpec, now: UnixTime) -> Result<Self, PkiError> {
-        let name = format!("{} issuing CA", spec.realm);
-        self.sign(profile::issuing(&spec.holder(&name), &spec.domains(), now)?, spec.key)
+    fn issuing(&self, spec: &CaSpec, what: &str, domain: &Realm, now: UnixTime) -> Result<Self, PkiError> {
+        let name = format!("{} {what}", spec.realm);
+        self.sign(profile::issuing(&spec.holder(&name), domain, now)?, spec.key)
     }
 
     fn sign(&self, params: CertificateParams, algorithm: KeyAlgorithm) -> Result<Self, PkiError> {

@@ -1,3 +1,4 @@
+use crate::issuing::IssuingCa;
 use crate::order::Subject;
 use crate::profile::{self, Holder, Window};
 use crate::shelf::{certificate_pem, sha256};
@@ -6,10 +7,9 @@ use crate::{
     PrivateKey,
 };
 use ids::{DeviceName, Realm, UnixTime};
-use rcgen::{CertificateParams, SubjectPublicKeyInfo};
+use rcgen::CertificateParams;
 use std::fmt;
 use std::path::Path;
-use std::time::Duration;
 use x509::{Certificate, DevicePolicy, GatewayName, verify_device, verify_gateway};
 
 /// A certificate fresh from the CA.
@@ -54,7 +54,7 @@ impl Ca {
     /// [`PkiError`]; unless it is [`PkiError::Books`] or [`PkiError::Io`], nothing was signed.
     pub fn issue(&self, order: &DeviceOrder, books: &dyn Books, now: UnixTime) -> Result<Issued, PkiError> {
         let name = DeviceName { device: order.device, realm: self.spec.realm.clone() }.to_string();
-        let window = self.window(order.validity.span()?, now)?;
+        let window = self.devices.window(order.validity.span()?, now)?;
         books.may_issue(order.device)?;
         let subject = order.key.subject(std::slice::from_ref(&name))?;
         let serial = profile::serial()?;
@@ -67,7 +67,7 @@ impl Ca {
         let check = |chain: &[&[u8]]| {
             verify_device(&self.anchors, &DevicePolicy::default(), name.as_bytes(), chain, now).map(|_| ())
         };
-        self.carry_out(&intent, &params, subject, books, now, check)
+        self.carry_out(&self.devices, &intent, &params, subject, books, now, check)
     }
 
     /// Issues a gateway's certificate.
@@ -86,7 +86,7 @@ impl Ca {
         if span > LONGEST_GATEWAY || span < profile::SHORTEST {
             return Err(PkiError::Order("a gateway's certificate is valid 1 hour to 398 days"));
         }
-        let window = self.window(span, now)?;
+        let window = self.gateways.window(span, now)?;
         let subject = order.key.subject(&order.names)?;
         let serial = profile::serial()?;
         let params = profile::gateway(&self.holder(first), &order.names, &order.addresses, serial, window)?;
@@ -94,7 +94,7 @@ impl Ca {
         let check = |chain: &[&[u8]]| {
             verify_gateway(&self.gateway_anchors, &GatewayName::Fqdn(first.clone()), chain, now).map(|_| ())
         };
-        self.carry_out(&intent, &params, subject, books, now, check)
+        self.carry_out(&self.gateways, &intent, &params, subject, books, now, check)
     }
 
     /// A gateway is never named like a device: that would be a device's certificate past the ledger.
@@ -107,15 +107,17 @@ impl Ca {
         if name.parse::<DeviceName>().is_ok() {
             return Err(PkiError::Order("a gateway cannot be named like a device"));
         }
-        match self.spec.permits(name) {
+        match self.spec.permits_gateway(name) {
             true => Ok(()),
             false => Err(PkiError::OutsideDomains { name: name.to_owned() }),
         }
     }
 
     /// Intent, signature, certificate, outcome; a crash at any point is settled by [`Ca::open`].
+    #[expect(clippy::too_many_arguments, reason = "all that an issuance is made of")]
     fn carry_out(
         &self,
+        issuing: &IssuingCa,
         intent: &Intent,
         params: &CertificateParams,
         subject: Subject,
@@ -129,7 +131,7 @@ impl Ca {
             self.shelf.settled(&intent.serial)?;
             return Err(error);
         }
-        let der = match self.sign(params, &subject, check) {
+        let der = match issuing.sign(params, &subject, check) {
             Ok(der) => der,
             Err(error) => {
                 books.abandoned(intent, now)?;
@@ -142,32 +144,8 @@ impl Ca {
         books.issued(intent, &certificate, now)?;
         self.shelf.settled(&intent.serial)?;
         let info = CertificateInfo::of(&certificate, &self.spec.realm);
-        let chain = std::iter::once(der).chain(self.issuers.iter().cloned()).collect();
+        let chain = std::iter::once(der).chain(issuing.chain.iter().cloned()).collect();
         Ok(Issued { info, chain, private_key: subject.private })
-    }
-
-    /// Signs, and lets the result pass the very check that a peer will make.
-    fn sign(
-        &self,
-        params: &CertificateParams,
-        subject: &Subject,
-        check: impl Fn(&[&[u8]]) -> Result<(), x509::PathError>,
-    ) -> Result<Vec<u8>, PkiError> {
-        let public = SubjectPublicKeyInfo::from_der(&subject.spki).map_err(|_| PkiError::Signing)?;
-        let signed = params.signed_by(&public, &self.issuer).map_err(|_| PkiError::Signing)?;
-        let der = signed.der().to_vec();
-        let chain: Vec<&[u8]> =
-            std::iter::once(der.as_slice()).chain(self.issuers.iter().map(Vec::as_slice)).collect();
-        check(&chain).map_err(|_| PkiError::Signing)?;
-        Ok(der)
-    }
-
-    fn window(&self, span: Duration, now: UnixTime) -> Result<Window, PkiError> {
-        let window = Window::from(now, span);
-        if window.not_after > self.issuing.not_after() {
-            return Err(PkiError::Order("the certificate would outlive the issuing CA"));
-        }
-        Ok(window)
     }
 
     fn holder<'a>(&'a self, common_name: &'a str) -> Holder<'a> {

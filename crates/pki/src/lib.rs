@@ -1,9 +1,9 @@
 //! The carrier's embedded CA: a root, an issuing CA under it, and certificates for devices and
 //! gateways in the profile of TS 33.310 as this product narrows it.
 //!
-//! - **Hierarchy.** Root (its path length is exactly what stands below), optional intermediates,
-//!   an issuing CA of path length 0 with critical nameConstraints: it can only name devices and
-//!   gateways inside the domains that it was made for. Only the issuing CA's key is needed to issue;
+//! - **Hierarchy.** Root (its path length is exactly what stands below), optional intermediates, two
+//!   issuing CAs of path length 0 with critical nameConstraints: one can only name devices of its
+//!   realm, the other only gateways inside their domain. Only their keys are needed to issue;
 //!   `root.key` may be moved off the machine.
 //! - **Device profile.** Serial of 126 random bits, exactly one dNSName, keyUsage critical
 //!   digitalSignature, extKeyUsage id-kp-ipsecIKE, cA=FALSE, SKI and AKI, 30 days in all. notBefore
@@ -27,6 +27,7 @@ mod ca;
 mod error;
 mod file;
 mod issue;
+mod issuing;
 mod key;
 mod order;
 mod profile;

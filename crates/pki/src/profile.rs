@@ -2,7 +2,7 @@
 
 use crate::PkiError;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use ids::UnixTime;
+use ids::{Realm, UnixTime};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose,
     GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SanType, SerialNumber, date_time_ymd,
@@ -110,14 +110,15 @@ pub(crate) fn between(holder: &Holder<'_>, below: u8, now: UnixTime) -> Result<C
     ca(holder, below, now, ISSUING_VALIDITY)
 }
 
-/// The issuing CA: it may name only what lies inside `domains`.
+/// An issuing CA: it may name only what lies inside `domain`. One, because strongSwan wants a name to
+/// lie inside every one that is permitted (its issue 2432).
 pub(crate) fn issuing(
     holder: &Holder<'_>,
-    domains: &[String],
+    domain: &Realm,
     now: UnixTime,
 ) -> Result<CertificateParams, PkiError> {
     let mut params = ca(holder, 0, now, ISSUING_VALIDITY)?;
-    let permitted_subtrees = domains.iter().cloned().map(GeneralSubtree::DnsName).collect();
+    let permitted_subtrees = vec![GeneralSubtree::DnsName(domain.to_string())];
     params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
     Ok(params)
 }

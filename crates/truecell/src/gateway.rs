@@ -6,9 +6,11 @@ use crate::{
     failure::{Failure, Problem},
     identity::gateway_identity,
     node::Node,
+    tun,
 };
 use gateway::{
-    Deps, Gateway, GatewayConfig, LegacyProfile, OffLine, PeerPolicy, StartError, SystemClock, VirtualCore,
+    Core, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy, Ports, StartError,
+    SystemClock, VirtualCore,
 };
 use ids::UnixTime;
 use ike::{
@@ -17,13 +19,45 @@ use ike::{
     payload::{self, Identification, KeyExchangeMethod},
 };
 use ipnet::IpNet;
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-/// Binds the ports and lets units in.
+/// What only the privileged may open.
+pub(crate) struct Opened {
+    ports: Ports,
+    cores: Vec<Box<dyn Core>>,
+}
+
+/// Binds the ports, and makes the TUN device where there is to be one.
 ///
 /// # Errors
-/// Certificate, anchors or ports cannot be used.
-pub(crate) fn start(data: &DataDir, config: &Config, node: &Node) -> Result<Gateway, Failure> {
+/// Ports or device cannot be used.
+pub(crate) fn open(config: &Config) -> Result<Opened, Failure> {
+    let own = &config.gateway;
+    let listen = Listen {
+        addresses: own.listen.clone(),
+        ike_port: own.port,
+        natt_port: own.port_natt,
+        shards: own.shards.map_or_else(processors, count),
+    };
+    let ports = Ports::bind(&listen).map_err(not_started)?;
+    let virtual_core = || Box::new(VirtualCore::new(own.service.addresses.clone())) as Box<dyn Core>;
+    let cores = match &own.tun {
+        Some(tun) => tun::open(tun, own, ports.shards())?,
+        None => (0..ports.shards()).map(|_| virtual_core()).collect(),
+    };
+    Ok(Opened { ports, cores })
+}
+
+/// Lets units in.
+///
+/// # Errors
+/// Certificate, key or anchors cannot be used.
+pub(crate) fn start(
+    opened: Opened,
+    data: &DataDir,
+    config: &Config,
+    node: &Node,
+) -> Result<Gateway, Failure> {
     let now = UnixTime::now();
     let mut anchors = node.ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
     config.add_anchors(&mut anchors, now).map_err(|error| Failure::Config(vec![error]))?;
@@ -39,22 +73,21 @@ pub(crate) fn start(data: &DataDir, config: &Config, node: &Node) -> Result<Gate
     let deps = Deps {
         ledger: node.ledger.clone(),
         anchors,
-        core: Box::new(VirtualCore::new(config.gateway.service.addresses.clone())),
+        cores: opened.cores,
         clock: Arc::new(SystemClock),
         crypto: Arc::new(AwsLc),
     };
-    Gateway::start(configured(config, identity), deps).map_err(not_started)
+    Gateway::start(configured(config, identity), opened.ports, deps).map_err(not_started)
 }
 
 fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {
     let own = &config.gateway;
     let mut made = GatewayConfig::new(identity, own.pools.v4, own.pools.v6);
-    made.listen.clone_from(&own.listen);
-    (made.ike_port, made.natt_port) = (own.port, own.port_natt);
     made.responder = responder(own, made.responder);
     made.peers = PeerPolicy { legacy: own.legacy.iter().map(legacy).collect(), ..PeerPolicy::default() };
     made.dns.clone_from(&own.dns);
-    made.reachable = own.service.addresses.iter().copied().map(only).collect();
+    made.reachable = own.service.addresses.iter().copied().map(IpNet::from).collect();
+    made.reachable.extend(own.tun.iter().flat_map(|tun| &tun.reachable));
     made.auth_lifetime = hours(own.lifetimes.auth_h);
     made.off_line = match own.off_line {
         config::OffLine::Keep => OffLine::Keep,
@@ -73,8 +106,8 @@ fn responder(own: &config::Gateway, mut made: ResponderConfig) -> ResponderConfi
     };
     made.cookies = CookiePolicy::Above(count(own.limits.cookie_threshold));
     made.half_open.total = count(own.limits.half_open);
-    made.times.rekey.ike_sa = hours(own.lifetimes.ike_sa_h);
-    made.times.rekey.child_sa = Duration::from_secs(u64::from(own.lifetimes.child_sa_m) * 60);
+    made.times.rekey.ike_sa = minutes(own.lifetimes.ike_sa_m);
+    made.times.rekey.child_sa = minutes(own.lifetimes.child_sa_m);
     made.times.dpd_after = Duration::from_secs(own.lifetimes.dpd_s.into());
     made
 }
@@ -83,12 +116,16 @@ fn hours(hours: u32) -> Duration {
     Duration::from_secs(u64::from(hours) * 3600)
 }
 
-fn count(count: u32) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
+fn minutes(minutes: u32) -> Duration {
+    Duration::from_secs(u64::from(minutes) * 60)
 }
 
-fn only(address: IpAddr) -> IpNet {
-    IpNet::from(address)
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn count(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 fn cipher(cipher: &Cipher) -> CipherSuite {
@@ -131,7 +168,7 @@ fn not_started(error: StartError) -> Failure {
         StartError::Bind { .. } => {
             "see what else uses the port; ports below 1024 need CAP_NET_BIND_SERVICE (docs/deployment.md)"
         }
-        StartError::System(_) => "see what the system's limits are",
+        StartError::System(_) | StartError::Cores { .. } => "see what the system's limits are",
         StartError::Journal(_) => "run `truecell event verify`, and bring the journal back from a backup",
     };
     Failure::Ours(Problem::new("gateway", "the gateway does not start").because(error).next(next))

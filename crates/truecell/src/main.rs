@@ -1,5 +1,6 @@
 //! The binary: command line, configuration, wiring. It decides nothing about devices or tunnels.
 
+mod bench;
 mod cli;
 mod command;
 mod config;
@@ -8,6 +9,7 @@ mod daemon;
 mod data_dir;
 mod failure;
 mod file;
+mod folder;
 mod gateway;
 mod groups;
 mod identity;
@@ -18,6 +20,7 @@ mod notify;
 mod output;
 mod progress;
 mod table;
+mod tun;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -50,6 +50,7 @@ pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     /// PEM of the authorities between this one and the root, this one first; empty for a root.
     intermediates: Vec<String>,
+    root: String,
 }
 
 /// A certificate with its key and the intermediates that lead to the root.
@@ -70,7 +71,8 @@ impl Authority {
     /// When the provider refuses.
     pub fn root(name: &str) -> Result<Self> {
         let issuer = CertifiedIssuer::self_signed(authority_params(name)?, KeyKind::P256.generate()?)?;
-        Ok(Self { issuer, intermediates: Vec::new() })
+        let root = issuer.pem();
+        Ok(Self { issuer, intermediates: Vec::new(), root })
     }
 
     /// An authority below this one.
@@ -82,7 +84,7 @@ impl Authority {
             CertifiedIssuer::signed_by(authority_params(name)?, KeyKind::P256.generate()?, &self.issuer)?;
         let mut intermediates = vec![issuer.pem()];
         intermediates.extend(self.intermediates.iter().cloned());
-        Ok(Self { issuer, intermediates })
+        Ok(Self { issuer, intermediates, root: self.root.clone() })
     }
 
     /// A certificate for the DNS name `name`, for digital signatures in IKE, with a new key.
@@ -99,14 +101,24 @@ impl Authority {
         })
     }
 
-    /// Its own certificate, PEM.
+    /// The certificate of its root, PEM.
     #[must_use]
-    pub fn pem(&self) -> String {
-        self.issuer.pem()
+    pub fn anchor(&self) -> &str {
+        &self.root
     }
 }
 
 impl Credential {
+    /// From a chain in PEM, the end entity first.
+    ///
+    /// # Errors
+    /// When there is no certificate in it.
+    pub fn from_chain(chain: &str, key: String) -> Result<Self> {
+        let mut certificates = split(chain).into_iter();
+        let certificate = certificates.next().context("an empty chain")?;
+        Ok(Self { certificate, key, intermediates: certificates.collect() })
+    }
+
     /// Writes `NAME.pem` (end entity), `NAME.key` and `NAME-N.pem` for each intermediate into three directories laid out
     /// as swanctl wants them: `x509`, `private`, `x509ca` below `dir`.
     ///
@@ -120,6 +132,25 @@ impl Credential {
         }
         Ok(())
     }
+}
+
+/// A new key and a PKCS #10 request for it, both PEM.
+///
+/// # Errors
+/// When the provider refuses.
+pub fn request(name: &str, kind: KeyKind) -> Result<(String, String)> {
+    let key = kind.generate()?;
+    let mut params = CertificateParams::new(vec![name.to_owned()])?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    Ok((key.serialize_pem(), params.serialize_request(&key)?.pem()?))
+}
+
+/// The certificates of a PEM file, one by one: swanctl reads only the first of a file.
+#[must_use]
+pub fn split(pem: &str) -> Vec<String> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let starts = |part: &&str| part.contains("-----BEGIN CERTIFICATE-----");
+    pem.split(END).filter(starts).map(|part| format!("{}{END}\n", part.trim_start())).collect()
 }
 
 /// Writes a file, making its directory first.
@@ -156,4 +187,21 @@ fn dated_params() -> Result<CertificateParams> {
     params.not_before = rcgen::date_time_ymd(1970, 1, 1) + (now - Duration::from_secs(60));
     params.not_after = params.not_before + VALIDITY;
     Ok(params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_is_split_into_end_entity_and_intermediates() {
+        let issuer = Authority::root("Root").unwrap().below("Issuing CA").unwrap();
+        let issued = issuer.issue("unit.example", KeyKind::P256).unwrap();
+        let chain = issued.certificate.clone() + &issued.intermediates.concat();
+        let read = Credential::from_chain(&chain, issued.key.clone()).unwrap();
+        assert_eq!(read.intermediates.len(), 1);
+        let lines = |pem: &str| pem.lines().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(lines(&read.certificate), lines(&issued.certificate));
+        assert!(Credential::from_chain("no certificate", String::new()).is_err());
+    }
 }

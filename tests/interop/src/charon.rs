@@ -155,7 +155,8 @@ impl Charon {
         within: Duration,
         mut look: impl FnMut(&[IkeSa]) -> Option<T>,
     ) -> Result<T> {
-        until(what, within, || Ok(look(&self.sas()?))).with_context(|| format!("{:#?}", self.sas()))
+        until(what, within, || Ok(look(&self.sas()?)))
+            .with_context(|| self.swanctl(&["--list-sas"]).unwrap_or_else(|error| format!("{error:#}")))
     }
 
     /// Waits for the only IKE SA to be established with one CHILD SA installed, and returns it.
@@ -234,6 +235,12 @@ impl IkeSa {
     #[must_use]
     pub fn children(&self) -> &[Node] {
         self.0.child("child-sas").map_or(&[], Node::children)
+    }
+
+    /// Its CHILD SAs that carry packets both ways: for some seconds charon keeps one beside them that was renewed.
+    #[must_use]
+    pub fn installed(&self) -> Vec<&Node> {
+        self.children().iter().filter(|child| child.text("state") == "INSTALLED").collect()
     }
 
     /// Whether every CHILD SA is installed.

@@ -9,13 +9,16 @@
 //! answer with ICMP, as on a real path.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::deadline::until;
 use crate::namespace::{Namespace, run};
+use crate::process::Process;
 
 /// Which router a host hangs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +110,20 @@ impl Internet {
         address(&namespace, "eth0", &format!("192.168.{n}.2/24"), None)?;
         namespace.ip(&format!("route add default via 192.168.{n}.1"))?;
         Ok(Host { namespace, v4: Ipv4Addr::new(192, 168, n, 2), v6: None })
+    }
+
+    /// From now on `nets` are behind `host`, for every other host.
+    ///
+    /// # Errors
+    /// When a route cannot be added.
+    pub fn lead_to(&self, host: &Host, nets: &[&str]) -> Result<()> {
+        for net in nets {
+            let v6 = net.contains(':');
+            let via = host.address(v6);
+            let family = if v6 { "-6" } else { "-4" };
+            self.core.ip(&format!("{family} route add {net} via {via}"))?;
+        }
+        Ok(())
     }
 
     /// Sets the MTU of the link between the routers, in octets; 576 is the least that IPv4 hosts must take (RFC 791).
@@ -212,6 +229,14 @@ impl Host {
         if v6 { IpAddr::V6(self.v6.expect("no IPv6 behind the NAT")) } else { IpAddr::V4(self.v4) }
     }
 
+    /// From now on it forwards packets between its interfaces.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn forward(&self) -> Result<()> {
+        forward(&self.namespace)
+    }
+
     /// Waits for an answer to ICMP echo from `target`.
     ///
     /// # Errors
@@ -223,11 +248,54 @@ impl Host {
         .map(drop)
     }
 
+    /// Sends ICMP echo to `target` ten times a second until it is stopped.
+    ///
+    /// # Errors
+    /// When ping cannot be started.
+    pub fn ping_steadily(&self, target: &str, log: &Path) -> Result<Pings> {
+        let mut command = self.namespace.command("ping");
+        command.args(["-n", "-i", "0.1", target]);
+        Ok(Pings(Process::spawn(&mut command, log)?))
+    }
+
     /// Whether ICMP echo to `target` stays without an answer for two seconds.
     #[must_use]
     pub fn no_ping(&self, target: &str) -> bool {
         self.namespace.run(&format!("ping -n -c 4 -i 0.4 -W 1 {target}")).is_err()
     }
+}
+
+/// Pings that go on.
+#[derive(Debug)]
+pub struct Pings(Process);
+
+/// What became of pings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pinged {
+    /// Answered.
+    pub answered: u64,
+    /// Not answered, though others after them were.
+    pub lost: u64,
+}
+
+impl Pings {
+    /// Ends them. One that was under way does not count.
+    ///
+    /// # Errors
+    /// When ping ended by itself.
+    pub fn stop(mut self) -> Result<Pinged> {
+        self.0.ensure_running()?;
+        self.0.kill()?;
+        let numbers = icmp_seqs(&self.0.log());
+        let answered = numbers.len() as u64;
+        Ok(Pinged { answered, lost: numbers.last().map_or(0, |last| last - answered) })
+    }
+}
+
+/// The numbers of the answers in what ping printed; they begin with 1.
+fn icmp_seqs(log: &str) -> BTreeSet<u64> {
+    let after = |line: &str| line.split("icmp_seq=").nth(1)?.split_whitespace().next()?.parse().ok();
+    log.lines().filter(|line| line.contains(" bytes from ")).filter_map(after).collect()
 }
 
 impl Nat {
@@ -275,4 +343,17 @@ fn address(namespace: &Namespace, interface: &str, v4: &str, v6: Option<&str>) -
         namespace.ip(&format!("addr add {v6} dev {interface} nodad"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_counted_once_and_by_number() {
+        let log = "PING 192.168.255.1\n64 bytes from 192.168.255.1: icmp_seq=1 ttl=64 time=1 ms\n\
+                   From 10.0.0.1 icmp_seq=2 Destination Unreachable\n64 bytes from 192.168.255.1: icmp_seq=3 ttl=64\n\
+                   64 bytes from 192.168.255.1: icmp_seq=3 ttl=64 (DUP!)\n";
+        assert_eq!(icmp_seqs(log), BTreeSet::from([1, 3]));
+    }
 }

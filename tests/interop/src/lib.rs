@@ -2,7 +2,7 @@
 //!
 //! A [`scene::Scene`] is one scenario's world: an [`internet::Internet`] of two routers, hosts on both sides, a NAT where
 //! wanted, and a directory for everything that is written. In it run [`charon::Charon`] (strongSwan), `pluto`
-//! (libreswan) and `gateway` (`truecell serve`). What a scenario expects stands as data in its folder under
+//! (libreswan) and [`truecell::Truecell`] (`truecell serve`). What a scenario expects stands as data in its folder under
 //! `scenarios/`, beside the peers' configuration (`facts`).
 //!
 //! Everything made is torn down by `Drop`, on panic too, and only what this process made; leavings of a killed run are
@@ -12,6 +12,7 @@
 //! Needs root, network namespaces, `/dev/net/tun` and the packages that `./test` installs; the tests that use it are
 //! therefore ignored unless asked for.
 
+pub mod carrier;
 pub mod certificate;
 pub mod charon;
 pub mod deadline;
@@ -20,3 +21,4 @@ pub mod namespace;
 pub mod process;
 pub mod scene;
 pub mod swanctl;
+pub mod truecell;

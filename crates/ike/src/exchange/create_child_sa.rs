@@ -211,5 +211,5 @@ pub(crate) fn rekeyed_ike_sa(
         ExchangeRole::Initiator => Origin::InitiatorOfRekey,
         ExchangeRole::Responder => Origin::ResponderOfRekey,
     };
-    IkeSa::new(suite, &keys, spis, origin, old.speaks_fragments())
+    IkeSa::new(suite, &keys, spis, origin, old.fragments())
 }

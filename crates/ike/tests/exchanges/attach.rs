@@ -176,6 +176,24 @@ fn section_4_line_22_a_long_chain_goes_in_fragments_and_nothing_is_reassembled_b
 }
 
 #[test]
+fn the_gateways_fragments_are_as_short_as_the_units_own() {
+    let long_chain = |mut identity: ike::LocalIdentity| {
+        identity.certificates.extend((0..3).map(|_| vec![0x30; 1000]));
+        identity
+    };
+    let mut unit = unit_config(long_chain(identity(UNIT)));
+    unit.times.fragment_limit = 600;
+    let gateway = ike::ResponderConfig { identity: long_chain(identity(GATEWAY)), ..gateway_config() };
+    let mut link = Link::new(unit, gateway);
+    link.unit.connect(link.now);
+    link.settle();
+    assert!(link.unit.ike_sa().is_some());
+    let answers = link.sent.iter().filter(|(unit, octets)| !*unit && octets[18] == ExchangeType::IKE_AUTH.0);
+    let sizes: Vec<_> = answers.map(|(_, octets)| octets.len()).collect();
+    assert!(sizes.len() > 5 && sizes.iter().all(|size| *size <= 600), "{sizes:?}");
+}
+
+#[test]
 fn a_replayed_ike_auth_gets_the_answer_again_and_no_second_sa() {
     let mut link = Link::attached();
     let requests: Vec<_> =

@@ -2,6 +2,7 @@
 
 use crate::world::*;
 use pki::{Ca, CaSpec, DeviceOrder, KeyAlgorithm, KeySource, PkiError};
+use rustls_pki_types::pem::PemObject;
 use std::os::unix::fs::PermissionsExt;
 use x509::PathError;
 
@@ -10,7 +11,7 @@ fn private_keys_are_readable_by_their_owner_only() {
     let world = World::with(&CaSpec { intermediates: 1, ..CaSpec::new("Example", realm()) });
     let directory = world.directory.path().join("ca");
     let mode = |name: &str| directory.join(name).metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!(["root.key", "between-1.key", "issuing.key"].map(mode), [0o600; 3]);
+    assert_eq!(["root.key", "between-1.key", "devices.key", "gateways.key"].map(mode), [0o600; 4]);
     let issued = world.issue(&order()).unwrap();
     issued.write(world.directory.path(), "unit").unwrap();
     let key = world.directory.path().join("unit.key");
@@ -35,23 +36,42 @@ fn every_kind_of_key_and_every_depth_makes_chains_that_verify() {
     }
 }
 
-#[test]
-fn the_issuing_ca_cannot_name_another_realms_devices() {
-    // Whoever steals issuing.key signs what they like; the constraint in its certificate holds.
-    let world = World::new();
+/// What a thief of an issuing CA's key makes of it: the signature is good, the constraint in its
+/// certificate holds.
+fn thiefs_device(world: &World, ca: &str, realm: &str) -> Result<(), PathError> {
     let directory = world.directory.path().join("ca");
-    let key =
-        rcgen::KeyPair::from_pem(&std::fs::read_to_string(directory.join("issuing.key")).unwrap()).unwrap();
-    let pem = std::fs::read_to_string(directory.join("issuing.pem")).unwrap();
-    let thief = rcgen::Issuer::from_ca_cert_pem(&pem, key).unwrap();
-    let name = "00aabbccddee.other.example";
-    let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-    let stolen = params.signed_by(&rcgen::KeyPair::generate().unwrap(), &thief).unwrap();
+    let read = |end: &str| std::fs::read_to_string(directory.join(format!("{ca}.{end}"))).unwrap();
+    let thief =
+        rcgen::Issuer::from_ca_cert_pem(&read("pem"), rcgen::KeyPair::from_pem(&read("key")).unwrap());
+    let name = format!("00aabbccddee.{realm}");
+    let params = rcgen::CertificateParams::new(vec![name.clone()]).unwrap();
+    let stolen = params.signed_by(&rcgen::KeyPair::generate().unwrap(), &thief.unwrap()).unwrap();
     let mut anchors = x509::Anchors::new();
-    anchors.insert("other.example".parse().unwrap(), x509::Anchor::from_der(world.ca.root()).unwrap());
-    let chain: [&[u8]; 2] = [stolen.der(), &world.ca.issuers()[0]];
-    let result = x509::verify_device(&anchors, &Default::default(), name.as_bytes(), &chain, now());
-    assert_eq!(result.map(|_| ()).unwrap_err(), PathError::NameConstraint);
+    anchors.insert(realm.parse().unwrap(), x509::Anchor::from_der(world.ca.root()).unwrap());
+    let issuing = rustls_pki_types::CertificateDer::from_pem_slice(read("pem").as_bytes()).unwrap();
+    let chain: [&[u8]; 2] = [stolen.der(), &issuing];
+    x509::verify_device(&anchors, &Default::default(), name.as_bytes(), &chain, now()).map(|_| ())
+}
+
+#[test]
+fn an_issuing_ca_cannot_name_devices_outside_its_own_domain() {
+    let elsewhere = "segw.operator.example".parse().unwrap();
+    let world = World::with(&CaSpec { gateway_domain: elsewhere, ..CaSpec::new("Example", realm()) });
+    assert_eq!(thiefs_device(&world, "devices", "other.example"), Err(PathError::NameConstraint));
+    assert_eq!(thiefs_device(&world, "gateways", "femto.example"), Err(PathError::NameConstraint));
+}
+
+#[test]
+fn a_gateway_outside_the_realm_is_named_by_a_ca_of_its_own() {
+    let elsewhere: ids::Realm = "segw.operator.example".parse().unwrap();
+    let world = World::with(&CaSpec { gateway_domain: elsewhere, ..CaSpec::new("Example", realm()) });
+    let ask = |name: &str| {
+        let order = pki::GatewayOrder { names: vec![name.into()], ..gateway_order() };
+        world.ca.issue_gateway(&order, &world.books, now())
+    };
+    let issued = ask("segw.operator.example").unwrap();
+    assert_eq!(issued.info.issuer, "CN=femto.example gateway CA,O=Example");
+    assert!(matches!(ask("segw.femto.example").unwrap_err(), PkiError::OutsideDomains { .. }));
 }
 
 #[test]
@@ -83,12 +103,12 @@ fn what_is_no_ca_is_not_opened() {
         |directory: &std::path::Path| Ca::open(directory, &world.books, now()).map(|_| ()).unwrap_err();
     assert!(matches!(open(world.directory.path()), PkiError::NoCa(_)));
 
-    let issuing = std::fs::read(ca.join("issuing.key")).unwrap();
-    std::fs::copy(ca.join("root.key"), ca.join("issuing.key")).unwrap();
-    assert!(matches!(open(&ca), PkiError::File { why: "does not belong to issuing.key", .. }));
-    std::fs::write(ca.join("issuing.key"), b"nothing").unwrap();
+    let issuing = std::fs::read(ca.join("devices.key")).unwrap();
+    std::fs::copy(ca.join("root.key"), ca.join("devices.key")).unwrap();
+    assert!(matches!(open(&ca), PkiError::File { why: "does not belong to its key", .. }));
+    std::fs::write(ca.join("devices.key"), b"nothing").unwrap();
     assert!(matches!(open(&ca), PkiError::File { .. }));
-    std::fs::write(ca.join("issuing.key"), issuing).unwrap();
+    std::fs::write(ca.join("devices.key"), issuing).unwrap();
     let newer = std::fs::read_to_string(ca.join("ca.json")).unwrap().replace("\"v\": 1", "\"v\": 2");
     std::fs::write(ca.join("ca.json"), newer).unwrap();
     assert!(open(&ca).to_string().contains("version"));

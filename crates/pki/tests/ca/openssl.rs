@@ -84,7 +84,7 @@ fn openssl_reads_the_profile_as_it_was_meant() {
     ] {
         assert!(text.contains(expected), "{expected:?} is missing in\n{text}");
     }
-    let issuing = ["x509", "-in", "ca/issuing.pem", "-noout", "-text"];
+    let issuing = ["x509", "-in", "ca/devices.pem", "-noout", "-text"];
     let Some((_, text)) = openssl(&issuing, world.directory.path()) else { return };
     for expected in [
         "CA:TRUE, pathlen:0",

@@ -1,21 +1,68 @@
 use crate::{
+    bench::{Esp, Handshake, Row},
+    cli::Cli,
     failure::{Failure, Problem},
     output::Output,
+    table::Table,
 };
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
-    /// Responder CPU for each tunnel that comes up
-    Handshake,
+    /// What a tunnel that comes up costs the gateway in CPU time, and an idle one in memory
+    ///
+    /// Runs `truecell serve` on a data directory of its own, with devices and certificates in it, and attaches
+    /// virtual units over loopback; then the same units to strongSwan's charon where that can run (root, and
+    /// strongswan-charon, strongswan-swanctl, libcharon-extra-plugins and libstrongswan-standard-plugins
+    /// installed). Only the CPU time and the memory of the gateway's process count.
+    Handshake(Handshake),
+    /// What ESP adds to its cipher, in memory and on one processor
+    Esp(Esp),
 }
 
 impl Bench {
-    pub(crate) fn run(&self, _output: &Output) -> Result<(), Failure> {
-        match self {
-            Self::Handshake => {
-                Err(Failure::Ours(Problem::new("not-built", "this build has no handshake bench")))
-            }
-        }
+    pub(crate) fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
+        let rows = match self {
+            Self::Handshake(handshake) => handshake.measure(cli.data.as_deref(), output).map_err(broken)?,
+            Self::Esp(esp) => esp.measure().map_err(broken)?,
+        };
+        output.answer(&rows, |rows| table(rows))
     }
+}
+
+fn broken(error: anyhow::Error) -> Failure {
+    let problem = Problem::new("bench", "nothing was measured").because(format!("{error:#}"));
+    Failure::Ours(problem.next("see that loopback works and that the temporary folder has room"))
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut table = Table::new(&[
+        "CASE",
+        "MEDIAN",
+        "SPREAD",
+        "UNIT",
+        "PEER",
+        "ITS MEDIAN",
+        "ITS SPREAD",
+        "RATIO",
+        "RUNS",
+    ]);
+    let number = |value: Option<f64>| value.map(|value| format!("{value:.3}")).unwrap_or_default();
+    let spread = |spread: Option<(f64, f64)>| {
+        spread.map(|(least, most)| format!("{least:.3} to {most:.3}")).unwrap_or_default()
+    };
+    for row in rows {
+        table.row([
+            row.case.clone(),
+            number(row.value),
+            spread(row.runs.spread()),
+            row.unit.to_owned(),
+            row.peer.clone().unwrap_or_default(),
+            number(row.peer_value),
+            spread(row.peer_runs.spread()),
+            number(row.ratio),
+            row.runs.len().to_string(),
+        ]);
+    }
+    table.to_string()
 }

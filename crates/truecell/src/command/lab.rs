@@ -1,10 +1,11 @@
 use crate::{
     failure::{Failure, Problem},
+    folder::Folder,
     output::Output,
 };
 use clap::Args;
 use lab::{Act, Carrier, Step, tour};
-use std::{fmt::Write as _, path::PathBuf};
+use std::fmt::Write as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A carrier on this machine's loopback, and what it does about genuine units and everyone else
@@ -26,11 +27,12 @@ AUTHENTICATION_FAILED.
 
 impl Lab {
     pub(crate) fn run(&self, output: &Output) -> Result<(), Failure> {
-        let dir = Folder::make()?;
+        let dir = Folder::make(None, "truecell-lab")
+            .map_err(|error| Failure::system("the lab has no folder", &error))?;
         if !output.is_json() {
             output.text(INTRODUCTION)?;
         }
-        let carrier = Carrier::start(&dir.0).map_err(|error| broken(&error))?;
+        let carrier = Carrier::start(dir.path()).map_err(|error| broken(&error))?;
         let mut steps = Vec::new();
         let mut said = Ok(());
         let mut act = None;
@@ -124,22 +126,4 @@ fn serve(output: &Output, carrier: &Carrier) -> Result<(), Failure> {
 fn broken(error: &anyhow::Error) -> Failure {
     let problem = Problem::new("lab", "the lab did not come up").because(format!("{error:#}"));
     Failure::Ours(problem.next("see that loopback works and that the temporary folder can be written"))
-}
-
-/// A folder of the lab's own, removed when it ends.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn make() -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("truecell-lab-{}", std::process::id()));
-        std::fs::create_dir(&path)
-            .map_err(|error| Failure::system(format!("{} cannot be made", path.display()), &error))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -27,13 +27,14 @@ impl Serve {
         logging::start(&config.log);
         let data = DataDir::new(config.data.clone());
         data.node()?;
+        let opened = gateway::open(&config)?;
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
         write_pools(&data, &config.gateway.pools)?;
         let node = Node::open(&data)?;
         for what in &node.mended {
             tracing::warn!("{what}");
         }
-        let gateway = gateway::start(&data, &config, &node)?;
+        let gateway = gateway::start(opened, &data, &config, &node)?;
         let served = runtime()?
             .block_on(async { Daemon::start(&data, &config, node, gateway).await?.until_stopped().await });
         drop(lock);

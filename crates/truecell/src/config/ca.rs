@@ -14,17 +14,17 @@ pub(crate) struct Ca {
     /// Keys of the CAs.
     #[serde(default)]
     pub(crate) key: pki::KeyAlgorithm,
-    /// CAs between root and issuing CA, 0 to 3.
+    /// CAs between root and issuing CAs, 0 to 3.
     #[serde(default)]
     pub(crate) intermediates: u8,
 }
 
 impl Ca {
-    /// What the CA is made for; it may also name the gateway, wherever that is.
+    /// What the CA is made for; it also names the gateway, wherever that is.
     pub(crate) fn spec(&self, gateway: &ids::Realm) -> pki::CaSpec {
         pki::CaSpec {
             country: self.country.clone(),
-            gateway_domains: vec![gateway.to_string()],
+            gateway_domain: gateway.clone(),
             key: self.key,
             intermediates: self.intermediates,
             ..pki::CaSpec::new(self.organization.clone(), self.realm.clone())

@@ -31,7 +31,7 @@ impl World<'_> {
         let charon =
             Charon::start(&self.gateway_host.namespace, &self.scene.dir("gateway")?, "fragment_size = 576")?;
         charon.own(&self.ca.issue(GATEWAY_ID, KeyKind::P256)?, "own")?;
-        charon.trust(&self.ca.pem(), "root")?;
+        charon.trust(self.ca.anchor(), "root")?;
         charon.load(&include_str!("gateway.conf").replace("{{id}}", GATEWAY_ID))?;
         self.gateway_host.namespace.ip("addr add 10.10.0.1/32 dev lo")?;
         Ok(charon)
@@ -40,7 +40,7 @@ impl World<'_> {
     fn femtocell(&self, host: &Host, issuer: &Authority, kind: KeyKind, v6: bool) -> Result<Charon> {
         let charon = Charon::start(&host.namespace, &self.scene.dir("femtocell")?, "fragment_size = 576")?;
         charon.own(&issuer.issue(DEVICE_ID, kind)?, "own")?;
-        charon.trust(&self.ca.pem(), "root")?;
+        charon.trust(self.ca.anchor(), "root")?;
         let gateway = self.gateway_host.address(v6).to_string();
         let conf = include_str!("femtocell.conf")
             .replace("{{id}}", DEVICE_ID)

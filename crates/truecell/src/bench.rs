@@ -1,0 +1,110 @@
+//! Measurements of this machine: each a set of rows, ours beside a named peer's in the same run.
+
+mod charon;
+mod esp;
+mod estate;
+mod handshake;
+mod process;
+mod serve;
+
+pub(crate) use esp::Esp;
+pub(crate) use handshake::Handshake;
+
+use serde::Serialize;
+
+/// One figure.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    /// The bench.
+    pub(crate) bench: &'static str,
+    /// What was measured.
+    pub(crate) case: String,
+    /// Median over the runs.
+    pub(crate) value: Option<f64>,
+    /// Of all values in the row.
+    pub(crate) unit: &'static str,
+    /// What it is compared with, where that could run.
+    pub(crate) peer: Option<String>,
+    /// Median over the peer's runs.
+    pub(crate) peer_value: Option<f64>,
+    /// `value` by `peer_value`.
+    pub(crate) ratio: Option<f64>,
+    /// What each run gave.
+    pub(crate) runs: Runs,
+    /// What each run of the peer gave.
+    pub(crate) peer_runs: Runs,
+}
+
+impl Row {
+    pub(crate) fn new(bench: &'static str, case: impl Into<String>, unit: &'static str, runs: Runs) -> Self {
+        let (value, case) = (runs.median(), case.into());
+        let peer_runs = Runs::default();
+        Self { bench, case, value, unit, peer: None, peer_value: None, ratio: None, runs, peer_runs }
+    }
+
+    pub(crate) fn beside(mut self, peer: String, runs: Runs) -> Self {
+        self.peer_value = runs.median();
+        self.ratio = self.value.zip(self.peer_value).map(|(ours, its)| ours / its);
+        (self.peer, self.peer_runs) = (Some(peer), runs);
+        self
+    }
+}
+
+/// One value for each run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Runs(Vec<f64>);
+
+impl Runs {
+    pub(crate) fn push(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn sorted(&self) -> Vec<f64> {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted
+    }
+
+    /// The middle one; of an even number, the mean of the two in the middle.
+    pub(crate) fn median(&self) -> Option<f64> {
+        let sorted = self.sorted();
+        let (low, high) = (sorted.get(sorted.len().saturating_sub(1) / 2)?, sorted.get(sorted.len() / 2)?);
+        Some((low + high) / 2.0)
+    }
+
+    /// The least and the most.
+    pub(crate) fn spread(&self) -> Option<(f64, f64)> {
+        let sorted = self.sorted();
+        sorted.first().copied().zip(sorted.last().copied())
+    }
+}
+
+impl FromIterator<f64> for Runs {
+    fn from_iter<T: IntoIterator<Item = f64>>(values: T) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle_and_the_spread_around_it() {
+        let runs = Runs::from_iter([4.0, 1.0, 2.0]);
+        assert_eq!((runs.median(), runs.spread()), (Some(2.0), Some((1.0, 4.0))));
+        assert_eq!(Runs::from_iter([4.0, 1.0]).median(), Some(2.5));
+        assert_eq!((Runs::default().median(), Runs::default().spread()), (None, None));
+    }
+
+    #[test]
+    fn a_ratio_needs_both_sides() {
+        let row = Row::new("b", "c", "ms", Runs::from_iter([1.0]));
+        assert_eq!(row.ratio, None);
+        assert_eq!(row.beside("other".into(), Runs::from_iter([4.0])).ratio, Some(0.25));
+    }
+}

@@ -1,0 +1,88 @@
+use anyhow::{Context, bail};
+use lab::{KnownGateway, Load};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    os::fd::AsFd,
+    process::Child,
+    thread,
+    time::Duration,
+};
+
+/// A gateway in a process of its own. Dropped, it is killed.
+pub(crate) struct GatewayProcess {
+    pub(crate) child: Child,
+    /// How units know it.
+    pub(crate) known: KnownGateway,
+    /// Where its sockets are, unless that is where ours are.
+    pub(crate) network: Option<File>,
+}
+
+impl GatewayProcess {
+    /// Units to attach to it, `places` at a time.
+    pub(crate) fn load(&self, places: usize) -> anyhow::Result<Load> {
+        let Some(network) = &self.network else { return Load::new(self.known.clone(), places) };
+        // A socket stays in the name space of the thread that made it.
+        let bind = || {
+            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
+            Load::new(self.known.clone(), places)
+        };
+        thread::scope(|scope| scope.spawn(bind).join().unwrap_or_else(|_| bail!("no sockets")))
+    }
+
+    /// CPU time of each of its threads so far.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Cpu> {
+        let mut threads = BTreeMap::new();
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let task = task?;
+            // A thread may end meanwhile.
+            let read = |file: &str| fs::read_to_string(task.path().join(file));
+            let (Ok(name), Ok(schedstat)) = (read("comm"), read("schedstat")) else { continue };
+            let nanoseconds = schedstat.split(' ').next().unwrap_or_default().parse()?;
+            let id = task.file_name().to_string_lossy().into_owned();
+            threads.insert(id, (name.trim_end().to_owned(), Duration::from_nanos(nanoseconds)));
+        }
+        Ok(Cpu(threads))
+    }
+
+    /// Its resident memory in KiB.
+    pub(crate) fn resident(&self) -> anyhow::Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        Ok(rss.trim().trim_end_matches(" kB").parse()?)
+    }
+
+    /// Has it end in good order, and waits for that.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        let status = self.child.wait()?;
+        if status.success() { Ok(()) } else { bail!("the gateway ended with {status}") }
+    }
+}
+
+impl Drop for GatewayProcess {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Thread id, name and CPU time of the threads of a process.
+pub(crate) struct Cpu(BTreeMap<String, (String, Duration)>);
+
+impl Cpu {
+    /// CPU time since an earlier look, summed up by thread name. A thread that ended in between is left out.
+    pub(crate) fn since(&self, earlier: &Self) -> BTreeMap<String, Duration> {
+        let mut by_name: BTreeMap<String, Duration> = BTreeMap::new();
+        for (id, (name, spent)) in &self.0 {
+            let before = earlier.0.get(id).map_or(Duration::ZERO, |(_, spent)| *spent);
+            *by_name.entry(name.clone()).or_default() += spent.saturating_sub(before);
+        }
+        by_name
+    }
+}
