@@ -62,6 +62,12 @@ impl ReplayWindow {
         self.extended
     }
 
+    /// Numbers above the highest that verified.
+    pub const fn left(&self) -> u64 {
+        let last = if self.extended { u64::MAX } else { u32::MAX as u64 };
+        last - self.top
+    }
+
     /// Rebuilds the whole sequence number from the 32 bits on the wire (RFC 4303 A2.2) and says
     /// whether it could be new. Changes nothing: call [`Self::accept`] once the ICV has verified.
     ///

@@ -209,6 +209,11 @@ impl InboundSa {
         self.usage
     }
 
+    /// Packets that the peer can still send. A peer that does not rekey long before it is zero falls silent.
+    pub fn sequence_left(&self) -> u64 {
+        self.replay.left()
+    }
+
     /// Lets the key schedule of an idle SA go.
     pub fn rest(&mut self) {
         self.opener.rest();

@@ -6,6 +6,7 @@ use crate::{
     contest::{Contest, Contests, Outcome, Party},
     data::{FromData, socket_for},
     hand_off::{Admitted, Answer, Authenticated, Claim, Opening, Order, Refused, TRY_AGAIN, Why, Work},
+    holds::Holds,
     identity::{self, PeerPolicy},
     sessions::{Child, Session, Sessions, State},
     shard::{Command, Notice},
@@ -42,6 +43,7 @@ pub(crate) struct IkeThread {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) routes: Arc<Routes>,
     pub(crate) contests: Contests,
+    pub(crate) holds: Holds,
     pub(crate) anchors: Arc<Anchors>,
     pub(crate) peers: PeerPolicy,
     pub(crate) clock: Arc<ClockGuard>,
@@ -124,7 +126,8 @@ impl IkeThread {
 
     fn wait(&self) {
         let now = Instant::now();
-        let due = self.responder.poll_timeout().map(|(at, _)| at).into_iter().chain(self.contests.next_due());
+        let due = self.responder.poll_timeout().map(|(at, _)| at).into_iter();
+        let due = due.chain(self.contests.next_due()).chain(self.holds.next_due());
         let sleep = due.min().map_or(AT_MOST, |at| at.saturating_duration_since(now).min(AT_MOST));
         let sleep = if self.state.kept.is_empty() { sleep } else { sleep.min(TRY_AGAIN) };
         let own = self.sockets.iter().filter(|socket| !socket.is_encapsulated());
@@ -178,7 +181,12 @@ impl IkeThread {
         match notice {
             Notice::Heard(sa) => self.responder.heard(sa, now),
             Notice::Worn { sa, spi_in } => self.responder.rekey_child_sa(sa, spi_in, now),
-            Notice::Moved { sa, from, to } => self.moved(sa, from.peer, to.peer),
+            Notice::Elsewhere { sa, to } => self.responder.probe_path(sa, to, now),
+            Notice::Alternates { sa, seen } => {
+                if let Some(session) = self.sessions.of_sa(sa) {
+                    self.must(Work::Alternates { session, seen });
+                }
+            }
             Notice::EspNeverSeen(sa) => {
                 if let Some(session) = self.sessions.of_sa(sa) {
                     self.must(Work::EspNeverSeen(session));
@@ -362,6 +370,7 @@ impl IkeThread {
     /// Takes a session whose IKE SA is gone out of everything.
     fn close(&mut self, session: &Arc<Session>, why: Why, now: Instant) {
         self.sessions.remove(session.id);
+        self.holds.end(session.id);
         session.inner().for_each(|address| self.routes.end(address, session.sa));
         self.command(Command::Detach(session.sa));
         self.must(Work::Closed { session: session.clone(), why });
@@ -421,7 +430,7 @@ impl IkeThread {
             }
             Answer::Moved(admitted) => self.open(&admitted),
             Answer::End { session, why } => self.end_session(session, why, now),
-            Answer::Line { session, inside } => self.line(session, inside),
+            Answer::Line { session, outside } => self.line(session, outside, now),
         }
     }
 
@@ -431,7 +440,7 @@ impl IkeThread {
 
     fn open(&mut self, admitted: &Admitted) {
         if let Some(session) = self.sessions.get(admitted.session()) {
-            session.set_state(State::Open);
+            session.set_state(if self.holds.has(session.id) { State::Held } else { State::Open });
             session.inner().for_each(|address| self.routes.lead(address, session.sa));
             self.command(Command::Open(Opening::of(admitted)));
         }
@@ -459,19 +468,21 @@ impl IkeThread {
         }
     }
 
-    fn line(&mut self, id: SessionId, inside: bool) {
+    /// Holds a session whose unit is outside its line's network, or lets it go on. One that contests is held
+    /// too, so that it opens into a hold.
+    fn line(&mut self, id: SessionId, outside: bool, now: Instant) {
         let Some(session) = self.sessions.get(id) else { return };
-        match (session.state(), inside) {
-            (State::Open, false) => {
-                session.set_state(State::Held);
-                self.command(Command::Hold(session.sa));
-            }
-            (State::Held, true) => {
-                session.set_state(State::Open);
-                self.command(Command::Release(session.sa));
-            }
-            (State::Open | State::Held | State::Contesting | State::Closed, _) => {}
+        let (state, command) = if outside {
+            self.holds.begin(id, now);
+            (State::Held, Command::Hold(session.sa))
+        } else {
+            self.holds.end(id);
+            (State::Open, Command::Release(session.sa))
+        };
+        if matches!(session.state(), State::Open | State::Held) {
+            session.set_state(state);
         }
+        self.command(command);
     }
 
     fn take_orders(&mut self) {
@@ -500,6 +511,9 @@ impl IkeThread {
         }
         for (contest, outcome) in self.contests.due(now) {
             self.settle(&contest, outcome, now);
+        }
+        for session in self.holds.due(now) {
+            self.end_session(session, Why::LeftLine, now);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
     health::{Alarm, Health},
     refusals::Refusals,
     sessions::{Beginning, Session, Sessions},
+    sightings::Alternation,
     stats::Tallies,
     waker::Waker,
 };
@@ -24,8 +25,8 @@ use events::{
     Durability, Journal, JournalError, Recorded,
     admission::{Admitted as AdmittedEvent, ContestResolved, Contested, Refused as RefusedEvent},
     gateway::{
-        Alarm as AlarmEvent, AttachFailed, EspNeverSeen, NodeStopped, PathChanged, SessionClosed,
-        SpoofedSource,
+        Alarm as AlarmEvent, AttachFailed, EspNeverSeen, NodeStopped, PathAlternates, PathChanged,
+        SessionClosed, SpoofedSource,
     },
     journal::Tail,
 };
@@ -190,6 +191,7 @@ impl Registrar {
                 | Work::Moved { .. }
                 | Work::Review(_)
                 | Work::EspNeverSeen(_)
+                | Work::Alternates { .. }
                 | Work::Spoofed { .. }) => self.undone.push_back(must),
             }
         }
@@ -225,6 +227,9 @@ impl Registrar {
                     let spi = session.view().children.first().map_or(Spi(0), |child| child.spi_in);
                     let event = EspNeverSeen { device: session.device, session: session.id, spi };
                     self.append(&event).map_err(LedgerError::Journal)
+                }
+                Work::Alternates { session, seen } => {
+                    self.append(&alternation(session, seen)).map_err(LedgerError::Journal)
                 }
                 Work::Spoofed { session, packets } => {
                     let event =
@@ -649,11 +654,13 @@ impl Registrar {
         let on_line = known.line.as_ref().and_then(|line| line.covers(to.ip()));
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
         match (self.terms.off_line, on_line) {
-            (OffLine::Hold, Some(inside)) => self.answer(Answer::Line { session: session.id, inside }),
+            (OffLine::Hold, _) => {
+                self.answer(Answer::Line { session: session.id, outside: on_line == Some(false) });
+            }
             (OffLine::Close, Some(false)) => {
                 self.answer(Answer::End { session: session.id, why: Why::LeftLine })
             }
-            (OffLine::Keep | OffLine::Hold | OffLine::Close, _) => {}
+            (OffLine::Keep | OffLine::Close, _) => {}
         }
         Ok(())
     }
@@ -694,6 +701,16 @@ impl Known {
 
     fn facts(&self) -> Facts<'_> {
         Facts { device: self.device.as_ref(), credential: self.credential.as_ref(), line: self.line.as_ref() }
+    }
+}
+
+fn alternation(session: &Session, seen: &Alternation) -> PathAlternates {
+    PathAlternates {
+        device: session.device,
+        session: session.id,
+        paths: seen.places.into_iter().flatten().collect(),
+        changes: seen.changes,
+        within_ms: u64::try_from(seen.within.as_millis()).unwrap_or(u64::MAX),
     }
 }
 

@@ -161,12 +161,15 @@ fn tfc_padding_is_cut_off_and_dummies_are_dropped() {
 #[test]
 fn sequence_numbers_end_and_are_never_used_again() {
     for (extended, last) in [(false, u64::from(u32::MAX)), (true, u64::MAX)] {
-        let (mut out, _) = pair(Suite::Aes256CbcHmacSha256, extended);
+        let (mut out, mut into) = pair(Suite::Aes256CbcHmacSha256, extended);
         out.sequence = last - 1;
-        seal(&mut out, &uplink(&[0; 8]));
+        let mut sealed = seal(&mut out, &uplink(&[0; 8]));
         let mut buffer = vec![7];
         assert_eq!(out.seal(&uplink(&[0; 8]), &mut buffer), Err(Unsealed::SequenceExhausted));
         assert_eq!((buffer, out.sequence_left()), (vec![7], 0));
+        into.replay.accept(last - 5000);
+        into.open(&mut sealed).unwrap();
+        assert_eq!(into.sequence_left(), 0, "what the peer has left is known, too");
     }
 }
 
