@@ -8,6 +8,7 @@ use crate::{
     hand_off::{Admitted, Answer, Authenticated, Claim, Opening, Order, Refused, TRY_AGAIN, Why, Work},
     holds::Holds,
     identity::{self, PeerPolicy},
+    refusals::Refusals,
     sessions::{Child, Session, Sessions, State},
     shard::{Command, Notice},
     shards::{Routes, ShardCount},
@@ -20,7 +21,7 @@ use esp::udp_encap::NON_ESP_MARKER;
 use ids::SessionId;
 use ike::{
     Admission, AskPeer, AttachRequest, AuthVerified, ChildSa, DeletedBy, Event, Grant, IkeSaId, Output, Path,
-    Peer, Reason, Refusal, Responder, Ticket,
+    Peer, Reason, Refusal, Responder, Ticket, payload::NotifyType,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
@@ -103,6 +104,8 @@ pub(crate) struct Passing {
     refusal: Option<Refused>,
     /// Why we are deleting the session whose end comes next.
     why: Option<Why>,
+    /// Keeps warnings about CHILD SAs from filling the log.
+    children_refused: Refusals,
     datagrams: Vec<(Path, Vec<u8>)>,
     /// Work that must not be lost and found no room. At most a few for each session.
     kept: VecDeque<Work>,
@@ -304,12 +307,26 @@ impl IkeThread {
                 self.moved(sa, from.peer, to.peer);
             }
             Event::Refused { path, reason, idi, .. } => self.refused(&path, reason, idi.as_ref()),
-            Event::ChildFailed { sa, notify } => tracing::debug!(?sa, ?notify, "no CHILD SA"),
+            Event::ChildFailed { sa, notify } => self.child_failed(sa, notify, now),
             Event::ChildEstablished { .. }
             | Event::ChildRekeyed { .. }
             | Event::IkeRekeyed { .. }
             | Event::Connected { .. }
             | Event::ConnectFailed { .. } => {}
+        }
+    }
+
+    /// A unit that is refused the CHILD SA it asks for passes nothing, or nothing for long.
+    fn child_failed(&mut self, sa: IkeSaId, notify: NotifyType, now: Instant) {
+        let comes_right =
+            [NotifyType::TEMPORARY_FAILURE, NotifyType::CHILD_SA_NOT_FOUND, NotifyType::INVALID_KE_PAYLOAD];
+        let Some(session) = self.sessions.of_sa(sa).filter(|_| !comes_right.contains(&notify)) else {
+            return;
+        };
+        let notify = notify.name().unwrap_or("unknown");
+        if let Some(more) = self.state.children_refused.admit(notify, now) {
+            let (device, session) = (session.device, session.id);
+            tracing::warn!(%device, %session, notify, more, "a unit was refused a CHILD SA: its proposals or selectors do not fit");
         }
     }
 

@@ -5,6 +5,8 @@ mod algorithm_id;
 mod aws_lc;
 mod cipher;
 mod key_exchange;
+#[cfg(feature = "key-log")]
+mod key_log;
 mod keymat;
 mod modp;
 mod prf;
@@ -13,6 +15,8 @@ mod signature;
 
 pub use aws_lc::AwsLc;
 pub use key_exchange::{Ephemeral, KeyExchangeError};
+#[cfg(feature = "key-log")]
+pub use key_log::{DirectionKeys, IkeSaKeys};
 pub use seeded::SeededProvider;
 pub use signature::{AuthKey, AuthKeyError, PrivateAuthKey, SignatureHash, SignatureHashes, authority_hash};
 
@@ -49,6 +53,10 @@ pub trait CryptoProvider: Send + Sync {
     ) -> bool {
         signature_is_valid(spki, authentication, signed_octets, allow_sha1)
     }
+
+    /// Hears the keys of each IKE SA, with the first message that goes out under them.
+    #[cfg(feature = "key-log")]
+    fn log_keys(&self, _keys: &IkeSaKeys<'_>) {}
 }
 
 /// SHA-1, only where the protocol names it for something that needs no collision resistance:

@@ -55,7 +55,7 @@ pub enum Event {
     ChildFailed {
         /// Whose it would have been.
         sa: IkeSaId,
-        /// What was answered.
+        /// What was answered, by whichever side was asked.
         notify: NotifyType,
     },
     /// A pair of ESP SAs took over from another.

@@ -243,7 +243,7 @@ impl IkeSa {
         cx: &mut Context<'_>,
     ) {
         let header = self.header(exchange, true, self.expected_request);
-        let datagrams = self.sealer.seal(header, payloads, self.limit(cx.times), cx.crypto);
+        let datagrams = self.seal(header, payloads, cx);
         cx.out.transmit(path, &datagrams);
         self.expected_request = self.expected_request.saturating_add(1);
         self.kept = Some(Box::new(KeptResponse { datagrams, until: cx.now + cx.times.response_kept }));
@@ -273,7 +273,7 @@ impl IkeSa {
         let message_id = self.next_request;
         self.next_request = self.next_request.saturating_add(1);
         let header = self.header(exchange, false, message_id);
-        let datagrams = self.sealer.seal(header, payloads, self.limit(cx.times), cx.crypto);
+        let datagrams = self.seal(header, payloads, cx);
         cx.out.transmit(path, &datagrams);
         let schedule = Schedule::start(&cx.times.retransmission, cx.now);
         self.pending = Some(Box::new(Pending { asked, schedule, exchange, message_id, datagrams }));
@@ -316,6 +316,27 @@ impl IkeSa {
         let kept = self.kept.as_ref().map(|kept| kept.until);
         let collecting = self.collecting.as_ref().map(|collecting| collecting.until);
         kept.into_iter().chain(collecting).min()
+    }
+
+    fn seal(&mut self, header: Header, payloads: &[Payload], cx: &Context<'_>) -> Vec<Vec<u8>> {
+        #[cfg(feature = "key-log")]
+        self.log_keys(cx);
+        self.sealer.seal(header, payloads, self.limit(cx.times), cx.crypto)
+    }
+
+    #[cfg(feature = "key-log")]
+    fn log_keys(&self, cx: &Context<'_>) {
+        let Some(cipher) = self.sealer.unused() else { return };
+        let (ours, peers) = (cipher.keys(), self.opener.keys());
+        let (from_initiator, from_responder) = if self.is_initiator { (ours, peers) } else { (peers, ours) };
+        let (spi_i, spi_r, cipher) = (self.spi_i, self.spi_r, self.suite.cipher);
+        cx.crypto.log_keys(&crate::crypto::IkeSaKeys {
+            spi_i,
+            spi_r,
+            cipher,
+            from_initiator,
+            from_responder,
+        });
     }
 
     fn header(&self, exchange: ExchangeType, is_response: bool, message_id: u32) -> Header {

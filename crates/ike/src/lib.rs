@@ -3,6 +3,9 @@
 //! The crate knows the protocol. Who a peer is, whether its certificate has a path to an anchor, and
 //! whether it may attach are questions that it asks ([`Output`]) and others answer.
 
+#[cfg(all(feature = "key-log", not(debug_assertions)))]
+compile_error!("`key-log` writes keys down: it is for test builds alone");
+
 mod ask_peer;
 mod attach_request;
 mod auth_verified;

@@ -88,6 +88,12 @@ impl Sealer {
         Self { cipher, sealed: 0 }
     }
 
+    /// The cipher, as long as nothing has been sealed with it.
+    #[cfg(feature = "key-log")]
+    pub(crate) fn unused(&self) -> Option<&MessageCipher> {
+        (self.sealed == 0).then_some(&self.cipher)
+    }
+
     /// One datagram, or several fragments when it would be longer than `limit` (RFC 7383 §2.5.1).
     pub(crate) fn seal(
         &mut self,

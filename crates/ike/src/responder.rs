@@ -480,7 +480,7 @@ impl Responder {
             return Err(reason);
         };
         if suite.key_exchange != request.ke.method {
-            self.say(path, header, &[invalid_ke(suite.key_exchange)]);
+            self.say(path, header, &[Payload::Notify(invalid_ke(suite.key_exchange))]);
             return Err(Reason::InvalidKe);
         }
         let prefix = self.quota.enter(path.peer.ip(), &self.config.half_open)?;

@@ -15,7 +15,7 @@ use gateway::{
 use ids::UnixTime;
 use ike::{
     CipherSuite, CookiePolicy, LocalIdentity, ResponderConfig, SuitePolicy,
-    crypto::{AuthKey, AwsLc},
+    crypto::AuthKey,
     payload::{self, Identification, KeyExchangeMethod},
 };
 use ipnet::IpNet;
@@ -75,9 +75,17 @@ pub(crate) fn start(
         anchors,
         cores: opened.cores,
         clock: Arc::new(SystemClock),
-        crypto: Arc::new(AwsLc),
+        crypto: crypto()?,
     };
     Gateway::start(configured(config, identity), opened.ports, deps).map_err(not_started)
+}
+
+#[cfg(feature = "key-log")]
+use crate::key_log::crypto;
+
+#[cfg(not(feature = "key-log"))]
+fn crypto() -> Result<Arc<ike::crypto::AwsLc>, Failure> {
+    Ok(Arc::new(ike::crypto::AwsLc))
 }
 
 fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {

@@ -13,11 +13,14 @@ mod folder;
 mod gateway;
 mod groups;
 mod identity;
+#[cfg(feature = "key-log")]
+mod key_log;
 mod logging;
 mod measures;
 mod node;
 mod notify;
 mod output;
+mod privilege;
 mod progress;
 mod table;
 mod tun;

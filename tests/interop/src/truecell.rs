@@ -3,6 +3,7 @@
 //! It is used as its users use it: through `truecell.toml`, the command line and `--json`. The binary is the one that
 //! cargo built beside the tests (`cargo build -p truecell`).
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -29,6 +30,9 @@ pub const SERVICE_V4: &str = "192.168.255.1";
 /// The same over IPv6.
 pub const SERVICE_V6: &str = "fd00:5e::1";
 
+/// Where keys of IKE SAs are written, in the gateway's directory.
+const KEYS: &str = "keys";
+
 /// How long a start, a command or an exchange on an idle network may take.
 const PROMPT: Duration = Duration::from_secs(20);
 
@@ -39,6 +43,7 @@ pub struct Truecell {
     pub process: Process,
     namespace: String,
     dir: PathBuf,
+    program: &'static str,
     starts: u32,
 }
 
@@ -59,6 +64,8 @@ pub struct Session {
     pub uplink: Amount,
     /// To the unit.
     pub downlink: Amount,
+    /// Packets dropped, by cause.
+    pub drops: BTreeMap<String, u64>,
     /// Its CHILD SAs.
     pub children: Vec<Value>,
     /// When it ends at the latest, RFC 3339.
@@ -113,10 +120,27 @@ impl Truecell {
     /// # Errors
     /// When it does not become ready.
     pub fn start(namespace: &Namespace, dir: &Path, settings: &str) -> Result<Self> {
+        Self::start_program("truecell", namespace, dir, settings)
+    }
+
+    /// The same with the test build that writes down the keys of IKE SAs.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with_key_log(namespace: &Namespace, dir: &Path, settings: &str) -> Result<Self> {
+        Self::start_program("truecell-key-log", namespace, dir, settings)
+    }
+
+    fn start_program(
+        program: &'static str,
+        namespace: &Namespace,
+        dir: &Path,
+        settings: &str,
+    ) -> Result<Self> {
         fs::write(dir.join("truecell.toml"), laid_over(settings)?)?;
         good(&command(dir).arg("init").output()?)?;
-        let process = serve(namespace.name(), dir, 1)?;
-        Ok(Self { process, namespace: namespace.name().to_owned(), dir: dir.to_owned(), starts: 1 })
+        let process = serve(program, namespace.name(), dir, 1)?;
+        Ok(Self { process, namespace: namespace.name().to_owned(), dir: dir.to_owned(), program, starts: 1 })
     }
 
     /// Serves again, after [`Process::kill`] or [`Process::stop`].
@@ -125,8 +149,14 @@ impl Truecell {
     /// When it does not become ready.
     pub fn restart(&mut self) -> Result<()> {
         self.starts += 1;
-        self.process = serve(&self.namespace, &self.dir, self.starts)?;
+        self.process = serve(self.program, &self.namespace, &self.dir, self.starts)?;
         Ok(())
+    }
+
+    /// Where a build that writes down keys is told to.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.dir.join(KEYS)
     }
 
     /// Its ledger's file.
@@ -262,9 +292,10 @@ pub fn device_name(id: &str) -> String {
     format!("{id}.{REALM}")
 }
 
-fn serve(namespace: &str, dir: &Path, nth: u32) -> Result<Process> {
+fn serve(program: &str, namespace: &str, dir: &Path, nth: u32) -> Result<Process> {
     let mut command = Command::new("ip");
-    command.args(["netns", "exec", namespace]).arg(binary()?).arg("serve").current_dir(dir);
+    command.args(["netns", "exec", namespace]).arg(built(program)?).arg("serve").current_dir(dir);
+    command.env("TRUECELL_KEY_LOG", dir.join(KEYS));
     let mut process = Process::spawn(&mut command, &dir.join(format!("serve-{nth}.log")))?;
     process.wait_for_line("\"message\":\"ready\"", PROMPT)?;
     Ok(process)
@@ -272,18 +303,21 @@ fn serve(namespace: &str, dir: &Path, nth: u32) -> Result<Process> {
 
 /// The binary with the scenario's configuration; the control socket is a file, so it runs outside the namespace.
 fn command(dir: &Path) -> Command {
-    let mut command = Command::new(binary().unwrap_or_default());
+    let mut command = Command::new(built("truecell").unwrap_or_default());
     command.current_dir(dir).stdin(Stdio::null());
     command
 }
 
-/// `truecell` in the folder above that of this very test: `target/debug`.
-fn binary() -> Result<PathBuf> {
+/// A program in the folder above that of this very test: `target/debug`.
+///
+/// # Errors
+/// When it has not been built.
+pub fn built(program: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder = test.parent().and_then(Path::parent).context("no target folder")?;
-    let binary = folder.join("truecell");
-    ensure!(binary.exists(), "{} is missing: cargo build -p truecell", binary.display());
-    Ok(binary)
+    let built = folder.join(program);
+    ensure!(built.exists(), "{} is missing: ./test interop", built.display());
+    Ok(built)
 }
 
 fn good(output: &Output) -> Result<String> {

@@ -38,6 +38,11 @@ impl MessageCipher {
         Self { suite, encr_key: encr_key.clone(), integ_key: integ_key.clone() }
     }
 
+    #[cfg(feature = "key-log")]
+    pub(crate) fn keys(&self) -> super::DirectionKeys<'_> {
+        super::DirectionKeys { encr: &self.encr_key, integ: &self.integ_key }
+    }
+
     /// Octets of IV before the ciphertext.
     pub(crate) fn iv_len(&self) -> usize {
         if self.suite.is_aead() { 8 } else { 16 }

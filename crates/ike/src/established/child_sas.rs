@@ -193,7 +193,10 @@ impl Established {
     pub(super) fn on_create_child_sa(&mut self, contents: Contents, path: Path, cx: &mut Context<'_>) {
         match CreateChildSaRequest::parse(contents) {
             Some(CreateChildSaRequest::ChildSa(request)) => {
-                let answer = self.accept_child_sa(request, cx).unwrap_or_else(|refused| vec![refused]);
+                let answer = self.accept_child_sa(request, cx).unwrap_or_else(|refused| {
+                    cx.out.event(Event::ChildFailed { sa: self.id, notify: refused.kind });
+                    vec![Payload::Notify(refused)]
+                });
                 self.respond(ExchangeType::CREATE_CHILD_SA, &answer, path, cx);
             }
             Some(CreateChildSaRequest::IkeSa(request)) => self.on_ike_sa_request(request, path, cx),
@@ -209,8 +212,8 @@ impl Established {
         &mut self,
         request: ChildSaRequest,
         cx: &mut Context<'_>,
-    ) -> Result<Vec<Payload>, Payload> {
-        let refuse = |kind| Payload::notify(kind, &[]);
+    ) -> Result<Vec<Payload>, Notify> {
+        let refuse = |kind| Notify::new(kind, &[]);
         let replaces = self.rekeyed_by_peer(request.rekeys)?;
         // PFS is obligatory.
         let ke = request.ke.as_ref().ok_or(refuse(NotifyType::NO_PROPOSAL_CHOSEN))?;
@@ -257,20 +260,20 @@ impl Established {
     }
 
     /// The CHILD SA that a request renews, or why there can be no new one now (RFC 7296 §2.25).
-    fn rekeyed_by_peer(&self, rekeys: Option<Spi>) -> Result<Option<Spi>, Payload> {
+    fn rekeyed_by_peer(&self, rekeys: Option<Spi>) -> Result<Option<Spi>, Notify> {
         if self.is_rekeying() {
-            return Err(Payload::notify(NotifyType::TEMPORARY_FAILURE, &[]));
+            return Err(Notify::new(NotifyType::TEMPORARY_FAILURE, &[]));
         }
         if self.children.len() >= MAX_CHILDREN {
-            return Err(Payload::notify(NotifyType::NO_ADDITIONAL_SAS, &[]));
+            return Err(Notify::new(NotifyType::NO_ADDITIONAL_SAS, &[]));
         }
         let Some(spi_out) = rekeys else { return Ok(None) };
         match self.children.iter().find(|child| child.spi_out == spi_out) {
-            None => Err(Payload::Notify(Notify::about_esp(NotifyType::CHILD_SA_NOT_FOUND, spi_out))),
+            None => Err(Notify::about_esp(NotifyType::CHILD_SA_NOT_FOUND, spi_out)),
             Some(child) => match child.phase {
                 Phase::Unconfirmed | Phase::Live | Phase::Rekeying => Ok(Some(child.spi_in)),
                 Phase::Replaced | Phase::Leaving | Phase::Deleting => {
-                    Err(Payload::notify(NotifyType::TEMPORARY_FAILURE, &[]))
+                    Err(Notify::new(NotifyType::TEMPORARY_FAILURE, &[]))
                 }
             },
         }

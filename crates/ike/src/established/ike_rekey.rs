@@ -72,7 +72,7 @@ impl Established {
             .choose_ike(&request.proposals, request.ke.method)
             .ok_or(refuse(NotifyType::NO_PROPOSAL_CHOSEN))?;
         if suite.key_exchange != request.ke.method {
-            return Err(invalid_ke(suite.key_exchange));
+            return Err(Payload::Notify(invalid_ke(suite.key_exchange)));
         }
         let offered = request.proposals.iter().find(|proposal| proposal.number == answer.number);
         let spi_i = offered.and_then(ike_spi).ok_or(refuse(NotifyType::INVALID_SYNTAX))?;

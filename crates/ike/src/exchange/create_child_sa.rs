@@ -5,9 +5,7 @@ use crate::{
     child_sa::EspKeys,
     crypto::{Ephemeral, IkeKeys, Secret, child_keymat, rekeyed_skeyseed},
     ike_sa::{IkeSa, Origin},
-    payload::{
-        KeyExchange, KeyExchangeMethod, Notify, NotifyType, Payload, Proposal, ProtocolId, TrafficSelector,
-    },
+    payload::{KeyExchange, KeyExchangeMethod, Notify, NotifyType, Proposal, ProtocolId, TrafficSelector},
     suite::{EspSuite, IkeSuite, SuitePolicy},
 };
 use ids::{IkeSpi, Spi};
@@ -120,8 +118,8 @@ impl CreateChildSaAnswer {
 }
 
 /// N(INVALID_KE_PAYLOAD) that asks for `method` (§1.3, §3.10.1).
-pub(crate) fn invalid_ke(method: KeyExchangeMethod) -> Payload {
-    Payload::notify(NotifyType::INVALID_KE_PAYLOAD, &method.0.to_be_bytes())
+pub(crate) fn invalid_ke(method: KeyExchangeMethod) -> Notify {
+    Notify::new(NotifyType::INVALID_KE_PAYLOAD, &method.0.to_be_bytes())
 }
 
 /// The method that an INVALID_KE_PAYLOAD asks for.

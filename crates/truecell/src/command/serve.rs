@@ -5,6 +5,7 @@ use crate::{
     failure::Failure,
     gateway, logging,
     node::{Node, write_pools},
+    privilege,
 };
 use clap::Args;
 use tokio::runtime::{Builder, Runtime};
@@ -28,6 +29,7 @@ impl Serve {
         let data = DataDir::new(config.data.clone());
         data.node()?;
         let opened = gateway::open(&config)?;
+        privilege::give_up(&data)?;
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
         write_pools(&data, &config.gateway.pools)?;
         let node = Node::open(&data)?;

@@ -12,4 +12,5 @@ mod commands;
 mod daemon;
 mod document;
 mod documents;
+mod key_log;
 mod shell;

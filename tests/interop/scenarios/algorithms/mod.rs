@@ -9,6 +9,7 @@ use interop::truecell::{IDENTITY, SERVICE_V4, device_name};
 use crate::FEMTOCELL;
 
 const SUITES: &str = include_str!("suites.conf");
+const NO_PFS: &str = include_str!("no_pfs.conf");
 const INVALID_KE: &str = include_str!("invalid_ke.conf");
 
 /// What `swanctl --list-sas` must say, of the IKE SA and of its renewed CHILD SA alike.
@@ -94,6 +95,25 @@ fn a_cookie_and_another_group_are_asked_for_and_the_unit_attaches_all_the_same()
             matches!(sa.installed()[..], [child] if child.text("dh-group") == "ECP_256").then_some(())
         })?;
         host.ping(SERVICE_V4)?;
+        Ok(())
+    });
+}
+
+#[test]
+#[ignore = "needs root and strongSwan: ./test interop"]
+fn a_unit_whose_esp_proposals_name_no_key_exchange_attaches_and_cannot_renew() {
+    Carrier::with("no-pfs", "", |carrier| {
+        let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);
+        let charon = carrier.charon("femto", &host, &unit, NO_PFS, "")?;
+        charon.initiate("core")?;
+        let before = charon.wait_for_tunnel()?;
+        charon.rekey(&["--child", "core"])?;
+        charon.wait_for_log("received NO_PROPOSAL_CHOSEN notify, no CHILD_SA built", 1, PROMPT)?;
+        let warned = carrier.gateway.process.wait_for_line("a unit was refused a CHILD SA", PROMPT)?;
+        ensure!(warned.contains("00aabbccddee") && warned.contains("NO_PROPOSAL_CHOSEN"), "{warned}");
+        host.ping(SERVICE_V4)?;
+        let spi = |sa: &IkeSa| sa.installed().first().map(|child| child.text("spi-in").to_owned());
+        assert_eq!(spi(&charon.wait_for_tunnel()?), spi(&before), "the old CHILD SA goes on, to its end");
         Ok(())
     });
 }

@@ -30,7 +30,12 @@ fn a_copied_key_passes_no_packet_is_refused_and_the_original_loses_none() {
         carrier.gateway.wait_for_sessions("a contest", |all| {
             all.iter().any(|session| session.state == "contesting").then_some(())
         })?;
-        ensure!(away.no_ping(SERVICE_V4), "the copy passed a packet while its claim was being settled");
+        ensure!(away.no_ping(SERVICE_V4), "the copy got an answer while its claim was being settled");
+        let sessions = carrier.gateway.sessions()?;
+        let contesting = sessions.iter().find(|session| session.state == "contesting");
+        let contesting = contesting.context("the contest ended too early to look")?;
+        let blocked = contesting.drops.get("blocked").copied();
+        ensure!(blocked >= Some(1) && contesting.uplink.packets == 0, "{contesting:?}");
         copy.wait_for_sas("the copy to be deleted", PROMPT, |sas| sas.is_empty().then_some(()))?;
         ensure!(copy.log().contains("received DELETE for IKE_SA"), "{}", copy.log());
         ensure!(away.no_ping(SERVICE_V4), "the copy passed a packet");

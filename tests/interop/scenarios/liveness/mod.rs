@@ -40,6 +40,26 @@ fn a_frozen_unit_is_noticed_and_its_session_closed() {
 
 #[test]
 #[ignore = "needs root and strongSwan: ./test interop"]
+fn a_unit_that_lost_power_is_back_before_the_gateway_missed_it() {
+    Carrier::with("power", "", |carrier| {
+        let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);
+        let mut charon = carrier.charon("before", &host, &unit, EAGER, SHORT)?;
+        charon.wait_for_tunnel()?;
+        charon.process.kill()?;
+        let charon = carrier.charon("after", &host, &unit, EAGER, SHORT)?;
+        charon.wait_for_tunnel()?;
+        // Its packets are held back until the session that it lost has not answered: 6 s.
+        host.ping(SERVICE_V4)?;
+        carrier.gateway.wait_for_event("the contest's end", Duration::from_secs(10), |event| {
+            event.kind == "admission.contest_resolved" && event.body["how"] == "holder-silent"
+        })?;
+        ensure!(carrier.gateway.sessions()?.len() == 1 && carrier.gateway.incidents()?.is_empty());
+        carrier.gateway.verify()
+    });
+}
+
+#[test]
+#[ignore = "needs root and strongSwan: ./test interop"]
 fn a_unit_attaches_anew_once_a_frozen_gateway_goes_on() {
     Carrier::with("frozen", "", |carrier| {
         let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);

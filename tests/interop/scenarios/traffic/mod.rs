@@ -22,7 +22,8 @@ fn with_core(name: &str, body: impl FnOnce(&mut Carrier<'_>, &Host) -> Result<()
 
 /// One run of iperf3 with the arguments in `how`; octets per second at the receiver.
 fn iperf(carrier: &Carrier<'_>, from: &Host, to: &Host, how: &str) -> Result<f64> {
-    let log = carrier.scene.dir("iperf")?.join("server.log");
+    let part = format!("iperf{}", how.replace(' ', ""));
+    let log = carrier.scene.dir(&part)?.join("server.log");
     let mut serve = to.namespace.command("iperf3");
     let mut server = Process::spawn(serve.args(["-s", "-1", "--forceflush"]), &log)?;
     server.wait_for_line("Server listening", Duration::from_secs(5))?;
@@ -46,7 +47,6 @@ fn tcp_and_udp_pass_in_both_directions_to_a_host_behind_the_gateway() {
         host.ping(&core.address(true).to_string())?;
         for how in ["", "-R", "-u -b 20M", "-u -b 20M -R"] {
             let octets = iperf(carrier, &host, core, how)?;
-            println!("{how}: {octets}");
             ensure!(octets > 1e6, "{how}: {octets} octets per second");
         }
         let [session] = carrier.gateway.sessions()?.try_into().ok().context("one session")?;
