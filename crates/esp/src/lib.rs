@@ -17,7 +17,7 @@
 //! - the CBC IV is the encrypted sequence number (NIST SP 800-38A appendix C, first method), so
 //!   that no randomness is needed: unpredictable to who lacks the key, and never the same twice.
 //!
-//! Memory: an SA keeps its raw keys (64 octets), for one direction also the window (128 octets to 2 KiB),
+//! Memory: an SA keeps its raw keys (20 to 64 octets), for one direction also the window (128 octets to 2 KiB),
 //! which is made at the first packet. So are key schedules, the larger part, which can be let go with
 //! [`InboundSa::rest`] and [`OutboundSa::rest`]. In steady state no packet allocates.
 

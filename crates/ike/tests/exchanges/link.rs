@@ -7,7 +7,7 @@ use aws_lc_rs::{
 use ike::{
     Admission, AskPeer, AttachRequest, AuthVerified, ChildSa, Event, Grant, IkeSaId, Initiator,
     InitiatorConfig, LocalIdentity, Output, Path, Peer, Refusal, Responder, ResponderConfig, Ticket,
-    crypto::{AuthKey, AwsLc},
+    crypto::{AuthKey, AwsLc, CryptoProvider},
     payload::{Identification, TrafficSelector},
 };
 use std::{
@@ -103,10 +103,18 @@ pub(crate) fn gateway_config() -> ResponderConfig {
 
 impl Link {
     pub(crate) fn new(unit: InitiatorConfig, gateway: ResponderConfig) -> Self {
+        Self::with_crypto(unit, gateway, Arc::new(AwsLc))
+    }
+
+    pub(crate) fn with_crypto(
+        unit: InitiatorConfig,
+        gateway: ResponderConfig,
+        crypto: Arc<dyn CryptoProvider>,
+    ) -> Self {
         let now = Instant::now();
         Self {
-            unit: Initiator::new(unit, Arc::new(AwsLc), now),
-            gateway: Responder::new(gateway, Arc::new(AwsLc), now),
+            unit: Initiator::new(unit, crypto.clone(), now),
+            gateway: Responder::new(gateway, crypto, now),
             now,
             answer: Admission::Grant(grant()),
             peer_answer: Ok(()),

@@ -4,5 +4,8 @@
 
 mod attach;
 mod link;
+#[path = "../../../esp/tests/memory/mod.rs"]
+mod memory;
 mod paths;
 mod rekey;
+mod wiped;
