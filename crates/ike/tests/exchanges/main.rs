@@ -8,4 +8,5 @@ mod link;
 mod memory;
 mod paths;
 mod rekey;
+mod restart;
 mod wiped;
