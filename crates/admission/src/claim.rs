@@ -1,6 +1,6 @@
 use crate::Evidence;
-use ids::{AccessLine, CertSha256, DeviceId, SessionId, UnixTime};
-use ledger::{AccessLineRecord, Credential, Device};
+use ids::{AccessLine, CertSha256, DeviceId, IkeSpi, SessionId, UnixTime};
+use ledger::{AccessLineRecord, Credential, Device, Revoked};
 use serde::Serialize;
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,14 +9,24 @@ use std::{net::SocketAddr, time::Duration};
 pub struct Claim {
     /// Which unit it says it is: IDi, equal to the certificate's one dNSName.
     pub device: DeviceId,
+    /// IDi as it was sent.
+    pub idi: String,
     /// The certificate that AUTH verified with.
     pub cert_sha256: CertSha256,
+    /// Its serial number, lower-case hex.
+    pub serial: String,
+    /// Its subjectKeyIdentifier, lower-case hex.
+    pub ski: Evidence<String>,
+    /// Whether it counts no more, and who says so.
+    pub revocation: Evidence<Revocation>,
     /// SHA-256 of each certificate from it to the anchor.
     pub path: Vec<CertSha256>,
     /// From first to last second of the certificate.
     pub validity: Duration,
     /// Where it comes from.
     pub outer: Outer,
+    /// SPIs of its IKE SA, 16 digits of hex.
+    pub ike_spis: IkeSpis,
     /// Rolling proof: fresh, current, retired or absent.
     pub proof: Evidence<String>,
     /// Where its certificate stands in the line of renewals.
@@ -29,6 +39,32 @@ pub struct Claim {
     pub facts: Evidence<String>,
     /// Quote of its trusted platform.
     pub attestation: Evidence<String>,
+}
+
+/// What was found when the certificate's revocation was looked up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Revocation {
+    /// It counts.
+    Good,
+    /// It does not.
+    Revoked(Revoked),
+}
+
+/// SPIs of an IKE SA (RFC 7296 §3.1), which tell it apart in captures and in the unit's own log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct IkeSpis {
+    /// The unit's.
+    pub initiator: String,
+    /// The gateway's.
+    pub responder: String,
+}
+
+impl IkeSpis {
+    /// As people and captures write them.
+    pub fn new(initiator: IkeSpi, responder: IkeSpi) -> Self {
+        Self { initiator: initiator.to_string(), responder: responder.to_string() }
+    }
 }
 
 /// Where a claim comes from.
@@ -57,6 +93,10 @@ pub struct Fingerprint {
     pub nonce_length: u16,
     /// Messages that came more than once.
     pub retransmissions: u16,
+    /// Method of the KE payload.
+    pub key_exchange: Option<u16>,
+    /// Microseconds from our IKE_SA_INIT response to its IKE_AUTH: round trip and the unit's own work.
+    pub init_to_auth_us: u64,
 }
 
 /// What the ledger knows about the unit claimed.

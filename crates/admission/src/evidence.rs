@@ -5,20 +5,24 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence<T> {
-    /// Known.
-    Known {
-        /// What.
-        value: T,
-        /// Who says so: `ike`, `x509`, `ledger` ...
-        source: &'static str,
-        /// When it was seen.
-        observed_at: UnixTime,
-        /// It was seen before two holders of one key can have parted: only such evidence may ever
-        /// choose between them.
-        before_fork: bool,
-    },
+    /// Known. Boxed, as most of a claim is missing and a claim is kept for as long as its tunnel.
+    Known(Box<Known<T>>),
     /// Not known.
     Missing(Missing),
+}
+
+/// What is known, and how it came to be known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Known<T> {
+    /// What.
+    pub value: T,
+    /// Who says so: `ike`, `x509`, `ledger` ...
+    pub source: &'static str,
+    /// When it was seen.
+    pub observed_at: UnixTime,
+    /// It was seen before two holders of one key can have parted: only such evidence may ever choose
+    /// between them.
+    pub before_fork: bool,
 }
 
 /// Why evidence is not there.
@@ -38,13 +42,13 @@ pub enum Missing {
 impl<T> Evidence<T> {
     /// Seen now, by `source`.
     pub fn seen(value: T, source: &'static str, now: UnixTime) -> Self {
-        Self::Known { value, source, observed_at: now, before_fork: false }
+        Self::Known(Box::new(Known { value, source, observed_at: now, before_fork: false }))
     }
 
     /// The value, if known.
     pub fn value(&self) -> Option<&T> {
         match self {
-            Self::Known { value, .. } => Some(value),
+            Self::Known(known) => Some(&known.value),
             Self::Missing(_) => None,
         }
     }

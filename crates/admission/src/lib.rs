@@ -13,8 +13,8 @@ mod policy;
 mod reason;
 mod verdict;
 
-pub use claim::{Claim, Facts, Fingerprint, Holder, Outer, Probe};
-pub use evidence::{Evidence, Missing};
+pub use claim::{Claim, Facts, Fingerprint, Holder, IkeSpis, Outer, Probe, Revocation};
+pub use evidence::{Evidence, Known, Missing};
 pub use policy::{Policy, UnknownLine, ValidityException};
 pub use reason::{Reason, Transient};
 pub use verdict::{Admit, Conclusion, Decision, RULES, Verdict, judge};

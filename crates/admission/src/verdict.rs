@@ -170,6 +170,7 @@ fn inventory(claim: &Claim, facts: &Facts<'_>) -> (Vec<&'static str>, Vec<&'stat
         ("certificate path", true),
         ("ledger record", facts.device.is_some()),
         ("credential record", facts.credential.is_some()),
+        ("revocation", known(&claim.revocation)),
         ("access line", facts.line.is_some_and(|line| !line.prefixes.is_empty())),
         ("network class", known(&claim.outer.class)),
         ("rolling proof", known(&claim.proof)),

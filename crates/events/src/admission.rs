@@ -4,11 +4,11 @@
 use crate::record::recorded;
 use ids::{AccessLine, CertSha256, DeviceId, SessionId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::net::SocketAddr;
+use serde_json::value::RawValue;
+use std::net::{IpAddr, SocketAddr};
 
 /// A unit was admitted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Admitted {
     /// Which unit.
     pub device: DeviceId,
@@ -18,6 +18,9 @@ pub struct Admitted {
     pub cert_sha256: CertSha256,
     /// Where it is.
     pub outer: SocketAddr,
+    /// What it is called behind the gateway from now on, until its session is closed.
+    #[serde(default)]
+    pub inner: Vec<IpAddr>,
     /// Its access line, where known.
     pub line: Option<AccessLine>,
     /// `first`, `reconnect`, `made-room`.
@@ -27,11 +30,11 @@ pub struct Admitted {
     /// Reasons, as stable codes.
     pub reasons: Vec<String>,
     /// The claim, field by field, with what was missing.
-    pub claim: Value,
+    pub claim: Box<RawValue>,
 }
 
 /// A holder of a key was refused for good.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Refused {
     /// The unit that it says it is; `None` when the ledger knows none of that name.
     pub device: DeviceId,
@@ -46,11 +49,11 @@ pub struct Refused {
     /// Rule table that decided.
     pub rules: String,
     /// The claim, field by field.
-    pub claim: Value,
+    pub claim: Box<RawValue>,
 }
 
 /// A second claim on a live identity: the newcomer is blocked, the holder is asked whether it lives.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Contested {
     /// Which unit.
     pub device: DeviceId,
@@ -62,8 +65,11 @@ pub struct Contested {
     pub newcomer: SessionId,
     /// Where the newcomer is.
     pub newcomer_outer: SocketAddr,
+    /// What either is called behind the gateway.
+    #[serde(default)]
+    pub inner: Vec<IpAddr>,
     /// The newcomer's claim.
-    pub claim: Value,
+    pub claim: Box<RawValue>,
 }
 
 /// A contest is over.

@@ -107,3 +107,33 @@ impl GatewayConfig {
         self.auth_lifetime.min(MAX_AUTH_LIFETIME)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ike::{
+        crypto::{PrivateAuthKey, SignatureHashes},
+        payload::{Authentication, Identification},
+    };
+    use std::sync::Arc;
+
+    struct NoKey;
+
+    impl PrivateAuthKey for NoKey {
+        fn sign(&self, _: &[u8], _: SignatureHashes) -> Option<Authentication> {
+            None
+        }
+    }
+
+    #[test]
+    fn section_4_line_1_the_ports_are_500_and_4500_on_every_address() {
+        let id = Identification::fqdn("segw.example");
+        let identity = LocalIdentity { id, certificates: vec![], key: Arc::new(NoKey) };
+        let mut config = GatewayConfig::new(identity, None, None);
+        let listen = crate::Listen::default();
+        assert_eq!((listen.ike_port, listen.natt_port), (500, 4500));
+        assert!(listen.addresses.iter().all(IpAddr::is_unspecified));
+        config.auth_lifetime = Duration::from_secs(7 * 86_400);
+        assert_eq!(config.auth_lifetime(), Duration::from_secs(86_400), "line 25: a day at most");
+    }
+}

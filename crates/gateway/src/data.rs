@@ -4,8 +4,8 @@
 use crate::{
     cause::Cause,
     core::{Core, Packets},
-    shard::{Command, Elsewhere, Notice, Outgoing, Shard},
-    udp::{ReceiveBatch, Socket},
+    shard::{Command, Elsewhere, Notice, Shard},
+    udp::{Outgoing, ReceiveBatch, Socket, send_all},
     waker::Waker,
 };
 use crossbeam_channel::{Receiver, Sender};
@@ -79,7 +79,7 @@ impl DataThread {
             for socket in self.sockets.clone() {
                 self.receive(&socket, now, &mut room);
             }
-            self.from_core(&mut room);
+            self.take_down(&mut room);
             self.take_handed(&mut room);
             if now.duration_since(swept) >= SWEEP_EVERY {
                 swept = now;
@@ -131,11 +131,11 @@ impl DataThread {
                 }
             }
         }
-        self.to_core(room);
+        self.pass_up(room);
         self.pass_to_ike(messages);
     }
 
-    fn to_core(&mut self, room: &mut Room) {
+    fn pass_up(&mut self, room: &mut Room) {
         if !room.uplink.is_empty() {
             let lost = self.core.uplink(&room.uplink);
             self.shard.counters.drops.add(Cause::CoreFull, lost);
@@ -155,7 +155,7 @@ impl DataThread {
         }
     }
 
-    fn from_core(&mut self, room: &mut Room) {
+    fn take_down(&mut self, room: &mut Room) {
         self.core.downlink(&mut room.downlink);
         if !room.downlink.is_empty() {
             self.shard.downlink(&room.downlink, &mut room.outgoing, &mut room.elsewhere);
@@ -195,15 +195,8 @@ impl DataThread {
     }
 
     fn send(&self, outgoing: &mut Outgoing) {
-        let limit = |path: &Path| socket_for(&self.sockets, path).map_or(1, |socket| socket.run_limit());
-        for run in outgoing.runs(limit) {
-            let sent = socket_for(&self.sockets, run.path)
-                .map(|socket| socket.send_run(run.path, run.octets, run.size));
-            if !matches!(sent, Some(Ok(()))) {
-                self.shard.counters.drops.add(Cause::NotSent, run.count);
-            }
-        }
-        outgoing.clear();
+        let lost = send_all(&self.sockets, outgoing);
+        self.shard.counters.drops.add(Cause::NotSent, lost);
     }
 
     fn tell(&mut self) {
@@ -217,15 +210,4 @@ impl DataThread {
             self.ike_waker.wake();
         }
     }
-}
-
-/// The socket that owns `path.local`.
-pub(crate) fn socket_for<'a>(sockets: &'a [Arc<Socket>], path: &Path) -> Option<&'a Socket> {
-    let fits = |socket: &&Arc<Socket>| {
-        let local = socket.local();
-        local.port() == path.local.port()
-            && local.is_ipv4() == path.local.is_ipv4()
-            && (local.ip().is_unspecified() || local.ip() == path.local.ip())
-    };
-    sockets.iter().find(fits).map(|socket| &**socket)
 }

@@ -4,7 +4,7 @@
 use crate::{
     clock::ClockGuard,
     contest::{Contest, Contests, Outcome, Party},
-    data::{FromData, socket_for},
+    data::FromData,
     hand_off::{Admitted, Answer, Authenticated, Claim, Opening, Order, Refused, TRY_AGAIN, Why, Work},
     holds::Holds,
     identity::{self, PeerPolicy},
@@ -13,7 +13,7 @@ use crate::{
     shard::{Command, Notice},
     shards::{Routes, ShardCount},
     stats::Control,
-    udp::{ReceiveBatch, Socket},
+    udp::{ReceiveBatch, Socket, socket_for},
     waker::Waker,
 };
 use crossbeam_channel::{Receiver, Sender, TrySendError};

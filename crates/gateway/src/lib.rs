@@ -32,7 +32,7 @@ mod shards;
 mod sightings;
 mod stats;
 mod tun;
-mod udp;
+pub mod udp;
 mod waker;
 
 pub use cause::Cause;

@@ -17,8 +17,8 @@ use crate::{
     waker::Waker,
 };
 use admission::{
-    Admit, Decision, Evidence, Facts, Fingerprint, Holder, Missing, Outer, Policy, Probe, Reason, Transient,
-    Verdict, judge,
+    Admit, Decision, Evidence, Facts, Fingerprint, Holder, IkeSpis, Missing, Outer, Policy, Probe, Reason,
+    Revocation, Transient, Verdict, judge,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use events::{
@@ -33,7 +33,10 @@ use events::{
 use ids::{DeviceId, SessionId, Spi, UnixTime};
 use ike::{Grant, Ticket};
 use ledger::{AccessLineRecord, Credential, Device, Lease, Ledger, LedgerError, NewIncident, Tx};
-use serde_json::{Value, json};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
@@ -403,11 +406,12 @@ impl Registrar {
             session: session.id,
             cert_sha256: session.cert_sha256,
             outer: session.outer(),
+            inner: session.inner().collect(),
             line: known.line.map(|line| line.line),
             how: how.code().to_owned(),
             rules: verdict.rules.to_owned(),
             reasons: verdict.exception.clone().into_iter().collect(),
-            claim: as_json(&evidence),
+            claim: as_written(&evidence),
         };
         let event = self.ledger.journal().append(&event, now, Durability::Grouped)?;
         let lease = Box::new(self.lease(&session, now));
@@ -431,7 +435,8 @@ impl Registrar {
             holder_outer: holder.outer(),
             newcomer: session.id,
             newcomer_outer: session.outer(),
-            claim: as_json(&evidence),
+            inner: session.inner().collect(),
+            claim: as_written(&evidence),
         };
         self.ledger.journal().append(&event, now, Durability::Grouped)?;
         let interval = self.policy.probe_interval();
@@ -457,7 +462,7 @@ impl Registrar {
             reason: reason.code().to_owned(),
             detail: reason.to_string(),
             rules: verdict.rules.to_owned(),
-            claim: as_json(evidence),
+            claim: as_written(evidence),
         };
         self.ledger.journal().append(&event, now, Durability::Grouped)?;
         if reason.opens_incident() {
@@ -716,13 +721,19 @@ fn alternation(session: &Session, seen: &Alternation) -> PathAlternates {
 
 /// The claim, with all that is known about it here.
 fn evidence(claim: &Claim, known: &Known, now: UnixTime) -> admission::Claim {
-    let path = claim.authenticated.path();
-    let address = claim.authenticated.auth().path().peer;
+    let (path, auth) = (claim.authenticated.path(), claim.authenticated.auth());
+    let address = auth.path().peer;
     let line = known.line.as_ref().filter(|line| line.covers(address.ip()) == Some(true));
     let gathered_later = || Evidence::Missing(Missing::NotGathered);
     admission::Claim {
         device: claim.authenticated.device(),
+        idi: String::from_utf8_lossy(&auth.idi().data).into_owned(),
         cert_sha256: path.cert_sha256(),
+        serial: path.serial(),
+        ski: path
+            .ski()
+            .map_or(Evidence::Missing(Missing::NotSent), |ski| Evidence::seen(hex(ski), "x509", now)),
+        revocation: revocation(known.credential.as_ref(), now),
         path: path.path().to_vec(),
         validity: path.not_after().since(path.not_before()),
         outer: Outer {
@@ -732,6 +743,7 @@ fn evidence(claim: &Claim, known: &Known, now: UnixTime) -> admission::Claim {
                 Evidence::seen(line.line.clone(), "ledger", now)
             }),
         },
+        ike_spis: IkeSpis::new(auth.spi_i(), auth.spi_r()),
         proof: gathered_later(),
         lineage: gathered_later(),
         fingerprint: Evidence::seen(fingerprint(&claim.request.fingerprint), "ike", now),
@@ -741,8 +753,18 @@ fn evidence(claim: &Claim, known: &Known, now: UnixTime) -> admission::Claim {
     }
 }
 
+/// The ledger's record is what says that a certificate counts no more.
+fn revocation(credential: Option<&Credential>, now: UnixTime) -> Evidence<Revocation> {
+    let Some(credential) = credential else { return Evidence::Missing(Missing::NoRecord) };
+    let found = credential.revoked.clone().map_or(Revocation::Good, Revocation::Revoked);
+    Evidence::seen(found, "ledger", now)
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
 fn fingerprint(seen: &ike::ObservedFingerprint) -> Fingerprint {
-    let hex = |octets: &Vec<u8>| octets.iter().map(|octet| format!("{octet:02x}")).collect();
     let proposals = seen.proposals.iter().chain(&seen.child_proposals).map(|proposal| {
         let transforms = proposal.transforms.iter().map(|transform| {
             let key_len = transform.key_len.map(|bits| format!("/{bits}")).unwrap_or_default();
@@ -751,13 +773,20 @@ fn fingerprint(seen: &ike::ObservedFingerprint) -> Fingerprint {
         format!("{}.{}:{}", proposal.number, proposal.protocol.0, transforms.collect::<String>())
     });
     Fingerprint {
-        vendor_ids: seen.vendor_ids.iter().map(hex).collect(),
+        vendor_ids: seen.vendor_ids.iter().map(|octets| hex(octets)).collect(),
         proposals: proposals.collect(),
         notifies: seen.notifies.iter().map(|kind| kind.0).collect(),
         fragment_sizes: seen.fragment_sizes.clone(),
         nonce_length: seen.nonce_length,
         retransmissions: seen.retransmissions,
+        key_exchange: seen.key_exchange.map(|method| method.0),
+        init_to_auth_us: u64::try_from(seen.init_to_auth.as_micros()).unwrap_or(u64::MAX),
     }
+}
+
+/// The claim as it stands in the journal.
+fn as_written(claim: &admission::Claim) -> Box<RawValue> {
+    to_raw_value(claim).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 fn as_json(claim: &admission::Claim) -> Value {

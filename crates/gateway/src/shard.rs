@@ -8,6 +8,7 @@ use crate::{
     sessions::{Counted, Session, Traffic},
     shards::Place,
     sightings::{Alternation, Sightings},
+    udp::Outgoing,
 };
 use esp::{InboundSa, Inner, Opened, OutboundSa, WindowSize};
 use ids::Spi;
@@ -123,61 +124,6 @@ struct Child {
     worn_told: bool,
     packets_at_sweep: u64,
     idle_since: Instant,
-}
-
-/// Datagrams to send, in one buffer.
-#[derive(Default)]
-pub(crate) struct Outgoing {
-    octets: Vec<u8>,
-    datagrams: Vec<(Path, usize)>,
-}
-
-impl Outgoing {
-    #[cfg(test)]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Path, &[u8])> {
-        self.runs(|_| 1).map(|run| (run.path, run.octets))
-    }
-
-    /// Datagrams that go out at once: of one path and one size, but for the last, which may be shorter.
-    /// `limit`: how many at most, by path.
-    pub(crate) fn runs(&self, limit: impl Fn(&Path) -> usize) -> impl Iterator<Item = Datagrams<'_>> {
-        let mut index = 0;
-        std::iter::from_fn(move || {
-            let (path, first_end) = self.datagrams.get(index)?;
-            let start = index.checked_sub(1).map_or(0, |before| self.datagrams[before].1);
-            let size = first_end - start;
-            let (mut count, mut end) = (1, *first_end);
-            for (next, next_end) in self.datagrams.iter().skip(index + 1).take(limit(path).max(1) - 1) {
-                if next != path || next_end - end > size || next_end - start > MAX_RUN {
-                    break;
-                }
-                let is_shorter = next_end - end < size;
-                (count, end) = (count + 1, *next_end);
-                if is_shorter {
-                    break;
-                }
-            }
-            index += count;
-            Some(Datagrams { path, size, count, octets: self.octets.get(start..end)? })
-        })
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.octets.clear();
-        self.datagrams.clear();
-    }
-}
-
-/// Octets of one run at most: what fits an IPv4 packet.
-const MAX_RUN: usize = 65_507;
-
-/// One run of datagrams.
-pub(crate) struct Datagrams<'a> {
-    pub(crate) path: &'a Path,
-    /// Of each but the last.
-    pub(crate) size: usize,
-    pub(crate) count: usize,
-    pub(crate) octets: &'a [u8],
 }
 
 /// Packets that came in here and belong to other shards, by shard.
@@ -346,9 +292,9 @@ impl Shard {
             return other
                 .map_or_else(|| self.counters.drops.count(Cause::NoTunnel), |packets| packets.push(packet));
         };
-        match tunnel.seal(packet, &inner, &mut outgoing.octets) {
+        let path = tunnel.path;
+        match outgoing.push_with(path, |out| tunnel.seal(packet, &inner, out)) {
             Ok(()) => {
-                outgoing.datagrams.push((tunnel.path, outgoing.octets.len()));
                 tunnel.session.traffic.downlink.add(inner.length);
                 self.counters.downlink.add(inner.length);
             }
@@ -404,6 +350,7 @@ impl Tunnel {
         if opened.newest && (*path != self.path || self.sightings.is_some()) {
             self.see(path, now, notices);
         }
+        // Opened all the same: it may be the first packet from where the unit belongs.
         if self.gate.is_held { Err(Cause::Blocked) } else { Ok(opened) }
     }
 

@@ -61,7 +61,7 @@ impl Tun {
             made = attached.map_err(|source| TunError::Make { name: made.clone(), source })?;
             opened.push(queue);
         }
-        let offload = opened.iter().all(|queue| ask_for_offload(queue));
+        let offload = opened.iter().all(ask_for_offload);
         if !offload {
             tracing::warn!(device = made, "no segmentation offload on this TUN device: it will be slower");
         }

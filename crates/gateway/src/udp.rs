@@ -1,6 +1,11 @@
 //! UDP sockets with what the gateway needs of them: batches, the local address of each datagram, and
 //! no DF bit on what is sent.
 
+mod outgoing;
+
+pub(crate) use outgoing::socket_for;
+pub use outgoing::{Outgoing, send_all};
+
 use crate::shards::ShardCount;
 use ike::Path;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
@@ -17,7 +22,7 @@ use std::{
 const RECEIVE_BUFFER: usize = 16 << 20;
 
 /// A bound socket. Threads may share it: one receives, any may send.
-pub(crate) struct Socket {
+pub struct Socket {
     socket: UdpSocket,
     state: UdpSocketState,
     local: SocketAddr,
@@ -27,7 +32,10 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Binds; port 0 takes a free one. An IPv6 socket never takes IPv4.
-    pub(crate) fn bind(address: SocketAddr, encapsulated: bool) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bind(address: SocketAddr, encapsulated: bool) -> io::Result<Self> {
         let raw = RawSocket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         Self::bound(raw, address, encapsulated)
     }
@@ -62,7 +70,7 @@ impl Socket {
     }
 
     /// Where it is bound, the port chosen.
-    pub(crate) fn local(&self) -> SocketAddr {
+    pub fn local(&self) -> SocketAddr {
         self.local
     }
 
@@ -71,7 +79,10 @@ impl Socket {
     }
 
     /// Receives up to a batch; 0 when nothing is there.
-    pub(crate) fn receive(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
+    ///
+    /// # Errors
+    /// What the system says, but for ICMP errors of earlier sends.
+    pub fn receive(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
         let received =
             batch.fill(|slices, meta| self.state.recv(UdpSockRef::from(&self.socket), slices, meta));
         match received {
@@ -83,7 +94,7 @@ impl Socket {
     }
 
     /// The path of a datagram that came in here.
-    pub(crate) fn path(&self, meta: &RecvMeta) -> Path {
+    pub fn path(&self, meta: &RecvMeta) -> Path {
         let ip = meta.dst_ip.unwrap_or(self.local.ip());
         Path {
             local: SocketAddr::new(ip, self.local.port()),
@@ -93,7 +104,10 @@ impl Socket {
     }
 
     /// Sends one datagram from `path.local` to `path.peer`.
-    pub(crate) fn send(&self, path: &Path, datagram: &[u8]) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The socket did not take it.
+    pub fn send(&self, path: &Path, datagram: &[u8]) -> io::Result<()> {
         self.send_run(path, datagram, datagram.len())
     }
 
@@ -104,7 +118,10 @@ impl Socket {
 
     /// Sends datagrams that stand one behind the other, each of `size` octets but the last, which may be
     /// shorter (UDP_SEGMENT).
-    pub(crate) fn send_run(&self, path: &Path, octets: &[u8], size: usize) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The socket took none of them.
+    pub fn send_run(&self, path: &Path, octets: &[u8], size: usize) -> io::Result<()> {
         let transmit = Transmit {
             destination: path.peer,
             ecn: None,
@@ -193,7 +210,7 @@ fn steer(socket: &UdpSocket, shards: ShardCount) -> io::Result<()> {
 }
 
 /// Room for one batch of datagrams. With GRO a buffer may hold several of one size.
-pub(crate) struct ReceiveBatch {
+pub struct ReceiveBatch {
     octets: Vec<u8>,
     meta: [RecvMeta; BATCH_SIZE],
     filled: usize,
@@ -204,7 +221,7 @@ const MAX_DATAGRAM: usize = 1 << 16;
 
 impl ReceiveBatch {
     /// The kernel maps the pages when they are first written.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             octets: vec![0; MAX_DATAGRAM * BATCH_SIZE],
             meta: [RecvMeta::default(); BATCH_SIZE],
@@ -228,7 +245,7 @@ impl ReceiveBatch {
     }
 
     /// Each datagram of the last receive.
-    pub(crate) fn datagrams(&mut self) -> impl Iterator<Item = (&RecvMeta, &mut [u8])> {
+    pub fn datagrams(&mut self) -> impl Iterator<Item = (&RecvMeta, &mut [u8])> {
         let buffers = self.octets.chunks_mut(MAX_DATAGRAM);
         self.meta.iter().zip(buffers).take(self.filled).flat_map(|(meta, buffer)| {
             let received = buffer.get_mut(..meta.len).unwrap_or_default();

@@ -28,6 +28,17 @@ impl FromStr for Sha256 {
     }
 }
 
+/// Writes each octet as two hex digits, lower case. Up to 32 octets.
+pub(crate) fn write_hex(octets: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + (value - 10) };
+    let mut digits = [0; 64];
+    for (pair, octet) in digits.as_chunks_mut().0.iter_mut().zip(octets) {
+        *pair = [digit(octet >> 4), digit(octet & 15)];
+    }
+    let text = digits.get(..2 * octets.len()).and_then(|digits| std::str::from_utf8(digits).ok());
+    f.write_str(text.ok_or(fmt::Error)?)
+}
+
 /// Two hex digits as one octet; `None` when either is none.
 pub(crate) fn hex_octet(pair: &[u8]) -> Option<u8> {
     let digit = |b: &u8| char::from(*b).to_digit(16);
@@ -37,7 +48,7 @@ pub(crate) fn hex_octet(pair: &[u8]) -> Option<u8> {
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        write_hex(&self.0, f)
     }
 }
 

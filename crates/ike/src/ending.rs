@@ -144,7 +144,7 @@ impl EndingSa {
         let answer = payloads.and_then(Contents::sort).ok().and_then(CreateChildSaAnswer::parse);
         let new = match answer {
             Some(CreateChildSaAnswer::Accepted(accepted)) => {
-                finish_ike_sa(&self.sa, asked, &accepted, cx.suites).map(|(new, _)| new)
+                finish_ike_sa(&self.sa, asked, &accepted).map(|(new, _)| new)
             }
             Some(CreateChildSaAnswer::Refused(_)) | None => None,
         };
@@ -172,18 +172,8 @@ impl EndingSa {
 
     /// Forgets the request that is on its way, and gives back the SPIs that it reserved.
     fn give_up_request(&mut self, cx: &mut Context<'_>) {
-        match self.sa.forget_pending() {
-            Some(Asked::ChildSa(asked)) => cx.spis.release_esp(asked.spi_in),
-            Some(Asked::IkeSa(asked)) => cx.spis.release_ike(asked.spi),
-            Some(
-                Asked::Auth
-                | Asked::Liveness
-                | Asked::Path
-                | Asked::DeleteIkeSa
-                | Asked::DeleteChildSa(_)
-                | Asked::AuthenticationFailed,
-            )
-            | None => {}
+        if let Some(asked) = self.sa.forget_pending() {
+            asked.release(cx.spis);
         }
     }
 }

@@ -282,6 +282,7 @@ impl Established {
     ) -> Fate {
         let contents = payloads.and_then(Contents::sort).unwrap_or_default();
         if contents.has(NotifyType::INVALID_SYNTAX) {
+            pending.asked.release(cx.spis);
             return Fate::Over(DeletedBy::PeerRefused); // fatal (RFC 7296 §3.10.1)
         }
         match pending.asked {

@@ -5,9 +5,12 @@ pub(crate) mod ike_auth;
 pub(crate) mod ike_sa_init;
 pub(crate) mod informational;
 
-use crate::payload::{
-    Authentication, Certificate, CertificateRequest, Configuration, Delete, Identification, KeyExchange,
-    Malformed, Notify, NotifyType, Payload, PayloadType, Proposal, TrafficSelector,
+use crate::{
+    payload::{
+        Authentication, Certificate, CertificateRequest, Configuration, Delete, Identification, KeyExchange,
+        Malformed, Notify, NotifyType, Payload, PayloadType, Proposal, TrafficSelector,
+    },
+    spis::Spis,
 };
 use create_child_sa::{AskedChildSa, AskedIkeSa};
 use ids::Spi;
@@ -30,6 +33,22 @@ pub(crate) enum Asked {
     IkeSa(Box<AskedIkeSa>),
     /// An initiator says that it can't authenticate the responder (RFC 7296 §2.21.2).
     AuthenticationFailed,
+}
+
+impl Asked {
+    /// Nothing will come of it: the SPI that it reserved is given back.
+    pub(crate) fn release(&self, spis: &mut Spis) {
+        match self {
+            Self::ChildSa(asked) => spis.release_esp(asked.spi_in),
+            Self::IkeSa(asked) => spis.release_ike(asked.spi),
+            Self::Auth
+            | Self::Liveness
+            | Self::Path
+            | Self::DeleteIkeSa
+            | Self::DeleteChildSa(_)
+            | Self::AuthenticationFailed => {}
+        }
+    }
 }
 
 /// The payloads of one message, by kind. What may come once came at most once.

@@ -1,7 +1,15 @@
 //! Entry points for fuzzers: plain functions over bytes, which must return for every input.
 //!
-//! Each returns a figure of what it read, so that a test can tell a corpus that is understood from
-//! one that is merely refused. A panic is a finding.
+//! Each returns a figure of what it read or did, so that a test can tell a corpus that is understood
+//! from one that is merely refused. A panic is a finding.
+
+pub(crate) mod lie;
+pub(crate) mod peer;
+mod responder;
+mod rules;
+pub(crate) mod toy;
+
+pub use responder::{Step, responder};
 
 use crate::{
     crypto::{
@@ -19,14 +27,14 @@ use ids::IkeSpi;
 use std::sync::LazyLock;
 
 /// A datagram as it comes from the network; returns the number of payloads, of a plain message or
-/// of one that [`seal`] made.
+/// of one that [`seal`] made, and at least 1 for an authentic one.
 ///
 /// `datagram`: an IKE message, header included.
 pub fn message(datagram: &[u8]) -> usize {
     let Ok(header) = Header::parse(datagram) else { return 0 };
     if let Ok(sealed) = Sealed::find(&header, datagram) {
         let opened = CIPHERS.iter().find_map(|cipher| open(cipher, datagram, &sealed).ok());
-        return opened.map_or(0, |plain| chain(sealed.first_inner, &plain));
+        return opened.map_or(0, |plain| chain(sealed.first_inner, &plain).max(1));
     }
     parse_plain(&header, datagram).map_or(0, |payloads| survives(&payloads))
 }
@@ -48,7 +56,8 @@ static CIPHERS: LazyLock<[MessageCipher; 4]> = LazyLock::new(|| CipherSuite::ALL
 fn cipher(cipher: CipherSuite) -> MessageCipher {
     let key_exchange = KeyExchangeMethod::CURVE25519;
     let suite = IkeSuite { cipher, prf: PrfAlgorithm::HmacSha256, key_exchange };
-    let keys = IkeKeys::derive(&suite, &[7; 32], (&[1; 32], &[2; 32]), (IkeSpi(1), IkeSpi(2)));
+    // Other keys for each suite: the integrity key alone would not tell apart two that share its length.
+    let keys = IkeKeys::derive(&suite, &[cipher as u8; 32], (&[1; 32], &[2; 32]), (IkeSpi(1), IkeSpi(2)));
     MessageCipher::new(cipher, &keys, Direction::FromInitiator)
 }
 

@@ -104,10 +104,22 @@ impl Sealer {
     ) -> Vec<Vec<u8>> {
         let mut chain = Vec::with_capacity(512);
         let first_inner = write_chain(payloads, &mut chain);
+        self.seal_chain(header, first_inner, &chain, limit, crypto)
+    }
+
+    /// The same of payloads that are written already.
+    pub(crate) fn seal_chain(
+        &mut self,
+        header: Header,
+        first_inner: PayloadType,
+        chain: &[u8],
+        limit: Option<usize>,
+        crypto: &dyn CryptoProvider,
+    ) -> Vec<Vec<u8>> {
         let whole = HEADER_LEN + GenericHeader::LEN + self.cipher.sealed_len(chain.len());
         match limit {
-            Some(limit) if whole > limit => self.seal_fragments(header, first_inner, &chain, limit, crypto),
-            _ => self.seal_part(header, first_inner, &chain, None, crypto).into_iter().collect(),
+            Some(limit) if whole > limit => self.seal_fragments(header, first_inner, chain, limit, crypto),
+            _ => self.seal_part(header, first_inner, chain, None, crypto).into_iter().collect(),
         }
     }
 
@@ -204,8 +216,8 @@ impl Reassembly {
         if self.parts.iter().any(Option::is_none) {
             return None;
         }
-        let parts = std::mem::take(&mut self.parts);
-        Some((self.first_inner?, parts.into_iter().flatten().flatten().collect()))
+        let parts: Vec<_> = std::mem::take(&mut self.parts).into_iter().flatten().collect();
+        Some((self.first_inner?, parts.concat()))
     }
 }
 

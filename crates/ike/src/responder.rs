@@ -585,7 +585,7 @@ fn major_version_answer(bytes: &[u8], malformed: Malformed) -> Option<Vec<u8>> {
     let spi = |range| Some(IkeSpi(u64::from_be_bytes(octets(range)?.try_into().ok()?)));
     let (exchange, flags) = (bytes.get(18)?, bytes.get(19)?);
     let header = Header {
-        spi_i: spi(0..8)?,
+        spi_i: spi(0..8).filter(|spi_i| *spi_i != IkeSpi(0))?,
         spi_r: spi(8..16)?,
         first_payload: PayloadType::NONE,
         exchange: ExchangeType(*exchange),
@@ -596,3 +596,6 @@ fn major_version_answer(bytes: &[u8], malformed: Malformed) -> Option<Vec<u8>> {
     let is_request = flags & 0x20 == 0;
     is_request.then(|| write_plain(header, &[Payload::notify(NotifyType::INVALID_MAJOR_VERSION, &[2])]))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,15 @@
 //! A virtual femtocell: its IKE initiator, its ESP, and one UDP socket, on a thread of its own.
 
-use crate::echo;
+use crate::{echo, sa_pair::SaPair};
 use anyhow::Context;
 use esp::{
-    InboundSa, Keys, OutboundSa, Selector, Selectors, Suite,
+    InboundSa, OutboundSa,
     udp_encap::{self, Datagram, NON_ESP_MARKER},
 };
 use ids::UnixTime;
 use ike::{
-    AskPeer, ChildSa, CipherSuite, ConnectFailure, DeletedBy, Event, Initiator, InitiatorConfig,
-    LocalIdentity, Output, Path, Peer, Refusal,
+    AskPeer, ChildSa, ConnectFailure, DeletedBy, Event, Initiator, InitiatorConfig, LocalIdentity, Output,
+    Path, Peer, Refusal,
     crypto::{AuthKey, AwsLc},
     payload::{Identification, NotifyType, TrafficSelector},
 };
@@ -114,7 +114,7 @@ pub struct Unit {
 enum Command {
     Ping(Ipv4Addr, u16),
     SealPing(Ipv4Addr, u16),
-    MoveTo(UdpSocket),
+    Move(UdpSocket),
     Close,
     Stop,
 }
@@ -136,7 +136,7 @@ impl Unit {
         outer: IpAddr,
         gateway: &KnownGateway,
     ) -> anyhow::Result<Self> {
-        let socket = bind(outer)?;
+        let socket = socket(outer)?;
         let sockets = vec![(outer, socket.try_clone()?)];
         let outer = socket.local_addr()?;
         let (commands, orders) = mpsc::channel();
@@ -196,15 +196,14 @@ impl Unit {
     ///
     /// # Errors
     /// The address can't be used.
-    pub fn move_to(&mut self, outer: [u8; 4]) -> anyhow::Result<()> {
-        let outer = IpAddr::from(outer);
+    pub fn move_to(&mut self, outer: IpAddr) -> anyhow::Result<()> {
         let known = self.sockets.iter().find(|(address, _)| *address == outer);
-        let socket = known.map_or_else(|| bind(outer), |(_, socket)| Ok(socket.try_clone()?))?;
+        let socket = known.map_or_else(|| socket(outer), |(_, socket)| Ok(socket.try_clone()?))?;
         if known.is_none() {
             self.sockets.push((outer, socket.try_clone()?));
         }
         self.outer = socket.local_addr()?;
-        self.commands.send(Command::MoveTo(socket)).context("the unit has ended")
+        self.commands.send(Command::Move(socket)).context("the unit has ended")
     }
 
     /// Waits until the tunnel is gone; by whom, if it is gone in time.
@@ -224,6 +223,12 @@ impl Unit {
         self.commands.send(Command::Close).ok()?;
         self.wait_deleted(Duration::from_secs(5))
     }
+}
+
+fn socket(outer: IpAddr) -> anyhow::Result<UdpSocket> {
+    let socket = UdpSocket::bind((outer, 0)).with_context(|| format!("a unit can't use {outer}"))?;
+    socket.set_read_timeout(Some(Duration::from_millis(5)))?;
+    Ok(socket)
 }
 
 impl Drop for Unit {
@@ -288,7 +293,7 @@ impl Worker {
                     let sealed = self.seal_ping(service, sequence).unwrap_or_default();
                     let _ = self.tell.send(News::Sealed(sealed));
                 }
-                Ok(Command::MoveTo(socket)) => self.move_to(socket),
+                Ok(Command::Move(socket)) => self.move_to(socket),
                 Ok(Command::Close) => self.initiator.close(Instant::now()),
                 Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return,
                 Err(mpsc::TryRecvError::Empty) => {}
@@ -379,21 +384,9 @@ impl Worker {
     }
 
     fn install(&mut self, child: &ChildSa) {
-        let suite = match child.suite.cipher {
-            CipherSuite::Aes128Gcm16 => Suite::Aes128Gcm16,
-            CipherSuite::Aes256Gcm16 => Suite::Aes256Gcm16,
-            CipherSuite::Aes128CbcHmacSha256 => Suite::Aes128CbcHmacSha256,
-            CipherSuite::Aes256CbcHmacSha256 => Suite::Aes256CbcHmacSha256,
-        };
-        let keys = |keys: &ike::EspKeys| Keys::new(suite, &keys.encr, &keys.integ);
-        let (Ok(keys_in), Ok(keys_out)) = (keys(&child.keys_in), keys(&child.keys_out)) else { return };
-        let selectors = Arc::new(Selectors {
-            local: ranges(&child.ts_local).into(),
-            remote: ranges(&child.ts_remote).into(),
-        });
-        self.inbound.push(InboundSa::new(child.spi_in, keys_in, child.suite.esn, selectors.clone()));
-        self.outbound
-            .push((child.spi_in, OutboundSa::new(child.spi_out, keys_out, child.suite.esn, selectors)));
+        let Some(pair) = SaPair::of(child) else { return };
+        self.inbound.push(pair.inbound);
+        self.outbound.push((child.spi_in, pair.outbound));
         if let Some(inner) = self.inner {
             let attached = Attached { inner, took: self.began.elapsed() };
             let _ = self.tell.send(News::Ended(Outcome::Attached(attached)));
@@ -433,19 +426,9 @@ impl Worker {
     }
 }
 
-fn bind(outer: IpAddr) -> anyhow::Result<UdpSocket> {
-    let socket = UdpSocket::bind((outer, 0)).with_context(|| format!("a unit can't use {outer}"))?;
-    socket.set_read_timeout(Some(Duration::from_millis(5)))?;
-    Ok(socket)
-}
-
 fn is_patience(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::ConnectionRefused
     )
-}
-
-fn ranges(selectors: &[TrafficSelector]) -> Vec<Selector> {
-    selectors.iter().map(|selector| Selector::range(selector.addresses.0, selector.addresses.1)).collect()
 }

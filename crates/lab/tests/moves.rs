@@ -85,7 +85,7 @@ fn a_tunnel_follows_a_unit_that_its_nat_has_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::new(dir.path(), 21, OffLine::Hold, LONG);
     let home = world.unit.outer;
-    world.unit.move_to(world.inside(2)).unwrap();
+    world.unit.move_to(world.inside(2).into()).unwrap();
     world.ping_until(|session| session.outer == world.unit.outer);
     assert_eq!(world.unit.ping(SERVICE, 5).0, 5);
     assert_eq!(world.carrier.gateway.sessions_of(DEVICE)[0].state, State::Open);
@@ -129,7 +129,7 @@ fn one_sa_at_two_addresses_in_turn_moves_no_tunnel_back_and_forth() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::new(dir.path(), 25, OffLine::Hold, LONG);
     for turn in 0..60 {
-        world.unit.move_to(world.inside(1 + turn % 2)).unwrap();
+        world.unit.move_to(world.inside(1 + turn % 2).into()).unwrap();
         world.unit.ping_and_forget(SERVICE);
         std::thread::park_timeout(Duration::from_millis(20));
     }
@@ -147,7 +147,7 @@ fn one_sa_at_two_addresses_in_turn_moves_no_tunnel_back_and_forth() {
 fn a_unit_off_its_line_passes_nothing_and_is_cut_when_its_time_is_over() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::new(dir.path(), 27, OffLine::Hold, Duration::from_secs(4));
-    world.unit.move_to(world.outside()).unwrap();
+    world.unit.move_to(world.outside().into()).unwrap();
     world.ping_until(|session| session.state == State::Held);
     let held = Instant::now();
     assert_eq!(world.unit.ping(SERVICE, 1).0, 0);
@@ -168,9 +168,9 @@ fn a_unit_that_is_back_on_its_line_in_time_goes_on_with_the_same_tunnel() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::new(dir.path(), 29, OffLine::Hold, LONG);
     let id = world.carrier.gateway.sessions_of(DEVICE)[0].id;
-    world.unit.move_to(world.outside()).unwrap();
+    world.unit.move_to(world.outside().into()).unwrap();
     world.ping_until(|session| session.state == State::Held);
-    world.unit.move_to(world.inside(3)).unwrap();
+    world.unit.move_to(world.inside(3).into()).unwrap();
     world.ping_until(|session| session.state == State::Open && session.id == id);
     assert_eq!(world.unit.ping(SERVICE, 3).0, 3);
 }
@@ -179,7 +179,7 @@ fn a_unit_that_is_back_on_its_line_in_time_goes_on_with_the_same_tunnel() {
 fn a_held_unit_that_authenticates_anew_from_its_line_has_a_tunnel_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::new(dir.path(), 31, OffLine::Hold, LONG);
-    world.unit.move_to(world.outside()).unwrap();
+    world.unit.move_to(world.outside().into()).unwrap();
     world.ping_until(|session| session.state == State::Held);
     let home = world.inside(1);
     let anew = world.carrier.attach(&world.identity, home).unwrap();
@@ -194,12 +194,12 @@ fn a_held_unit_that_authenticates_anew_from_its_line_has_a_tunnel_again() {
 fn a_unit_off_its_line_is_closed_at_once_or_kept_where_that_is_configured() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::new(dir.path(), 33, OffLine::Close, LONG);
-    world.unit.move_to(world.outside()).unwrap();
+    world.unit.move_to(world.outside().into()).unwrap();
     world.unit.ping_and_forget(SERVICE);
     assert!(world.unit.wait_deleted(Duration::from_secs(10)).is_some());
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::new(dir.path(), 35, OffLine::Keep, LONG);
-    world.unit.move_to(world.outside()).unwrap();
+    world.unit.move_to(world.outside().into()).unwrap();
     world.ping_until(|session| session.outer == world.unit.outer);
     world.wait(|world| world.records::<PathChanged>().iter().any(|moved| moved.on_line == Some(false)));
     assert_eq!(world.unit.ping(SERVICE, 3).0, 3);

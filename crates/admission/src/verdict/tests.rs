@@ -1,6 +1,6 @@
 use super::*;
-use crate::{Missing, Outer, ValidityException};
-use ids::{DeviceId, SessionId, Sha256};
+use crate::{IkeSpis, Missing, Outer, ValidityException};
+use ids::{DeviceId, IkeSpi, SessionId, Sha256};
 use ledger::{AccessLineRecord, Credential, Device, Enrolment, Revoked};
 use proptest::prelude::*;
 use std::{collections::HashSet, time::Duration};
@@ -18,7 +18,11 @@ fn id() -> DeviceId {
 fn claim(outer: &str) -> Claim {
     Claim {
         device: id(),
+        idi: "00aabbccddee.femto.operator.example".into(),
         cert_sha256: Sha256([7; 32]),
+        serial: "01".into(),
+        ski: Evidence::Missing(Missing::NotSent),
+        revocation: Evidence::Missing(Missing::NotGathered),
         path: vec![],
         validity: Duration::from_secs(30 * DAY),
         outer: Outer {
@@ -26,6 +30,7 @@ fn claim(outer: &str) -> Claim {
             class: Evidence::Missing(Missing::NotGathered),
             line: Evidence::Missing(Missing::NotGathered),
         },
+        ike_spis: IkeSpis::new(IkeSpi(1), IkeSpi(2)),
         proof: Evidence::Missing(Missing::NotGathered),
         lineage: Evidence::Missing(Missing::NotGathered),
         fingerprint: Evidence::Missing(Missing::NotGathered),
@@ -121,6 +126,35 @@ fn a_good_chain_is_not_enough_the_certificate_must_have_been_issued_to_this_unit
     assert_eq!(of(Some(&another)), Decision::Refuse(Reason::MisIssued));
     let revoked = Credential { revoked: Some(Revoked { at: now(), why: "key lost".into() }), ..credential() };
     assert_eq!(of(Some(&revoked)), Decision::Refuse(Reason::Revoked));
+}
+
+#[test]
+fn section_4_line_7_a_vendors_certificate_opens_no_tunnel_by_its_chain_alone() {
+    let (device, line) = (device(LifeCycle::Live), line());
+    // What a vendor issued is not among what this carrier recorded.
+    assert_eq!(decide(&claim(HOME), Some(&device), None, Some(&line)), Decision::Refuse(Reason::MisIssued));
+    let enrolled = Credential { realm: "vendor.example".parse().unwrap(), ..credential() };
+    let facts = Facts { device: Some(&device), credential: Some(&enrolled), line: Some(&line) };
+    let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), now());
+    assert_eq!(verdict.decision, Decision::Admit(Admit::First), "unless it was recorded for this very unit");
+}
+
+#[test]
+fn section_4_line_8_a_certificate_counts_until_the_moment_it_is_revoked_whoever_holds_it() {
+    let (device, line) = (device(LifeCycle::Live), line());
+    let (credential, moment) = (credential(), now());
+    let revoked = Credential { revoked: Some(Revoked { at: moment, why: "key lost".into() }), ..credential };
+    let facts = Facts { device: Some(&device), credential: Some(&revoked), line: Some(&line) };
+    let at =
+        |now, holder: Option<&Holder>| judge(&claim(HOME), &facts, holder, &Policy::default(), now).decision;
+    let (second, silent) = (Duration::from_secs(1), holder(Probe::Silent));
+    assert_eq!(at(moment.before(second), None), Decision::Admit(Admit::First));
+    for later in [moment, moment.after(second), moment.after(Duration::from_secs(10 * 365 * DAY))] {
+        assert_eq!(at(later, None), Decision::Refuse(Reason::Revoked));
+        assert_eq!(at(later, Some(&silent)), Decision::Refuse(Reason::Revoked), "the way in of a reconnect");
+    }
+    let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), moment);
+    assert!(verdict.missing.contains(&"revocation"), "a look that was not taken is named");
 }
 
 #[test]

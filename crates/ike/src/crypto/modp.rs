@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc_6989_public_values_one_and_p_minus_one_and_beyond_are_refused() {
+    fn section_4_line_21_modp_values_one_and_p_minus_one_and_beyond_are_refused() {
         let p_minus_1 = PRIME.wrapping_sub(&U2048::ONE);
         for bad in [U2048::ZERO, U2048::ONE, p_minus_1, PRIME, U2048::MAX] {
             let own = Box::new(Modp2048::new(|out| out.fill(7)).unwrap());

@@ -1,6 +1,6 @@
 use super::{Established, RETRY, Standing, Want};
 use crate::{
-    ChildSa, Context, Event, ExchangeType, Path,
+    ChildSa, Context, Event, ExchangeType, Path, Reason,
     child_sa::EspKeys,
     exchange::{
         Asked, Contents,
@@ -174,6 +174,12 @@ impl Established {
         self.children.iter().any(|child| child.spi_in == spi_in && child.phase == Phase::Unconfirmed)
     }
 
+    /// The method of this IKE SA, unless the configuration has changed since.
+    pub(super) fn key_exchange_to_offer(&self, cx: &Context<'_>) -> KeyExchangeMethod {
+        let (used, taken) = (self.current.suite().key_exchange, &cx.suites.key_exchanges);
+        taken.iter().copied().find(|method| *method == used).or(taken.first().copied()).unwrap_or(used)
+    }
+
     fn child_mut(&mut self, spi_in: Spi) -> Option<&mut Child> {
         self.children.iter_mut().find(|child| child.spi_in == spi_in)
     }
@@ -222,6 +228,7 @@ impl Established {
             .map_err(refuse)?;
         let method = agreed.chosen.key_exchange.ok_or(refuse(NotifyType::NO_PROPOSAL_CHOSEN))?;
         if method != ke.method {
+            cx.stats.count(Reason::InvalidKe);
             return Err(invalid_ke(method));
         }
         let ephemeral = cx.crypto.key_exchange(method).ok_or(refuse(NotifyType::NO_PROPOSAL_CHOSEN))?;
@@ -343,7 +350,7 @@ impl Established {
         method: Option<KeyExchangeMethod>,
         cx: &mut Context<'_>,
     ) {
-        let (is_second_try, method) = (method.is_some(), method.unwrap_or(self.current.suite().key_exchange));
+        let (is_second_try, method) = (method.is_some(), method.unwrap_or(self.key_exchange_to_offer(cx)));
         let Some(ephemeral) = cx.crypto.key_exchange(method) else { return };
         let spi_in = cx.spis.draw_esp(self.id, cx.crypto);
         let nonce = cx.random(NONCE);
@@ -361,6 +368,7 @@ impl Established {
             nonce,
             ephemeral,
             method,
+            offered: cx.suites.clone(),
             rekeys,
             ts_local,
             ts_remote,
@@ -385,14 +393,13 @@ impl Established {
     }
 
     fn finish_child_sa(&mut self, asked: AskedChildSa, accepted: Accepted, cx: &mut Context<'_>) {
-        let Some(chosen) = chosen_as_offered(&asked, &accepted, cx.suites) else {
+        let Some(chosen) = chosen_as_offered(&asked, &accepted) else {
             return self.child_sa_failed(&asked, NotifyType::NO_PROPOSAL_CHOSEN, cx);
         };
-        let AskedChildSa { spi_in, nonce, ephemeral, rekeys, rival_nonce, .. } = asked;
-        let Ok(shared_secret) = ephemeral.agree(&accepted.ke.data) else {
-            cx.spis.release_esp(spi_in);
-            return;
+        let Ok(shared_secret) = asked.ephemeral.agree(&accepted.ke.data) else {
+            return self.child_sa_failed(&asked, NotifyType::INVALID_SYNTAX, cx);
         };
+        let AskedChildSa { spi_in, nonce, rekeys, rival_nonce, .. } = asked;
         let nonces = (nonce.as_slice(), accepted.nonce.as_slice());
         let keys = esp_keys(&self.current, chosen.suite, &shared_secret, nonces, ExchangeRole::Initiator);
         let (ts_local, ts_remote) = (accepted.ts_i, accepted.ts_r);
@@ -437,7 +444,9 @@ impl Established {
     fn child_sa_refused(&mut self, asked: AskedChildSa, notify: &Notify, cx: &mut Context<'_>) {
         let wanted = wanted_method(notify).filter(|method| cx.suites.key_exchanges.contains(method));
         match (notify.kind, wanted) {
-            (NotifyType::INVALID_KE_PAYLOAD, Some(method)) if !asked.is_second_try => {
+            (NotifyType::INVALID_KE_PAYLOAD, Some(method))
+                if !asked.is_second_try && asked.rival_nonce.is_none() =>
+            {
                 cx.spis.release_esp(asked.spi_in);
                 self.send_child_sa(asked.rekeys, asked.ts_local, asked.ts_remote, Some(method), cx);
             }
@@ -481,9 +490,9 @@ pub(super) fn retry_at(why: NotifyType, cx: &Context<'_>) -> Instant {
 }
 
 /// The one proposal of an answer, if it and its selectors lie within what we asked for.
-fn chosen_as_offered(asked: &AskedChildSa, accepted: &Accepted, suites: &SuitePolicy) -> Option<ChosenEsp> {
+fn chosen_as_offered(asked: &AskedChildSa, accepted: &Accepted) -> Option<ChosenEsp> {
     let [_] = accepted.proposals.as_slice() else { return None };
-    let chosen = suites.choose_esp(&accepted.proposals, Some(asked.method))?;
+    let chosen = asked.offered.choose_esp(&accepted.proposals, Some(asked.method))?;
     let within = |narrowed: &[TrafficSelector], offered: &[TrafficSelector]| {
         !narrowed.is_empty()
             && narrowed.iter().all(|ts| offered.iter().any(|offer| offer.intersect(ts) == Some(*ts)))

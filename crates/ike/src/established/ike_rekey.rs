@@ -1,6 +1,6 @@
 use super::{Established, Want, child_sas::retry_at};
 use crate::{
-    Context, Event, ExchangeType, Header, Path,
+    Context, Event, ExchangeType, Header, Path, Reason,
     ending::EndingSa,
     exchange::{
         Asked, Contents,
@@ -15,6 +15,8 @@ use crate::{
 };
 
 const NONCE: usize = 32;
+/// Old IKE SAs of one tunnel that are kept for lost answers, where the peer decides how many there are.
+const MAX_ENDING: usize = 8;
 
 /// The IKE SA that a rekey of the peer made while ours is on its way (RFC 7296 §2.8.2).
 pub(super) struct Candidate {
@@ -30,7 +32,7 @@ impl Established {
 
     /// `method`: the one that INVALID_KE_PAYLOAD asked for.
     pub(super) fn ask_ike_sa(&mut self, method: Option<KeyExchangeMethod>, cx: &mut Context<'_>) {
-        let (is_second_try, method) = (method.is_some(), method.unwrap_or(self.current.suite().key_exchange));
+        let (is_second_try, method) = (method.is_some(), method.unwrap_or(self.key_exchange_to_offer(cx)));
         let Some(ephemeral) = cx.crypto.key_exchange(method) else { return };
         let spi = cx.spis.draw_ike(self.id, cx.crypto);
         let nonce = cx.random(NONCE);
@@ -39,7 +41,9 @@ impl Established {
             Payload::Nonce(nonce.clone()),
             Payload::Ke(KeyExchange { method, data: ephemeral.public_value().to_vec() }),
         ];
-        let asked = Asked::IkeSa(Box::new(AskedIkeSa { spi, nonce, ephemeral, method, is_second_try }));
+        let offered = cx.suites.clone();
+        let asked = AskedIkeSa { spi, nonce, ephemeral, method, offered, is_second_try };
+        let asked = Asked::IkeSa(Box::new(asked));
         self.current.request(ExchangeType::CREATE_CHILD_SA, &payloads, asked, self.path, cx);
     }
 
@@ -72,6 +76,7 @@ impl Established {
             .choose_ike(&request.proposals, request.ke.method)
             .ok_or(refuse(NotifyType::NO_PROPOSAL_CHOSEN))?;
         if suite.key_exchange != request.ke.method {
+            cx.stats.count(Reason::InvalidKe);
             return Err(Payload::Notify(invalid_ke(suite.key_exchange)));
         }
         let offered = request.proposals.iter().find(|proposal| proposal.number == answer.number);
@@ -91,13 +96,14 @@ impl Established {
         Ok((candidate, vec![Payload::Sa(vec![answer]), Payload::Nonce(nonce), Payload::Ke(ke)]))
     }
 
-    /// A CHILD SA is being made, renewed or closed by us (§2.25.2), or the peer has rekeyed already.
+    /// A CHILD SA is being made, renewed or closed by us (§2.25.2), or the peer has rekeyed already, or so
+    /// often that more than enough old IKE SAs wait for their end.
     fn can_not_rekey(&self) -> bool {
         let child_exchange = self
             .current
             .pending()
             .is_some_and(|pending| matches!(pending.asked, Asked::ChildSa(_) | Asked::DeleteChildSa(_)));
-        child_exchange || self.candidate.is_some()
+        child_exchange || self.candidate.is_some() || self.ending.len() >= MAX_ENDING
     }
 
     /// `new` takes over with all CHILD SAs; returns the old one. A liveness check or a path probe that was on
@@ -125,7 +131,7 @@ impl Established {
         let spi = asked.spi;
         match CreateChildSaAnswer::parse(contents) {
             Some(CreateChildSaAnswer::Accepted(accepted)) => {
-                match finish_ike_sa(&self.current, asked, &accepted, cx.suites) {
+                match finish_ike_sa(&self.current, asked, &accepted) {
                     Some((new, our_lower_nonce)) => self.finish_rekey(new, &our_lower_nonce, cx),
                     None => self.ike_sa_failed(spi, NotifyType::NO_PROPOSAL_CHOSEN, cx),
                 }

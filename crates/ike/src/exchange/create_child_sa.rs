@@ -68,6 +68,8 @@ pub(crate) struct AskedChildSa {
     pub(crate) nonce: Vec<u8>,
     pub(crate) ephemeral: Box<dyn Ephemeral>,
     pub(crate) method: KeyExchangeMethod,
+    /// What was offered: the configuration may change before the answer comes.
+    pub(crate) offered: SuitePolicy,
     /// The SPI that we receive on now, when it renews.
     pub(crate) rekeys: Option<Spi>,
     pub(crate) ts_local: Vec<TrafficSelector>,
@@ -84,6 +86,8 @@ pub(crate) struct AskedIkeSa {
     pub(crate) nonce: Vec<u8>,
     pub(crate) ephemeral: Box<dyn Ephemeral>,
     pub(crate) method: KeyExchangeMethod,
+    /// What was offered: the configuration may change before the answer comes.
+    pub(crate) offered: SuitePolicy,
     pub(crate) is_second_try: bool,
 }
 
@@ -172,13 +176,8 @@ pub(crate) fn esp_keys(
 
 /// Makes the IKE SA that `asked` for and the peer `accepted`, with the lower nonce of the exchange;
 /// `None` when the answer chooses what was not offered or its public value fails.
-pub(crate) fn finish_ike_sa(
-    old: &IkeSa,
-    asked: AskedIkeSa,
-    accepted: &Accepted,
-    suites: &SuitePolicy,
-) -> Option<(IkeSa, Vec<u8>)> {
-    let suite = IkeSuite::from_answer(&accepted.proposals, suites)?;
+pub(crate) fn finish_ike_sa(old: &IkeSa, asked: AskedIkeSa, accepted: &Accepted) -> Option<(IkeSa, Vec<u8>)> {
+    let suite = IkeSuite::from_answer(&accepted.proposals, &asked.offered)?;
     if suite.key_exchange != asked.method || accepted.ke.method != asked.method {
         return None;
     }

@@ -36,6 +36,30 @@ fn section_4_line_18_weak_algorithms_are_not_chosen_even_alone() {
 }
 
 #[test]
+fn section_4_line_18_every_algorithm_of_the_set_is_taken_alone_and_offered() {
+    let policy = SuitePolicy::default();
+    let hmac = Transform::new(TransformType::INTEG, 12); // AUTH_HMAC_SHA2_256_128
+    let ciphers = [(20, 128, None), (20, 256, None), (12, 128, Some(hmac)), (12, 256, Some(hmac))];
+    let offered: Vec<Transform> =
+        policy.offer_ike(&[]).into_iter().flat_map(|proposal| proposal.transforms).collect();
+    for (encr, key_len, integ) in ciphers {
+        for prf in [5, 6] {
+            for group in [14, 19, 20, 31] {
+                let mut alone = vec![
+                    Transform::encr(Encr(encr), key_len),
+                    Transform::new(TransformType::PRF, prf),
+                    Transform::ke(KeyExchangeMethod(group)),
+                ];
+                alone.extend(integ);
+                let (suite, _) = policy.choose_ike(&ike_offer(&alone), KeyExchangeMethod(group)).unwrap();
+                assert_eq!(suite.key_exchange.0, group);
+                assert!(alone.iter().all(|transform| offered.contains(transform)), "{alone:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_transform_with_an_attribute_we_do_not_know_or_without_key_length_is_not_chosen() {
     let policy = SuitePolicy::default();
     let ke = Transform::ke(KeyExchangeMethod::ECP_256);

@@ -1,5 +1,5 @@
-use crate::link::Link;
-use ike::{DeletedBy, Event, Reauthentication};
+use crate::link::{Link, UNIT, gateway_config, identity, unit_config};
+use ike::{Admission, DeletedBy, Event, Grant, Reauthentication};
 use std::time::Duration;
 
 // --> CREATE_CHILD_SA { N(REKEY_SA), SA, Ni, KEi, TSi, TSr }
@@ -62,6 +62,38 @@ fn section_4_line_30_several_child_sas_with_equal_selectors_stand_beside_each_ot
     link.settle();
     link.assert_children_match(4);
     assert_eq!(link.asked.len(), 1, "no second question for admission");
+}
+
+#[test]
+fn section_4_line_25_a_day_renews_every_child_sa_in_four_hours_and_the_ike_sa_once() {
+    let mut link = Link::attached();
+    let hour = Duration::from_secs(3600);
+    let mut children = link.gateway_children.clone();
+    for _ in 0..5 {
+        link.pass(4 * hour);
+        link.assert_children_match(1);
+        let [child] = link.gateway_children.as_slice() else { panic!("one CHILD SA") };
+        assert!(children.iter().all(|old| old.spi_in != child.spi_in), "renewed within 4 h");
+        children.push(child.clone());
+    }
+    assert!(link.gateway.stats().ike_rekeyed >= 1, "within 20 h");
+    assert_eq!(link.asked.len(), 1, "none of it is an authentication");
+    link.pass(4 * hour);
+    assert!(link.gateway_children.is_empty(), "after a day without one the tunnel ends");
+}
+
+#[test]
+fn section_4_line_25_no_auth_lifetime_is_longer_than_a_day() {
+    let mut link = Link::new(unit_config(identity(UNIT)), gateway_config());
+    let week = Duration::from_secs(7 * 86_400);
+    link.answer = Admission::Grant(Grant { auth_lifetime: week, ..crate::link::grant() });
+    link.unit.connect(link.now);
+    link.settle();
+    let said = link.unit_events.iter().find_map(|event| match event {
+        Event::Connected { auth_lifetime, .. } => *auth_lifetime,
+        _ => None,
+    });
+    assert_eq!(said, Some(Duration::from_secs(86_400)));
 }
 
 #[test]

@@ -177,6 +177,9 @@ impl Model {
                 self.broken.push(format!("a key was installed twice by {side:?}"));
             }
         }
+        if child.ts_local.is_empty() || child.ts_remote.is_empty() {
+            self.breaks(format!("a CHILD SA of {side:?} is for no packet"));
+        }
         let Some(children) = self.tunnels.get_mut(&(side, sa)) else {
             return self.breaks(format!("CHILD SA of {sa:?} of {side:?}, which does not stand"));
         };

@@ -1,13 +1,14 @@
 use crate::{
     draw::Draw,
     model::{Model, Side},
+    tally::Tally,
     toy::{Toy, ToyAuthKey},
 };
 use ike::{
-    Admission, CookiePolicy, Grant, HalfOpenLimits, IkeSaId, Initiator, InitiatorConfig, LocalIdentity,
-    Output, Path, Peer, Reauthentication, Refusal, RekeyTimes, Responder, ResponderConfig, Retransmission,
-    SaTimes, Ticket,
-    payload::{Identification, TrafficSelector},
+    Admission, ChildSa, CookiePolicy, Grant, HalfOpenLimits, IkeSaId, Initiator, InitiatorConfig,
+    LocalIdentity, Output, Path, Peer, Reason, Reauthentication, Refusal, RekeyTimes, Responder,
+    ResponderConfig, Retransmission, SaTimes, Ticket,
+    payload::{Identification, KeyExchangeMethod, TrafficSelector},
 };
 use std::{
     cmp::Reverse,
@@ -42,10 +43,18 @@ pub(crate) struct World {
     units: Vec<Unit>,
     future: BinaryHeap<Reverse<Later>>,
     sequence: u64,
-    /// Somebody has crashed, or a NAT has forgotten a unit.
+    /// Somebody has crashed; or a NAT has forgotten a unit, or packets came in its name from elsewhere.
     crashed: bool,
     rebound: bool,
+    /// Requests that were sent again without any silence: probes repeat what is on its way, and one that came
+    /// before the answer that makes its IKE SA can't be answered.
+    repeated: u64,
     model: Model,
+    tally: Tally,
+    /// INVALID_KE_PAYLOAD answered, by all lives of the gateway that are over.
+    invalid_ke: u64,
+    /// The youngest datagram that has come, by unit, to the gateway and to the unit.
+    youngest: [[u64; 2]; 3],
     trace: bool,
     digest: DefaultHasher,
 }
@@ -103,11 +112,12 @@ fn socket(address: Ipv4Addr, port: u16) -> SocketAddr {
 
 const GATEWAY_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 
-fn identity(name: &str) -> LocalIdentity {
+/// `issuers`: octets of what goes with the certificate; much of it makes IKE_AUTH come in fragments.
+fn identity(name: &str, issuers: usize) -> LocalIdentity {
     let key = name.as_bytes().to_vec();
     LocalIdentity {
         id: Identification::fqdn(name),
-        certificates: vec![key.clone()],
+        certificates: vec![key.clone(), vec![0x30; issuers]],
         key: Arc::new(ToyAuthKey(key)),
     }
 }
@@ -153,7 +163,11 @@ impl World {
             sequence: 0,
             crashed: false,
             rebound: false,
+            repeated: 0,
             model: Model::default(),
+            tally: Tally::default(),
+            invalid_ke: 0,
+            youngest: [[0; 2]; 3],
             trace,
             digest: DefaultHasher::new(),
         };
@@ -173,8 +187,12 @@ impl World {
         world
     }
 
-    pub(crate) fn into_broken_rules(self) -> Vec<String> {
-        self.model.into_broken()
+    /// What happened, and the rules that were broken.
+    pub(crate) fn into_results(mut self) -> (Tally, Vec<String>) {
+        self.count_stats();
+        let in_init = self.tally.count("INVALID_KE_PAYLOAD in IKE_SA_INIT");
+        self.tally.saw_if("INVALID_KE_PAYLOAD in CREATE_CHILD_SA", self.invalid_ke > in_init);
+        (self.tally, self.model.into_broken())
     }
 
     pub(crate) fn digest(&self) -> u64 {
@@ -213,9 +231,16 @@ impl World {
             self.model.breaks("a living peer was given up on a network that loses nothing".to_owned());
         }
         let units = self.units.iter().map(|unit| unit.initiator.stats().retransmitted);
-        let retransmitted = units.sum::<u64>() + self.gateway.stats().retransmitted;
-        if weather.delay <= QUICK && !self.rebound && retransmitted > 0 {
+        let retransmitted =
+            (units.sum::<u64>() + self.gateway.stats().retransmitted).saturating_sub(self.repeated);
+        if weather.delay > QUICK || self.rebound {
+            return;
+        }
+        if retransmitted > 0 {
             self.model.breaks(format!("{retransmitted} requests met silence on a good network"));
+        }
+        if self.tally.count("a probe met silence") > 0 {
+            self.model.breaks("a living peer seemed silent on a good network".to_owned());
         }
     }
 
@@ -249,6 +274,9 @@ impl World {
         }
         if self.draw.chance(50) {
             self.renew_from_gateway(&tunnels);
+            if self.draw.chance(30) {
+                self.reconfigure_gateway();
+            }
         }
         self.run_until(self.now + Duration::from_secs(300));
         let now = self.model.tunnels_of(self.gateway_side()).len();
@@ -300,11 +328,25 @@ impl World {
             self.now = at.max(self.now);
             self.do_timeouts();
             while self.future.peek().is_some_and(|Reverse(later)| later.0 <= self.now) {
-                let Some(Reverse(Later(_, _, what))) = self.future.pop() else { break };
+                let Some(Reverse(Later(_, sequence, what))) = self.future.pop() else { break };
+                self.count_order(sequence, &what);
                 self.happens(what);
             }
         }
         self.now = end;
+    }
+
+    fn count_order(&mut self, sequence: u64, what: &What) {
+        let (unit, to_gateway) = match what {
+            What::ToGateway { unit, .. } => (*unit, true),
+            What::ToUnit { unit, .. } => (*unit, false),
+            What::AnswerPeer { .. } | What::AnswerAdmission { .. } | What::AnswerUnit { .. } | What::Act => {
+                return;
+            }
+        };
+        let youngest = &mut self.youngest[unit][usize::from(to_gateway)];
+        self.tally.saw_if("a datagram overtook another", sequence < *youngest);
+        *youngest = sequence.max(*youngest);
     }
 
     fn next_moment(&self) -> Option<Instant> {
@@ -327,12 +369,16 @@ impl World {
             What::ToGateway { unit, outside, natt, bytes } => {
                 let path = gateway_path(unit, outside, natt);
                 self.model.gateway_gets(&bytes, &path);
+                let (sender, receiver) = (self.unit_side(unit), self.gateway_side());
+                self.repeated += u64::from(self.tally.is_early(sender, receiver, &bytes));
                 self.gateway.handle_datagram(path, &bytes, self.now);
                 self.drain_gateway();
             }
             What::ToUnit { unit, outside, natt, bytes } => {
                 if self.units[unit].outside == outside {
                     let path = unit_path(unit, natt);
+                    let (sender, receiver) = (self.gateway_side(), self.unit_side(unit));
+                    self.repeated += u64::from(self.tally.is_early(sender, receiver, &bytes));
                     self.units[unit].initiator.handle_datagram(path, &bytes, self.now);
                     self.drain_unit(unit);
                 }
@@ -383,7 +429,7 @@ impl World {
     /// One thing that is drawn.
     fn act(&mut self) {
         let unit = self.draw.below(self.units.len() as u64) as usize;
-        let kind = self.draw.below(23);
+        let kind = self.draw.below(24);
         if self.trace {
             println!("{:?} act {kind} on unit {unit}", self.now - self.start);
         }
@@ -391,10 +437,9 @@ impl World {
             0 => self.crash_gateway(),
             1 => self.crash_unit(unit),
             2 | 3 => self.rebind(unit),
-            // A probe repeats what is on its way, which would look like silence.
-            12 | 19 if self.weather.loss == 0 && self.weather.delay <= QUICK => {}
             9..=11 | 17 if !self.weather.closes => {}
             4..=12 => self.act_as_unit(unit, kind),
+            20 => self.reconfigure_gateway(),
             _ => self.act_as_gateway(kind),
         }
         self.drain_unit(unit);
@@ -411,12 +456,17 @@ impl World {
             7 => initiator.create_child_sa(now),
             8 => child.into_iter().for_each(|spi| initiator.delete_child_sa(spi, now)),
             9 => initiator.reauthenticate(Reauthentication::MakeBeforeBreak, now),
-            10 => initiator.reauthenticate(Reauthentication::BreakBeforeMake, now),
+            10 => {
+                self.tally.saw_if("re-authentication, break before make", initiator.ike_sa().is_some());
+                initiator.reauthenticate(Reauthentication::BreakBeforeMake, now);
+            }
             11 if self.draw.chance(50) => initiator.close(now),
             11 => initiator.connect(now),
             _ => {
                 if let Some(sa) = initiator.ike_sa() {
+                    let before = initiator.stats().retransmitted;
                     initiator.probe(now);
+                    self.repeated += initiator.stats().retransmitted - before;
                     self.model.probed(side, sa);
                 }
             }
@@ -431,19 +481,7 @@ impl World {
         };
         let child = self.model.children_of(side).first().map(|child| child.spi_in);
         match kind {
-            // Fresh ESP came from the port that the NAT shows now, or as if from another.
-            20..=22 => {
-                for unit in 0..self.units.len() {
-                    let outside = self.units[unit].outside;
-                    let path = gateway_path(unit, if kind == 22 { ELSEWHERE } else { outside }, true);
-                    let id = Identification::fqdn(&name(unit));
-                    let of_unit = tunnels
-                        .iter()
-                        .filter(|sa| self.gateway.authenticated(**sa).is_some_and(|(peer, _)| *peer == id));
-                    let of_unit: Vec<_> = of_unit.copied().collect();
-                    of_unit.into_iter().for_each(|sa| self.gateway.probe_path(sa, path, self.now));
-                }
-            }
+            21..=23 => self.esp_came_from(kind == 23, &tunnels),
             13 | 14 => self.gateway.rekey_ike_sa(sa, self.now),
             15 | 16 => {
                 tunnels.iter().for_each(|sa| {
@@ -459,25 +497,60 @@ impl World {
             }
             _ => {
                 self.model.probed(side, sa);
+                let before = self.gateway.stats().retransmitted;
                 self.gateway.probe(sa, self.now);
+                self.repeated += self.gateway.stats().retransmitted - before;
             }
+        }
+    }
+
+    /// Fresh ESP of every unit came from the port that its NAT shows now, or as if from `elsewhere`.
+    fn esp_came_from(&mut self, elsewhere: bool, tunnels: &[IkeSaId]) {
+        self.rebound |= elsewhere;
+        self.tally.saw_if("a unit was asked where it was not", elsewhere && !tunnels.is_empty());
+        for sa in tunnels {
+            let Some((id, _)) = self.gateway.authenticated(*sa) else { continue };
+            let unit = (0..self.units.len()).find(|unit| id.as_fqdn() == Some(&name(*unit)));
+            let unit = unit.expect("an identity that a unit has");
+            let outside = if elsewhere { ELSEWHERE } else { self.units[unit].outside };
+            self.gateway.probe_path(*sa, gateway_path(unit, outside, true), self.now);
         }
     }
 
     fn rebind(&mut self, unit: usize) {
         self.rebound = true;
+        self.tally.saw("a NAT forgot a unit");
         self.units[unit].outside = self.units[unit].outside % 30_000 + 1;
     }
 
     fn crash_gateway(&mut self) {
         self.crashed = true;
+        let had_tunnels = !self.model.tunnels_of(self.gateway_side()).is_empty();
+        self.tally.saw_if("the gateway crashed with tunnels", had_tunnels);
+        self.count_stats();
         self.model.crashed(self.gateway_side());
         self.gateway_life += 1;
         self.gateway = new_gateway(self.seed, self.gateway_life, self.cookies, self.now);
     }
 
+    /// Other key exchange methods count from now on, so that a renewal may begin with one that does not.
+    fn reconfigure_gateway(&mut self) {
+        let mut config = gateway_config(self.cookies);
+        config.suites.key_exchanges = METHODS[self.draw.below(2) as usize].to_vec();
+        self.gateway.reconfigure(config);
+    }
+
+    /// What only the counters of a gateway's life show.
+    fn count_stats(&mut self) {
+        let stats = self.gateway.stats();
+        self.tally.saw_if("an answer was repeated", stats.answered_again > 0);
+        self.invalid_ke += stats.refused(Reason::InvalidKe);
+    }
+
     fn crash_unit(&mut self, unit: usize) {
         self.crashed = true;
+        let had_tunnel = self.units[unit].initiator.ike_sa().is_some();
+        self.tally.saw_if("a unit crashed with a tunnel", had_tunnel);
         self.model.crashed(self.unit_side(unit));
         let (life, outside) = (self.units[unit].life + 1, self.units[unit].outside);
         self.units[unit] = Unit { outside, ..new_unit(self.seed, unit, life, self.now) };
@@ -496,6 +569,7 @@ impl World {
             Output::Transmit { path, datagram } => {
                 self.model.sent(true, &datagram);
                 self.model.gateway_sent(&datagram, &path, self.now);
+                self.tally.sent(side, &datagram, self.weather.closes);
                 let unit = unit_of(path.peer);
                 let natt = path.encapsulated;
                 let outside = if natt { path.peer.port() - 30_000 } else { path.peer.port() };
@@ -511,11 +585,16 @@ impl World {
                 let unit = unit.expect("an identity that a unit has");
                 self.later(at, What::AnswerAdmission { ticket, life, unit, sa });
             }
-            Output::InstallChildSa { sa, child } => self.model.installed(side, sa, child),
+            Output::InstallChildSa { sa, child } => self.installed(side, sa, child),
             Output::RemoveChildSa { sa, spi_in } => self.model.removed(side, sa, spi_in),
             Output::Event(event) => self.on_event(side, &event),
             Output::Keepalive { .. } => self.model.breaks("a gateway sent a keepalive".to_owned()),
         }
+    }
+
+    fn installed(&mut self, side: Side, sa: IkeSaId, child: ChildSa) {
+        self.tally.installed(side, &child, self.model.count_children(side, sa) > 0);
+        self.model.installed(side, sa, child);
     }
 
     fn on_event(&mut self, side: Side, event: &ike::Event) {
@@ -524,6 +603,7 @@ impl World {
         }
         (self.now - self.start).hash(&mut self.digest);
         format!("{side:?}").hash(&mut self.digest);
+        self.tally.event(side, event);
         self.model.event(side, event);
     }
 
@@ -538,8 +618,11 @@ impl World {
         match output {
             Output::Transmit { path, datagram } => {
                 self.model.sent(false, &datagram);
+                self.tally.sent(side, &datagram, self.weather.closes);
                 let (outside, natt) = (self.units[unit].outside, path.encapsulated);
-                let outside = if self.draw.chance(self.weather.redirected) { ELSEWHERE } else { outside };
+                let redirected = self.draw.chance(self.weather.redirected);
+                self.tally.saw_if("a datagram came in another's name", redirected);
+                let outside = if redirected { ELSEWHERE } else { outside };
                 self.send(datagram, |bytes| What::ToGateway { unit, outside, natt, bytes });
             }
             Output::Keepalive { .. } => {}
@@ -548,7 +631,7 @@ impl World {
                 self.later(at, What::AnswerUnit { ticket, unit, life });
             }
             Output::AskAdmission { .. } => self.model.breaks("a unit asked for admission".to_owned()),
-            Output::InstallChildSa { sa, child } => self.model.installed(side, sa, child),
+            Output::InstallChildSa { sa, child } => self.installed(side, sa, child),
             Output::RemoveChildSa { sa, spi_in } => self.model.removed(side, sa, spi_in),
             Output::Event(event) => self.on_event(side, &event),
         }
@@ -557,6 +640,7 @@ impl World {
     /// Now and then an answer comes so late that nobody waits for it.
     fn answer_at(&mut self) -> Instant {
         let slow = self.draw.chance(self.weather.slow_answers);
+        self.tally.saw_if("an answer came late", slow);
         self.now + self.draw.millis(if slow { 45_000 } else { 5 })
     }
 
@@ -566,9 +650,12 @@ impl World {
             let header = ike::Header::parse(&bytes).unwrap();
             println!("{:?}   {header:?}", self.now - self.start);
         }
-        let copies = 1 + u64::from(self.draw.chance(self.weather.repeat));
-        for _ in 0..copies {
-            if !self.draw.chance(self.weather.loss) {
+        let twice = self.draw.chance(self.weather.repeat);
+        self.tally.saw_if("a datagram came twice", twice);
+        for _ in 0..=u64::from(twice) {
+            let lost = self.draw.chance(self.weather.loss);
+            self.tally.saw_if("a datagram was lost", lost);
+            if !lost {
                 let at = self.now + Duration::from_millis(1) + self.draw.millis(self.weather.delay);
                 self.later(at, what(bytes.clone()));
             }
@@ -576,21 +663,38 @@ impl World {
     }
 }
 
+/// Key exchange methods that the gateway takes, before and after its configuration changes.
+const METHODS: [[KeyExchangeMethod; 2]; 2] = [
+    [KeyExchangeMethod::CURVE25519, KeyExchangeMethod::ECP_256],
+    [KeyExchangeMethod::ECP_256, KeyExchangeMethod::ECP_384],
+];
+
 fn new_gateway(seed: u64, life: u32, cookies: bool, now: Instant) -> Responder {
-    let mut config = ResponderConfig::new(identity(GATEWAY), vec![[7; 20]]);
+    let crypto = Toy::new(Draw::new(seed, 1_000 + u64::from(life)));
+    Responder::new(gateway_config(cookies), Arc::new(crypto), now)
+}
+
+fn gateway_config(cookies: bool) -> ResponderConfig {
+    let mut config = ResponderConfig::new(identity(GATEWAY, 500), vec![[7; 20]]);
     config.times = times();
     if cookies {
         config.cookies = CookiePolicy::Always;
     }
+    config.suites.key_exchanges = METHODS[0].to_vec();
     config.half_open = HalfOpenLimits { total: 40, per_prefix: 40, ..config.half_open };
-    Responder::new(config, Arc::new(Toy::new(Draw::new(seed, 1_000 + u64::from(life)))), now)
+    config
 }
 
 fn new_unit(seed: u64, unit: usize, life: u32, now: Instant) -> Unit {
     let (path, natt) = (unit_path(unit, false), unit_path(unit, true));
-    let mut config = InitiatorConfig::new(identity(&name(unit)), Identification::fqdn(GATEWAY), path, natt);
+    let mut config =
+        InitiatorConfig::new(identity(&name(unit), 500 * unit), Identification::fqdn(GATEWAY), path, natt);
     config.times = times();
     config.childless = unit == 2;
+    if unit == 1 {
+        // The first is one that the gateway never takes.
+        config.suites.key_exchanges = vec![KeyExchangeMethod::MODP_2048, KeyExchangeMethod::ECP_256];
+    }
     let purpose = 1_000_000 * (1 + unit as u64) + u64::from(life);
     let initiator = Initiator::new(config, Arc::new(Toy::new(Draw::new(seed, purpose))), now);
     Unit { initiator, life, outside: 500 + unit as u16 }

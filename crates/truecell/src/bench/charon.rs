@@ -21,9 +21,12 @@ pub(crate) struct Charon {
 
 /// Debian's path.
 const CHARON: &str = "/usr/lib/ipsec/charon";
-const PLUGINS: &str = "openssl random nonce aes sha1 sha2 hmac kdf gcm curve25519 gmp x509 revocation constraints \
-     pubkey pkcs1 pkcs8 pem kernel-libipsec kernel-netlink socket-default vici";
+/// Without `constraints`: in 5.9.8 it wants a name within every permitted subtree of a CA, not within one.
+const PLUGINS: &str = "openssl random nonce aes sha1 sha2 hmac kdf gcm curve25519 gmp x509 pubkey \
+     pkcs1 pkcs8 pem kernel-libipsec kernel-netlink socket-default vici";
 const PATIENCE: Duration = Duration::from_secs(20);
+const BEGIN_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
+const END_OF_CERTIFICATE: &str = "-----END CERTIFICATE-----\n";
 
 impl Charon {
     /// Looks whether it can run, with its files below `dir`.
@@ -100,11 +103,14 @@ impl Charon {
         let _ = fs::remove_file(self.dir.join("vici"));
         fs::write(self.conf(), strongswan_conf(&self.dir))?;
         fs::write(self.dir.join("swanctl.conf"), swanctl_conf(&estate.known.name))?;
-        fs::copy(estate.data.gateway_certificate(), self.dir.join("x509/gateway.pem"))?;
         fs::copy(&estate.root, self.dir.join("x509ca/root.pem"))?;
-        let both = fs::read_to_string(estate.data.gateway_key_and_chain())?;
-        let (key, _) = both.split_once("-----BEGIN CERTIFICATE").context("key and chain")?;
-        Ok(fs::write(self.dir.join("private/gateway.key"), key)?)
+        let own = fs::read_to_string(estate.data.gateway_key_and_chain())?;
+        let mut parts = own.split_inclusive(END_OF_CERTIFICATE);
+        let first = parts.next().context("key and chain")?;
+        let (key, certificate) = first.split_at(first.find(BEGIN_CERTIFICATE).context("no certificate")?);
+        fs::write(self.dir.join("private/gateway.key"), key)?;
+        fs::write(self.dir.join("x509/gateway.pem"), certificate)?;
+        Ok(fs::write(self.dir.join("x509ca/issuing.pem"), parts.collect::<String>())?)
     }
 }
 

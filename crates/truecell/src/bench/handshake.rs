@@ -1,8 +1,7 @@
 use super::{Row, Runs, charon::Charon, estate::Estate, process::GatewayProcess, serve::serve};
 use crate::{folder::Folder, output::Output, progress::Progress};
-use anyhow::ensure;
 use clap::Args;
-use lab::UnitIdentity;
+use lab::{Load, UnitIdentity};
 use std::{collections::BTreeMap, path::Path, thread, time::Duration};
 
 #[derive(Debug, Args)]
@@ -19,9 +18,14 @@ pub(crate) struct Handshake {
     #[arg(long, default_value_t = 5, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
 
-    /// Idle tunnels at which memory is looked at for the second time, after an eleventh of them; 0: not at all
-    #[arg(long, default_value_t = 11_000, value_name = "COUNT")]
+    /// Idle tunnels whose memory is looked at, less an eleventh of them that are there before; 0 for none
+    #[arg(long, default_value_t = 11_000, value_name = "COUNT", value_parser = tunnels)]
     tunnels: u32,
+
+    /// For how long they are idle before that: key schedules are let go after 60 s without a packet, the
+    /// last response after 180 s
+    #[arg(long, default_value_t = 200, value_name = "SECONDS")]
+    rest: u32,
 
     /// Leave charon out
     #[arg(long)]
@@ -29,6 +33,14 @@ pub(crate) struct Handshake {
 }
 
 const BENCH: &str = "handshake";
+
+fn tunnels(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(1..11) => Err("fewer than 11 show no slope".into()),
+        Ok(count) => Ok(count),
+        Err(error) => Err(format!("{error}")),
+    }
+}
 
 /// From the last attach until all that it caused is done: the journal's fsync comes within 50 ms, its
 /// checkpoint within a second.
@@ -63,10 +75,13 @@ impl Handshake {
             }
         }
         if self.tunnels > 0 {
-            self.idle(serve(&estate)?, &estate, &mut ours, &mut work)?;
-            if let Some(charon) = &charon {
-                self.idle(charon.start(&estate)?, &estate, &mut its, &mut work)?;
+            let mut gateways = vec![serve(&estate)?];
+            gateways.extend(charon.as_ref().map(|charon| charon.start(&estate)).transpose()?);
+            let idle = self.idle(&gateways, &estate, &mut work)?;
+            for (shown, idle) in [&mut ours, &mut its].into_iter().zip(idle) {
+                shown.idle.push(idle);
             }
+            gateways.into_iter().try_for_each(GatewayProcess::stop)?;
         }
         Ok(rows(ours, charon.map(|charon| (charon.name, its))))
     }
@@ -111,26 +126,28 @@ impl Handshake {
         gateway.stop()
     }
 
-    /// Memory for each tunnel between an eleventh of them and all.
+    /// Memory for each tunnel of each gateway, between an eleventh of them and all; they rest at the same time.
     fn idle(
         &self,
-        gateway: GatewayProcess,
+        gateways: &[GatewayProcess],
         estate: &Estate,
-        shown: &mut Shown,
         work: &mut Work,
-    ) -> anyhow::Result<()> {
-        let (few, all) = (self.tunnels as usize / 11, self.tunnels as usize);
-        ensure!(few > 0, "fewer than 11 tunnels show no slope");
-        let mut load = gateway.load(self.in_flight as usize)?;
+    ) -> anyhow::Result<Vec<f64>> {
+        let all = estate.units.get(..self.tunnels as usize).unwrap_or_default();
+        let (few, rest) = all.split_at(all.len() / 11);
+        let mut loads = self.loads(gateways)?;
         let mut resident_with = |units: &[UnitIdentity]| {
-            load.attach(units, || work.one_done())?;
-            thread::sleep(SETTLED);
-            gateway.resident()
+            loads.iter_mut().try_for_each(|load| load.attach(units, || work.one_done()))?;
+            thread::sleep(SETTLED.max(Duration::from_secs(self.rest.into())));
+            gateways.iter().map(GatewayProcess::resident).collect::<anyhow::Result<Vec<_>>>()
         };
-        let before = resident_with(estate.units.get(..few).unwrap_or_default())?;
-        let after = resident_with(estate.units.get(few..all).unwrap_or_default())?;
-        shown.idle.push((after - before) / (all - few) as f64);
-        gateway.stop()
+        let (before, after) = (resident_with(few)?, resident_with(rest)?);
+        let each = |(before, after): (f64, f64)| (after - before) / rest.len() as f64;
+        Ok(before.into_iter().zip(after).map(each).collect())
+    }
+
+    fn loads(&self, gateways: &[GatewayProcess]) -> anyhow::Result<Vec<Load>> {
+        gateways.iter().map(|gateway| gateway.load(self.in_flight as usize)).collect()
     }
 }
 

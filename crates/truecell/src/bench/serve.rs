@@ -1,6 +1,5 @@
 use super::{estate::Estate, process::GatewayProcess};
 use anyhow::{Context, anyhow};
-use lab::KnownGateway;
 use std::{
     env,
     io::{BufRead, BufReader},
@@ -18,13 +17,12 @@ pub(crate) fn serve(estate: &Estate) -> anyhow::Result<GatewayProcess> {
     command.arg("--config").arg(&estate.config).arg("serve").stdin(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().context("truecell serve")?;
     let log = child.stderr.take().context("a pipe was asked for")?;
-    let mut known = estate.known.clone();
-    let mut process = GatewayProcess { child, known: known.clone(), network: None };
+    let mut process = GatewayProcess { child, known: estate.known.clone(), network: None };
     let mut lines = BufReader::new(log).lines().map_while(Result::ok);
     let mut said = Vec::new();
     let ready = lines.by_ref().inspect(|line| said.push(line.clone())).find_map(|line| ready(&line));
-    (known.ike, known.natt) = ready.with_context(|| format!("truecell serve ended:\n{}", said.join("\n")))?;
-    process.known = KnownGateway { ..known };
+    (process.known.ike, process.known.natt) =
+        ready.with_context(|| format!("truecell serve ended:\n{}", said.join("\n")))?;
     thread::spawn(move || lines.for_each(drop));
     Ok(process)
 }

@@ -8,9 +8,11 @@
 )]
 
 mod bench;
+mod checklist;
 mod commands;
 mod daemon;
 mod document;
 mod documents;
+mod handshake;
 mod key_log;
 mod shell;

@@ -1,0 +1,194 @@
+//! Lines of the conformance checklist for a security gateway that only a whole attach can answer for: on
+//! real sockets, read back from the journal and the ledger.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use events::{
+    Recorded,
+    admission::{Admitted, Refused},
+    gateway::{PathChanged, SessionClosed},
+    journal::Tail,
+};
+use gateway::State;
+use ids::{DeviceId, Sha256, UnixTime};
+use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
+use pki::Validity;
+use serde_json::{Value, value::RawValue};
+use std::{
+    net::IpAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+const LINE: &str = "L-1";
+const NETWORK: u8 = 12;
+
+fn id(number: u8) -> DeviceId {
+    DeviceId::eui48([0x02, 0xfe, 0x72, 0, 0, number])
+}
+
+/// A carrier, and what its journal says from now on.
+struct World {
+    carrier: Carrier,
+    tail: Tail,
+}
+
+impl World {
+    fn new(dir: &Path) -> Self {
+        let carrier = Carrier::start(dir).unwrap();
+        carrier.line(LINE, &format!("127.{NETWORK}.0.0/16")).unwrap();
+        let tail = Tail::new(&carrier.journal.dir(), carrier.journal.head() + 1);
+        Self { carrier, tail }
+    }
+
+    fn unit(&self, number: u8) -> UnitIdentity {
+        self.carrier.device(id(number), LINE).unwrap();
+        self.carrier.enrol(id(number), Validity::Default).unwrap()
+    }
+
+    fn attach(&self, identity: &UnitIdentity, host: u8) -> Unit {
+        self.carrier.attach(identity, [127, NETWORK, 0, host]).unwrap()
+    }
+
+    /// The next event of this kind.
+    fn next<T: Recorded>(&mut self) -> T {
+        let until = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < until {
+            match self.tail.next_record().unwrap() {
+                Some(record) => {
+                    if let Some(event) = record.read::<T>().unwrap() {
+                        return event;
+                    }
+                }
+                None => std::thread::park_timeout(Duration::from_millis(5)),
+            }
+        }
+        panic!("no {} within 10 s", T::KIND);
+    }
+}
+
+impl World {
+    fn wait_for_state(&self, state: State) {
+        let until = Instant::now() + Duration::from_secs(10);
+        while self.carrier.gateway.sessions(None, 1)[0].state != state {
+            assert!(Instant::now() < until, "the session is not {state:?} within 10 s");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+}
+
+fn inner(unit: &Unit) -> IpAddr {
+    let Outcome::Attached(attached) = &unit.outcome else { panic!("{:?}", unit.outcome) };
+    attached.inner.into()
+}
+
+#[test]
+fn section_4_line_8_a_revoked_certificate_is_refused_and_what_was_looked_at_is_written_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let identity = world.unit(1);
+    let unit = world.attach(&identity, 1);
+    inner(&unit);
+    let claim = read(&world.next::<Admitted>().claim);
+    assert_eq!(claim["revocation"]["known"]["value"], "good");
+    assert_eq!(claim["revocation"]["known"]["source"], "ledger");
+    unit.close();
+    world.next::<SessionClosed>();
+
+    let before = UnixTime::now();
+    let cert = x509::Certificate::from_der(&identity.chain[0]).unwrap().sha256();
+    world.carrier.ledger.revoke(cert, "kim", "key seen elsewhere", before).unwrap();
+    let again = world.attach(&identity, 1);
+    assert!(matches!(again.outcome, Outcome::Refused(_)), "{:?}", again.outcome);
+    let refused: Refused = world.next();
+    assert_eq!((refused.reason.as_str(), refused.cert_sha256), ("revoked", cert));
+    let looked = &read(&refused.claim)["revocation"]["known"];
+    assert_eq!(looked["value"]["revoked"]["why"], "key seen elsewhere");
+    assert_eq!(looked["source"], "ledger");
+    let observed_at: UnixTime = serde_json::from_value(looked["observed_at"].clone()).unwrap();
+    assert!(observed_at >= before && observed_at <= UnixTime::now(), "{observed_at}");
+}
+
+#[test]
+fn section_4_line_13_an_attach_is_recorded_with_all_that_tells_it_from_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let identity = world.unit(1);
+    let unit = world.attach(&identity, 9);
+    let admitted: Admitted = world.next();
+    let certificate = x509::Certificate::from_der(&identity.chain[0]).unwrap();
+    assert_eq!(admitted.outer, unit.outer);
+    assert_eq!(admitted.inner, [inner(&unit)]);
+    assert_eq!(admitted.cert_sha256, certificate.sha256());
+    assert_eq!((admitted.device, admitted.line.unwrap().to_string()), (id(1), LINE.to_owned()));
+    let claim = read(&admitted.claim);
+    assert_eq!(claim["idi"], identity.name);
+    assert_eq!(claim["outer"]["address"], unit.outer.to_string());
+    assert_eq!(claim["serial"], certificate.serial());
+    let ski: String = certificate.ski().unwrap().iter().map(|octet| format!("{octet:02x}")).collect();
+    assert_eq!(claim["ski"]["known"]["value"], ski);
+    let path: Vec<Sha256> = serde_json::from_value(claim["path"].clone()).unwrap();
+    assert_eq!(path[0], certificate.sha256());
+    assert!(path.len() > 1, "down to the anchor");
+    for side in ["initiator", "responder"] {
+        let spi = u64::from_str_radix(claim["ike_spis"][side].as_str().unwrap(), 16).unwrap();
+        assert_ne!(spi, 0, "{side}");
+    }
+    assert_fingerprint(&claim["fingerprint"]["known"]["value"]);
+}
+
+/// The claim of an event.
+fn read(claim: &RawValue) -> Value {
+    serde_json::from_str(claim.get()).unwrap()
+}
+
+/// What our own initiator sends by default.
+fn assert_fingerprint(seen: &Value) {
+    assert_eq!(seen["vendor_ids"], Value::Array(Vec::new()));
+    let proposals = seen["proposals"].as_array().unwrap();
+    assert_eq!(proposals.len(), 4, "AEAD and other, of IKE and of ESP: {proposals:?}");
+    assert!(proposals[0].as_str().unwrap().starts_with("1.1: 1:20/256 1:20/128 "), "{proposals:?}");
+    assert!(proposals[2].as_str().unwrap().starts_with("1.3: 1:20/256 1:20/128 "), "{proposals:?}");
+    assert_eq!(seen["key_exchange"], 31);
+    assert_eq!(seen["nonce_length"], 32);
+    assert!(seen["notifies"].as_array().unwrap().contains(&Value::from(16_430)), "fragmentation is said");
+    assert!(seen["fragment_sizes"].as_array().unwrap().iter().all(|size| size.as_u64().unwrap() > 0));
+    assert!((1..10_000_000).contains(&seen["init_to_auth_us"].as_u64().unwrap()), "time is taken");
+}
+
+#[test]
+fn section_4_line_14_an_inner_address_is_told_with_its_unit_and_taken_back_when_that_leaves() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let identities = [1, 2].map(|number| world.unit(number));
+    let units = [1, 2].map(|number| world.attach(&identities[usize::from(number) - 1], number));
+    for unit in &units {
+        let admitted: Admitted = world.next();
+        let session = world.carrier.gateway.session(admitted.session).unwrap();
+        assert_eq!((&session.inner, session.device), (&admitted.inner, admitted.device));
+        assert_eq!(session.inner, [inner(unit)]);
+    }
+    assert_ne!(inner(&units[0]), inner(&units[1]));
+    units[0].close();
+    let closed: SessionClosed = world.next();
+    assert_eq!(closed.device, id(1));
+    assert_eq!(world.carrier.gateway.session(closed.session), None);
+    let left = world.carrier.gateway.sessions(None, 10);
+    assert_eq!(left.iter().map(|session| session.device).collect::<Vec<_>>(), [id(2)]);
+}
+
+#[test]
+fn section_4_line_16_a_unit_that_leaves_its_line_passes_no_packet_until_it_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let identity = world.unit(1);
+    let mut unit = world.attach(&identity, 1);
+    assert_eq!(unit.ping(SERVICE, 1).0, 1);
+    for (outer, on_line) in [([127, 66, 0, 1], false), ([127, NETWORK, 0, 2], true)] {
+        unit.move_to(outer.into()).unwrap();
+        unit.ping(SERVICE, 1); // by which the gateway sees that it moved
+        let moved: PathChanged = world.next();
+        assert_eq!((moved.to, moved.on_line), (unit.outer, Some(on_line)));
+        world.wait_for_state(if on_line { State::Open } else { State::Held });
+        assert_eq!(unit.ping(SERVICE, 1).0, u16::from(on_line));
+    }
+}

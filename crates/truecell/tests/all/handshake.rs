@@ -1,0 +1,93 @@
+//! `truecell bench handshake` in its short form: the shape of its rows, never how fast this machine is.
+
+use crate::bench::{Bench, text};
+use serde_json::Value;
+use std::{fs, process::Command};
+
+const SHORT: [&str; 14] = [
+    "--json",
+    "--data",
+    "work",
+    "bench",
+    "handshake",
+    "--attaches",
+    "8",
+    "--in-flight",
+    "4",
+    "--runs",
+    "2",
+    "--tunnels",
+    "22",
+    "--rest",
+];
+
+fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&SHORT[..], &["0"], more].concat()
+}
+
+fn row<'a>(rows: &'a Value, case: &str) -> &'a Value {
+    let mut rows = rows.as_array().unwrap().iter();
+    rows.find(|row| row["case"] == case).unwrap_or_else(|| panic!("no row {case}"))
+}
+
+fn keys(row: &Value) -> Vec<&str> {
+    row.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn the_handshake_bench_shows_what_an_attach_costs_in_all_and_by_thread_and_what_an_idle_tunnel_does() {
+    let bench = Bench::bare();
+    let rows: Value = serde_json::from_str(&bench.good(&short(&["--alone"]))).unwrap();
+    let attach = row(&rows, "attach");
+    let expected = ["bench", "case", "value", "unit", "peer", "peer_value", "ratio", "runs", "peer_runs"];
+    assert!(expected.iter().all(|key| keys(attach).contains(key)) && keys(attach).len() == expected.len());
+    assert_eq!((&attach["bench"], &attach["unit"]), (&"handshake".into(), &"ms of CPU".into()));
+    assert_eq!((&attach["peer"], &attach["ratio"]), (&Value::Null, &Value::Null));
+    let runs: Vec<f64> = attach["runs"].as_array().unwrap().iter().map(|run| run.as_f64().unwrap()).collect();
+    assert!(runs.len() == 2 && runs.iter().all(|run| *run > 0.0), "{attach}");
+    assert_eq!(attach["value"].as_f64().unwrap(), (runs[0] + runs[1]) / 2.0);
+    assert!(row(&rows, "attach, thread ike")["value"].as_f64().unwrap() < runs[0].max(runs[1]));
+    assert_eq!(row(&rows, "idle tunnel")["unit"], "KiB");
+    assert_eq!(fs::read_dir(bench.path("work")).unwrap().count(), 0, "what it made is left behind");
+}
+
+#[test]
+fn charon_is_measured_beside_or_named_as_left_out() {
+    let bench = Bench::bare();
+    let output = bench.run(&short(&[]));
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let attach = row(&rows, "attach");
+    if text(&output.stderr).contains("charon is left out: ") {
+        return assert_eq!(attach["peer"], Value::Null);
+    }
+    assert!(attach["peer"].as_str().unwrap().starts_with("strongSwan "), "{attach}");
+    let ratio = attach["value"].as_f64().unwrap() / attach["peer_value"].as_f64().unwrap();
+    assert_eq!(attach["ratio"].as_f64().unwrap(), ratio);
+    assert_eq!(row(&rows, "idle tunnel")["peer_runs"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn without_root_charon_is_left_out_and_the_rest_measured() {
+    if !rustix::process::geteuid().is_root() || Command::new("setpriv").arg("--version").output().is_err() {
+        eprintln!("skipped: needs root and setpriv");
+        return;
+    }
+    let bench = Bench::bare();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    fs::set_permissions(bench.path("."), open).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(bench.binary_for_everyone());
+    let output = command.args(short(&[])).current_dir(bench.path(".")).output().unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains("charon is left out: this is not root"), "{said}");
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(row(&rows, "attach")["peer"], Value::Null);
+}
+
+#[test]
+fn fewer_tunnels_than_show_a_slope_are_refused() {
+    let (code, why) = Bench::bare().refused(&["bench", "handshake", "--tunnels", "10"]);
+    assert_eq!(code, 2);
+    assert!(why.contains("fewer than 11 show no slope"), "{why}");
+}
