@@ -65,7 +65,7 @@ struct Room {
 impl DataThread {
     pub(crate) fn run(mut self) {
         let mut room = Room {
-            batch: ReceiveBatch::new(),
+            batch: ReceiveBatch::default(),
             uplink: Packets::new(),
             downlink: Packets::new(),
             outgoing: Outgoing::default(),

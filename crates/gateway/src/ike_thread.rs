@@ -114,7 +114,7 @@ pub(crate) struct Passing {
 
 impl IkeThread {
     pub(crate) fn run(mut self) {
-        let mut batch = ReceiveBatch::new();
+        let mut batch = ReceiveBatch::default();
         while !self.state.stopping {
             self.wait();
             self.receive(&mut batch);

@@ -16,6 +16,7 @@ mod config;
 mod contest;
 mod core;
 mod data;
+mod evidence;
 mod hand_off;
 mod health;
 mod holds;

@@ -8,6 +8,7 @@ use crate::{
     GatewayConfig, OffLine,
     clock::ClockGuard,
     contest::{Outcome, Party},
+    evidence::{Known, as_json, as_written, evidence},
     hand_off::{Admitted, Answer, Authenticated, Claim, Refused, Why, Work},
     health::{Alarm, Health},
     refusals::Refusals,
@@ -16,10 +17,7 @@ use crate::{
     stats::Tallies,
     waker::Waker,
 };
-use admission::{
-    Admit, Decision, Evidence, Facts, Fingerprint, Holder, IkeSpis, Missing, Outer, Policy, Probe, Reason,
-    Revocation, Transient, Verdict, judge,
-};
+use admission::{Admit, Decision, Holder, Outer, Policy, Probe, Reason, Transient, Verdict, judge};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use events::{
     Durability, Journal, JournalError, Recorded,
@@ -32,11 +30,8 @@ use events::{
 };
 use ids::{DeviceId, SessionId, Spi, UnixTime};
 use ike::{Grant, Ticket};
-use ledger::{AccessLineRecord, Credential, Device, Lease, Ledger, LedgerError, NewIncident, Tx};
-use serde_json::{
-    Value, json,
-    value::{RawValue, to_raw_value},
-};
+use ledger::{Lease, Ledger, LedgerError, NewIncident, Tx};
+use serde_json::{Value, json};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
@@ -92,14 +87,6 @@ struct Terms {
 
 /// Boxed as they came through the channel.
 type Claims = Vec<Box<Claim>>;
-
-/// What the ledger says about one claim.
-struct Known {
-    device: Option<Device>,
-    credential: Option<Credential>,
-    line: Option<AccessLineRecord>,
-    lease: Option<Lease>,
-}
 
 /// What a judged claim becomes once the transaction stands.
 enum Judged {
@@ -692,23 +679,6 @@ impl Registrar {
     }
 }
 
-impl Known {
-    fn read(tx: &mut Tx<'_>, device: DeviceId, cert: ids::CertSha256) -> Result<Self, LedgerError> {
-        let record = tx.device(device)?;
-        let line = record.as_ref().and_then(|record| record.access_line.clone());
-        Ok(Self {
-            credential: tx.credential(cert)?,
-            line: line.map(|line| tx.line(&line)).transpose()?.flatten(),
-            lease: tx.lease(device)?,
-            device: record,
-        })
-    }
-
-    fn facts(&self) -> Facts<'_> {
-        Facts { device: self.device.as_ref(), credential: self.credential.as_ref(), line: self.line.as_ref() }
-    }
-}
-
 fn alternation(session: &Session, seen: &Alternation) -> PathAlternates {
     PathAlternates {
         device: session.device,
@@ -717,78 +687,4 @@ fn alternation(session: &Session, seen: &Alternation) -> PathAlternates {
         changes: seen.changes,
         within_ms: u64::try_from(seen.within.as_millis()).unwrap_or(u64::MAX),
     }
-}
-
-/// The claim, with all that is known about it here.
-fn evidence(claim: &Claim, known: &Known, now: UnixTime) -> admission::Claim {
-    let (path, auth) = (claim.authenticated.path(), claim.authenticated.auth());
-    let address = auth.path().peer;
-    let line = known.line.as_ref().filter(|line| line.covers(address.ip()) == Some(true));
-    let gathered_later = || Evidence::Missing(Missing::NotGathered);
-    admission::Claim {
-        device: claim.authenticated.device(),
-        idi: String::from_utf8_lossy(&auth.idi().data).into_owned(),
-        cert_sha256: path.cert_sha256(),
-        serial: path.serial(),
-        ski: path
-            .ski()
-            .map_or(Evidence::Missing(Missing::NotSent), |ski| Evidence::seen(hex(ski), "x509", now)),
-        revocation: revocation(known.credential.as_ref(), now),
-        path: path.path().to_vec(),
-        validity: path.not_after().since(path.not_before()),
-        outer: Outer {
-            address,
-            class: gathered_later(),
-            line: line.map_or(Evidence::Missing(Missing::NoRecord), |line| {
-                Evidence::seen(line.line.clone(), "ledger", now)
-            }),
-        },
-        ike_spis: IkeSpis::new(auth.spi_i(), auth.spi_r()),
-        proof: gathered_later(),
-        lineage: gathered_later(),
-        fingerprint: Evidence::seen(fingerprint(&claim.request.fingerprint), "ike", now),
-        place: gathered_later(),
-        facts: gathered_later(),
-        attestation: gathered_later(),
-    }
-}
-
-/// The ledger's record is what says that a certificate counts no more.
-fn revocation(credential: Option<&Credential>, now: UnixTime) -> Evidence<Revocation> {
-    let Some(credential) = credential else { return Evidence::Missing(Missing::NoRecord) };
-    let found = credential.revoked.clone().map_or(Revocation::Good, Revocation::Revoked);
-    Evidence::seen(found, "ledger", now)
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn fingerprint(seen: &ike::ObservedFingerprint) -> Fingerprint {
-    let proposals = seen.proposals.iter().chain(&seen.child_proposals).map(|proposal| {
-        let transforms = proposal.transforms.iter().map(|transform| {
-            let key_len = transform.key_len.map(|bits| format!("/{bits}")).unwrap_or_default();
-            format!(" {}:{}{key_len}", transform.kind.0, transform.id)
-        });
-        format!("{}.{}:{}", proposal.number, proposal.protocol.0, transforms.collect::<String>())
-    });
-    Fingerprint {
-        vendor_ids: seen.vendor_ids.iter().map(|octets| hex(octets)).collect(),
-        proposals: proposals.collect(),
-        notifies: seen.notifies.iter().map(|kind| kind.0).collect(),
-        fragment_sizes: seen.fragment_sizes.clone(),
-        nonce_length: seen.nonce_length,
-        retransmissions: seen.retransmissions,
-        key_exchange: seen.key_exchange.map(|method| method.0),
-        init_to_auth_us: u64::try_from(seen.init_to_auth.as_micros()).unwrap_or(u64::MAX),
-    }
-}
-
-/// The claim as it stands in the journal.
-fn as_written(claim: &admission::Claim) -> Box<RawValue> {
-    to_raw_value(claim).unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
-
-fn as_json(claim: &admission::Claim) -> Value {
-    serde_json::to_value(claim).unwrap_or(Value::Null)
 }

@@ -219,16 +219,18 @@ pub struct ReceiveBatch {
 /// The longest UDP payload.
 const MAX_DATAGRAM: usize = 1 << 16;
 
-impl ReceiveBatch {
+impl Default for ReceiveBatch {
     /// The kernel maps the pages when they are first written.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             octets: vec![0; MAX_DATAGRAM * BATCH_SIZE],
             meta: [RecvMeta::default(); BATCH_SIZE],
             filled: 0,
         }
     }
+}
 
+impl ReceiveBatch {
     fn fill(
         &mut self,
         receive: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
@@ -260,7 +262,7 @@ mod tests {
     use rustix::net::sockopt::{ip_mtu_discover, ipv6_mtu_discover};
 
     fn received(socket: &Socket) -> Vec<(SocketAddr, SocketAddr, Vec<u8>)> {
-        let mut batch = ReceiveBatch::new();
+        let mut batch = ReceiveBatch::default();
         let mut all = Vec::new();
         while all.is_empty() {
             let mut fds = [rustix::event::PollFd::new(socket, rustix::event::PollFlags::IN)];

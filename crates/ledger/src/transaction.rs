@@ -54,6 +54,11 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
+    /// What is written now will be found again.
+    pub(crate) fn check(&mut self) -> Result<(), LedgerError> {
+        Ok(self.writer.store.check()?)
+    }
+
     fn unfinished(&self, source: StoreError) -> LedgerError {
         match self.intent.clone() {
             Some(event) => LedgerError::Unfinished { event, source },
