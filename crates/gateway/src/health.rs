@@ -12,13 +12,16 @@ pub enum Alarm {
     LedgerUnreachable,
     /// Events can't be written.
     JournalUnwritable,
-    /// The clock is before what the journal has seen: certificates can't be judged.
+    /// The clock has gone back behind what was seen: certificates can't be judged.
     ClockUntrusted,
+    /// A thread of the gateway has panicked. It does not come back; the process has to be started anew.
+    ThreadEnded,
 }
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::LedgerUnreachable, Self::JournalUnwritable, Self::ClockUntrusted];
+    pub const ALL: [Self; 4] =
+        [Self::LedgerUnreachable, Self::JournalUnwritable, Self::ClockUntrusted, Self::ThreadEnded];
 
     /// Stable word, for events.
     pub fn code(self) -> &'static str {
@@ -26,6 +29,7 @@ impl Alarm {
             Self::LedgerUnreachable => "ledger-unreachable",
             Self::JournalUnwritable => "journal-unwritable",
             Self::ClockUntrusted => "clock-untrusted",
+            Self::ThreadEnded => "thread-ended",
         }
     }
 
@@ -35,6 +39,7 @@ impl Alarm {
             Self::LedgerUnreachable => "ledger",
             Self::JournalUnwritable => "journal",
             Self::ClockUntrusted => "clock",
+            Self::ThreadEnded => "threads",
         }
     }
 
@@ -44,6 +49,7 @@ impl Alarm {
             Self::LedgerUnreachable => "see that its disk has room and who holds its lock",
             Self::JournalUnwritable => "see that its disk has room and works",
             Self::ClockUntrusted => "set the clock",
+            Self::ThreadEnded => "start it anew, and report the panic that its log has",
         }
     }
 }

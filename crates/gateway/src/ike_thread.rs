@@ -23,10 +23,10 @@ use ike::{
     Admission, AskPeer, AttachRequest, AuthVerified, ChildSa, DeletedBy, Event, Grant, IkeSaId, Output, Path,
     Peer, Reason, Refusal, Responder, Ticket, payload::NotifyType,
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     collections::VecDeque,
     net::SocketAddr,
+    os::fd::AsFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -134,12 +134,7 @@ impl IkeThread {
         let sleep = due.min().map_or(AT_MOST, |at| at.saturating_duration_since(now).min(AT_MOST));
         let sleep = if self.state.kept.is_empty() { sleep } else { sleep.min(TRY_AGAIN) };
         let own = self.sockets.iter().filter(|socket| !socket.is_encapsulated());
-        let mut fds: Vec<_> = own.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
-        fds.push(PollFd::new(&self.links.waker, PollFlags::IN));
-        let timeout = Timespec { tv_sec: sleep.as_secs() as i64, tv_nsec: sleep.subsec_nanos().into() };
-        // Interrupted by a signal: the loop comes round.
-        let _ = poll(&mut fds, Some(&timeout));
-        self.links.waker.reset();
+        self.links.waker.wait(own.map(|socket| socket.as_fd()), sleep);
     }
 
     fn receive(&mut self, batch: &mut ReceiveBatch) {
@@ -170,7 +165,7 @@ impl IkeThread {
         // Bounded by what is there now, so that a flood on one port leaves turns for the rest.
         for _ in 0..self.links.from_data.len() {
             match self.links.from_data.try_recv() {
-                Ok(FromData::Messages(messages)) => {
+                Ok(FromData::Messages(messages, _share)) => {
                     messages.into_iter().for_each(|(path, message)| self.datagram(path, &message));
                 }
                 Ok(FromData::Notice(notice)) => self.notice(notice, Instant::now()),

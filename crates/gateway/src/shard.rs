@@ -338,7 +338,10 @@ impl Tunnel {
         }
         let child =
             self.children.iter_mut().find(|child| child.inbound.spi() == spi).ok_or(Cause::UnknownSpi)?;
-        let opened = child.inbound.open(packet).map_err(Cause::Inbound)?;
+        let opened = child.inbound.open(packet);
+        if opened.as_ref().err().is_some_and(|dropped| !dropped.is_authentic()) {
+            return opened.map_err(Cause::Inbound);
+        }
         self.session.traffic.esp_seen.store(true, Relaxed);
         child.waits_for = None;
         let sa = self.session.sa;
@@ -346,6 +349,7 @@ impl Tunnel {
             self.heard = Some(now);
             notices.push(Notice::Heard(sa));
         }
+        let opened = opened.map_err(Cause::Inbound)?;
         child.tell_if_worn(sa, limits, notices);
         if opened.newest && (*path != self.path || self.sightings.is_some()) {
             self.see(path, now, notices);

@@ -17,7 +17,7 @@ use crate::{
         ike_sa_init::{Abilities, IkeSaInitRequest},
     },
     handshake::{Agreement, Handshake},
-    message::{parse_plain, write_plain},
+    message::{MAX_MESSAGE, parse_plain, write_plain},
     nat_detection,
     output::Outputs,
     payload::{
@@ -119,6 +119,9 @@ impl Responder {
     /// One IKE datagram, without non-ESP marker, from anyone.
     pub fn handle_datagram(&mut self, path: Path, bytes: &[u8], now: Instant) {
         self.stats.datagrams += 1;
+        if bytes.len() > MAX_MESSAGE {
+            return self.stats.count(Reason::Malformed);
+        }
         let header = match Header::parse(bytes) {
             Ok(header) => header,
             Err(malformed) => return self.on_bad_header(path, bytes, malformed),

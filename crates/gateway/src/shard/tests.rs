@@ -415,3 +415,19 @@ fn a_notice_without_room_comes_again() {
     assert_eq!(notices(&mut shard), [Notice::EspNeverSeen(unit.sa())]);
     assert_eq!(notices(&mut shard), []);
 }
+
+#[test]
+fn an_authentic_packet_that_goes_no_further_still_shows_that_its_unit_lives() {
+    let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    unit.open(&mut shard, now);
+    let home = path("127.0.0.9:4500");
+    let mut forged = unit.seal(&packet(unit.address(), SERVICE));
+    *forged.last_mut().unwrap() ^= 1;
+    uplink(&mut shard, &forged, &home, now);
+    assert_eq!(notices(&mut shard), [], "anyone can send that");
+    let spoofed = unit.seal(&packet([10, 64, 9, 9], SERVICE));
+    assert!(uplink(&mut shard, &spoofed, &home, now).is_empty());
+    assert_eq!(notices(&mut shard), [Notice::Heard(unit.sa())]);
+    shard.sweep(now + LIMITS.esp_expected_within);
+    assert!(!notices(&mut shard).contains(&Notice::EspNeverSeen(unit.sa())));
+}
