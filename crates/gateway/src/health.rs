@@ -16,12 +16,22 @@ pub enum Alarm {
     ClockUntrusted,
     /// A thread of the gateway has panicked. It does not come back; the process has to be started anew.
     ThreadEnded,
+    /// A data thread does not come round: its tunnels pass nothing.
+    ShardStuck,
+    /// The core's side takes or gives no packets: its device is down or gone.
+    CoreUnreachable,
 }
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 4] =
-        [Self::LedgerUnreachable, Self::JournalUnwritable, Self::ClockUntrusted, Self::ThreadEnded];
+    pub const ALL: [Self; 6] = [
+        Self::LedgerUnreachable,
+        Self::JournalUnwritable,
+        Self::ClockUntrusted,
+        Self::ThreadEnded,
+        Self::ShardStuck,
+        Self::CoreUnreachable,
+    ];
 
     /// Stable word, for events.
     pub fn code(self) -> &'static str {
@@ -30,6 +40,8 @@ impl Alarm {
             Self::JournalUnwritable => "journal-unwritable",
             Self::ClockUntrusted => "clock-untrusted",
             Self::ThreadEnded => "thread-ended",
+            Self::ShardStuck => "shard-stuck",
+            Self::CoreUnreachable => "core-unreachable",
         }
     }
 
@@ -40,6 +52,8 @@ impl Alarm {
             Self::JournalUnwritable => "journal",
             Self::ClockUntrusted => "clock",
             Self::ThreadEnded => "threads",
+            Self::ShardStuck => "shards",
+            Self::CoreUnreachable => "core",
         }
     }
 
@@ -50,6 +64,8 @@ impl Alarm {
             Self::JournalUnwritable => "see that its disk has room and works",
             Self::ClockUntrusted => "set the clock",
             Self::ThreadEnded => "start it anew, and report the panic that its log has",
+            Self::ShardStuck => "keep a stack of every thread (gdb -p), then restart",
+            Self::CoreUnreachable => "see `ip link show` for the TUN device; restart if it is gone",
         }
     }
 }

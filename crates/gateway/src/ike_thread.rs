@@ -3,6 +3,7 @@
 
 use crate::{
     clock::ClockGuard,
+    command_link::CommandLink,
     contest::{Contest, Contests, Outcome, Party},
     data::FromData,
     hand_off::{Admitted, Answer, Authenticated, Claim, Opening, Order, Refused, TRY_AGAIN, Why, Work},
@@ -64,37 +65,6 @@ pub(crate) struct Links {
     pub(crate) to_registrar: Sender<Work>,
 }
 
-/// The way of commands to one shard.
-pub(crate) struct CommandLink {
-    commands: Sender<Command>,
-    waker: Waker,
-    /// It has got some since it was last woken.
-    commanded: bool,
-}
-
-impl CommandLink {
-    pub(crate) fn new(commands: Sender<Command>, waker: Waker) -> Self {
-        Self { commands, waker, commanded: false }
-    }
-
-    /// None may be lost: waits where there is no room. The data threads never wait for us, so this ends.
-    fn give(&mut self, command: Command) {
-        self.commanded = true;
-        let command = match self.commands.try_send(command) {
-            Ok(()) => return,
-            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => command,
-        };
-        self.waker.wake();
-        let _ = self.commands.send(command);
-    }
-
-    fn wake(&mut self) {
-        if std::mem::take(&mut self.commanded) {
-            self.waker.wake();
-        }
-    }
-}
-
 /// What lives from one output to the next, or until a channel has room.
 #[derive(Default)]
 pub(crate) struct Passing {
@@ -132,7 +102,8 @@ impl IkeThread {
         let due = self.responder.poll_timeout().map(|(at, _)| at).into_iter();
         let due = due.chain(self.contests.next_due()).chain(self.holds.next_due());
         let sleep = due.min().map_or(AT_MOST, |at| at.saturating_duration_since(now).min(AT_MOST));
-        let sleep = if self.state.kept.is_empty() { sleep } else { sleep.min(TRY_AGAIN) };
+        let keeps = !self.state.kept.is_empty() || self.links.to_shards.iter().any(CommandLink::keeps);
+        let sleep = if keeps { sleep.min(TRY_AGAIN) } else { sleep };
         let own = self.sockets.iter().filter(|socket| !socket.is_encapsulated());
         self.links.waker.wait(own.map(|socket| socket.as_fd()), sleep);
     }
@@ -229,7 +200,7 @@ impl IkeThread {
                 Ok(verified) => {
                     let peer = Peer {
                         public_key_spki: verified.path.spki().to_vec(),
-                        not_after: verified.path.valid_until().since(wall),
+                        not_after: verified.path.remaining(wall),
                         allow_sha1_signature: verified.allow_sha1_signature,
                     };
                     self.state.path = Some(verified.path);

@@ -13,6 +13,7 @@
 mod backlog;
 mod cause;
 mod clock;
+mod command_link;
 mod config;
 mod contest;
 mod core;
@@ -24,6 +25,7 @@ mod holds;
 mod identity;
 mod ike_thread;
 mod offload;
+mod path_mtu;
 mod ports;
 mod refusals;
 mod registrar;
@@ -33,9 +35,11 @@ mod shard;
 mod shards;
 mod sightings;
 mod stats;
+mod too_big;
 mod tun;
 pub mod udp;
 mod waker;
+mod watch;
 
 pub use cause::Cause;
 pub use clock::{SystemClock, WallClock};

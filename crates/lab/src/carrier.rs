@@ -4,7 +4,7 @@ use crate::unit::{KnownGateway, Unit, UnitIdentity};
 use anyhow::Context;
 use api::LedgerBooks;
 use events::{Journal, JournalKey};
-use gateway::{Deps, Gateway, GatewayConfig, Listen, Ports, SystemClock, VirtualCore};
+use gateway::{Core, Deps, Gateway, GatewayConfig, Listen, Ports, SystemClock, VirtualCore};
 use ids::{DeviceId, Realm, UnixTime};
 use ike::{
     LocalIdentity,
@@ -49,18 +49,34 @@ impl Carrier {
     /// # Errors
     /// What could not be made, and why.
     pub fn start(dir: &Path) -> anyhow::Result<Self> {
-        Self::start_with(dir, |_| ())
+        Self::made(dir, service(), |_| ())
     }
 
-    /// The same, with another configuration than the lab's own.
+    /// The same with a gateway that `adjust` has changed.
     ///
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(dir: &Path, adjust: impl FnOnce(&mut GatewayConfig)) -> anyhow::Result<Self> {
+        Self::made(dir, service(), adjust)
+    }
+
+    /// The same before another core.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_before(dir: &Path, core: Box<dyn Core>) -> anyhow::Result<Self> {
+        Self::made(dir, core, |_| ())
+    }
+
+    fn made(
+        dir: &Path,
+        core: Box<dyn Core>,
+        adjust: impl FnOnce(&mut GatewayConfig),
+    ) -> anyhow::Result<Self> {
         let (ledger, journal) = books(dir)?;
         let realm: Realm = REALM.parse()?;
         let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), UnixTime::now())?;
-        let (gateway, known) = start_gateway(&ledger, &ca, (0, 0), adjust)?;
+        let (gateway, known) = start_gateway(&ledger, &ca, (0, 0), core, adjust)?;
         Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned() })
     }
 
@@ -76,7 +92,7 @@ impl Carrier {
         let (ledger, journal) = books(&dir)?;
         let (ca, _) = Ca::open(&dir.join("ca"), &LedgerBooks(ledger.clone()), UnixTime::now())?;
         let ports = (known.ike.port(), known.natt.port());
-        let (gateway, known) = start_gateway(&ledger, &ca, ports, |_| ())?;
+        let (gateway, known) = start_gateway(&ledger, &ca, ports, service(), |_| ())?;
         Ok(Self { ledger, journal, ca, gateway, known, dir })
     }
 
@@ -146,6 +162,10 @@ fn identity(id: DeviceId, ca: &Ca, issued: pki::Issued) -> anyhow::Result<UnitId
     Ok(UnitIdentity { name: format!("{id}.{}", ca.realm()), chain: issued.chain, key })
 }
 
+fn service() -> Box<dyn Core> {
+    Box::new(VirtualCore::new(vec![SERVICE.into()]))
+}
+
 fn pools() -> anyhow::Result<Pools> {
     Ok(Pools { v4: Some("10.64.0.0/16".parse()?), v6: None })
 }
@@ -165,6 +185,7 @@ fn start_gateway(
     ledger: &Ledger,
     ca: &Ca,
     (ike_port, natt_port): (u16, u16),
+    core: Box<dyn Core>,
     adjust: impl FnOnce(&mut GatewayConfig),
 ) -> anyhow::Result<(Gateway, KnownGateway)> {
     let order = GatewayOrder {
@@ -191,7 +212,7 @@ fn start_gateway(
     let deps = Deps {
         ledger: ledger.clone(),
         anchors: ca.anchors().clone(),
-        cores: vec![Box::new(VirtualCore::new(vec![SERVICE.into()]))],
+        cores: vec![core],
         clock: Arc::new(SystemClock),
         crypto: Arc::new(AwsLc),
     };
