@@ -8,34 +8,32 @@ use crate::{
     GatewayConfig, OffLine,
     clock::ClockGuard,
     contest::{Outcome, Party},
+    evidence::{Known, as_json, as_written, evidence},
     hand_off::{Admitted, Answer, Authenticated, Claim, Refused, Why, Work},
     health::{Alarm, Health},
     refusals::Refusals,
     sessions::{Beginning, Session, Sessions},
+    shard::ShardCounters,
+    sightings::Alternation,
     stats::Tallies,
     waker::Waker,
+    watch::Watch,
 };
-use admission::{
-    Admit, Decision, Evidence, Facts, Fingerprint, Holder, IkeSpis, Missing, Outer, Policy, Probe, Reason,
-    Revocation, Transient, Verdict, judge,
-};
+use admission::{Admit, Decision, Holder, Outer, Policy, Probe, Reason, Transient, Verdict, judge};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use events::{
     Durability, Journal, JournalError, Recorded,
     admission::{Admitted as AdmittedEvent, ContestResolved, Contested, Refused as RefusedEvent},
     gateway::{
-        Alarm as AlarmEvent, AttachFailed, EspNeverSeen, NodeStopped, PathChanged, SessionClosed,
-        SpoofedSource,
+        Alarm as AlarmEvent, AttachFailed, EspNeverSeen, NodeStopped, PathAlternates, PathChanged,
+        SessionClosed, SpoofedSource,
     },
     journal::Tail,
 };
 use ids::{DeviceId, SessionId, Spi, UnixTime};
 use ike::{Grant, Ticket};
-use ledger::{AccessLineRecord, Credential, Device, Lease, Ledger, LedgerError, NewIncident, Tx};
-use serde_json::{
-    Value, json,
-    value::{RawValue, to_raw_value},
-};
+use ledger::{Lease, Ledger, LedgerError, NewIncident, Tx};
+use serde_json::{Value, json};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
@@ -45,7 +43,7 @@ use std::{
 
 /// Claims judged in one transaction at most.
 const BATCH: usize = 64;
-/// How often it is looked at whether ledger, journal and clock can be used.
+/// How often it is looked at whether ledger, journal, clock and data threads can be used.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a ledger out of reach is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
@@ -77,8 +75,9 @@ pub(crate) struct Registrar {
     asked: HashMap<DeviceId, UnixTime>,
     /// What must not be lost and could not be written yet.
     undone: VecDeque<Work>,
-    /// When ledger, journal and clock were last looked at.
+    /// When all that admission needs was last looked at.
     looked: Option<Instant>,
+    watch: Watch,
 }
 
 /// What every unit gets.
@@ -91,14 +90,6 @@ struct Terms {
 
 /// Boxed as they came through the channel.
 type Claims = Vec<Box<Claim>>;
-
-/// What the ledger says about one claim.
-struct Known {
-    device: Option<Device>,
-    credential: Option<Credential>,
-    line: Option<AccessLineRecord>,
-    lease: Option<Lease>,
-}
 
 /// What a judged claim becomes once the transaction stands.
 enum Judged {
@@ -126,13 +117,14 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<ClockGuard>,
     pub(crate) health: Arc<Health>,
     pub(crate) tallies: Arc<Tallies>,
+    pub(crate) shards: Vec<Arc<ShardCounters>>,
     pub(crate) answers: Sender<Answer>,
     pub(crate) ike_waker: Waker,
 }
 
 impl Registrar {
     pub(crate) fn new(config: &GatewayConfig, ledger: Ledger, shared: Shared) -> Self {
-        let Shared { sessions, clock, health, tallies, answers, ike_waker } = shared;
+        let Shared { sessions, clock, health, tallies, shards, answers, ike_waker } = shared;
         let terms = Terms {
             reachable: config.ts_r(),
             dns: config.dns.clone(),
@@ -156,6 +148,7 @@ impl Registrar {
             asked: HashMap::new(),
             undone: VecDeque::new(),
             looked: None,
+            watch: Watch::new(&shards, Instant::now()),
         }
     }
 
@@ -193,6 +186,7 @@ impl Registrar {
                 | Work::Moved { .. }
                 | Work::Review(_)
                 | Work::EspNeverSeen(_)
+                | Work::Alternates { .. }
                 | Work::Spoofed { .. }) => self.undone.push_back(must),
             }
         }
@@ -229,6 +223,9 @@ impl Registrar {
                     let event = EspNeverSeen { device: session.device, session: session.id, spi };
                     self.append(&event).map_err(LedgerError::Journal)
                 }
+                Work::Alternates { session, seen } => {
+                    self.append(&alternation(session, seen)).map_err(LedgerError::Journal)
+                }
                 Work::Spoofed { session, packets } => {
                     let event =
                         SpoofedSource { device: session.device, session: session.id, packets: *packets };
@@ -259,14 +256,19 @@ impl Registrar {
         if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
             return;
         }
-        self.looked = Some(Instant::now());
+        let now = Instant::now();
+        self.looked = Some(now);
         let ledger = self.ledger.check().err().map(|error| error.to_string());
         let journal = self.ledger.journal().check().err().map(|error| error.to_string());
-        let clock = "it is earlier than the journal's last record: no certificate is judged";
+        let clock =
+            "it has gone back behind the journal's last record, or since the start: no certificate is judged";
         let clock = self.clock.trusted().is_none().then(|| clock.to_owned());
         self.found(Alarm::LedgerUnreachable, ledger);
         self.found(Alarm::JournalUnwritable, journal);
         self.found(Alarm::ClockUntrusted, clock);
+        let (stuck, trouble) = (self.watch.stuck(now), self.watch.trouble());
+        self.found(Alarm::ShardStuck, stuck);
+        self.found(Alarm::CoreUnreachable, trouble);
     }
 
     fn out_of_reach(&mut self, error: &LedgerError) {
@@ -477,8 +479,8 @@ impl Registrar {
         let id = SessionId { epoch: self.ledger.epoch(), number: self.next_session };
         self.next_session += 1;
         let path = claim.authenticated.path();
-        let of_certificate = path.not_after().since(now);
-        let lifetime = of_certificate.min(self.terms.auth_lifetime);
+        let of_path = path.remaining(now);
+        let lifetime = of_path.min(self.terms.auth_lifetime);
         let device = known.device.as_ref();
         let (inner_v4, inner_v6) = (device.and_then(|d| d.inner_v4), device.and_then(|d| d.inner_v6));
         let session = Session::begin(Beginning {
@@ -498,7 +500,7 @@ impl Registrar {
             dns: self.terms.dns.clone(),
             ts_r: self.terms.reachable.clone(),
             auth_lifetime: self.terms.auth_lifetime,
-            expires_in: of_certificate,
+            expires_in: lifetime,
         };
         (Arc::new(session), grant)
     }
@@ -654,11 +656,13 @@ impl Registrar {
         let on_line = known.line.as_ref().and_then(|line| line.covers(to.ip()));
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
         match (self.terms.off_line, on_line) {
-            (OffLine::Hold, Some(inside)) => self.answer(Answer::Line { session: session.id, inside }),
+            (OffLine::Hold, _) => {
+                self.answer(Answer::Line { session: session.id, outside: on_line == Some(false) });
+            }
             (OffLine::Close, Some(false)) => {
                 self.answer(Answer::End { session: session.id, why: Why::LeftLine })
             }
-            (OffLine::Keep | OffLine::Hold | OffLine::Close, _) => {}
+            (OffLine::Keep | OffLine::Close, _) => {}
         }
         Ok(())
     }
@@ -685,93 +689,12 @@ impl Registrar {
     }
 }
 
-impl Known {
-    fn read(tx: &mut Tx<'_>, device: DeviceId, cert: ids::CertSha256) -> Result<Self, LedgerError> {
-        let record = tx.device(device)?;
-        let line = record.as_ref().and_then(|record| record.access_line.clone());
-        Ok(Self {
-            credential: tx.credential(cert)?,
-            line: line.map(|line| tx.line(&line)).transpose()?.flatten(),
-            lease: tx.lease(device)?,
-            device: record,
-        })
+fn alternation(session: &Session, seen: &Alternation) -> PathAlternates {
+    PathAlternates {
+        device: session.device,
+        session: session.id,
+        paths: seen.places.into_iter().flatten().collect(),
+        changes: seen.changes,
+        within_ms: u64::try_from(seen.within.as_millis()).unwrap_or(u64::MAX),
     }
-
-    fn facts(&self) -> Facts<'_> {
-        Facts { device: self.device.as_ref(), credential: self.credential.as_ref(), line: self.line.as_ref() }
-    }
-}
-
-/// The claim, with all that is known about it here.
-fn evidence(claim: &Claim, known: &Known, now: UnixTime) -> admission::Claim {
-    let (path, auth) = (claim.authenticated.path(), claim.authenticated.auth());
-    let address = auth.path().peer;
-    let line = known.line.as_ref().filter(|line| line.covers(address.ip()) == Some(true));
-    let gathered_later = || Evidence::Missing(Missing::NotGathered);
-    admission::Claim {
-        device: claim.authenticated.device(),
-        idi: String::from_utf8_lossy(&auth.idi().data).into_owned(),
-        cert_sha256: path.cert_sha256(),
-        serial: path.serial(),
-        ski: path
-            .ski()
-            .map_or(Evidence::Missing(Missing::NotSent), |ski| Evidence::seen(hex(ski), "x509", now)),
-        revocation: revocation(known.credential.as_ref(), now),
-        path: path.path().to_vec(),
-        validity: path.not_after().since(path.not_before()),
-        outer: Outer {
-            address,
-            class: gathered_later(),
-            line: line.map_or(Evidence::Missing(Missing::NoRecord), |line| {
-                Evidence::seen(line.line.clone(), "ledger", now)
-            }),
-        },
-        ike_spis: IkeSpis::new(auth.spi_i(), auth.spi_r()),
-        proof: gathered_later(),
-        lineage: gathered_later(),
-        fingerprint: Evidence::seen(fingerprint(&claim.request.fingerprint), "ike", now),
-        place: gathered_later(),
-        facts: gathered_later(),
-        attestation: gathered_later(),
-    }
-}
-
-/// The ledger's record is what says that a certificate counts no more.
-fn revocation(credential: Option<&Credential>, now: UnixTime) -> Evidence<Revocation> {
-    let Some(credential) = credential else { return Evidence::Missing(Missing::NoRecord) };
-    let found = credential.revoked.clone().map_or(Revocation::Good, Revocation::Revoked);
-    Evidence::seen(found, "ledger", now)
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn fingerprint(seen: &ike::ObservedFingerprint) -> Fingerprint {
-    let proposals = seen.proposals.iter().chain(&seen.child_proposals).map(|proposal| {
-        let transforms = proposal.transforms.iter().map(|transform| {
-            let key_len = transform.key_len.map(|bits| format!("/{bits}")).unwrap_or_default();
-            format!(" {}:{}{key_len}", transform.kind.0, transform.id)
-        });
-        format!("{}.{}:{}", proposal.number, proposal.protocol.0, transforms.collect::<String>())
-    });
-    Fingerprint {
-        vendor_ids: seen.vendor_ids.iter().map(|octets| hex(octets)).collect(),
-        proposals: proposals.collect(),
-        notifies: seen.notifies.iter().map(|kind| kind.0).collect(),
-        fragment_sizes: seen.fragment_sizes.clone(),
-        nonce_length: seen.nonce_length,
-        retransmissions: seen.retransmissions,
-        key_exchange: seen.key_exchange.map(|method| method.0),
-        init_to_auth_us: u64::try_from(seen.init_to_auth.as_micros()).unwrap_or(u64::MAX),
-    }
-}
-
-/// The claim as it stands in the journal.
-fn as_written(claim: &admission::Claim) -> Box<RawValue> {
-    to_raw_value(claim).unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
-
-fn as_json(claim: &admission::Claim) -> Value {
-    serde_json::to_value(claim).unwrap_or(Value::Null)
 }

@@ -1,12 +1,15 @@
 use crate::{
     Core, GatewayConfig, SessionBrief, SessionView, Stats, WallClock,
+    backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
+    command_link::CommandLink,
     contest::Contests,
     data::{DataThread, FromData, ToShard},
     hand_off::{Answer, Order, Work},
-    health::{Health, HealthView},
-    ike_thread::{CommandLink, IkeThread, Links},
+    health::{Alarm, Health, HealthView},
+    holds::Holds,
+    ike_thread::{IkeThread, Links},
     ports::{Listening, Ports},
     registrar::{Registrar, Shared, last_seen},
     sessions::Sessions,
@@ -94,7 +97,8 @@ pub struct Gateway {
 /// drops and counts. 1,024 batches of up to 32 messages are what a burst of attaches of a small city
 /// makes in the 5 s that the slowest cryptography takes for it.
 const TO_IKE: usize = 1024;
-/// To each data thread: nothing may be lost, so the IKE thread waits when it is full.
+/// To each data thread: nothing may be lost, so the IKE thread keeps what finds it full. That grows with
+/// the tunnels that there are, and with nothing else: while a shard is stuck nobody new is admitted.
 const TO_DATA: usize = 4096;
 /// From one data thread to another: batches of packets of up to 256 KiB. Full, they are dropped and
 /// counted.
@@ -122,8 +126,13 @@ impl Gateway {
         let routes = Arc::new(Routes::default());
         let (control, health) = (Arc::new(Control::default()), Arc::new(Health::default()));
         let stop_data = Arc::new(AtomicBool::new(false));
-        let data =
-            Data { to_ike, ike_waker: ike_waker.clone(), routes: routes.clone(), stop: stop_data.clone() };
+        let data = Data {
+            to_ike,
+            backlog: Arc::default(),
+            ike_waker: ike_waker.clone(),
+            routes: routes.clone(),
+            stop: stop_data.clone(),
+        };
         let (shards, data) = data.threads(&config, &ports, deps.cores)?;
 
         let tallies = Arc::new(Tallies::default());
@@ -132,6 +141,7 @@ impl Gateway {
             clock: clock.clone(),
             health: health.clone(),
             tallies: tallies.clone(),
+            shards: shards.counters.clone(),
             answers: to_control,
             ike_waker: ike_waker.clone(),
         };
@@ -143,6 +153,7 @@ impl Gateway {
             sessions: sessions.clone(),
             routes,
             contests: Contests::new(config.policy.make_room()),
+            holds: Holds::new(config.off_line_hold),
             anchors: Arc::new(deps.anchors),
             peers: config.peers.clone(),
             clock,
@@ -159,10 +170,10 @@ impl Gateway {
         };
         let mut threads = Vec::new();
         for (index, data) in data.into_iter().enumerate() {
-            threads.push(thread(&format!("data-{index}"), move || data.run())?);
+            threads.push(thread(&format!("data-{index}"), &health, move || data.run())?);
         }
-        threads.push(thread("registrar", move || registrar.run(&work))?);
-        threads.push(thread("ike", move || ike.run())?);
+        threads.push(thread("registrar", &health, move || registrar.run(&work))?);
+        threads.push(thread("ike", &health, move || ike.run())?);
         Ok(Self {
             listening: ports.listening,
             sessions,
@@ -283,7 +294,7 @@ impl Drop for Gateway {
 /// The clock's guard, once the start is in the journal.
 fn started(deps: &Deps) -> Result<Arc<ClockGuard>, StartError> {
     let last_seen = last_seen(deps.ledger.journal()).map_err(StartError::Journal)?;
-    let clock = Arc::new(ClockGuard::new(deps.clock.clone(), last_seen));
+    let clock = Arc::new(ClockGuard::new(deps.clock.clone(), last_seen, Instant::now()));
     let started = NodeStarted { epoch: deps.ledger.epoch().0, version: env!("CARGO_PKG_VERSION").to_owned() };
     let written = deps.ledger.journal().append(&started, clock.now(), Durability::Durable);
     written.map_err(|error| StartError::Journal(error.to_string()))?;
@@ -293,6 +304,7 @@ fn started(deps: &Deps) -> Result<Arc<ClockGuard>, StartError> {
 /// What all data threads share.
 struct Data {
     to_ike: Sender<FromData>,
+    backlog: Arc<Backlog>,
     ike_waker: Waker,
     routes: Arc<Routes>,
     stop: Arc<AtomicBool>,
@@ -341,6 +353,7 @@ impl Data {
                 shards: ways.packets.clone(),
                 handed,
                 to_ike: self.to_ike.clone(),
+                backlog: self.backlog.clone(),
                 ike_waker: self.ike_waker.clone(),
                 stop: self.stop.clone(),
             });
@@ -354,6 +367,43 @@ fn authorities(anchors: &Anchors) -> Vec<[u8; 20]> {
     anchors.certreq().as_chunks().0.to_vec()
 }
 
-fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+/// A thread whose panic is an alarm.
+fn thread(
+    name: &str,
+    health: &Arc<Health>,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let watch = Watch { name: name.to_owned(), health: health.clone() };
+    let run = move || {
+        let _watch = watch;
+        run();
+    };
     Builder::new().name(name.to_owned()).spawn(run)
+}
+
+struct Watch {
+    name: String,
+    health: Arc<Health>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.health.raise(Alarm::ThreadEnded, &format!("the thread {} has panicked", self.name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_an_alarm_and_one_that_ends_is_none() {
+        let health = Arc::new(Health::default());
+        thread("registrar", &health, || ()).unwrap().join().unwrap();
+        assert!(health.view().can_admit());
+        assert!(thread("data-0", &health, || panic!("on purpose")).unwrap().join().is_err());
+        assert_eq!(health.view().alarms[&Alarm::ThreadEnded], "the thread data-0 has panicked");
+    }
 }

@@ -104,9 +104,9 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Unreachable`]
     pub fn check(&self) -> Result<(), LedgerError> {
-        drop(self.begin()?);
-        let mut writer = lock(&self.0.writer);
-        Ok(in_transaction(&mut *writer.store, |store| store.check())?)
+        let mut tx = self.begin()?;
+        tx.check()?;
+        tx.commit()
     }
 
     fn change<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {

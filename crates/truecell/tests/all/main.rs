@@ -10,10 +10,13 @@
 mod bench;
 mod checklist;
 mod commands;
+mod crash;
 mod daemon;
 mod document;
 mod documents;
+mod features;
 mod handshake;
-mod key_log;
+mod import;
 mod shell;
 mod top;
+mod wreck;

@@ -78,8 +78,9 @@ impl Core for Talker {
         0
     }
 
-    fn downlink(&mut self, packets: &mut Packets) {
+    fn downlink(&mut self, packets: &mut Packets) -> usize {
         packets.push(&self.0);
+        0
     }
 }
 
