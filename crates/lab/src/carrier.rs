@@ -73,7 +73,8 @@ impl Carrier {
         core: Box<dyn Core>,
         adjust: impl FnOnce(&mut GatewayConfig),
     ) -> anyhow::Result<Self> {
-        let (ledger, journal) = books(dir)?;
+        let (journal_key, row_key) = key_paths(dir);
+        let (ledger, journal) = books(dir, JournalKey::create(&journal_key)?, RowKey::create(&row_key)?)?;
         let realm: Realm = REALM.parse()?;
         let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), UnixTime::now())?;
         let (gateway, known) = start_gateway(&ledger, &ca, (0, 0), core, adjust)?;
@@ -89,7 +90,8 @@ impl Carrier {
         gateway.shutdown();
         journal.close()?;
         drop((ledger, journal, ca, gateway));
-        let (ledger, journal) = books(&dir)?;
+        let (journal_key, row_key) = key_paths(&dir);
+        let (ledger, journal) = books(&dir, JournalKey::open(&journal_key)?, RowKey::open(&row_key)?)?;
         let (ca, _) = Ca::open(&dir.join("ca"), &LedgerBooks(ledger.clone()), UnixTime::now())?;
         let ports = (known.ike.port(), known.natt.port());
         let (gateway, known) = start_gateway(&ledger, &ca, ports, service(), |_| ())?;
@@ -170,13 +172,15 @@ fn pools() -> anyhow::Result<Pools> {
     Ok(Pools { v4: Some("10.64.0.0/16".parse()?), v6: None })
 }
 
-/// Opens ledger and journal, or makes them.
-fn books(dir: &Path) -> anyhow::Result<(Ledger, Journal)> {
+/// Where the keys of journal and rows are.
+fn key_paths(dir: &Path) -> (PathBuf, PathBuf) {
+    (dir.join("journal.key"), dir.join("row.key"))
+}
+
+fn books(dir: &Path, journal_key: JournalKey, row_key: RowKey) -> anyhow::Result<(Ledger, Journal)> {
     let now = UnixTime::now();
-    let key = JournalKey::open_or_create(&dir.join("journal.key"))?;
-    let (journal, _) = Journal::open(&dir.join("journal").join("lab"), "lab".parse()?, key, now)?;
+    let (journal, _) = Journal::open(&dir.join("journal").join("lab"), "lab".parse()?, journal_key, now)?;
     let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
-    let row_key = RowKey::open_or_create(&dir.join("row.key"))?;
     let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools()?, now)?;
     Ok((ledger, journal))
 }

@@ -53,7 +53,7 @@ struct World {
 fn world() -> World {
     let folder = tempfile::tempdir().unwrap();
     let now = UnixTime::now();
-    let key = JournalKey::open_or_create(&folder.path().join("journal.key")).unwrap();
+    let key = JournalKey::create(&folder.path().join("journal.key")).unwrap();
     let public = key.public_key();
     let dir = folder.path().join("journal");
     let (journal, _) = Journal::open(&dir, "test".parse().unwrap(), key, now).unwrap();
