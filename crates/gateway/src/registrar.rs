@@ -14,6 +14,7 @@ use crate::{
     refusals::Refusals,
     sessions::{Beginning, Session, Sessions},
     shard::ShardCounters,
+    sightings::Alternation,
     stats::Tallies,
     waker::Waker,
     watch::Watch,
@@ -24,8 +25,8 @@ use events::{
     Durability, JournalError, Recorded,
     admission::{Admitted as AdmittedEvent, ContestResolved, Contested, Refused as RefusedEvent},
     gateway::{
-        Alarm as AlarmEvent, AttachFailed, EspNeverSeen, NodeStopped, PathChanged, SessionClosed,
-        SpoofedSource,
+        Alarm as AlarmEvent, AttachFailed, EspNeverSeen, NodeStopped, PathAlternates, PathChanged,
+        SessionClosed, SpoofedSource,
     },
 };
 use ids::{DeviceId, SessionId, Spi, UnixTime};
@@ -177,6 +178,7 @@ impl Registrar {
                 | Work::Moved { .. }
                 | Work::Review(_)
                 | Work::EspNeverSeen(_)
+                | Work::Alternates { .. }
                 | Work::Spoofed { .. }) => self.undone.push_back(must),
             }
         }
@@ -213,6 +215,9 @@ impl Registrar {
                     let event = EspNeverSeen { device: session.device, session: session.id, spi };
                     self.append(&event).map_err(LedgerError::Journal)
                 }
+                Work::Alternates { session, seen } => {
+                    self.append(&alternation(session, seen)).map_err(LedgerError::Journal)
+                }
                 Work::Spoofed { session, packets } => {
                     let event =
                         SpoofedSource { device: session.device, session: session.id, packets: *packets };
@@ -248,7 +253,8 @@ impl Registrar {
         let ledger = self.ledger.check().err().map(|error| error.to_string());
         self.undone.extend(self.ledger.take_finished().into_iter().map(Work::Review));
         let journal = self.ledger.journal().check().err().map(|error| error.to_string());
-        let clock = "it is earlier than the journal's last record: no certificate is judged";
+        let clock =
+            "it has gone back behind the journal's last record, or since the start: no certificate is judged";
         let clock = self.clock.trusted().is_none().then(|| clock.to_owned());
         self.found(Alarm::LedgerUnreachable, ledger);
         self.found(Alarm::JournalUnwritable, journal);
@@ -643,11 +649,13 @@ impl Registrar {
         let on_line = known.line.as_ref().and_then(|line| line.covers(to.ip()));
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
         match (self.terms.off_line, on_line) {
-            (OffLine::Hold, Some(inside)) => self.answer(Answer::Line { session: session.id, inside }),
+            (OffLine::Hold, _) => {
+                self.answer(Answer::Line { session: session.id, outside: on_line == Some(false) });
+            }
             (OffLine::Close, Some(false)) => {
                 self.answer(Answer::End { session: session.id, why: Why::LeftLine })
             }
-            (OffLine::Keep | OffLine::Hold | OffLine::Close, _) => {}
+            (OffLine::Keep | OffLine::Close, _) => {}
         }
         Ok(())
     }
@@ -671,5 +679,15 @@ impl Registrar {
             }
         }
         Ok(())
+    }
+}
+
+fn alternation(session: &Session, seen: &Alternation) -> PathAlternates {
+    PathAlternates {
+        device: session.device,
+        session: session.id,
+        paths: seen.places.into_iter().flatten().collect(),
+        changes: seen.changes,
+        within_ms: u64::try_from(seen.within.as_millis()).unwrap_or(u64::MAX),
     }
 }

@@ -1,12 +1,14 @@
 use crate::{
-    Core, GatewayConfig, SessionView, Stats, WallClock,
+    Core, GatewayConfig, SessionBrief, SessionView, Stats, WallClock,
+    backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
     command_link::CommandLink,
     contest::Contests,
     data::{DataThread, FromData, ToShard},
     hand_off::{Answer, Order, Work},
-    health::{Health, HealthView},
+    health::{Alarm, Health, HealthView},
+    holds::Holds,
     ike_thread::{IkeThread, Links},
     ports::{Listening, Ports},
     registrar::{Registrar, Shared},
@@ -29,7 +31,7 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread::{Builder, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use x509::Anchors;
 
@@ -88,6 +90,7 @@ pub struct Gateway {
     shards: Vec<ToShard>,
     stop_data: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    started: Instant,
 }
 
 /// From the data threads to the IKE thread: batches of IKE messages, and notices. Full, the data thread
@@ -123,8 +126,13 @@ impl Gateway {
         let routes = Arc::new(Routes::default());
         let (control, health) = (Arc::new(Control::default()), Arc::new(Health::default()));
         let stop_data = Arc::new(AtomicBool::new(false));
-        let data =
-            Data { to_ike, ike_waker: ike_waker.clone(), routes: routes.clone(), stop: stop_data.clone() };
+        let data = Data {
+            to_ike,
+            backlog: Arc::default(),
+            ike_waker: ike_waker.clone(),
+            routes: routes.clone(),
+            stop: stop_data.clone(),
+        };
         let (shards, data) = data.threads(&config, &ports, deps.cores)?;
 
         let tallies = Arc::new(Tallies::default());
@@ -145,6 +153,7 @@ impl Gateway {
             sessions: sessions.clone(),
             routes,
             contests: Contests::new(config.policy.make_room()),
+            holds: Holds::new(config.off_line_hold),
             anchors: Arc::new(deps.anchors),
             peers: config.peers.clone(),
             clock,
@@ -161,10 +170,10 @@ impl Gateway {
         };
         let mut threads = Vec::new();
         for (index, data) in data.into_iter().enumerate() {
-            threads.push(thread(&format!("data-{index}"), move || data.run())?);
+            threads.push(thread(&format!("data-{index}"), &health, move || data.run())?);
         }
-        threads.push(thread("registrar", move || registrar.run(&work))?);
-        threads.push(thread("ike", move || ike.run())?);
+        threads.push(thread("registrar", &health, move || registrar.run(&work))?);
+        threads.push(thread("ike", &health, move || ike.run())?);
         Ok(Self {
             listening: ports.listening,
             sessions,
@@ -177,6 +186,7 @@ impl Gateway {
             shards: shards.packets,
             stop_data,
             threads: Mutex::new(threads),
+            started: Instant::now(),
         })
     }
 
@@ -188,6 +198,11 @@ impl Gateway {
     /// Up to `limit` sessions, oldest first, those behind `after`.
     pub fn sessions(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionView> {
         self.sessions.views(after, limit)
+    }
+
+    /// The same in brief.
+    pub fn sessions_in_brief(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionBrief> {
+        self.sessions.briefs(after, limit)
     }
 
     /// One session; `None` when it is over.
@@ -214,6 +229,11 @@ impl Gateway {
     /// that may not be attached any more is cut within 5 s.
     pub fn device_changed(&self, device: DeviceId) {
         self.order(Order::DeviceChanged(device));
+    }
+
+    /// Since it started.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Counters.
@@ -273,7 +293,8 @@ impl Drop for Gateway {
 
 /// The clock's guard, once the start is in the journal.
 fn started(deps: &Deps) -> Result<Arc<ClockGuard>, StartError> {
-    let clock = Arc::new(ClockGuard::new(deps.clock.clone(), deps.ledger.journal().seen_until()));
+    let last_seen = deps.ledger.journal().seen_until();
+    let clock = Arc::new(ClockGuard::new(deps.clock.clone(), last_seen, Instant::now()));
     let started = NodeStarted { epoch: deps.ledger.epoch().0, version: env!("CARGO_PKG_VERSION").to_owned() };
     let written = deps.ledger.journal().append(&started, clock.now(), Durability::Durable);
     written.map_err(|error| StartError::Journal(error.to_string()))?;
@@ -283,6 +304,7 @@ fn started(deps: &Deps) -> Result<Arc<ClockGuard>, StartError> {
 /// What all data threads share.
 struct Data {
     to_ike: Sender<FromData>,
+    backlog: Arc<Backlog>,
     ike_waker: Waker,
     routes: Arc<Routes>,
     stop: Arc<AtomicBool>,
@@ -331,6 +353,7 @@ impl Data {
                 shards: ways.packets.clone(),
                 handed,
                 to_ike: self.to_ike.clone(),
+                backlog: self.backlog.clone(),
                 ike_waker: self.ike_waker.clone(),
                 stop: self.stop.clone(),
             });
@@ -344,6 +367,43 @@ fn authorities(anchors: &Anchors) -> Vec<[u8; 20]> {
     anchors.certreq().as_chunks().0.to_vec()
 }
 
-fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+/// A thread whose panic is an alarm.
+fn thread(
+    name: &str,
+    health: &Arc<Health>,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let watch = Watch { name: name.to_owned(), health: health.clone() };
+    let run = move || {
+        let _watch = watch;
+        run();
+    };
     Builder::new().name(name.to_owned()).spawn(run)
+}
+
+struct Watch {
+    name: String,
+    health: Arc<Health>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.health.raise(Alarm::ThreadEnded, &format!("the thread {} has panicked", self.name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_an_alarm_and_one_that_ends_is_none() {
+        let health = Arc::new(Health::default());
+        thread("registrar", &health, || ()).unwrap().join().unwrap();
+        assert!(health.view().can_admit());
+        assert!(thread("data-0", &health, || panic!("on purpose")).unwrap().join().is_err());
+        assert_eq!(health.view().alarms[&Alarm::ThreadEnded], "the thread data-0 has panicked");
+    }
 }

@@ -2,6 +2,7 @@
 //! goes on by itself when it is back.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use events::Durability;
 use gateway::{Alarm, Core, Packets, VirtualCore};
 use ids::{DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit};
@@ -111,9 +112,26 @@ fn a_ledger_file_that_was_removed() {
 }
 
 #[test]
+fn a_clock_that_is_behind_what_the_journal_held_before_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path(), 18);
+    let ahead = UnixTime::now().after(Duration::from_secs(3600));
+    for at in [ahead, UnixTime::now()] {
+        let event = events::gateway::NodeStopped { epoch: 1 };
+        world.carrier.journal.append(&event, at, Durability::Durable).unwrap();
+    }
+    // A second start must not take what the first one wrote for the time.
+    for _ in 0..2 {
+        world = World { carrier: world.carrier.restart().unwrap(), ..world };
+        world.wait_for(|carrier| carrier.gateway.health().alarms.contains_key(&Alarm::ClockUntrusted));
+    }
+    assert_eq!(world.new_unit(18), Outcome::NoTunnel("no answer".into()));
+}
+
+#[test]
 fn a_unit_reported_lost_while_no_row_can_be_written_loses_its_tunnel_when_one_can() {
     let dir = tempfile::tempdir().unwrap();
-    let world = World::new(dir.path(), 15);
+    let world = World::new(dir.path(), 17);
     let sql = |statement| {
         let other = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
         other.execute_batch(statement).unwrap();
