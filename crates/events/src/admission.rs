@@ -50,6 +50,9 @@ pub struct Refused {
     pub rules: String,
     /// The claim, field by field.
     pub claim: Box<RawValue>,
+    /// How many more refusals of this unit for this reason were left out since the last one was recorded.
+    #[serde(with = "number_as_text", default)]
+    pub more: u64,
 }
 
 /// A second claim on a live identity: the newcomer is blocked, the holder is asked whether it lives.

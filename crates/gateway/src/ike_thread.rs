@@ -75,7 +75,7 @@ pub(crate) struct Passing {
     /// Why we are deleting the session whose end comes next.
     why: Option<Why>,
     /// Keeps warnings about CHILD SAs from filling the log.
-    children_refused: Refusals,
+    children_refused: Refusals<&'static str>,
     datagrams: Vec<(Path, Vec<u8>)>,
     /// Work that must not be lost and found no room. At most a few for each session.
     kept: VecDeque<Work>,

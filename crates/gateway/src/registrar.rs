@@ -57,7 +57,10 @@ pub(crate) struct Registrar {
     tallies: Arc<Tallies>,
     answers: Sender<Answer>,
     ike_waker: Waker,
-    refusals: Refusals,
+    /// Attempts of strangers, by reason.
+    failed: Refusals<&'static str>,
+    /// Refused units, by unit and reason.
+    refused: Refusals<(DeviceId, Reason)>,
     next_session: u64,
     /// Newcomers of contests, with the evidence that they will need.
     waiting: HashMap<SessionId, (Authenticated, Arc<Session>)>,
@@ -133,7 +136,8 @@ impl Registrar {
             tallies,
             answers,
             ike_waker,
-            refusals: Refusals::default(),
+            failed: Refusals::default(),
+            refused: Refusals::one_each(Duration::from_secs(60)),
             next_session: 1,
             waiting: HashMap::new(),
             claims: HashMap::new(),
@@ -294,7 +298,7 @@ impl Registrar {
 
     fn attach_failed(&mut self, refused: Refused) {
         self.tallies.attaches.count(refused.code);
-        if let Some(more) = self.refusals.admit(refused.code, Instant::now()) {
+        if let Some(more) = self.failed.admit(refused.code, Instant::now()) {
             let Refused { code, text, outer, idi } = refused;
             let event = AttachFailed { reason: code.to_owned(), detail: text, outer, claimed: idi, more };
             if let Err(error) = self.append(&event) {
@@ -437,7 +441,7 @@ impl Registrar {
     }
 
     fn refuse(
-        &self,
+        &mut self,
         tx: &mut Tx<'_>,
         claim: &Claim,
         evidence: &admission::Claim,
@@ -445,6 +449,7 @@ impl Registrar {
         verdict: &Verdict,
         now: UnixTime,
     ) -> Result<(), LedgerError> {
+        let Some(more) = self.refused.admit((evidence.device, reason), Instant::now()) else { return Ok(()) };
         let event = RefusedEvent {
             device: evidence.device,
             cert_sha256: evidence.cert_sha256,
@@ -453,6 +458,7 @@ impl Registrar {
             detail: reason.to_string(),
             rules: verdict.rules.to_owned(),
             claim: as_written(evidence),
+            more,
         };
         self.ledger.journal().append(&event, now, Durability::Grouped)?;
         if reason.opens_incident() {

@@ -12,6 +12,7 @@ use gateway::{GatewayConfig, State};
 use ids::{DeviceId, Sha256, UnixTime};
 use ike::DeletedBy;
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
+use ledger::LifeCycle;
 use pki::Validity;
 use serde_json::{Value, value::RawValue};
 use std::{
@@ -111,6 +112,24 @@ fn section_4_line_8_a_revoked_certificate_is_refused_and_what_was_looked_at_is_w
     assert_eq!(looked["source"], "ledger");
     let observed_at: UnixTime = serde_json::from_value(looked["observed_at"].clone()).unwrap();
     assert!(observed_at >= before && observed_at <= UnixTime::now(), "{observed_at}");
+}
+
+#[test]
+fn a_refused_key_that_is_tried_again_and_again_does_not_fill_the_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let [lost, other] = [1, 2].map(|number| world.unit(number));
+    for number in [1, 2] {
+        let now = UnixTime::now();
+        world.carrier.ledger.move_device(id(number), LifeCycle::Lost, "kim", "gone", None, now).unwrap();
+    }
+    for _ in 0..40 {
+        let outcome = world.attach(&lost, 1).outcome.clone();
+        assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+    }
+    world.attach(&other, 2);
+    let of_another = std::iter::from_fn(|| Some(world.next::<Refused>().device));
+    assert_eq!(of_another.take_while(|device| *device == id(1)).count(), 20);
 }
 
 #[test]
