@@ -467,6 +467,7 @@ impl Registrar {
                 devices: vec![evidence.device],
                 summary: format!("{}: {reason}", evidence.device),
                 evidence: json!({ "claim": as_json(evidence) }),
+                more,
             };
             tx.open_incident(new, "admission", now)?;
         }
@@ -624,6 +625,7 @@ impl Registrar {
                 "holder": side(holder),
                 "probe": { "answered": true, "round_trip": answered },
             }),
+            more: 0,
         }
     }
 

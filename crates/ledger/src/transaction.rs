@@ -305,12 +305,12 @@ impl<'a> Tx<'a> {
         let incident = match open.first() {
             Some(sealed) => {
                 let mut incident: Incident = self.inner.row_key.unseal(sealed)?;
-                (incident.repeats, incident.last_at) = (incident.repeats + 1, now);
+                (incident.repeats, incident.last_at) = (incident.repeats + 1 + new.more, now);
                 incident
             }
             None => {
                 let last = self.writer.store.last(Incident::TABLE)?.and_then(|row| row.key.parse().ok());
-                let NewIncident { kind, devices, summary, evidence } = new;
+                let NewIncident { kind, devices, summary, evidence, more } = new;
                 Incident {
                     number: last.unwrap_or(0u64) + 1,
                     kind: kind.to_owned(),
@@ -319,7 +319,7 @@ impl<'a> Tx<'a> {
                     state: IncidentState::Open,
                     summary,
                     evidence,
-                    repeats: 0,
+                    repeats: more,
                     last_at: now,
                 }
             }

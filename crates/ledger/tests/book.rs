@@ -352,11 +352,14 @@ fn incidents_are_numbered_from_one_and_the_same_one_is_counted_not_opened_again(
         devices: vec![id(device)],
         summary: "two holders of one key".into(),
         evidence: serde_json::json!({"newcomer": "127.0.0.2"}),
+        more: 0,
     };
     assert_eq!(ledger.open_incident(new(1), "admission", now()).unwrap().number, 1);
     assert_eq!(ledger.open_incident(new(2), "admission", now()).unwrap().number, 2);
     let again = ledger.open_incident(new(1), "admission", now()).unwrap();
     assert_eq!((again.number, again.repeats), (1, 1));
+    let untold = NewIncident { more: 7, ..new(1) };
+    assert_eq!(ledger.open_incident(untold, "admission", now()).unwrap().repeats, 1 + 8);
     assert_eq!(ledger.incidents(0, 10).unwrap().len(), 2);
     assert_eq!(ledger.incidents(1, 10).unwrap()[0].number, 2);
 }

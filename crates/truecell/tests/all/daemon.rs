@@ -311,6 +311,21 @@ fn a_copy_of_the_journal_is_checked_elsewhere_with_the_key_from_elsewhere() {
     let output = elsewhere.run(&wrong);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("begins with another key than yours"), "{}", text(&output.stdout));
+    fs::remove_file(copy.join(segment)).unwrap();
+    let output = elsewhere.run(&verify);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("there are no records here"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_node_that_has_lost_its_journal_does_not_start_and_says_what_is_missing() {
+    let bench = Bench::new();
+    fs::remove_dir_all(bench.path("state/journal")).unwrap();
+    for command in [&["serve"][..], &["device", "list"]] {
+        let output = bench.run(command);
+        assert_eq!(output.status.code(), Some(70));
+        assert!(text(&output.stderr).contains("is missing"), "{}", text(&output.stderr));
+    }
 }
 
 #[test]
