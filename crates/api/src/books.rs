@@ -1,45 +1,60 @@
+use admission::Policy;
 use events::{
     Durability, Recorded,
     pki::{IssueAbandoned, IssueIntended, Issued},
 };
-use ids::{DeviceId, DeviceName, UnixTime};
-use ledger::{Credential, Enrolment, Ledger, LedgerError};
+use ids::{DeviceId, DeviceName, Sha256, UnixTime};
+use ledger::{Credential, Device, Enrolment, Ledger, LedgerError, allows};
 use pki::{Books, Intent, PkiError};
 use x509::{CertPathVerified, Certificate};
 
-/// The CA's books: intents and outcomes in the journal, credentials in the ledger.
+/// The CA's books: intents and outcomes in the journal, credentials in the ledger; the policy by which
+/// admission will judge what is issued.
 #[derive(Clone)]
-pub struct LedgerBooks(pub Ledger);
+pub struct LedgerBooks {
+    /// With its journal.
+    pub ledger: Ledger,
+    /// What the carrier allows.
+    pub policy: Policy,
+}
 
 impl LedgerBooks {
     fn append(&self, event: &impl Recorded, at: UnixTime) -> Result<(), PkiError> {
-        let appended = self.0.journal().append(event, at, Durability::Durable);
+        let appended = self.ledger.journal().append(event, at, Durability::Durable);
         appended.map(drop).map_err(|error| PkiError::Books(error.to_string()))
     }
 
+    /// One key is one unit's.
+    fn key_is_free(&self, device: DeviceId, spki: Sha256) -> Result<(), PkiError> {
+        let known = self.ledger.credentials_with_key(spki).map_err(refused)?;
+        match known.iter().find(|credential| credential.device != device) {
+            Some(other) => Err(PkiError::Forbidden(format!(
+                "the key is that of a certificate of {}: two units never share one",
+                other.device
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn record(&self, credential: &Credential, by: &str, at: UnixTime) -> Result<(), PkiError> {
-        self.0.record_credential(credential, by, at).map_err(refused)
+        self.ledger.record_credential(credential, by, at).map_err(refused)
     }
 }
 
 impl Books for LedgerBooks {
-    fn may_issue(&self, device: DeviceId) -> Result<(), PkiError> {
-        let found = self.0.device(device).map_err(refused)?;
-        let Some(found) = found else {
-            return Err(PkiError::Forbidden(format!("there is no device {device} in the ledger")));
-        };
-        if !found.state.may_enrol() {
-            return Err(PkiError::Forbidden(format!(
-                "{device} is {}: it may have no certificate",
-                found.state
-            )));
-        }
-        if found.enrolment == Enrolment::Held {
-            return Err(PkiError::Forbidden(format!(
-                "the enrolment of {device} is held until a person has looked"
-            )));
-        }
-        Ok(())
+    fn may_issue(&self, wanted: &Intent) -> Result<Option<String>, PkiError> {
+        let Some(id) = wanted.device else { return Ok(None) };
+        let device = self.ledger.device(id).map_err(refused)?;
+        let device =
+            device.ok_or_else(|| PkiError::Forbidden(format!("there is no device {id} in the ledger")))?;
+        may_enrol(&device)?;
+        self.key_is_free(id, wanted.spki_sha256)?;
+        let validity = wanted.not_after.since(wanted.not_before);
+        let name = device_name(wanted)?;
+        self.policy
+            .allows_validity(id, Some(&name.realm), validity, wanted.ordered_at)
+            .map(|exception| exception.map(str::to_owned))
+            .map_err(|longest| PkiError::TooLong { device: id, longest })
     }
 
     fn intended(&self, intent: &Intent) -> Result<(), PkiError> {
@@ -57,8 +72,7 @@ impl Books for LedgerBooks {
     fn issued(&self, intent: &Intent, certificate: &Certificate, at: UnixTime) -> Result<(), PkiError> {
         let cert_sha256 = certificate.sha256();
         if let Some(device) = intent.device {
-            let name: DeviceName =
-                intent.name.parse().map_err(|_| PkiError::Order("a device's name is none"))?;
+            let name = device_name(intent)?;
             let credential = Credential {
                 cert_sha256,
                 device,
@@ -91,10 +105,26 @@ impl Books for LedgerBooks {
         self.record(&credential, by, at)
     }
 
-    fn abandoned(&self, intent: &Intent, at: UnixTime) -> Result<(), PkiError> {
-        let why = "nothing was signed before the process ended".to_owned();
-        self.append(&IssueAbandoned { order: intent.serial.clone(), why }, at)
+    fn abandoned(&self, intent: &Intent, why: &str, at: UnixTime) -> Result<(), PkiError> {
+        self.append(&IssueAbandoned { order: intent.serial.clone(), why: why.to_owned() }, at)
     }
+}
+
+fn may_enrol(device: &Device) -> Result<(), PkiError> {
+    let Device { id, state, enrolment, .. } = device;
+    if allows(*state, *enrolment).enrol {
+        return Ok(());
+    }
+    Err(PkiError::Forbidden(match enrolment {
+        Enrolment::Held => format!("the enrolment of {id} is held until a person has looked"),
+        Enrolment::None | Enrolment::Ordered | Enrolment::Enrolled => {
+            format!("{id} is {state}: it may have no certificate")
+        }
+    }))
+}
+
+fn device_name(intent: &Intent) -> Result<DeviceName, PkiError> {
+    intent.name.parse().map_err(|_| PkiError::Order("a device's name is none"))
 }
 
 fn refused(error: LedgerError) -> PkiError {
@@ -110,3 +140,6 @@ fn sha256(octets: &[u8]) -> ids::Sha256 {
     hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, octets).as_ref());
     ids::Sha256(hash)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,13 @@
 //! Certificates of the embedded CA as the API shows them.
 
-use crate::{Caller, LedgerBooks, Problem, Services};
+use crate::{Caller, Problem, Services};
 use axum::{
     Extension, Json,
     extract::{Path, Query, State},
     http::StatusCode,
 };
 use ids::DeviceId;
-use pki::{Ca, CertificateInfo, DeviceOrder, KeyAlgorithm, KeySource, PkiError, Validity};
+use pki::{Ca, CertificateInfo, DeviceOrder, KeyAlgorithm, KeySource, PkiError};
 use rustls_pki_types::{CertificateSigningRequestDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
@@ -21,12 +21,10 @@ pub struct IssueCertificate {
     /// PKCS#10 request as PEM. Absent: the CA makes the key and hands it out once.
     #[serde(default)]
     pub request: Option<String>,
-    /// From notBefore to notAfter. Absent: 30.
+    /// From notBefore to notAfter. Absent: 30. What the policy of admission allows, with its named
+    /// exceptions, and no more.
     #[serde(default)]
     pub days: Option<u32>,
-    /// Allows more than the CA's policy, for this reason.
-    #[serde(default)]
-    pub exception: Option<String>,
 }
 
 /// A certificate fresh from the CA.
@@ -99,7 +97,7 @@ pub(crate) async fn issue(
     let order = request.order(caller.name)?;
     let work = services.blocking(move |services| {
         let ca = services.ca()?;
-        let issued = ca.issue(&order, &LedgerBooks(services.ledger.clone()), services.now())?;
+        let issued = ca.issue(&order, &services.books(), services.now())?;
         Ok(IssuedCertificate {
             chain: issued.chain_pem(),
             root: root_pem(ca)?,
@@ -118,15 +116,7 @@ fn root_pem(ca: &Ca) -> Result<String, Problem> {
 
 impl IssueCertificate {
     fn order(self, by: String) -> Result<DeviceOrder, Problem> {
-        let span = self.days.map(|days| Duration::from_secs(u64::from(days) * 24 * 3600));
-        let validity = match (span, self.exception) {
-            (Some(span), Some(why)) => Validity::Exception { span, why },
-            (Some(span), None) => Validity::For(span),
-            (None, None) => Validity::Default,
-            (None, Some(_)) => {
-                return Err(Problem::invalid("an exception without a number of days").next("add `days`"));
-            }
-        };
+        let validity = self.days.map(|days| Duration::from_secs(u64::from(days) * 24 * 3600));
         let key = match self.request {
             Some(pem) => KeySource::Request(request_in(&pem)?),
             None => KeySource::Generate(KeyAlgorithm::P256),
@@ -163,10 +153,13 @@ impl From<PkiError> for Problem {
             PkiError::Books(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "mend ledger or journal; what was signed is finished then")
             }
-            PkiError::Order(_)
-            | PkiError::OutsideDomains { .. }
-            | PkiError::Request(_)
-            | PkiError::Key(_) => (StatusCode::UNPROCESSABLE_ENTITY, "correct the order"),
+            PkiError::Order(_) | PkiError::OutsideDomains { .. } | PkiError::Request(_) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "correct the order")
+            }
+            PkiError::TooLong { .. } => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "order fewer days, or add an exception that expires to [[admission.validity_exceptions]]",
+            ),
             PkiError::Exists(_)
             | PkiError::NoCa(_)
             | PkiError::File { .. }
@@ -176,6 +169,6 @@ impl From<PkiError> for Problem {
             }
         };
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        Self::new(status, &error.code().replace('_', "-"), error.to_string()).because(cause).next(next)
+        Self::new(status, error.code(), error.to_string()).because(cause).next(next)
     }
 }

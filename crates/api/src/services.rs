@@ -1,4 +1,4 @@
-use crate::{Problem, event::JournalFiles, requests::Requests};
+use crate::{LedgerBooks, Problem, Rules, event::JournalFiles, requests::Requests};
 use axum::http::StatusCode;
 use gateway::Gateway;
 use ids::UnixTime;
@@ -18,6 +18,8 @@ pub struct Services {
     pub gateway: Option<Arc<Gateway>>,
     /// Requests that named themselves.
     pub requests: Requests,
+    /// What the carrier has configured.
+    pub rules: Rules,
 }
 
 impl Services {
@@ -29,6 +31,11 @@ impl Services {
         let services = self.clone();
         let done = tokio::task::spawn_blocking(move || work(&services)).await;
         done.map_err(|_| Problem::ours("the work broke off"))?
+    }
+
+    /// The books of the CA.
+    pub(crate) fn books(&self) -> LedgerBooks {
+        LedgerBooks { ledger: self.ledger.clone(), policy: self.rules.admission.clone() }
     }
 
     /// Wall time, for what is written down.

@@ -1,6 +1,7 @@
 //! The carrier itself: everything a real one has but radio and core network.
 
 use crate::unit::{KnownGateway, Unit, UnitIdentity};
+use admission::Policy;
 use anyhow::Context;
 use api::LedgerBooks;
 use events::{Journal, JournalKey};
@@ -12,7 +13,7 @@ use ike::{
     payload::Identification,
 };
 use ledger::{AccessLineRecord, Ledger, NewDevice, Pools, RowKey, store::Sqlite};
-use pki::{Ca, CaSpec, DeviceOrder, GatewayOrder, KeyAlgorithm, KeySource, OffTheBooks, Validity};
+use pki::{Ca, CaSpec, DeviceOrder, GatewayOrder, KeyAlgorithm, KeySource, OffTheBooks};
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
@@ -92,16 +93,25 @@ impl Carrier {
     ///
     /// # Errors
     /// The CA refuses, or the ledger is out of reach.
-    pub fn enrol(&self, id: DeviceId, validity: Validity) -> anyhow::Result<UnitIdentity> {
-        let books = LedgerBooks(self.ledger.clone());
-        let issued = self.ca.issue(&order(id, validity), &books, UnixTime::now())?;
+    pub fn enrol(&self, id: DeviceId) -> anyhow::Result<UnitIdentity> {
+        let books = LedgerBooks { ledger: self.ledger.clone(), policy: Policy::default() };
+        let issued = self.ca.issue(&order(id, None), &books, UnixTime::now())?;
+        identity(id, &self.ca, issued)
+    }
+
+    /// The same for so many days, by an office whose policy was laxer than the gateway's is.
+    pub(crate) fn enrol_for(&self, id: DeviceId, days: u32) -> anyhow::Result<UnitIdentity> {
+        let policy = Policy { max_validity_d: days, ..Policy::default() };
+        let books = LedgerBooks { ledger: self.ledger.clone(), policy };
+        let span = Duration::from_secs(u64::from(days) * 86_400);
+        let issued = self.ca.issue(&order(id, Some(span)), &books, UnixTime::now())?;
         identity(id, &self.ca, issued)
     }
 
     /// A certificate with a chain to this carrier's own anchor that nobody ordered: as by somebody who
     /// has a key of the CA.
     pub(crate) fn forge(&self, id: DeviceId) -> anyhow::Result<UnitIdentity> {
-        let issued = self.ca.issue(&order(id, Validity::Default), &OffTheBooks, UnixTime::now())?;
+        let issued = self.ca.issue(&order(id, None), &OffTheBooks, UnixTime::now())?;
         identity(id, &self.ca, issued)
     }
 
@@ -114,7 +124,7 @@ impl Carrier {
     }
 }
 
-fn order(device: DeviceId, validity: Validity) -> DeviceOrder {
+fn order(device: DeviceId, validity: Option<Duration>) -> DeviceOrder {
     DeviceOrder { device, key: KeySource::Generate(KeyAlgorithm::P256), validity, by: "lab".into() }
 }
 
@@ -132,7 +142,8 @@ fn start_gateway(ledger: &Ledger, ca: &Ca, pools: &Pools) -> anyhow::Result<(Gat
         validity: None,
         by: "lab".into(),
     };
-    let issued = ca.issue_gateway(&order, &LedgerBooks(ledger.clone()), UnixTime::now())?;
+    let books = LedgerBooks { ledger: ledger.clone(), policy: Policy::default() };
+    let issued = ca.issue_gateway(&order, &books, UnixTime::now())?;
     let key = issued.private_key.context("the CA made the key")?;
     let identity = LocalIdentity {
         id: Identification::fqdn(GATEWAY),

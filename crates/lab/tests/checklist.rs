@@ -11,7 +11,6 @@ use events::{
 use gateway::State;
 use ids::{DeviceId, Sha256, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
-use pki::Validity;
 use serde_json::{Value, value::RawValue};
 use std::{
     net::IpAddr,
@@ -42,7 +41,7 @@ impl World {
 
     fn unit(&self, number: u8) -> UnitIdentity {
         self.carrier.device(id(number), LINE).unwrap();
-        self.carrier.enrol(id(number), Validity::Default).unwrap()
+        self.carrier.enrol(id(number)).unwrap()
     }
 
     fn attach(&self, identity: &UnitIdentity, host: u8) -> Unit {

@@ -12,7 +12,7 @@ use events::{
     journal::Tail,
     ledger::{Opened as OpenedEvent, RowChanged},
 };
-use ids::{CertSha256, DeviceId, Epoch, EventRef, NodeId, UnixTime};
+use ids::{CertSha256, DeviceId, Epoch, EventRef, NodeId, Sha256, UnixTime};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The ledger, open. Clones share it.
@@ -150,7 +150,8 @@ impl Ledger {
         self.change(|tx| tx.put_row(line, &Because::new(by, "line set"), now).map(drop))
     }
 
-    /// Records a certificate as issued to a unit, which is enrolled from now on.
+    /// Records a certificate as issued to a unit, which is enrolled from now on, unless its enrolment is
+    /// held.
     ///
     /// # Errors
     /// [`LedgerError::NotFound`] without the unit, [`LedgerError::Conflict`] when the certificate or
@@ -257,6 +258,15 @@ impl Ledger {
     pub fn credentials_of(&self, device: DeviceId) -> Result<Vec<Credential>, LedgerError> {
         let rows =
             self.read(|store| store.find(Credential::TABLE, "device", &device.to_string(), "", 1000))?;
+        self.rows(&rows)
+    }
+
+    /// The certificates, of whichever unit, that certify this key.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn credentials_with_key(&self, spki: Sha256) -> Result<Vec<Credential>, LedgerError> {
+        let rows = self.read(|store| store.find(Credential::TABLE, "spki", &spki.to_string(), "", 1000))?;
         self.rows(&rows)
     }
 

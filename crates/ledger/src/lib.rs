@@ -33,7 +33,7 @@ pub use error::LedgerError;
 pub use import::{Imported, RefusedRow};
 pub use incident::{Incident, IncidentState, NewIncident};
 pub use lease::Lease;
-pub use life_cycle::{Approval, Enrolment, LifeCycle, Move, ParseStateError};
+pub use life_cycle::{Allowed, Approval, Enrolment, LifeCycle, Move, ParseStateError, allows};
 pub use pool::Pools;
 pub use row::{Row, RowKey, RowKeyError};
 pub use transaction::Tx;

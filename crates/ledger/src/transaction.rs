@@ -231,11 +231,14 @@ impl<'a> Tx<'a> {
             }
         }
         self.put_row(credential, because, now)?;
-        if device.enrolment != Enrolment::Enrolled {
-            device.enrolment = Enrolment::Enrolled;
-            self.put_row(&device, because, now)?;
+        match device.enrolment {
+            Enrolment::None | Enrolment::Ordered => {
+                device.enrolment = Enrolment::Enrolled;
+                self.put_row(&device, because, now).map(drop)
+            }
+            // Only a person ends a hold.
+            Enrolment::Enrolled | Enrolment::Held => Ok(()),
         }
-        Ok(())
     }
 
     pub(crate) fn revoke(
@@ -301,3 +304,6 @@ impl Drop for Tx<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

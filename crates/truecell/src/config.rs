@@ -75,6 +75,11 @@ impl Config {
         Ok(config)
     }
 
+    /// What the routes must know of it.
+    pub(crate) fn rules(&self) -> api::Rules {
+        api::Rules { admission: self.admission.clone() }
+    }
+
     /// What no single value shows: keys that need each other, names used twice.
     fn wrong(&self, at: &Located<'_>) -> Vec<ConfigError> {
         let mut errors = self.gateway.wrong(at);

@@ -1,17 +1,19 @@
 //! A node's data, open for writing: journal, ledger, CA.
 
 use crate::{
+    config::Config,
     data_dir::DataDir,
     failure::{Failure, Problem},
     file,
 };
 use ::gateway::Gateway;
-use api::{LedgerBooks, Requests, Services, event::JournalFiles};
+use api::{LedgerBooks, Requests, Rules, Services, event::JournalFiles};
 use axum::Router;
 use events::{Journal, JournalError, JournalKey};
 use ids::UnixTime;
-use ledger::{Ledger, Pools, RowKey, store::Sqlite};
+use ledger::{Ledger, RowKey, store::Sqlite};
 use pki::Ca;
+use serde::Serialize;
 use std::{fmt::Display, path::Path, sync::Arc};
 use tokio::sync::watch::{Sender, channel};
 
@@ -22,6 +24,7 @@ pub(crate) struct Node {
     /// The embedded CA, where there is one.
     pub(crate) ca: Option<Arc<Ca>>,
     journal_files: JournalFiles,
+    rules: Rules,
     /// What opening finished, undid or cut off, for people.
     pub(crate) mended: Vec<String>,
     /// Ends streams of the API when set to true.
@@ -45,8 +48,10 @@ impl Node {
         let mut mended = Vec::new();
         let journal = open_journal(data, &journal_files.dir, &mut mended)?;
         let ledger = open_ledger(data, &journal, &mut mended)?;
-        let ca = open_ca(data, &ledger, &mut mended)?;
-        Ok(Self { journal, ledger, ca: ca.map(Arc::new), journal_files, mended, stop })
+        let rules = data.rules()?;
+        let books = LedgerBooks { ledger: ledger.clone(), policy: rules.admission.clone() };
+        let ca = open_ca(data, &books, &mut mended)?;
+        Ok(Self { journal, ledger, ca: ca.map(Arc::new), journal_files, rules, mended, stop })
     }
 
     /// The API over it all; `gateway` where one runs in this process.
@@ -57,7 +62,13 @@ impl Node {
             ca: self.ca.clone(),
             gateway,
             requests: Requests::default(),
+            rules: self.rules.clone(),
         }))
+    }
+
+    /// The books of the CA.
+    pub(crate) fn books(&self) -> LedgerBooks {
+        LedgerBooks { ledger: self.ledger.clone(), policy: self.rules.admission.clone() }
     }
 
     /// Brings everything to disk.
@@ -88,11 +99,11 @@ fn open_ledger(data: &DataDir, journal: &Journal, mended: &mut Vec<String>) -> R
 }
 
 /// The CA, if the node has one.
-fn open_ca(data: &DataDir, ledger: &Ledger, mended: &mut Vec<String>) -> Result<Option<Ca>, Failure> {
+fn open_ca(data: &DataDir, books: &LedgerBooks, mended: &mut Vec<String>) -> Result<Option<Ca>, Failure> {
     if !data.ca().join("ca.json").exists() {
         return Ok(None);
     }
-    let opened = Ca::open(&data.ca(), &LedgerBooks(ledger.clone()), UnixTime::now());
+    let opened = Ca::open(&data.ca(), books, UnixTime::now());
     let (ca, settled) = opened.map_err(|error| broken("CA", &error))?;
     mended.extend(settled.iter().map(|settled| {
         let outcome = match settled.outcome {
@@ -104,13 +115,18 @@ fn open_ca(data: &DataDir, ledger: &Ledger, mended: &mut Vec<String>) -> Result<
     Ok(Some(ca))
 }
 
-/// What the ledger needs to know of the configuration, kept in DATA so that commands work without it.
-pub(crate) fn write_pools(data: &DataDir, pools: &Pools) -> Result<(), Failure> {
-    let failed = |error: &dyn Display| {
-        Failure::system(format!("{} cannot be written", data.pools_file().display()), error)
-    };
-    let text = serde_json::to_string(pools).map_err(|error| failed(&error))?;
-    file::replace(&data.pools_file(), 0o640, text.as_bytes()).map_err(|error| failed(&error))
+/// What ledger, CA and routes need to know of the configuration, kept in DATA so that commands work
+/// without it.
+pub(crate) fn keep_configured(data: &DataDir, config: &Config) -> Result<(), Failure> {
+    keep(&data.pools_file(), &config.gateway.pools)?;
+    keep(&data.rules_file(), &config.rules())
+}
+
+fn keep(path: &Path, what: &impl Serialize) -> Result<(), Failure> {
+    let failed =
+        |error: &dyn Display| Failure::system(format!("{} cannot be written", path.display()), error);
+    let text = serde_json::to_string(what).map_err(|error| failed(&error))?;
+    file::replace(path, 0o640, text.as_bytes()).map_err(|error| failed(&error))
 }
 
 fn journal_failure(error: JournalError) -> Failure {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Caller, LedgerBooks, Requests};
+use crate::{Caller, LedgerBooks, Requests, Rules};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
@@ -60,7 +60,8 @@ fn world() -> World {
     let spec = pki::CaSpec::new("Test", "femto.test.example".parse().unwrap());
     let ca_dir = folder.path().join("ca");
     pki::Ca::create(&ca_dir, &spec, now).unwrap();
-    let (ca, _) = pki::Ca::open(&ca_dir, &LedgerBooks(ledger.clone()), now).unwrap();
+    let books = LedgerBooks { ledger: ledger.clone(), policy: Default::default() };
+    let (ca, _) = pki::Ca::open(&ca_dir, &books, now).unwrap();
     let (_, stop) = tokio::sync::watch::channel(false);
     let services = Services {
         ledger,
@@ -68,6 +69,7 @@ fn world() -> World {
         ca: Some(Arc::new(ca)),
         gateway: None,
         requests: Requests::default(),
+        rules: Rules::default(),
     };
     World { services: Arc::new(services), _folder: folder }
 }

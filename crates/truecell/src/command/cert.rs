@@ -32,12 +32,9 @@ pub(crate) struct Issue {
     /// PKCS#10 request, PEM. Without it the CA makes the key
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
-    /// Days from notBefore to notAfter; 30 unless given
+    /// Days from notBefore to notAfter, as many as [admission] allows; 30 unless given
     #[arg(long)]
     days: Option<u32>,
-    /// Reason for more days than the CA's policy allows
-    #[arg(long, value_name = "WHY")]
-    exception: Option<String>,
     /// Folder for ID.pem (the chain), ID.key (if the CA made the key) and root.pem
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
@@ -102,8 +99,7 @@ impl Issue {
         control: &mut Control,
         output: &Output,
     ) -> Result<(), Failure> {
-        let (days, exception) = (self.days, self.exception.clone());
-        let order = IssueCertificate { device: self.device, request, days, exception };
+        let order = IssueCertificate { device: self.device, request, days: self.days };
         let issued: IssuedCertificate = control.client().post("/v1/certificates", &order).await?;
         let files = self.write(&issued).map_err(|error| {
             Failure::system(format!("what was issued cannot be written to {}", self.out.display()), &error)

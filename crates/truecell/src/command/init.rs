@@ -5,7 +5,7 @@ use crate::{
     failure::{Failure, Problem},
     groups,
     identity::gateway_identity,
-    node::{Node, write_pools},
+    node::{Node, keep_configured},
     output::{Output, facts},
 };
 use clap::Args;
@@ -94,7 +94,7 @@ fn folder(path: &Path, mode: u32) -> io::Result<()> {
 
 fn make(data: &DataDir, config: &Config) -> Result<Made, Failure> {
     fs::write(data.node_file(), format!("{}\n", config.node)).map_err(|error| cannot(data, &error))?;
-    write_pools(data, &config.gateway.pools)?;
+    keep_configured(data, config)?;
     let journal_key = make_journal_key(data)?;
     if let Some(ca) = &config.ca {
         make_ca(data, ca.spec(&config.gateway.identity))?;

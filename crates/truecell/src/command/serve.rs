@@ -4,7 +4,7 @@ use crate::{
     data_dir::{DataDir, Lock},
     failure::Failure,
     gateway, logging,
-    node::{Node, write_pools},
+    node::{Node, keep_configured},
 };
 use clap::Args;
 use tokio::runtime::{Builder, Runtime};
@@ -28,7 +28,7 @@ impl Serve {
         let data = DataDir::new(config.data.clone());
         data.node()?;
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
-        write_pools(&data, &config.gateway.pools)?;
+        keep_configured(&data, &config)?;
         let node = Node::open(&data)?;
         for what in &node.mended {
             tracing::warn!("{what}");
