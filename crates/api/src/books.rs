@@ -4,9 +4,9 @@ use events::{
     pki::{IssueAbandoned, IssueIntended, Issued},
 };
 use ids::{DeviceId, DeviceName, Sha256, UnixTime};
-use ledger::{Credential, Device, Enrolment, Ledger, LedgerError, allows};
+use ledger::{Credential, Ledger, LedgerError, Origin};
 use pki::{Books, Intent, PkiError};
-use x509::{CertPathVerified, Certificate};
+use x509::Certificate;
 
 /// The CA's books: intents and outcomes in the journal, credentials in the ledger; the policy by which
 /// admission will judge what is issued.
@@ -47,7 +47,7 @@ impl Books for LedgerBooks {
         let device = self.ledger.device(id).map_err(refused)?;
         let device =
             device.ok_or_else(|| PkiError::Forbidden(format!("there is no device {id} in the ledger")))?;
-        may_enrol(&device)?;
+        device.may_be_certified().map_err(refused)?;
         self.key_is_free(id, wanted.spki_sha256)?;
         let validity = wanted.not_after.since(wanted.not_before);
         let name = device_name(wanted)?;
@@ -82,6 +82,7 @@ impl Books for LedgerBooks {
                 not_before: intent.not_before,
                 not_after: intent.not_after,
                 issued_at: at,
+                origin: Origin::Issued,
                 revoked: None,
             };
             self.record(&credential, &intent.by, at)?;
@@ -89,38 +90,9 @@ impl Books for LedgerBooks {
         self.append(&Issued { order: intent.serial.clone(), cert_sha256 }, at)
     }
 
-    fn imported(&self, certificate: &CertPathVerified, by: &str, at: UnixTime) -> Result<(), PkiError> {
-        let DeviceName { device, realm } = certificate.name().clone();
-        let credential = Credential {
-            cert_sha256: certificate.cert_sha256(),
-            device,
-            realm,
-            serial: certificate.serial(),
-            spki_sha256: sha256(certificate.spki()),
-            not_before: certificate.not_before(),
-            not_after: certificate.not_after(),
-            issued_at: at,
-            revoked: None,
-        };
-        self.record(&credential, by, at)
-    }
-
     fn abandoned(&self, intent: &Intent, why: &str, at: UnixTime) -> Result<(), PkiError> {
         self.append(&IssueAbandoned { order: intent.serial.clone(), why: why.to_owned() }, at)
     }
-}
-
-fn may_enrol(device: &Device) -> Result<(), PkiError> {
-    let Device { id, state, enrolment, .. } = device;
-    if allows(*state, *enrolment).enrol {
-        return Ok(());
-    }
-    Err(PkiError::Forbidden(match enrolment {
-        Enrolment::Held => format!("the enrolment of {id} is held until a person has looked"),
-        Enrolment::None | Enrolment::Ordered | Enrolment::Enrolled => {
-            format!("{id} is {state}: it may have no certificate")
-        }
-    }))
 }
 
 fn device_name(intent: &Intent) -> Result<DeviceName, PkiError> {
@@ -133,12 +105,6 @@ fn refused(error: LedgerError) -> PkiError {
     } else {
         PkiError::Forbidden(error.to_string())
     }
-}
-
-fn sha256(octets: &[u8]) -> ids::Sha256 {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, octets).as_ref());
-    ids::Sha256(hash)
 }
 
 #[cfg(test)]

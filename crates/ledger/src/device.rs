@@ -1,4 +1,4 @@
-use crate::{Enrolment, LifeCycle, Row};
+use crate::{Enrolment, LedgerError, LifeCycle, Row, life_cycle::allows};
 use ids::{AccessLine, DeviceId, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -33,6 +33,25 @@ pub struct Device {
     pub added_at: UnixTime,
     /// Since when it is in its state.
     pub state_since: UnixTime,
+}
+
+impl Device {
+    /// Whether it may have a certificate now.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] with the reason.
+    pub fn may_be_certified(&self) -> Result<(), LedgerError> {
+        let Self { id, state, enrolment, .. } = self;
+        if allows(*state, *enrolment).enrol {
+            return Ok(());
+        }
+        Err(LedgerError::Conflict(match enrolment {
+            Enrolment::Held => format!("the enrolment of {id} is held until a person has looked"),
+            Enrolment::None | Enrolment::Ordered | Enrolment::Enrolled => {
+                format!("{id} is {state}: it may have no certificate")
+            }
+        }))
+    }
 }
 
 /// A unit to be put into the ledger; its inner addresses come from the pools.

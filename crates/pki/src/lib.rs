@@ -41,4 +41,4 @@ pub use issue::Issued;
 pub use key::{CaKey, FileKey, KeyAlgorithm, PrivateKey};
 pub use order::{DeviceOrder, GatewayOrder, KeySource};
 pub use profile::{BACKDATE, DEFAULT_VALIDITY, LONGEST_GATEWAY};
-pub use shelf::{CertificateInfo, Kind};
+pub use shelf::{CertificateInfo, Kind, certificate_pem};

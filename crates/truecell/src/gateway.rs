@@ -22,11 +22,9 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 /// Binds the ports and lets units in.
 ///
 /// # Errors
-/// Certificate, anchors or ports cannot be used.
+/// Certificate or ports cannot be used.
 pub(crate) fn start(data: &DataDir, config: &Config, node: &Node) -> Result<Gateway, Failure> {
     let now = UnixTime::now();
-    let mut anchors = node.ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
-    config.add_anchors(&mut anchors, now).map_err(|error| Failure::Config(vec![error]))?;
     let own = gateway_identity(data, config, node, now)?;
     let key = AuthKey::from_pkcs8(&own.identity.key).map_err(|error| {
         Failure::system(format!("the key of {} cannot be used", own.file.display()), &error)
@@ -38,7 +36,7 @@ pub(crate) fn start(data: &DataDir, config: &Config, node: &Node) -> Result<Gate
     };
     let deps = Deps {
         ledger: node.ledger.clone(),
-        anchors,
+        anchors: node.anchors.clone(),
         core: Box::new(VirtualCore::new(config.gateway.service.addresses.clone())),
         clock: Arc::new(SystemClock),
         crypto: crypto()?,

@@ -16,6 +16,7 @@ use pki::Ca;
 use serde::Serialize;
 use std::{fmt::Display, path::Path, sync::Arc};
 use tokio::sync::watch::{Sender, channel};
+use x509::Anchors;
 
 /// Everything of one node that this process writes. It holds the lock meanwhile.
 pub(crate) struct Node {
@@ -23,6 +24,8 @@ pub(crate) struct Node {
     pub(crate) ledger: Ledger,
     /// The embedded CA, where there is one.
     pub(crate) ca: Option<Arc<Ca>>,
+    /// Who may vouch for the devices of which realm: the embedded CA, and whom [`Self::trust`] adds.
+    pub(crate) anchors: Anchors,
     journal_files: JournalFiles,
     rules: Rules,
     /// What opening finished, undid or cut off, for people.
@@ -51,7 +54,17 @@ impl Node {
         let rules = data.rules()?;
         let books = LedgerBooks { ledger: ledger.clone(), policy: rules.admission.clone() };
         let ca = open_ca(data, &books, &mut mended)?;
-        Ok(Self { journal, ledger, ca: ca.map(Arc::new), journal_files, rules, mended, stop })
+        let anchors = ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
+        Ok(Self { journal, ledger, ca: ca.map(Arc::new), anchors, journal_files, rules, mended, stop })
+    }
+
+    /// Lets the anchors of the configured realms vouch for their devices.
+    ///
+    /// # Errors
+    /// A file that cannot be used.
+    pub(crate) fn trust(&mut self, config: &Config) -> Result<(), Failure> {
+        let added = config.add_anchors(&mut self.anchors, UnixTime::now());
+        added.map_err(|error| Failure::Config(vec![error]))
     }
 
     /// The API over it all; `gateway` where one runs in this process.
@@ -60,6 +73,7 @@ impl Node {
             ledger: self.ledger.clone(),
             journal_files: self.journal_files.clone(),
             ca: self.ca.clone(),
+            anchors: self.anchors.clone(),
             gateway,
             requests: Requests::default(),
             rules: self.rules.clone(),

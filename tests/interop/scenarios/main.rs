@@ -12,6 +12,7 @@ mod refusals;
 mod renewal;
 mod silence;
 mod tshark;
+mod vendor;
 
 /// The unit of docs/interop.md: it attaches by itself, and comes back by itself from all that may pass.
 const FEMTOCELL: &str = include_str!("femtocell.conf");

@@ -85,10 +85,6 @@ impl Books for Dying {
         Err(PkiError::Books("gone".into()))
     }
 
-    fn imported(&self, certificate: &CertPathVerified, by: &str, at: UnixTime) -> Result<(), PkiError> {
-        self.0.imported(certificate, by, at)
-    }
-
     fn abandoned(&self, intent: &Intent, why: &str, at: UnixTime) -> Result<(), PkiError> {
         self.0.abandoned(intent, why, at)
     }
@@ -110,6 +106,7 @@ fn what_the_ledger_refuses_at_the_next_start_is_abandoned_with_its_reason_and_th
         not_before: now(),
         not_after: now(),
         issued_at: now(),
+        origin: Origin::Issued,
         revoked: None,
     };
     books.ledger.record_credential(&credential, "test", now()).unwrap();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Ledger, Pools, RowKey, store::Sqlite};
+use crate::{Ledger, Origin, Pools, RowKey, store::Sqlite};
 use events::{Journal, JournalKey};
 use ids::Sha256;
 
@@ -24,6 +24,7 @@ fn credential(device: DeviceId) -> Credential {
         not_before: now(),
         not_after: now(),
         issued_at: now(),
+        origin: Origin::Issued,
         revoked: None,
     }
 }

@@ -29,7 +29,8 @@ impl Serve {
         data.node()?;
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
         keep_configured(&data, &config)?;
-        let node = Node::open(&data)?;
+        let mut node = Node::open(&data)?;
+        node.trust(&config)?;
         for what in &node.mended {
             tracing::warn!("{what}");
         }
