@@ -34,7 +34,8 @@ pub enum Warning {
 }
 
 /// A device's certificate, its name and its path to an anchor of its realm: evidence that only
-/// [`verify_device`] makes. It does not say that the peer holds the key; `AuthVerified` does.
+/// [`verify_device`] and [`verify_device_by_subject`] make. It does not say that the peer holds the key;
+/// `AuthVerified` does.
 #[derive(Clone, Debug)]
 pub struct CertPathVerified {
     name: DeviceName,
