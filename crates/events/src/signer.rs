@@ -7,6 +7,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
+use zeroize::Zeroizing;
 
 /// The Ed25519 key (RFC 8032) that signs a journal's checkpoints.
 #[derive(Clone)]
@@ -50,7 +51,7 @@ impl JournalKey {
         if fs::metadata(path).map_err(io)?.permissions().mode() & 0o077 != 0 {
             return Err(JournalKeyError::Exposed(name()));
         }
-        let pkcs8 = fs::read(path).map_err(io)?;
+        let pkcs8 = Zeroizing::new(fs::read(path).map_err(io)?);
         Self::from_pkcs8(&pkcs8).ok_or_else(|| JournalKeyError::NotAKey(name()))
     }
 
