@@ -640,14 +640,19 @@ impl Registrar {
         tx.commit()?;
         let on_line = known.line.as_ref().and_then(|line| line.covers(to.ip()));
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
-        match (self.terms.off_line, on_line) {
-            (OffLine::Hold, Some(inside)) => self.answer(Answer::Line { session: session.id, inside }),
-            (OffLine::Close, Some(false)) => {
-                self.answer(Answer::End { session: session.id, why: Why::LeftLine })
-            }
-            (OffLine::Keep | OffLine::Hold | OffLine::Close, _) => {}
+        if let Some(inside) = on_line {
+            self.seen_at(session.id, inside);
         }
         Ok(())
+    }
+
+    /// A unit is inside the network of its line, or outside.
+    fn seen_at(&self, session: SessionId, inside: bool) {
+        match (self.terms.off_line, inside) {
+            (OffLine::Hold, inside) => self.answer(Answer::Line { session, inside }),
+            (OffLine::Close, false) => self.answer(Answer::End { session, why: Why::LeftLine }),
+            (OffLine::Close, true) | (OffLine::Keep, _) => {}
+        }
     }
 
     /// Judges those who are attached anew, after something about their unit has changed.
@@ -664,8 +669,13 @@ impl Registrar {
                 ..claim
             };
             let verdict = judge(&current, &known.facts(), None, &self.policy, now);
-            if let Decision::Refuse(reason) = verdict.decision {
-                self.answer(Answer::End { session: session.id, why: Why::Device(reason.code().to_owned()) });
+            match verdict.decision {
+                Decision::Refuse(Reason::ForeignNetwork) => self.seen_at(session.id, false),
+                Decision::Refuse(reason) => {
+                    let why = Why::Device(reason.code().to_owned());
+                    self.answer(Answer::End { session: session.id, why });
+                }
+                Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, true),
             }
         }
         Ok(())
