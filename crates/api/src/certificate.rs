@@ -12,15 +12,20 @@ use axum::{
     http::StatusCode,
 };
 use ids::DeviceId;
+use ledger::Credential;
 use pki::{Ca, CertificateInfo, DeviceOrder, KeyAlgorithm, KeySource, PkiError};
 use rustls_pki_types::{CertificateSigningRequestDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
+use zeroize::Zeroizing;
 
 /// Asks for a device's certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IssueCertificate {
+    /// Makes a repeated request harmless: the answer, with the key, is the first one's.
+    #[serde(default)]
+    pub request_id: Option<String>,
     /// Which unit; it must be in the ledger.
     pub device: DeviceId,
     /// PKCS#10 request as PEM. Absent: the CA makes the key and hands it out once.
@@ -33,7 +38,7 @@ pub struct IssueCertificate {
 }
 
 /// A certificate fresh from the CA.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct IssuedCertificate {
     /// Its facts.
     pub certificate: CertificateInfo,
@@ -41,9 +46,10 @@ pub struct IssuedCertificate {
     pub chain: String,
     /// The root as PEM: what the unit must trust to know the gateway.
     pub root: String,
-    /// The private key as PEM, if the CA made it; kept nowhere else.
+    /// The private key as PEM, if the CA made it; kept nowhere else, but for a request that names itself:
+    /// with that, in memory and until this process ends.
     #[serde(default)]
-    pub key: Option<String>,
+    pub key: Option<Zeroizing<String>>,
 }
 
 /// Some certificates, in the order of their serials.
@@ -62,6 +68,17 @@ pub struct CertificateDetail {
     pub certificate: CertificateInfo,
     /// Itself as PEM.
     pub pem: String,
+}
+
+/// Asks that a certificate counts no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeCertificate {
+    /// Makes a repeated request harmless.
+    #[serde(default)]
+    pub request_id: Option<String>,
+    /// The reason, for the record.
+    pub why: String,
 }
 
 /// Which certificates are asked for.
@@ -106,11 +123,33 @@ pub(crate) async fn issue(
         Ok(IssuedCertificate {
             chain: issued.chain_pem(),
             root: root_pem(ca)?,
-            key: issued.private_key.as_ref().map(|key| key.pem().to_string()),
+            key: issued.private_key.as_ref().map(pki::PrivateKey::pem),
             certificate: issued.info,
         })
     });
-    work.await.map(Json)
+    services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
+}
+
+/// `name`: SHA-256 of a certificate in the ledger, or serial number of one of the embedded CA. A session
+/// that was authenticated with it ends.
+pub(crate) async fn revoke(
+    State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    Json(request): Json<RevokeCertificate>,
+) -> Result<Json<Credential>, Problem> {
+    let request_id = request.request_id.as_ref().map(|id| format!("{name} {id}"));
+    let why = request.why.clone();
+    let work = services.blocking(move |services| {
+        let certificate = match name.parse() {
+            Ok(sha256) => sha256,
+            Err(_) => services.ca()?.show(&name)?.0.sha256,
+        };
+        let revoked = services.ledger.revoke(certificate, &caller.name, &why, services.now())?;
+        services.gateway.iter().for_each(|gateway| gateway.device_changed(revoked.device));
+        Ok(revoked)
+    });
+    services.requests.once(request_id.as_deref(), &request, work).await.map(Json)
 }
 
 fn root_pem(ca: &Ca) -> Result<String, Problem> {
@@ -120,10 +159,10 @@ fn root_pem(ca: &Ca) -> Result<String, Problem> {
 }
 
 impl IssueCertificate {
-    fn order(self, by: String) -> Result<DeviceOrder, Problem> {
+    fn order(&self, by: String) -> Result<DeviceOrder, Problem> {
         let validity = self.days.map(|days| Duration::from_secs(u64::from(days) * 24 * 3600));
-        let key = match self.request {
-            Some(pem) => KeySource::Request(request_in(&pem)?),
+        let key = match &self.request {
+            Some(pem) => KeySource::Request(request_in(pem)?),
             None => KeySource::Generate(KeyAlgorithm::P256),
         };
         Ok(DeviceOrder { device: self.device, key, validity, by })

@@ -1,6 +1,6 @@
 use crate::{
-    AccessLineRecord, Credential, Device, Incident, Lease, LedgerError, LifeCycle, NewDevice, NewIncident,
-    Pools, Row, RowKey, Tx,
+    AccessLineRecord, Credential, Device, DeviceChange, Incident, Lease, LedgerError, LifeCycle, NewDevice,
+    NewIncident, Pools, Row, RowKey, Tx,
     pool::Addresses,
     row::SealedRow,
     seen::Seen,
@@ -142,6 +142,21 @@ impl Ledger {
         self.change(|tx| tx.move_device(id, to, &because, now))
     }
 
+    /// Changes what is known about a unit.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`], and the transient ones.
+    pub fn set_device(
+        &self,
+        id: DeviceId,
+        set: DeviceChange,
+        by: &str,
+        why: &str,
+        now: UnixTime,
+    ) -> Result<Device, LedgerError> {
+        self.change(|tx| tx.set_device(id, set, &Because::new(by, why), now))
+    }
+
     /// Adds or replaces an access line.
     ///
     /// # Errors
@@ -223,6 +238,21 @@ impl Ledger {
             Some(state) => store.find(Device::TABLE, "state", state.as_str(), &after, limit),
             None => store.page(Device::TABLE, &after, limit),
         })?;
+        self.rows(&rows)
+    }
+
+    /// Up to `limit` units behind a line, those after `after`, by identity.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn devices_behind(
+        &self,
+        line: &ids::AccessLine,
+        after: Option<DeviceId>,
+        limit: usize,
+    ) -> Result<Vec<Device>, LedgerError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let rows = self.read(|store| store.find(Device::TABLE, "line", &line.to_string(), &after, limit))?;
         self.rows(&rows)
     }
 

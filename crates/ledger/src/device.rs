@@ -1,6 +1,6 @@
 use crate::{Enrolment, LedgerError, LifeCycle, Row, life_cycle::allows};
 use ids::{AccessLine, DeviceId, UnixTime};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// One femtocell as the carrier knows it.
@@ -55,24 +55,82 @@ impl Device {
 }
 
 /// A unit to be put into the ledger; its inner addresses come from the pools.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewDevice {
     /// Which.
     pub id: DeviceId,
-    /// Where it is in its life.
+    /// Where it is in its life; absent: `installed`.
+    #[serde(default = "installed")]
     pub state: LifeCycle,
     /// Who answers for it.
+    #[serde(default)]
     pub owner: String,
     /// Where it is installed.
+    #[serde(default)]
     pub site: String,
-    /// Region.
+    /// Region, as policies name it.
+    #[serde(default)]
     pub region: String,
-    /// Class.
+    /// Class, as policies name it.
+    #[serde(default)]
     pub class: String,
-    /// Its line.
+    /// The line behind which it is installed; admission then checks its addresses.
+    #[serde(default, rename = "line")]
     pub access_line: Option<AccessLine>,
     /// Anything worth knowing.
+    #[serde(default)]
     pub note: String,
+}
+
+fn installed() -> LifeCycle {
+    LifeCycle::Installed
+}
+
+/// What is to be different about a unit; what is absent stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeviceChange {
+    /// Who answers for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Where it is installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// Region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// Its line; `null` when it is not known any more.
+    #[serde(rename = "line", skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub access_line: Option<Option<AccessLine>>,
+    /// Anything worth knowing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Tells a `null` from a field that is absent.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl DeviceChange {
+    pub(crate) fn apply(self, device: &mut Device) {
+        let Self { owner, site, region, class, access_line, note } = self;
+        let texts = [
+            (owner, &mut device.owner),
+            (site, &mut device.site),
+            (region, &mut device.region),
+            (class, &mut device.class),
+            (note, &mut device.note),
+        ];
+        for (new, old) in texts {
+            *old = new.unwrap_or_else(|| std::mem::take(old));
+        }
+        device.access_line = access_line.unwrap_or_else(|| device.access_line.take());
+    }
 }
 
 impl NewDevice {
@@ -111,11 +169,21 @@ impl NewDevice {
         }
     }
 
+    /// What the ledger has otherwise, and what changes it.
+    pub(crate) fn differs(&self, device: &Device) -> String {
+        if self.state != device.state {
+            return format!("it is in the ledger as {}: `device move` changes its state", device.state);
+        }
+        "it is in the ledger with other particulars: `device set` changes them".to_owned()
+    }
+
     /// The ledger has exactly this unit already.
     pub(crate) fn is(&self, device: &Device) -> bool {
         let same_words = (&self.owner, &self.site, &self.region, &self.class, &self.note)
             == (&device.owner, &device.site, &device.region, &device.class, &device.note);
-        same_words && self.id == device.id && self.access_line == device.access_line
+        let same_place =
+            (self.id, self.state, &self.access_line) == (device.id, device.state, &device.access_line);
+        same_words && same_place
     }
 }
 

@@ -29,7 +29,7 @@ pub mod store;
 pub use access_line::AccessLineRecord;
 pub use book::{Ledger, Opened};
 pub use credential::{Credential, Origin, Revoked};
-pub use device::{Device, NewDevice};
+pub use device::{Device, DeviceChange, NewDevice};
 pub use error::LedgerError;
 pub use import::{Imported, RefusedRow};
 pub use import_credentials::ImportedCredentials;

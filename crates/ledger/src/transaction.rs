@@ -1,6 +1,6 @@
 use crate::{
-    AccessLineRecord, Approval, Credential, Device, Enrolment, Incident, IncidentState, Lease, LedgerError,
-    LifeCycle, NewDevice, NewIncident, Revoked, Row,
+    AccessLineRecord, Approval, Credential, Device, DeviceChange, Enrolment, Incident, IncidentState, Lease,
+    LedgerError, LifeCycle, NewDevice, NewIncident, Revoked, Row,
     book::{Inner, Writer},
     store::StoreError,
 };
@@ -197,13 +197,28 @@ impl<'a> Tx<'a> {
             return Ok(device);
         }
         let step = from.to(to).ok_or(LedgerError::NoSuchMove { device: id, from, to })?;
-        let is_approved =
-            because.approver.is_some_and(|approver| !approver.is_empty() && approver != because.by);
+        let is_approved = because.approver.is_some_and(|approver| is_second(approver, because.by));
         if step.approval == Approval::SecondPerson && !is_approved {
             return Err(LedgerError::NeedsApprover { device: id, from, to });
         }
         (device.state, device.state_since) = (to, now);
         self.put_row(&device, because, now)?;
+        Ok(device)
+    }
+
+    pub(crate) fn set_device(
+        &mut self,
+        id: DeviceId,
+        set: DeviceChange,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<Device, LedgerError> {
+        let known = self.known_device(id)?;
+        let mut device = known.clone();
+        set.apply(&mut device);
+        if device != known {
+            self.put_row(&device, because, now)?;
+        }
         Ok(device)
     }
 
@@ -315,6 +330,12 @@ impl<'a> Tx<'a> {
         self.put_row(&incident, &Because::new(by, "seen"), now)?;
         Ok(incident)
     }
+}
+
+/// Somebody, and another one than `by`, however the name is written.
+fn is_second(approver: &str, by: &str) -> bool {
+    let (approver, by) = (approver.trim(), by.trim());
+    !approver.is_empty() && !approver.eq_ignore_ascii_case(by)
 }
 
 impl Drop for Tx<'_> {

@@ -37,6 +37,7 @@ mod shelf;
 pub use books::{Books, Intent, OffTheBooks, Outcome};
 pub use ca::{Ca, CaSpec, Settled};
 pub use error::PkiError;
+pub use file::replace as replace_file;
 pub use issue::Issued;
 pub use key::{CaKey, FileKey, KeyAlgorithm, PrivateKey};
 pub use order::{DeviceOrder, GatewayOrder, KeySource};

@@ -13,7 +13,7 @@ mod services;
 pub(crate) use ca::Ca;
 pub(crate) use error::ConfigError;
 pub(crate) use gateway::{Cipher, Gateway, KeyExchange, Legacy, OffLine, Prf};
-pub(crate) use material::Identity;
+pub(crate) use material::{Identity, expired};
 pub(crate) use realm::Realm;
 pub(crate) use services::{Control, Http, Log, LogFormat};
 
@@ -77,7 +77,7 @@ impl Config {
 
     /// What the routes must know of it.
     pub(crate) fn rules(&self) -> api::Rules {
-        api::Rules { admission: self.admission.clone() }
+        api::Rules { admission: self.admission.clone(), approvers: self.control.approvers.clone() }
     }
 
     /// What no single value shows: keys that need each other, names used twice.
@@ -87,6 +87,7 @@ impl Config {
         errors.extend(realm::wrong(&self.realms, at));
         errors.extend(self.without_ca(at));
         errors.extend(self.http.wrong(at));
+        errors.extend(self.control.wrong(at));
         errors.extend(self.log.wrong(at));
         errors.sort_by_key(|error| error.line);
         errors

@@ -4,7 +4,6 @@ use crate::{
     config::Config,
     data_dir::DataDir,
     failure::{Failure, Problem},
-    file,
 };
 use ::gateway::Gateway;
 use api::{LedgerBooks, Requests, Rules, Services, event::JournalFiles};
@@ -63,7 +62,7 @@ impl Node {
     /// # Errors
     /// A file that cannot be used.
     pub(crate) fn trust(&mut self, config: &Config) -> Result<(), Failure> {
-        let added = config.add_anchors(&mut self.anchors, UnixTime::now());
+        let added = config.add_anchors(&mut self.anchors);
         added.map_err(|error| Failure::Config(vec![error]))
     }
 
@@ -140,7 +139,7 @@ fn keep(path: &Path, what: &impl Serialize) -> Result<(), Failure> {
     let failed =
         |error: &dyn Display| Failure::system(format!("{} cannot be written", path.display()), error);
     let text = serde_json::to_string(what).map_err(|error| failed(&error))?;
-    file::replace(path, 0o640, text.as_bytes()).map_err(|error| failed(&error))
+    pki::replace_file(path, 0o640, text.as_bytes()).map_err(|error| failed(&error))
 }
 
 fn journal_failure(error: JournalError) -> Failure {

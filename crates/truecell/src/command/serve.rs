@@ -1,5 +1,6 @@
 use crate::{
     cli::Cli,
+    config::expired,
     daemon::Daemon,
     data_dir::{DataDir, Lock},
     failure::Failure,
@@ -7,6 +8,7 @@ use crate::{
     node::{Node, keep_configured},
 };
 use clap::Args;
+use ids::UnixTime;
 use tokio::runtime::{Builder, Runtime};
 
 /// Run the gateway and its services until SIGTERM or Ctrl-C
@@ -31,7 +33,7 @@ impl Serve {
         keep_configured(&data, &config)?;
         let mut node = Node::open(&data)?;
         node.trust(&config)?;
-        for what in &node.mended {
+        for what in node.mended.iter().chain(&expired(&node.anchors, UnixTime::now())) {
             tracing::warn!("{what}");
         }
         let gateway = gateway::start(&data, &config, &node)?;
