@@ -10,6 +10,7 @@
 mod bench;
 mod checklist;
 mod commands;
+mod crash;
 mod daemon;
 mod document;
 mod documents;
@@ -17,3 +18,4 @@ mod features;
 mod handshake;
 mod import;
 mod shell;
+mod wreck;
