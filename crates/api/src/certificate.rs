@@ -3,7 +3,9 @@
 mod import;
 
 pub(crate) use import::import;
-pub use import::{ForeignCertificate, ImportCertificates, ImportedCertificates, RefusedCertificate};
+pub use import::{
+    CertificateWarning, ForeignCertificate, ImportCertificates, ImportedCertificates, RefusedCertificate,
+};
 
 use crate::{Caller, Problem, Services};
 use axum::{
