@@ -1,20 +1,11 @@
 use crate::{PeerPolicy, shard::Limits};
 use ike::{LocalIdentity, ResponderConfig, payload::TrafficSelector};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::Duration,
-};
+use std::{net::IpAddr, time::Duration};
 
 /// What the gateway is told. [`GatewayConfig::new`] has the defaults.
 #[derive(Clone)]
 pub struct GatewayConfig {
-    /// Addresses to receive on, both ports each.
-    pub listen: Vec<IpAddr>,
-    /// IKE without NAT (RFC 7296 §2); 0 for any free port.
-    pub ike_port: u16,
-    /// IKE and ESP in UDP (RFC 3948); 0 for any free port.
-    pub natt_port: u16,
     /// The IKE responder: identity, suites, times, bounds. Its authorities are filled in from the
     /// anchors at start.
     pub responder: ResponderConfig,
@@ -63,9 +54,6 @@ impl GatewayConfig {
     /// The defaults around an identity and the inner addresses.
     pub fn new(identity: LocalIdentity, pool_v4: Option<Ipv4Net>, pool_v6: Option<Ipv6Net>) -> Self {
         Self {
-            listen: vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
-            ike_port: 500,
-            natt_port: 4500,
             responder: ResponderConfig::new(identity, Vec::new()),
             peers: PeerPolicy::default(),
             pool_v4,
@@ -128,8 +116,9 @@ mod tests {
         let id = Identification::fqdn("segw.example");
         let identity = LocalIdentity { id, certificates: vec![], key: Arc::new(NoKey) };
         let mut config = GatewayConfig::new(identity, None, None);
-        assert_eq!((config.ike_port, config.natt_port), (500, 4500));
-        assert!(config.listen.iter().all(IpAddr::is_unspecified));
+        let listen = crate::Listen::default();
+        assert_eq!((listen.ike_port, listen.natt_port), (500, 4500));
+        assert!(listen.addresses.iter().all(IpAddr::is_unspecified));
         config.auth_lifetime = Duration::from_secs(7 * 86_400);
         assert_eq!(config.auth_lifetime(), Duration::from_secs(86_400), "line 25: a day at most");
     }

@@ -3,15 +3,17 @@
 
 use crate::{
     clock::ClockGuard,
+    command_link::CommandLink,
     contest::{Contest, Contests, Outcome, Party},
-    data::{FromData, socket_for},
+    data::FromData,
     hand_off::{Admitted, Answer, Authenticated, Claim, Opening, Order, Refused, TRY_AGAIN, Why, Work},
     identity::{self, PeerPolicy},
     refusals::Refusals,
     sessions::{Child, Session, Sessions, State},
     shard::{Command, Notice},
+    shards::{Routes, ShardCount},
     stats::Control,
-    udp::{ReceiveBatch, Socket},
+    udp::{ReceiveBatch, Socket, socket_for},
     waker::Waker,
 };
 use crossbeam_channel::{Receiver, Sender, TrySendError};
@@ -37,8 +39,10 @@ const AT_MOST: Duration = Duration::from_secs(1);
 
 pub(crate) struct IkeThread {
     pub(crate) responder: Responder,
-    pub(crate) sockets: Arc<[Socket]>,
+    /// Its own, and those of the first shard to send from.
+    pub(crate) sockets: Vec<Arc<Socket>>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) routes: Arc<Routes>,
     pub(crate) contests: Contests,
     pub(crate) anchors: Arc<Anchors>,
     pub(crate) peers: PeerPolicy,
@@ -54,8 +58,8 @@ pub(crate) struct Links {
     pub(crate) from_data: Receiver<FromData>,
     pub(crate) answers: Receiver<Answer>,
     pub(crate) orders: Receiver<Order>,
-    pub(crate) to_data: Sender<Command>,
-    pub(crate) data_waker: Waker,
+    /// By shard.
+    pub(crate) to_shards: Vec<CommandLink>,
     pub(crate) to_registrar: Sender<Work>,
 }
 
@@ -71,7 +75,6 @@ pub(crate) struct Passing {
     /// Keeps warnings about CHILD SAs from filling the log.
     children_refused: Refusals,
     datagrams: Vec<(Path, Vec<u8>)>,
-    commanded: bool,
     /// Work that must not be lost and found no room. At most a few for each session.
     kept: VecDeque<Work>,
     stopping: bool,
@@ -79,7 +82,7 @@ pub(crate) struct Passing {
 
 impl IkeThread {
     pub(crate) fn run(mut self) {
-        let mut batch = ReceiveBatch::new();
+        let mut batch = ReceiveBatch::default();
         while !self.state.stopping {
             self.wait();
             self.receive(&mut batch);
@@ -96,7 +99,8 @@ impl IkeThread {
         let now = Instant::now();
         let due = self.responder.poll_timeout().map(|(at, _)| at).into_iter().chain(self.contests.next_due());
         let sleep = due.min().map_or(AT_MOST, |at| at.saturating_duration_since(now).min(AT_MOST));
-        let sleep = if self.state.kept.is_empty() { sleep } else { sleep.min(TRY_AGAIN) };
+        let keeps = !self.state.kept.is_empty() || self.links.to_shards.iter().any(CommandLink::keeps);
+        let sleep = if keeps { sleep.min(TRY_AGAIN) } else { sleep };
         let own = self.sockets.iter().filter(|socket| !socket.is_encapsulated());
         let mut fds: Vec<_> = own.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
         fds.push(PollFd::new(&self.links.waker, PollFlags::IN));
@@ -346,6 +350,7 @@ impl IkeThread {
     /// Takes a session whose IKE SA is gone out of everything.
     fn close(&mut self, session: &Arc<Session>, why: Why, now: Instant) {
         self.sessions.remove(session.id);
+        session.inner().for_each(|address| self.routes.end(address, session.sa));
         self.command(Command::Detach(session.sa));
         self.must(Work::Closed { session: session.clone(), why });
         let over = self.contests.gone(session.device, session.sa);
@@ -415,6 +420,7 @@ impl IkeThread {
     fn open(&mut self, admitted: &Admitted) {
         if let Some(session) = self.sessions.get(admitted.session()) {
             session.set_state(State::Open);
+            session.inner().for_each(|address| self.routes.lead(address, session.sa));
             self.command(Command::Open(Opening::of(admitted)));
         }
     }
@@ -485,16 +491,11 @@ impl IkeThread {
         }
     }
 
-    /// For the data thread. None may be lost: waits where there is no room. The data thread never
-    /// waits for us, so this ends.
     fn command(&mut self, command: Command) {
-        let command = match self.links.to_data.try_send(command) {
-            Ok(()) => return self.state.commanded = true,
-            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => command,
-        };
-        self.links.data_waker.wake();
-        let _ = self.links.to_data.send(command);
-        self.state.commanded = true;
+        let shards = ShardCount::new(self.links.to_shards.len());
+        if let Some(link) = self.links.to_shards.get_mut(shards.of_sa(command.sa())) {
+            link.give(command);
+        }
     }
 
     /// Work that must not be lost.
@@ -520,9 +521,7 @@ impl IkeThread {
 
     /// Commands first: whoever gets an answer may send ESP at once.
     fn send_datagrams(&mut self) {
-        if std::mem::take(&mut self.state.commanded) {
-            self.links.data_waker.wake();
-        }
+        self.links.to_shards.iter_mut().for_each(CommandLink::wake);
         for (path, datagram) in std::mem::take(&mut self.state.datagrams) {
             self.send(&path, &datagram);
         }

@@ -13,8 +13,10 @@ use crate::{
     health::{Alarm, Health},
     refusals::Refusals,
     sessions::{Beginning, Session, Sessions},
+    shard::ShardCounters,
     stats::Tallies,
     waker::Waker,
+    watch::Watch,
 };
 use admission::{Admit, Decision, Holder, Outer, Policy, Probe, Reason, Transient, Verdict, judge};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -40,7 +42,7 @@ use std::{
 
 /// Claims judged in one transaction at most.
 const BATCH: usize = 64;
-/// How often it is looked at whether ledger, journal and clock can be used.
+/// How often it is looked at whether ledger, journal, clock and data threads can be used.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a ledger out of reach is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
@@ -72,8 +74,9 @@ pub(crate) struct Registrar {
     asked: HashMap<DeviceId, UnixTime>,
     /// What must not be lost and could not be written yet.
     undone: VecDeque<Work>,
-    /// When ledger, journal and clock were last looked at.
+    /// When all that admission needs was last looked at.
     looked: Option<Instant>,
+    watch: Watch,
 }
 
 /// What every unit gets.
@@ -113,13 +116,14 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<ClockGuard>,
     pub(crate) health: Arc<Health>,
     pub(crate) tallies: Arc<Tallies>,
+    pub(crate) shards: Vec<Arc<ShardCounters>>,
     pub(crate) answers: Sender<Answer>,
     pub(crate) ike_waker: Waker,
 }
 
 impl Registrar {
     pub(crate) fn new(config: &GatewayConfig, ledger: Ledger, shared: Shared) -> Self {
-        let Shared { sessions, clock, health, tallies, answers, ike_waker } = shared;
+        let Shared { sessions, clock, health, tallies, shards, answers, ike_waker } = shared;
         let terms = Terms {
             reachable: config.ts_r(),
             dns: config.dns.clone(),
@@ -143,6 +147,7 @@ impl Registrar {
             asked: HashMap::new(),
             undone: VecDeque::new(),
             looked: None,
+            watch: Watch::new(&shards, Instant::now()),
         }
     }
 
@@ -246,7 +251,8 @@ impl Registrar {
         if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
             return;
         }
-        self.looked = Some(Instant::now());
+        let now = Instant::now();
+        self.looked = Some(now);
         let ledger = self.ledger.check().err().map(|error| error.to_string());
         let journal = self.ledger.journal().check().err().map(|error| error.to_string());
         let clock = "it is earlier than the journal's last record: no certificate is judged";
@@ -254,6 +260,9 @@ impl Registrar {
         self.found(Alarm::LedgerUnreachable, ledger);
         self.found(Alarm::JournalUnwritable, journal);
         self.found(Alarm::ClockUntrusted, clock);
+        let (stuck, trouble) = (self.watch.stuck(now), self.watch.trouble());
+        self.found(Alarm::ShardStuck, stuck);
+        self.found(Alarm::CoreUnreachable, trouble);
     }
 
     fn out_of_reach(&mut self, error: &LedgerError) {

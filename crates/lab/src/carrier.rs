@@ -5,7 +5,7 @@ use admission::Policy;
 use anyhow::Context;
 use api::LedgerBooks;
 use events::{Journal, JournalKey};
-use gateway::{Deps, Gateway, GatewayConfig, SystemClock, VirtualCore};
+use gateway::{Core, Deps, Gateway, GatewayConfig, Listen, Ports, SystemClock, VirtualCore};
 use ids::{DeviceId, Realm, UnixTime};
 use ike::{
     LocalIdentity,
@@ -50,7 +50,7 @@ impl Carrier {
     /// # Errors
     /// What could not be made, and why.
     pub fn start(dir: &Path) -> anyhow::Result<Self> {
-        Self::start_with(dir, |_| ())
+        Self::made(dir, service(), |_| ())
     }
 
     /// The same with a gateway that `adjust` has changed.
@@ -58,6 +58,22 @@ impl Carrier {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(dir: &Path, adjust: impl FnOnce(&mut GatewayConfig)) -> anyhow::Result<Self> {
+        Self::made(dir, service(), adjust)
+    }
+
+    /// The same before another core.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_before(dir: &Path, core: Box<dyn Core>) -> anyhow::Result<Self> {
+        Self::made(dir, core, |_| ())
+    }
+
+    fn made(
+        dir: &Path,
+        core: Box<dyn Core>,
+        adjust: impl FnOnce(&mut GatewayConfig),
+    ) -> anyhow::Result<Self> {
         let now = UnixTime::now();
         let key = JournalKey::open_or_create(&dir.join("journal.key"))?;
         let node = "lab".parse()?;
@@ -68,7 +84,7 @@ impl Carrier {
         let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools.clone(), now)?;
         let realm: Realm = REALM.parse()?;
         let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), now)?;
-        let (gateway, known) = start_gateway(&ledger, &ca, &pools, adjust)?;
+        let (gateway, known) = start_gateway(&ledger, &ca, &pools, core, adjust)?;
         Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned() })
     }
 
@@ -142,10 +158,15 @@ fn identity(id: DeviceId, ca: &Ca, issued: pki::Issued) -> anyhow::Result<UnitId
     Ok(UnitIdentity { name: format!("{id}.{}", ca.realm()), chain: issued.chain, key })
 }
 
+fn service() -> Box<dyn Core> {
+    Box::new(VirtualCore::new(vec![SERVICE.into()]))
+}
+
 fn start_gateway(
     ledger: &Ledger,
     ca: &Ca,
     pools: &Pools,
+    core: Box<dyn Core>,
     adjust: impl FnOnce(&mut GatewayConfig),
 ) -> anyhow::Result<(Gateway, KnownGateway)> {
     let order = GatewayOrder {
@@ -164,19 +185,19 @@ fn start_gateway(
         key: Arc::new(AuthKey::from_pkcs8(key.pkcs8())?),
     };
     let mut config = GatewayConfig::new(identity, pools.v4, pools.v6);
-    config.listen = vec![Ipv4Addr::LOCALHOST.into()];
-    (config.ike_port, config.natt_port) = (0, 0);
+    let addresses = vec![Ipv4Addr::LOCALHOST.into()];
+    let ports = Ports::bind(&Listen { addresses, ike_port: 0, natt_port: 0, shards: 1 })?;
     config.reachable = vec!["10.0.0.0/24".parse()?];
     config.policy.make_room_s = u32::try_from(MAKE_ROOM.as_secs())?;
     adjust(&mut config);
     let deps = Deps {
         ledger: ledger.clone(),
         anchors: ca.anchors().clone(),
-        core: Box::new(VirtualCore::new(vec![SERVICE.into()])),
+        cores: vec![core],
         clock: Arc::new(SystemClock),
         crypto: Arc::new(AwsLc),
     };
-    let gateway = Gateway::start(config, deps)?;
+    let gateway = Gateway::start(config, ports, deps)?;
     let listening = *gateway.addresses().first().context("the gateway listens somewhere")?;
     let known = KnownGateway {
         name: GATEWAY.into(),

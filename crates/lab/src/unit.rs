@@ -1,15 +1,15 @@
 //! A virtual femtocell: its IKE initiator, its ESP, and one UDP socket, on a thread of its own.
 
-use crate::echo;
+use crate::{echo, sa_pair::SaPair};
 use anyhow::Context;
 use esp::{
-    InboundSa, Keys, OutboundSa, Selector, Selectors, Suite,
+    InboundSa, OutboundSa,
     udp_encap::{self, Datagram, NON_ESP_MARKER},
 };
 use ids::UnixTime;
 use ike::{
-    AskPeer, ChildSa, CipherSuite, ConnectFailure, DeletedBy, Event, Initiator, InitiatorConfig,
-    LocalIdentity, Output, Path, Peer, Refusal,
+    AskPeer, ChildSa, ConnectFailure, DeletedBy, Event, Initiator, InitiatorConfig, LocalIdentity, Output,
+    Path, Peer, Refusal,
     crypto::{AuthKey, AwsLc},
     payload::{Identification, NotifyType, TrafficSelector},
 };
@@ -342,21 +342,9 @@ impl Worker {
     }
 
     fn install(&mut self, child: &ChildSa) {
-        let suite = match child.suite.cipher {
-            CipherSuite::Aes128Gcm16 => Suite::Aes128Gcm16,
-            CipherSuite::Aes256Gcm16 => Suite::Aes256Gcm16,
-            CipherSuite::Aes128CbcHmacSha256 => Suite::Aes128CbcHmacSha256,
-            CipherSuite::Aes256CbcHmacSha256 => Suite::Aes256CbcHmacSha256,
-        };
-        let keys = |keys: &ike::EspKeys| Keys::new(suite, &keys.encr, &keys.integ);
-        let (Ok(keys_in), Ok(keys_out)) = (keys(&child.keys_in), keys(&child.keys_out)) else { return };
-        let selectors = Arc::new(Selectors {
-            local: ranges(&child.ts_local).into(),
-            remote: ranges(&child.ts_remote).into(),
-        });
-        self.inbound.push(InboundSa::new(child.spi_in, keys_in, child.suite.esn, selectors.clone()));
-        self.outbound
-            .push((child.spi_in, OutboundSa::new(child.spi_out, keys_out, child.suite.esn, selectors)));
+        let Some(pair) = SaPair::of(child) else { return };
+        self.inbound.push(pair.inbound);
+        self.outbound.push((child.spi_in, pair.outbound));
         if let Some(inner) = self.inner {
             let attached = Attached { inner, took: self.began.elapsed() };
             let _ = self.tell.send(News::Ended(Outcome::Attached(attached)));
@@ -401,8 +389,4 @@ fn is_patience(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::ConnectionRefused
     )
-}
-
-fn ranges(selectors: &[TrafficSelector]) -> Vec<Selector> {
-    selectors.iter().map(|selector| Selector::range(selector.addresses.0, selector.addresses.1)).collect()
 }

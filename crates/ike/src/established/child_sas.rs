@@ -241,7 +241,7 @@ impl Established {
         if let Some(old) = replaces {
             self.peer_has_rekeyed(old, lower_nonce(nonces.0, nonces.1), cx.now);
         }
-        let spi_in = cx.spis.draw_esp(cx.crypto);
+        let spi_in = cx.spis.draw_esp(self.id, cx.crypto);
         let answer = vec![
             Payload::Sa(vec![agreed.chosen.answer(spi_in)]),
             Payload::Nonce(nonce),
@@ -352,7 +352,7 @@ impl Established {
     ) {
         let (is_second_try, method) = (method.is_some(), method.unwrap_or(self.key_exchange_to_offer(cx)));
         let Some(ephemeral) = cx.crypto.key_exchange(method) else { return };
-        let spi_in = cx.spis.draw_esp(cx.crypto);
+        let spi_in = cx.spis.draw_esp(self.id, cx.crypto);
         let nonce = cx.random(NONCE);
         let rekey_sa = rekeys.map(|old| Payload::Notify(Notify::about_esp(NotifyType::REKEY_SA, old)));
         let mut payloads: Vec<Payload> = rekey_sa.into_iter().collect();

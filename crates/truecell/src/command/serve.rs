@@ -6,6 +6,7 @@ use crate::{
     failure::Failure,
     gateway, logging,
     node::{Node, keep_configured},
+    privilege,
 };
 use clap::Args;
 use ids::UnixTime;
@@ -29,6 +30,8 @@ impl Serve {
         logging::start(&config.log);
         let data = DataDir::new(config.data.clone());
         data.node()?;
+        let opened = gateway::open(&config)?;
+        privilege::give_up(&data)?;
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
         keep_configured(&data, &config)?;
         let mut node = Node::open(&data)?;
@@ -36,7 +39,7 @@ impl Serve {
         for what in node.mended.iter().chain(&expired(&node.anchors, UnixTime::now())) {
             tracing::warn!("{what}");
         }
-        let gateway = gateway::start(&data, &config, &node)?;
+        let gateway = gateway::start(opened, &data, &config, &node)?;
         let served = runtime()?
             .block_on(async { Daemon::start(&data, &config, node, gateway).await?.until_stopped().await });
         drop(lock);

@@ -1,5 +1,6 @@
 use super::{ConfigError, located::Located};
 use ids::UnixTime;
+use ipnet::IpNet;
 use ledger::Pools;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -22,6 +23,8 @@ pub(crate) struct Gateway {
     /// IKE and ESP in UDP (RFC 3948).
     #[serde(default = "natt_port")]
     pub(crate) port_natt: u16,
+    /// Data threads, each with a part of the tunnels. Absent: one on each processor.
+    pub(crate) shards: Option<u32>,
     /// PEM chain, the gateway's own first. Absent: issued by the embedded CA.
     pub(crate) certificate: Option<PathBuf>,
     /// PEM private key (PKCS#8) of `certificate`.
@@ -43,6 +46,8 @@ pub(crate) struct Gateway {
     /// The addresses inside the tunnel that answer.
     #[serde(default)]
     pub(crate) service: Service,
+    /// Where the traffic of units goes; absent: to the service addresses only, inside the process.
+    pub(crate) tun: Option<Tun>,
     /// What happens to a tunnel whose unit has moved out of the network of its access line.
     #[serde(default)]
     pub(crate) off_line: OffLine,
@@ -153,7 +158,32 @@ impl Default for Limits {
     }
 }
 
-/// The virtual core: answers ICMP echo and UDP echo inside the tunnel.
+/// The TUN device that carries the traffic of units to this machine's routing.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tun {
+    /// Its name; `%d` in it stands for a free number.
+    #[serde(default = "device")]
+    pub(crate) device: String,
+    /// Longest inner packet, octets.
+    #[serde(default = "mtu")]
+    pub(crate) mtu: u16,
+    /// What units may reach behind it, beside the service addresses.
+    pub(crate) reachable: Vec<IpNet>,
+}
+
+fn device() -> String {
+    "truecell0".into()
+}
+
+/// 1500 - 40 (IPv6) - 8 (UDP) - 8 (ESP) - 16 (IV) - 16 (ICV) - 2 - 15 (CBC padding) = 1395: no outer
+/// fragment on an Ethernet, whatever the cipher and the outer protocol.
+fn mtu() -> u16 {
+    1390
+}
+
+/// What answers ICMP echo and UDP echo inside the tunnel where there is no TUN device; with one, addresses
+/// of that device.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Service {
@@ -219,6 +249,12 @@ impl Gateway {
                 add(&["service", "addresses"], &what, "choose one that no device could get");
             }
         }
+        if self.shards.is_some_and(|shards| !(1..=64).contains(&shards)) {
+            add(&["shards"], "not within 1 and 64", "remove the line for one on each processor");
+        }
+        if let Some(tun) = &self.tun {
+            tun.wrong(&self.pools, &mut add);
+        }
         self.suites.wrong(&mut add);
         self.lifetimes.wrong(&mut add);
         errors
@@ -230,6 +266,27 @@ impl Gateway {
         match address {
             IpAddr::V4(v4) => self.pools.v4.is_some_and(|pool| pool.contains(&v4)),
             IpAddr::V6(v6) => self.pools.v6.is_some_and(|pool| pool.contains(&v6)),
+        }
+    }
+}
+
+impl Tun {
+    fn wrong(&self, pools: &Pools, add: &mut impl FnMut(&[&str], &str, &str)) {
+        let is_name = (1..=15).contains(&self.device.len())
+            && self.device.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
+        if !is_name {
+            add(&["tun", "device"], "no name of an interface", "1 to 15 letters, digits, `-._`");
+        }
+        if !(1280..=9000).contains(&self.mtu) {
+            add(&["tun", "mtu"], "not within 1280 and 9000", "1390 fits every Ethernet");
+        }
+        let in_pool = |net: &IpNet| match net {
+            IpNet::V4(net) => pools.v4.is_some_and(|pool| pool.contains(net) || net.contains(&pool)),
+            IpNet::V6(net) => pools.v6.is_some_and(|pool| pool.contains(net) || net.contains(&pool)),
+        };
+        for net in self.reachable.iter().filter(|net| in_pool(net)) {
+            let what = format!("{net} overlaps a pool of inner addresses");
+            add(&["tun", "reachable"], &what, "units never reach each other this way: leave the pools out");
         }
     }
 }
