@@ -50,6 +50,7 @@ impl<'a> Tx<'a> {
         }
         let committed = self.writer.store.commit();
         committed.map_err(|source| self.unfinished(source))?;
+        self.writer.seen.commit();
         self.committed = true;
         Ok(())
     }
@@ -69,7 +70,7 @@ impl<'a> Tx<'a> {
     fn row<R: Row>(&mut self, key: &str) -> Result<Option<(R, u64)>, LedgerError> {
         let Some(sealed) = self.writer.store.get(R::TABLE, key)? else { return Ok(None) };
         let row = self.inner.row_key.open(&sealed)?;
-        self.writer.seen.check(&sealed)?;
+        self.writer.seen.read(&sealed)?;
         Ok(Some((row, sealed.revision)))
     }
 
@@ -116,8 +117,9 @@ impl<'a> Tx<'a> {
     pub fn take_lease(&mut self, lease: &Lease, event: EventRef) -> Result<(), LedgerError> {
         let revision = self.row::<Lease>(&lease.key())?.map_or(1, |(_, revision)| revision + 1);
         let sealed = self.inner.row_key.seal(lease, revision, event);
-        self.writer.seen.check(&sealed)?;
-        Ok(self.writer.store.put(&sealed, &[], false)?)
+        self.writer.store.put(&sealed, &[], false)?;
+        self.writer.seen.wrote(&sealed);
+        Ok(())
     }
 
     /// Frees a unit's lease if `lease` is still the one that holds.
@@ -129,8 +131,8 @@ impl<'a> Tx<'a> {
             .row::<Lease>(&lease.key())?
             .is_some_and(|(held, _)| held.session == lease.session && held.node == lease.node);
         if holds {
-            self.writer.seen.forget(Lease::TABLE, &lease.key());
             self.writer.store.remove(Lease::TABLE, &lease.key())?;
+            self.writer.seen.removed(Lease::TABLE, &lease.key());
         }
         Ok(holds)
     }
@@ -159,9 +161,9 @@ impl<'a> Tx<'a> {
         let event = self.inner.journal.append(&changed, now, Durability::Grouped)?;
         self.intent = Some(event.clone());
         let sealed = self.inner.row_key.seal(row, revision, event.clone());
-        self.writer.seen.check(&sealed)?;
         let put = self.writer.store.put(&sealed, &row.entries(), true);
         put.map_err(|source| self.unfinished(source))?;
+        self.writer.seen.wrote(&sealed);
         Ok(event)
     }
 
@@ -297,6 +299,7 @@ impl Drop for Tx<'_> {
     fn drop(&mut self) {
         if !self.committed {
             self.writer.store.roll_back();
+            self.writer.seen.roll_back();
             self.writer.unfinished |= self.intent.is_some();
         }
     }

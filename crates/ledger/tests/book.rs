@@ -175,6 +175,43 @@ fn a_transaction_that_is_dropped_changes_nothing() {
 }
 
 #[test]
+fn a_lease_whose_successor_was_rolled_back_is_not_taken_for_tampered() {
+    let (_dir, ledger) = fresh();
+    let (first, second) = (lease(&ledger, id(1), 1), lease(&ledger, id(1), 2));
+    let take = |lease: &Lease| {
+        let mut tx = ledger.begin().unwrap();
+        tx.take_lease(lease, "gw1/1".parse().unwrap()).map(|()| tx)
+    };
+    take(&first).unwrap().commit().unwrap();
+    drop(take(&second).unwrap());
+    assert_eq!(ledger.begin().unwrap().lease(id(1)).unwrap(), Some(first.clone()));
+    let mut tx = ledger.begin().unwrap();
+    assert!(tx.release_lease(&first).unwrap());
+    drop(tx);
+    take(&second).unwrap().commit().unwrap();
+    assert_eq!(ledger.begin().unwrap().lease(id(1)).unwrap(), Some(second));
+}
+
+#[test]
+fn a_lease_put_back_behind_a_committed_one_is_noticed_even_after_a_removal_was_rolled_back() {
+    let (dir, ledger) = fresh();
+    let (first, second) = (lease(&ledger, id(1), 1), lease(&ledger, id(1), 2));
+    for (lease, keep) in
+        [(&first, "CREATE TABLE keep AS SELECT * FROM row WHERE tbl = 'lease'"), (&second, "")]
+    {
+        let mut tx = ledger.begin().unwrap();
+        tx.take_lease(lease, "gw1/1".parse().unwrap()).unwrap();
+        tx.commit().unwrap();
+        sql(dir.path(), keep);
+    }
+    let mut tx = ledger.begin().unwrap();
+    assert!(tx.release_lease(&second).unwrap());
+    drop(tx);
+    sql(dir.path(), "INSERT OR REPLACE INTO row SELECT * FROM keep");
+    assert!(matches!(ledger.begin().unwrap().lease(id(1)), Err(LedgerError::Tampered { .. })));
+}
+
+#[test]
 fn incidents_are_numbered_from_one_and_the_same_one_is_counted_not_opened_again() {
     let (_dir, ledger) = fresh();
     let new = |device| NewIncident {
