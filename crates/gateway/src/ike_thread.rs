@@ -226,7 +226,7 @@ impl IkeThread {
                 Ok(verified) => {
                     let peer = Peer {
                         public_key_spki: verified.path.spki().to_vec(),
-                        not_after: verified.path.valid_until().since(wall),
+                        not_after: verified.path.remaining(wall),
                         allow_sha1_signature: verified.allow_sha1_signature,
                     };
                     self.state.path = Some(verified.path);

@@ -464,8 +464,8 @@ impl Registrar {
         let id = SessionId { epoch: self.ledger.epoch(), number: self.next_session };
         self.next_session += 1;
         let path = claim.authenticated.path();
-        let of_certificate = path.not_after().since(now);
-        let lifetime = of_certificate.min(self.terms.auth_lifetime);
+        let of_path = path.remaining(now);
+        let lifetime = of_path.min(self.terms.auth_lifetime);
         let device = known.device.as_ref();
         let (inner_v4, inner_v6) = (device.and_then(|d| d.inner_v4), device.and_then(|d| d.inner_v6));
         let session = Session::begin(Beginning {
@@ -485,7 +485,7 @@ impl Registrar {
             dns: self.terms.dns.clone(),
             ts_r: self.terms.reachable.clone(),
             auth_lifetime: self.terms.auth_lifetime,
-            expires_in: of_certificate,
+            expires_in: lifetime,
         };
         (Arc::new(session), grant)
     }

@@ -44,6 +44,7 @@ mod suite;
 mod timers;
 
 pub mod crypto;
+#[cfg(feature = "fuzz")]
 pub mod fuzz;
 pub mod payload;
 

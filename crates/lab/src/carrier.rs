@@ -49,6 +49,14 @@ impl Carrier {
     /// # Errors
     /// What could not be made, and why.
     pub fn start(dir: &Path) -> anyhow::Result<Self> {
+        Self::start_with(dir, |_| ())
+    }
+
+    /// The same with a gateway that `adjust` has changed.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(dir: &Path, adjust: impl FnOnce(&mut GatewayConfig)) -> anyhow::Result<Self> {
         let now = UnixTime::now();
         let key = JournalKey::open_or_create(&dir.join("journal.key"))?;
         let node = "lab".parse()?;
@@ -59,7 +67,7 @@ impl Carrier {
         let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools.clone(), now)?;
         let realm: Realm = REALM.parse()?;
         let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), now)?;
-        let (gateway, known) = start_gateway(&ledger, &ca, &pools)?;
+        let (gateway, known) = start_gateway(&ledger, &ca, &pools, adjust)?;
         Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned() })
     }
 
@@ -124,7 +132,12 @@ fn identity(id: DeviceId, ca: &Ca, issued: pki::Issued) -> anyhow::Result<UnitId
     Ok(UnitIdentity { name: format!("{id}.{}", ca.realm()), chain: issued.chain, key })
 }
 
-fn start_gateway(ledger: &Ledger, ca: &Ca, pools: &Pools) -> anyhow::Result<(Gateway, KnownGateway)> {
+fn start_gateway(
+    ledger: &Ledger,
+    ca: &Ca,
+    pools: &Pools,
+    adjust: impl FnOnce(&mut GatewayConfig),
+) -> anyhow::Result<(Gateway, KnownGateway)> {
     let order = GatewayOrder {
         names: vec![GATEWAY.into()],
         addresses: vec![],
@@ -144,6 +157,7 @@ fn start_gateway(ledger: &Ledger, ca: &Ca, pools: &Pools) -> anyhow::Result<(Gat
     let ports = Ports::bind(&Listen { addresses, ike_port: 0, natt_port: 0, shards: 1 })?;
     config.reachable = vec!["10.0.0.0/24".parse()?];
     config.policy.make_room_s = u32::try_from(MAKE_ROOM.as_secs())?;
+    adjust(&mut config);
     let deps = Deps {
         ledger: ledger.clone(),
         anchors: ca.anchors().clone(),

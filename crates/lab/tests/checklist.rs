@@ -8,8 +8,9 @@ use events::{
     gateway::{PathChanged, SessionClosed},
     journal::Tail,
 };
-use gateway::State;
+use gateway::{GatewayConfig, State};
 use ids::{DeviceId, Sha256, UnixTime};
+use ike::DeletedBy;
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
 use pki::Validity;
 use serde_json::{Value, value::RawValue};
@@ -34,7 +35,11 @@ struct World {
 
 impl World {
     fn new(dir: &Path) -> Self {
-        let carrier = Carrier::start(dir).unwrap();
+        Self::with(dir, |_| ())
+    }
+
+    fn with(dir: &Path, adjust: impl FnOnce(&mut GatewayConfig)) -> Self {
+        let carrier = Carrier::start_with(dir, adjust).unwrap();
         carrier.line(LINE, &format!("127.{NETWORK}.0.0/16")).unwrap();
         let tail = Tail::new(&carrier.journal.dir(), carrier.journal.head() + 1);
         Self { carrier, tail }
@@ -191,4 +196,15 @@ fn section_4_line_16_a_unit_that_leaves_its_line_passes_no_packet_until_it_is_ba
         world.wait_for_state(if on_line { State::Open } else { State::Held });
         assert_eq!(unit.ping(SERVICE, 1).0, u16::from(on_line));
     }
+}
+
+#[test]
+fn section_4_line_25_the_tunnel_of_a_unit_that_does_not_authenticate_anew_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::with(dir.path(), |config| config.auth_lifetime = Duration::from_secs(2));
+    let unit = world.attach(&world.unit(1), 1);
+    let session = world.carrier.gateway.sessions(None, 1)[0].clone();
+    assert!(session.until <= UnixTime::now().after(Duration::from_secs(2)), "{session:?}");
+    assert_eq!(unit.wait_deleted(Duration::from_secs(10)), Some(DeletedBy::Peer));
+    assert_eq!(world.next::<SessionClosed>().why, "expired");
 }

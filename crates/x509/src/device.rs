@@ -91,9 +91,15 @@ impl CertPathVerified {
         self.not_after().since(self.not_before())
     }
 
-    /// Earliest notAfter on the path, the anchor's included: a tunnel must not outlive it.
+    /// Earliest notAfter on the path, the anchor's included.
     pub fn valid_until(&self) -> UnixTime {
         self.valid_until
+    }
+
+    /// How long the path remains valid, to the end of the second that [`Self::valid_until`] names: a tunnel
+    /// must not outlive it, and while it lasts a unit whose tunnel ended would be let in again.
+    pub fn remaining(&self, now: UnixTime) -> Duration {
+        self.valid_until.after(Duration::from_secs(1)).since(now)
     }
 
     /// The issuer's name as text, for people.

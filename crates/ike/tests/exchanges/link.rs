@@ -65,6 +65,8 @@ pub(crate) struct Link {
     pub(crate) now: Instant,
     pub(crate) answer: Admission,
     pub(crate) peer_answer: Result<(), Refusal>,
+    /// How long the unit's certificate is still valid.
+    pub(crate) not_after: Duration,
     /// Every datagram in order: (from the unit, octets).
     pub(crate) sent: Vec<(bool, Vec<u8>)>,
     pub(crate) asked: Vec<(Ticket, IkeSaId, AuthVerified, AttachRequest)>,
@@ -98,6 +100,7 @@ impl Link {
             now,
             answer: Admission::Grant(grant()),
             peer_answer: Ok(()),
+            not_after: Duration::from_secs(30 * 86_400),
             sent: vec![],
             asked: vec![],
             unit_events: vec![],
@@ -149,7 +152,11 @@ impl Link {
                 }
             }
             Output::AskPeer { ticket, ask } => {
-                self.gateway.handle_peer(ticket, self.peer_answer.map(|()| peer(&ask)), self.now);
+                self.gateway.handle_peer(
+                    ticket,
+                    self.peer_answer.map(|()| Peer { not_after: self.not_after, ..peer(&ask) }),
+                    self.now,
+                );
             }
             Output::AskAdmission { ticket, sa, auth, request } => {
                 self.asked.push((ticket, sa, auth, request));

@@ -97,6 +97,23 @@ fn section_4_line_25_no_auth_lifetime_is_longer_than_a_day() {
 }
 
 #[test]
+fn a_certificate_that_ends_soon_ends_the_tunnel_and_asks_nobody_to_authenticate_anew() {
+    let mut link = Link::new(unit_config(identity(UNIT)), gateway_config());
+    link.not_after = Duration::from_secs(600);
+    link.unit.connect(link.now);
+    link.settle();
+    let said = link.unit_events.iter().find_map(|event| match event {
+        Event::Connected { auth_lifetime, .. } => *auth_lifetime,
+        _ => None,
+    });
+    assert_eq!(said, Some(Duration::from_secs(86_400)));
+    link.pass(Duration::from_secs(599));
+    link.assert_children_match(1);
+    link.pass(Duration::from_secs(1));
+    assert!(link.gateway_children.is_empty() && link.unit_children.is_empty());
+}
+
+#[test]
 fn rekeys_that_cross_leave_one_pair_that_both_sides_hold() {
     for ike in [true, false] {
         let mut link = Link::attached();

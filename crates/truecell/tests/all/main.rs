@@ -13,6 +13,6 @@ mod commands;
 mod daemon;
 mod document;
 mod documents;
+mod features;
 mod handshake;
-mod key_log;
 mod shell;
