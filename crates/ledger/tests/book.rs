@@ -149,7 +149,7 @@ fn a_lease_is_exclusive_released_only_by_its_holder_and_void_after_a_restart() {
     let (first, second) = (lease(&ledger, id(1), 1), lease(&ledger, id(1), 2));
     let mut tx = ledger.begin().unwrap();
     assert_eq!(tx.lease(id(1)).unwrap(), None);
-    tx.take_lease(&first, event.clone()).unwrap();
+    tx.take_lease(&first, None, event.clone()).unwrap();
     assert_eq!(tx.lease(id(1)).unwrap(), Some(first.clone()));
     assert!(!tx.release_lease(&second).unwrap(), "not its own");
     tx.commit().unwrap();
@@ -160,16 +160,34 @@ fn a_lease_is_exclusive_released_only_by_its_holder_and_void_after_a_restart() {
     let mut tx = ledger.begin().unwrap();
     assert_eq!(tx.lease(id(1)).unwrap(), None, "the new epoch voids it");
     let again = lease(&ledger, id(1), 1);
-    tx.take_lease(&again, event).unwrap();
+    tx.take_lease(&again, None, event).unwrap();
     assert!(tx.release_lease(&again).unwrap());
     tx.commit().unwrap();
+}
+
+#[test]
+fn a_lease_changes_hands_only_from_the_session_that_is_said_to_hold_it() {
+    let (_dir, ledger) = fresh();
+    let event: EventRef = "gw1/1".parse().unwrap();
+    let [first, second, third] = [1, 2, 3].map(|number| lease(&ledger, id(1), number));
+    let mut tx = ledger.begin().unwrap();
+    tx.take_lease(&first, None, event.clone()).unwrap();
+    for replaces in [None, Some(third.session)] {
+        let taken = tx.take_lease(&second, replaces, event.clone());
+        assert!(matches!(taken, Err(LedgerError::Conflict(_))), "{taken:?}");
+    }
+    assert_eq!(tx.lease(id(1)).unwrap(), Some(first.clone()));
+    tx.take_lease(&second, Some(first.session), event.clone()).unwrap();
+    assert!(tx.release_lease(&second).unwrap());
+    tx.take_lease(&third, Some(first.session), event).unwrap();
+    assert_eq!(tx.lease(id(1)).unwrap(), Some(third));
 }
 
 #[test]
 fn a_transaction_that_is_dropped_changes_nothing() {
     let (_dir, ledger) = fresh();
     let mut tx = ledger.begin().unwrap();
-    tx.take_lease(&lease(&ledger, id(1), 1), "gw1/1".parse().unwrap()).unwrap();
+    tx.take_lease(&lease(&ledger, id(1), 1), None, "gw1/1".parse().unwrap()).unwrap();
     drop(tx);
     assert_eq!(ledger.lease(id(1)).unwrap(), None);
 }
@@ -180,7 +198,7 @@ fn a_lease_whose_successor_was_rolled_back_is_not_taken_for_tampered() {
     let (first, second) = (lease(&ledger, id(1), 1), lease(&ledger, id(1), 2));
     let take = |lease: &Lease| {
         let mut tx = ledger.begin().unwrap();
-        tx.take_lease(lease, "gw1/1".parse().unwrap()).map(|()| tx)
+        tx.take_lease(lease, Some(first.session), "gw1/1".parse().unwrap()).map(|()| tx)
     };
     take(&first).unwrap().commit().unwrap();
     drop(take(&second).unwrap());
@@ -200,7 +218,7 @@ fn a_lease_put_back_behind_a_committed_one_is_noticed_even_after_a_removal_was_r
         [(&first, "CREATE TABLE keep AS SELECT * FROM row WHERE tbl = 'lease'"), (&second, "")]
     {
         let mut tx = ledger.begin().unwrap();
-        tx.take_lease(lease, "gw1/1".parse().unwrap()).unwrap();
+        tx.take_lease(lease, Some(first.session), "gw1/1".parse().unwrap()).unwrap();
         tx.commit().unwrap();
         sql(dir.path(), keep);
     }
