@@ -192,11 +192,6 @@ impl Gateway {
         self.sessions.get(id).map(|session| session.view())
     }
 
-    /// The sessions of a device: none, one, or two while a second claim is being settled.
-    pub fn sessions_of(&self, device: DeviceId) -> Vec<SessionView> {
-        self.sessions.of_device(device).iter().map(|session| session.view()).collect()
-    }
-
     /// Ends a session: its packets stop and the unit is told, within milliseconds. `false` when there
     /// is none of that name.
     pub fn cut(&self, id: SessionId, by: &str, why: &str) -> bool {
