@@ -1,5 +1,5 @@
 use crate::Evidence;
-use ids::{AccessLine, CertSha256, DeviceId, IkeSpi, SessionId, UnixTime};
+use ids::{AccessLine, CertSha256, DeviceId, IkeSpi, SessionId};
 use ledger::{AccessLineRecord, Credential, Device, Revoked};
 use serde::Serialize;
 use std::{net::SocketAddr, time::Duration};
@@ -119,8 +119,8 @@ pub struct Holder {
     pub claim: Option<Claim>,
     /// Whether it lives.
     pub probe: Probe,
-    /// When it was last asked, for this or another claim.
-    pub asked_at: Option<UnixTime>,
+    /// How long ago it was last asked, for this or another claim.
+    pub asked_ago: Option<Duration>,
 }
 
 /// What a holder said when asked whether it lives.
@@ -133,6 +133,8 @@ pub enum Probe {
     Answered,
     /// It answered nothing.
     Silent,
-    /// There was no way to ask it.
+    /// There was no way to ask it, or its session ended otherwise.
     Unreachable,
+    /// It deleted its own session in its time.
+    MadeRoom,
 }

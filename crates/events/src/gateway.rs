@@ -19,6 +19,9 @@ pub struct NodeStarted {
 pub struct NodeStopped {
     /// The epoch that ended.
     pub epoch: u64,
+    /// Ends of sessions and other work that could not be written any more.
+    #[serde(default)]
+    pub unwritten: u32,
 }
 
 /// An attempt ended before anyone was authenticated. Nothing in it is proven.
@@ -90,11 +93,11 @@ pub struct SpoofedSource {
 /// Something that people must see to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
-    /// Stable word: `ledger-unreachable`, `clock-untrusted` ...
+    /// Stable word: `ledger-unreachable`, `journal-unwritable`, `clock-untrusted`.
     pub alarm: String,
     /// It began, or it is over.
     pub raised: bool,
-    /// What happened and what to do.
+    /// What happened.
     pub detail: String,
 }
 

@@ -1,0 +1,104 @@
+//! What becomes of sessions that stand: they end, move, and are judged anew.
+
+use super::Registrar;
+use crate::{
+    OffLine,
+    evidence::Known,
+    hand_off::{Answer, Why},
+    sessions::Session,
+};
+use admission::{Decision, Outer, judge};
+use events::gateway::{PathChanged, SessionClosed};
+use ids::DeviceId;
+use ledger::LedgerError;
+use std::net::SocketAddr;
+
+impl Registrar {
+    pub(super) fn closed(&mut self, session: &Session, why: &Why) -> Result<(), LedgerError> {
+        match self.release(session) {
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => self.tampered(session.device, &error),
+            Ok(()) => {}
+        }
+        let bytes = (session.traffic.uplink.view().octets, session.traffic.downlink.view().octets);
+        let why_text = why.code().to_owned();
+        self.append(&SessionClosed { device: session.device, session: session.id, why: why_text, bytes })?;
+        self.tallies.closed.count(why.code());
+        self.forget(session, why);
+        Ok(())
+    }
+
+    fn release(&self, session: &Session) -> Result<(), LedgerError> {
+        let mut tx = self.ledger.begin()?;
+        if let Some(lease) = tx.lease(session.device)?.filter(|lease| lease.session == session.id) {
+            tx.release_lease(&lease)?;
+        }
+        tx.commit()
+    }
+
+    /// The newcomer of a contest is still spoken of when that is settled.
+    fn forget(&mut self, session: &Session, why: &Why) {
+        let is_newcomer =
+            self.newcomers.get(&session.device).is_some_and(|newcomer| newcomer.session() == session.id);
+        if is_newcomer && *why == Why::NeverStood {
+            self.newcomers.remove(&session.device);
+        }
+        if !is_newcomer || *why == Why::NeverStood {
+            self.claims.remove(&session.id);
+        }
+    }
+
+    pub(super) fn moved(
+        &mut self,
+        session: &Session,
+        from: SocketAddr,
+        to: SocketAddr,
+    ) -> Result<(), LedgerError> {
+        let line = self.known(session)?.and_then(|known| known.line);
+        let on_line = line.as_ref().and_then(|line| line.covers(to.ip()));
+        self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
+        match (self.terms.off_line, on_line) {
+            (OffLine::Hold, Some(inside)) => self.answer(Answer::Line { session: session.id, inside }),
+            (OffLine::Close, Some(false)) => {
+                self.answer(Answer::End { session: session.id, why: Why::LeftLine });
+            }
+            (OffLine::Keep | OffLine::Hold | OffLine::Close, _) => {}
+        }
+        Ok(())
+    }
+
+    /// Judges those who are attached anew, after something about their unit has changed.
+    pub(super) fn review(&mut self, device: DeviceId) -> Result<(), LedgerError> {
+        let now = self.clock.now();
+        for session in self.sessions.of_device(device) {
+            let Some(known) = self.known(&session)? else { continue };
+            let Some(claim) = self.claims.get(&session.id).map(|claim| (**claim).clone()) else { continue };
+            let current = admission::Claim {
+                outer: Outer { address: session.outer(), ..claim.outer.clone() },
+                ..claim
+            };
+            let verdict = judge(&current, &known.facts(), None, &self.policy, now);
+            if let Decision::Refuse(reason) = verdict.decision {
+                self.answer(Answer::End { session: session.id, why: Why::Device(reason.code().to_owned()) });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the ledger says about a session's unit; `None` where that can't be believed.
+    fn known(&mut self, session: &Session) -> Result<Option<Known>, LedgerError> {
+        let read = || {
+            let mut tx = self.ledger.begin()?;
+            let known = Known::read(&mut tx, session.device, session.cert_sha256)?;
+            tx.commit().map(|()| known)
+        };
+        match read() {
+            Ok(known) => Ok(Some(known)),
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => {
+                self.tampered(session.device, &error);
+                Ok(None)
+            }
+        }
+    }
+}
