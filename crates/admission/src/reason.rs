@@ -100,7 +100,7 @@ impl Reason {
             Self::Suspended => "lift the suspension with `truecell device move` once its cause is gone",
             Self::NotInstalled => "`truecell device move ... installed` once it is at its site",
             Self::MisIssued => {
-                "find out who issued it: somebody has a key of one of our CAs, or the ledger lost a row"
+                "find out who issued it: one of another CA is recorded with `truecell cert import`; else somebody has a key of our CA, or the ledger lost a row"
             }
             Self::OthersCertificate => "two units share one certificate: take both in",
             Self::Revoked => "issue a new certificate if the unit is the genuine one",

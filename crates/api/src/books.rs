@@ -3,9 +3,9 @@ use events::{
     pki::{IssueAbandoned, IssueIntended, Issued},
 };
 use ids::{DeviceId, DeviceName, UnixTime};
-use ledger::{Credential, Enrolment, Ledger, LedgerError};
+use ledger::{Credential, Ledger, LedgerError, Origin};
 use pki::{Books, Intent, PkiError};
-use x509::{CertPathVerified, Certificate};
+use x509::Certificate;
 
 /// The CA's books: intents and outcomes in the journal, credentials in the ledger.
 #[derive(Clone)]
@@ -28,18 +28,7 @@ impl Books for LedgerBooks {
         let Some(found) = found else {
             return Err(PkiError::Forbidden(format!("there is no device {device} in the ledger")));
         };
-        if !found.state.may_enrol() {
-            return Err(PkiError::Forbidden(format!(
-                "{device} is {}: it may have no certificate",
-                found.state
-            )));
-        }
-        if found.enrolment == Enrolment::Held {
-            return Err(PkiError::Forbidden(format!(
-                "the enrolment of {device} is held until a person has looked"
-            )));
-        }
-        Ok(())
+        found.may_be_certified().map_err(refused)
     }
 
     fn intended(&self, intent: &Intent) -> Result<(), PkiError> {
@@ -68,27 +57,12 @@ impl Books for LedgerBooks {
                 not_before: intent.not_before,
                 not_after: intent.not_after,
                 issued_at: at,
+                origin: Origin::Issued,
                 revoked: None,
             };
             self.record(&credential, &intent.by, at)?;
         }
         self.append(&Issued { order: intent.serial.clone(), cert_sha256 }, at)
-    }
-
-    fn imported(&self, certificate: &CertPathVerified, by: &str, at: UnixTime) -> Result<(), PkiError> {
-        let DeviceName { device, realm } = certificate.name().clone();
-        let credential = Credential {
-            cert_sha256: certificate.cert_sha256(),
-            device,
-            realm,
-            serial: certificate.serial(),
-            spki_sha256: sha256(certificate.spki()),
-            not_before: certificate.not_before(),
-            not_after: certificate.not_after(),
-            issued_at: at,
-            revoked: None,
-        };
-        self.record(&credential, by, at)
     }
 
     fn abandoned(&self, intent: &Intent, at: UnixTime) -> Result<(), PkiError> {
@@ -103,10 +77,4 @@ fn refused(error: LedgerError) -> PkiError {
     } else {
         PkiError::Forbidden(error.to_string())
     }
-}
-
-fn sha256(octets: &[u8]) -> ids::Sha256 {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, octets).as_ref());
-    ids::Sha256(hash)
 }

@@ -1,4 +1,9 @@
-//! Certificates of the embedded CA as the API shows them.
+//! Certificates of the embedded CA as the API shows them, and those that other CAs issued.
+
+mod import;
+
+pub(crate) use import::import;
+pub use import::{ForeignCertificate, ImportCertificates, ImportedCertificates, RefusedCertificate};
 
 use crate::{Caller, LedgerBooks, Problem, Services};
 use axum::{

@@ -27,8 +27,8 @@ pub struct Route {
     handler: MethodRouter<Arc<Services>>,
 }
 
-/// All routes. Looking and stopping a unit is an operator's; adding, bringing back, issuing and
-/// retiring are an administrator's. A move is judged again by where it leads.
+/// All routes. Looking and stopping a unit is an operator's; adding, bringing back, issuing,
+/// importing and retiring are an administrator's. A move is judged again by where it leads.
 pub fn routes() -> Vec<Route> {
     use Role::{Admin, Operator};
     vec![
@@ -44,6 +44,7 @@ pub fn routes() -> Vec<Route> {
         post("/v1/ledger/verify", Operator, ledger_check::verify),
         get("/v1/certificates", Operator, certificate::list),
         post("/v1/certificates", Admin, certificate::issue),
+        post("/v1/certificates/import", Admin, certificate::import),
         get("/v1/certificates/{serial}", Operator, certificate::show),
         get("/v1/sessions", Operator, session::list),
         get("/v1/sessions/{id}", Operator, session::show),

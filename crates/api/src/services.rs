@@ -5,6 +5,7 @@ use ids::UnixTime;
 use ledger::{Ledger, LedgerError};
 use pki::Ca;
 use std::sync::Arc;
+use x509::Anchors;
 
 /// What the routes work on.
 pub struct Services {
@@ -14,6 +15,8 @@ pub struct Services {
     pub journal_files: JournalFiles,
     /// The embedded CA, where there is one.
     pub ca: Option<Arc<Ca>>,
+    /// Who may vouch for the devices of which realm.
+    pub anchors: Anchors,
     /// The gateway, where it runs in this process.
     pub gateway: Option<Arc<Gateway>>,
     /// Requests that named themselves.

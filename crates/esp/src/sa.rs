@@ -303,6 +303,22 @@ impl OutboundSa {
         HEADER_LEN + suite.iv_len() + pad_length(length, suite) + 2 + ICV_LEN
     }
 
+    /// The longest inner packet that sealing makes at most `sealed` octets of; 0 where there is none.
+    pub fn room(&self, sealed: usize) -> usize {
+        let suite = self.sealer.suite();
+        let plain = sealed.saturating_sub(HEADER_LEN + suite.iv_len() + ICV_LEN);
+        (plain - plain % suite.alignment()).saturating_sub(2)
+    }
+
+    /// Appends to `out` a packet that says nothing (RFC 4303 §2.6), around `length` octets: the peer drops
+    /// it once it is decrypted.
+    ///
+    /// # Errors
+    /// [`Unsealed`], with `out` as it was.
+    pub fn seal_dummy(&mut self, length: usize, out: &mut Vec<u8>) -> Result<(), Unsealed> {
+        self.seal_payload(&vec![0; length], next_header::NONE, out)
+    }
+
     /// Seals an inner packet and appends it to `out`, from the SPI on.
     ///
     /// # Errors

@@ -4,8 +4,8 @@
 use crate::{
     cause::Cause,
     core::{Core, Packets},
-    shard::{Command, Elsewhere, Notice, Shard},
-    udp::{Outgoing, ReceiveBatch, Socket, send_all},
+    shard::{Command, Downlink, Elsewhere, Notice, Shard},
+    udp::{Outgoing, ReceiveBatch, Socket, path_mtu, send_all, send_whole},
     waker::Waker,
 };
 use crossbeam_channel::{Receiver, Sender};
@@ -58,8 +58,8 @@ struct Room {
     batch: ReceiveBatch,
     uplink: Packets,
     downlink: Packets,
-    outgoing: Outgoing,
-    elsewhere: Elsewhere,
+    down: Downlink,
+    probes: Outgoing,
 }
 
 impl DataThread {
@@ -68,8 +68,12 @@ impl DataThread {
             batch: ReceiveBatch::default(),
             uplink: Packets::new(),
             downlink: Packets::new(),
-            outgoing: Outgoing::default(),
-            elsewhere: self.shards.iter().map(|_| Packets::new()).collect(),
+            down: Downlink {
+                outgoing: Outgoing::default(),
+                elsewhere: self.shards.iter().map(|_| Packets::new()).collect(),
+                errors: self.core.heeds_errors().then(Packets::new),
+            },
+            probes: Outgoing::default(),
         };
         let mut swept = Instant::now();
         while !self.stop.load(Relaxed) {
@@ -79,13 +83,17 @@ impl DataThread {
             for socket in self.sockets.clone() {
                 self.receive(&socket, now, &mut room);
             }
-            self.take_down(&mut room);
-            self.take_handed(&mut room);
+            self.take_down(now, &mut room);
+            self.take_handed(now, &mut room);
+            self.pass_back(&mut room);
             if now.duration_since(swept) >= SWEEP_EVERY {
                 swept = now;
                 self.shard.sweep(now);
+                self.look_at_ways(now, &mut room.probes);
+                self.shard.counters.pulse.set_trouble(self.core.trouble());
             }
             self.tell();
+            self.shard.counters.pulse.beat();
         }
     }
 
@@ -155,30 +163,45 @@ impl DataThread {
         }
     }
 
-    fn take_down(&mut self, room: &mut Room) {
-        self.core.downlink(&mut room.downlink);
+    fn take_down(&mut self, now: Instant, room: &mut Room) {
+        let unfit = self.core.downlink(&mut room.downlink);
+        self.shard.counters.drops.add(Cause::CoreUnfit, unfit);
         if !room.downlink.is_empty() {
-            self.shard.downlink(&room.downlink, &mut room.outgoing, &mut room.elsewhere);
+            self.shard.downlink(&room.downlink, now, &mut room.down);
             room.downlink.clear();
-            self.send(&mut room.outgoing);
-            self.hand_over(&mut room.elsewhere);
+            self.send(&mut room.down.outgoing);
+            self.hand_over(&mut room.down.elsewhere);
         }
     }
 
     /// Packets from the core that another shard had from its side.
-    fn take_handed(&mut self, room: &mut Room) {
+    fn take_handed(&mut self, now: Instant, room: &mut Room) {
         for _ in 0..self.handed.len() {
             let Ok(packets) = self.handed.try_recv() else { return };
-            self.shard.downlink(&packets, &mut room.outgoing, &mut room.elsewhere);
-            self.send(&mut room.outgoing);
+            self.shard.downlink(&packets, now, &mut room.down);
+            self.send(&mut room.down.outgoing);
             // They came here because they are ours: what is another's by now has moved meanwhile.
-            let moved = room.elsewhere.iter_mut().map(|packets| {
+            let moved = room.down.elsewhere.iter_mut().map(|packets| {
                 let count = packets.len();
                 packets.clear();
                 count
             });
             self.shard.counters.drops.add(Cause::NoTunnel, moved.sum());
         }
+    }
+
+    /// Errors for the senders of what the core handed over.
+    fn pass_back(&mut self, room: &mut Room) {
+        if let Some(errors) = room.down.errors.as_mut().filter(|errors| !errors.is_empty()) {
+            let lost = self.core.uplink(errors);
+            self.shard.counters.drops.add(Cause::CoreFull, lost);
+            errors.clear();
+        }
+    }
+
+    fn look_at_ways(&mut self, now: Instant, probes: &mut Outgoing) {
+        self.shard.look_at_ways(now, |path| path_mtu(path).ok(), probes);
+        send_whole(&self.sockets, probes);
     }
 
     /// Drop policy: packets that find the other shard's channel full are dropped and counted.

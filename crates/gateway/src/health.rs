@@ -14,11 +14,21 @@ pub enum Alarm {
     JournalUnwritable,
     /// The clock is before what the journal has seen: certificates can't be judged.
     ClockUntrusted,
+    /// A data thread does not come round: its tunnels pass nothing.
+    ShardStuck,
+    /// The core's side takes or gives no packets: its device is down or gone.
+    CoreUnreachable,
 }
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::LedgerUnreachable, Self::JournalUnwritable, Self::ClockUntrusted];
+    pub const ALL: [Self; 5] = [
+        Self::LedgerUnreachable,
+        Self::JournalUnwritable,
+        Self::ClockUntrusted,
+        Self::ShardStuck,
+        Self::CoreUnreachable,
+    ];
 
     /// Stable word, for events.
     pub fn code(self) -> &'static str {
@@ -26,6 +36,8 @@ impl Alarm {
             Self::LedgerUnreachable => "ledger-unreachable",
             Self::JournalUnwritable => "journal-unwritable",
             Self::ClockUntrusted => "clock-untrusted",
+            Self::ShardStuck => "shard-stuck",
+            Self::CoreUnreachable => "core-unreachable",
         }
     }
 
@@ -35,6 +47,8 @@ impl Alarm {
             Self::LedgerUnreachable => "ledger",
             Self::JournalUnwritable => "journal",
             Self::ClockUntrusted => "clock",
+            Self::ShardStuck => "shards",
+            Self::CoreUnreachable => "core",
         }
     }
 
@@ -44,6 +58,8 @@ impl Alarm {
             Self::LedgerUnreachable => "see that its disk has room and who holds its lock",
             Self::JournalUnwritable => "see that its disk has room and works",
             Self::ClockUntrusted => "set the clock",
+            Self::ShardStuck => "keep a stack of every thread (gdb -p), then restart",
+            Self::CoreUnreachable => "see `ip link show` for the TUN device; restart if it is gone",
         }
     }
 }

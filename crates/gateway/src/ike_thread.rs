@@ -3,6 +3,7 @@
 
 use crate::{
     clock::ClockGuard,
+    command_link::CommandLink,
     contest::{Contests, Party},
     data::FromData,
     hand_off::{Admitted, Answer, Authenticated, Claim, Opening, Order, Refused, TRY_AGAIN, Why, Work},
@@ -62,37 +63,6 @@ pub(crate) struct Links {
     pub(crate) to_registrar: Sender<Work>,
 }
 
-/// The way of commands to one shard.
-pub(crate) struct CommandLink {
-    commands: Sender<Command>,
-    waker: Waker,
-    /// It has got some since it was last woken.
-    commanded: bool,
-}
-
-impl CommandLink {
-    pub(crate) fn new(commands: Sender<Command>, waker: Waker) -> Self {
-        Self { commands, waker, commanded: false }
-    }
-
-    /// None may be lost: waits where there is no room. The data threads never wait for us, so this ends.
-    fn give(&mut self, command: Command) {
-        self.commanded = true;
-        let command = match self.commands.try_send(command) {
-            Ok(()) => return,
-            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => command,
-        };
-        self.waker.wake();
-        let _ = self.commands.send(command);
-    }
-
-    fn wake(&mut self) {
-        if std::mem::take(&mut self.commanded) {
-            self.waker.wake();
-        }
-    }
-}
-
 /// What lives from one output to the next, or until a channel has room.
 #[derive(Default)]
 pub(crate) struct Passing {
@@ -130,7 +100,8 @@ impl IkeThread {
         let now = Instant::now();
         let due = self.responder.poll_timeout().map(|(at, _)| at).into_iter().chain(self.contests.next_due());
         let sleep = due.min().map_or(AT_MOST, |at| at.saturating_duration_since(now).min(AT_MOST));
-        let sleep = if self.state.kept.is_empty() { sleep } else { sleep.min(TRY_AGAIN) };
+        let keeps = !self.state.kept.is_empty() || self.links.to_shards.iter().any(CommandLink::keeps);
+        let sleep = if keeps { sleep.min(TRY_AGAIN) } else { sleep };
         let own = self.sockets.iter().filter(|socket| !socket.is_encapsulated());
         let mut fds: Vec<_> = own.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
         fds.push(PollFd::new(&self.links.waker, PollFlags::IN));

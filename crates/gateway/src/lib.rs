@@ -12,6 +12,7 @@
 
 mod cause;
 mod clock;
+mod command_link;
 mod config;
 mod contest;
 mod core;
@@ -22,6 +23,7 @@ mod health;
 mod identity;
 mod ike_thread;
 mod offload;
+mod path_mtu;
 mod ports;
 mod refusals;
 mod registrar;
@@ -30,9 +32,11 @@ mod sessions;
 mod shard;
 mod shards;
 mod stats;
+mod too_big;
 mod tun;
 pub mod udp;
 mod waker;
+mod watch;
 
 pub use cause::Cause;
 pub use clock::{SystemClock, WallClock};

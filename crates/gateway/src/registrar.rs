@@ -22,8 +22,10 @@ use crate::{
     health::Health,
     refusals::Refusals,
     sessions::Sessions,
+    shard::ShardCounters,
     stats::Tallies,
     waker::Waker,
+    watch::Watch,
 };
 use admission::Policy;
 use contests::Newcomer;
@@ -76,8 +78,9 @@ pub(crate) struct Registrar {
     voided: VecDeque<Voided>,
     /// What must not be lost and could not be written yet.
     undone: VecDeque<Work>,
-    /// When ledger, journal and clock were last looked at.
+    /// When all that admission needs was last looked at.
     looked: Option<Instant>,
+    watch: Watch,
 }
 
 /// What every unit gets.
@@ -94,13 +97,14 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<ClockGuard>,
     pub(crate) health: Arc<Health>,
     pub(crate) tallies: Arc<Tallies>,
+    pub(crate) shards: Vec<Arc<ShardCounters>>,
     pub(crate) answers: Sender<Answer>,
     pub(crate) ike_waker: Waker,
 }
 
 impl Registrar {
     pub(crate) fn new(config: &GatewayConfig, ledger: Ledger, shared: Shared) -> Self {
-        let Shared { sessions, clock, health, tallies, answers, ike_waker } = shared;
+        let Shared { sessions, clock, health, tallies, shards, answers, ike_waker } = shared;
         let terms = Terms {
             reachable: config.ts_r(),
             dns: config.dns.clone(),
@@ -125,6 +129,7 @@ impl Registrar {
             voided: VecDeque::new(),
             undone: VecDeque::new(),
             looked: None,
+            watch: Watch::new(&shards, Instant::now()),
         }
     }
 

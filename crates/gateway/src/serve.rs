@@ -2,11 +2,12 @@ use crate::{
     Core, GatewayConfig, SessionView, Stats, WallClock,
     cause::Cause,
     clock::ClockGuard,
+    command_link::CommandLink,
     contest::Contests,
     data::{DataThread, FromData, ToShard},
     hand_off::{Answer, Order, Work},
     health::{Health, HealthView},
-    ike_thread::{CommandLink, IkeThread, Links},
+    ike_thread::{IkeThread, Links},
     ports::{Listening, Ports},
     registrar::{Registrar, Shared, last_seen},
     sessions::Sessions,
@@ -93,7 +94,8 @@ pub struct Gateway {
 /// drops and counts. 1,024 batches of up to 32 messages are what a burst of attaches of a small city
 /// makes in the 5 s that the slowest cryptography takes for it.
 const TO_IKE: usize = 1024;
-/// To each data thread: nothing may be lost, so the IKE thread waits when it is full.
+/// To each data thread: nothing may be lost, so the IKE thread keeps what finds it full. That grows with
+/// the tunnels that there are, and with nothing else: while a shard is stuck nobody new is admitted.
 const TO_DATA: usize = 4096;
 /// From one data thread to another: batches of packets of up to 256 KiB. Full, they are dropped and
 /// counted.
@@ -131,6 +133,7 @@ impl Gateway {
             clock: clock.clone(),
             health: health.clone(),
             tallies: tallies.clone(),
+            shards: shards.counters.clone(),
             answers: to_control,
             ike_waker: ike_waker.clone(),
         };

@@ -5,9 +5,12 @@ use crate::{
     cause::{Cause, Drops},
     core::Packets,
     hand_off::Opening,
+    path_mtu::PathMtu,
     sessions::{Counted, Session, Traffic},
     shards::Place,
+    too_big,
     udp::Outgoing,
+    watch::Pulse,
 };
 use esp::{InboundSa, Inner, Opened, OutboundSa};
 use ids::Spi;
@@ -94,12 +97,16 @@ enum Gate {
     Held,
 }
 
+/// Tunnels whose way is looked at in a row: 512 x 5 us of system calls = 2.5 ms.
+const LOOKS: usize = 512;
+
 /// At most one [`Notice::Spoofed`] for a session in this time.
 const SPOOFED_EVERY: Duration = Duration::from_secs(60);
 
 struct Tunnel {
     session: Arc<Session>,
     path: Path,
+    mtu: PathMtu,
     gate: Gate,
     children: Vec<Child>,
     begun: Instant,
@@ -122,6 +129,16 @@ struct Child {
 /// Packets that came in here and belong to other shards, by shard.
 pub(crate) type Elsewhere = Vec<Packets>;
 
+/// What comes of packets from the core.
+#[derive(Default)]
+pub(crate) struct Downlink {
+    /// Sealed, for units.
+    pub(crate) outgoing: Outgoing,
+    pub(crate) elsewhere: Elsewhere,
+    /// ICMP errors, back to the core; `None` where nobody there heeds them.
+    pub(crate) errors: Option<Packets>,
+}
+
 /// Everything that the data thread knows.
 pub(crate) struct Shard {
     /// Which one it is.
@@ -143,6 +160,7 @@ pub(crate) struct ShardCounters {
     pub(crate) downlink: Counted,
     pub(crate) drops: Drops,
     pub(crate) keepalives: Counted,
+    pub(crate) pulse: Pulse,
 }
 
 impl Shard {
@@ -175,6 +193,7 @@ impl Shard {
     fn attach(&mut self, session: Arc<Session>, path: Path, now: Instant) {
         let tunnel = Tunnel {
             path,
+            mtu: PathMtu::default(),
             gate: Gate::Shut,
             children: Vec::with_capacity(1),
             begun: now,
@@ -221,7 +240,7 @@ impl Shard {
 
     fn move_to(&mut self, sa: IkeSaId, path: Path) {
         if let Some(tunnel) = self.tunnels.get_mut(&sa) {
-            tunnel.path = path;
+            (tunnel.path, tunnel.mtu) = (path, PathMtu::default());
         }
     }
 
@@ -267,23 +286,25 @@ impl Shard {
         self.by_spi.contains_key(&spi)
     }
 
-    /// Packets from the core; what is sealed goes to `outgoing`, what is another shard's to `elsewhere`.
-    pub(crate) fn downlink(&mut self, packets: &Packets, outgoing: &mut Outgoing, elsewhere: &mut Elsewhere) {
-        packets.iter().for_each(|packet| self.downlink_one(packet, outgoing, elsewhere));
+    /// Packets from the core.
+    pub(crate) fn downlink(&mut self, packets: &Packets, now: Instant, out: &mut Downlink) {
+        packets.iter().for_each(|packet| self.downlink_one(packet, now, out));
     }
 
-    fn downlink_one(&mut self, packet: &[u8], outgoing: &mut Outgoing, elsewhere: &mut Elsewhere) {
+    fn downlink_one(&mut self, packet: &[u8], now: Instant, out: &mut Downlink) {
         let Ok(inner) = Inner::parse(packet) else {
             return self.counters.drops.count(Cause::Outbound(esp::Unsealed::InnerMalformed));
         };
         let tunnel = self.by_inner.get(&inner.destination).and_then(|sa| self.tunnels.get_mut(sa));
         let Some(tunnel) = tunnel else {
-            let other = self.place.other_shard(inner.destination).and_then(|other| elsewhere.get_mut(other));
+            let other =
+                self.place.other_shard(inner.destination).and_then(|other| out.elsewhere.get_mut(other));
             return other
                 .map_or_else(|| self.counters.drops.count(Cause::NoTunnel), |packets| packets.push(packet));
         };
         let path = tunnel.path;
-        match outgoing.push_with(path, |out| tunnel.seal(packet, &inner, out)) {
+        let errors = out.errors.as_mut();
+        match out.outgoing.push_with(path, |out| tunnel.seal(packet, &inner, now, out, errors)) {
             Ok(()) => {
                 tunnel.session.traffic.downlink.add(inner.length);
                 self.counters.downlink.add(inner.length);
@@ -296,6 +317,21 @@ impl Shard {
     pub(crate) fn sweep(&mut self, now: Instant) {
         for tunnel in self.tunnels.values_mut() {
             tunnel.sweep(now, &self.limits, &mut self.notices);
+        }
+    }
+
+    /// Looks at the ways of tunnels that get long packets. Call every few seconds. `path_mtu` asks the
+    /// kernel; `probes` gets what is to be sent with DF.
+    pub(crate) fn look_at_ways(
+        &mut self,
+        now: Instant,
+        path_mtu: impl Fn(&Path) -> Option<usize>,
+        probes: &mut Outgoing,
+    ) {
+        for tunnel in self.tunnels.values_mut().filter(|tunnel| tunnel.mtu.is_due(now)).take(LOOKS) {
+            if let Some(mtu) = path_mtu(&tunnel.path) {
+                tunnel.found(mtu, now, probes);
+            }
         }
     }
 
@@ -332,6 +368,7 @@ impl Tunnel {
         let sa = self.session.sa;
         if opened.newest && *path != self.path {
             let from = std::mem::replace(&mut self.path, *path);
+            self.mtu = PathMtu::default();
             notices.push(Notice::Moved { sa, from, to: *path });
         }
         if self.heard.is_none_or(|heard| now.duration_since(heard) >= limits.heard_every) {
@@ -343,7 +380,14 @@ impl Tunnel {
         if self.gate == Gate::Held { Err(Cause::Blocked) } else { Ok(opened) }
     }
 
-    fn seal(&mut self, packet: &[u8], inner: &Inner, out: &mut Vec<u8>) -> Result<(), Cause> {
+    fn seal(
+        &mut self,
+        packet: &[u8],
+        inner: &Inner,
+        now: Instant,
+        out: &mut Vec<u8>,
+        errors: Option<&mut Packets>,
+    ) -> Result<(), Cause> {
         if self.gate != Gate::Open {
             return Err(Cause::Blocked);
         }
@@ -352,7 +396,29 @@ impl Tunnel {
             child.waits_for.is_none() && child.outbound.selectors().check_outbound(inner).is_ok()
         };
         let child = self.children.iter_mut().rev().find(fits).ok_or(Cause::NoChildSa)?;
-        child.outbound.seal(packet, out).map_err(Cause::Outbound)
+        let whole = self.mtu.datagram().map(|datagram| child.outbound.room(datagram));
+        let broken = whole.and_then(|whole| too_big::broken_mtu(packet.get(..inner.length)?, whole));
+        if let (Some(mtu), Some(errors)) = (broken, errors) {
+            if self.mtu.may_tell(now) {
+                too_big::answer(packet, mtu).iter().for_each(|answer| errors.push(answer));
+            }
+            return Err(Cause::TooBig);
+        }
+        let start = out.len();
+        child.outbound.seal(packet, out).map_err(Cause::Outbound)?;
+        self.mtu.uses(out.len() - start);
+        Ok(())
+    }
+
+    /// `mtu`: of the path.
+    fn found(&mut self, mtu: usize, now: Instant, probes: &mut Outgoing) {
+        let Some(datagram) = self.mtu.found(&self.path, mtu, now) else { return };
+        let newest = self.children.iter_mut().rev().find(|child| child.waits_for.is_none());
+        if let Some(child) = newest.filter(|_| self.gate == Gate::Open) {
+            let length = child.outbound.room(datagram);
+            // Its failure shows with the next packet.
+            let _ = probes.push_with(self.path, |out| child.outbound.seal_dummy(length, out));
+        }
     }
 
     fn sweep(&mut self, now: Instant, limits: &Limits, notices: &mut Vec<Notice>) {

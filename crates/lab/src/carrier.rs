@@ -4,7 +4,7 @@ use crate::unit::{KnownGateway, Unit, UnitIdentity};
 use anyhow::Context;
 use api::LedgerBooks;
 use events::{Journal, JournalKey};
-use gateway::{Deps, Gateway, GatewayConfig, Listen, Ports, SystemClock, VirtualCore};
+use gateway::{Core, Deps, Gateway, GatewayConfig, Listen, Ports, SystemClock, VirtualCore};
 use ids::{DeviceId, Realm, UnixTime};
 use ike::{
     LocalIdentity,
@@ -49,7 +49,7 @@ impl Carrier {
     /// # Errors
     /// What could not be made, and why.
     pub fn start(dir: &Path) -> anyhow::Result<Self> {
-        Self::start_with(dir, |_| ())
+        Self::made(dir, service(), |_| ())
     }
 
     /// The same with a gateway that `adjust` has changed.
@@ -57,6 +57,22 @@ impl Carrier {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(dir: &Path, adjust: impl FnOnce(&mut GatewayConfig)) -> anyhow::Result<Self> {
+        Self::made(dir, service(), adjust)
+    }
+
+    /// The same before another core.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_before(dir: &Path, core: Box<dyn Core>) -> anyhow::Result<Self> {
+        Self::made(dir, core, |_| ())
+    }
+
+    fn made(
+        dir: &Path,
+        core: Box<dyn Core>,
+        adjust: impl FnOnce(&mut GatewayConfig),
+    ) -> anyhow::Result<Self> {
         let now = UnixTime::now();
         let key = JournalKey::open_or_create(&dir.join("journal.key"))?;
         let node = "lab".parse()?;
@@ -67,7 +83,7 @@ impl Carrier {
         let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools.clone(), now)?;
         let realm: Realm = REALM.parse()?;
         let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), now)?;
-        let (gateway, known) = start_gateway(&ledger, &ca, &pools, adjust)?;
+        let (gateway, known) = start_gateway(&ledger, &ca, &pools, core, adjust)?;
         Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned() })
     }
 
@@ -132,10 +148,15 @@ fn identity(id: DeviceId, ca: &Ca, issued: pki::Issued) -> anyhow::Result<UnitId
     Ok(UnitIdentity { name: format!("{id}.{}", ca.realm()), chain: issued.chain, key })
 }
 
+fn service() -> Box<dyn Core> {
+    Box::new(VirtualCore::new(vec![SERVICE.into()]))
+}
+
 fn start_gateway(
     ledger: &Ledger,
     ca: &Ca,
     pools: &Pools,
+    core: Box<dyn Core>,
     adjust: impl FnOnce(&mut GatewayConfig),
 ) -> anyhow::Result<(Gateway, KnownGateway)> {
     let order = GatewayOrder {
@@ -161,7 +182,7 @@ fn start_gateway(
     let deps = Deps {
         ledger: ledger.clone(),
         anchors: ca.anchors().clone(),
-        cores: vec![Box::new(VirtualCore::new(vec![SERVICE.into()]))],
+        cores: vec![core],
         clock: Arc::new(SystemClock),
         crypto: Arc::new(AwsLc),
     };

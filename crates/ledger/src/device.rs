@@ -1,4 +1,4 @@
-use crate::{Enrolment, LifeCycle, Row};
+use crate::{Enrolment, LedgerError, LifeCycle, Row};
 use ids::{AccessLine, DeviceId, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -33,6 +33,24 @@ pub struct Device {
     pub added_at: UnixTime,
     /// Since when it is in its state.
     pub state_since: UnixTime,
+}
+
+impl Device {
+    /// Whether it may have a certificate now.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] with the reason.
+    pub fn may_be_certified(&self) -> Result<(), LedgerError> {
+        let Self { id, state, enrolment, .. } = self;
+        if !state.may_enrol() {
+            return Err(LedgerError::Conflict(format!("{id} is {state}: it may have no certificate")));
+        }
+        if *enrolment == Enrolment::Held {
+            let why = format!("the enrolment of {id} is held until a person has looked");
+            return Err(LedgerError::Conflict(why));
+        }
+        Ok(())
+    }
 }
 
 /// A unit to be put into the ledger; its inner addresses come from the pools.

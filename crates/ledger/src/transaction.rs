@@ -223,6 +223,8 @@ impl<'a> Tx<'a> {
         Ok(device)
     }
 
+    /// Records a certificate as its unit's, which is enrolled from then on. The enrolment comes first: what
+    /// a crash cuts off in between is finished by recording the certificate again.
     pub(crate) fn record_credential(
         &mut self,
         credential: &Credential,
@@ -230,28 +232,46 @@ impl<'a> Tx<'a> {
         now: UnixTime,
     ) -> Result<(), LedgerError> {
         let mut device = self.known_device(credential.device)?;
+        if self.recorded(credential)?.is_some() {
+            return Ok(());
+        }
+        if device.enrolment != Enrolment::Enrolled {
+            device.enrolment = Enrolment::Enrolled;
+            self.put_row(&device, because, now)?;
+        }
+        self.put_row(credential, because, now).map(drop)
+    }
+
+    /// Whether a certificate of another CA is its unit's already; refused where it can't become so.
+    pub(crate) fn may_import(&mut self, credential: &Credential) -> Result<bool, LedgerError> {
+        let device = self.known_device(credential.device)?;
+        let Some(known) = self.recorded(credential)? else {
+            return device.may_be_certified().map(|()| false);
+        };
+        match known.revoked {
+            None => Ok(true),
+            Some(Revoked { at, why }) => {
+                let key = known.cert_sha256;
+                Err(LedgerError::Conflict(format!("certificate {key} was revoked at {at}: {why}")))
+            }
+        }
+    }
+
+    /// The record of a certificate; refused if it or its key is another unit's.
+    fn recorded(&mut self, credential: &Credential) -> Result<Option<Credential>, LedgerError> {
         let (key, spki) = (credential.key(), credential.spki_sha256.to_string());
         if let Some(known) = self.credential(credential.cert_sha256)? {
             let is_same = known.device == credential.device;
             let conflict =
                 || LedgerError::Conflict(format!("certificate {key} is recorded for {}", known.device));
-            return if is_same { Ok(()) } else { Err(conflict()) };
+            return if is_same { Ok(Some(known)) } else { Err(conflict()) };
         }
         let same_key = self.writer.store.find(Credential::TABLE, "spki", &spki, "", 10)?;
         for sealed in same_key {
             let other: Credential = self.inner.row_key.open(&sealed)?;
-            if other.device != credential.device {
-                let text =
-                    format!("the key of certificate {key} is that of a certificate of {}", other.device);
-                return Err(LedgerError::Conflict(text));
-            }
+            other.has_no_key_of(credential)?;
         }
-        self.put_row(credential, because, now)?;
-        if device.enrolment != Enrolment::Enrolled {
-            device.enrolment = Enrolment::Enrolled;
-            self.put_row(&device, because, now)?;
-        }
-        Ok(())
+        Ok(None)
     }
 
     pub(crate) fn revoke(

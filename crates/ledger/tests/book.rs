@@ -5,7 +5,7 @@ use events::{Durability, Journal, JournalKey};
 use ids::{CertSha256, DeviceId, EventRef, SessionId, Sha256, UnixTime};
 use ledger::{
     AccessLineRecord, Credential, Lease, Ledger, LedgerError, LifeCycle, NewDevice, NewIncident, Opened,
-    Pools, RowKey, store::Sqlite,
+    Origin, Pools, RowKey, store::Sqlite,
 };
 use std::{path::Path, time::Duration};
 use tempfile::TempDir;
@@ -49,6 +49,7 @@ fn credential(device: DeviceId, octet: u8) -> Credential {
         not_before: now(),
         not_after: now().after(Duration::from_secs(30 * 86_400)),
         issued_at: now(),
+        origin: Origin::Issued,
         revoked: None,
     }
 }
@@ -140,6 +141,58 @@ fn a_certificate_belongs_to_one_unit_and_so_does_its_key() {
     assert_eq!(ledger.device(id(1)).unwrap().unwrap().enrolment.as_str(), "enrolled");
     let revoked = ledger.revoke(Sha256([7; 32]), "kim", "stolen", now()).unwrap();
     assert_eq!(revoked.revoked.unwrap().why, "stolen");
+}
+
+fn imported(device: DeviceId, octet: u8) -> Credential {
+    Credential { origin: Origin::Imported, ..credential(device, octet) }
+}
+
+#[test]
+fn certificates_of_another_ca_are_recorded_once_with_how_they_came() {
+    let (_dir, ledger) = fresh();
+    for n in [1, 2] {
+        ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+    }
+    let both = [imported(id(1), 7), imported(id(2), 8), imported(id(2), 8)];
+    let checked = ledger.check_credentials(&both).unwrap();
+    assert_eq!((checked.recorded, checked.unchanged, checked.refused.len()), (2, 1, 0));
+    assert_eq!(ledger.credentials(None, 10).unwrap(), [], "a check writes nothing");
+    ledger.import_credentials(&both, "kim", now()).unwrap();
+    assert_eq!(ledger.credentials(None, 10).unwrap(), both[..2]);
+    assert_eq!(ledger.device(id(2)).unwrap().unwrap().enrolment.as_str(), "enrolled");
+    let head = ledger.journal().head();
+    let again = ledger.import_credentials(&both, "kim", now()).unwrap();
+    assert_eq!((again.recorded, again.unchanged, again.refused.len()), (0, 3, 0));
+    assert_eq!(ledger.journal().head(), head);
+    assert_eq!(ledger.verify().unwrap().findings, []);
+}
+
+#[test]
+fn one_certificate_that_is_refused_keeps_all_others_of_an_import_out() {
+    let (_dir, ledger) = fresh();
+    for n in 1..=5 {
+        ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+    }
+    ledger.record_credential(&credential(id(1), 1), "ca", now()).unwrap();
+    ledger.record_credential(&credential(id(2), 2), "ca", now()).unwrap();
+    ledger.revoke(Sha256([2; 32]), "kim", "key lost", now()).unwrap();
+    ledger.move_device(id(3), LifeCycle::Suspended, "kim", "a question", None, now()).unwrap();
+    let key_of = |octet: u8, other: Credential| Credential { spki_sha256: Sha256([octet; 32]), ..other };
+    let head = ledger.journal().head();
+    for (other, why) in [
+        (imported(id(9), 9), "there is no device".to_owned()),
+        (imported(id(2), 1), format!("is recorded for {}", id(1))),
+        (key_of(1, imported(id(2), 9)), format!("is that of a certificate of {}", id(1))),
+        (key_of(4, imported(id(5), 9)), format!("is that of a certificate of {}", id(4))),
+        (imported(id(2), 2), "was revoked at".to_owned()),
+        (imported(id(3), 3), "is suspended: it may have no certificate".to_owned()),
+    ] {
+        let done = ledger.import_credentials(&[imported(id(4), 4), other], "kim", now()).unwrap();
+        let [(1, error)] = &done.refused[..] else { panic!("{why}: {done:?}") };
+        assert!(error.to_string().contains(&why), "{why}: {error}");
+        assert_eq!((done.recorded, ledger.credentials_of(id(4)).unwrap()), (0, vec![]), "{why}");
+    }
+    assert_eq!(ledger.journal().head(), head, "nothing was intended either");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use crate::{Kind, PkiError};
 use ids::{DeviceId, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
-use x509::{CertPathVerified, Certificate};
+use x509::Certificate;
 
 /// A certificate about to be signed. It is written down before the key is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,13 +64,6 @@ pub trait Books {
     /// [`PkiError::Books`]: then the certificate is not handed out, and finished at the next start.
     fn issued(&self, intent: &Intent, certificate: &Certificate, at: UnixTime) -> Result<(), PkiError>;
 
-    /// Records a certificate of another CA as the device's credential; on return it is durable.
-    /// `certificate` is evidence that it leads to an anchor of its realm.
-    ///
-    /// # Errors
-    /// [`PkiError::Forbidden`] where the ledger refuses it; [`PkiError::Books`].
-    fn imported(&self, certificate: &CertPathVerified, by: &str, at: UnixTime) -> Result<(), PkiError>;
-
     /// Records that nothing came of it.
     ///
     /// # Errors
@@ -93,10 +86,6 @@ impl Books for OffTheBooks {
     }
 
     fn issued(&self, _: &Intent, _: &Certificate, _: UnixTime) -> Result<(), PkiError> {
-        Ok(())
-    }
-
-    fn imported(&self, _: &CertPathVerified, _: &str, _: UnixTime) -> Result<(), PkiError> {
         Ok(())
     }
 

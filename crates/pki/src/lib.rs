@@ -40,4 +40,4 @@ pub use issue::Issued;
 pub use key::{CaKey, FileKey, KeyAlgorithm, PrivateKey};
 pub use order::{DeviceOrder, GatewayOrder, KeySource, Validity};
 pub use profile::{BACKDATE, DEFAULT_VALIDITY, LONGEST_DEVICE, LONGEST_GATEWAY};
-pub use shelf::{CertificateInfo, Kind};
+pub use shelf::{CertificateInfo, Kind, certificate_pem};

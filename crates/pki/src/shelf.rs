@@ -173,7 +173,8 @@ pub(crate) fn read_certificate(path: &Path) -> Result<Vec<u8>, PkiError> {
     Ok(der.to_vec())
 }
 
-pub(crate) fn certificate_pem(der: &[u8]) -> String {
+/// A certificate in DER, as PEM.
+pub fn certificate_pem(der: &[u8]) -> String {
     pem::encode_string("CERTIFICATE", LineEnding::LF, der).unwrap_or_default()
 }
 

@@ -47,7 +47,7 @@ pub(crate) enum Command {
     /// The journal of everything that changed a decision
     #[command(subcommand)]
     Event(command::event::Event),
-    /// Certificates of the embedded CA
+    /// Certificates of units, and the embedded CA
     #[command(subcommand)]
     Cert(command::cert::Cert),
     /// Tunnels of this node

@@ -51,7 +51,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, Failure> {
 /// Lets units in.
 ///
 /// # Errors
-/// Certificate, key or anchors cannot be used.
+/// Certificate or key cannot be used.
 pub(crate) fn start(
     opened: Opened,
     data: &DataDir,
@@ -59,8 +59,6 @@ pub(crate) fn start(
     node: &Node,
 ) -> Result<Gateway, Failure> {
     let now = UnixTime::now();
-    let mut anchors = node.ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
-    config.add_anchors(&mut anchors, now).map_err(|error| Failure::Config(vec![error]))?;
     let own = gateway_identity(data, config, node, now)?;
     let key = AuthKey::from_pkcs8(&own.identity.key).map_err(|error| {
         Failure::system(format!("the key of {} cannot be used", own.file.display()), &error)
@@ -72,7 +70,7 @@ pub(crate) fn start(
     };
     let deps = Deps {
         ledger: node.ledger.clone(),
-        anchors,
+        anchors: node.anchors.clone(),
         cores: opened.cores,
         clock: Arc::new(SystemClock),
         crypto: crypto()?,

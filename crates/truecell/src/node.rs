@@ -1,6 +1,7 @@
 //! A node's data, open for writing: journal, ledger, CA.
 
 use crate::{
+    config::Config,
     data_dir::DataDir,
     failure::{Failure, Problem},
     file,
@@ -14,6 +15,7 @@ use ledger::{Ledger, Pools, RowKey, store::Sqlite};
 use pki::Ca;
 use std::{fmt::Display, path::Path, sync::Arc};
 use tokio::sync::watch::{Sender, channel};
+use x509::Anchors;
 
 /// Everything of one node that this process writes. It holds the lock meanwhile.
 pub(crate) struct Node {
@@ -21,6 +23,8 @@ pub(crate) struct Node {
     pub(crate) ledger: Ledger,
     /// The embedded CA, where there is one.
     pub(crate) ca: Option<Arc<Ca>>,
+    /// Who may vouch for the devices of which realm: the embedded CA, and whom [`Self::trust`] adds.
+    pub(crate) anchors: Anchors,
     journal_files: JournalFiles,
     /// What opening finished, undid or cut off, for people.
     pub(crate) mended: Vec<String>,
@@ -46,7 +50,17 @@ impl Node {
         let journal = open_journal(data, &journal_files.dir, &mut mended)?;
         let ledger = open_ledger(data, &journal, &mut mended)?;
         let ca = open_ca(data, &ledger, &mut mended)?;
-        Ok(Self { journal, ledger, ca: ca.map(Arc::new), journal_files, mended, stop })
+        let anchors = ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
+        Ok(Self { journal, ledger, ca: ca.map(Arc::new), anchors, journal_files, mended, stop })
+    }
+
+    /// Lets the anchors of the configured realms vouch for their devices.
+    ///
+    /// # Errors
+    /// A file that cannot be used.
+    pub(crate) fn trust(&mut self, config: &Config) -> Result<(), Failure> {
+        let added = config.add_anchors(&mut self.anchors, UnixTime::now());
+        added.map_err(|error| Failure::Config(vec![error]))
     }
 
     /// The API over it all; `gateway` where one runs in this process.
@@ -55,6 +69,7 @@ impl Node {
             ledger: self.ledger.clone(),
             journal_files: self.journal_files.clone(),
             ca: self.ca.clone(),
+            anchors: self.anchors.clone(),
             gateway,
             requests: Requests::default(),
         }))

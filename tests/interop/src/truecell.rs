@@ -216,6 +216,16 @@ impl Truecell {
         Credential::from_chain(&fs::read_to_string(out.path().join(format!("{id}.pem")))?, key)
     }
 
+    /// Has a certificate of another CA recorded as the unit's.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn import(&self, id: &str, credential: &Credential) -> Result<String> {
+        let chain = credential.certificate.clone() + &credential.intermediates.concat();
+        fs::write(self.dir.join("import.pem"), chain)?;
+        self.run(&["cert", "import", id, "import.pem"])
+    }
+
     /// The root of the embedded CA, PEM: what units trust.
     ///
     /// # Errors

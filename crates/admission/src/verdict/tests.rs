@@ -1,7 +1,7 @@
 use super::*;
 use crate::{IkeSpis, Missing, Outer, ValidityException};
 use ids::{DeviceId, IkeSpi, SessionId, Sha256};
-use ledger::{AccessLineRecord, Credential, Device, Enrolment, Revoked};
+use ledger::{AccessLineRecord, Credential, Device, Enrolment, Origin, Revoked};
 use proptest::prelude::*;
 use std::{collections::HashSet, time::Duration};
 
@@ -68,6 +68,7 @@ fn credential() -> Credential {
         not_before: now(),
         not_after: now().after(Duration::from_secs(30 * DAY)),
         issued_at: now(),
+        origin: Origin::Issued,
         revoked: None,
     }
 }

@@ -25,6 +25,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/v1/ledger/verify", "/v1/ledger/verify", ""),
     ("GET", "/v1/certificates", "/v1/certificates", ""),
     ("POST", "/v1/certificates", "/v1/certificates", r#"{"device":"00aabbccddee"}"#),
+    ("POST", "/v1/certificates/import", "/v1/certificates/import", r#"{"rows":[]}"#),
     ("GET", "/v1/certificates/{serial}", "/v1/certificates/00", ""),
     ("GET", "/v1/sessions", "/v1/sessions", ""),
     ("GET", "/v1/sessions/{id}", "/v1/sessions/1-1", ""),
@@ -39,6 +40,7 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/devices/import"),
     ("POST", "/v1/lines"),
     ("POST", "/v1/certificates"),
+    ("POST", "/v1/certificates/import"),
 ];
 
 struct World {
@@ -66,6 +68,7 @@ fn world() -> World {
         ledger,
         journal_files: JournalFiles { dir, key: public, stop },
         ca: Some(Arc::new(ca)),
+        anchors: x509::Anchors::new(),
         gateway: None,
         requests: Requests::default(),
     };

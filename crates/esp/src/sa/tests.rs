@@ -71,10 +71,30 @@ proptest! {
     }
 
     #[test]
+    fn the_longest_packet_that_fits_is_the_longest(sealed in 0..2000_usize, suite in 0..4_usize) {
+        let (out, _) = pair(SUITES[suite], true);
+        let room = out.room(sealed);
+        let whole = |length: usize| length + out.overhead(length);
+        prop_assert!(room == 0 || whole(room) <= sealed);
+        prop_assert!(whole(room + 1) > sealed);
+    }
+
+    #[test]
     fn no_octets_make_it_panic(mut octets in prop::collection::vec(any::<u8>(), 0..200), suite in 0..4_usize) {
         let (_, mut into) = pair(SUITES[suite], true);
         if let Some(spi) = octets.first_chunk_mut() { *spi = 0x1234_u32.to_be_bytes(); }
         prop_assert!(into.open(&mut octets).is_err());
+    }
+}
+
+#[test]
+fn a_dummy_packet_is_authentic_and_passes_nowhere() {
+    for suite in SUITES {
+        let (mut out, mut into) = pair(suite, true);
+        let (length, mut sealed) = (out.room(1472), Vec::new());
+        out.seal_dummy(length, &mut sealed).unwrap();
+        assert!((1472 - 15..=1472).contains(&sealed.len()), "{}", sealed.len());
+        assert_eq!(into.open(&mut sealed), Err(Dropped::Dummy));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whether all that admission needs can be used: ledger, journal and clock.
+//! Whether all that admission needs can be used: ledger, journal, clock and data threads.
 
 use super::Registrar;
 use crate::health::Alarm;
@@ -16,7 +16,8 @@ impl Registrar {
         if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
             return;
         }
-        self.looked = Some(Instant::now());
+        let now = Instant::now();
+        self.looked = Some(now);
         let ledger = self.ledger.check().err().map(|error| error.to_string());
         let journal = self.ledger.journal().check().err().map(|error| error.to_string());
         let clock = "it is earlier than the journal's last record: no certificate is judged";
@@ -24,6 +25,9 @@ impl Registrar {
         self.found(Alarm::LedgerUnreachable, ledger);
         self.found(Alarm::JournalUnwritable, journal);
         self.found(Alarm::ClockUntrusted, clock);
+        let (stuck, trouble) = (self.watch.stuck(now), self.watch.trouble());
+        self.found(Alarm::ShardStuck, stuck);
+        self.found(Alarm::CoreUnreachable, trouble);
     }
 
     pub(super) fn out_of_reach(&mut self, error: &LedgerError) {

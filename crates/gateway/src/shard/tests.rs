@@ -104,10 +104,10 @@ fn uplink(shard: &mut Shard, sealed: &[u8], from: &Path, now: Instant) -> Vec<Ve
 }
 
 fn downlink(shard: &mut Shard, packet: &[u8]) -> Vec<(Path, Vec<u8>)> {
-    let (mut packets, mut outgoing) = (Packets::new(), Outgoing::default());
+    let (mut packets, mut out) = (Packets::new(), Downlink::default());
     packets.push(packet);
-    shard.downlink(&packets, &mut outgoing, &mut Vec::new());
-    outgoing.iter().map(|(path, datagram)| (*path, datagram.to_vec())).collect()
+    shard.downlink(&packets, Instant::now(), &mut out);
+    out.outgoing.iter().map(|(path, datagram)| (*path, datagram.to_vec())).collect()
 }
 
 fn notices(shard: &mut Shard) -> Vec<Notice> {
@@ -289,4 +289,78 @@ fn a_notice_without_room_comes_again() {
     shard.tell(|_| false);
     assert_eq!(notices(&mut shard), [Notice::EspNeverSeen(unit.sa())]);
     assert_eq!(notices(&mut shard), []);
+}
+
+/// A packet from the core with DF, of so many octets.
+fn bound(destination: [u8; 4], length: usize) -> Vec<u8> {
+    let mut packet = packet(SERVICE, destination);
+    packet.resize(length, 7);
+    packet[2..4].copy_from_slice(&(length as u16).to_be_bytes());
+    packet[6] = 0x40;
+    packet
+}
+
+/// Sends through, and what went out and what the core was told.
+fn down(shard: &mut Shard, packet: &[u8], now: Instant, heeds: bool) -> (Vec<usize>, Vec<Vec<u8>>) {
+    let mut packets = Packets::new();
+    packets.push(packet);
+    let mut out = Downlink { errors: heeds.then(Packets::new), ..Downlink::default() };
+    shard.downlink(&packets, now, &mut out);
+    let errors = out.errors.unwrap_or_default();
+    let sent = out.outgoing.iter().map(|(_, datagram)| datagram.len()).collect();
+    (sent, errors.iter().map(<[u8]>::to_vec).collect())
+}
+
+fn look(shard: &mut Shard, now: Instant, mtu: usize) -> Vec<Vec<u8>> {
+    let mut probes = Outgoing::default();
+    shard.look_at_ways(now, |_| Some(mtu), &mut probes);
+    probes.iter().map(|(_, datagram)| datagram.to_vec()).collect()
+}
+
+#[test]
+fn the_way_of_a_tunnel_with_long_packets_is_probed_and_what_breaks_it_is_answered() {
+    let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    unit.open(&mut shard, now);
+    assert_eq!(down(&mut shard, &bound(unit.address(), 200), now, true).0.len(), 1);
+    assert!(look(&mut shard, now, 1500).is_empty(), "short packets pass anywhere");
+    assert_eq!(down(&mut shard, &bound(unit.address(), 1390), now, true).0.len(), 1);
+    let [mut probe] = look(&mut shard, now, 1500).try_into().unwrap();
+    assert_eq!(probe.len(), 1500 - 28, "with its outer headers it is as long as the link takes");
+    assert_eq!(unit.into.open(&mut probe), Err(esp::Dropped::Dummy));
+
+    let (sent, errors) = down(&mut shard, &bound(unit.address(), 1390), now, true);
+    assert_eq!((sent.len(), errors.len()), (1, 0));
+    assert!(look(&mut shard, now, 1400).is_empty(), "a probe is answered once");
+    let (sent, errors) = down(&mut shard, &bound(unit.address(), 1390), now, true);
+    let [error] = errors.try_into().unwrap();
+    let mtu = usize::from(u16::from_be_bytes([error[26], error[27]]));
+    assert!(sent.is_empty());
+    assert_eq!(unit.dropped(Cause::TooBig), 1);
+    let (sent, errors) = down(&mut shard, &bound(unit.address(), mtu), now, true);
+    assert_eq!((sent, errors.len()), (vec![1400 - 28], 0), "what fits fills the path");
+    let (sent, errors) = down(&mut shard, &bound(unit.address(), mtu + 1), now, true);
+    assert_eq!((sent.len(), errors.len()), (0, 0), "told a moment ago");
+    let later = now + Duration::from_secs(1);
+    assert_eq!(down(&mut shard, &bound(unit.address(), mtu + 1), later, true).1.len(), 1);
+    assert_eq!(
+        down(&mut shard, &bound(unit.address(), 1390), later, false).0.len(),
+        1,
+        "nobody would heed it"
+    );
+    let mut free = bound(unit.address(), 1390);
+    free[6] = 0;
+    assert_eq!(down(&mut shard, &free, later, true).0.len(), 1, "it may be fragmented");
+}
+
+#[test]
+fn a_tunnel_that_moves_has_another_way() {
+    let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    unit.open(&mut shard, now);
+    down(&mut shard, &bound(unit.address(), 1390), now, true);
+    look(&mut shard, now, 1280);
+    assert!(down(&mut shard, &bound(unit.address(), 1390), now, true).0.is_empty());
+    let sealed = unit.seal(&packet(unit.address(), SERVICE));
+    uplink(&mut shard, &sealed, &path("127.0.0.8:4500"), now);
+    assert_eq!(down(&mut shard, &bound(unit.address(), 1390), now, true).0.len(), 1);
+    assert_eq!(look(&mut shard, now, 1500).len(), 1);
 }

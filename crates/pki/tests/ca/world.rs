@@ -86,11 +86,6 @@ impl Books for Memory {
         Ok(())
     }
 
-    fn imported(&self, certificate: &CertPathVerified, by: &str, _: UnixTime) -> Result<(), PkiError> {
-        self.write(format!("imported {} by {by}", certificate.serial()));
-        Ok(())
-    }
-
     fn abandoned(&self, intent: &Intent, _: UnixTime) -> Result<(), PkiError> {
         self.write(format!("abandoned {}", intent.serial));
         Ok(())

@@ -1,3 +1,5 @@
+mod import;
+
 use crate::{
     cli::Cli,
     control::Control,
@@ -9,6 +11,7 @@ use crate::{
 use api::certificate::{CertificateDetail, CertificatePage, IssueCertificate, IssuedCertificate};
 use clap::{Args, Subcommand};
 use ids::DeviceId;
+use import::Import;
 use serde::Serialize;
 use std::{
     fs, io,
@@ -19,6 +22,8 @@ use std::{
 pub(crate) enum Cert {
     /// Have the embedded CA certify a unit's key
     Issue(Issue),
+    /// Record certificates that another CA issued as those of units
+    Import(Import),
     /// List what the embedded CA issued
     List(List),
     /// Show one certificate
@@ -67,6 +72,7 @@ impl Cert {
                 let mut control = Control::open(&cli.data_dir()?, "cert issue").await?;
                 issue.run(request, &mut control, output).await
             }
+            Self::Import(import) => import.run(cli, output).await,
             Self::List(list) => {
                 list.run(&mut Control::open(&cli.data_dir()?, "cert list").await?, output).await
             }

@@ -225,7 +225,7 @@ fn show(detail: &DeviceDetail) -> String {
         ("note", device.note.clone()),
     ]);
     if !detail.credentials.is_empty() {
-        let mut table = Table::new(&["CERTIFICATE", "SERIAL", "NOT AFTER", "REVOKED"]);
+        let mut table = Table::new(&["CERTIFICATE", "SERIAL", "ORIGIN", "NOT AFTER", "REVOKED"]);
         for credential in &detail.credentials {
             let revoked = credential
                 .revoked
@@ -233,7 +233,8 @@ fn show(detail: &DeviceDetail) -> String {
                 .map(|revoked| format!("{}: {}", revoked.at, revoked.why))
                 .unwrap_or_default();
             let (sha256, serial) = (credential.cert_sha256.to_string(), credential.serial.clone());
-            table.row([sha256, serial, credential.not_after.to_string(), revoked]);
+            let (origin, not_after) = (credential.origin.to_string(), credential.not_after.to_string());
+            table.row([sha256, serial, origin, not_after, revoked]);
         }
         text += &format!("\n{table}");
     }

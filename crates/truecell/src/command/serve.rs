@@ -32,7 +32,8 @@ impl Serve {
         privilege::give_up(&data)?;
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
         write_pools(&data, &config.gateway.pools)?;
-        let node = Node::open(&data)?;
+        let mut node = Node::open(&data)?;
+        node.trust(&config)?;
         for what in &node.mended {
             tracing::warn!("{what}");
         }

@@ -29,6 +29,7 @@ const SCRIPT: &[&str] = &[
     "cert issue 00aabb000001 --out units",
     "cert issue 00aabbccddef",
     "cert show 00",
+    "cert import 00aabb000001 estate.csv",
     "incident list",
     "incident show 1",
     "event tail --from 2",

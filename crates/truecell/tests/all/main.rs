@@ -10,9 +10,12 @@
 mod bench;
 mod checklist;
 mod commands;
+mod crash;
 mod daemon;
 mod document;
 mod documents;
 mod features;
 mod handshake;
+mod import;
 mod shell;
+mod wreck;
