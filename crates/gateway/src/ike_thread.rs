@@ -410,7 +410,7 @@ impl IkeThread {
 
     fn open(&mut self, admitted: &Admitted) {
         if let Some(session) = self.sessions.get(admitted.session()) {
-            session.set_state(State::Open);
+            session.set_state(session.state_with_lease());
             session.inner().for_each(|address| self.routes.lead(address, session.sa));
             self.command(Command::Open(Opening::of(admitted)));
         }
@@ -440,19 +440,16 @@ impl IkeThread {
         }
     }
 
+    /// A session that contests still opens into the hold.
     fn line(&mut self, id: SessionId, inside: bool) {
         let Some(session) = self.sessions.get(id) else { return };
+        session.set_off_line(!inside);
         match (session.state(), inside) {
-            (State::Open, false) => {
-                session.set_state(State::Held);
-                self.command(Command::Hold(session.sa));
-            }
-            (State::Held, true) => {
-                session.set_state(State::Open);
-                self.command(Command::Release(session.sa));
-            }
-            (State::Open | State::Held | State::Contesting | State::Closed, _) => {}
+            (State::Open, false) => self.command(Command::Hold(session.sa)),
+            (State::Held, true) => self.command(Command::Release(session.sa)),
+            (State::Open | State::Held | State::Contesting | State::Closed, _) => return,
         }
+        session.set_state(session.state_with_lease());
     }
 
     fn take_orders(&mut self) {

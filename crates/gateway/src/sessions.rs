@@ -53,6 +53,7 @@ pub(crate) struct Session {
     pub(crate) until: UnixTime,
     state: AtomicU8,
     stood: AtomicBool,
+    off_line: AtomicBool,
     changing: Mutex<Changing>,
     pub(crate) traffic: Traffic,
 }
@@ -167,6 +168,7 @@ impl Session {
             until,
             state: AtomicU8::new(State::Contesting as u8),
             stood: AtomicBool::new(false),
+            off_line: AtomicBool::new(false),
             changing: Mutex::new(Changing { outer, children: Vec::new() }),
             traffic: Traffic::default(),
         }
@@ -188,6 +190,16 @@ impl Session {
     /// Its IKE SA stood, and may stand no longer.
     pub(crate) fn has_stood(&self) -> bool {
         self.stood.load(Relaxed)
+    }
+
+    /// Whether it is outside the network of its access line, and to be held for that.
+    pub(crate) fn set_off_line(&self, off_line: bool) {
+        self.off_line.store(off_line, Relaxed);
+    }
+
+    /// What packets of a session that has the lease meet.
+    pub(crate) fn state_with_lease(&self) -> State {
+        if self.off_line.load(Relaxed) { State::Held } else { State::Open }
     }
 
     pub(crate) fn outer(&self) -> SocketAddr {

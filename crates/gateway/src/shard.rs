@@ -6,7 +6,7 @@ use crate::{
     core::Packets,
     hand_off::Opening,
     path_mtu::PathMtu,
-    sessions::{Counted, Session, Traffic},
+    sessions::{Counted, Session, State, Traffic},
     shards::Place,
     too_big,
     udp::Outgoing,
@@ -27,7 +27,7 @@ use std::{
 pub(crate) enum Command {
     /// A session begins, blocked.
     Attach { session: Arc<Session>, path: Path },
-    /// Packets may pass.
+    /// Packets may pass, unless the session is held by then.
     Open(Opening),
     /// Packets may not pass for now.
     Hold(IkeSaId),
@@ -209,7 +209,7 @@ impl Shard {
     /// From now on the inner addresses lead here; a holder's claim on them ends.
     fn open(&mut self, sa: IkeSaId) {
         let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
-        tunnel.gate = Gate::Open;
+        tunnel.gate = if tunnel.session.state() == State::Held { Gate::Held } else { Gate::Open };
         for address in tunnel.session.inner() {
             self.by_inner.insert(address, sa);
         }

@@ -112,6 +112,7 @@ pub struct Unit {
 enum Command {
     Ping(Ipv4Addr, u16),
     Move(UdpSocket),
+    Check,
     Close,
     Stop,
 }
@@ -177,6 +178,14 @@ impl Unit {
         let socket = socket(outer)?;
         self.outer = socket.local_addr()?;
         Ok(self.commands.send(Command::Move(socket))?)
+    }
+
+    /// Asks the gateway by IKE whether it lives; its answer is not waited for.
+    ///
+    /// # Errors
+    /// The unit has ended.
+    pub fn check_gateway(&self) -> anyhow::Result<()> {
+        Ok(self.commands.send(Command::Check)?)
     }
 
     /// Waits until the tunnel is gone; by whom, if it is gone in time.
@@ -263,6 +272,7 @@ impl Worker {
             match orders.try_recv() {
                 Ok(Command::Ping(service, sequence)) => self.ping(service, sequence),
                 Ok(Command::Move(socket)) => self.socket = socket,
+                Ok(Command::Check) => self.initiator.probe(Instant::now()),
                 Ok(Command::Close) => self.initiator.close(Instant::now()),
                 Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return,
                 Err(mpsc::TryRecvError::Empty) => {}

@@ -4,7 +4,7 @@
 use events::{
     Recorded,
     admission::{Admitted, ContestResolved, Contested, Refused, Voided},
-    gateway::{Alarm as AlarmEvent, NodeStopped, SessionClosed},
+    gateway::{Alarm as AlarmEvent, NodeStopped, PathChanged, SessionClosed},
     journal::Tail,
 };
 use gateway::State;
@@ -268,6 +268,29 @@ fn a_holder_that_is_cut_did_not_make_room() {
     world.wait_for("the newcomer is let in", |carrier| {
         carrier.gateway.session(contested.newcomer).is_some_and(|session| session.state == State::Open)
     });
+    assert_eq!(newcomer.ping(SERVICE, 1).0, 1);
+}
+
+#[test]
+fn a_newcomer_that_leaves_its_line_while_it_contests_opens_into_a_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let identity = world.unit(1);
+    drop(world.attached(&identity, 1));
+    let mut newcomer = world.attached(&identity, 2);
+    newcomer.move_to([127, 66, 0, 2].into()).unwrap();
+    newcomer.check_gateway().unwrap();
+    assert_eq!(world.next::<PathChanged>().on_line, Some(false));
+    let resolved: ContestResolved = world.next();
+    world.wait_for("the newcomer has the lease", |carrier| {
+        let session = carrier.gateway.session(resolved.stays.unwrap()).unwrap();
+        session.state != State::Contesting
+    });
+    assert!(world.open_sessions().is_empty());
+    assert_eq!(newcomer.ping(SERVICE, 1).0, 0);
+    newcomer.move_to([127, 13, 0, 3].into()).unwrap();
+    newcomer.ping(SERVICE, 1); // by which the gateway sees that it is back
+    world.wait_for("the hold is over", |_| !world.open_sessions().is_empty());
     assert_eq!(newcomer.ping(SERVICE, 1).0, 1);
 }
 
