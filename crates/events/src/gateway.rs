@@ -93,7 +93,7 @@ pub struct SpoofedSource {
 /// Something that people must see to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
-    /// Stable word: `ledger-unreachable`, `journal-unwritable`, `clock-untrusted`.
+    /// Stable word, as `ledger-unreachable`.
     pub alarm: String,
     /// It began, or it is over.
     pub raised: bool,

@@ -136,7 +136,8 @@ impl Registrar {
     /// Works until the IKE thread is gone and all is written, or can't be.
     pub(crate) fn run(mut self, work: &Receiver<Work>) {
         loop {
-            let patience = if self.undone.is_empty() { Duration::from_secs(1) } else { TRY_AGAIN };
+            let is_done = self.undone.is_empty() && self.voided.is_empty();
+            let patience = if is_done { Duration::from_secs(1) } else { TRY_AGAIN };
             match work.recv_timeout(patience) {
                 Ok(first) => self.batch(first, work),
                 Err(RecvTimeoutError::Timeout) => {}
