@@ -22,6 +22,7 @@ mod services;
 pub mod session;
 /// The listening side of the control socket.
 pub mod socket;
+pub mod stats;
 
 pub use books::LedgerBooks;
 pub use caller::{Caller, Role};

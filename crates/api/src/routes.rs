@@ -5,7 +5,7 @@ use crate::{
     event::{self, JournalFiles},
     incident, ledger_check, line,
     problem::framed,
-    session,
+    session, stats,
 };
 use axum::{
     Router,
@@ -47,10 +47,12 @@ pub fn routes() -> Vec<Route> {
         post("/v1/certificates/import", Admin, certificate::import),
         get("/v1/certificates/{serial}", Operator, certificate::show),
         get("/v1/sessions", Operator, session::list),
+        get("/v1/sessions/brief", Operator, session::brief),
         get("/v1/sessions/{id}", Operator, session::show),
         post("/v1/sessions/{id}/cut", Operator, session::cut),
         get("/v1/incidents", Operator, incident::list),
         get("/v1/incidents/{number}", Operator, incident::show),
+        get("/v1/stats", Operator, stats::show),
     ]
 }
 

@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, Query, State},
 };
 use events::{Durability, gateway::SessionCut};
-use gateway::SessionView;
+use gateway::{SessionBrief, SessionView};
 use ids::SessionId;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -16,6 +16,17 @@ use std::sync::Arc;
 pub struct SessionPage {
     /// The sessions.
     pub sessions: Vec<SessionView>,
+    /// Ask with `after` = this for more; absent when these were the last.
+    pub next: Option<SessionId>,
+}
+
+/// Some sessions in brief, oldest first, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BriefPage {
+    /// The moment: microseconds since the node's start.
+    pub uptime_us: u64,
+    /// The sessions.
+    pub sessions: Vec<SessionBrief>,
     /// Ask with `after` = this for more; absent when these were the last.
     pub next: Option<SessionId>,
 }
@@ -39,15 +50,33 @@ pub(crate) struct Asked {
 /// Sessions in one answer, at most and unless asked for fewer.
 const PAGE: usize = 1_000;
 
+impl Asked {
+    fn limit(&self) -> usize {
+        self.limit.unwrap_or(PAGE).clamp(1, PAGE)
+    }
+}
+
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
     Query(asked): Query<Asked>,
 ) -> Json<SessionPage> {
-    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let limit = asked.limit();
     let gateway = services.gateway.as_ref();
     let sessions = gateway.map(|gateway| gateway.sessions(asked.after, limit)).unwrap_or_default();
     let next = sessions.last().filter(|_| sessions.len() == limit).map(|session| session.id);
     Json(SessionPage { sessions, next })
+}
+
+pub(crate) async fn brief(
+    State(services): State<Arc<Services>>,
+    Query(asked): Query<Asked>,
+) -> Json<BriefPage> {
+    let limit = asked.limit();
+    let uptime_us = services.uptime_us();
+    let gateway = services.gateway.as_ref();
+    let sessions = gateway.map(|gateway| gateway.sessions_in_brief(asked.after, limit)).unwrap_or_default();
+    let next = sessions.last().filter(|_| sessions.len() == limit).map(|session| session.id);
+    Json(BriefPage { uptime_us, sessions, next })
 }
 
 pub(crate) async fn show(
@@ -90,6 +119,12 @@ fn unknown(id: SessionId) -> Problem {
 }
 
 impl Services {
+    /// Microseconds since the gateway started; 0 where there is none.
+    pub(crate) fn uptime_us(&self) -> u64 {
+        let uptime = self.gateway.as_ref().map(|gateway| gateway.uptime()).unwrap_or_default();
+        u64::try_from(uptime.as_micros()).unwrap_or(u64::MAX)
+    }
+
     fn session(&self, id: SessionId) -> Result<SessionView, Problem> {
         let gateway = self.gateway.as_ref();
         gateway.and_then(|gateway| gateway.session(id)).ok_or_else(|| unknown(id))

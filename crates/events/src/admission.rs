@@ -2,7 +2,7 @@
 //! of a key, though not always about the genuine unit.
 
 use crate::record::recorded;
-use ids::{AccessLine, CertSha256, DeviceId, SessionId};
+use ids::{AccessLine, CertSha256, DeviceId, SessionId, number_as_text};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{
@@ -63,7 +63,7 @@ pub struct Voided {
 /// A holder of a key was refused for good.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Refused {
-    /// The unit that it says it is, whether or not the ledger knows one of that name.
+    /// The unit that it says it is; the ledger may know none of that name.
     pub device: DeviceId,
     /// Its certificate.
     pub cert_sha256: CertSha256,
@@ -124,6 +124,7 @@ pub struct ContestResolved {
     #[serde(default)]
     pub reason: Option<String>,
     /// Opened, for reasons that open one.
+    #[serde(with = "number_as_text::option")]
     pub incident: Option<u64>,
     /// Rule table that decided.
     pub rules: String,

@@ -2,6 +2,7 @@
 //! and its side of the core. It never waits for another thread.
 
 use crate::{
+    backlog::{Backlog, Share},
     cause::Cause,
     core::{Core, Packets},
     shard::{Command, Downlink, Elsewhere, Notice, Shard},
@@ -11,8 +12,8 @@ use crate::{
 use crossbeam_channel::{Receiver, Sender};
 use esp::udp_encap::{Datagram, classify};
 use ike::Path;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
+    os::fd::AsFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -22,8 +23,8 @@ use std::{
 
 /// From a data thread to the IKE thread.
 pub(crate) enum FromData {
-    /// IKE messages of one receive on the NAT-T port, marker removed.
-    Messages(Vec<(Path, Vec<u8>)>),
+    /// IKE messages of one receive on the NAT-T port, marker removed, and their share of what may wait.
+    Messages(Vec<(Path, Vec<u8>)>, Share),
     /// About a session.
     Notice(Notice),
 }
@@ -49,6 +50,7 @@ pub(crate) struct DataThread {
     pub(crate) shards: Vec<ToShard>,
     pub(crate) handed: Receiver<Packets>,
     pub(crate) to_ike: Sender<FromData>,
+    pub(crate) backlog: Arc<Backlog>,
     pub(crate) ike_waker: Waker,
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -98,14 +100,8 @@ impl DataThread {
     }
 
     fn wait(&self, at_most: Duration) {
-        let mut fds: Vec<_> =
-            self.sockets.iter().map(|socket| PollFd::new(&**socket, PollFlags::IN)).collect();
-        fds.push(PollFd::new(&self.waker, PollFlags::IN));
-        fds.extend(self.core.readable().map(|core| PollFd::from_borrowed_fd(core, PollFlags::IN)));
-        let timeout = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: at_most.subsec_nanos().into() };
-        // Interrupted by a signal: the loop comes round.
-        let _ = poll(&mut fds, Some(&timeout));
-        self.waker.reset();
+        let sockets = self.sockets.iter().map(|socket| socket.as_fd());
+        self.waker.wait(sockets.chain(self.core.readable()), at_most);
     }
 
     fn take_commands(&mut self, now: Instant) {
@@ -151,15 +147,18 @@ impl DataThread {
         }
     }
 
-    /// Drop policy: a batch that finds the channel full is dropped and counted. Units retransmit.
+    /// Drop policy: a batch that finds no room is dropped and counted. Units retransmit.
     fn pass_to_ike(&self, messages: Vec<(Path, Vec<u8>)>) {
         if messages.is_empty() {
             return;
         }
         let count = messages.len();
-        match self.to_ike.try_send(FromData::Messages(messages)) {
-            Ok(()) => self.ike_waker.wake(),
-            Err(_) => self.shard.counters.drops.add(Cause::IkeQueueFull, count),
+        let share = self.backlog.take(messages.iter().map(|(_, message)| message.len()).sum());
+        let passes = |share| self.to_ike.try_send(FromData::Messages(messages, share)).is_ok();
+        if share.is_some_and(passes) {
+            self.ike_waker.wake();
+        } else {
+            self.shard.counters.drops.add(Cause::IkeQueueFull, count);
         }
     }
 

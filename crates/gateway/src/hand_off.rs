@@ -7,6 +7,7 @@
 use crate::{
     contest::{Contest, Outcome, Party},
     sessions::Session,
+    sightings::Alternation,
 };
 use ids::{DeviceId, SessionId};
 use ike::{AttachRequest, AuthVerified, Grant, IkeSaId, Path, Ticket};
@@ -95,7 +96,7 @@ pub(crate) enum Work {
     Resolve { contest: Contest, outcome: Outcome },
     /// A session is over.
     Closed { session: Arc<Session>, why: Why },
-    /// A unit was seen elsewhere: is that still the network of its access line?
+    /// A unit has proven to be elsewhere: is that still the network of its access line?
     Moved { session: Arc<Session>, from: SocketAddr, to: SocketAddr },
     /// A device's record or credential has changed: may it stay?
     Review(DeviceId),
@@ -103,6 +104,8 @@ pub(crate) enum Work {
     EspNeverSeen(Arc<Session>),
     /// Packets with another's inner source address were dropped.
     Spoofed { session: Arc<Session>, packets: u64 },
+    /// Packets of one SA come from several addresses in turn.
+    Alternates { session: Arc<Session>, seen: Alternation },
     /// An attempt was refused before admission was asked.
     Refused(Refused),
 }
@@ -116,6 +119,9 @@ impl fmt::Display for Work {
             Self::Moved { session, .. } => write!(f, "the move of session {}", session.id),
             Self::Review(device) => write!(f, "the review of {device}"),
             Self::EspNeverSeen(session) => write!(f, "session {} sends no ESP in UDP", session.id),
+            Self::Alternates { session, .. } => {
+                write!(f, "session {} comes from several addresses", session.id)
+            }
             Self::Spoofed { session, packets } => write!(f, "session {} spoofed {packets}", session.id),
             Self::Refused(refused) => write!(f, "an attempt that was refused: {}", refused.code),
         }
@@ -207,8 +213,8 @@ pub(crate) enum Answer {
     Moved(Admitted),
     /// A session must end.
     End { session: SessionId, why: Why },
-    /// A session is outside its line's network, or inside again.
-    Line { session: SessionId, inside: bool },
+    /// A session is outside its line's network, or not any more.
+    Line { session: SessionId, outside: bool },
 }
 
 /// What the API has the IKE thread do.

@@ -12,8 +12,10 @@ pub enum Alarm {
     LedgerUnreachable,
     /// Events can't be written.
     JournalUnwritable,
-    /// The clock is before what the journal has seen: certificates can't be judged.
+    /// The clock has gone back behind what was seen: certificates can't be judged.
     ClockUntrusted,
+    /// A thread of the gateway has panicked. It does not come back; the process has to be started anew.
+    ThreadEnded,
     /// A data thread does not come round: its tunnels pass nothing.
     ShardStuck,
     /// The core's side takes or gives no packets: its device is down or gone.
@@ -22,10 +24,11 @@ pub enum Alarm {
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::LedgerUnreachable,
         Self::JournalUnwritable,
         Self::ClockUntrusted,
+        Self::ThreadEnded,
         Self::ShardStuck,
         Self::CoreUnreachable,
     ];
@@ -36,6 +39,7 @@ impl Alarm {
             Self::LedgerUnreachable => "ledger-unreachable",
             Self::JournalUnwritable => "journal-unwritable",
             Self::ClockUntrusted => "clock-untrusted",
+            Self::ThreadEnded => "thread-ended",
             Self::ShardStuck => "shard-stuck",
             Self::CoreUnreachable => "core-unreachable",
         }
@@ -47,6 +51,7 @@ impl Alarm {
             Self::LedgerUnreachable => "ledger",
             Self::JournalUnwritable => "journal",
             Self::ClockUntrusted => "clock",
+            Self::ThreadEnded => "threads",
             Self::ShardStuck => "shards",
             Self::CoreUnreachable => "core",
         }
@@ -58,6 +63,7 @@ impl Alarm {
             Self::LedgerUnreachable => "see that its disk has room and who holds its lock",
             Self::JournalUnwritable => "see that its disk has room and works",
             Self::ClockUntrusted => "set the clock",
+            Self::ThreadEnded => "start it anew, and report the panic that its log has",
             Self::ShardStuck => "keep a stack of every thread (gdb -p), then restart",
             Self::CoreUnreachable => "see `ip link show` for the TUN device; restart if it is gone",
         }

@@ -7,6 +7,7 @@ use crate::{
     contest::{Contests, Party},
     data::FromData,
     hand_off::{Admitted, Answer, Authenticated, Claim, Opening, Order, Refused, TRY_AGAIN, Why, Work},
+    holds::Holds,
     identity::{self, PeerPolicy},
     refusals::Refusals,
     sessions::{Child, Session, Sessions, State},
@@ -23,10 +24,10 @@ use ike::{
     Admission, AskPeer, AttachRequest, AuthVerified, ChildSa, DeletedBy, Event, Grant, IkeSaId, Output, Path,
     Peer, Reason, Refusal, Responder, Ticket, payload::NotifyType,
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     collections::VecDeque,
     net::SocketAddr,
+    os::fd::AsFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -44,6 +45,7 @@ pub(crate) struct IkeThread {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) routes: Arc<Routes>,
     pub(crate) contests: Contests,
+    pub(crate) holds: Holds,
     pub(crate) anchors: Arc<Anchors>,
     pub(crate) peers: PeerPolicy,
     pub(crate) clock: Arc<ClockGuard>,
@@ -98,17 +100,13 @@ impl IkeThread {
 
     fn wait(&self) {
         let now = Instant::now();
-        let due = self.responder.poll_timeout().map(|(at, _)| at).into_iter().chain(self.contests.next_due());
+        let due = self.responder.poll_timeout().map(|(at, _)| at).into_iter();
+        let due = due.chain(self.contests.next_due()).chain(self.holds.next_due());
         let sleep = due.min().map_or(AT_MOST, |at| at.saturating_duration_since(now).min(AT_MOST));
         let keeps = !self.state.kept.is_empty() || self.links.to_shards.iter().any(CommandLink::keeps);
         let sleep = if keeps { sleep.min(TRY_AGAIN) } else { sleep };
         let own = self.sockets.iter().filter(|socket| !socket.is_encapsulated());
-        let mut fds: Vec<_> = own.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
-        fds.push(PollFd::new(&self.links.waker, PollFlags::IN));
-        let timeout = Timespec { tv_sec: sleep.as_secs() as i64, tv_nsec: sleep.subsec_nanos().into() };
-        // Interrupted by a signal: the loop comes round.
-        let _ = poll(&mut fds, Some(&timeout));
-        self.links.waker.reset();
+        self.links.waker.wait(own.map(|socket| socket.as_fd()), sleep);
     }
 
     fn receive(&mut self, batch: &mut ReceiveBatch) {
@@ -139,7 +137,7 @@ impl IkeThread {
         // Bounded by what is there now, so that a flood on one port leaves turns for the rest.
         for _ in 0..self.links.from_data.len() {
             match self.links.from_data.try_recv() {
-                Ok(FromData::Messages(messages)) => {
+                Ok(FromData::Messages(messages, _share)) => {
                     messages.into_iter().for_each(|(path, message)| self.datagram(path, &message));
                 }
                 Ok(FromData::Notice(notice)) => self.notice(notice, Instant::now()),
@@ -153,7 +151,12 @@ impl IkeThread {
         match notice {
             Notice::Heard(sa) => self.responder.heard(sa, now),
             Notice::Worn { sa, spi_in } => self.responder.rekey_child_sa(sa, spi_in, now),
-            Notice::Moved { sa, from, to } => self.moved(sa, from.peer, to.peer),
+            Notice::Elsewhere { sa, to } => self.responder.probe_path(sa, to, now),
+            Notice::Alternates { sa, seen } => {
+                if let Some(session) = self.sessions.of_sa(sa) {
+                    self.must(Work::Alternates { session, seen });
+                }
+            }
             Notice::EspNeverSeen(sa) => {
                 if let Some(session) = self.sessions.of_sa(sa) {
                     self.must(Work::EspNeverSeen(session));
@@ -351,6 +354,7 @@ impl IkeThread {
     /// Takes a session whose IKE SA is gone out of everything.
     fn close(&mut self, session: &Arc<Session>, why: Why) {
         self.sessions.remove(session.id);
+        self.holds.end(session.id);
         session.inner().for_each(|address| self.routes.end(address, session.sa));
         self.command(Command::Detach(session.sa));
         let over = self.contests.gone(session.device, session.sa, &why);
@@ -400,7 +404,7 @@ impl IkeThread {
             }
             Answer::Moved(admitted) => self.open(&admitted),
             Answer::End { session, why } => self.end_session(session, why, now),
-            Answer::Line { session, inside } => self.line(session, inside),
+            Answer::Line { session, outside } => self.line(session, outside, now),
         }
     }
 
@@ -410,7 +414,7 @@ impl IkeThread {
 
     fn open(&mut self, admitted: &Admitted) {
         if let Some(session) = self.sessions.get(admitted.session()) {
-            session.set_state(session.state_with_lease());
+            session.set_state(if self.holds.has(session.id) { State::Held } else { State::Open });
             session.inner().for_each(|address| self.routes.lead(address, session.sa));
             self.command(Command::Open(Opening::of(admitted)));
         }
@@ -440,16 +444,21 @@ impl IkeThread {
         }
     }
 
-    /// A session that contests still opens into the hold.
-    fn line(&mut self, id: SessionId, inside: bool) {
+    /// Holds a session whose unit is outside its line's network, or lets it go on. One that contests is held
+    /// too, so that it opens into a hold.
+    fn line(&mut self, id: SessionId, outside: bool, now: Instant) {
         let Some(session) = self.sessions.get(id) else { return };
-        session.set_off_line(!inside);
-        match (session.state(), inside) {
-            (State::Open, false) => self.command(Command::Hold(session.sa)),
-            (State::Held, true) => self.command(Command::Release(session.sa)),
-            (State::Open | State::Held | State::Contesting | State::Closed, _) => return,
+        let (state, command) = if outside {
+            self.holds.begin(id, now);
+            (State::Held, Command::Hold(session.sa))
+        } else {
+            self.holds.end(id);
+            (State::Open, Command::Release(session.sa))
+        };
+        if matches!(session.state(), State::Open | State::Held) {
+            session.set_state(state);
         }
-        session.set_state(session.state_with_lease());
+        self.command(command);
     }
 
     fn take_orders(&mut self) {
@@ -478,6 +487,9 @@ impl IkeThread {
         }
         for (contest, outcome) in self.contests.due(now) {
             self.must(Work::Resolve { contest, outcome });
+        }
+        for session in self.holds.due(now) {
+            self.end_session(session, Why::LeftLine, now);
         }
     }
 

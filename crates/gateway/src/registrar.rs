@@ -158,7 +158,7 @@ impl Registrar {
         for work in &self.undone {
             tracing::error!(%work, "could not be written any more");
         }
-        let unwritten = u32::try_from(self.voided.len() + self.undone.len()).unwrap_or(u32::MAX);
+        let unwritten = (self.voided.len() + self.undone.len()) as u64;
         if let Err(error) = self.append(&NodeStopped { epoch: self.ledger.epoch().0, unwritten }) {
             tracing::error!(%error, "the end is not in the journal");
         }
@@ -175,6 +175,7 @@ impl Registrar {
                 | Work::Moved { .. }
                 | Work::Review(_)
                 | Work::EspNeverSeen(_)
+                | Work::Alternates { .. }
                 | Work::Spoofed { .. }) => self.undone.push_back(must),
             }
         }
@@ -221,6 +222,7 @@ impl Registrar {
                 let spi = session.view().children.first().map_or(Spi(0), |child| child.spi_in);
                 self.append(&EspNeverSeen { device: session.device, session: session.id, spi })?;
             }
+            Work::Alternates { session, seen } => self.append(&sessions::alternation(session, seen))?,
             Work::Spoofed { session, packets } => {
                 let (device, session, packets) = (session.device, session.id, *packets);
                 self.append(&SpoofedSource { device, session, packets })?;

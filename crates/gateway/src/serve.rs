@@ -1,12 +1,14 @@
 use crate::{
-    Core, GatewayConfig, SessionView, Stats, WallClock,
+    Core, GatewayConfig, SessionBrief, SessionView, Stats, WallClock,
+    backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
     command_link::CommandLink,
     contest::Contests,
     data::{DataThread, FromData, ToShard},
     hand_off::{Answer, Order},
-    health::{Health, HealthView},
+    health::{Alarm, Health, HealthView},
+    holds::Holds,
     ike_thread::{IkeThread, Links},
     ports::{Listening, Ports},
     registrar::{Registrar, Shared, last_seen},
@@ -30,7 +32,7 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread::{Builder, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use x509::Anchors;
 
@@ -96,6 +98,7 @@ struct Common {
     tallies: Arc<Tallies>,
     ike_waker: Waker,
     stop_data: Arc<AtomicBool>,
+    started: Instant,
 }
 
 /// From the data threads to the IKE thread: batches of IKE messages, and notices. Full, the data thread
@@ -151,7 +154,7 @@ impl Gateway {
     }
 
     fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let thread = Builder::new().name(name.to_owned()).spawn(run)?;
+        let thread = thread(name, &self.common.health, run)?;
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         Ok(())
     }
@@ -166,9 +169,19 @@ impl Gateway {
         self.common.sessions.views(after, limit)
     }
 
+    /// The same in brief.
+    pub fn sessions_in_brief(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionBrief> {
+        self.common.sessions.briefs(after, limit)
+    }
+
     /// One session; `None` when it is over.
     pub fn session(&self, id: SessionId) -> Option<SessionView> {
         self.common.sessions.get(id).map(|session| session.view())
+    }
+
+    /// The sessions of a device: none, one, or two while a second claim is being settled.
+    pub fn sessions_of(&self, device: DeviceId) -> Vec<SessionView> {
+        self.common.sessions.of_device(device).iter().map(|session| session.view()).collect()
     }
 
     /// Ends a session: its packets stop and the unit is told, within milliseconds. `false` when there
@@ -185,6 +198,11 @@ impl Gateway {
     /// that may not be attached any more is cut within 5 s.
     pub fn device_changed(&self, device: DeviceId) {
         self.order(Order::DeviceChanged(device));
+    }
+
+    /// Since it started.
+    pub fn uptime(&self) -> Duration {
+        self.common.started.elapsed()
     }
 
     /// Counters.
@@ -253,12 +271,18 @@ impl Common {
             tallies: Arc::default(),
             ike_waker: Waker::new()?,
             stop_data: Arc::default(),
+            started: Instant::now(),
         })
     }
 
     fn data(&self, to_ike: Sender<FromData>) -> Data {
-        let (routes, stop) = (self.routes.clone(), self.stop_data.clone());
-        Data { to_ike, ike_waker: self.ike_waker.clone(), routes, stop }
+        Data {
+            to_ike,
+            backlog: Arc::default(),
+            ike_waker: self.ike_waker.clone(),
+            routes: self.routes.clone(),
+            stop: self.stop_data.clone(),
+        }
     }
 
     fn shared(&self, shards: Vec<Arc<ShardCounters>>, answers: Sender<Answer>) -> Shared {
@@ -287,6 +311,7 @@ impl Common {
             sessions: self.sessions.clone(),
             routes: self.routes.clone(),
             contests: Contests::new(config.policy.make_room()),
+            holds: Holds::new(config.off_line_hold),
             anchors: Arc::new(anchors),
             peers: config.peers.clone(),
             clock: self.clock.clone(),
@@ -300,7 +325,7 @@ impl Common {
 /// The clock's guard, once the start is in the journal.
 fn started(deps: &Deps) -> Result<Arc<ClockGuard>, StartError> {
     let last_seen = last_seen(deps.ledger.journal()).map_err(StartError::Journal)?;
-    let clock = Arc::new(ClockGuard::new(deps.clock.clone(), last_seen));
+    let clock = Arc::new(ClockGuard::new(deps.clock.clone(), last_seen, Instant::now()));
     let started = NodeStarted { epoch: deps.ledger.epoch().0, version: env!("CARGO_PKG_VERSION").to_owned() };
     let written = deps.ledger.journal().append(&started, clock.now(), Durability::Durable);
     written.map_err(|error| StartError::Journal(error.to_string()))?;
@@ -310,6 +335,7 @@ fn started(deps: &Deps) -> Result<Arc<ClockGuard>, StartError> {
 /// What all data threads share.
 struct Data {
     to_ike: Sender<FromData>,
+    backlog: Arc<Backlog>,
     ike_waker: Waker,
     routes: Arc<Routes>,
     stop: Arc<AtomicBool>,
@@ -358,6 +384,7 @@ impl Data {
                 shards: ways.packets.clone(),
                 handed,
                 to_ike: self.to_ike.clone(),
+                backlog: self.backlog.clone(),
                 ike_waker: self.ike_waker.clone(),
                 stop: self.stop.clone(),
             });
@@ -369,4 +396,45 @@ impl Data {
 /// SHA-1 of each anchor's key, as CERTREQ names them (RFC 7296 §3.7).
 fn authorities(anchors: &Anchors) -> Vec<[u8; 20]> {
     anchors.certreq().as_chunks().0.to_vec()
+}
+
+/// A thread whose panic is an alarm.
+fn thread(
+    name: &str,
+    health: &Arc<Health>,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let watch = Watch { name: name.to_owned(), health: health.clone() };
+    let run = move || {
+        let _watch = watch;
+        run();
+    };
+    Builder::new().name(name.to_owned()).spawn(run)
+}
+
+struct Watch {
+    name: String,
+    health: Arc<Health>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.health.raise(Alarm::ThreadEnded, &format!("the thread {} has panicked", self.name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_an_alarm_and_one_that_ends_is_none() {
+        let health = Arc::new(Health::default());
+        thread("registrar", &health, || ()).unwrap().join().unwrap();
+        assert!(health.view().can_admit());
+        assert!(thread("data-0", &health, || panic!("on purpose")).unwrap().join().is_err());
+        assert_eq!(health.view().alarms[&Alarm::ThreadEnded], "the thread data-0 has panicked");
+    }
 }

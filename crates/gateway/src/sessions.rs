@@ -1,4 +1,7 @@
-use crate::cause::{Cause, SessionDrops};
+use crate::{
+    SessionBrief,
+    cause::{Cause, SessionDrops},
+};
 use ids::{CertSha256, DeviceId, SessionId, Spi, UnixTime};
 use ike::{CipherSuite, IkeSaId};
 use serde::{Deserialize, Serialize};
@@ -53,7 +56,6 @@ pub(crate) struct Session {
     pub(crate) until: UnixTime,
     state: AtomicU8,
     stood: AtomicBool,
-    off_line: AtomicBool,
     changing: Mutex<Changing>,
     pub(crate) traffic: Traffic,
 }
@@ -168,7 +170,6 @@ impl Session {
             until,
             state: AtomicU8::new(State::Contesting as u8),
             stood: AtomicBool::new(false),
-            off_line: AtomicBool::new(false),
             changing: Mutex::new(Changing { outer, children: Vec::new() }),
             traffic: Traffic::default(),
         }
@@ -190,16 +191,6 @@ impl Session {
     /// Its IKE SA stood, and may stand no longer.
     pub(crate) fn has_stood(&self) -> bool {
         self.stood.load(Relaxed)
-    }
-
-    /// Whether it is outside the network of its access line, and to be held for that.
-    pub(crate) fn set_off_line(&self, off_line: bool) {
-        self.off_line.store(off_line, Relaxed);
-    }
-
-    /// What packets of a session that has the lease meet.
-    pub(crate) fn state_with_lease(&self) -> State {
-        if self.off_line.load(Relaxed) { State::Held } else { State::Open }
     }
 
     pub(crate) fn outer(&self) -> SocketAddr {
@@ -340,17 +331,19 @@ impl Sessions {
         self.read().by_id.keys().copied().collect()
     }
 
-    /// Up to `limit`, in the order of their names, those behind `after`.
     pub(crate) fn views(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionView> {
+        self.page(after, limit).iter().map(|session| session.view()).collect()
+    }
+
+    pub(crate) fn briefs(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionBrief> {
+        self.page(after, limit).iter().map(|session| session.brief()).collect()
+    }
+
+    /// Up to `limit`, in the order of their names, those behind `after`.
+    fn page(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<Session>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let page: Vec<_> = self
-            .read()
-            .by_id
-            .range((from, Bound::Unbounded))
-            .take(limit)
-            .map(|(_, one)| one.clone())
-            .collect();
-        page.iter().map(|session| session.view()).collect()
+        let tables = self.read();
+        tables.by_id.range((from, Bound::Unbounded)).take(limit).map(|(_, one)| one.clone()).collect()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Tables> {

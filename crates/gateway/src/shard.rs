@@ -6,13 +6,14 @@ use crate::{
     core::Packets,
     hand_off::Opening,
     path_mtu::PathMtu,
-    sessions::{Counted, Session, State, Traffic},
+    sessions::{Counted, Session, Traffic},
     shards::Place,
+    sightings::{Alternation, Sightings},
     too_big,
     udp::Outgoing,
     watch::Pulse,
 };
-use esp::{InboundSa, Inner, Opened, OutboundSa};
+use esp::{InboundSa, Inner, Opened, OutboundSa, WindowSize};
 use ids::Spi;
 use ike::{ChildSa, IkeSaId, Path};
 use ipnet::IpNet;
@@ -27,9 +28,9 @@ use std::{
 pub(crate) enum Command {
     /// A session begins, blocked.
     Attach { session: Arc<Session>, path: Path },
-    /// Packets may pass, unless the session is held by then.
+    /// Packets may pass.
     Open(Opening),
-    /// Packets may not pass for now.
+    /// Packets may not pass for now, whether or not they could before.
     Hold(IkeSaId),
     /// The hold is over. Opens nothing that was never opened.
     Release(IkeSaId),
@@ -37,7 +38,7 @@ pub(crate) enum Command {
     InstallChildSa { sa: IkeSaId, child: Box<ChildSa> },
     /// No longer.
     RemoveChildSa { sa: IkeSaId, spi_in: Spi },
-    /// IKE saw the unit elsewhere.
+    /// The unit has proven to be elsewhere.
     Move { sa: IkeSaId, path: Path },
     /// A session is over.
     Detach(IkeSaId),
@@ -48,8 +49,10 @@ pub(crate) enum Command {
 pub(crate) enum Notice {
     /// Fresh authentic ESP came in.
     Heard(IkeSaId),
-    /// It came from elsewhere, and the tunnel follows.
-    Moved { sa: IkeSaId, from: Path, to: Path },
+    /// It came from elsewhere: is the unit there? At most one a second for a session.
+    Elsewhere { sa: IkeSaId, to: Path },
+    /// It comes from several addresses in turn.
+    Alternates { sa: IkeSaId, seen: Alternation },
     /// A CHILD SA has carried enough.
     Worn { sa: IkeSaId, spi_in: Spi },
     /// No ESP in UDP has come in for so long that the unit must be sending raw ESP, or nothing.
@@ -79,22 +82,25 @@ pub(crate) struct Limits {
     pub(crate) esp_expected_within: Duration,
     /// Inner octets, either way, after which a CHILD SA is rekeyed.
     pub(crate) octets_per_child: u64,
+    /// Sequence numbers left, either way, at which it is.
+    pub(crate) sequence_reserve: u64,
     /// Key schedules of SAs without packets are let go after this.
     pub(crate) rest_after: Duration,
+    /// Of each CHILD SA.
+    pub(crate) window: WindowSize,
 }
 
-/// Sequence numbers to go at which an SA is rekeyed: 2^20 packets are 8 s at 125,000 packets/s, and
-/// a rekey takes one round trip.
-const SEQUENCE_RESERVE: u64 = 1 << 20;
-
 /// Whether packets may pass.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Gate {
-    /// Not admitted (yet).
-    Shut,
-    Open,
-    /// Admitted, but held.
-    Held,
+#[derive(Clone, Copy, Default)]
+struct Gate {
+    is_admitted: bool,
+    is_held: bool,
+}
+
+impl Gate {
+    fn is_open(self) -> bool {
+        self.is_admitted && !self.is_held
+    }
 }
 
 /// Tunnels whose way is looked at in a row: 512 x 5 us of system calls = 2.5 ms.
@@ -108,6 +114,7 @@ struct Tunnel {
     path: Path,
     mtu: PathMtu,
     gate: Gate,
+    sightings: Option<Box<Sightings>>,
     children: Vec<Child>,
     begun: Instant,
     heard: Option<Instant>,
@@ -181,11 +188,11 @@ impl Shard {
         match command {
             Command::Attach { session, path } => self.attach(session, path, now),
             Command::Open(opening) => self.open(opening.sa()),
-            Command::Hold(sa) => self.turn(sa, Gate::Open, Gate::Held),
-            Command::Release(sa) => self.turn(sa, Gate::Held, Gate::Open),
+            Command::Hold(sa) => self.hold(sa, true),
+            Command::Release(sa) => self.hold(sa, false),
             Command::InstallChildSa { sa, child } => self.install(sa, *child, now),
             Command::RemoveChildSa { sa, spi_in } => self.remove_child(sa, spi_in),
-            Command::Move { sa, path } => self.move_to(sa, path),
+            Command::Move { sa, path } => self.move_to(sa, path, now),
             Command::Detach(sa) => self.detach(sa),
         }
     }
@@ -194,7 +201,8 @@ impl Shard {
         let tunnel = Tunnel {
             path,
             mtu: PathMtu::default(),
-            gate: Gate::Shut,
+            gate: Gate::default(),
+            sightings: None,
             children: Vec::with_capacity(1),
             begun: now,
             heard: None,
@@ -209,21 +217,21 @@ impl Shard {
     /// From now on the inner addresses lead here; a holder's claim on them ends.
     fn open(&mut self, sa: IkeSaId) {
         let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
-        tunnel.gate = if tunnel.session.state() == State::Held { Gate::Held } else { Gate::Open };
+        tunnel.gate.is_admitted = true;
         for address in tunnel.session.inner() {
             self.by_inner.insert(address, sa);
         }
     }
 
-    fn turn(&mut self, sa: IkeSaId, from: Gate, to: Gate) {
-        if let Some(tunnel) = self.tunnels.get_mut(&sa).filter(|tunnel| tunnel.gate == from) {
-            tunnel.gate = to;
+    fn hold(&mut self, sa: IkeSaId, is_held: bool) {
+        if let Some(tunnel) = self.tunnels.get_mut(&sa) {
+            tunnel.gate.is_held = is_held;
         }
     }
 
     fn install(&mut self, sa: IkeSaId, child: ChildSa, now: Instant) {
         let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
-        let Some(child) = Child::new(child, now) else {
+        let Some(child) = Child::new(child, self.limits.window, now) else {
             tracing::error!(?sa, "keys of a CHILD SA do not fit its suite");
             return;
         };
@@ -238,9 +246,11 @@ impl Shard {
         tunnel.children.iter_mut().for_each(|child| child.stop_waiting_for(spi_in));
     }
 
-    fn move_to(&mut self, sa: IkeSaId, path: Path) {
-        if let Some(tunnel) = self.tunnels.get_mut(&sa) {
-            (tunnel.path, tunnel.mtu) = (path, PathMtu::default());
+    fn move_to(&mut self, sa: IkeSaId, path: Path, now: Instant) {
+        let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
+        (tunnel.path, tunnel.mtu) = (path, PathMtu::default());
+        if let Some(sightings) = &mut tunnel.sightings {
+            sightings.see(&path, now);
         }
     }
 
@@ -336,9 +346,10 @@ impl Shard {
     }
 
     /// What the IKE thread should know. `give` returns whether it took one; what it did not take is
-    /// kept, but for [`Notice::Heard`], which comes again.
+    /// kept, but for [`Notice::Heard`] and [`Notice::Elsewhere`], which come again.
     pub(crate) fn tell(&mut self, mut give: impl FnMut(Notice) -> bool) {
-        self.notices.retain(|notice| !give(*notice) && !matches!(notice, Notice::Heard(_)));
+        let comes_again = |notice: &Notice| matches!(notice, Notice::Heard(_) | Notice::Elsewhere { .. });
+        self.notices.retain(|notice| !give(*notice) && !comes_again(notice));
     }
 }
 
@@ -348,6 +359,7 @@ fn drop_for(traffic: &Traffic, counters: &ShardCounters, cause: Cause) {
 }
 
 impl Tunnel {
+    /// What comes into a held tunnel goes no further, but says where its unit is: it may be back.
     fn open_packet<'a>(
         &mut self,
         spi: Spi,
@@ -357,27 +369,39 @@ impl Tunnel {
         limits: &Limits,
         notices: &mut Vec<Notice>,
     ) -> Result<Opened<'a>, Cause> {
-        if self.gate == Gate::Shut {
+        if !self.gate.is_admitted {
             return Err(Cause::Blocked);
         }
         let child =
             self.children.iter_mut().find(|child| child.inbound.spi() == spi).ok_or(Cause::UnknownSpi)?;
-        let opened = child.inbound.open(packet).map_err(Cause::Inbound)?;
+        let opened = child.inbound.open(packet);
+        if opened.as_ref().err().is_some_and(|dropped| !dropped.is_authentic()) {
+            return opened.map_err(Cause::Inbound);
+        }
         self.session.traffic.esp_seen.store(true, Relaxed);
         child.waits_for = None;
         let sa = self.session.sa;
-        if opened.newest && *path != self.path {
-            let from = std::mem::replace(&mut self.path, *path);
-            self.mtu = PathMtu::default();
-            notices.push(Notice::Moved { sa, from, to: *path });
-        }
         if self.heard.is_none_or(|heard| now.duration_since(heard) >= limits.heard_every) {
             self.heard = Some(now);
             notices.push(Notice::Heard(sa));
         }
+        let opened = opened.map_err(Cause::Inbound)?;
         child.tell_if_worn(sa, limits, notices);
+        if opened.newest && (*path != self.path || self.sightings.is_some()) {
+            self.see(path, now, notices);
+        }
         // Opened all the same: it may be the first packet from where the unit belongs.
-        if self.gate == Gate::Held { Err(Cause::Blocked) } else { Ok(opened) }
+        if self.gate.is_held { Err(Cause::Blocked) } else { Ok(opened) }
+    }
+
+    /// The newest packet came over `path`, or others have come from elsewhere lately.
+    fn see(&mut self, path: &Path, now: Instant, notices: &mut Vec<Notice>) {
+        let home = self.path;
+        let sightings = self.sightings.get_or_insert_with(|| Box::new(Sightings::begin(home, now)));
+        sightings.see(path, now);
+        if *path != home && sightings.asks(now) {
+            notices.push(Notice::Elsewhere { sa: self.session.sa, to: *path });
+        }
     }
 
     fn seal(
@@ -388,7 +412,7 @@ impl Tunnel {
         out: &mut Vec<u8>,
         errors: Option<&mut Packets>,
     ) -> Result<(), Cause> {
-        if self.gate != Gate::Open {
+        if !self.gate.is_open() {
             return Err(Cause::Blocked);
         }
         // The newest pair whose peer is ready; several with equal selectors may stand side by side.
@@ -414,7 +438,7 @@ impl Tunnel {
     fn found(&mut self, mtu: usize, now: Instant, probes: &mut Outgoing) {
         let Some(datagram) = self.mtu.found(&self.path, mtu, now) else { return };
         let newest = self.children.iter_mut().rev().find(|child| child.waits_for.is_none());
-        if let Some(child) = newest.filter(|_| self.gate == Gate::Open) {
+        if let Some(child) = newest.filter(|_| self.gate.is_open()) {
             let length = child.outbound.room(datagram);
             // Its failure shows with the next packet.
             let _ = probes.push_with(self.path, |out| child.outbound.seal_dummy(length, out));
@@ -429,10 +453,17 @@ impl Tunnel {
             notices.push(Notice::EspNeverSeen(self.session.sa));
         }
         self.tell_spoofed(now, notices);
+        self.tell_alternation(now, notices);
         for child in &mut self.children {
             child.sweep(now, limits);
             child.tell_if_worn(self.session.sa, limits, notices);
         }
+    }
+
+    fn tell_alternation(&mut self, now: Instant, notices: &mut Vec<Notice>) {
+        let Some(sightings) = &mut self.sightings else { return };
+        notices.extend(sightings.tell(now).map(|seen| Notice::Alternates { sa: self.session.sa, seen }));
+        self.sightings.take_if(|sightings| sightings.are_over(now));
     }
 
     fn tell_spoofed(&mut self, now: Instant, notices: &mut Vec<Notice>) {
@@ -446,7 +477,7 @@ impl Tunnel {
 }
 
 impl Child {
-    fn new(child: ChildSa, now: Instant) -> Option<Self> {
+    fn new(child: ChildSa, window: WindowSize, now: Instant) -> Option<Self> {
         let suite = suite(child.suite.cipher);
         let keys = |keys: &ike::EspKeys| esp::Keys::new(suite, &keys.encr, &keys.integ).ok();
         let (inbound, outbound) = (keys(&child.keys_in)?, keys(&child.keys_out)?);
@@ -457,7 +488,7 @@ impl Child {
         });
         let extended = child.suite.esn;
         Some(Self {
-            inbound: InboundSa::new(child.spi_in, inbound, extended, selectors.clone()),
+            inbound: InboundSa::new(child.spi_in, inbound, extended, selectors.clone()).with_window(window),
             outbound: OutboundSa::new(child.spi_out, outbound, extended, selectors),
             waits_for: child.replaces.filter(|_| !child.peer_is_ready),
             worn_told: false,
@@ -474,7 +505,8 @@ impl Child {
 
     fn tell_if_worn(&mut self, sa: IkeSaId, limits: &Limits, notices: &mut Vec<Notice>) {
         let octets = self.inbound.usage().octets.max(self.outbound.usage().octets);
-        let is_worn = octets >= limits.octets_per_child || self.outbound.sequence_left() < SEQUENCE_RESERVE;
+        let left = self.inbound.sequence_left().min(self.outbound.sequence_left());
+        let is_worn = octets >= limits.octets_per_child || left < limits.sequence_reserve;
         if is_worn && !self.worn_told {
             self.worn_told = true;
             notices.push(Notice::Worn { sa, spi_in: self.inbound.spi() });

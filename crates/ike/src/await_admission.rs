@@ -91,7 +91,7 @@ impl AwaitAdmission {
             }));
         }
         answer.push(auth_lifetime(grant.auth_lifetime.min(MAX_AUTH_LIFETIME)));
-        tunnel.respond(ExchangeType::IKE_AUTH, &answer, cx);
+        tunnel.respond(ExchangeType::IKE_AUTH, &answer, tunnel.path(), cx);
         Some(IkeSaState::Established(Box::new(tunnel)))
     }
 

@@ -73,18 +73,34 @@ impl Carrier {
         core: Box<dyn Core>,
         adjust: impl FnOnce(&mut GatewayConfig),
     ) -> anyhow::Result<Self> {
-        let now = UnixTime::now();
-        let key = JournalKey::open_or_create(&dir.join("journal.key"))?;
-        let node = "lab".parse()?;
-        let (journal, _) = Journal::open(&dir.join("journal").join("lab"), node, key, now)?;
-        let pools = Pools { v4: Some("10.64.0.0/16".parse()?), v6: None };
-        let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
-        let row_key = RowKey::open_or_create(&dir.join("row.key"))?;
-        let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools.clone(), now)?;
+        let (journal_key, row_key) = key_paths(dir);
+        let (ledger, journal) = books(dir, JournalKey::create(&journal_key)?, RowKey::create(&row_key)?)?;
         let realm: Realm = REALM.parse()?;
-        let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), now)?;
-        let (gateway, known) = start_gateway(&ledger, &ca, &pools, core, adjust)?;
+        let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), UnixTime::now())?;
+        let (gateway, known) = start_gateway(&ledger, &ca, (0, 0), core, adjust)?;
         Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned() })
+    }
+
+    /// Stops in good order and serves again: the same files, the same ports, nothing else.
+    ///
+    /// # Errors
+    /// What could not be opened again, and why.
+    pub fn restart(self) -> anyhow::Result<Self> {
+        let Self { ledger, journal, ca, gateway, known, dir } = self;
+        gateway.shutdown();
+        journal.close()?;
+        drop((ledger, journal, ca, gateway));
+        let (journal_key, row_key) = key_paths(&dir);
+        let (ledger, journal) = books(&dir, JournalKey::open(&journal_key)?, RowKey::open(&row_key)?)?;
+        let (ca, _) = Ca::open(&dir.join("ca"), &LedgerBooks(ledger.clone()), UnixTime::now())?;
+        let ports = (known.ike.port(), known.natt.port());
+        let (gateway, known) = start_gateway(&ledger, &ca, ports, service(), |_| ())?;
+        Ok(Self { ledger, journal, ca, gateway, known, dir })
+    }
+
+    /// How units know the gateway.
+    pub fn known(&self) -> &KnownGateway {
+        &self.known
     }
 
     /// Where its files are.
@@ -152,10 +168,27 @@ fn service() -> Box<dyn Core> {
     Box::new(VirtualCore::new(vec![SERVICE.into()]))
 }
 
+fn pools() -> anyhow::Result<Pools> {
+    Ok(Pools { v4: Some("10.64.0.0/16".parse()?), v6: None })
+}
+
+/// Where the keys of journal and rows are.
+fn key_paths(dir: &Path) -> (PathBuf, PathBuf) {
+    (dir.join("journal.key"), dir.join("row.key"))
+}
+
+fn books(dir: &Path, journal_key: JournalKey, row_key: RowKey) -> anyhow::Result<(Ledger, Journal)> {
+    let now = UnixTime::now();
+    let (journal, _) = Journal::open(&dir.join("journal").join("lab"), "lab".parse()?, journal_key, now)?;
+    let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
+    let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools()?, now)?;
+    Ok((ledger, journal))
+}
+
 fn start_gateway(
     ledger: &Ledger,
     ca: &Ca,
-    pools: &Pools,
+    (ike_port, natt_port): (u16, u16),
     core: Box<dyn Core>,
     adjust: impl FnOnce(&mut GatewayConfig),
 ) -> anyhow::Result<(Gateway, KnownGateway)> {
@@ -173,9 +206,10 @@ fn start_gateway(
         certificates: issued.chain,
         key: Arc::new(AuthKey::from_pkcs8(key.pkcs8())?),
     };
-    let mut config = GatewayConfig::new(identity, pools.v4, pools.v6);
+    let Pools { v4, v6 } = pools()?;
+    let mut config = GatewayConfig::new(identity, v4, v6);
     let addresses = vec![Ipv4Addr::LOCALHOST.into()];
-    let ports = Ports::bind(&Listen { addresses, ike_port: 0, natt_port: 0, shards: 1 })?;
+    let ports = Ports::bind(&Listen { addresses, ike_port, natt_port, shards: 1 })?;
     config.reachable = vec!["10.0.0.0/24".parse()?];
     config.policy.make_room_s = u32::try_from(MAKE_ROOM.as_secs())?;
     adjust(&mut config);

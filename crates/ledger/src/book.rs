@@ -4,7 +4,7 @@ use crate::{
     pool::Addresses,
     row::SealedRow,
     seen::Seen,
-    store::{Change, Store, StoreError},
+    store::{Store, StoreError},
     transaction::Because,
 };
 use events::{
@@ -192,11 +192,11 @@ impl Ledger {
 
     fn row<R: Row>(&self, key: &str) -> Result<Option<R>, LedgerError> {
         let row = self.read(|store| store.get(R::TABLE, key))?;
-        row.map(|row| self.0.row_key.open(&row)).transpose()
+        row.map(|row| self.0.row_key.unseal(&row)).transpose()
     }
 
     fn rows<R: Row>(&self, rows: &[SealedRow]) -> Result<Vec<R>, LedgerError> {
-        rows.iter().map(|row| self.0.row_key.open(row)).collect()
+        rows.iter().map(|row| self.0.row_key.unseal(row)).collect()
     }
 
     /// One unit.
@@ -299,14 +299,6 @@ impl Ledger {
         self.rows(&rows)
     }
 
-    /// What has changed behind `after`: devices, credentials, lines, incidents; leases are not fed.
-    ///
-    /// # Errors
-    /// The transient ones.
-    pub fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>, LedgerError> {
-        self.read(|store| store.changes(after, limit))
-    }
-
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
     }
@@ -315,16 +307,6 @@ impl Ledger {
 impl Inner {
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
-    }
-
-    pub(crate) fn read_all(&self, table: &str, mut each: impl FnMut(SealedRow)) -> Result<(), StoreError> {
-        let mut after = String::new();
-        loop {
-            let rows = lock(&self.reader).page(table, &after, 1000)?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after.clone_from(&last.key);
-            rows.into_iter().for_each(&mut each);
-        }
     }
 }
 

@@ -1,4 +1,7 @@
-use crate::{Enrolment, LedgerError, LifeCycle, Row};
+use crate::{
+    Enrolment, LedgerError, LifeCycle, Row,
+    pool::{v4_entry, v6_entry},
+};
 use ids::{AccessLine, DeviceId, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -110,11 +113,18 @@ impl NewDevice {
         }
     }
 
-    /// The ledger has exactly this unit already.
-    pub(crate) fn is(&self, device: &Device) -> bool {
-        let same_words = (&self.owner, &self.site, &self.region, &self.class, &self.note)
-            == (&device.owner, &device.site, &device.region, &device.class, &device.note);
-        same_words && self.id == device.id && self.access_line == device.access_line
+    /// The first particular that the ledger's unit has otherwise; `None` when it is exactly so.
+    pub(crate) fn differs_in(&self, device: &Device) -> Option<&'static str> {
+        let particulars = [
+            ("state", self.state == device.state),
+            ("owner", self.owner == device.owner),
+            ("site", self.site == device.site),
+            ("region", self.region == device.region),
+            ("class", self.class == device.class),
+            ("line", self.access_line == device.access_line),
+            ("note", self.note == device.note),
+        ];
+        particulars.into_iter().find(|(_, is_same)| !is_same).map(|(name, _)| name)
     }
 }
 
@@ -127,8 +137,8 @@ impl Row for Device {
 
     fn entries(&self) -> Vec<(&'static str, String)> {
         let mut entries = vec![("state", self.state.to_string())];
-        entries.extend(self.inner_v4.map(|v4| ("inner_v4", format!("{:08x}", v4.to_bits()))));
-        entries.extend(self.inner_v6.map(|v6| ("inner_v6", format!("{:032x}", v6.to_bits()))));
+        entries.extend(self.inner_v4.map(|v4| ("inner_v4", v4_entry(v4))));
+        entries.extend(self.inner_v6.map(|v6| ("inner_v6", v6_entry(v6))));
         entries.extend(self.access_line.as_ref().map(|line| ("line", line.to_string())));
         entries
     }

@@ -62,20 +62,22 @@ impl Ledger {
         let mut tx = self.begin()?;
         let (mut added, mut unchanged) = (0, 0);
         for (line, new) in chunk {
-            match tx.device(new.id)? {
-                Some(device) if new.is(&device) => unchanged += 1,
-                Some(_) => {
-                    let why = "it is in the ledger with other particulars: change it there".to_owned();
-                    imported.refused.push(RefusedRow { line, id: new.id, why });
-                }
-                None => {
-                    let id = new.id;
-                    match tx.add_device(new, &Because::new(by, "imported"), now) {
-                        Ok(_) => added += 1,
-                        Err(error) if error.is_transient() => return Err(error),
-                        Err(error) => imported.refused.push(RefusedRow { line, id, why: error.to_string() }),
+            let id = new.id;
+            let known = tx.device(id)?;
+            if let Some(device) = known {
+                match new.differs_in(&device) {
+                    None => unchanged += 1,
+                    Some(what) => {
+                        let why = format!("it is in the ledger with another {what}");
+                        imported.refused.push(RefusedRow { line, id, why });
                     }
                 }
+                continue;
+            }
+            match tx.add_device(new, &Because::new(by, "imported"), now) {
+                Ok(_) => added += 1,
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => imported.refused.push(RefusedRow { line, id, why: error.to_string() }),
             }
         }
         tx.commit()?;

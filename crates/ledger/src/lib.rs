@@ -37,6 +37,6 @@ pub use incident::{Incident, IncidentState, NewIncident};
 pub use lease::Lease;
 pub use life_cycle::{Approval, Enrolment, LifeCycle, Move, ParseStateError};
 pub use pool::Pools;
-pub use row::{Row, RowKey, RowKeyError};
+pub use row::{Row, RowKey};
 pub use transaction::Tx;
 pub use verify::{Finding, Verified};

@@ -2,7 +2,7 @@ use crate::{
     AccessLineRecord, Approval, Credential, Device, Enrolment, Incident, IncidentState, Lease, LedgerError,
     LifeCycle, NewDevice, NewIncident, Revoked, Row,
     book::{Inner, Writer},
-    store::StoreError,
+    store::{Store, StoreError},
 };
 use events::{Durability, ledger::RowChanged};
 use ids::{AccessLine, CertSha256, DeviceId, EventRef, SessionId, UnixTime};
@@ -60,6 +60,11 @@ impl<'a> Tx<'a> {
         Ok(self.writer.store.check()?)
     }
 
+    /// What is committed, and the last record that can explain it: nobody writes meanwhile.
+    pub(crate) fn snapshot(self) -> Result<(Box<dyn Store>, u64), LedgerError> {
+        Ok((self.writer.store.snapshot()?, self.inner.journal.head()))
+    }
+
     fn unfinished(&self, source: StoreError) -> LedgerError {
         match self.intent.clone() {
             Some(event) => LedgerError::Unfinished { event, source },
@@ -69,7 +74,7 @@ impl<'a> Tx<'a> {
 
     fn row<R: Row>(&mut self, key: &str) -> Result<Option<(R, u64)>, LedgerError> {
         let Some(sealed) = self.writer.store.get(R::TABLE, key)? else { return Ok(None) };
-        let row = self.inner.row_key.open(&sealed)?;
+        let row = self.inner.row_key.unseal(&sealed)?;
         self.writer.seen.read(&sealed)?;
         Ok(Some((row, sealed.revision)))
     }
@@ -268,7 +273,7 @@ impl<'a> Tx<'a> {
         }
         let same_key = self.writer.store.find(Credential::TABLE, "spki", &spki, "", 10)?;
         for sealed in same_key {
-            let other: Credential = self.inner.row_key.open(&sealed)?;
+            let other: Credential = self.inner.row_key.unseal(&sealed)?;
             other.has_no_key_of(credential)?;
         }
         Ok(None)
@@ -301,7 +306,8 @@ impl<'a> Tx<'a> {
     ) -> Result<Option<u64>, LedgerError> {
         let open =
             self.writer.store.find(Incident::TABLE, "open", &NewIncident::group(kind, devices), "", 1)?;
-        let incident = open.first().map(|sealed| self.inner.row_key.open::<Incident>(sealed)).transpose()?;
+        let incident =
+            open.first().map(|sealed| self.inner.row_key.unseal::<Incident>(sealed)).transpose()?;
         Ok(incident.map(|incident| incident.number))
     }
 
@@ -319,7 +325,7 @@ impl<'a> Tx<'a> {
         let open = self.writer.store.find(Incident::TABLE, "open", &group, "", 1)?;
         let incident = match open.first() {
             Some(sealed) => {
-                let mut incident: Incident = self.inner.row_key.open(sealed)?;
+                let mut incident: Incident = self.inner.row_key.unseal(sealed)?;
                 (incident.repeats, incident.last_at) = (incident.repeats + 1, now);
                 incident
             }

@@ -23,10 +23,19 @@ fn pools() -> Pools {
 }
 
 fn try_open(dir: &Path) -> Result<(Ledger, Opened), LedgerError> {
-    let key = JournalKey::open_or_create(&dir.join("journal.key")).unwrap();
+    open_with(dir, pools())
+}
+
+fn open_with(dir: &Path, pools: Pools) -> Result<(Ledger, Opened), LedgerError> {
+    let (journal_key, row_key) = (dir.join("journal.key"), dir.join("row.key"));
+    if !row_key.exists() {
+        JournalKey::create(&journal_key).unwrap();
+        RowKey::create(&row_key).unwrap();
+    }
+    let key = JournalKey::open(&journal_key).unwrap();
     let (journal, _) = Journal::open(&dir.join("journal"), "gw1".parse().unwrap(), key, now()).unwrap();
     let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
-    Ledger::open(store, journal, RowKey::open_or_create(&dir.join("row.key")).unwrap(), pools(), now())
+    Ledger::open(store, journal, RowKey::open(&row_key).unwrap(), pools, now())
 }
 
 fn open(dir: &Path) -> (Ledger, Opened) {
@@ -98,6 +107,26 @@ fn a_unit_gets_inner_addresses_of_its_own_and_keeps_them() {
         ledger.add_device(NewDevice::installed(id(3)), "kim", now()),
         Err(LedgerError::Exists { .. })
     ));
+}
+
+#[test]
+fn a_pool_below_the_one_before_is_drawn_from_its_beginning_and_goes_on_where_it_was() {
+    let (dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    drop(ledger);
+    let lower =
+        || Pools { v4: Some("10.10.0.0/30".parse().unwrap()), v6: Some("fd00:10::/64".parse().unwrap()) };
+    for (n, v4, v6) in [(2, "10.10.0.1", "fd00:10::1"), (3, "10.10.0.2", "fd00:10::2")] {
+        let (ledger, _) = open_with(dir.path(), lower()).unwrap();
+        let device = ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+        assert_eq!(
+            (device.inner_v4, device.inner_v6),
+            (Some(v4.parse().unwrap()), Some(v6.parse().unwrap()))
+        );
+    }
+    let (ledger, _) = open_with(dir.path(), lower()).unwrap();
+    let full = ledger.add_device(NewDevice::installed(id(4)), "kim", now());
+    assert!(matches!(full, Err(LedgerError::PoolExhausted("IPv4"))), "its last address is for broadcasts");
 }
 
 #[test]
@@ -326,6 +355,38 @@ fn section_4_line_9_a_row_changed_in_the_database_is_refused_and_named() {
 }
 
 #[test]
+fn a_ledger_is_verified_as_of_one_moment_while_units_move_and_leases_are_taken() {
+    let (_dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(0)), "kim", now()).unwrap();
+    let write = |n: u64| {
+        ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+        let to = if n % 2 == 1 { LifeCycle::Suspended } else { LifeCycle::Installed };
+        ledger.move_device(id(0), to, "kim", "", None, now()).unwrap();
+        let resolved = events::admission::ContestResolved {
+            device: id(n),
+            stays: Some(lease(&ledger, id(n), n).session),
+            goes: lease(&ledger, id(n), 0).session,
+            how: "made-room".into(),
+            reason: None,
+            incident: None,
+            rules: "test".into(),
+            weighed: events::admission::Weighed::default(),
+        };
+        let mut tx = ledger.begin().unwrap();
+        let event = ledger.journal().append(&resolved, now(), Durability::Grouped).unwrap();
+        tx.take_lease(&lease(&ledger, id(n), n), None, event).unwrap();
+        tx.commit().unwrap();
+    };
+    std::thread::scope(|scope| {
+        let writes = scope.spawn(|| (1..=150).for_each(write));
+        while !writes.is_finished() {
+            assert_eq!(ledger.verify().unwrap().findings, []);
+        }
+    });
+    assert_eq!(ledger.verify().unwrap().rows, 151 + 150);
+}
+
+#[test]
 fn a_ledger_that_is_locked_is_out_of_reach_and_comes_back_by_itself() {
     let (dir, ledger) = fresh();
     let other = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
@@ -420,11 +481,20 @@ fn an_import_takes_what_is_new_leaves_what_is_there_and_names_what_differs() {
     assert_eq!((again.added, again.unchanged), (0, 600));
     let differs = ledger.import(rows("b").into_iter().take(1), "kim", now(), |_| ()).unwrap();
     assert_eq!((differs.refused[0].line, differs.refused[0].id), (2, id(1)));
+    assert!(differs.refused[0].why.contains("owner"), "{}", differs.refused[0].why);
+    ledger.move_device(id(1), LifeCycle::Lost, "kim", "", None, now()).unwrap();
+    let moved = ledger.import(rows("a"), "kim", now(), |_| ()).unwrap();
+    assert_eq!(
+        (moved.unchanged, moved.refused.len()),
+        (599, 1),
+        "a file does not say that a lost unit is none"
+    );
+    assert!(moved.refused[0].why.contains("state"), "{}", moved.refused[0].why);
 }
 
 #[test]
 fn section_4_line_36_what_changes_is_in_the_change_feed_in_order() {
-    let (_dir, ledger) = fresh();
+    let (dir, ledger) = fresh();
     ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
     ledger.move_device(id(1), LifeCycle::Lost, "kim", "lost", None, now()).unwrap();
     ledger
@@ -438,8 +508,33 @@ fn section_4_line_36_what_changes_is_in_the_change_feed_in_order() {
             now(),
         )
         .unwrap();
-    let changes = ledger.changes(0, 10).unwrap();
-    let tables: Vec<_> = changes.iter().map(|change| change.table.as_str()).collect();
-    assert_eq!(tables, ["device", "device", "line"]);
-    assert_eq!(ledger.changes(changes[1].seq, 10).unwrap().len(), 1);
+    assert_eq!(
+        feed(dir.path()),
+        [
+            (1, "device".into(), id(1).to_string()),
+            (2, "device".into(), id(1).to_string()),
+            (3, "line".into(), "L-1".into())
+        ]
+    );
+}
+
+/// The change feed, by the columns that docs/formats.md names.
+fn feed(dir: &Path) -> Vec<(i64, String, String)> {
+    let connection = rusqlite::Connection::open(dir.join("ledger.sqlite")).unwrap();
+    let mut statement = connection.prepare("SELECT seq, kind, key FROM change ORDER BY seq").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_database_of_the_first_schema_is_brought_up_to_date() {
+    let dir = TempDir::new().unwrap();
+    let first = include_str!("../migrations/0001-rows/sqlite.sql");
+    sql(
+        dir.path(),
+        &format!("{first}; INSERT INTO change (tbl, key) VALUES ('line', 'L-1'); PRAGMA user_version = 1"),
+    );
+    let (ledger, _) = open(dir.path());
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    assert_eq!(feed(dir.path()), [(1, "line".into(), "L-1".into()), (2, "device".into(), id(1).to_string())]);
 }

@@ -162,7 +162,7 @@ impl Lock {
     /// [`NotTaken`], at once.
     pub(crate) fn take(data: &DataDir, command: &str) -> Result<Self, NotTaken> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o640);
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(data.lock_file()).map_err(NotTaken::Io)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => (),

@@ -10,7 +10,7 @@ use crate::{
 };
 use gateway::{
     Core, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy, Ports, StartError,
-    SystemClock, VirtualCore,
+    SystemClock, VirtualCore, WindowSize,
 };
 use ids::UnixTime;
 use ike::{
@@ -95,6 +95,9 @@ fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {
     made.reachable = own.service.addresses.iter().copied().map(IpNet::from).collect();
     made.reachable.extend(own.tun.iter().flat_map(|tun| &tun.reachable));
     made.auth_lifetime = hours(own.lifetimes.auth_h);
+    made.replay_window = WindowSize::new(own.replay_window).unwrap_or_default();
+    made.octets_per_child = u64::from(own.lifetimes.child_sa_gib) << 30;
+    made.off_line_hold = Duration::from_secs(own.off_line_hold_s.into());
     made.off_line = match own.off_line {
         config::OffLine::Keep => OffLine::Keep,
         config::OffLine::Hold => OffLine::Hold,

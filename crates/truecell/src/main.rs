@@ -23,6 +23,7 @@ mod output;
 mod privilege;
 mod progress;
 mod table;
+mod top;
 mod tun;
 
 use clap::Parser;

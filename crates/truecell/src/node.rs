@@ -13,7 +13,7 @@ use events::{Journal, JournalError, JournalKey};
 use ids::UnixTime;
 use ledger::{Ledger, Pools, RowKey, store::Sqlite};
 use pki::Ca;
-use std::{fmt::Display, path::Path, sync::Arc};
+use std::{fmt::Display, io, sync::Arc};
 use tokio::sync::watch::{Sender, channel};
 use x509::Anchors;
 
@@ -47,7 +47,7 @@ impl Node {
         let (stop, stopped) = channel(false);
         let journal_files = data.journal_files(stopped)?;
         let mut mended = Vec::new();
-        let journal = open_journal(data, &journal_files.dir, &mut mended)?;
+        let journal = open_journal(data, &journal_files, &mut mended)?;
         let ledger = open_ledger(data, &journal, &mut mended)?;
         let ca = open_ca(data, &ledger, &mut mended)?;
         let anchors = ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
@@ -81,10 +81,15 @@ impl Node {
     }
 }
 
-fn open_journal(data: &DataDir, dir: &Path, mended: &mut Vec<String>) -> Result<Journal, Failure> {
-    let key =
-        JournalKey::open_or_create(&data.journal_key()).map_err(|error| broken("journal key", &error))?;
-    let opened = Journal::open(dir, data.unfinished_node()?, key, UnixTime::now());
+fn open_journal(data: &DataDir, files: &JournalFiles, mended: &mut Vec<String>) -> Result<Journal, Failure> {
+    let key = JournalKey::open(&data.journal_key()).map_err(|error| broken("journal key", &error))?;
+    if key.public_key() != files.key {
+        // What the one would sign, nobody could verify by the other.
+        let (key, public) = (data.journal_key(), data.journal_public_key());
+        let why = format!("{} is not the key of {}", key.display(), public.display());
+        return Err(broken("journal key", &io::Error::other(why)));
+    }
+    let opened = Journal::open(&files.dir, data.unfinished_node()?, key, UnixTime::now());
     let (journal, recovery) = opened.map_err(journal_failure)?;
     if recovery.cut > 0 {
         mended.push(format!("journal: an unfinished last line of {} octets was cut off", recovery.cut));
@@ -93,7 +98,7 @@ fn open_journal(data: &DataDir, dir: &Path, mended: &mut Vec<String>) -> Result<
 }
 
 fn open_ledger(data: &DataDir, journal: &Journal, mended: &mut Vec<String>) -> Result<Ledger, Failure> {
-    let row_key = RowKey::open_or_create(&data.row_key()).map_err(|error| broken("row key", &error))?;
+    let row_key = RowKey::open(&data.row_key()).map_err(|error| broken("row key", &error))?;
     let store = Sqlite::open(&data.ledger()).map_err(|error| ledger_failure(&error))?;
     let pools = data.pools()?;
     let opened = Ledger::open(Box::new(store), journal.clone(), row_key, pools, UnixTime::now());

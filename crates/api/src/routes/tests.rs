@@ -28,10 +28,12 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/v1/certificates/import", "/v1/certificates/import", r#"{"rows":[]}"#),
     ("GET", "/v1/certificates/{serial}", "/v1/certificates/00", ""),
     ("GET", "/v1/sessions", "/v1/sessions", ""),
+    ("GET", "/v1/sessions/brief", "/v1/sessions/brief?limit=10", ""),
     ("GET", "/v1/sessions/{id}", "/v1/sessions/1-1", ""),
     ("POST", "/v1/sessions/{id}/cut", "/v1/sessions/1-1/cut", r#"{"why":"test"}"#),
     ("GET", "/v1/incidents", "/v1/incidents", ""),
     ("GET", "/v1/incidents/{number}", "/v1/incidents/1", ""),
+    ("GET", "/v1/stats", "/v1/stats", ""),
 ];
 
 /// What only an administrator may do, once more and by hand: the table in the code must not drift.
@@ -51,7 +53,7 @@ struct World {
 fn world() -> World {
     let folder = tempfile::tempdir().unwrap();
     let now = UnixTime::now();
-    let key = JournalKey::open_or_create(&folder.path().join("journal.key")).unwrap();
+    let key = JournalKey::create(&folder.path().join("journal.key")).unwrap();
     let public = key.public_key();
     let dir = folder.path().join("journal");
     let (journal, _) = Journal::open(&dir, "test".parse().unwrap(), key, now).unwrap();

@@ -1,4 +1,4 @@
-use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment, sha256};
+use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment};
 use crate::{PublicKey, Record, Recorded, record::kinds};
 use ids::{NodeId, Sha256};
 use serde::Serialize;
@@ -121,7 +121,7 @@ impl Chain {
     fn line(&mut self, line: &[u8]) -> Result<(), Broken> {
         let record = self.read(line).or_else(|broken| self.settle(None).and(Err(broken)))?;
         self.settle(Some(record.prev))?;
-        let hash = sha256(line);
+        let hash = Sha256::of(line);
         match self.prev {
             Some(prev) if prev != record.prev => {
                 // Either this line's `prev` or the line before has changed: the next line tells.

@@ -20,7 +20,8 @@ impl Registrar {
         self.looked = Some(now);
         let ledger = self.ledger.check().err().map(|error| error.to_string());
         let journal = self.ledger.journal().check().err().map(|error| error.to_string());
-        let clock = "it is earlier than the journal's last record: no certificate is judged";
+        let clock =
+            "it has gone back behind the journal's last record, or since the start: no certificate is judged";
         let clock = self.clock.trusted().is_none().then(|| clock.to_owned());
         self.found(Alarm::LedgerUnreachable, ledger);
         self.found(Alarm::JournalUnwritable, journal);

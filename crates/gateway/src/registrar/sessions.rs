@@ -6,9 +6,10 @@ use crate::{
     evidence::Known,
     hand_off::{Answer, Why},
     sessions::Session,
+    sightings::Alternation,
 };
 use admission::{Decision, Outer, judge};
-use events::gateway::{PathChanged, SessionClosed};
+use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::DeviceId;
 use ledger::LedgerError;
 use std::net::SocketAddr;
@@ -54,11 +55,14 @@ impl Registrar {
         from: SocketAddr,
         to: SocketAddr,
     ) -> Result<(), LedgerError> {
-        let line = self.known(session)?.and_then(|known| known.line);
-        let on_line = line.as_ref().and_then(|line| line.covers(to.ip()));
+        let known = self.known(session)?;
+        let on_line = known.as_ref().and_then(|known| known.line.as_ref()?.covers(to.ip()));
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
         match (self.terms.off_line, on_line) {
-            (OffLine::Hold, Some(inside)) => self.answer(Answer::Line { session: session.id, inside }),
+            // A hold outlasts rows that can't be believed.
+            (OffLine::Hold, _) if known.is_some() => {
+                self.answer(Answer::Line { session: session.id, outside: on_line == Some(false) });
+            }
             (OffLine::Close, Some(false)) => {
                 self.answer(Answer::End { session: session.id, why: Why::LeftLine });
             }
@@ -100,5 +104,15 @@ impl Registrar {
                 Ok(None)
             }
         }
+    }
+}
+
+pub(super) fn alternation(session: &Session, seen: &Alternation) -> PathAlternates {
+    PathAlternates {
+        device: session.device,
+        session: session.id,
+        paths: seen.places.into_iter().flatten().collect(),
+        changes: seen.changes,
+        within_ms: u64::try_from(seen.within.as_millis()).unwrap_or(u64::MAX),
     }
 }

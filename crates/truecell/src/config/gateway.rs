@@ -1,4 +1,5 @@
 use super::{ConfigError, located::Located};
+use gateway::WindowSize;
 use ids::UnixTime;
 use ipnet::IpNet;
 use ledger::Pools;
@@ -48,9 +49,15 @@ pub(crate) struct Gateway {
     pub(crate) service: Service,
     /// Where the traffic of units goes; absent: to the service addresses only, inside the process.
     pub(crate) tun: Option<Tun>,
+    /// How many packets later than others one may arrive and still be taken (RFC 4303 §3.4.3).
+    #[serde(default = "replay_window")]
+    pub(crate) replay_window: u32,
     /// What happens to a tunnel whose unit has moved out of the network of its access line.
     #[serde(default)]
     pub(crate) off_line: OffLine,
+    /// How long such a tunnel is held before it ends.
+    #[serde(default = "off_line_hold")]
+    pub(crate) off_line_hold_s: u32,
     /// Exceptions for older units, each by name and until a day.
     #[serde(default)]
     pub(crate) legacy: Vec<Legacy>,
@@ -66,6 +73,14 @@ fn ike_port() -> u16 {
 
 fn natt_port() -> u16 {
     4500
+}
+
+fn replay_window() -> u32 {
+    1024
+}
+
+fn off_line_hold() -> u32 {
+    30
 }
 
 /// What is negotiated for IKE and ESP, best first.
@@ -132,13 +147,15 @@ pub(crate) struct Lifetimes {
     pub(crate) ike_sa_m: u32,
     /// The gateway rekeys a CHILD SA after this time.
     pub(crate) child_sa_m: u32,
+    /// Or after so many GiB in one direction.
+    pub(crate) child_sa_gib: u32,
     /// Silence after which the gateway asks whether a unit is alive (DPD).
     pub(crate) dpd_s: u32,
 }
 
 impl Default for Lifetimes {
     fn default() -> Self {
-        Self { auth_h: 24, ike_sa_m: 1200, child_sa_m: 240, dpd_s: 60 }
+        Self { auth_h: 24, ike_sa_m: 1200, child_sa_m: 240, child_sa_gib: 64, dpd_s: 60 }
     }
 }
 
@@ -198,10 +215,10 @@ pub(crate) struct Service {
 pub(crate) enum OffLine {
     /// Nothing.
     Keep,
-    /// No packet passes until the unit is back.
+    /// No packet passes until the unit is back, or has authenticated anew; in time, or it ends.
     #[default]
     Hold,
-    /// It ends.
+    /// It ends at once.
     Close,
 }
 
@@ -254,6 +271,12 @@ impl Gateway {
         }
         if let Some(tun) = &self.tun {
             tun.wrong(&self.pools, &mut add);
+        }
+        if WindowSize::new(self.replay_window).is_none() {
+            add(&["replay_window"], "no size of a window", "write 1024, 2048, 4096, 8192 or 16384");
+        }
+        if self.off_line_hold_s == 0 {
+            add(&["off_line_hold_s"], "a hold without time", "write 1 or more, or `off_line = \"close\"`");
         }
         self.suites.wrong(&mut add);
         self.lifetimes.wrong(&mut add);
@@ -312,6 +335,10 @@ impl Lifetimes {
     fn wrong(&self, add: &mut impl FnMut(&[&str], &str, &str)) {
         if !(1..=24).contains(&self.auth_h) {
             add(&["lifetimes", "auth_h"], "not within 1 and 24 hours", "24 is the most");
+        }
+        if !(1..=1024).contains(&self.child_sa_gib) {
+            let next = "1024 is the most: 2^36 blocks under one key";
+            add(&["lifetimes", "child_sa_gib"], "not within 1 and 1024 GiB", next);
         }
         let positive = [("ike_sa_m", self.ike_sa_m), ("child_sa_m", self.child_sa_m), ("dpd_s", self.dpd_s)];
         for (key, _) in positive.iter().filter(|(_, value)| *value == 0) {

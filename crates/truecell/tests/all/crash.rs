@@ -215,11 +215,11 @@ fn device(name: &str) -> DeviceId {
 fn enrol(bench: &Bench) -> (Vec<UnitIdentity>, AnchorSet) {
     let (now, by) = (UnixTime::now(), "test");
     let state = |name: &str| bench.path("state").join(name);
-    let key = JournalKey::open_or_create(&state("keys/journal.key")).unwrap();
+    let key = JournalKey::open(&state("keys/journal.key")).unwrap();
     let (journal, _) = Journal::open(&state("journal/segw-1"), "segw-1".parse().unwrap(), key, now).unwrap();
     let store = Box::new(Sqlite::open(&state("ledger.sqlite")).unwrap());
     let pools = Pools { v4: Some("10.64.0.0/12".parse().unwrap()), v6: None };
-    let row_key = RowKey::open_or_create(&state("keys/row.key")).unwrap();
+    let row_key = RowKey::open(&state("keys/row.key")).unwrap();
     let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools, now).unwrap();
     let books = LedgerBooks(ledger.clone());
     let (ca, _) = Ca::open(&state("ca"), &books, now).unwrap();

@@ -18,4 +18,5 @@ mod features;
 mod handshake;
 mod import;
 mod shell;
+mod top;
 mod wreck;
