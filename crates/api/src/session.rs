@@ -35,6 +35,9 @@ pub struct BriefPage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CutSession {
+    /// Makes a repeated request harmless.
+    #[serde(default)]
+    pub request_id: Option<String>,
     /// The reason, for the record.
     pub why: String,
 }
@@ -93,24 +96,10 @@ pub(crate) async fn cut(
     Path(id): Path<SessionId>,
     Json(request): Json<CutSession>,
 ) -> Result<Json<SessionView>, Problem> {
-    let session = services.session(id)?;
-    let event = SessionCut {
-        device: session.device,
-        session: id,
-        by: caller.name.clone(),
-        why: request.why.clone(),
-        cert_sha256: session.cert_sha256,
-    };
-    let cut = services.blocking(move |services| {
-        services.ledger.journal().append(&event, services.now(), Durability::Durable).map_err(|error| {
-            Problem::unavailable("journal-unwritable", "the journal cannot be written: nothing was cut")
-                .because(error)
-                .next("see that its disk has room and works")
-        })?;
-        let gateway = services.gateway.as_ref();
-        Ok(gateway.is_some_and(|gateway| gateway.cut(id, &caller.name, &request.why)))
-    });
-    if cut.await? { Ok(Json(session)) } else { Err(unknown(id)) }
+    let name = request.request_id.as_ref().map(|name| format!("{id} {name}"));
+    let why = request.why.clone();
+    let work = services.blocking(move |services| services.cut(id, &caller.name, &why));
+    services.requests.once(name.as_deref(), &request, work).await.map(Json)
 }
 
 fn unknown(id: SessionId) -> Problem {
@@ -123,6 +112,24 @@ impl Services {
     pub(crate) fn uptime_us(&self) -> u64 {
         let uptime = self.gateway.as_ref().map(|gateway| gateway.uptime()).unwrap_or_default();
         u64::try_from(uptime.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn cut(&self, id: SessionId, by: &str, why: &str) -> Result<SessionView, Problem> {
+        let session = self.session(id)?;
+        let event = SessionCut {
+            device: session.device,
+            session: id,
+            by: by.to_owned(),
+            why: why.to_owned(),
+            cert_sha256: session.cert_sha256,
+        };
+        self.ledger.journal().append(&event, self.now(), Durability::Durable).map_err(|error| {
+            Problem::unavailable("journal-unwritable", "the journal cannot be written: nothing was cut")
+                .because(error)
+                .next("see that its disk has room and works")
+        })?;
+        let is_cut = self.gateway.as_ref().is_some_and(|gateway| gateway.cut(id, by, why));
+        if is_cut { Ok(session) } else { Err(unknown(id)) }
     }
 
     fn session(&self, id: SessionId) -> Result<SessionView, Problem> {

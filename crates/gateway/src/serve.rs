@@ -194,8 +194,9 @@ impl Gateway {
         exists
     }
 
-    /// To be called after a device's record or a credential of it has changed in the ledger: a device
-    /// that may not be attached any more is cut within 5 s.
+    /// To be called after a device's record, its line or a credential of it has changed in the ledger: a
+    /// device that may not be attached any more is cut within 5 s; one that is now outside the network of
+    /// its line, or inside again, is treated as one that has moved.
     pub fn device_changed(&self, device: DeviceId) {
         self.order(Order::DeviceChanged(device));
     }

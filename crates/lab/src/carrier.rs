@@ -1,6 +1,7 @@
 //! The carrier itself: everything a real one has but radio and core network.
 
 use crate::unit::{KnownGateway, Unit, UnitIdentity};
+use admission::Policy;
 use anyhow::Context;
 use api::LedgerBooks;
 use events::{Journal, JournalKey};
@@ -12,7 +13,7 @@ use ike::{
     payload::Identification,
 };
 use ledger::{AccessLineRecord, Ledger, NewDevice, Pools, RowKey, store::Sqlite};
-use pki::{Ca, CaSpec, DeviceOrder, GatewayOrder, KeyAlgorithm, KeySource, OffTheBooks, Validity};
+use pki::{Ca, CaSpec, DeviceOrder, GatewayOrder, KeyAlgorithm, KeySource, OffTheBooks};
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
@@ -92,7 +93,7 @@ impl Carrier {
         drop((ledger, journal, ca, gateway));
         let (journal_key, row_key) = key_paths(&dir);
         let (ledger, journal) = books(&dir, JournalKey::open(&journal_key)?, RowKey::open(&row_key)?)?;
-        let (ca, _) = Ca::open(&dir.join("ca"), &LedgerBooks(ledger.clone()), UnixTime::now())?;
+        let (ca, _) = Ca::open(&dir.join("ca"), &office(&ledger), UnixTime::now())?;
         let ports = (known.ike.port(), known.natt.port());
         let (gateway, known) = start_gateway(&ledger, &ca, ports, service(), |_| ())?;
         Ok(Self { ledger, journal, ca, gateway, known, dir })
@@ -132,16 +133,24 @@ impl Carrier {
     ///
     /// # Errors
     /// The CA refuses, or the ledger is out of reach.
-    pub fn enrol(&self, id: DeviceId, validity: Validity) -> anyhow::Result<UnitIdentity> {
-        let books = LedgerBooks(self.ledger.clone());
-        let issued = self.ca.issue(&order(id, validity), &books, UnixTime::now())?;
+    pub fn enrol(&self, id: DeviceId) -> anyhow::Result<UnitIdentity> {
+        let issued = self.ca.issue(&order(id, None), &office(&self.ledger), UnixTime::now())?;
+        identity(id, &self.ca, issued)
+    }
+
+    /// The same for so many days, by an office whose policy was laxer than the gateway's is.
+    pub(crate) fn enrol_for(&self, id: DeviceId, days: u32) -> anyhow::Result<UnitIdentity> {
+        let policy = Policy { max_validity_d: days, ..Policy::default() };
+        let books = LedgerBooks { ledger: self.ledger.clone(), policy };
+        let span = Duration::from_secs(u64::from(days) * 86_400);
+        let issued = self.ca.issue(&order(id, Some(span)), &books, UnixTime::now())?;
         identity(id, &self.ca, issued)
     }
 
     /// A certificate with a chain to this carrier's own anchor that nobody ordered: as by somebody who
     /// has a key of the CA.
     pub(crate) fn forge(&self, id: DeviceId) -> anyhow::Result<UnitIdentity> {
-        let issued = self.ca.issue(&order(id, Validity::Default), &OffTheBooks, UnixTime::now())?;
+        let issued = self.ca.issue(&order(id, None), &OffTheBooks, UnixTime::now())?;
         identity(id, &self.ca, issued)
     }
 
@@ -154,7 +163,7 @@ impl Carrier {
     }
 }
 
-fn order(device: DeviceId, validity: Validity) -> DeviceOrder {
+fn order(device: DeviceId, validity: Option<Duration>) -> DeviceOrder {
     DeviceOrder { device, key: KeySource::Generate(KeyAlgorithm::P256), validity, by: "lab".into() }
 }
 
@@ -170,6 +179,10 @@ fn service() -> Box<dyn Core> {
 
 fn pools() -> anyhow::Result<Pools> {
     Ok(Pools { v4: Some("10.64.0.0/16".parse()?), v6: None })
+}
+
+fn office(ledger: &Ledger) -> LedgerBooks {
+    LedgerBooks { ledger: ledger.clone(), policy: Policy::default() }
 }
 
 /// Where the keys of journal and rows are.
@@ -199,7 +212,7 @@ fn start_gateway(
         validity: None,
         by: "lab".into(),
     };
-    let issued = ca.issue_gateway(&order, &LedgerBooks(ledger.clone()), UnixTime::now())?;
+    let issued = ca.issue_gateway(&order, &office(ledger), UnixTime::now())?;
     let key = issued.private_key.context("the CA made the key")?;
     let identity = LocalIdentity {
         id: Identification::fqdn(GATEWAY),

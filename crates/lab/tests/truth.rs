@@ -11,7 +11,6 @@ use gateway::State;
 use ids::DeviceId;
 use ike::payload::NotifyType;
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
-use pki::Validity;
 use rusqlite::Connection;
 use std::{
     path::{Path, PathBuf},
@@ -42,7 +41,7 @@ impl World {
 
     fn unit(&self, number: u8) -> UnitIdentity {
         self.carrier.device(id(number), LINE).unwrap();
-        self.carrier.enrol(id(number), Validity::Default).unwrap()
+        self.carrier.enrol(id(number)).unwrap()
     }
 
     fn attach(&self, identity: &UnitIdentity, host: u8) -> Unit {

@@ -1,6 +1,6 @@
 use crate::{
-    AccessLineRecord, Credential, Device, Incident, Lease, LedgerError, LifeCycle, NewDevice, NewIncident,
-    Pools, Row, RowKey, Tx,
+    AccessLineRecord, Credential, Device, DeviceChange, Incident, Lease, LedgerError, LifeCycle, NewDevice,
+    NewIncident, Pools, Row, RowKey, Tx,
     pool::Addresses,
     row::SealedRow,
     seen::Seen,
@@ -12,7 +12,7 @@ use events::{
     journal::Tail,
     ledger::{Opened as OpenedEvent, RowChanged},
 };
-use ids::{CertSha256, DeviceId, Epoch, EventRef, NodeId, UnixTime};
+use ids::{CertSha256, DeviceId, Epoch, EventRef, NodeId, Sha256, UnixTime};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The ledger, open. Clones share it.
@@ -142,6 +142,21 @@ impl Ledger {
         self.change(|tx| tx.move_device(id, to, &because, now))
     }
 
+    /// Changes what is known about a unit.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`], and the transient ones.
+    pub fn set_device(
+        &self,
+        id: DeviceId,
+        set: DeviceChange,
+        by: &str,
+        why: &str,
+        now: UnixTime,
+    ) -> Result<Device, LedgerError> {
+        self.change(|tx| tx.set_device(id, set, &Because::new(by, why), now))
+    }
+
     /// Adds or replaces an access line.
     ///
     /// # Errors
@@ -150,7 +165,8 @@ impl Ledger {
         self.change(|tx| tx.put_row(line, &Because::new(by, "line set"), now).map(drop))
     }
 
-    /// Records a certificate as issued to a unit, which is enrolled from now on.
+    /// Records a certificate as issued to a unit, which is enrolled from now on, unless its enrolment is
+    /// held.
     ///
     /// # Errors
     /// [`LedgerError::NotFound`] without the unit, [`LedgerError::Conflict`] when the certificate or
@@ -225,6 +241,21 @@ impl Ledger {
         self.rows(&rows)
     }
 
+    /// Up to `limit` units behind a line, those after `after`, by identity.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn devices_behind(
+        &self,
+        line: &ids::AccessLine,
+        after: Option<DeviceId>,
+        limit: usize,
+    ) -> Result<Vec<Device>, LedgerError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let rows = self.read(|store| store.find(Device::TABLE, "line", &line.to_string(), &after, limit))?;
+        self.rows(&rows)
+    }
+
     /// One access line.
     ///
     /// # Errors
@@ -257,6 +288,15 @@ impl Ledger {
     pub fn credentials_of(&self, device: DeviceId) -> Result<Vec<Credential>, LedgerError> {
         let rows =
             self.read(|store| store.find(Credential::TABLE, "device", &device.to_string(), "", 1000))?;
+        self.rows(&rows)
+    }
+
+    /// The certificates, of whichever unit, that certify this key.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn credentials_with_key(&self, spki: Sha256) -> Result<Vec<Credential>, LedgerError> {
+        let rows = self.read(|store| store.find(Credential::TABLE, "spki", &spki.to_string(), "", 1000))?;
         self.rows(&rows)
     }
 

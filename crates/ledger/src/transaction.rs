@@ -1,6 +1,6 @@
 use crate::{
-    AccessLineRecord, Approval, Credential, Device, Enrolment, Incident, IncidentState, Lease, LedgerError,
-    LifeCycle, NewDevice, NewIncident, Revoked, Row,
+    AccessLineRecord, Approval, Credential, Device, DeviceChange, Enrolment, Incident, IncidentState, Lease,
+    LedgerError, LifeCycle, NewDevice, NewIncident, Revoked, Row,
     book::{Inner, Writer},
     store::{Store, StoreError},
 };
@@ -218,8 +218,7 @@ impl<'a> Tx<'a> {
             return Ok(device);
         }
         let step = from.to(to).ok_or(LedgerError::NoSuchMove { device: id, from, to })?;
-        let is_approved =
-            because.approver.is_some_and(|approver| !approver.is_empty() && approver != because.by);
+        let is_approved = because.approver.is_some_and(|approver| is_second(approver, because.by));
         if step.approval == Approval::SecondPerson && !is_approved {
             return Err(LedgerError::NeedsApprover { device: id, from, to });
         }
@@ -228,7 +227,23 @@ impl<'a> Tx<'a> {
         Ok(device)
     }
 
-    /// Records a certificate as its unit's, which is enrolled from then on. The enrolment comes first: what
+    pub(crate) fn set_device(
+        &mut self,
+        id: DeviceId,
+        set: DeviceChange,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<Device, LedgerError> {
+        let known = self.known_device(id)?;
+        let mut device = known.clone();
+        set.apply(&mut device);
+        if device != known {
+            self.put_row(&device, because, now)?;
+        }
+        Ok(device)
+    }
+
+    /// Records a certificate as its unit's, which is enrolled from then on unless it is held. The enrolment comes first: what
     /// a crash cuts off in between is finished by recording the certificate again.
     pub(crate) fn record_credential(
         &mut self,
@@ -240,9 +255,13 @@ impl<'a> Tx<'a> {
         if self.recorded(credential)?.is_some() {
             return Ok(());
         }
-        if device.enrolment != Enrolment::Enrolled {
-            device.enrolment = Enrolment::Enrolled;
-            self.put_row(&device, because, now)?;
+        match device.enrolment {
+            Enrolment::None | Enrolment::Ordered => {
+                device.enrolment = Enrolment::Enrolled;
+                self.put_row(&device, because, now)?;
+            }
+            // Only a person ends a hold.
+            Enrolment::Enrolled | Enrolment::Held => (),
         }
         self.put_row(credential, because, now).map(drop)
     }
@@ -350,6 +369,12 @@ impl<'a> Tx<'a> {
     }
 }
 
+/// Somebody, and another one than `by`, however the name is written.
+fn is_second(approver: &str, by: &str) -> bool {
+    let (approver, by) = (approver.trim(), by.trim());
+    !approver.is_empty() && !approver.eq_ignore_ascii_case(by)
+}
+
 impl Drop for Tx<'_> {
     fn drop(&mut self) {
         if !self.committed {
@@ -359,3 +384,6 @@ impl Drop for Tx<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,8 @@
 use events::{Durability, Journal, JournalKey};
 use ids::{CertSha256, DeviceId, EventRef, SessionId, Sha256, UnixTime};
 use ledger::{
-    AccessLineRecord, Credential, Lease, Ledger, LedgerError, LifeCycle, NewDevice, NewIncident, Opened,
-    Origin, Pools, RowKey, store::Sqlite,
+    AccessLineRecord, Credential, DeviceChange, Lease, Ledger, LedgerError, LifeCycle, NewDevice,
+    NewIncident, Opened, Origin, Pools, RowKey, store::Sqlite,
 };
 use std::{path::Path, time::Duration};
 use tempfile::TempDir;
@@ -480,7 +480,7 @@ fn an_import_takes_what_is_new_leaves_what_is_there_and_names_what_differs() {
     let again = ledger.import(rows("a"), "kim", now(), |_| ()).unwrap();
     assert_eq!((again.added, again.unchanged), (0, 600));
     let differs = ledger.import(rows("b").into_iter().take(1), "kim", now(), |_| ()).unwrap();
-    assert_eq!((differs.refused[0].line, differs.refused[0].id), (2, id(1)));
+    assert_eq!((differs.refused[0].line, differs.refused[0].id.as_str()), (2, id(1).to_string().as_str()));
     assert!(differs.refused[0].why.contains("owner"), "{}", differs.refused[0].why);
     ledger.move_device(id(1), LifeCycle::Lost, "kim", "", None, now()).unwrap();
     let moved = ledger.import(rows("a"), "kim", now(), |_| ()).unwrap();
@@ -537,4 +537,48 @@ fn a_database_of_the_first_schema_is_brought_up_to_date() {
     let (ledger, _) = open(dir.path());
     ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
     assert_eq!(feed(dir.path()), [(1, "line".into(), "L-1".into()), (2, "device".into(), id(1).to_string())]);
+}
+
+#[test]
+fn an_import_of_a_unit_in_another_state_is_refused_and_names_the_state() {
+    let (_dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    let live = NewDevice { state: LifeCycle::Live, ..NewDevice::installed(id(1)) };
+    let same = NewDevice::installed(id(1));
+    let imported = ledger.import([(2, live), (3, same)], "kim", now(), |_| ()).unwrap();
+    assert_eq!((imported.added, imported.unchanged, imported.refused.len()), (0, 1, 1));
+    assert!(imported.refused[0].why.contains("as installed"), "{}", imported.refused[0].why);
+}
+
+#[test]
+fn the_units_behind_a_line_are_found_as_long_as_they_are_there() {
+    let (_dir, ledger) = fresh();
+    let line: ids::AccessLine = "L-1".parse().unwrap();
+    for n in 1..=3 {
+        let new = NewDevice { access_line: Some(line.clone()), ..NewDevice::installed(id(n)) };
+        ledger.add_device(new, "kim", now()).unwrap();
+    }
+    let gone = DeviceChange { access_line: Some(None), ..DeviceChange::default() };
+    let changed = ledger.set_device(id(2), gone, "kim", "moved", now()).unwrap();
+    assert_eq!((changed.access_line, changed.owner.as_str()), (None, ""));
+    let behind = |after| -> Vec<DeviceId> {
+        let found = ledger.devices_behind(&line, after, 10).unwrap();
+        found.iter().map(|device| device.id).collect()
+    };
+    assert_eq!(behind(None), [id(1), id(3)]);
+    assert_eq!(behind(Some(id(1))), [id(3)]);
+    let nobody = ledger.set_device(id(9), DeviceChange::default(), "kim", "who", now()).unwrap_err();
+    assert!(matches!(nobody, LedgerError::NotFound { .. }), "{nobody}");
+}
+
+#[test]
+fn nobody_is_their_own_second_person_however_they_write_their_name() {
+    let (_dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    ledger.move_device(id(1), LifeCycle::Lost, "kim", "gone", None, now()).unwrap();
+    for own in ["kim", "kim ", "KIM", " "] {
+        let back = ledger.move_device(id(1), LifeCycle::Suspended, "kim", "found", Some(own), now());
+        assert!(matches!(back, Err(LedgerError::NeedsApprover { .. })), "{own:?}");
+    }
+    ledger.move_device(id(1), LifeCycle::Suspended, "kim", "found", Some("dave"), now()).unwrap();
 }

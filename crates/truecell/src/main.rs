@@ -8,7 +8,6 @@ mod control;
 mod daemon;
 mod data_dir;
 mod failure;
-mod file;
 mod folder;
 mod gateway;
 mod groups;

@@ -3,9 +3,9 @@ use crate::{
     config::Config,
     data_dir::{DataDir, Lock},
     failure::{Failure, Problem},
-    file, groups,
+    groups,
     identity::gateway_identity,
-    node::{Node, write_pools},
+    node::{Node, keep_configured},
     output::{Output, facts},
 };
 use clap::Args;
@@ -85,7 +85,7 @@ fn make_folders(data: &DataDir, config: &Config) -> io::Result<()> {
     if let Some(group) = &config.control.group {
         chown(data.path(), None, Some(groups::number(group)?))?;
     }
-    file::replace(&data.init_marker(), 0o644, b"truecell init was interrupted: run it again\n")?;
+    pki::replace_file(&data.init_marker(), 0o644, b"truecell init was interrupted: run it again\n")?;
     folder(&data.keys(), 0o700)
 }
 
@@ -95,8 +95,8 @@ fn folder(path: &Path, mode: u32) -> io::Result<()> {
 
 fn make(data: &DataDir, config: &Config) -> Result<Made, Failure> {
     let node = format!("{}\n", config.node);
-    file::replace(&data.node_file(), 0o644, node.as_bytes()).map_err(|error| cannot(data, &error))?;
-    write_pools(data, &config.gateway.pools)?;
+    pki::replace_file(&data.node_file(), 0o644, node.as_bytes()).map_err(|error| cannot(data, &error))?;
+    keep_configured(data, config)?;
     let journal_key = make_keys(data)?;
     if let Some(ca) = &config.ca {
         make_ca(data, ca.spec(&config.gateway.identity))?;
@@ -133,7 +133,7 @@ fn make_keys(data: &DataDir) -> Result<PublicKey, Failure> {
     let key = key.map_err(cannot_be)?;
     let public = key.public_key();
     let text = format!("{public}\n");
-    let written = file::replace(&data.journal_public_key(), 0o644, text.as_bytes());
+    let written = pki::replace_file(&data.journal_public_key(), 0o644, text.as_bytes());
     written.map(|()| public).map_err(|error| cannot(data, &error))
 }
 

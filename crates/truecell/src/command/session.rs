@@ -44,6 +44,9 @@ pub(crate) struct Cut {
     /// The reason, for the record
     #[arg(long)]
     why: String,
+    /// Makes a repeated request harmless
+    #[arg(long)]
+    request_id: Option<String>,
 }
 
 impl Session {
@@ -56,7 +59,7 @@ impl Session {
                 output.answer(&session, show)
             }
             Self::Cut(cut) => {
-                let request = CutSession { why: cut.why.clone() };
+                let request = CutSession { request_id: cut.request_id.clone(), why: cut.why.clone() };
                 let path = format!("/v1/sessions/{}/cut", cut.id);
                 let session: View = control.client().post(&path, &request).await?;
                 output.answer(&session, |session| format!("{} of {} is cut", session.id, session.device))

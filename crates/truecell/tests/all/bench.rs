@@ -38,6 +38,8 @@ organization = "Operator"
 realm = "femto.operator.example"
 [http]
 listen = "127.0.0.1:0"
+[control]
+approvers = ["dave"]
 [log]
 format = "json"
 "#;

@@ -161,7 +161,7 @@ fn a_member_of_the_group_operates_and_a_stranger_does_not_connect() {
     }
     let mut bench = Bench::bare();
     let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
-    bench.write("truecell.toml", &(config + "[control]\ngroup = \"65534\"\n"));
+    bench.write("truecell.toml", &config.replace("[control]\n", "[control]\ngroup = \"65534\"\n"));
     std::os::unix::fs::chown(bench.path("."), None, Some(65534)).unwrap();
     fs::set_permissions(bench.path("."), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     bench.good(&["init"]);
