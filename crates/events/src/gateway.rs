@@ -82,8 +82,10 @@ pub struct PathAlternates {
     /// Where they came from, the latest last; the last four.
     pub paths: Vec<SocketAddr>,
     /// How often that changed since the last record.
+    #[serde(with = "number_as_text")]
     pub changes: u64,
     /// Milliseconds from the first of these changes to the last.
+    #[serde(with = "number_as_text")]
     pub within_ms: u64,
 }
 

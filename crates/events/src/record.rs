@@ -135,6 +135,13 @@ mod tests {
         });
         is_whole(&gateway::SessionClosed { device, session, why: "w".into(), bytes: (u64::MAX, 0) });
         is_whole(&gateway::SpoofedSource { device, session, packets: u64::MAX });
+        is_whole(&gateway::PathAlternates {
+            device,
+            session,
+            paths: Vec::new(),
+            changes: u64::MAX,
+            within_ms: u64::MAX,
+        });
         is_whole(&ledger::Opened { epoch: u64::MAX, finished: Vec::new() });
         for incident in [None, Some(u64::MAX)] {
             is_whole(&admission::ContestResolved {
