@@ -1,5 +1,5 @@
 use crate::Evidence;
-use ids::{AccessLine, CertSha256, DeviceId, IkeSpi, SessionId, UnixTime, number_as_text};
+use ids::{AccessLine, CertSha256, DeviceId, IkeSpi, SessionId, number_as_text};
 use ledger::{AccessLineRecord, Credential, Device, Revoked};
 use serde::Serialize;
 use std::{net::SocketAddr, time::Duration};
@@ -120,8 +120,8 @@ pub struct Holder {
     pub claim: Option<Claim>,
     /// Whether it lives.
     pub probe: Probe,
-    /// When it was last asked, for this or another claim.
-    pub asked_at: Option<UnixTime>,
+    /// How long ago it was last asked, for this or another claim.
+    pub asked_ago: Option<Duration>,
 }
 
 /// What a holder said when asked whether it lives.
@@ -134,6 +134,8 @@ pub enum Probe {
     Answered,
     /// It answered nothing.
     Silent,
-    /// There was no way to ask it.
+    /// There was no way to ask it, or its session ended otherwise.
     Unreachable,
+    /// It deleted its own session in its time.
+    MadeRoom,
 }

@@ -40,6 +40,9 @@ pub enum Reason {
     /// Nobody knows the unit's line, and policy wants to.
     #[error("the unit's access line is not known, and policy asks for it")]
     LineUnknown,
+    /// What the ledger has about it was changed behind Truecell's back: nothing can be judged by it.
+    #[error("a row of the ledger that it is judged by was tampered with")]
+    RowTampered,
     /// Another holder of the same key is alive.
     #[error("another holder of the same key is attached and alive: two hold one key")]
     SecondClaim,
@@ -47,7 +50,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::UnknownDevice,
         Self::Lost,
         Self::Stolen,
@@ -60,6 +63,7 @@ impl Reason {
         Self::ValidityTooLong,
         Self::ForeignNetwork,
         Self::LineUnknown,
+        Self::RowTampered,
         Self::SecondClaim,
     ];
 
@@ -78,6 +82,7 @@ impl Reason {
             Self::ValidityTooLong => "validity-too-long",
             Self::ForeignNetwork => "foreign-network",
             Self::LineUnknown => "line-unknown",
+            Self::RowTampered => "row-tampered",
             Self::SecondClaim => "second-claim",
         }
     }
@@ -106,6 +111,7 @@ impl Reason {
             Self::LineUnknown => {
                 "give the unit a line with `truecell device set --line`, and the line its prefixes with `truecell line add`"
             }
+            Self::RowTampered => "see `truecell ledger verify`, and find out who wrote to the database",
             Self::SecondClaim => "an incident names both: find out which one is the genuine unit",
         }
     }
@@ -114,7 +120,12 @@ impl Reason {
     pub fn opens_incident(self) -> bool {
         matches!(
             self,
-            Self::Lost | Self::Stolen | Self::MisIssued | Self::OthersCertificate | Self::SecondClaim
+            Self::Lost
+                | Self::Stolen
+                | Self::MisIssued
+                | Self::OthersCertificate
+                | Self::RowTampered
+                | Self::SecondClaim
         )
     }
 }

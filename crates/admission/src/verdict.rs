@@ -45,6 +45,8 @@ pub enum Admit {
     First,
     /// The holder is gone; the unit comes back.
     Reconnect,
+    /// The holder ended its own session for it: one unit that re-authenticated.
+    MadeRoom,
 }
 
 impl Admit {
@@ -53,31 +55,36 @@ impl Admit {
         match self {
             Self::First => "first",
             Self::Reconnect => "reconnect",
+            Self::MadeRoom => "made-room",
         }
     }
 }
 
-/// What two claims on one identity mean. Later rules weigh evidence to tell; these say `Undecided`
-/// wherever both live.
+/// What two claims on one identity mean. Later rules weigh evidence to tell the copy; these say
+/// `Undecided` wherever both live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Conclusion {
-    /// One unit that lost its session.
+    /// One unit that lost its session, or began a new one.
     Reconnect,
-    /// The newcomer is the copy.
-    NewcomerIsClone,
-    /// The holder is the copy.
-    HolderIsClone,
-    /// The key is genuine, the hands are not.
-    GenuineKeyUntrusted,
     /// Two hold one key, and nothing here says which is the genuine unit.
     Undecided,
 }
 
+impl Conclusion {
+    /// Stable word.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Reconnect => "reconnect",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
 /// Judges a claim.
 ///
-/// `holder`: who has the unit's lease, if anyone. Ask again with its probe's outcome after
-/// [`Decision::Contest`]; a holder that deleted its own session is no holder any more.
+/// `holder`: who has the unit's lease, if anyone. After [`Decision::Contest`] ask again, with what the
+/// holder did.
 pub fn judge(
     claim: &Claim,
     facts: &Facts<'_>,
@@ -88,10 +95,10 @@ pub fn judge(
     let exception = exception(claim, facts, policy, now);
     let decision = match RULE_TABLE.iter().find_map(|rule| rule(claim, facts, policy, now)) {
         Some(reason) => Decision::Refuse(reason),
-        None => settle(holder, policy, now),
+        None => settle(holder, policy),
     };
     let conclusion = match (decision, holder) {
-        (Decision::Admit(Admit::Reconnect), Some(_)) => Some(Conclusion::Reconnect),
+        (Decision::Admit(_), Some(_)) => Some(Conclusion::Reconnect),
         (Decision::Refuse(Reason::SecondClaim), Some(_)) => Some(Conclusion::Undecided),
         _ => None,
     };
@@ -147,13 +154,14 @@ fn access_line(claim: &Claim, facts: &Facts<'_>, policy: &Policy, _: UnixTime) -
 }
 
 /// A claim that nothing speaks against, when another may hold the lease.
-fn settle(holder: Option<&Holder>, policy: &Policy, now: UnixTime) -> Decision {
+fn settle(holder: Option<&Holder>, policy: &Policy) -> Decision {
     let Some(holder) = holder else { return Decision::Admit(Admit::First) };
     match holder.probe {
         Probe::Silent | Probe::Unreachable => Decision::Admit(Admit::Reconnect),
+        Probe::MadeRoom => Decision::Admit(Admit::MadeRoom),
         Probe::Answered => Decision::Refuse(Reason::SecondClaim),
         Probe::NotAsked => {
-            let lately = holder.asked_at.is_some_and(|asked| now.since(asked) < policy.probe_interval());
+            let lately = holder.asked_ago.is_some_and(|ago| ago < policy.probe_interval());
             if lately { Decision::Drop(Transient::ProbedLately) } else { Decision::Contest }
         }
     }

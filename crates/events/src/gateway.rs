@@ -21,6 +21,9 @@ pub struct NodeStopped {
     /// The epoch that ended.
     #[serde(with = "number_as_text")]
     pub epoch: u64,
+    /// Ends of sessions and other work that could not be written any more.
+    #[serde(default, with = "number_as_text")]
+    pub unwritten: u64,
 }
 
 /// An attempt ended before anyone was authenticated. Nothing in it is proven.
@@ -79,8 +82,10 @@ pub struct PathAlternates {
     /// Where they came from, the latest last; the last four.
     pub paths: Vec<SocketAddr>,
     /// How often that changed since the last record.
+    #[serde(with = "number_as_text")]
     pub changes: u64,
     /// Milliseconds from the first of these changes to the last.
+    #[serde(with = "number_as_text")]
     pub within_ms: u64,
 }
 
@@ -111,7 +116,7 @@ pub struct SpoofedSource {
 /// Something that people must see to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
-    /// Stable word: `ledger-unreachable`, `clock-untrusted` ...
+    /// Stable word, as `ledger-unreachable`.
     pub alarm: String,
     /// It began, or it is over.
     pub raised: bool,

@@ -125,7 +125,7 @@ mod tests {
         let device = DeviceId::eui64([1; 8]);
         let session = SessionId { epoch: Epoch(1), number: 1 };
         is_whole(&gateway::NodeStarted { epoch: u64::MAX, version: "1".into() });
-        is_whole(&gateway::NodeStopped { epoch: u64::MAX });
+        is_whole(&gateway::NodeStopped { epoch: u64::MAX, unwritten: u64::MAX });
         is_whole(&gateway::AttachFailed {
             reason: "r".into(),
             detail: "d".into(),
@@ -135,15 +135,24 @@ mod tests {
         });
         is_whole(&gateway::SessionClosed { device, session, why: "w".into(), bytes: (u64::MAX, 0) });
         is_whole(&gateway::SpoofedSource { device, session, packets: u64::MAX });
+        is_whole(&gateway::PathAlternates {
+            device,
+            session,
+            paths: Vec::new(),
+            changes: u64::MAX,
+            within_ms: u64::MAX,
+        });
         is_whole(&ledger::Opened { epoch: u64::MAX, finished: Vec::new() });
         for incident in [None, Some(u64::MAX)] {
             is_whole(&admission::ContestResolved {
                 device,
-                stays: session,
+                stays: Some(session),
                 goes: session,
                 how: "h".into(),
+                reason: None,
                 incident,
                 rules: "r".into(),
+                weighed: admission::Weighed::default(),
             });
         }
     }

@@ -1,15 +1,18 @@
 //! What is known about one claim: from AUTH, the certificate path, IKE, and the ledger.
 
 use crate::hand_off::Claim;
-use admission::{Evidence, Facts, Fingerprint, IkeSpis, Missing, Outer, Revocation};
+use admission::{Evidence, Facts, Fingerprint, IkeSpis, Missing, Outer, Revocation, Verdict};
+use events::admission::Weighed;
 use ids::{CertSha256, DeviceId, UnixTime};
 use ledger::{AccessLineRecord, Credential, Device, Lease, LedgerError, Tx};
 use serde_json::{
     Value,
     value::{RawValue, to_raw_value},
 };
+use std::borrow::Cow;
 
 /// What the ledger says about one claim.
+#[derive(Default)]
 pub(crate) struct Known {
     pub(crate) device: Option<Device>,
     pub(crate) credential: Option<Credential>,
@@ -102,6 +105,16 @@ fn fingerprint(seen: &ike::ObservedFingerprint) -> Fingerprint {
 /// The claim as it stands in the journal.
 pub(crate) fn as_written(claim: &admission::Claim) -> Box<RawValue> {
     to_raw_value(claim).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// What a verdict stands on, as it stands in the journal.
+pub(crate) fn weighed(verdict: &Verdict) -> Weighed {
+    let names = |names: &[&'static str]| names.iter().map(|name| Cow::Borrowed(*name)).collect();
+    Weighed {
+        conclusion: verdict.conclusion.map(|conclusion| conclusion.code().into()),
+        used: names(&verdict.used),
+        missing: names(&verdict.missing),
+    }
 }
 
 /// The claim as it stands in an incident.

@@ -4,7 +4,7 @@
 use crate::{
     clock::ClockGuard,
     command_link::CommandLink,
-    contest::{Contest, Contests, Outcome, Party},
+    contest::{Contests, Party},
     data::FromData,
     hand_off::{Admitted, Answer, Authenticated, Claim, Opening, Order, Refused, TRY_AGAIN, Why, Work},
     holds::Holds,
@@ -17,7 +17,7 @@ use crate::{
     udp::{ReceiveBatch, Socket, socket_for},
     waker::Waker,
 };
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, SendError, Sender, TrySendError};
 use esp::udp_encap::NON_ESP_MARKER;
 use ids::SessionId;
 use ike::{
@@ -95,6 +95,7 @@ impl IkeThread {
             self.hand_on();
             self.control.publish(self.responder.stats(), self.contests.len());
         }
+        hand_on_all(&mut self.state.kept, &self.links.to_registrar);
     }
 
     fn wait(&self) {
@@ -257,7 +258,7 @@ impl IkeThread {
                     session.stands();
                 }
             }
-            Event::SaDeleted { sa, by } => self.ended(sa, by, now),
+            Event::SaDeleted { sa, by } => self.ended(sa, by),
             Event::ProbeAnswered { sa, round_trip } => {
                 if let Some(session) = self.sessions.of_sa(sa) {
                     self.contests.answered(session.device, sa, round_trip);
@@ -266,7 +267,7 @@ impl IkeThread {
             Event::ProbeSilent { sa } => {
                 let session = self.sessions.of_sa(sa);
                 let over = session.and_then(|session| self.contests.silent(session.device, sa));
-                over.into_iter().for_each(|(contest, outcome)| self.settle(&contest, outcome, now));
+                over.into_iter().for_each(|(contest, outcome)| self.must(Work::Resolve { contest, outcome }));
             }
             Event::PathChanged { sa, from, to } => {
                 self.command(Command::Move { sa, path: to });
@@ -338,7 +339,7 @@ impl IkeThread {
         self.must(Work::Moved { session, from, to });
     }
 
-    fn ended(&mut self, sa: IkeSaId, by: DeletedBy, now: Instant) {
+    fn ended(&mut self, sa: IkeSaId, by: DeletedBy) {
         let Some(session) = self.sessions.of_sa(sa) else { return };
         let why = match by {
             DeletedBy::Peer | DeletedBy::Reauthenticated => Why::Peer,
@@ -347,18 +348,18 @@ impl IkeThread {
             DeletedBy::DpdTimeout => Why::DpdTimeout,
             DeletedBy::PeerRefused => Why::PeerRefused,
         };
-        self.close(&session, why, now);
+        self.close(&session, why);
     }
 
     /// Takes a session whose IKE SA is gone out of everything.
-    fn close(&mut self, session: &Arc<Session>, why: Why, now: Instant) {
+    fn close(&mut self, session: &Arc<Session>, why: Why) {
         self.sessions.remove(session.id);
         self.holds.end(session.id);
         session.inner().for_each(|address| self.routes.end(address, session.sa));
         self.command(Command::Detach(session.sa));
+        let over = self.contests.gone(session.device, session.sa, &why);
         self.must(Work::Closed { session: session.clone(), why });
-        let over = self.contests.gone(session.device, session.sa);
-        over.into_iter().for_each(|(contest, outcome)| self.settle(&contest, outcome, now));
+        over.into_iter().for_each(|(contest, outcome)| self.must(Work::Resolve { contest, outcome }));
     }
 
     /// Deletes an IKE SA; its end follows at once.
@@ -367,16 +368,6 @@ impl IkeThread {
         self.responder.delete(session.sa, now);
         self.drain(now);
         self.state.why = None;
-    }
-
-    fn settle(&mut self, contest: &Contest, outcome: Outcome, now: Instant) {
-        match outcome {
-            Outcome::HolderSilent => self.end_session(contest.holder.session, Why::HolderSilent, now),
-            Outcome::HolderStays { .. } => self.end_session(contest.newcomer.session, Why::SecondClaim, now),
-            Outcome::HolderMadeRoom | Outcome::NewcomerLeft => {}
-        }
-        let Contest { device, newcomer, holder, .. } = *contest;
-        self.must(Work::Resolve { device, newcomer, holder, outcome });
     }
 
     fn end_session(&mut self, id: SessionId, why: Why, now: Instant) {
@@ -434,20 +425,22 @@ impl IkeThread {
         self.responder.handle_admission(ticket, Admission::Grant(grant), now);
         self.drain(now);
         if !session.has_stood() {
-            self.close(session, Why::NeverStood, now);
+            self.close(session, Why::NeverStood);
         }
         session.has_stood()
     }
 
     fn contest(&mut self, newcomer: &Session, holder: Party, now: Instant) {
         let party = Party { sa: newcomer.sa, session: newcomer.id };
-        self.contests.begin(newcomer.device, party, holder, now);
+        if !self.contests.begin(newcomer.device, party, holder, now) {
+            return self.end_session(newcomer.id, Why::NeverStood, now);
+        }
         if self.sessions.get(holder.session).is_some() {
             self.responder.probe(holder.sa, now);
         } else {
-            // It ended while the registrar judged.
-            let over = self.contests.gone(newcomer.device, holder.sa);
-            over.into_iter().for_each(|(contest, outcome)| self.settle(&contest, outcome, now));
+            // It ended while the registrar judged; its end is on its way there and says how.
+            let over = self.contests.ended_before(newcomer.device);
+            over.into_iter().for_each(|(contest, outcome)| self.must(Work::Resolve { contest, outcome }));
         }
     }
 
@@ -493,7 +486,7 @@ impl IkeThread {
             self.drain(now);
         }
         for (contest, outcome) in self.contests.due(now) {
-            self.settle(&contest, outcome, now);
+            self.must(Work::Resolve { contest, outcome });
         }
         for session in self.holds.due(now) {
             self.end_session(session, Why::LeftLine, now);
@@ -550,6 +543,15 @@ impl IkeThread {
     }
 }
 
+/// Waits for room, so that nothing that must not be lost is left when the thread ends.
+fn hand_on_all(kept: &mut VecDeque<Work>, to_registrar: &Sender<Work>) {
+    for work in kept.drain(..) {
+        if let Err(SendError(work)) = to_registrar.send(work) {
+            tracing::error!(%work, "there is no registrar to write it down");
+        }
+    }
+}
+
 fn refused(
     code: &'static str,
     text: String,
@@ -557,4 +559,23 @@ fn refused(
     idi: Option<&ike::payload::Identification>,
 ) -> Refused {
     Refused { code, text, outer: path.peer, idi: idi.and_then(identity::printable) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ids::DeviceId;
+
+    #[test]
+    fn what_must_not_be_lost_waits_for_room_when_the_thread_ends() {
+        let (to_registrar, work) = crossbeam_channel::bounded(1);
+        let devices = [1, 2, 3].map(|number| DeviceId::eui48([number; 6]));
+        let mut kept = devices.map(Work::Review).into();
+        let registrar = std::thread::spawn(move || work.iter().collect::<Vec<_>>());
+        hand_on_all(&mut kept, &to_registrar);
+        drop(to_registrar);
+        let came = registrar.join().unwrap();
+        let came = came.iter().map(|work| if let Work::Review(device) = work { Some(*device) } else { None });
+        assert!(came.eq(devices.map(Some)));
+    }
 }

@@ -66,11 +66,11 @@ mod tests {
     #[test]
     fn a_flood_leaves_one_record_each_period_and_loses_no_count() {
         let (mut refusals, now) = (Refusals::one_each(EVERY), Instant::now());
-        let written = (0..10_000).filter(|_| refusals.admit("cert_untrusted", now).is_some()).count();
+        let written = (0..10_000).filter(|_| refusals.admit("cert-untrusted", now).is_some()).count();
         assert_eq!(written, 20);
-        assert_eq!(refusals.admit("ike_auth_mismatch", now), Some(0), "another kind has its own room");
-        assert_eq!(refusals.admit("cert_untrusted", now + EVERY), Some(9_980));
-        assert_eq!(refusals.admit("cert_untrusted", now + EVERY), None);
+        assert_eq!(refusals.admit("ike-auth-mismatch", now), Some(0), "another kind has its own room");
+        assert_eq!(refusals.admit("cert-untrusted", now + EVERY), Some(9_980));
+        assert_eq!(refusals.admit("cert-untrusted", now + EVERY), None);
     }
 
     #[test]

@@ -444,9 +444,6 @@ impl Established {
         for child in std::mem::take(&mut self.children) {
             self.release_child(&child, cx);
         }
-        if self.probe.is_some() {
-            cx.out.event(Event::ProbeSilent { sa: self.id });
-        }
         cx.stats.deleted += 1;
         cx.stats.established_now -= 1;
         cx.out.event(Event::SaDeleted { sa: self.id, by });

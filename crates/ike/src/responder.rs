@@ -179,8 +179,8 @@ impl Responder {
     }
 
     /// Asks the peer whether it lives: an empty INFORMATIONAL, sent at most 3 times. Within 6 s comes
-    /// [`Event::ProbeAnswered`] or [`Event::ProbeSilent`], even if the SA ends first. An unknown `sa` is
-    /// silent at once. Two probes at a time are one.
+    /// [`Event::ProbeAnswered`] or [`Event::ProbeSilent`], or [`Event::SaDeleted`] if the SA ends first. An
+    /// unknown `sa` is silent at once. Two probes at a time are one.
     pub fn probe(&mut self, sa: IkeSaId, now: Instant) {
         if !self.on_tunnel(sa, now, Established::probe) {
             self.out.event(Event::ProbeSilent { sa });

@@ -200,7 +200,7 @@ impl Stage<'_> {
     fn wrong_identity(&mut self, identity: &UnitIdentity) -> anyhow::Result<()> {
         let name = format!("{}.{REALM}", id(2));
         let liar = UnitIdentity { name, ..identity.clone() };
-        self.refused(Act::WrongIdentity, &liar, [127, 10, 0, 67], "identity_not_in_cert")
+        self.refused(Act::WrongIdentity, &liar, [127, 10, 0, 67], "identity-not-in-cert")
     }
 
     fn refused(

@@ -115,6 +115,7 @@ enum Command {
     Ping(Ipv4Addr, u16),
     SealPing(Ipv4Addr, u16),
     Move(UdpSocket),
+    Check,
     Close,
     Stop,
 }
@@ -206,6 +207,14 @@ impl Unit {
         self.commands.send(Command::Move(socket)).context("the unit has ended")
     }
 
+    /// Asks the gateway by IKE whether it lives; its answer is not waited for.
+    ///
+    /// # Errors
+    /// The unit has ended.
+    pub fn check_gateway(&self) -> anyhow::Result<()> {
+        self.commands.send(Command::Check).context("the unit has ended")
+    }
+
     /// Waits until the tunnel is gone; by whom, if it is gone in time.
     pub fn wait_deleted(&self, patience: Duration) -> Option<DeletedBy> {
         let until = Instant::now() + patience;
@@ -294,6 +303,7 @@ impl Worker {
                     let _ = self.tell.send(News::Sealed(sealed));
                 }
                 Ok(Command::Move(socket)) => self.move_to(socket),
+                Ok(Command::Check) => self.initiator.probe(Instant::now()),
                 Ok(Command::Close) => self.initiator.close(Instant::now()),
                 Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return,
                 Err(mpsc::TryRecvError::Empty) => {}

@@ -156,7 +156,7 @@ fn a_unit_off_its_line_passes_nothing_and_is_cut_when_its_time_is_over() {
     assert!(held.elapsed() > Duration::from_secs(3), "{:?}", held.elapsed());
     world.wait(|world| !world.records::<SessionClosed>().is_empty());
     let [closed] = &world.records::<SessionClosed>()[..] else { panic!("one session") };
-    assert_eq!((closed.why.as_str(), closed.bytes.0), ("left_line", before.octets));
+    assert_eq!((closed.why.as_str(), closed.bytes.0), ("left-line", before.octets));
     assert_eq!(world.carrier.gateway.stats().sessions, 0);
     let again = world.carrier.attach(&world.identity, world.outside()).unwrap();
     assert!(matches!(again.outcome, Outcome::Refused(_)), "{:?}", again.outcome);

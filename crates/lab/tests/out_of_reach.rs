@@ -116,7 +116,7 @@ fn a_clock_that_is_behind_what_the_journal_held_before_the_start() {
     let mut world = World::new(dir.path(), 18);
     let ahead = UnixTime::now().after(Duration::from_secs(3600));
     for at in [ahead, UnixTime::now()] {
-        let event = events::gateway::NodeStopped { epoch: 1 };
+        let event = events::gateway::NodeStopped { epoch: 1, unwritten: 0 };
         world.carrier.journal.append(&event, at, Durability::Durable).unwrap();
     }
     // A second start must not take what the first one wrote for the time.

@@ -77,7 +77,7 @@ pub enum LedgerError {
     /// All inner addresses are bound to units.
     #[error("the {0} pool has no free address: configure a larger one")]
     PoolExhausted(&'static str),
-    /// Another certificate, or another unit's, has this key or name.
+    /// Another certificate, unit or session has this key, name or lease.
     #[error("{0}")]
     Conflict(String),
 }

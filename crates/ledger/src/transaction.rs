@@ -5,7 +5,7 @@ use crate::{
     store::{Store, StoreError},
 };
 use events::{Durability, ledger::RowChanged};
-use ids::{AccessLine, CertSha256, DeviceId, EventRef, UnixTime};
+use ids::{AccessLine, CertSha256, DeviceId, EventRef, SessionId, UnixTime};
 use std::sync::MutexGuard;
 
 /// One transaction: reads and changes that stand together or not at all. Dropped without
@@ -119,17 +119,31 @@ impl<'a> Tx<'a> {
     /// As [`Self::device`].
     pub fn lease(&mut self, device: DeviceId) -> Result<Option<Lease>, LedgerError> {
         let lease: Option<(Lease, u64)> = self.row(&device.to_string())?;
-        let (node, epoch) = (self.inner.journal.node(), self.inner.epoch());
-        Ok(lease.map(|(lease, _)| lease).filter(|lease| &lease.node != node || lease.epoch == epoch))
+        Ok(lease.map(|(lease, _)| lease).filter(|lease| self.is_in_force(lease)))
     }
 
-    /// Gives a unit's lease to a session; `event` is the record of the admission that explains it.
-    /// Whether an earlier holder may lose it was decided before.
+    fn is_in_force(&self, lease: &Lease) -> bool {
+        &lease.node != self.inner.journal.node() || lease.epoch == self.inner.epoch()
+    }
+
+    /// Gives a unit's lease to a session, where it is free or held by the session that this one
+    /// `replaces`; `event` is the record of the admission that explains it.
     ///
     /// # Errors
-    /// As [`Self::device`].
-    pub fn take_lease(&mut self, lease: &Lease, event: EventRef) -> Result<(), LedgerError> {
-        let revision = self.row::<Lease>(&lease.key())?.map_or(1, |(_, revision)| revision + 1);
+    /// [`LedgerError::Conflict`] when another session holds it; else as [`Self::device`].
+    pub fn take_lease(
+        &mut self,
+        lease: &Lease,
+        replaces: Option<SessionId>,
+        event: EventRef,
+    ) -> Result<(), LedgerError> {
+        let before: Option<(Lease, u64)> = self.row(&lease.key())?;
+        let held = before.iter().map(|(held, _)| held).find(|held| self.is_in_force(held));
+        if let Some(held) = held.filter(|held| Some(held.session) != replaces) {
+            let text = format!("the lease of {} is held by session {}", lease.device, held.session);
+            return Err(LedgerError::Conflict(text));
+        }
+        let revision = before.map_or(1, |(_, revision)| revision + 1);
         let sealed = self.inner.row_key.seal(lease, revision, event);
         self.writer.store.put(&sealed, &[], false)?;
         self.writer.seen.wrote(&sealed);
@@ -307,6 +321,22 @@ impl<'a> Tx<'a> {
             self.put_row(&credential, because, now)?;
         }
         Ok(credential)
+    }
+
+    /// Number of the open incident of a kind about these units.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn incident_that_is_open(
+        &mut self,
+        kind: &str,
+        devices: &[DeviceId],
+    ) -> Result<Option<u64>, LedgerError> {
+        let open =
+            self.writer.store.find(Incident::TABLE, "open", &NewIncident::group(kind, devices), "", 1)?;
+        let incident =
+            open.first().map(|sealed| self.inner.row_key.unseal::<Incident>(sealed)).transpose()?;
+        Ok(incident.map(|incident| incident.number))
     }
 
     /// Opens an incident, or counts once more on the open one of the same kind about the same units.

@@ -243,7 +243,7 @@ fn a_lease_is_exclusive_released_only_by_its_holder_and_void_after_a_restart() {
     let (first, second) = (lease(&ledger, id(1), 1), lease(&ledger, id(1), 2));
     let mut tx = ledger.begin().unwrap();
     assert_eq!(tx.lease(id(1)).unwrap(), None);
-    tx.take_lease(&first, event.clone()).unwrap();
+    tx.take_lease(&first, None, event.clone()).unwrap();
     assert_eq!(tx.lease(id(1)).unwrap(), Some(first.clone()));
     assert!(!tx.release_lease(&second).unwrap(), "not its own");
     tx.commit().unwrap();
@@ -254,16 +254,34 @@ fn a_lease_is_exclusive_released_only_by_its_holder_and_void_after_a_restart() {
     let mut tx = ledger.begin().unwrap();
     assert_eq!(tx.lease(id(1)).unwrap(), None, "the new epoch voids it");
     let again = lease(&ledger, id(1), 1);
-    tx.take_lease(&again, event).unwrap();
+    tx.take_lease(&again, None, event).unwrap();
     assert!(tx.release_lease(&again).unwrap());
     tx.commit().unwrap();
+}
+
+#[test]
+fn a_lease_changes_hands_only_from_the_session_that_is_said_to_hold_it() {
+    let (_dir, ledger) = fresh();
+    let event: EventRef = "gw1/1".parse().unwrap();
+    let [first, second, third] = [1, 2, 3].map(|number| lease(&ledger, id(1), number));
+    let mut tx = ledger.begin().unwrap();
+    tx.take_lease(&first, None, event.clone()).unwrap();
+    for replaces in [None, Some(third.session)] {
+        let taken = tx.take_lease(&second, replaces, event.clone());
+        assert!(matches!(taken, Err(LedgerError::Conflict(_))), "{taken:?}");
+    }
+    assert_eq!(tx.lease(id(1)).unwrap(), Some(first.clone()));
+    tx.take_lease(&second, Some(first.session), event.clone()).unwrap();
+    assert!(tx.release_lease(&second).unwrap());
+    tx.take_lease(&third, Some(first.session), event).unwrap();
+    assert_eq!(tx.lease(id(1)).unwrap(), Some(third));
 }
 
 #[test]
 fn a_transaction_that_is_dropped_changes_nothing() {
     let (_dir, ledger) = fresh();
     let mut tx = ledger.begin().unwrap();
-    tx.take_lease(&lease(&ledger, id(1), 1), "gw1/1".parse().unwrap()).unwrap();
+    tx.take_lease(&lease(&ledger, id(1), 1), None, "gw1/1".parse().unwrap()).unwrap();
     drop(tx);
     assert_eq!(ledger.lease(id(1)).unwrap(), None);
 }
@@ -274,7 +292,7 @@ fn a_lease_whose_successor_was_rolled_back_is_not_taken_for_tampered() {
     let (first, second) = (lease(&ledger, id(1), 1), lease(&ledger, id(1), 2));
     let take = |lease: &Lease| {
         let mut tx = ledger.begin().unwrap();
-        tx.take_lease(lease, "gw1/1".parse().unwrap()).map(|()| tx)
+        tx.take_lease(lease, Some(first.session), "gw1/1".parse().unwrap()).map(|()| tx)
     };
     take(&first).unwrap().commit().unwrap();
     drop(take(&second).unwrap());
@@ -294,7 +312,7 @@ fn a_lease_put_back_behind_a_committed_one_is_noticed_even_after_a_removal_was_r
         [(&first, "CREATE TABLE keep AS SELECT * FROM row WHERE tbl = 'lease'"), (&second, "")]
     {
         let mut tx = ledger.begin().unwrap();
-        tx.take_lease(lease, "gw1/1".parse().unwrap()).unwrap();
+        tx.take_lease(lease, Some(first.session), "gw1/1".parse().unwrap()).unwrap();
         tx.commit().unwrap();
         sql(dir.path(), keep);
     }
@@ -312,7 +330,7 @@ fn a_row_that_was_seen_and_is_gone_is_tampered_with_and_no_row_that_never_was() 
     ledger.put_line(&line, "kim", now()).unwrap();
     ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
     let mut tx = ledger.begin().unwrap();
-    tx.take_lease(&lease(&ledger, id(1), 1), "gw1/1".parse().unwrap()).unwrap();
+    tx.take_lease(&lease(&ledger, id(1), 1), None, "gw1/1".parse().unwrap()).unwrap();
     tx.commit().unwrap();
 
     sql(dir.path(), "DELETE FROM row");
@@ -329,7 +347,7 @@ fn a_lease_that_was_released_is_not_missed_unless_its_release_was_rolled_back() 
     let (dir, ledger) = fresh();
     let first = lease(&ledger, id(1), 1);
     let mut tx = ledger.begin().unwrap();
-    tx.take_lease(&first, "gw1/1".parse().unwrap()).unwrap();
+    tx.take_lease(&first, None, "gw1/1".parse().unwrap()).unwrap();
     tx.commit().unwrap();
     let mut tx = ledger.begin().unwrap();
     assert!(tx.release_lease(&first).unwrap());
@@ -400,15 +418,17 @@ fn a_ledger_is_verified_as_of_one_moment_while_units_move_and_leases_are_taken()
         ledger.move_device(id(0), to, "kim", "", None, now()).unwrap();
         let resolved = events::admission::ContestResolved {
             device: id(n),
-            stays: lease(&ledger, id(n), n).session,
+            stays: Some(lease(&ledger, id(n), n).session),
             goes: lease(&ledger, id(n), 0).session,
             how: "made-room".into(),
+            reason: None,
             incident: None,
             rules: "test".into(),
+            weighed: events::admission::Weighed::default(),
         };
         let mut tx = ledger.begin().unwrap();
         let event = ledger.journal().append(&resolved, now(), Durability::Grouped).unwrap();
-        tx.take_lease(&lease(&ledger, id(n), n), event).unwrap();
+        tx.take_lease(&lease(&ledger, id(n), n), None, event).unwrap();
         tx.commit().unwrap();
     };
     std::thread::scope(|scope| {
@@ -528,7 +548,7 @@ fn a_ledger_does_not_open_with_a_journal_that_has_lost_what_its_rows_were_writte
         fs::remove_file(segment(dir)).unwrap();
         let journal = open_journal(dir, "gw1");
         for _ in 0..100 {
-            let stopped = events::gateway::NodeStopped { epoch: 1 };
+            let stopped = events::gateway::NodeStopped { epoch: 1, unwritten: 0 };
             journal.append(&stopped, now(), Durability::Grouped).unwrap();
         }
     };
@@ -557,7 +577,7 @@ fn a_ledger_does_not_open_with_a_journal_that_has_lost_what_its_rows_were_writte
 fn what_the_journal_held_is_remembered_though_no_row_was_written_from_it() {
     for lost in [0, 1] {
         let (dir, ledger) = fresh();
-        let stopped = events::gateway::NodeStopped { epoch: 1 };
+        let stopped = events::gateway::NodeStopped { epoch: 1, unwritten: 0 };
         ledger.journal().append(&stopped, now(), Durability::Grouped).unwrap();
         ledger.close().unwrap();
         drop(ledger);

@@ -85,12 +85,24 @@ impl Config {
         let mut errors = self.gateway.wrong(at);
         errors.extend(self.ca.iter().flat_map(|ca| ca.wrong(at)));
         errors.extend(realm::wrong(&self.realms, at));
+        errors.extend(self.admission_wrong(at));
         errors.extend(self.without_ca(at));
         errors.extend(self.http.wrong(at));
         errors.extend(self.control.wrong(at));
         errors.extend(self.log.wrong(at));
         errors.sort_by_key(|error| error.line);
         errors
+    }
+
+    fn admission_wrong(&self, at: &Located<'_>) -> Vec<ConfigError> {
+        let policy = &self.admission;
+        let positive = [
+            ("max_validity_d", policy.max_validity_d, "no certificate would ever do"),
+            ("make_room_s", policy.make_room_s, "no unit could authenticate anew beside its own tunnel"),
+            ("probe_interval_s", policy.probe_interval_s, "a holder would be asked without end"),
+        ];
+        let zero = positive.iter().filter(|(_, value, _)| *value == 0);
+        zero.map(|(key, _, what)| at.error(&["admission", key], *what, "write 1 or more")).collect()
     }
 
     /// What cannot be had without the embedded CA.

@@ -100,7 +100,7 @@ fn decide_with(claim: &Claim, holder: Option<&Holder>) -> Verdict {
 
 fn holder(probe: Probe) -> Holder {
     let session = SessionId { epoch: ids::Epoch(1), number: 1 };
-    Holder { session, claim: Some(claim(HOME)), probe, asked_at: None }
+    Holder { session, claim: Some(claim(HOME)), probe, asked_ago: None }
 }
 
 #[test]
@@ -233,6 +233,8 @@ fn section_4_line_12_a_second_claim_is_settled_by_what_the_holder_does() {
         assert_eq!(verdict.decision, Decision::Admit(Admit::Reconnect));
         assert_eq!(verdict.conclusion, Some(Conclusion::Reconnect));
     }
+    let made_room = decide_with(&claim(HOME), Some(&holder(Probe::MadeRoom)));
+    assert_eq!(made_room.decision, Decision::Admit(Admit::MadeRoom));
     let alive = decide_with(&claim(HOME), Some(&holder(Probe::Answered)));
     assert_eq!(alive.decision, Decision::Refuse(Reason::SecondClaim));
     assert_eq!(alive.conclusion, Some(Conclusion::Undecided));
@@ -241,8 +243,7 @@ fn section_4_line_12_a_second_claim_is_settled_by_what_the_holder_does() {
 
 #[test]
 fn a_holder_is_asked_once_in_ten_seconds_at_most() {
-    let asked =
-        |ago| Holder { asked_at: Some(now().before(Duration::from_secs(ago))), ..holder(Probe::NotAsked) };
+    let asked = |ago| Holder { asked_ago: Some(Duration::from_secs(ago)), ..holder(Probe::NotAsked) };
     assert_eq!(decide_with(&claim(HOME), Some(&asked(9))).decision, Decision::Drop(Transient::ProbedLately));
     assert_eq!(decide_with(&claim(HOME), Some(&asked(10))).decision, Decision::Contest);
 }

@@ -173,6 +173,18 @@ fn a_probe_is_answered_by_the_living_and_silent_for_the_dead_within_six_seconds(
 }
 
 #[test]
+fn a_peer_that_leaves_while_it_is_probed_was_not_silent() {
+    let mut link = Link::attached();
+    let sa = link.asked[0].1;
+    link.lose = Box::new(|unit, _| !unit);
+    link.gateway.probe(sa, link.now);
+    link.unit.close(link.now);
+    link.settle();
+    assert!(link.gateway_events.contains(&Event::SaDeleted { sa, by: DeletedBy::Peer }));
+    assert!(!link.gateway_events.contains(&Event::ProbeSilent { sa }));
+}
+
+#[test]
 fn a_unit_re_authenticates_break_before_make_and_make_before_break() {
     for how in [Reauthentication::BreakBeforeMake, Reauthentication::MakeBeforeBreak] {
         let mut link = Link::attached();

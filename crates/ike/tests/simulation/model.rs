@@ -133,6 +133,7 @@ impl Model {
             Event::Connected { sa, .. } => self.established(side, *sa),
             Event::SaDeleted { sa, by } => {
                 self.timeouts += u32::from(*by == DeletedBy::DpdTimeout);
+                self.probes.remove(&(side, *sa));
                 self.deleted(side, *sa);
             }
             Event::ProbeAnswered { sa, .. } | Event::ProbeSilent { sa } => {

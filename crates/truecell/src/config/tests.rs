@@ -130,3 +130,17 @@ fn relative_paths_start_at_the_folder_of_the_file() {
     let config = parse(&EXAMPLE.replace("/var/lib/truecell", "state")).unwrap();
     assert_eq!(config.data, Path::new("/etc/truecell/state"));
 }
+
+#[test]
+fn an_admission_policy_with_a_zero_is_refused_with_its_line() {
+    for (shown, zero) in [
+        ("#max_validity_d = 30", "max_validity_d = 0"),
+        ("#make_room_s = 30", "make_room_s = 0"),
+        ("#probe_interval_s = 10", "probe_interval_s = 0"),
+    ] {
+        let text = EXAMPLE.replacen(shown, zero, 1);
+        let error = only(parse(&text).unwrap_err());
+        assert_eq!(error.line, text.lines().position(|line| line == zero).map(|at| at + 1), "{error}");
+        assert!(error.to_string().contains("write 1 or more"), "{error}");
+    }
+}

@@ -99,15 +99,15 @@ fn all_refused(carrier: &Carrier<'_>, vendor: &Authority) -> Result<Vec<Charon>>
     try_it("elsewhere", &elsewhere, FEMTOCELL, Refused("foreign-network"))?;
 
     let liar = Unit { name: device_name("00aabb000013"), ..carrier.unit("00aabb000014")? };
-    try_it("liar", &liar, LIAR, Failed("identity_not_in_cert"))?;
+    try_it("liar", &liar, LIAR, Failed("identity-not-in-cert"))?;
 
     let name = device_name("00aabb000014");
     let foreign = Unit { credential: Authority::root("Nobody")?.issue(&name, KeyKind::P256)?, name };
-    try_it("foreign-ca", &foreign, FEMTOCELL, Failed("cert_untrusted"))?;
+    try_it("foreign-ca", &foreign, FEMTOCELL, Failed("cert-untrusted"))?;
 
     let name = device_name("00aabb000014");
     let other_realm = Unit { credential: vendor.issue(&name, KeyKind::P256)?, name };
-    try_it("other-realm", &other_realm, FEMTOCELL, Failed("realm_of_other_anchor"))?;
+    try_it("other-realm", &other_realm, FEMTOCELL, Failed("realm-of-other-anchor"))?;
     Ok(tried)
 }
 

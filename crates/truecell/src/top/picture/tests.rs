@@ -76,15 +76,15 @@ fn each_page_of_tunnels_has_its_own_time() {
 #[test]
 fn admitted_and_contested_are_no_refusals_and_those_untold_are() {
     let mut before = look(seconds(0), Vec::new());
-    before.stats.counters.attaches = words(&[("admitted", 5), ("unknown_device", 9)]);
+    before.stats.counters.attaches = words(&[("admitted", 5), ("unknown-device", 9)]);
     before.stats.counters.refusals_untold = 100;
     let mut now = look(seconds(10), Vec::new());
-    let attaches = [("admitted", 25), ("contested", 3), ("cert_untrusted", 4), ("unknown_device", 9)];
+    let attaches = [("admitted", 25), ("contested", 3), ("cert-untrusted", 4), ("unknown-device", 9)];
     now.stats.counters.attaches = words(&attaches);
     now.stats.counters.refusals_untold = 600;
     let rates = Picture::new(Some(&before), now).rates.unwrap();
     assert_eq!(rates.admissions_s, 2.0);
-    let expected = [("cert_untrusted", 0.4), ("untold", 50.0)];
+    let expected = [("cert-untrusted", 0.4), ("untold", 50.0)];
     assert_eq!(rates.refusals_s, expected.map(|(word, rate)| (word.to_owned(), rate)).into());
 }
 

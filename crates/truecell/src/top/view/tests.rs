@@ -36,7 +36,7 @@ fn looks() -> [Look; 2] {
     (counters.half_open, counters.contests) = (4, 1);
     (counters.uplink, counters.downlink) = (amount(200, 250_000), amount(2_000, 2_500_000));
     counters.attaches =
-        words(&[("admitted", 1), ("contested", 1), ("cert_untrusted", 3), ("unknown_device", 1)]);
+        words(&[("admitted", 1), ("contested", 1), ("cert-untrusted", 3), ("unknown-device", 1)]);
     counters.drops = BTreeMap::from([
         ("uplink".to_owned(), words(&[("blocked", 3)])),
         ("downlink".to_owned(), words(&[("no_tunnel", 1)])),
@@ -78,7 +78,7 @@ fn a_node_fits_a_terminal_of_eighty_columns_and_twenty_four_lines() {
         "tunnels    2   half-open 4   contests 1   admitted 0.5/s",
         "up         1.00M bit/s     100 packets/s      █",
         "down       10.0M bit/s   1.00k packets/s      █",
-        "refused/s  2.0   cert_untrusted 1.5   unknown_device 0.5",
+        "refused/s  2.0   cert-untrusted 1.5   unknown-device 0.5",
         "dropped/s  2.0   up: blocked 1.5   down: no_tunnel 0.5",
         "DEVICE       STATE OUTER              INNER    UP b/s DN b/s DROP/s   AGE",
         "00aabb000001 open  203.0.0.1:4500     10.0.0.1  1.00M  10.0M      0 3h05m",
