@@ -3,5 +3,6 @@
 #![allow(clippy::disallowed_methods, reason = "a test begins at some time")]
 
 mod attach;
+mod flood;
 mod link;
 mod rekey;
