@@ -108,7 +108,19 @@ impl Bench {
 
     /// Starts `truecell serve`, and waits for a log line with `message`.
     pub(crate) fn serve_until(&mut self, message: &str) -> Vec<String> {
-        let mut child = self.command(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        self.start(self.command(&["serve"]), message)
+    }
+
+    /// Starts `truecell serve` with these limits of the shell's `ulimit`, and waits until it is ready.
+    pub(crate) fn serve_within(&mut self, limits: &str) {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit {limits}; exec {} serve", env!("CARGO_BIN_EXE_truecell"));
+        shell.args(["-c", &script]).current_dir(&self.folder).stdin(Stdio::null());
+        self.start(shell, "ready");
+    }
+
+    fn start(&mut self, mut command: Command, message: &str) -> Vec<String> {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let mut seen = Vec::new();
         let found = lines.by_ref().inspect(|line| seen.push(line.clone())).any(|line| line.contains(message));
@@ -117,6 +129,12 @@ impl Bench {
         std::thread::spawn(move || lines.for_each(drop));
         self.daemon = Some(Daemon { child, http: ready["http"].as_str().unwrap_or_default().to_owned() });
         seen
+    }
+
+    /// Process and address of pages of the running daemon.
+    pub(crate) fn daemon(&self) -> (u32, &str) {
+        let daemon = self.daemon.as_ref().unwrap();
+        (daemon.child.id(), &daemon.http)
     }
 
     /// Status and body of one of the daemon's pages.

@@ -14,6 +14,7 @@ mod crash;
 mod daemon;
 mod document;
 mod documents;
+mod doors;
 mod features;
 mod handshake;
 mod import;
