@@ -18,5 +18,6 @@ mod doors;
 mod features;
 mod handshake;
 mod import;
+mod lab;
 mod shell;
 mod wreck;
