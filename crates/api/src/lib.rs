@@ -19,10 +19,12 @@ mod metrics;
 mod problem;
 mod requests;
 mod routes;
+mod rules;
 mod services;
 pub mod session;
 /// The listening side of the control socket.
 pub mod socket;
+pub mod stats;
 
 pub use books::LedgerBooks;
 pub use caller::{Caller, Role};
@@ -32,4 +34,5 @@ pub use metrics::{Family, Kind, Metrics, Sample, Source};
 pub use problem::Problem;
 pub use requests::{REMEMBERED, Requests};
 pub use routes::{Route, journal_router, router, routes};
+pub use rules::Rules;
 pub use services::Services;

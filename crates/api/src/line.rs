@@ -67,7 +67,25 @@ pub(crate) async fn put(
     let record = AccessLineRecord { line, prefixes, region };
     let work = services.blocking(move |services| {
         services.ledger.put_line(&record, &caller.name, services.now())?;
+        services.review_behind(&record.line)?;
         Ok(record)
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
+}
+
+impl Services {
+    /// Has the tunnels of the units behind a line judged anew.
+    fn review_behind(&self, line: &AccessLine) -> Result<(), Problem> {
+        let Some(gateway) = &self.gateway else { return Ok(()) };
+        let mut after = None;
+        loop {
+            let devices = self.ledger.devices_behind(line, after, PAGE)?;
+            let attached = devices.iter().filter(|device| !gateway.sessions_of(device.id).is_empty());
+            attached.for_each(|device| gateway.device_changed(device.id));
+            match devices.last().filter(|_| devices.len() == PAGE) {
+                Some(last) => after = Some(last.id),
+                None => return Ok(()),
+            }
+        }
+    }
 }

@@ -12,8 +12,8 @@ mod services;
 
 pub(crate) use ca::Ca;
 pub(crate) use error::ConfigError;
-pub(crate) use gateway::{Cipher, Gateway, KeyExchange, Legacy, OffLine, Prf};
-pub(crate) use material::Identity;
+pub(crate) use gateway::{Cipher, Gateway, KeyExchange, Legacy, OffLine, Prf, Tun};
+pub(crate) use material::{Identity, certificates, expired};
 pub(crate) use realm::Realm;
 pub(crate) use services::{Control, Http, Log, LogFormat};
 
@@ -75,6 +75,11 @@ impl Config {
         Ok(config)
     }
 
+    /// What the routes must know of it.
+    pub(crate) fn rules(&self) -> api::Rules {
+        api::Rules { admission: self.admission.clone(), approvers: self.control.approvers.clone() }
+    }
+
     /// What no single value shows: keys that need each other, names used twice.
     fn wrong(&self, at: &Located<'_>) -> Vec<ConfigError> {
         let mut errors = self.gateway.wrong(at);
@@ -82,6 +87,7 @@ impl Config {
         errors.extend(realm::wrong(&self.realms, at));
         errors.extend(self.without_ca(at));
         errors.extend(self.http.wrong(at));
+        errors.extend(self.control.wrong(at));
         errors.extend(self.log.wrong(at));
         errors.sort_by_key(|error| error.line);
         errors

@@ -348,3 +348,19 @@ fn a_public_value_of_a_wrong_length_is_not_answered_and_nothing_is_kept() {
     assert_eq!(line.responder.stats().half_open_now, 0);
     assert_eq!(line.responder.stats().refused(Reason::PublicValue), 1);
 }
+
+#[test]
+fn what_is_longer_than_any_honest_message_is_not_looked_at() {
+    let refused = |length: usize| {
+        let mut line = Line::new();
+        line.init();
+        let mut datagram = line.peer.auth(HONEST).0.remove(0);
+        datagram.resize(length, 0);
+        datagram[24..28].copy_from_slice(&u32::try_from(length).unwrap().to_be_bytes());
+        datagram[30..32].copy_from_slice(&u16::try_from(length - 28).unwrap().to_be_bytes());
+        line.deliver(&[datagram]);
+        [Reason::NotAuthentic, Reason::Malformed].map(|reason| line.responder.stats().refused(reason))
+    };
+    assert_eq!(refused(MAX_MESSAGE), [1, 0]);
+    assert_eq!(refused(MAX_MESSAGE + 1), [0, 1]);
+}

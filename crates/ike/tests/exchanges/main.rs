@@ -5,4 +5,9 @@
 mod attach;
 mod flood;
 mod link;
+#[path = "../../../esp/tests/memory/mod.rs"]
+mod memory;
+mod paths;
 mod rekey;
+mod restart;
+mod wiped;

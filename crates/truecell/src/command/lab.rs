@@ -1,10 +1,12 @@
+mod unit;
+
 use crate::{
     cli::Cli,
     failure::{Failure, Problem},
     folder::Folder,
     output::Output,
 };
-use clap::Args;
+use clap::{Args, Subcommand};
 use lab::{Act, Carrier, Step, tour};
 use serde::Serialize;
 use std::{fmt::Write as _, path::PathBuf};
@@ -16,10 +18,20 @@ use tokio::signal::unix::{SignalKind, signal};
 /// temporary files go, which is removed at the end; the units are virtual. Needs no root and sends
 /// nothing beyond loopback.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Lab {
     /// End by itself after the tour instead of serving until Ctrl-C
     #[arg(long)]
     once: bool,
+
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// A virtual femtocell that carries packets
+    Unit(unit::Unit),
 }
 
 const INTRODUCTION: &str = "\
@@ -46,6 +58,13 @@ struct Conclusion {
 
 impl Lab {
     pub(crate) fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
+        match &self.part {
+            Some(Part::Unit(unit)) => unit.run(output),
+            None => self.tour(cli, output),
+        }
+    }
+
+    fn tour(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         let dir = Folder::make(cli.data.as_deref(), "truecell-lab")
             .map_err(|error| Failure::system("the lab has no folder", &error))?;
         if !output.is_json() {

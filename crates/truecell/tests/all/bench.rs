@@ -2,6 +2,7 @@
 
 use crate::document::own_address;
 use std::{
+    collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -12,6 +13,8 @@ use std::{
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
     daemon: Option<Daemon>,
+    /// Commands run with umask 0: a mode is what the code asked for.
+    pub(crate) has_no_umask: bool,
 }
 
 /// A running `truecell serve`.
@@ -35,6 +38,8 @@ organization = "Operator"
 realm = "femto.operator.example"
 [http]
 listen = "127.0.0.1:0"
+[control]
+approvers = ["dave"]
 [log]
 format = "json"
 "#;
@@ -44,7 +49,7 @@ impl Bench {
     pub(crate) fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("truecell.toml"), CONFIG.replace("ADDRESS", &own_address())).unwrap();
-        Self { folder, daemon: None }
+        Self { folder, daemon: None, has_no_umask: false }
     }
 
     /// Initialised.
@@ -73,7 +78,11 @@ impl Bench {
 
     /// The binary with these arguments, not yet run.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_truecell"));
+        let binary = env!("CARGO_BIN_EXE_truecell");
+        let mut command = Command::new(if self.has_no_umask { "sh" } else { binary });
+        if self.has_no_umask {
+            command.args(["-c", "umask 0; exec \"$0\" \"$@\"", binary]);
+        }
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
         command
     }
@@ -135,6 +144,14 @@ impl Bench {
     pub(crate) fn daemon(&self) -> (u32, &str) {
         let daemon = self.daemon.as_ref().unwrap();
         (daemon.child.id(), &daemon.http)
+    }
+
+    /// What the kernel says about the daemon: the values of /proc/PID/status by name.
+    pub(crate) fn status(&self) -> BTreeMap<String, String> {
+        let (pid, _) = self.daemon();
+        let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let values = text.lines().filter_map(|line| line.split_once(":\t"));
+        values.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     /// Status and body of one of the daemon's pages.

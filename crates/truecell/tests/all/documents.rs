@@ -85,10 +85,12 @@ fn the_body_of_each_post_is_one_that_the_api_takes() {
         let taken = match *route {
             "/v1/devices" => takes::<device::AddDevice>(body),
             "/v1/devices/import" => takes::<device::ImportDevices>(body),
+            "/v1/devices/{id}" => takes::<device::SetDevice>(body),
             "/v1/devices/{id}/move" => takes::<device::MoveDevice>(body),
             "/v1/lines" => takes::<line::PutLine>(body),
-            "/v1/certificates/import" => takes::<certificate::ImportCertificates>(body),
             "/v1/certificates" => takes::<certificate::IssueCertificate>(body),
+            "/v1/certificates/import" => takes::<certificate::ImportCertificates>(body),
+            "/v1/certificates/{serial}/revoke" => takes::<certificate::RevokeCertificate>(body),
             "/v1/sessions/{id}/cut" => takes::<session::CutSession>(body),
             other => panic!("{other} is a route without a type here"),
         };

@@ -20,4 +20,5 @@ mod handshake;
 mod import;
 mod lab;
 mod shell;
+mod top;
 mod wreck;
