@@ -1,10 +1,11 @@
-use crate::{Metrics, Problem};
+use crate::{Metrics, Problem, door::Door};
 use axum::{
     Json, Router, extract::State, http::StatusCode, http::header, response::IntoResponse, routing::get,
 };
 use gateway::{Alarm, Gateway, HealthView};
 use serde::Serialize;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::net::TcpListener;
 
 /// The answer of `/readyz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,6 +31,14 @@ pub fn pages(gateway: Arc<Gateway>, metrics: Arc<Metrics>) -> Router {
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(readyz).with_state(gateway))
         .route("/metrics", get(scrape).with_state(metrics))
+}
+
+/// A collector asks every few seconds and has its answer within one.
+const DOOR: Door = Door { places: 64, head: Duration::from_secs(5), life: Duration::from_secs(60) };
+
+/// Answers with [`pages`] until it is dropped.
+pub async fn serve_pages(listener: TcpListener, pages: Router) {
+    DOOR.serve(listener, std::future::pending(), move |_| pages.clone()).await;
 }
 
 async fn readyz(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {

@@ -203,6 +203,11 @@ impl Ending {
         self.sas.is_empty()
     }
 
+    /// Forgets all of it, and gives the SPIs back.
+    pub(crate) fn release(self, cx: &mut Context<'_>) {
+        self.sas.into_iter().for_each(|ending| ending.release(cx));
+    }
+
     pub(crate) fn on_datagram(&mut self, path: Path, header: &Header, datagram: &[u8], cx: &mut Context<'_>) {
         on_datagram(&mut self.sas, (self.path, path), header, datagram, cx);
     }

@@ -150,9 +150,7 @@ impl Stage<'_> {
             Some(Why { reason: resolved.how, detail, event: record.reference(), incident: resolved.incident })
         });
         let mut step = step(Act::CopiedKey, &identity.name, copy.outer);
-        step.told = format!(
-            "answered, then deleted; {answered_copy} of 1 ping passed; the original keeps its service"
-        );
+        step.told = format!("answered, then deleted; {answered_copy} of 1 ping passed");
         step.pings = Some((answered, PINGS));
         let is_contained = answered_copy == 0 && deleted.is_some() && answered == PINGS;
         self.finish(step, why, is_contained, "holder-alive");

@@ -34,7 +34,7 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
         Command::Incident(incident) => wait(incident.run(cli, output)),
         Command::Ledger(ledger) => wait(ledger.run(cli, output)),
         Command::Config(config) => config.run(cli, output),
-        Command::Lab(lab) => lab.run(output),
+        Command::Lab(lab) => lab.run(cli, output),
         Command::Bench(bench) => bench.run(cli, output),
         Command::Completions(completions) => completions.run(output),
         Command::Man(man) => man.run(output),

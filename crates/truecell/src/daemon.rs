@@ -9,7 +9,7 @@ use crate::{
     notify,
 };
 use ::gateway::{Alarm, Gateway};
-use api::{Metrics, pages, socket};
+use api::{Metrics, pages, serve_pages, socket};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -26,7 +26,8 @@ pub(crate) struct Daemon {
     gateway: Arc<Gateway>,
     terminate: Signal,
     interrupt: Signal,
-    serving: Vec<JoinHandle<io::Result<()>>>,
+    control: JoinHandle<()>,
+    pages: JoinHandle<()>,
     socket: std::path::PathBuf,
 }
 
@@ -51,16 +52,14 @@ impl Daemon {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
         let pages = pages(gateway.clone(), metrics);
-        let serving = vec![
-            tokio::spawn(socket::serve(control, node.router(Some(gateway.clone())), stop)),
-            tokio::spawn(async move { axum::serve(page_listener, pages).await }),
-        ];
+        let control = tokio::spawn(socket::serve(control, node.router(Some(gateway.clone())), stop));
+        let pages = tokio::spawn(serve_pages(page_listener, pages));
         let ike: Vec<_> = gateway.addresses().iter().map(|at| at.ike.to_string()).collect();
         let natt: Vec<_> = gateway.addresses().iter().map(|at| at.natt.to_string()).collect();
         let (ike, natt) = (ike.join(" "), natt.join(" "));
         tracing::info!(control = %socket.display(), http = %page_address, ike, natt, "ready");
         told(notify::systemd("READY=1"));
-        Ok(Self { node, gateway, terminate, interrupt, serving, socket })
+        Ok(Self { node, gateway, terminate, interrupt, control, pages, socket })
     }
 
     /// Serves until SIGTERM or SIGINT, then stops in good order; the same once a thread has panicked.
@@ -76,11 +75,8 @@ impl Daemon {
         tracing::info!("stopping");
         told(notify::systemd("STOPPING=1"));
         let _ = self.node.stop.send(true);
-        let mut serving = self.serving.into_iter();
-        if let Some(control) = serving.next() {
-            let _ = control.await;
-        }
-        serving.for_each(|pages| pages.abort());
+        let _ = self.control.await;
+        self.pages.abort();
         let _ = std::fs::remove_file(&self.socket);
         let health = self.gateway.health();
         let (gateway, node) = (self.gateway, self.node);

@@ -108,14 +108,24 @@ fn open_journal(data: &DataDir, files: &JournalFiles, mended: &mut Vec<String>) 
 
 fn open_ledger(data: &DataDir, journal: &Journal, mended: &mut Vec<String>) -> Result<Ledger, Failure> {
     let row_key = RowKey::open(&data.row_key()).map_err(|error| broken("row key", &error))?;
+    let was_there = data.ledger().exists();
     let store = Sqlite::open(&data.ledger()).map_err(|error| ledger_failure(&error))?;
     let pools = data.pools()?;
     let opened = Ledger::open(Box::new(store), journal.clone(), row_key, pools, UnixTime::now());
     let (ledger, opened) = opened.map_err(|error| {
         if let LedgerError::Journal(error) = error { journal_failure(error) } else { ledger_failure(&error) }
     })?;
-    mended.extend(opened.finished.iter().map(|what| format!("ledger: {what} was finished")));
+    mended.extend(brought_in(&opened.finished, was_there));
     Ok(ledger)
+}
+
+/// What the journal had and the ledger had not: each by name after a crash, their number in a ledger that
+/// is new.
+fn brought_in(finished: &[String], was_there: bool) -> Vec<String> {
+    if was_there || finished.is_empty() {
+        return finished.iter().map(|what| format!("ledger: {what} was finished")).collect();
+    }
+    vec![format!("ledger: it was missing, and was made anew from {} events of the journal", finished.len())]
 }
 
 /// The CA, if the node has one.

@@ -336,6 +336,24 @@ fn section_4_line_22_fragments_wait_for_the_rest_a_while_and_no_longer() {
 }
 
 #[test]
+fn a_public_value_of_a_wrong_length_is_not_answered_and_nothing_is_kept() {
+    let mut line = Line::new();
+    let request = line.peer.init(HONEST);
+    let header = Header::parse(&request).unwrap();
+    let mut payloads = parse_plain(&header, &request).unwrap();
+    payloads.iter_mut().for_each(|payload| {
+        if let Payload::Ke(value) = payload {
+            value.data.pop();
+        }
+    });
+    line.deliver(&[write_plain(header, &payloads)]);
+    assert!(line.said.is_empty());
+    assert_eq!(line.responder.held(), (0, 0, 0));
+    assert_eq!(line.responder.stats().half_open_now, 0);
+    assert_eq!(line.responder.stats().refused(Reason::PublicValue), 1);
+}
+
+#[test]
 fn what_is_longer_than_any_honest_message_is_not_looked_at() {
     let refused = |length: usize| {
         let mut line = Line::new();

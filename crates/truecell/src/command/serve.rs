@@ -10,6 +10,7 @@ use crate::{
 };
 use clap::Args;
 use ids::UnixTime;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Runtime};
 
 /// Run the gateway and its services until SIGTERM or Ctrl-C
@@ -28,6 +29,7 @@ impl Serve {
     pub(crate) fn run(&self, cli: &Cli) -> Result<(), Failure> {
         let config = cli.read_config()?;
         logging::start(&config.log);
+        allow_descriptors();
         let data = DataDir::new(config.data.clone());
         data.node()?;
         let opened = gateway::open(&config)?;
@@ -44,6 +46,15 @@ impl Serve {
             .block_on(async { Daemon::start(&data, &config, node, gateway).await?.until_stopped().await });
         drop(lock);
         served
+    }
+}
+
+/// Raises the limit of open files to what the system allows. Too few are no reason to stay down: the doors
+/// of the API are bounded far below the usual limit of 1024.
+fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, limit = limit.current, "the limit of open files stays as it is");
     }
 }
 

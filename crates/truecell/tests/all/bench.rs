@@ -117,7 +117,19 @@ impl Bench {
 
     /// Starts `truecell serve`, and waits for a log line with `message`.
     pub(crate) fn serve_until(&mut self, message: &str) -> Vec<String> {
-        let mut child = self.command(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        self.start(self.command(&["serve"]), message)
+    }
+
+    /// Starts `truecell serve` with these limits of the shell's `ulimit`, and waits until it is ready.
+    pub(crate) fn serve_within(&mut self, limits: &str) {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit {limits}; exec {} serve", env!("CARGO_BIN_EXE_truecell"));
+        shell.args(["-c", &script]).current_dir(&self.folder).stdin(Stdio::null());
+        self.start(shell, "ready");
+    }
+
+    fn start(&mut self, mut command: Command, message: &str) -> Vec<String> {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let mut seen = Vec::new();
         let found = lines.by_ref().inspect(|line| seen.push(line.clone())).any(|line| line.contains(message));
@@ -128,9 +140,15 @@ impl Bench {
         seen
     }
 
+    /// Process and address of pages of the running daemon.
+    pub(crate) fn daemon(&self) -> (u32, &str) {
+        let daemon = self.daemon.as_ref().unwrap();
+        (daemon.child.id(), &daemon.http)
+    }
+
     /// What the kernel says about the daemon: the values of /proc/PID/status by name.
     pub(crate) fn status(&self) -> BTreeMap<String, String> {
-        let pid = self.daemon.as_ref().unwrap().child.id();
+        let (pid, _) = self.daemon();
         let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let values = text.lines().filter_map(|line| line.split_once(":\t"));
         values.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

@@ -365,6 +365,23 @@ fn a_ledger_out_of_reach_is_an_alarm_a_metric_an_event_and_not_ready() {
 }
 
 #[test]
+fn a_ledger_made_anew_is_told_in_one_line() {
+    let mut bench = Bench::new();
+    let ids = ["00aabb000001", "00aabb000002", "00aabb000003"];
+    ids.iter().for_each(|id| drop(bench.good(&["device", "add", id])));
+    for file in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
+        let _ = fs::remove_file(bench.path("state").join(file));
+    }
+    let log = bench.serve_until("ready");
+    let told: Vec<_> = log.iter().filter(|line| line.contains("ledger: ")).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].contains("it was missing, and was made anew from 3 events of the journal"), "{told:?}");
+    let listed = bench.good(&["device", "list"]);
+    assert!(ids.iter().all(|id| listed.contains(id)), "{listed}");
+    assert_eq!(bench.json(&["ledger", "verify"])["ok"], true);
+}
+
+#[test]
 fn the_names_of_metrics_stay() {
     let mut bench = Bench::new();
     bench.serve();
