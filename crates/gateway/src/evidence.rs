@@ -3,13 +3,14 @@
 use crate::hand_off::Claim;
 use admission::{Evidence, Facts, Fingerprint, IkeSpis, Missing, Outer, Revocation, Verdict};
 use events::admission::Weighed;
-use ids::{CertSha256, DeviceId, UnixTime};
+use ids::{CertSha256, DeviceId, Hex, UnixTime};
+use ike::payload::Proposal;
 use ledger::{AccessLineRecord, Credential, Device, Lease, LedgerError, Tx};
 use serde_json::{
     Value,
     value::{RawValue, to_raw_value},
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write};
 
 /// What the ledger says about one claim.
 #[derive(Default)]
@@ -45,14 +46,14 @@ pub(crate) fn evidence(claim: &Claim, known: &Known, now: UnixTime) -> admission
     let gathered_later = || Evidence::Missing(Missing::NotGathered);
     admission::Claim {
         device: claim.authenticated.device(),
-        idi: String::from_utf8_lossy(&auth.idi().data).into_owned(),
+        idi: String::from_utf8_lossy(&auth.idi().data).into(),
         cert_sha256: path.cert_sha256(),
-        serial: path.serial(),
+        serial: path.serial().into(),
         ski: path
             .ski()
             .map_or(Evidence::Missing(Missing::NotSent), |ski| Evidence::seen(hex(ski), "x509", now)),
         revocation: revocation(known.credential.as_ref(), now),
-        path: path.path().to_vec(),
+        path: path.path().into(),
         validity: path.not_after().since(path.not_before()),
         outer: Outer {
             address,
@@ -61,7 +62,7 @@ pub(crate) fn evidence(claim: &Claim, known: &Known, now: UnixTime) -> admission
                 Evidence::seen(line.line.clone(), "ledger", now)
             }),
         },
-        ike_spis: IkeSpis::new(auth.spi_i(), auth.spi_r()),
+        ike_spis: IkeSpis { initiator: auth.spi_i(), responder: auth.spi_r() },
         proof: gathered_later(),
         lineage: gathered_later(),
         fingerprint: Evidence::seen(fingerprint(&claim.request.fingerprint), "ike", now),
@@ -78,28 +79,31 @@ fn revocation(credential: Option<&Credential>, now: UnixTime) -> Evidence<Revoca
     Evidence::seen(found, "ledger", now)
 }
 
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+fn hex(octets: &[u8]) -> Box<str> {
+    Hex(octets).to_string().into()
 }
 
 fn fingerprint(seen: &ike::ObservedFingerprint) -> Fingerprint {
-    let proposals = seen.proposals.iter().chain(&seen.child_proposals).map(|proposal| {
-        let transforms = proposal.transforms.iter().map(|transform| {
-            let key_len = transform.key_len.map(|bits| format!("/{bits}")).unwrap_or_default();
-            format!(" {}:{}{key_len}", transform.kind.0, transform.id)
-        });
-        format!("{}.{}:{}", proposal.number, proposal.protocol.0, transforms.collect::<String>())
-    });
     Fingerprint {
         vendor_ids: seen.vendor_ids.iter().map(|octets| hex(octets)).collect(),
-        proposals: proposals.collect(),
+        proposals: seen.proposals.iter().chain(&seen.child_proposals).map(proposal).collect(),
         notifies: seen.notifies.iter().map(|kind| kind.0).collect(),
-        fragment_sizes: seen.fragment_sizes.clone(),
+        fragment_sizes: seen.fragment_sizes.clone().into(),
         nonce_length: seen.nonce_length,
         retransmissions: seen.retransmissions,
         key_exchange: seen.key_exchange.map(|method| method.0),
         init_to_auth_us: u64::try_from(seen.init_to_auth.as_micros()).unwrap_or(u64::MAX),
     }
+}
+
+fn proposal(proposal: &Proposal) -> Box<str> {
+    let mut text = format!("{}.{}:", proposal.number, proposal.protocol.0);
+    for transform in &proposal.transforms {
+        // Writing to a String does not fail.
+        let _ = write!(text, " {}:{}", transform.kind.0, transform.id);
+        let _ = transform.key_len.map_or(Ok(()), |bits| write!(text, "/{bits}"));
+    }
+    text.into()
 }
 
 /// The claim as it stands in the journal.
