@@ -1,10 +1,10 @@
 mod import;
+mod out;
 
 use crate::{
     cli::Cli,
     control::Control,
     failure::{Failure, Problem},
-    file,
     output::{Output, facts},
     table::Table,
 };
@@ -12,6 +12,7 @@ use api::certificate::{CertificateDetail, CertificatePage, IssueCertificate, Iss
 use clap::{Args, Subcommand};
 use ids::DeviceId;
 use import::Import;
+use out::Out;
 use serde::Serialize;
 use std::{
     fs, io,
@@ -69,8 +70,9 @@ impl Cert {
         match self {
             Self::Issue(issue) => {
                 let request = issue.request()?;
+                let out = Out::ready(&issue.out, issue.device, request.is_none())?;
                 let mut control = Control::open(&cli.data_dir()?, "cert issue").await?;
-                issue.run(request, &mut control, output).await
+                issue.run(request, &out, &mut control, output).await
             }
             Self::Import(import) => import.run(cli, output).await,
             Self::List(list) => {
@@ -105,33 +107,22 @@ impl Issue {
     async fn run(
         &self,
         request: Option<String>,
+        out: &Out<'_>,
         control: &mut Control,
         output: &Output,
     ) -> Result<(), Failure> {
         let (days, exception) = (self.days, self.exception.clone());
         let order = IssueCertificate { device: self.device, request, days, exception };
         let issued: IssuedCertificate = control.client().post("/v1/certificates", &order).await?;
-        let files = self.write(&issued).map_err(|error| {
-            Failure::system(format!("what was issued cannot be written to {}", self.out.display()), &error)
-        })?;
+        let files = out.write(&issued).map_err(|error| self.lost(&issued, &error))?;
         output.answer(&Written { certificate: issued.certificate, files }, written)
     }
 
-    fn write(&self, issued: &IssuedCertificate) -> io::Result<Vec<PathBuf>> {
-        fs::create_dir_all(&self.out)?;
-        let mut files = Vec::new();
-        if let Some(key) = &issued.key {
-            files.push(self.file(&format!("{}.key", self.device), 0o600, key)?);
-        }
-        files.push(self.file(&format!("{}.pem", self.device), 0o644, &issued.chain)?);
-        files.push(self.file("root.pem", 0o644, &issued.root)?);
-        Ok(files)
-    }
-
-    fn file(&self, name: &str, mode: u32, text: &str) -> io::Result<PathBuf> {
-        let path = self.out.join(name);
-        file::replace(&path, mode, text.as_bytes())?;
-        Ok(path)
+    fn lost(&self, issued: &IssuedCertificate, error: &io::Error) -> Failure {
+        let (serial, dir) = (&issued.certificate.serial, self.out.display());
+        let problem =
+            Problem::new("out", format!("certificate {serial} was issued, and {dir} cannot be written"));
+        Failure::Ours(problem.because(error).next("make room there, and have another one issued"))
     }
 }
 

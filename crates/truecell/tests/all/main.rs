@@ -16,4 +16,5 @@ mod documents;
 mod features;
 mod handshake;
 mod import;
+mod mistakes;
 mod shell;
