@@ -1,14 +1,15 @@
 //! Devices as the API shows them: the ledger's own rows.
 
-use crate::{Caller, Problem, Role, Services};
+use crate::{Caller, Problem, Reason, Role, Services, page::Limit};
 use axum::{
     Extension, Json,
     extract::{Path, Query, State},
 };
+use gateway::SessionView;
 use ids::{AccessLine, DeviceId};
 use ledger::{Credential, Device, LifeCycle};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// A unit to put into the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +72,16 @@ pub struct ImportRow {
     pub device: NewDevice,
 }
 
+/// A unit that was added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddedDevice {
+    /// The unit.
+    #[serde(flatten)]
+    pub device: Device,
+    /// Its access line, if the register has none of that name.
+    pub unknown_line: Option<AccessLine>,
+}
+
 /// What became of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
@@ -80,6 +91,8 @@ pub struct Imported {
     pub unchanged: u64,
     /// Rows that were not taken.
     pub refused: Vec<RefusedRow>,
+    /// Access lines of rows, of which the register has none of that name.
+    pub unknown_lines: BTreeSet<AccessLine>,
 }
 
 /// A row of an import that was not taken.
@@ -103,7 +116,7 @@ pub struct MoveDevice {
     /// Where to.
     pub to: LifeCycle,
     /// The reason, for the record.
-    pub why: String,
+    pub why: Reason,
     /// Who else agreed, where the move needs two.
     #[serde(default)]
     pub approver: Option<String>,
@@ -125,6 +138,8 @@ pub struct DeviceDetail {
     pub device: Device,
     /// The certificates that the ledger recorded as issued to it.
     pub credentials: Vec<Credential>,
+    /// Its tunnels on this node: none, one, or two while a second claim is being settled.
+    pub sessions: Vec<SessionView>,
 }
 
 type Answer<T> = Result<Json<T>, Problem>;
@@ -135,11 +150,10 @@ type Answer<T> = Result<Json<T>, Problem>;
 pub(crate) struct Asked {
     state: Option<LifeCycle>,
     after: Option<DeviceId>,
-    limit: Option<usize>,
+    #[serde(default)]
+    limit: Limit,
 }
 
-/// Units in one answer, at most and unless asked for fewer.
-const PAGE: usize = 1_000;
 /// Rows of one import request at most: each request is one transaction, and one answer.
 const ROWS: usize = 1_000;
 
@@ -147,7 +161,7 @@ pub(crate) async fn list(
     State(services): State<Arc<Services>>,
     Query(asked): Query<Asked>,
 ) -> Answer<DevicePage> {
-    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let limit = asked.limit.get();
     let devices = services
         .blocking(move |services| Ok(services.ledger.devices(asked.after, asked.state, limit)?))
         .await?;
@@ -164,10 +178,11 @@ pub(crate) async fn show(
         Ok(device.map(|device| (device, services.ledger.credentials_of(id))))
     });
     let (device, credentials) = found.await?.ok_or_else(|| unknown(id))?;
-    Ok(Json(DeviceDetail { device, credentials: credentials? }))
+    let sessions = services.gateway.iter().flat_map(|gateway| gateway.sessions_of(id)).collect();
+    Ok(Json(DeviceDetail { device, credentials: credentials?, sessions }))
 }
 
-fn unknown(id: DeviceId) -> Problem {
+pub(crate) fn unknown(id: DeviceId) -> Problem {
     Problem::not_found(format!("there is no device {id}")).next("add it with `truecell device add`")
 }
 
@@ -175,10 +190,13 @@ pub(crate) async fn add(
     State(services): State<Arc<Services>>,
     Extension(caller): Extension<Caller>,
     Json(request): Json<AddDevice>,
-) -> Answer<Device> {
+) -> Answer<AddedDevice> {
     let new = request.device.clone().into_ledger();
-    let work = services
-        .blocking(move |services| Ok(services.ledger.add_device(new, &caller.name, services.now())?));
+    let work = services.blocking(move |services| {
+        let device = services.ledger.add_device(new, &caller.name, services.now())?;
+        let unknown_line = services.unknown_lines(device.access_line.as_ref())?.pop_first();
+        Ok(AddedDevice { device, unknown_line })
+    });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }
 
@@ -192,7 +210,9 @@ pub(crate) async fn import(
     }
     let rows: Vec<_> = request.rows.iter().map(|row| (row.line, row.device.clone().into_ledger())).collect();
     let work = services.blocking(move |services| {
-        Ok(services.ledger.import(rows, &caller.name, services.now(), |_| ())?.into())
+        let lines: BTreeSet<_> = rows.iter().filter_map(|(_, row)| row.access_line.clone()).collect();
+        let imported = services.ledger.import(rows, &caller.name, services.now(), |_| ())?;
+        Ok(Imported { unknown_lines: services.unknown_lines(&lines)?, ..imported.into() })
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }
@@ -205,9 +225,12 @@ pub(crate) async fn move_to(
 ) -> Answer<Device> {
     let needs = role_to_reach(request.to);
     if caller.role < needs {
-        return Err(Problem::forbidden(format!("{} may not make a device {}", caller.name, request.to))
-            .because(format!("it needs the role {}, yours is {}", needs.word(), caller.role.word()))
-            .next("ask root, or the user that the gateway runs as"));
+        return Err(Problem::forbidden(format!(
+            "user \"{}\" may not make a device {}",
+            caller.name, request.to
+        ))
+        .because(format!("it needs the role {}, yours is {}", needs.word(), caller.role.word()))
+        .next("ask root, or the user that the gateway runs as"));
     }
     let MoveDevice { to, why, approver, .. } = request.clone();
     let work = services.blocking(move |services| {
@@ -249,6 +272,11 @@ impl From<ledger::Imported> for Imported {
     fn from(imported: ledger::Imported) -> Self {
         let refused = imported.refused.into_iter();
         let refused = refused.map(|row| RefusedRow { line: row.line, id: row.id.to_string(), why: row.why });
-        Self { added: imported.added, unchanged: imported.unchanged, refused: refused.collect() }
+        Self {
+            added: imported.added,
+            unchanged: imported.unchanged,
+            refused: refused.collect(),
+            ..Self::default()
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Incidents as the API shows them: the ledger's own rows.
 
-use crate::{Problem, Services};
+use crate::{Problem, Services, page::Limit};
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -24,17 +24,15 @@ pub struct IncidentPage {
 pub(crate) struct Asked {
     #[serde(default)]
     after: u64,
-    limit: Option<usize>,
+    #[serde(default)]
+    limit: Limit,
 }
-
-/// Incidents in one answer, at most and unless asked for fewer.
-const PAGE: usize = 1_000;
 
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<IncidentPage>, Problem> {
-    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let limit = asked.limit.get();
     let incidents =
         services.blocking(move |services| Ok(services.ledger.incidents(asked.after, limit)?)).await?;
     let next = incidents.last().filter(|_| incidents.len() == limit).map(|incident| incident.number);

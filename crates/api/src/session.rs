@@ -1,12 +1,12 @@
 //! Sessions as the API shows them: the gateway's own view.
 
-use crate::{Caller, Problem, Services};
+use crate::{Caller, Problem, Reason, Services, page::Limit};
 use axum::{
     Extension, Json,
     extract::{Path, Query, State},
 };
 use events::{Durability, gateway::SessionCut};
-use gateway::SessionView;
+use gateway::{SessionView, State as SessionState};
 use ids::SessionId;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct SessionPage {
 #[serde(deny_unknown_fields)]
 pub struct CutSession {
     /// The reason, for the record.
-    pub why: String,
+    pub why: Reason,
 }
 
 /// Which sessions are asked for.
@@ -33,17 +33,15 @@ pub struct CutSession {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Asked {
     after: Option<SessionId>,
-    limit: Option<usize>,
+    #[serde(default)]
+    limit: Limit,
 }
-
-/// Sessions in one answer, at most and unless asked for fewer.
-const PAGE: usize = 1_000;
 
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
     Query(asked): Query<Asked>,
 ) -> Json<SessionPage> {
-    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let limit = asked.limit.get();
     let gateway = services.gateway.as_ref();
     let sessions = gateway.map(|gateway| gateway.sessions(asked.after, limit)).unwrap_or_default();
     let next = sessions.last().filter(|_| sessions.len() == limit).map(|session| session.id);
@@ -69,7 +67,7 @@ pub(crate) async fn cut(
         device: session.device,
         session: id,
         by: caller.name.clone(),
-        why: request.why.clone(),
+        why: request.why.to_string(),
         cert_sha256: session.cert_sha256,
     };
     let cut = services.blocking(move |services| {
@@ -81,7 +79,11 @@ pub(crate) async fn cut(
         let gateway = services.gateway.as_ref();
         Ok(gateway.is_some_and(|gateway| gateway.cut(id, &caller.name, &request.why)))
     });
-    if cut.await? { Ok(Json(session)) } else { Err(unknown(id)) }
+    if cut.await? {
+        Ok(Json(SessionView { state: SessionState::Closed, ..session }))
+    } else {
+        Err(unknown(id))
+    }
 }
 
 fn unknown(id: SessionId) -> Problem {

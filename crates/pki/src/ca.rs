@@ -29,6 +29,14 @@ pub struct CaSpec {
 }
 
 impl CaSpec {
+    /// What the CA in `directory` was made for.
+    ///
+    /// # Errors
+    /// [`PkiError::NoCa`], [`PkiError::File`], [`PkiError::Io`].
+    pub fn read(directory: &Path) -> Result<Self, PkiError> {
+        read_spec(directory)
+    }
+
     /// P-256, no CA between root and issuing CAs, gateways named inside the realm.
     pub fn new(organization: impl Into<String>, realm: Realm) -> Self {
         Self {

@@ -35,10 +35,10 @@ pub enum PkiError {
         name: String,
     },
     /// The request proves no possession of its key.
-    #[error("certificate request")]
+    #[error("the certificate request cannot be taken")]
     Request(#[from] x509::RequestError),
     /// The key to be certified is not one that we accept.
-    #[error("the key to be certified")]
+    #[error("the key cannot be certified")]
     Key(#[from] x509::KeyError),
     /// The ledger forbids a certificate for this device.
     #[error("{0}")]
