@@ -1,4 +1,5 @@
 use crate::{failure::Failure, table::printable};
+use ids::UnixTime;
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -56,7 +57,7 @@ impl Output {
         if self.json {
             let _ = self.document(&json);
         } else {
-            self.note(&format!("{RED}error:{RED:#} {failure}"));
+            failure.texts().iter().for_each(|text| self.note(&format!("{RED}error:{RED:#} {text}")));
         }
     }
 }
@@ -72,6 +73,11 @@ fn ended(written: io::Result<()>) -> Result<(), Failure> {
         }
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// A time for people; programs get its microseconds.
+pub(crate) fn seconds(time: UnixTime) -> String {
+    UnixTime::from_secs(time.secs()).to_string().replace(".000000Z", "Z")
 }
 
 /// `name: value` lines, aligned, for the one thing a command shows.

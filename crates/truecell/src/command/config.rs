@@ -12,6 +12,8 @@ pub(crate) enum Config {
 struct Good {
     ok: bool,
     file: String,
+    /// What has no effect any more.
+    notes: Vec<String>,
     config: crate::config::Config,
 }
 
@@ -26,11 +28,15 @@ impl Config {
 fn check(cli: &Cli, output: &Output) -> Result<(), Failure> {
     let file = cli.config_file()?;
     let config = cli.read_config()?;
-    let text = std::fs::read_to_string(&file).unwrap_or_default();
-    let errors = config.wrong_files(&text, &file, ids::UnixTime::now());
+    let now = ids::UnixTime::now();
+    let errors = config.wrong_here(&file, now);
     if !errors.is_empty() {
         return Err(Failure::Config(errors));
     }
-    let good = Good { ok: true, file: file.display().to_string(), config };
-    output.answer(&good, |good| format!("{}: good", good.file))
+    let notes = config.notes(now);
+    let good = Good { ok: true, file: file.display().to_string(), notes, config };
+    output.answer(&good, |good| {
+        let notes = good.notes.iter().map(|note| format!("note: {note}\n"));
+        notes.chain([format!("{}: good\n", good.file)]).collect()
+    })
 }

@@ -27,6 +27,10 @@ impl Serve {
         logging::start(&config.log);
         let data = DataDir::new(config.data.clone());
         data.node()?;
+        let differs = config.differs(&cli.config_file()?);
+        if !differs.is_empty() {
+            return Err(Failure::Config(differs));
+        }
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
         write_pools(&data, &config.gateway.pools)?;
         let mut node = Node::open(&data)?;

@@ -33,7 +33,7 @@ anchors = ["ca/root.pem"]
 
 fn wrong(folder: &tempfile::TempDir, text: &str) -> Vec<ConfigError> {
     let file = folder.path().join("truecell.toml");
-    Config::parse(text, &file).unwrap().wrong_files(text, &file, UnixTime::now())
+    Config::parse(text, &file).unwrap().wrong_files(&Located::parse(text, &file).unwrap(), UnixTime::now())
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn an_anchor_past_its_end_is_named() {
     let folder = folder();
     let file = folder.path().join("truecell.toml");
     let far = UnixTime::now().after(std::time::Duration::from_secs(100 * 365 * 86_400));
-    let errors = Config::parse(TEXT, &file).unwrap().wrong_files(TEXT, &file, far);
+    let errors = Config::parse(TEXT, &file).unwrap().wrong_files(&Located::parse(TEXT, &file).unwrap(), far);
     assert!(errors.iter().any(|error| error.what.contains("ca/root.pem: expired at")), "{errors:?}");
     assert!(errors.iter().any(|error| error.what.contains("segw.pem: expired at")), "{errors:?}");
 }
