@@ -17,7 +17,7 @@ use ike::{
     payload::{self, Identification, KeyExchangeMethod},
 };
 use ipnet::IpNet;
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 /// Binds the ports and lets units in.
 ///
@@ -138,6 +138,9 @@ fn legacy(profile: &config::Legacy) -> LegacyProfile {
 
 fn not_started(error: StartError) -> Failure {
     let next = match &error {
+        StartError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has that address: correct `listen` in [gateway]"
+        }
         StartError::Bind { .. } => {
             "see what else uses the port; ports below 1024 need CAP_NET_BIND_SERVICE (docs/deployment.md)"
         }

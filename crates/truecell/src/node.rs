@@ -13,7 +13,7 @@ use events::{Journal, JournalError, JournalKey};
 use ids::UnixTime;
 use ledger::{Ledger, Pools, RowKey, store::Sqlite};
 use pki::Ca;
-use std::{fmt::Display, path::Path, sync::Arc};
+use std::{fmt::Display, io, path::Path, sync::Arc};
 use tokio::sync::watch::{Sender, channel};
 use x509::Anchors;
 
@@ -130,6 +130,9 @@ pub(crate) fn write_pools(data: &DataDir, pools: &Pools) -> Result<(), Failure> 
 
 fn journal_failure(error: JournalError) -> Failure {
     let next = match &error {
+        JournalError::Write { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            "let the user that the gateway runs as write there, or run as that user"
+        }
         JournalError::Broken { .. } => {
             "run `truecell event verify` to see which record is bad, and bring the journal back from a backup"
         }

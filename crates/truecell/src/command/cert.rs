@@ -5,7 +5,7 @@ use crate::{
     cli::Cli,
     control::Control,
     failure::{Failure, Problem},
-    output::{Output, facts},
+    output::{Output, facts, seconds},
     table::Table,
 };
 use api::certificate::{CertificateDetail, CertificatePage, IssueCertificate, IssuedCertificate};
@@ -52,7 +52,7 @@ pub(crate) struct Issue {
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// At most so many
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows())]
     limit: u32,
     /// Only those behind this serial
     #[arg(long)]
@@ -99,7 +99,7 @@ impl Issue {
             Failure::Usage(
                 Problem::new("request-file", format!("{} cannot be read", file.display()))
                     .because(error)
-                    .next("give a PKCS#10 request in PEM, as `openssl req -new` writes it"),
+                    .next("give a PKCS#10 request in PEM; from DER: `openssl req -inform DER -in FILE -out FILE.pem`"),
             )
         })
     }
@@ -153,8 +153,8 @@ fn list(page: &CertificatePage) -> String {
         table.row([
             certificate.serial.clone(),
             certificate.names.join(" "),
-            certificate.not_before.to_string(),
-            certificate.not_after.to_string(),
+            seconds(certificate.not_before),
+            seconds(certificate.not_after),
             certificate.key.clone(),
         ]);
     }
@@ -177,8 +177,8 @@ fn certificate(info: &pki::CertificateInfo) -> Vec<(&'static str, String)> {
         ("subject", info.subject.clone()),
         ("issuer", info.issuer.clone()),
         ("key", info.key.clone()),
-        ("not before", info.not_before.to_string()),
-        ("not after", info.not_after.to_string()),
+        ("not before", seconds(info.not_before)),
+        ("not after", seconds(info.not_after)),
         ("sha256", info.sha256.to_string()),
     ]
 }

@@ -26,7 +26,9 @@ fn every_command_has_a_manual_page() {
         assert!(pages.contains(&page), "{pages:?}");
     }
     let page = fs::read_to_string(bench.path("pages/truecell-device-import.1")).unwrap();
-    assert!(page.contains(".TH truecell-device-import 1"), "{page}");
+    let head = format!(".TH truecell-device-import 1  \"truecell {}\" Truecell", env!("CARGO_PKG_VERSION"));
+    assert!(page.contains(&head), "{page}");
+    assert!(page.contains(".SH SYNOPSIS\ntruecell device import [OPTIONS] <FILE>\n"), "{page}");
 }
 
 #[test]
