@@ -2,7 +2,7 @@ use crate::{Problem, event::JournalFiles, requests::Requests};
 use axum::http::StatusCode;
 use gateway::Gateway;
 use ids::UnixTime;
-use ledger::{Ledger, LedgerError};
+use ledger::{AccessLineRecord, Ledger, LedgerError, Row};
 use pki::Ca;
 use std::sync::Arc;
 use x509::Anchors;
@@ -53,6 +53,7 @@ impl From<LedgerError> for Problem {
                 "run `truecell ledger verify`, and bring the row back from a backup"
             }
             LedgerError::NotFound { .. } => "list what there is",
+            LedgerError::Exists { table: AccessLineRecord::TABLE, .. } => "change it with `truecell line set`",
             LedgerError::Exists { .. } => "show it, and change it instead",
             LedgerError::NoSuchMove { .. } => "docs/cli.md has the table of moves",
             LedgerError::NeedsApprover { .. } => "add --approver NAME",

@@ -10,6 +10,7 @@
 mod bench;
 mod checklist;
 mod commands;
+mod crash;
 mod daemon;
 mod document;
 mod documents;
@@ -18,3 +19,4 @@ mod handshake;
 mod import;
 mod mistakes;
 mod shell;
+mod wreck;

@@ -24,7 +24,7 @@ use x509::{Certificate, MAX_CHAIN_OCTETS, PathError};
 
 /// Record certificates that another CA issued as those of units
 ///
-/// Each must lead to an anchor of its [[realm]] and name its unit. If one is refused, none is recorded.
+/// Each must lead to an anchor of its `[[realm]]` and name its unit. If one is refused, none is recorded.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
     /// Which unit; it must be in the ledger
