@@ -53,7 +53,9 @@ impl From<LedgerError> for Problem {
                 "run `truecell ledger verify`, and bring the row back from a backup"
             }
             LedgerError::NotFound { .. } => "list what there is",
-            LedgerError::Exists { table: AccessLineRecord::TABLE, .. } => "change it with `truecell line set`",
+            LedgerError::Exists { table: AccessLineRecord::TABLE, .. } => {
+                "change it with `truecell line set`"
+            }
             LedgerError::Exists { .. } => "show it, and change it instead",
             LedgerError::NoSuchMove { .. } => "docs/cli.md has the table of moves",
             LedgerError::NeedsApprover { .. } => "add --approver NAME",

@@ -23,16 +23,9 @@ impl ConfigError {
     }
 
     pub(crate) fn unreadable(file: &Path, error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound => {
-                let next = "name the file with -c FILE, or start from truecell.example.toml";
-                Self::of_file(file, "there is no such file", next)
-            }
-            io::ErrorKind::IsADirectory => Self::of_file(file, "is a folder", "name the file in it"),
-            io::ErrorKind::InvalidData => {
-                Self::of_file(file, "is no text in UTF-8", "name a TOML file, such as truecell.example.toml")
-            }
-            _ => {
+        match UNREADABLE.iter().find(|(kind, ..)| *kind == error.kind()) {
+            Some((_, what, next)) => Self::of_file(file, *what, *next),
+            None => {
                 let what = format!("cannot be read: {error}");
                 Self::of_file(file, what, "let the user that the gateway runs as read it")
             }
@@ -64,6 +57,17 @@ impl ConfigError {
         self
     }
 }
+
+/// What is no configuration file, and what to do about it.
+const UNREADABLE: [(io::ErrorKind, &str, &str); 3] = [
+    (
+        io::ErrorKind::NotFound,
+        "there is no such file",
+        "name the file with -c FILE, or start from truecell.example.toml",
+    ),
+    (io::ErrorKind::IsADirectory, "is a folder", "name the file in it"),
+    (io::ErrorKind::InvalidData, "is no text in UTF-8", "name a TOML file, such as truecell.example.toml"),
+];
 
 const EXAMPLE: &str = include_str!("../../../../truecell.example.toml");
 
