@@ -26,10 +26,10 @@ pub struct NewDevice {
     /// Where it is installed.
     #[serde(default)]
     pub site: String,
-    /// Region, as policies name it.
+    /// Region.
     #[serde(default)]
     pub region: String,
-    /// Class, as policies name it.
+    /// Class.
     #[serde(default)]
     pub class: String,
     /// The line behind which it is installed; admission then checks its addresses.

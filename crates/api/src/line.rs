@@ -22,7 +22,7 @@ pub struct AddLine {
     pub line: AccessLine,
     /// Outer addresses seen behind it.
     pub prefixes: Vec<IpNet>,
-    /// Region, as policies name it.
+    /// Region.
     #[serde(default)]
     pub region: String,
 }

@@ -256,7 +256,7 @@ fn make_room(directory: &Path) -> Result<(), PkiError> {
 
 fn read_spec(directory: &Path) -> Result<CaSpec, PkiError> {
     let path = directory.join("ca.json");
-    if !path.exists() {
+    if path.try_exists().is_ok_and(|there| !there) {
         return Err(PkiError::NoCa(directory.to_owned()));
     }
     match serde_json::from_slice(&file::read(&path)?) {
