@@ -7,12 +7,13 @@ use axum::{
 };
 use ledger::Incident;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Some incidents, by number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentPage {
-    /// The incidents.
+    /// The incidents, without their evidence: each by its number has that.
     pub incidents: Vec<Incident>,
     /// Ask with `after` = this for more; absent when these were the last.
     pub next: Option<u64>,
@@ -33,9 +34,10 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Json<IncidentPage>, Problem> {
     let limit = asked.limit.get();
-    let incidents =
+    let mut incidents =
         services.blocking(move |services| Ok(services.ledger.incidents(asked.after, limit)?)).await?;
     let next = incidents.last().filter(|_| incidents.len() == limit).map(|incident| incident.number);
+    incidents.iter_mut().for_each(|incident| incident.evidence = Value::Null);
     Ok(Json(IncidentPage { incidents, next }))
 }
 

@@ -222,6 +222,23 @@ async fn a_limit_that_no_page_has_is_refused() {
 }
 
 #[tokio::test]
+async fn evidence_is_shown_with_its_incident_and_not_in_the_list() {
+    let world = world();
+    let new = ledger::NewIncident {
+        kind: "second-claim",
+        devices: vec!["00aabbccddee".parse().unwrap()],
+        summary: "two holders".into(),
+        evidence: serde_json::json!({"probe": {"answered": true}}),
+    };
+    world.services.ledger.open_incident(new, "test", UnixTime::now()).unwrap();
+    let of = |answer: (StatusCode, String)| serde_json::from_str::<serde_json::Value>(&answer.1).unwrap();
+    let list = of(ask(&world, Some(Role::Operator), "GET", "/v1/incidents", "").await);
+    assert_eq!(list["incidents"][0]["evidence"], serde_json::Value::Null);
+    let one = of(ask(&world, Some(Role::Operator), "GET", "/v1/incidents/1", "").await);
+    assert_eq!(one["evidence"]["probe"]["answered"], true);
+}
+
+#[tokio::test]
 async fn a_blank_reason_is_none() {
     let world = world();
     for why in ["", "  "] {

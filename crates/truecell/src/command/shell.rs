@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Prints what the shell reads; nothing to translate into JSON.
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
     /// The shell
@@ -18,8 +17,15 @@ impl Completions {
     pub(crate) fn run(&self, output: &Output) -> Result<(), Failure> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "truecell", &mut script);
-        output.bytes(&script)
+        let script = String::from_utf8(script).map_err(|error| Failure::system("no completions", &error))?;
+        output.answer(&Script { shell: self.shell.to_string(), script }, |all| all.script.clone())
     }
+}
+
+#[derive(Serialize)]
+struct Script {
+    shell: String,
+    script: String,
 }
 
 #[derive(Debug, Args)]

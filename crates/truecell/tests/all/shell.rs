@@ -11,6 +11,7 @@ fn completions_know_the_commands_and_bash_reads_them() {
         for command in ["serve", "import", "retire", "tail"] {
             assert!(script.contains(command), "{shell}: {command}");
         }
+        assert_eq!(bench.json(&["completions", shell])["script"], script.as_str());
         bench.write(shell, &script);
     }
     assert!(Command::new("bash").arg("-n").arg(bench.path("bash")).status().unwrap().success());
