@@ -53,6 +53,9 @@ mod tests {
         assert!(Readiness::from(health.clone()).ready);
         health.alarms.insert(Alarm::LedgerUnreachable, "locked".into());
         let text = serde_json::to_string(&Readiness::from(health)).unwrap();
-        assert_eq!(text, r#"{"ready":false,"checks":{"clock":null,"journal":null,"ledger":"locked"}}"#);
+        assert_eq!(
+            text,
+            r#"{"ready":false,"checks":{"clock":null,"core":null,"journal":null,"ledger":"locked","shards":null,"threads":null}}"#
+        );
     }
 }

@@ -8,8 +8,8 @@
 //!
 //! Where it is narrower than the standard, on purpose:
 //! - tunnel mode only: an inner packet is IPv4 or IPv6, anything else is [`Dropped::NotTunnelMode`];
-//! - replay protection is always on, with one window of [`WINDOW`] packets. It moves only once the
-//!   ICV has verified;
+//! - replay protection is always on, with a window of 1,024 packets or more ([`WindowSize`]). It moves
+//!   only once the ICV has verified;
 //! - the padding must be the sequence 1, 2, 3 ... (RFC 4303 §2.4);
 //! - a sequence number is never used twice: an SA that ran out of them seals no more
 //!   ([`Unsealed::SequenceExhausted`]), and AES-GCM takes its IV from the sequence number;
@@ -17,8 +17,8 @@
 //! - the CBC IV is the encrypted sequence number (NIST SP 800-38A appendix C, first method), so
 //!   that no randomness is needed: unpredictable to who lacks the key, and never the same twice.
 //!
-//! Memory: an idle SA keeps its raw keys (64 octets), for one direction also the window (128
-//! octets). Key schedules, the larger part, are built at the first packet and can be let go with
+//! Memory: an SA keeps its raw keys (20 to 64 octets), for one direction also the window (128 octets to 2 KiB),
+//! which is made at the first packet. So are key schedules, the larger part, which can be let go with
 //! [`InboundSa::rest`] and [`OutboundSa::rest`]. In steady state no packet allocates.
 
 mod inner;
@@ -29,7 +29,7 @@ mod transform;
 pub mod udp_encap;
 
 pub use inner::{Inner, NotIp};
-pub use replay::{Replay, ReplayWindow, WINDOW};
+pub use replay::{Replay, ReplayWindow, WindowSize};
 pub use sa::{Dropped, InboundSa, Opened, OutboundSa, Unsealed, Usage};
 pub use selector::{Outside, Selector, Selectors};
 pub use transform::{KeyLength, Keys, Suite};

@@ -49,7 +49,7 @@ pub struct SessionClosed {
     pub bytes: (u64, u64),
 }
 
-/// A unit's messages come from elsewhere since a moment.
+/// A unit has answered from elsewhere what was asked nowhere else: its tunnel leads there now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathChanged {
     /// Whose.
@@ -62,6 +62,22 @@ pub struct PathChanged {
     pub to: SocketAddr,
     /// The new address is one of the unit's access line; `None` when its line is not known.
     pub on_line: Option<bool>,
+}
+
+/// Fresh authentic packets of one session come from several addresses in turn: two places use its keys, or a
+/// network on the way can't decide. The tunnel stays where its unit has last proven to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathAlternates {
+    /// Whose.
+    pub device: DeviceId,
+    /// Which.
+    pub session: SessionId,
+    /// Where they came from, the latest last; the last four.
+    pub paths: Vec<SocketAddr>,
+    /// How often that changed since the last record.
+    pub changes: u64,
+    /// Milliseconds from the first of these changes to the last.
+    pub within_ms: u64,
 }
 
 /// A CHILD SA stood for a while and no ESP came in UDP: the unit probably sends raw ESP, which is not
@@ -119,6 +135,7 @@ recorded! {
     AttachFailed => "gateway.attach_failed",
     SessionClosed => "gateway.session_closed",
     PathChanged => "gateway.path_changed",
+    PathAlternates => "gateway.path_alternates",
     EspNeverSeen => "gateway.esp_never_seen",
     SpoofedSource => "gateway.spoofed_source",
     Alarm => "gateway.alarm",

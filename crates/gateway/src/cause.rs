@@ -19,26 +19,38 @@ pub enum Cause {
     NoChildSa,
     /// For a unit, but not sealed.
     Outbound(Unsealed),
+    /// For a unit, and too long for the way to it: its sender was told.
+    TooBig,
     /// A datagram too short for anything.
     Runt,
     /// IKE on the NAT-T port while the IKE thread had no room.
     IkeQueueFull,
     /// The socket did not take it.
     NotSent,
+    /// The core had no room for it.
+    CoreFull,
+    /// The core handed over what is no whole packet.
+    CoreUnfit,
+    /// It came in on another shard's side, and that shard had no room for it.
+    ShardFull,
 }
 
 const INBOUND: usize = Dropped::ALL.len();
 const OUTBOUND: [Unsealed; 4] =
     [Unsealed::SequenceExhausted, Unsealed::InnerMalformed, Unsealed::OutsideSelectors, Unsealed::Crypto];
-const REST: [Cause; 8] = [
+const REST: [Cause; 12] = [
     Cause::UnknownSpi,
     Cause::Blocked,
     Cause::Lateral,
     Cause::NoTunnel,
     Cause::NoChildSa,
+    Cause::TooBig,
     Cause::Runt,
     Cause::IkeQueueFull,
     Cause::NotSent,
+    Cause::CoreFull,
+    Cause::CoreUnfit,
+    Cause::ShardFull,
 ];
 const COUNT: usize = INBOUND + OUTBOUND.len() + REST.len();
 
@@ -59,9 +71,13 @@ impl Cause {
             Self::Lateral => ("uplink", "lateral"),
             Self::NoTunnel => ("downlink", "no_tunnel"),
             Self::NoChildSa => ("downlink", "no_child_sa"),
+            Self::TooBig => ("downlink", "too_big"),
             Self::Runt => ("uplink", "runt"),
             Self::IkeQueueFull => ("uplink", "ike_queue_full"),
             Self::NotSent => ("downlink", "not_sent"),
+            Self::CoreFull => ("uplink", "core_full"),
+            Self::CoreUnfit => ("downlink", "core_unfit"),
+            Self::ShardFull => ("downlink", "shard_full"),
         }
     }
 
@@ -77,6 +93,10 @@ impl Cause {
             Self::Runt => INBOUND + OUTBOUND.len() + 5,
             Self::IkeQueueFull => INBOUND + OUTBOUND.len() + 6,
             Self::NotSent => INBOUND + OUTBOUND.len() + 7,
+            Self::CoreFull => INBOUND + OUTBOUND.len() + 8,
+            Self::ShardFull => INBOUND + OUTBOUND.len() + 9,
+            Self::CoreUnfit => INBOUND + OUTBOUND.len() + 10,
+            Self::TooBig => INBOUND + OUTBOUND.len() + 11,
         }
     }
 }
@@ -101,8 +121,12 @@ impl Default for SessionDrops {
 
 impl Drops {
     pub(crate) fn count(&self, cause: Cause) {
-        if let Some(counter) = self.0.get(cause.index()) {
-            counter.fetch_add(1, Relaxed);
+        self.add(cause, 1);
+    }
+
+    pub(crate) fn add(&self, cause: Cause, packets: usize) {
+        if let Some(counter) = self.0.get(cause.index()).filter(|_| packets > 0) {
+            counter.fetch_add(packets as u64, Relaxed);
         }
     }
 

@@ -1,20 +1,12 @@
 use crate::{PeerPolicy, shard::Limits};
+use esp::WindowSize;
 use ike::{LocalIdentity, ResponderConfig, payload::TrafficSelector};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::Duration,
-};
+use std::{net::IpAddr, time::Duration};
 
 /// What the gateway is told. [`GatewayConfig::new`] has the defaults.
 #[derive(Clone)]
 pub struct GatewayConfig {
-    /// Addresses to receive on, both ports each.
-    pub listen: Vec<IpAddr>,
-    /// IKE without NAT (RFC 7296 §2); 0 for any free port.
-    pub ike_port: u16,
-    /// IKE and ESP in UDP (RFC 3948); 0 for any free port.
-    pub natt_port: u16,
     /// The IKE responder: identity, suites, times, bounds. Its authorities are filled in from the
     /// anchors at start.
     pub responder: ResponderConfig,
@@ -35,10 +27,14 @@ pub struct GatewayConfig {
     pub esp_expected_within: Duration,
     /// Inner octets, either way, after which a CHILD SA is rekeyed.
     pub octets_per_child: u64,
+    /// How late packets of a CHILD SA may arrive.
+    pub replay_window: WindowSize,
     /// Key schedules of SAs without packets are let go after this.
     pub rest_after: Duration,
     /// What happens to a tunnel whose unit is seen outside the network of its access line.
     pub off_line: OffLine,
+    /// With [`OffLine::Hold`]: how long, before the session ends.
+    pub off_line_hold: Duration,
     /// Whom to admit.
     pub policy: admission::Policy,
 }
@@ -49,23 +45,25 @@ pub struct GatewayConfig {
 pub enum OffLine {
     /// Nothing.
     Keep,
-    /// No packet passes until the unit is back.
+    /// No packet passes until the unit is back, or has authenticated anew; the session ends if it does
+    /// neither in time.
     #[default]
     Hold,
-    /// It ends.
+    /// It ends at once.
     Close,
 }
 
 /// RFC 4478 has no upper bound; the checklist (line 25) has.
 const MAX_AUTH_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
+/// Sequence numbers to go at which an SA is rekeyed: 2^24 packets are 16 s at 1,000,000 packets/s, and a rekey takes
+/// one round trip, or 6 s more where a path is being probed first.
+const SEQUENCE_RESERVE: u64 = 1 << 24;
+
 impl GatewayConfig {
     /// The defaults around an identity and the inner addresses.
     pub fn new(identity: LocalIdentity, pool_v4: Option<Ipv4Net>, pool_v6: Option<Ipv6Net>) -> Self {
         Self {
-            listen: vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
-            ike_port: 500,
-            natt_port: 4500,
             responder: ResponderConfig::new(identity, Vec::new()),
             peers: PeerPolicy::default(),
             pool_v4,
@@ -76,8 +74,10 @@ impl GatewayConfig {
             esp_expected_within: Duration::from_secs(300),
             // 2^32 AES blocks: far below the birthday bound of 2^64.
             octets_per_child: 1 << 36,
+            replay_window: WindowSize::default(),
             rest_after: Duration::from_secs(60),
             off_line: OffLine::default(),
+            off_line_hold: Duration::from_secs(30),
             policy: admission::Policy::default(),
         }
     }
@@ -87,7 +87,9 @@ impl GatewayConfig {
             heard_every: self.responder.times.dpd_after / 4,
             esp_expected_within: self.esp_expected_within,
             octets_per_child: self.octets_per_child,
+            sequence_reserve: SEQUENCE_RESERVE,
             rest_after: self.rest_after,
+            window: self.replay_window,
         }
     }
 
@@ -128,8 +130,9 @@ mod tests {
         let id = Identification::fqdn("segw.example");
         let identity = LocalIdentity { id, certificates: vec![], key: Arc::new(NoKey) };
         let mut config = GatewayConfig::new(identity, None, None);
-        assert_eq!((config.ike_port, config.natt_port), (500, 4500));
-        assert!(config.listen.iter().all(IpAddr::is_unspecified));
+        let listen = crate::Listen::default();
+        assert_eq!((listen.ike_port, listen.natt_port), (500, 4500));
+        assert!(listen.addresses.iter().all(IpAddr::is_unspecified));
         config.auth_lifetime = Duration::from_secs(7 * 86_400);
         assert_eq!(config.auth_lifetime(), Duration::from_secs(86_400), "line 25: a day at most");
     }

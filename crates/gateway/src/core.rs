@@ -1,6 +1,6 @@
 //! What stands behind the tunnels: the carrier's core network, or a stand-in for it.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, os::fd::BorrowedFd};
 
 /// Inner packets in one buffer, in order. Cleared and filled again, it stops allocating.
 #[derive(Default)]
@@ -42,6 +42,12 @@ impl Packets {
         starts.zip(&self.ends).filter_map(|(start, end)| self.octets.get(start..*end))
     }
 
+    /// One of them, counted from zero.
+    pub fn get(&self, index: usize) -> Option<&[u8]> {
+        let start = index.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.octets.get(start..*self.ends.get(index)?)
+    }
+
     /// Forgets them and keeps the room.
     pub fn clear(&mut self) {
         self.octets.clear();
@@ -49,13 +55,31 @@ impl Packets {
     }
 }
 
-/// The core's side of the data thread. Called on that thread alone; never blocks.
+/// The core's side of one shard. Called on its thread alone; never blocks.
 pub trait Core: Send {
-    /// Packets that left tunnels: opened, their inner source checked against the session.
-    fn uplink(&mut self, packets: &Packets);
+    /// Packets that left tunnels: opened, their inner source checked against the session. Returns how
+    /// many it had no room for.
+    fn uplink(&mut self, packets: &Packets) -> usize;
 
-    /// Appends what is there for units. Each packet's destination says whose it is.
-    fn downlink(&mut self, packets: &mut Packets);
+    /// Appends what is there for units, or a part of it. Each packet's destination says whose it is.
+    /// Returns how many came that could not be read.
+    fn downlink(&mut self, packets: &mut Packets) -> usize;
+
+    /// Whether those behind it heed ICMP errors. Where not, what is too big for the way to a unit goes in
+    /// fragments outside.
+    fn heeds_errors(&self) -> bool {
+        false
+    }
+
+    /// Why it takes or gives no packets, as far as the last ones have shown.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    /// Readable when more is there for units; `None` where that only comes as an answer to `uplink`.
+    fn readable(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 /// A core within the process: it answers ICMP and ICMPv6 echo and UDP datagrams sent to port 7 of a
@@ -71,26 +95,30 @@ impl VirtualCore {
         Self { services, answers: Packets::new() }
     }
 
-    fn answer(&mut self, packet: &[u8]) {
-        let Ok(inner) = esp::Inner::parse(packet) else { return };
-        if self.services.contains(&inner.destination) && self.answers.len() < MAX_ANSWERS {
+    /// Whether there was room to answer.
+    fn answer(&mut self, packet: &[u8]) -> bool {
+        let Ok(inner) = esp::Inner::parse(packet) else { return true };
+        let has_room = self.answers.len() < MAX_ANSWERS;
+        if has_room && self.services.contains(&inner.destination) {
             let packet = packet.get(..inner.length).unwrap_or(packet);
             self.answers.push_with(|out| echo::answer(packet, out));
         }
+        has_room
     }
 }
 
-/// Answers kept until the next `downlink`; what is beyond is not answered.
+/// Answers kept until the next `downlink`; what is beyond is not taken.
 const MAX_ANSWERS: usize = 4096;
 
 impl Core for VirtualCore {
-    fn uplink(&mut self, packets: &Packets) {
-        packets.iter().for_each(|packet| self.answer(packet));
+    fn uplink(&mut self, packets: &Packets) -> usize {
+        packets.iter().filter(|packet| !self.answer(packet)).count()
     }
 
-    fn downlink(&mut self, packets: &mut Packets) {
+    fn downlink(&mut self, packets: &mut Packets) -> usize {
         self.answers.iter().filter(|answer| !answer.is_empty()).for_each(|answer| packets.push(answer));
         self.answers.clear();
+        0
     }
 }
 

@@ -1,18 +1,19 @@
-//! The data thread: owns the NAT-T sockets' receiving side, the shard and the core. It never waits
-//! for another thread.
+//! A data thread, one for each shard: owns the receiving side of the shard's NAT-T sockets, its tunnels
+//! and its side of the core. It never waits for another thread.
 
 use crate::{
+    backlog::{Backlog, Share},
     cause::Cause,
     core::{Core, Packets},
-    shard::{Command, Notice, Outgoing, Shard},
-    udp::{ReceiveBatch, Socket},
+    shard::{Command, Downlink, Elsewhere, Notice, Shard},
+    udp::{Outgoing, ReceiveBatch, Socket, path_mtu, send_all, send_whole},
     waker::Waker,
 };
 use crossbeam_channel::{Receiver, Sender};
 use esp::udp_encap::{Datagram, classify};
 use ike::Path;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
+    os::fd::AsFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -20,12 +21,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// From the data thread to the IKE thread.
+/// From a data thread to the IKE thread.
 pub(crate) enum FromData {
-    /// IKE messages of one receive on the NAT-T port, marker removed.
-    Messages(Vec<(Path, Vec<u8>)>),
+    /// IKE messages of one receive on the NAT-T port, marker removed, and their share of what may wait.
+    Messages(Vec<(Path, Vec<u8>)>, Share),
     /// About a session.
     Notice(Notice),
+}
+
+/// The way to a shard's thread for packets that came in elsewhere.
+#[derive(Clone)]
+pub(crate) struct ToShard {
+    pub(crate) packets: Sender<Packets>,
+    pub(crate) waker: Waker,
 }
 
 /// Receives in a row on one socket before the others have their turn.
@@ -35,10 +43,14 @@ const SWEEP_EVERY: Duration = Duration::from_secs(2);
 pub(crate) struct DataThread {
     pub(crate) shard: Shard,
     pub(crate) core: Box<dyn Core>,
-    pub(crate) sockets: Arc<[Socket]>,
+    pub(crate) sockets: Vec<Arc<Socket>>,
     pub(crate) commands: Receiver<Command>,
     pub(crate) waker: Waker,
+    /// By shard, this one included.
+    pub(crate) shards: Vec<ToShard>,
+    pub(crate) handed: Receiver<Packets>,
     pub(crate) to_ike: Sender<FromData>,
+    pub(crate) backlog: Arc<Backlog>,
     pub(crate) ike_waker: Waker,
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -48,55 +60,55 @@ struct Room {
     batch: ReceiveBatch,
     uplink: Packets,
     downlink: Packets,
-    outgoing: Outgoing,
+    down: Downlink,
+    probes: Outgoing,
 }
 
 impl DataThread {
     pub(crate) fn run(mut self) {
         let mut room = Room {
-            batch: ReceiveBatch::new(),
+            batch: ReceiveBatch::default(),
             uplink: Packets::new(),
             downlink: Packets::new(),
-            outgoing: Outgoing::default(),
+            down: Downlink {
+                outgoing: Outgoing::default(),
+                elsewhere: self.shards.iter().map(|_| Packets::new()).collect(),
+                errors: self.core.heeds_errors().then(Packets::new),
+            },
+            probes: Outgoing::default(),
         };
         let mut swept = Instant::now();
         while !self.stop.load(Relaxed) {
             self.wait(SWEEP_EVERY.saturating_sub(swept.elapsed()));
             let now = Instant::now();
             self.take_commands(now);
-            for index in 0..self.sockets.len() {
-                self.receive(index, now, &mut room);
+            for socket in self.sockets.clone() {
+                self.receive(&socket, now, &mut room);
             }
-            self.pass_on(&mut room);
+            self.take_down(now, &mut room);
+            self.take_handed(now, &mut room);
+            self.pass_back(&mut room);
             if now.duration_since(swept) >= SWEEP_EVERY {
                 swept = now;
                 self.shard.sweep(now);
+                self.look_at_ways(now, &mut room.probes);
+                self.shard.counters.pulse.set_trouble(self.core.trouble());
             }
             self.tell();
+            self.shard.counters.pulse.beat();
         }
     }
 
     fn wait(&self, at_most: Duration) {
-        let mut fds: Vec<_> = self
-            .sockets
-            .iter()
-            .filter(|socket| socket.is_encapsulated())
-            .map(|socket| PollFd::new(socket, PollFlags::IN))
-            .collect();
-        fds.push(PollFd::new(&self.waker, PollFlags::IN));
-        let timeout = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: at_most.subsec_nanos().into() };
-        // Interrupted by a signal: the loop comes round.
-        let _ = poll(&mut fds, Some(&timeout));
-        self.waker.reset();
+        let sockets = self.sockets.iter().map(|socket| socket.as_fd());
+        self.waker.wait(sockets.chain(self.core.readable()), at_most);
     }
 
     fn take_commands(&mut self, now: Instant) {
         self.commands.try_iter().for_each(|command| self.shard.command(command, now));
     }
 
-    fn receive(&mut self, index: usize, now: Instant, room: &mut Room) {
-        let sockets = self.sockets.clone();
-        let Some(socket) = sockets.get(index).filter(|socket| socket.is_encapsulated()) else { return };
+    fn receive(&mut self, socket: &Socket, now: Instant, room: &mut Room) {
         for _ in 0..ROUNDS {
             match socket.receive(&mut room.batch) {
                 Ok(0) => return,
@@ -123,38 +135,90 @@ impl DataThread {
                 }
             }
         }
+        self.pass_up(room);
         self.pass_to_ike(messages);
     }
 
-    /// Drop policy: a batch that finds the channel full is dropped and counted. Units retransmit.
+    fn pass_up(&mut self, room: &mut Room) {
+        if !room.uplink.is_empty() {
+            let lost = self.core.uplink(&room.uplink);
+            self.shard.counters.drops.add(Cause::CoreFull, lost);
+            room.uplink.clear();
+        }
+    }
+
+    /// Drop policy: a batch that finds no room is dropped and counted. Units retransmit.
     fn pass_to_ike(&self, messages: Vec<(Path, Vec<u8>)>) {
         if messages.is_empty() {
             return;
         }
         let count = messages.len();
-        match self.to_ike.try_send(FromData::Messages(messages)) {
-            Ok(()) => self.ike_waker.wake(),
-            Err(_) => (0..count).for_each(|_| self.shard.counters.drops.count(Cause::IkeQueueFull)),
+        let share = self.backlog.take(messages.iter().map(|(_, message)| message.len()).sum());
+        let passes = |share| self.to_ike.try_send(FromData::Messages(messages, share)).is_ok();
+        if share.is_some_and(passes) {
+            self.ike_waker.wake();
+        } else {
+            self.shard.counters.drops.add(Cause::IkeQueueFull, count);
         }
     }
 
-    fn pass_on(&mut self, room: &mut Room) {
-        self.core.uplink(&room.uplink);
-        room.uplink.clear();
-        self.core.downlink(&mut room.downlink);
-        self.shard.downlink(&room.downlink, &mut room.outgoing);
-        room.downlink.clear();
-        for (path, datagram) in room.outgoing.iter() {
-            self.send(path, datagram);
+    fn take_down(&mut self, now: Instant, room: &mut Room) {
+        let unfit = self.core.downlink(&mut room.downlink);
+        self.shard.counters.drops.add(Cause::CoreUnfit, unfit);
+        if !room.downlink.is_empty() {
+            self.shard.downlink(&room.downlink, now, &mut room.down);
+            room.downlink.clear();
+            self.send(&mut room.down.outgoing);
+            self.hand_over(&mut room.down.elsewhere);
         }
-        room.outgoing.clear();
     }
 
-    fn send(&self, path: &Path, datagram: &[u8]) {
-        let sent = socket_for(&self.sockets, path).map(|socket| socket.send(path, datagram));
-        if !matches!(sent, Some(Ok(()))) {
-            self.shard.counters.drops.count(Cause::NotSent);
+    /// Packets from the core that another shard had from its side.
+    fn take_handed(&mut self, now: Instant, room: &mut Room) {
+        for _ in 0..self.handed.len() {
+            let Ok(packets) = self.handed.try_recv() else { return };
+            self.shard.downlink(&packets, now, &mut room.down);
+            self.send(&mut room.down.outgoing);
+            // They came here because they are ours: what is another's by now has moved meanwhile.
+            let moved = room.down.elsewhere.iter_mut().map(|packets| {
+                let count = packets.len();
+                packets.clear();
+                count
+            });
+            self.shard.counters.drops.add(Cause::NoTunnel, moved.sum());
         }
+    }
+
+    /// Errors for the senders of what the core handed over.
+    fn pass_back(&mut self, room: &mut Room) {
+        if let Some(errors) = room.down.errors.as_mut().filter(|errors| !errors.is_empty()) {
+            let lost = self.core.uplink(errors);
+            self.shard.counters.drops.add(Cause::CoreFull, lost);
+            errors.clear();
+        }
+    }
+
+    fn look_at_ways(&mut self, now: Instant, probes: &mut Outgoing) {
+        self.shard.look_at_ways(now, |path| path_mtu(path).ok(), probes);
+        send_whole(&self.sockets, probes);
+    }
+
+    /// Drop policy: packets that find the other shard's channel full are dropped and counted.
+    fn hand_over(&self, elsewhere: &mut Elsewhere) {
+        for (packets, to) in elsewhere.iter_mut().zip(&self.shards).filter(|(packets, _)| !packets.is_empty())
+        {
+            let packets = std::mem::take(packets);
+            let count = packets.len();
+            match to.packets.try_send(packets) {
+                Ok(()) => to.waker.wake(),
+                Err(_) => self.shard.counters.drops.add(Cause::ShardFull, count),
+            }
+        }
+    }
+
+    fn send(&self, outgoing: &mut Outgoing) {
+        let lost = send_all(&self.sockets, outgoing);
+        self.shard.counters.drops.add(Cause::NotSent, lost);
     }
 
     fn tell(&mut self) {
@@ -168,15 +232,4 @@ impl DataThread {
             self.ike_waker.wake();
         }
     }
-}
-
-/// The socket that owns `path.local`.
-pub(crate) fn socket_for<'a>(sockets: &'a [Socket], path: &Path) -> Option<&'a Socket> {
-    let fits = |socket: &&Socket| {
-        let local = socket.local();
-        local.port() == path.local.port()
-            && local.is_ipv4() == path.local.is_ipv4()
-            && (local.ip().is_unspecified() || local.ip() == path.local.ip())
-    };
-    sockets.iter().find(fits)
 }

@@ -7,6 +7,7 @@
 use crate::{
     contest::{Outcome, Party},
     sessions::Session,
+    sightings::Alternation,
 };
 use ids::{DeviceId, SessionId};
 use ike::{AttachRequest, AuthVerified, Grant, IkeSaId, Path, Ticket};
@@ -95,7 +96,7 @@ pub(crate) enum Work {
     Resolve { device: DeviceId, newcomer: Party, holder: Party, outcome: Outcome },
     /// A session is over.
     Closed { session: Arc<Session>, why: Why },
-    /// A unit was seen elsewhere: is that still the network of its access line?
+    /// A unit has proven to be elsewhere: is that still the network of its access line?
     Moved { session: Arc<Session>, from: SocketAddr, to: SocketAddr },
     /// A device's record or credential has changed: may it stay?
     Review(DeviceId),
@@ -103,6 +104,8 @@ pub(crate) enum Work {
     EspNeverSeen(Arc<Session>),
     /// Packets with another's inner source address were dropped.
     Spoofed { session: Arc<Session>, packets: u64 },
+    /// Packets of one SA come from several addresses in turn.
+    Alternates { session: Arc<Session>, seen: Alternation },
     /// An attempt was refused before admission was asked.
     Refused(Refused),
 }
@@ -192,8 +195,8 @@ pub(crate) enum Answer {
     Moved(Admitted),
     /// A session must end.
     End { session: SessionId, why: Why },
-    /// A session is outside its line's network, or inside again.
-    Line { session: SessionId, inside: bool },
+    /// A session is outside its line's network, or not any more.
+    Line { session: SessionId, outside: bool },
 }
 
 /// What the API has the IKE thread do.

@@ -3,15 +3,18 @@
 
 use crate::{
     clock::ClockGuard,
+    command_link::CommandLink,
     contest::{Contest, Contests, Outcome, Party},
-    data::{FromData, socket_for},
+    data::FromData,
     hand_off::{Admitted, Answer, Authenticated, Claim, Opening, Order, Refused, TRY_AGAIN, Why, Work},
+    holds::Holds,
     identity::{self, PeerPolicy},
     refusals::Refusals,
     sessions::{Child, Session, Sessions, State},
     shard::{Command, Notice},
+    shards::{Routes, ShardCount},
     stats::Control,
-    udp::{ReceiveBatch, Socket},
+    udp::{ReceiveBatch, Socket, socket_for},
     waker::Waker,
 };
 use crossbeam_channel::{Receiver, Sender, TrySendError};
@@ -21,10 +24,10 @@ use ike::{
     Admission, AskPeer, AttachRequest, AuthVerified, ChildSa, DeletedBy, Event, Grant, IkeSaId, Output, Path,
     Peer, Reason, Refusal, Responder, Ticket, payload::NotifyType,
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     collections::VecDeque,
     net::SocketAddr,
+    os::fd::AsFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -37,9 +40,12 @@ const AT_MOST: Duration = Duration::from_secs(1);
 
 pub(crate) struct IkeThread {
     pub(crate) responder: Responder,
-    pub(crate) sockets: Arc<[Socket]>,
+    /// Its own, and those of the first shard to send from.
+    pub(crate) sockets: Vec<Arc<Socket>>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) routes: Arc<Routes>,
     pub(crate) contests: Contests,
+    pub(crate) holds: Holds,
     pub(crate) anchors: Arc<Anchors>,
     pub(crate) peers: PeerPolicy,
     pub(crate) clock: Arc<ClockGuard>,
@@ -54,8 +60,8 @@ pub(crate) struct Links {
     pub(crate) from_data: Receiver<FromData>,
     pub(crate) answers: Receiver<Answer>,
     pub(crate) orders: Receiver<Order>,
-    pub(crate) to_data: Sender<Command>,
-    pub(crate) data_waker: Waker,
+    /// By shard.
+    pub(crate) to_shards: Vec<CommandLink>,
     pub(crate) to_registrar: Sender<Work>,
 }
 
@@ -71,7 +77,6 @@ pub(crate) struct Passing {
     /// Keeps warnings about CHILD SAs from filling the log.
     children_refused: Refusals,
     datagrams: Vec<(Path, Vec<u8>)>,
-    commanded: bool,
     /// Work that must not be lost and found no room. At most a few for each session.
     kept: VecDeque<Work>,
     stopping: bool,
@@ -79,7 +84,7 @@ pub(crate) struct Passing {
 
 impl IkeThread {
     pub(crate) fn run(mut self) {
-        let mut batch = ReceiveBatch::new();
+        let mut batch = ReceiveBatch::default();
         while !self.state.stopping {
             self.wait();
             self.receive(&mut batch);
@@ -94,16 +99,13 @@ impl IkeThread {
 
     fn wait(&self) {
         let now = Instant::now();
-        let due = self.responder.poll_timeout().map(|(at, _)| at).into_iter().chain(self.contests.next_due());
+        let due = self.responder.poll_timeout().map(|(at, _)| at).into_iter();
+        let due = due.chain(self.contests.next_due()).chain(self.holds.next_due());
         let sleep = due.min().map_or(AT_MOST, |at| at.saturating_duration_since(now).min(AT_MOST));
-        let sleep = if self.state.kept.is_empty() { sleep } else { sleep.min(TRY_AGAIN) };
+        let keeps = !self.state.kept.is_empty() || self.links.to_shards.iter().any(CommandLink::keeps);
+        let sleep = if keeps { sleep.min(TRY_AGAIN) } else { sleep };
         let own = self.sockets.iter().filter(|socket| !socket.is_encapsulated());
-        let mut fds: Vec<_> = own.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
-        fds.push(PollFd::new(&self.links.waker, PollFlags::IN));
-        let timeout = Timespec { tv_sec: sleep.as_secs() as i64, tv_nsec: sleep.subsec_nanos().into() };
-        // Interrupted by a signal: the loop comes round.
-        let _ = poll(&mut fds, Some(&timeout));
-        self.links.waker.reset();
+        self.links.waker.wait(own.map(|socket| socket.as_fd()), sleep);
     }
 
     fn receive(&mut self, batch: &mut ReceiveBatch) {
@@ -134,7 +136,7 @@ impl IkeThread {
         // Bounded by what is there now, so that a flood on one port leaves turns for the rest.
         for _ in 0..self.links.from_data.len() {
             match self.links.from_data.try_recv() {
-                Ok(FromData::Messages(messages)) => {
+                Ok(FromData::Messages(messages, _share)) => {
                     messages.into_iter().for_each(|(path, message)| self.datagram(path, &message));
                 }
                 Ok(FromData::Notice(notice)) => self.notice(notice, Instant::now()),
@@ -148,7 +150,12 @@ impl IkeThread {
         match notice {
             Notice::Heard(sa) => self.responder.heard(sa, now),
             Notice::Worn { sa, spi_in } => self.responder.rekey_child_sa(sa, spi_in, now),
-            Notice::Moved { sa, from, to } => self.moved(sa, from.peer, to.peer),
+            Notice::Elsewhere { sa, to } => self.responder.probe_path(sa, to, now),
+            Notice::Alternates { sa, seen } => {
+                if let Some(session) = self.sessions.of_sa(sa) {
+                    self.must(Work::Alternates { session, seen });
+                }
+            }
             Notice::EspNeverSeen(sa) => {
                 if let Some(session) = self.sessions.of_sa(sa) {
                     self.must(Work::EspNeverSeen(session));
@@ -346,6 +353,8 @@ impl IkeThread {
     /// Takes a session whose IKE SA is gone out of everything.
     fn close(&mut self, session: &Arc<Session>, why: Why, now: Instant) {
         self.sessions.remove(session.id);
+        self.holds.end(session.id);
+        session.inner().for_each(|address| self.routes.end(address, session.sa));
         self.command(Command::Detach(session.sa));
         self.must(Work::Closed { session: session.clone(), why });
         let over = self.contests.gone(session.device, session.sa);
@@ -404,7 +413,7 @@ impl IkeThread {
             }
             Answer::Moved(admitted) => self.open(&admitted),
             Answer::End { session, why } => self.end_session(session, why, now),
-            Answer::Line { session, inside } => self.line(session, inside),
+            Answer::Line { session, outside } => self.line(session, outside, now),
         }
     }
 
@@ -414,7 +423,8 @@ impl IkeThread {
 
     fn open(&mut self, admitted: &Admitted) {
         if let Some(session) = self.sessions.get(admitted.session()) {
-            session.set_state(State::Open);
+            session.set_state(if self.holds.has(session.id) { State::Held } else { State::Open });
+            session.inner().for_each(|address| self.routes.lead(address, session.sa));
             self.command(Command::Open(Opening::of(admitted)));
         }
     }
@@ -441,19 +451,21 @@ impl IkeThread {
         }
     }
 
-    fn line(&mut self, id: SessionId, inside: bool) {
+    /// Holds a session whose unit is outside its line's network, or lets it go on. One that contests is held
+    /// too, so that it opens into a hold.
+    fn line(&mut self, id: SessionId, outside: bool, now: Instant) {
         let Some(session) = self.sessions.get(id) else { return };
-        match (session.state(), inside) {
-            (State::Open, false) => {
-                session.set_state(State::Held);
-                self.command(Command::Hold(session.sa));
-            }
-            (State::Held, true) => {
-                session.set_state(State::Open);
-                self.command(Command::Release(session.sa));
-            }
-            (State::Open | State::Held | State::Contesting | State::Closed, _) => {}
+        let (state, command) = if outside {
+            self.holds.begin(id, now);
+            (State::Held, Command::Hold(session.sa))
+        } else {
+            self.holds.end(id);
+            (State::Open, Command::Release(session.sa))
+        };
+        if matches!(session.state(), State::Open | State::Held) {
+            session.set_state(state);
         }
+        self.command(command);
     }
 
     fn take_orders(&mut self) {
@@ -483,18 +495,16 @@ impl IkeThread {
         for (contest, outcome) in self.contests.due(now) {
             self.settle(&contest, outcome, now);
         }
+        for session in self.holds.due(now) {
+            self.end_session(session, Why::LeftLine, now);
+        }
     }
 
-    /// For the data thread. None may be lost: waits where there is no room. The data thread never
-    /// waits for us, so this ends.
     fn command(&mut self, command: Command) {
-        let command = match self.links.to_data.try_send(command) {
-            Ok(()) => return self.state.commanded = true,
-            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => command,
-        };
-        self.links.data_waker.wake();
-        let _ = self.links.to_data.send(command);
-        self.state.commanded = true;
+        let shards = ShardCount::new(self.links.to_shards.len());
+        if let Some(link) = self.links.to_shards.get_mut(shards.of_sa(command.sa())) {
+            link.give(command);
+        }
     }
 
     /// Work that must not be lost.
@@ -520,9 +530,7 @@ impl IkeThread {
 
     /// Commands first: whoever gets an answer may send ESP at once.
     fn send_datagrams(&mut self) {
-        if std::mem::take(&mut self.state.commanded) {
-            self.links.data_waker.wake();
-        }
+        self.links.to_shards.iter_mut().for_each(CommandLink::wake);
         for (path, datagram) in std::mem::take(&mut self.state.datagrams) {
             self.send(&path, &datagram);
         }

@@ -1,8 +1,8 @@
 //! The security gateway at run time: sockets, threads, and the hand-off between protocol, evidence and
 //! ledger.
 //!
-//! Three threads. The *data thread* owns the NAT-T sockets and all ESP; it never waits for anybody. The
-//! *IKE thread* owns the responder and all public-key work; it asks `x509` who a peer is. The
+//! The *data threads*, one for each shard, own the NAT-T sockets, all ESP, and the core's side; they never
+//! wait for anybody. The *IKE thread* owns the responder and all public-key work; it asks `x509` who a peer is. The
 //! *registrar* alone works with ledger and journal, in batches. Between them are bounded channels, with
 //! the drop policy written where each is made.
 //!
@@ -10,8 +10,10 @@
 //! identity stands blocked until what the holder does has settled it; order of arrival and
 //! INITIAL_CONTACT weigh nothing.
 
+mod backlog;
 mod cause;
 mod clock;
+mod command_link;
 mod config;
 mod contest;
 mod core;
@@ -19,24 +21,36 @@ mod data;
 mod evidence;
 mod hand_off;
 mod health;
+mod holds;
 mod identity;
 mod ike_thread;
+mod offload;
+mod path_mtu;
+mod ports;
 mod refusals;
 mod registrar;
 mod serve;
 mod sessions;
 mod shard;
+mod shards;
+mod sightings;
 mod stats;
-mod udp;
+mod too_big;
+mod tun;
+pub mod udp;
 mod waker;
+mod watch;
 
 pub use cause::Cause;
 pub use clock::{SystemClock, WallClock};
 pub use config::{GatewayConfig, OffLine};
 pub use core::{Core, Packets, VirtualCore};
+pub use esp::WindowSize;
 pub use hand_off::{Admitted, Why};
 pub use health::{Alarm, HealthView};
 pub use identity::{LegacyProfile, PeerPolicy};
-pub use serve::{Deps, Gateway, Listening, StartError};
+pub use ports::{Listen, Listening, Ports};
+pub use serve::{Deps, Gateway, StartError};
 pub use sessions::{Amount, ChildView, SessionView, State};
 pub use stats::Stats;
+pub use tun::{Tun, TunError};

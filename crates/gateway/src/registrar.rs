@@ -13,8 +13,11 @@ use crate::{
     health::{Alarm, Health},
     refusals::Refusals,
     sessions::{Beginning, Session, Sessions},
+    shard::ShardCounters,
+    sightings::Alternation,
     stats::Tallies,
     waker::Waker,
+    watch::Watch,
 };
 use admission::{Admit, Decision, Holder, Outer, Policy, Probe, Reason, Transient, Verdict, judge};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -22,8 +25,8 @@ use events::{
     Durability, Journal, JournalError, Recorded,
     admission::{Admitted as AdmittedEvent, ContestResolved, Contested, Refused as RefusedEvent},
     gateway::{
-        Alarm as AlarmEvent, AttachFailed, EspNeverSeen, NodeStopped, PathChanged, SessionClosed,
-        SpoofedSource,
+        Alarm as AlarmEvent, AttachFailed, EspNeverSeen, NodeStopped, PathAlternates, PathChanged,
+        SessionClosed, SpoofedSource,
     },
     journal::Tail,
 };
@@ -40,7 +43,7 @@ use std::{
 
 /// Claims judged in one transaction at most.
 const BATCH: usize = 64;
-/// How often it is looked at whether ledger, journal and clock can be used.
+/// How often it is looked at whether ledger, journal, clock and data threads can be used.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a ledger out of reach is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
@@ -72,8 +75,9 @@ pub(crate) struct Registrar {
     asked: HashMap<DeviceId, UnixTime>,
     /// What must not be lost and could not be written yet.
     undone: VecDeque<Work>,
-    /// When ledger, journal and clock were last looked at.
+    /// When all that admission needs was last looked at.
     looked: Option<Instant>,
+    watch: Watch,
 }
 
 /// What every unit gets.
@@ -113,13 +117,14 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<ClockGuard>,
     pub(crate) health: Arc<Health>,
     pub(crate) tallies: Arc<Tallies>,
+    pub(crate) shards: Vec<Arc<ShardCounters>>,
     pub(crate) answers: Sender<Answer>,
     pub(crate) ike_waker: Waker,
 }
 
 impl Registrar {
     pub(crate) fn new(config: &GatewayConfig, ledger: Ledger, shared: Shared) -> Self {
-        let Shared { sessions, clock, health, tallies, answers, ike_waker } = shared;
+        let Shared { sessions, clock, health, tallies, shards, answers, ike_waker } = shared;
         let terms = Terms {
             reachable: config.ts_r(),
             dns: config.dns.clone(),
@@ -143,6 +148,7 @@ impl Registrar {
             asked: HashMap::new(),
             undone: VecDeque::new(),
             looked: None,
+            watch: Watch::new(&shards, Instant::now()),
         }
     }
 
@@ -180,6 +186,7 @@ impl Registrar {
                 | Work::Moved { .. }
                 | Work::Review(_)
                 | Work::EspNeverSeen(_)
+                | Work::Alternates { .. }
                 | Work::Spoofed { .. }) => self.undone.push_back(must),
             }
         }
@@ -216,6 +223,9 @@ impl Registrar {
                     let event = EspNeverSeen { device: session.device, session: session.id, spi };
                     self.append(&event).map_err(LedgerError::Journal)
                 }
+                Work::Alternates { session, seen } => {
+                    self.append(&alternation(session, seen)).map_err(LedgerError::Journal)
+                }
                 Work::Spoofed { session, packets } => {
                     let event =
                         SpoofedSource { device: session.device, session: session.id, packets: *packets };
@@ -246,14 +256,19 @@ impl Registrar {
         if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
             return;
         }
-        self.looked = Some(Instant::now());
+        let now = Instant::now();
+        self.looked = Some(now);
         let ledger = self.ledger.check().err().map(|error| error.to_string());
         let journal = self.ledger.journal().check().err().map(|error| error.to_string());
-        let clock = "it is earlier than the journal's last record: no certificate is judged";
+        let clock =
+            "it has gone back behind the journal's last record, or since the start: no certificate is judged";
         let clock = self.clock.trusted().is_none().then(|| clock.to_owned());
         self.found(Alarm::LedgerUnreachable, ledger);
         self.found(Alarm::JournalUnwritable, journal);
         self.found(Alarm::ClockUntrusted, clock);
+        let (stuck, trouble) = (self.watch.stuck(now), self.watch.trouble());
+        self.found(Alarm::ShardStuck, stuck);
+        self.found(Alarm::CoreUnreachable, trouble);
     }
 
     fn out_of_reach(&mut self, error: &LedgerError) {
@@ -641,11 +656,13 @@ impl Registrar {
         let on_line = known.line.as_ref().and_then(|line| line.covers(to.ip()));
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
         match (self.terms.off_line, on_line) {
-            (OffLine::Hold, Some(inside)) => self.answer(Answer::Line { session: session.id, inside }),
+            (OffLine::Hold, _) => {
+                self.answer(Answer::Line { session: session.id, outside: on_line == Some(false) });
+            }
             (OffLine::Close, Some(false)) => {
                 self.answer(Answer::End { session: session.id, why: Why::LeftLine })
             }
-            (OffLine::Keep | OffLine::Hold | OffLine::Close, _) => {}
+            (OffLine::Keep | OffLine::Close, _) => {}
         }
         Ok(())
     }
@@ -669,5 +686,15 @@ impl Registrar {
             }
         }
         Ok(())
+    }
+}
+
+fn alternation(session: &Session, seen: &Alternation) -> PathAlternates {
+    PathAlternates {
+        device: session.device,
+        session: session.id,
+        paths: seen.places.into_iter().flatten().collect(),
+        changes: seen.changes,
+        within_ms: u64::try_from(seen.within.as_millis()).unwrap_or(u64::MAX),
     }
 }

@@ -1,17 +1,21 @@
 use crate::{
     Core, GatewayConfig, SessionView, Stats, WallClock,
+    backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
+    command_link::CommandLink,
     contest::Contests,
-    data::DataThread,
+    data::{DataThread, FromData, ToShard},
     hand_off::{Answer, Order, Work},
-    health::{Health, HealthView},
+    health::{Alarm, Health, HealthView},
+    holds::Holds,
     ike_thread::{IkeThread, Links},
+    ports::{Listening, Ports},
     registrar::{Registrar, Shared, last_seen},
     sessions::Sessions,
     shard::{Shard, ShardCounters},
+    shards::{Place, Routes, ShardCount},
     stats::{Control, Tallies},
-    udp::Socket,
     waker::Waker,
 };
 use crossbeam_channel::{Sender, bounded, unbounded};
@@ -37,8 +41,8 @@ pub struct Deps {
     pub ledger: Ledger,
     /// Who may vouch for the devices of which realm.
     pub anchors: Anchors,
-    /// What stands behind the tunnels.
-    pub core: Box<dyn Core>,
+    /// What stands behind the tunnels: a side of it for each shard.
+    pub cores: Vec<Box<dyn Core>>,
     /// Wall time.
     pub clock: Arc<dyn WallClock>,
     /// Randomness and public-key work of IKE.
@@ -56,6 +60,14 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The core has another number of sides than the configuration has shards.
+    #[error("{cores} sides of the core for {shards} shards")]
+    Cores {
+        /// How many there are.
+        cores: usize,
+        /// How many there must be.
+        shards: usize,
+    },
     /// A thread or an eventfd could not be made.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -64,93 +76,83 @@ pub enum StartError {
     Journal(String),
 }
 
-/// Where the gateway receives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listening {
-    /// IKE without NAT.
-    pub ike: SocketAddr,
-    /// IKE and ESP in UDP.
-    pub natt: SocketAddr,
-}
-
 /// The security gateway, running. Dropped, it stops as [`Self::shutdown`] does.
 pub struct Gateway {
     listening: Vec<Listening>,
     sessions: Arc<Sessions>,
-    counters: Arc<ShardCounters>,
+    /// By shard.
+    counters: Vec<Arc<ShardCounters>>,
     control: Arc<Control>,
     health: Arc<Health>,
     tallies: Arc<Tallies>,
     orders: Sender<Order>,
     ike_waker: Waker,
-    data_waker: Waker,
+    shards: Vec<ToShard>,
     stop_data: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// From the data thread to the IKE thread: batches of IKE messages, and notices. Full, the data thread
+/// From the data threads to the IKE thread: batches of IKE messages, and notices. Full, the data thread
 /// drops and counts. 1,024 batches of up to 32 messages are what a burst of attaches of a small city
 /// makes in the 5 s that the slowest cryptography takes for it.
 const TO_IKE: usize = 1024;
-/// To the data thread: nothing may be lost, so the IKE thread waits when it is full.
+/// To each data thread: nothing may be lost, so the IKE thread keeps what finds it full. That grows with
+/// the tunnels that there are, and with nothing else: while a shard is stuck nobody new is admitted.
 const TO_DATA: usize = 4096;
+/// From one data thread to another: batches of packets of up to 256 KiB. Full, they are dropped and
+/// counted.
+const BETWEEN_SHARDS: usize = 16;
 /// To the registrar: claims find it full and are answered with silence; what must not be lost is kept
 /// by the IKE thread until there is room.
 const TO_REGISTRAR: usize = 1024;
 
 impl Gateway {
-    /// Binds the sockets and starts the threads.
+    /// Starts the threads.
     ///
     /// # Errors
     /// [`StartError`]; nothing runs then.
-    pub fn start(mut config: GatewayConfig, deps: Deps) -> Result<Self, StartError> {
-        let (sockets, listening) = bind(&config)?;
+    pub fn start(mut config: GatewayConfig, ports: Ports, deps: Deps) -> Result<Self, StartError> {
         config.responder.authorities = authorities(&deps.anchors);
         let (to_ike, from_data) = bounded(TO_IKE);
-        let (to_data, commands) = bounded(TO_DATA);
         let (to_registrar, work) = bounded::<Work>(TO_REGISTRAR);
         // At most one answer for each piece of work, and one for each session that is ended.
         let (to_control, answers) = unbounded::<Answer>();
         // Filled by people.
         let (orders, from_api) = unbounded();
-        let (ike_waker, data_waker) = (Waker::new()?, Waker::new()?);
-        let last_seen = last_seen(deps.ledger.journal()).map_err(StartError::Journal)?;
-        let clock = Arc::new(ClockGuard::new(deps.clock, last_seen));
-        let started =
-            NodeStarted { epoch: deps.ledger.epoch().0, version: env!("CARGO_PKG_VERSION").to_owned() };
-        let written = deps.ledger.journal().append(&started, clock.now(), Durability::Durable);
-        written.map_err(|error| StartError::Journal(error.to_string()))?;
+        let ike_waker = Waker::new()?;
+        let clock = started(&deps)?;
         let sessions = Arc::new(Sessions::default());
-        let (counters, control) = (Arc::new(ShardCounters::default()), Arc::new(Control::default()));
-        let health = Arc::new(Health::default());
+        let routes = Arc::new(Routes::default());
+        let (control, health) = (Arc::new(Control::default()), Arc::new(Health::default()));
         let stop_data = Arc::new(AtomicBool::new(false));
-        let now = Instant::now();
-
-        let data = DataThread {
-            shard: Shard::new(config.limits(), config.pools(), counters.clone()),
-            core: deps.core,
-            sockets: sockets.clone(),
-            commands,
-            waker: data_waker.clone(),
+        let data = Data {
             to_ike,
+            backlog: Arc::default(),
             ike_waker: ike_waker.clone(),
+            routes: routes.clone(),
             stop: stop_data.clone(),
         };
+        let (shards, data) = data.threads(&config, &ports, deps.cores)?;
+
         let tallies = Arc::new(Tallies::default());
         let shared = Shared {
             sessions: sessions.clone(),
             clock: clock.clone(),
             health: health.clone(),
             tallies: tallies.clone(),
+            shards: shards.counters.clone(),
             answers: to_control,
             ike_waker: ike_waker.clone(),
         };
         let registrar = Registrar::new(&config, deps.ledger, shared);
+        let sockets = ports.ike.into_iter().chain(ports.natt.into_iter().next().into_iter().flatten());
         let ike = IkeThread {
-            responder: Responder::new(config.responder.clone(), deps.crypto, now),
-            sockets,
+            responder: Responder::new(config.responder.clone(), deps.crypto, Instant::now()),
+            sockets: sockets.collect(),
             sessions: sessions.clone(),
+            routes,
             contests: Contests::new(config.policy.make_room()),
+            holds: Holds::new(config.off_line_hold),
             anchors: Arc::new(deps.anchors),
             peers: config.peers.clone(),
             clock,
@@ -160,27 +162,27 @@ impl Gateway {
                 from_data,
                 answers,
                 orders: from_api,
-                to_data,
-                data_waker: data_waker.clone(),
+                to_shards: shards.commands,
                 to_registrar,
             },
             state: Default::default(),
         };
-        let threads = vec![
-            thread("data", move || data.run())?,
-            thread("registrar", move || registrar.run(&work))?,
-            thread("ike", move || ike.run())?,
-        ];
+        let mut threads = Vec::new();
+        for (index, data) in data.into_iter().enumerate() {
+            threads.push(thread(&format!("data-{index}"), &health, move || data.run())?);
+        }
+        threads.push(thread("registrar", &health, move || registrar.run(&work))?);
+        threads.push(thread("ike", &health, move || ike.run())?);
         Ok(Self {
-            listening,
+            listening: ports.listening,
             sessions,
-            counters,
+            counters: shards.counters,
             control,
             health,
             tallies,
             orders,
             ike_waker,
-            data_waker,
+            shards: shards.packets,
             stop_data,
             threads: Mutex::new(threads),
         })
@@ -226,15 +228,19 @@ impl Gateway {
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
             sessions: self.sessions.len(),
-            uplink: self.counters.uplink.view(),
-            downlink: self.counters.downlink.view(),
-            keepalives: self.counters.keepalives.view().packets,
-            drops: Cause::all().map(|cause| (cause.labels(), self.counters.drops.of(cause))).collect(),
+            uplink: self.counters.iter().map(|shard| shard.uplink.view()).sum(),
+            downlink: self.counters.iter().map(|shard| shard.downlink.view()).sum(),
+            keepalives: self.counters.iter().map(|shard| shard.keepalives.view().packets).sum(),
+            drops: Cause::all().map(|cause| (cause.labels(), self.drops(cause))).collect(),
             ..Stats::default()
         };
         self.control.fill(&mut stats);
         self.tallies.fill(&mut stats);
         stats
+    }
+
+    fn drops(&self, cause: Cause) -> u64 {
+        self.counters.iter().map(|shard| shard.drops.of(cause)).sum()
     }
 
     /// Whether it can admit, and if not, why.
@@ -246,11 +252,12 @@ impl Gateway {
     pub fn shutdown(&self) {
         self.order(Order::Shutdown);
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        // The IKE thread ends first; without it the registrar's channel ends, then the registrar.
+        // The IKE thread ends first; without it the registrar's channel ends, then the registrar, and
+        // the data threads last.
         for thread in threads.into_iter().rev() {
-            if thread.thread().name() == Some("data") {
+            if thread.thread().name().is_some_and(|name| name.starts_with("data")) {
                 self.stop_data.store(true, Relaxed);
-                self.data_waker.wake();
+                self.shards.iter().for_each(|shard| shard.waker.wake());
             }
             if thread.join().is_err() {
                 tracing::error!("a gateway thread panicked");
@@ -272,18 +279,75 @@ impl Drop for Gateway {
     }
 }
 
-fn bind(config: &GatewayConfig) -> Result<(Arc<[Socket]>, Vec<Listening>), StartError> {
-    let (mut sockets, mut listening) = (Vec::new(), Vec::new());
-    for ip in &config.listen {
-        let bind = |port, encapsulated| {
-            let address = SocketAddr::new(*ip, port);
-            Socket::bind(address, encapsulated).map_err(|source| StartError::Bind { address, source })
-        };
-        let (ike, natt) = (bind(config.ike_port, false)?, bind(config.natt_port, true)?);
-        listening.push(Listening { ike: ike.local(), natt: natt.local() });
-        sockets.extend([ike, natt]);
+/// The clock's guard, once the start is in the journal.
+fn started(deps: &Deps) -> Result<Arc<ClockGuard>, StartError> {
+    let last_seen = last_seen(deps.ledger.journal()).map_err(StartError::Journal)?;
+    let clock = Arc::new(ClockGuard::new(deps.clock.clone(), last_seen, Instant::now()));
+    let started = NodeStarted { epoch: deps.ledger.epoch().0, version: env!("CARGO_PKG_VERSION").to_owned() };
+    let written = deps.ledger.journal().append(&started, clock.now(), Durability::Durable);
+    written.map_err(|error| StartError::Journal(error.to_string()))?;
+    Ok(clock)
+}
+
+/// What all data threads share.
+struct Data {
+    to_ike: Sender<FromData>,
+    backlog: Arc<Backlog>,
+    ike_waker: Waker,
+    routes: Arc<Routes>,
+    stop: Arc<AtomicBool>,
+}
+
+/// The ways to the data threads, by shard.
+struct Ways {
+    commands: Vec<CommandLink>,
+    packets: Vec<ToShard>,
+    counters: Vec<Arc<ShardCounters>>,
+}
+
+impl Data {
+    /// The data threads, not yet running.
+    fn threads(
+        self,
+        config: &GatewayConfig,
+        ports: &Ports,
+        cores: Vec<Box<dyn Core>>,
+    ) -> Result<(Ways, Vec<DataThread>), StartError> {
+        let shards = ShardCount::new(ports.natt.len());
+        if cores.len() != shards.get() {
+            return Err(StartError::Cores { cores: cores.len(), shards: shards.get() });
+        }
+        let mut ways = Ways { commands: Vec::new(), packets: Vec::new(), counters: Vec::new() };
+        let mut ends = Vec::new();
+        for _ in 0..shards.get() {
+            let (waker, (commands, taken)) = (Waker::new()?, bounded(TO_DATA));
+            let (packets, handed) = bounded(BETWEEN_SHARDS);
+            ways.commands.push(CommandLink::new(commands, waker.clone()));
+            ways.packets.push(ToShard { packets, waker });
+            ways.counters.push(Arc::new(ShardCounters::default()));
+            ends.push((taken, handed));
+        }
+        let mut threads = Vec::new();
+        for (own, ((core, (commands, handed)), sockets)) in
+            cores.into_iter().zip(ends).zip(&ports.natt).enumerate()
+        {
+            let place = Place { own, shards, routes: self.routes.clone() };
+            threads.push(DataThread {
+                shard: Shard::new(place, config.limits(), config.pools(), ways.counters[own].clone()),
+                core,
+                sockets: sockets.clone(),
+                commands,
+                waker: ways.packets[own].waker.clone(),
+                shards: ways.packets.clone(),
+                handed,
+                to_ike: self.to_ike.clone(),
+                backlog: self.backlog.clone(),
+                ike_waker: self.ike_waker.clone(),
+                stop: self.stop.clone(),
+            });
+        }
+        Ok((ways, threads))
     }
-    Ok((sockets.into(), listening))
 }
 
 /// SHA-1 of each anchor's key, as CERTREQ names them (RFC 7296 §3.7).
@@ -291,6 +355,43 @@ fn authorities(anchors: &Anchors) -> Vec<[u8; 20]> {
     anchors.certreq().as_chunks().0.to_vec()
 }
 
-fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+/// A thread whose panic is an alarm.
+fn thread(
+    name: &str,
+    health: &Arc<Health>,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let watch = Watch { name: name.to_owned(), health: health.clone() };
+    let run = move || {
+        let _watch = watch;
+        run();
+    };
     Builder::new().name(name.to_owned()).spawn(run)
+}
+
+struct Watch {
+    name: String,
+    health: Arc<Health>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.health.raise(Alarm::ThreadEnded, &format!("the thread {} has panicked", self.name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_an_alarm_and_one_that_ends_is_none() {
+        let health = Arc::new(Health::default());
+        thread("registrar", &health, || ()).unwrap().join().unwrap();
+        assert!(health.view().can_admit());
+        assert!(thread("data-0", &health, || panic!("on purpose")).unwrap().join().is_err());
+        assert_eq!(health.view().alarms[&Alarm::ThreadEnded], "the thread data-0 has panicked");
+    }
 }

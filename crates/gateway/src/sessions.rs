@@ -130,6 +130,15 @@ pub struct Amount {
     pub octets: u64,
 }
 
+impl std::iter::Sum for Amount {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            packets: sum.packets + one.packets,
+            octets: sum.octets.saturating_add(one.octets),
+        })
+    }
+}
+
 /// What is fixed when a session begins.
 pub(crate) struct Beginning {
     pub(crate) id: SessionId,

@@ -1,13 +1,19 @@
-//! The data thread's state: tunnels, their SAs, and what each packet meets on its way. No socket and
+//! A shard's state: tunnels, their SAs, and what each packet meets on its way. No socket and
 //! no clock here; `data.rs` brings both.
 
 use crate::{
     cause::{Cause, Drops},
     core::Packets,
     hand_off::Opening,
+    path_mtu::PathMtu,
     sessions::{Counted, Session, Traffic},
+    shards::Place,
+    sightings::{Alternation, Sightings},
+    too_big,
+    udp::Outgoing,
+    watch::Pulse,
 };
-use esp::{InboundSa, Inner, Opened, OutboundSa};
+use esp::{InboundSa, Inner, Opened, OutboundSa, WindowSize};
 use ids::Spi;
 use ike::{ChildSa, IkeSaId, Path};
 use ipnet::IpNet;
@@ -18,13 +24,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What the IKE thread has the data thread do. None may be lost: the channel blocks the sender.
+/// What the IKE thread has a shard do. None may be lost: the channel blocks the sender.
 pub(crate) enum Command {
     /// A session begins, blocked.
     Attach { session: Arc<Session>, path: Path },
     /// Packets may pass.
     Open(Opening),
-    /// Packets may not pass for now.
+    /// Packets may not pass for now, whether or not they could before.
     Hold(IkeSaId),
     /// The hold is over. Opens nothing that was never opened.
     Release(IkeSaId),
@@ -32,7 +38,7 @@ pub(crate) enum Command {
     InstallChildSa { sa: IkeSaId, child: Box<ChildSa> },
     /// No longer.
     RemoveChildSa { sa: IkeSaId, spi_in: Spi },
-    /// IKE saw the unit elsewhere.
+    /// The unit has proven to be elsewhere.
     Move { sa: IkeSaId, path: Path },
     /// A session is over.
     Detach(IkeSaId),
@@ -43,14 +49,28 @@ pub(crate) enum Command {
 pub(crate) enum Notice {
     /// Fresh authentic ESP came in.
     Heard(IkeSaId),
-    /// It came from elsewhere, and the tunnel follows.
-    Moved { sa: IkeSaId, from: Path, to: Path },
+    /// It came from elsewhere: is the unit there? At most one a second for a session.
+    Elsewhere { sa: IkeSaId, to: Path },
+    /// It comes from several addresses in turn.
+    Alternates { sa: IkeSaId, seen: Alternation },
     /// A CHILD SA has carried enough.
     Worn { sa: IkeSaId, spi_in: Spi },
     /// No ESP in UDP has come in for so long that the unit must be sending raw ESP, or nothing.
     EspNeverSeen(IkeSaId),
     /// Packets with another's inner source address were dropped: so many since the last notice.
     Spoofed { sa: IkeSaId, packets: u64 },
+}
+
+impl Command {
+    /// Whom it is about.
+    pub(crate) fn sa(&self) -> IkeSaId {
+        match self {
+            Self::Attach { session, .. } => session.sa,
+            Self::Open(opening) => opening.sa(),
+            Self::Hold(sa) | Self::Release(sa) | Self::Detach(sa) => *sa,
+            Self::InstallChildSa { sa, .. } | Self::RemoveChildSa { sa, .. } | Self::Move { sa, .. } => *sa,
+        }
+    }
 }
 
 /// When things are due on the packet path.
@@ -62,23 +82,29 @@ pub(crate) struct Limits {
     pub(crate) esp_expected_within: Duration,
     /// Inner octets, either way, after which a CHILD SA is rekeyed.
     pub(crate) octets_per_child: u64,
+    /// Sequence numbers left, either way, at which it is.
+    pub(crate) sequence_reserve: u64,
     /// Key schedules of SAs without packets are let go after this.
     pub(crate) rest_after: Duration,
+    /// Of each CHILD SA.
+    pub(crate) window: WindowSize,
 }
-
-/// Sequence numbers to go at which an SA is rekeyed: 2^20 packets are 8 s at 125,000 packets/s, and
-/// a rekey takes one round trip.
-const SEQUENCE_RESERVE: u64 = 1 << 20;
 
 /// Whether packets may pass.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Gate {
-    /// Not admitted (yet).
-    Shut,
-    Open,
-    /// Admitted, but held.
-    Held,
+#[derive(Clone, Copy, Default)]
+struct Gate {
+    is_admitted: bool,
+    is_held: bool,
 }
+
+impl Gate {
+    fn is_open(self) -> bool {
+        self.is_admitted && !self.is_held
+    }
+}
+
+/// Tunnels whose way is looked at in a row: 512 x 5 us of system calls = 2.5 ms.
+const LOOKS: usize = 512;
 
 /// At most one [`Notice::Spoofed`] for a session in this time.
 const SPOOFED_EVERY: Duration = Duration::from_secs(60);
@@ -86,7 +112,9 @@ const SPOOFED_EVERY: Duration = Duration::from_secs(60);
 struct Tunnel {
     session: Arc<Session>,
     path: Path,
+    mtu: PathMtu,
     gate: Gate,
+    sightings: Option<Box<Sightings>>,
     children: Vec<Child>,
     begun: Instant,
     heard: Option<Instant>,
@@ -105,28 +133,23 @@ struct Child {
     idle_since: Instant,
 }
 
-/// Datagrams to send, in one buffer.
+/// Packets that came in here and belong to other shards, by shard.
+pub(crate) type Elsewhere = Vec<Packets>;
+
+/// What comes of packets from the core.
 #[derive(Default)]
-pub(crate) struct Outgoing {
-    octets: Vec<u8>,
-    datagrams: Vec<(Path, usize)>,
-}
-
-impl Outgoing {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Path, &[u8])> {
-        let starts = std::iter::once(0).chain(self.datagrams.iter().map(|(_, end)| *end));
-        let ranges = starts.zip(&self.datagrams);
-        ranges.filter_map(|(start, (path, end))| Some((path, self.octets.get(start..*end)?)))
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.octets.clear();
-        self.datagrams.clear();
-    }
+pub(crate) struct Downlink {
+    /// Sealed, for units.
+    pub(crate) outgoing: Outgoing,
+    pub(crate) elsewhere: Elsewhere,
+    /// ICMP errors, back to the core; `None` where nobody there heeds them.
+    pub(crate) errors: Option<Packets>,
 }
 
 /// Everything that the data thread knows.
 pub(crate) struct Shard {
+    /// Which one it is.
+    place: Place,
     limits: Limits,
     /// Where inner addresses come from: no unit may send there.
     pools: Vec<IpNet>,
@@ -144,11 +167,13 @@ pub(crate) struct ShardCounters {
     pub(crate) downlink: Counted,
     pub(crate) drops: Drops,
     pub(crate) keepalives: Counted,
+    pub(crate) pulse: Pulse,
 }
 
 impl Shard {
-    pub(crate) fn new(limits: Limits, pools: Vec<IpNet>, counters: Arc<ShardCounters>) -> Self {
+    pub(crate) fn new(place: Place, limits: Limits, pools: Vec<IpNet>, counters: Arc<ShardCounters>) -> Self {
         Self {
+            place,
             limits,
             pools,
             tunnels: HashMap::new(),
@@ -163,11 +188,11 @@ impl Shard {
         match command {
             Command::Attach { session, path } => self.attach(session, path, now),
             Command::Open(opening) => self.open(opening.sa()),
-            Command::Hold(sa) => self.turn(sa, Gate::Open, Gate::Held),
-            Command::Release(sa) => self.turn(sa, Gate::Held, Gate::Open),
+            Command::Hold(sa) => self.hold(sa, true),
+            Command::Release(sa) => self.hold(sa, false),
             Command::InstallChildSa { sa, child } => self.install(sa, *child, now),
             Command::RemoveChildSa { sa, spi_in } => self.remove_child(sa, spi_in),
-            Command::Move { sa, path } => self.move_to(sa, path),
+            Command::Move { sa, path } => self.move_to(sa, path, now),
             Command::Detach(sa) => self.detach(sa),
         }
     }
@@ -175,7 +200,9 @@ impl Shard {
     fn attach(&mut self, session: Arc<Session>, path: Path, now: Instant) {
         let tunnel = Tunnel {
             path,
-            gate: Gate::Shut,
+            mtu: PathMtu::default(),
+            gate: Gate::default(),
+            sightings: None,
             children: Vec::with_capacity(1),
             begun: now,
             heard: None,
@@ -190,21 +217,21 @@ impl Shard {
     /// From now on the inner addresses lead here; a holder's claim on them ends.
     fn open(&mut self, sa: IkeSaId) {
         let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
-        tunnel.gate = Gate::Open;
+        tunnel.gate.is_admitted = true;
         for address in tunnel.session.inner() {
             self.by_inner.insert(address, sa);
         }
     }
 
-    fn turn(&mut self, sa: IkeSaId, from: Gate, to: Gate) {
-        if let Some(tunnel) = self.tunnels.get_mut(&sa).filter(|tunnel| tunnel.gate == from) {
-            tunnel.gate = to;
+    fn hold(&mut self, sa: IkeSaId, is_held: bool) {
+        if let Some(tunnel) = self.tunnels.get_mut(&sa) {
+            tunnel.gate.is_held = is_held;
         }
     }
 
     fn install(&mut self, sa: IkeSaId, child: ChildSa, now: Instant) {
         let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
-        let Some(child) = Child::new(child, now) else {
+        let Some(child) = Child::new(child, self.limits.window, now) else {
             tracing::error!(?sa, "keys of a CHILD SA do not fit its suite");
             return;
         };
@@ -219,9 +246,11 @@ impl Shard {
         tunnel.children.iter_mut().for_each(|child| child.stop_waiting_for(spi_in));
     }
 
-    fn move_to(&mut self, sa: IkeSaId, path: Path) {
-        if let Some(tunnel) = self.tunnels.get_mut(&sa) {
-            tunnel.path = path;
+    fn move_to(&mut self, sa: IkeSaId, path: Path, now: Instant) {
+        let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
+        (tunnel.path, tunnel.mtu) = (path, PathMtu::default());
+        if let Some(sightings) = &mut tunnel.sightings {
+            sightings.see(&path, now);
         }
     }
 
@@ -267,20 +296,26 @@ impl Shard {
         self.by_spi.contains_key(&spi)
     }
 
-    /// Packets from the core; what is sealed goes to `outgoing`.
-    pub(crate) fn downlink(&mut self, packets: &Packets, outgoing: &mut Outgoing) {
-        packets.iter().for_each(|packet| self.downlink_one(packet, outgoing));
+    /// Packets from the core.
+    pub(crate) fn downlink(&mut self, packets: &Packets, now: Instant, out: &mut Downlink) {
+        packets.iter().for_each(|packet| self.downlink_one(packet, now, out));
     }
 
-    fn downlink_one(&mut self, packet: &[u8], outgoing: &mut Outgoing) {
+    fn downlink_one(&mut self, packet: &[u8], now: Instant, out: &mut Downlink) {
         let Ok(inner) = Inner::parse(packet) else {
             return self.counters.drops.count(Cause::Outbound(esp::Unsealed::InnerMalformed));
         };
         let tunnel = self.by_inner.get(&inner.destination).and_then(|sa| self.tunnels.get_mut(sa));
-        let Some(tunnel) = tunnel else { return self.counters.drops.count(Cause::NoTunnel) };
-        match tunnel.seal(packet, &inner, &mut outgoing.octets) {
+        let Some(tunnel) = tunnel else {
+            let other =
+                self.place.other_shard(inner.destination).and_then(|other| out.elsewhere.get_mut(other));
+            return other
+                .map_or_else(|| self.counters.drops.count(Cause::NoTunnel), |packets| packets.push(packet));
+        };
+        let path = tunnel.path;
+        let errors = out.errors.as_mut();
+        match out.outgoing.push_with(path, |out| tunnel.seal(packet, &inner, now, out, errors)) {
             Ok(()) => {
-                outgoing.datagrams.push((tunnel.path, outgoing.octets.len()));
                 tunnel.session.traffic.downlink.add(inner.length);
                 self.counters.downlink.add(inner.length);
             }
@@ -295,10 +330,26 @@ impl Shard {
         }
     }
 
+    /// Looks at the ways of tunnels that get long packets. Call every few seconds. `path_mtu` asks the
+    /// kernel; `probes` gets what is to be sent with DF.
+    pub(crate) fn look_at_ways(
+        &mut self,
+        now: Instant,
+        path_mtu: impl Fn(&Path) -> Option<usize>,
+        probes: &mut Outgoing,
+    ) {
+        for tunnel in self.tunnels.values_mut().filter(|tunnel| tunnel.mtu.is_due(now)).take(LOOKS) {
+            if let Some(mtu) = path_mtu(&tunnel.path) {
+                tunnel.found(mtu, now, probes);
+            }
+        }
+    }
+
     /// What the IKE thread should know. `give` returns whether it took one; what it did not take is
-    /// kept, but for [`Notice::Heard`], which comes again.
+    /// kept, but for [`Notice::Heard`] and [`Notice::Elsewhere`], which come again.
     pub(crate) fn tell(&mut self, mut give: impl FnMut(Notice) -> bool) {
-        self.notices.retain(|notice| !give(*notice) && !matches!(notice, Notice::Heard(_)));
+        let comes_again = |notice: &Notice| matches!(notice, Notice::Heard(_) | Notice::Elsewhere { .. });
+        self.notices.retain(|notice| !give(*notice) && !comes_again(notice));
     }
 }
 
@@ -308,6 +359,7 @@ fn drop_for(traffic: &Traffic, counters: &ShardCounters, cause: Cause) {
 }
 
 impl Tunnel {
+    /// What comes into a held tunnel goes no further, but says where its unit is: it may be back.
     fn open_packet<'a>(
         &mut self,
         spi: Spi,
@@ -317,30 +369,50 @@ impl Tunnel {
         limits: &Limits,
         notices: &mut Vec<Notice>,
     ) -> Result<Opened<'a>, Cause> {
-        if self.gate == Gate::Shut {
+        if !self.gate.is_admitted {
             return Err(Cause::Blocked);
         }
         let child =
             self.children.iter_mut().find(|child| child.inbound.spi() == spi).ok_or(Cause::UnknownSpi)?;
-        let opened = child.inbound.open(packet).map_err(Cause::Inbound)?;
+        let opened = child.inbound.open(packet);
+        if opened.as_ref().err().is_some_and(|dropped| !dropped.is_authentic()) {
+            return opened.map_err(Cause::Inbound);
+        }
         self.session.traffic.esp_seen.store(true, Relaxed);
         child.waits_for = None;
         let sa = self.session.sa;
-        if opened.newest && *path != self.path {
-            let from = std::mem::replace(&mut self.path, *path);
-            notices.push(Notice::Moved { sa, from, to: *path });
-        }
         if self.heard.is_none_or(|heard| now.duration_since(heard) >= limits.heard_every) {
             self.heard = Some(now);
             notices.push(Notice::Heard(sa));
         }
+        let opened = opened.map_err(Cause::Inbound)?;
         child.tell_if_worn(sa, limits, notices);
+        if opened.newest && (*path != self.path || self.sightings.is_some()) {
+            self.see(path, now, notices);
+        }
         // Opened all the same: it may be the first packet from where the unit belongs.
-        if self.gate == Gate::Held { Err(Cause::Blocked) } else { Ok(opened) }
+        if self.gate.is_held { Err(Cause::Blocked) } else { Ok(opened) }
     }
 
-    fn seal(&mut self, packet: &[u8], inner: &Inner, out: &mut Vec<u8>) -> Result<(), Cause> {
-        if self.gate != Gate::Open {
+    /// The newest packet came over `path`, or others have come from elsewhere lately.
+    fn see(&mut self, path: &Path, now: Instant, notices: &mut Vec<Notice>) {
+        let home = self.path;
+        let sightings = self.sightings.get_or_insert_with(|| Box::new(Sightings::begin(home, now)));
+        sightings.see(path, now);
+        if *path != home && sightings.asks(now) {
+            notices.push(Notice::Elsewhere { sa: self.session.sa, to: *path });
+        }
+    }
+
+    fn seal(
+        &mut self,
+        packet: &[u8],
+        inner: &Inner,
+        now: Instant,
+        out: &mut Vec<u8>,
+        errors: Option<&mut Packets>,
+    ) -> Result<(), Cause> {
+        if !self.gate.is_open() {
             return Err(Cause::Blocked);
         }
         // The newest pair whose peer is ready; several with equal selectors may stand side by side.
@@ -348,7 +420,29 @@ impl Tunnel {
             child.waits_for.is_none() && child.outbound.selectors().check_outbound(inner).is_ok()
         };
         let child = self.children.iter_mut().rev().find(fits).ok_or(Cause::NoChildSa)?;
-        child.outbound.seal(packet, out).map_err(Cause::Outbound)
+        let whole = self.mtu.datagram().map(|datagram| child.outbound.room(datagram));
+        let broken = whole.and_then(|whole| too_big::broken_mtu(packet.get(..inner.length)?, whole));
+        if let (Some(mtu), Some(errors)) = (broken, errors) {
+            if self.mtu.may_tell(now) {
+                too_big::answer(packet, mtu).iter().for_each(|answer| errors.push(answer));
+            }
+            return Err(Cause::TooBig);
+        }
+        let start = out.len();
+        child.outbound.seal(packet, out).map_err(Cause::Outbound)?;
+        self.mtu.uses(out.len() - start);
+        Ok(())
+    }
+
+    /// `mtu`: of the path.
+    fn found(&mut self, mtu: usize, now: Instant, probes: &mut Outgoing) {
+        let Some(datagram) = self.mtu.found(&self.path, mtu, now) else { return };
+        let newest = self.children.iter_mut().rev().find(|child| child.waits_for.is_none());
+        if let Some(child) = newest.filter(|_| self.gate.is_open()) {
+            let length = child.outbound.room(datagram);
+            // Its failure shows with the next packet.
+            let _ = probes.push_with(self.path, |out| child.outbound.seal_dummy(length, out));
+        }
     }
 
     fn sweep(&mut self, now: Instant, limits: &Limits, notices: &mut Vec<Notice>) {
@@ -359,10 +453,17 @@ impl Tunnel {
             notices.push(Notice::EspNeverSeen(self.session.sa));
         }
         self.tell_spoofed(now, notices);
+        self.tell_alternation(now, notices);
         for child in &mut self.children {
             child.sweep(now, limits);
             child.tell_if_worn(self.session.sa, limits, notices);
         }
+    }
+
+    fn tell_alternation(&mut self, now: Instant, notices: &mut Vec<Notice>) {
+        let Some(sightings) = &mut self.sightings else { return };
+        notices.extend(sightings.tell(now).map(|seen| Notice::Alternates { sa: self.session.sa, seen }));
+        self.sightings.take_if(|sightings| sightings.are_over(now));
     }
 
     fn tell_spoofed(&mut self, now: Instant, notices: &mut Vec<Notice>) {
@@ -376,7 +477,7 @@ impl Tunnel {
 }
 
 impl Child {
-    fn new(child: ChildSa, now: Instant) -> Option<Self> {
+    fn new(child: ChildSa, window: WindowSize, now: Instant) -> Option<Self> {
         let suite = suite(child.suite.cipher);
         let keys = |keys: &ike::EspKeys| esp::Keys::new(suite, &keys.encr, &keys.integ).ok();
         let (inbound, outbound) = (keys(&child.keys_in)?, keys(&child.keys_out)?);
@@ -387,7 +488,7 @@ impl Child {
         });
         let extended = child.suite.esn;
         Some(Self {
-            inbound: InboundSa::new(child.spi_in, inbound, extended, selectors.clone()),
+            inbound: InboundSa::new(child.spi_in, inbound, extended, selectors.clone()).with_window(window),
             outbound: OutboundSa::new(child.spi_out, outbound, extended, selectors),
             waits_for: child.replaces.filter(|_| !child.peer_is_ready),
             worn_told: false,
@@ -404,7 +505,8 @@ impl Child {
 
     fn tell_if_worn(&mut self, sa: IkeSaId, limits: &Limits, notices: &mut Vec<Notice>) {
         let octets = self.inbound.usage().octets.max(self.outbound.usage().octets);
-        let is_worn = octets >= limits.octets_per_child || self.outbound.sequence_left() < SEQUENCE_RESERVE;
+        let left = self.inbound.sequence_left().min(self.outbound.sequence_left());
+        let is_worn = octets >= limits.octets_per_child || left < limits.sequence_reserve;
         if is_worn && !self.worn_told {
             self.worn_told = true;
             notices.push(Notice::Worn { sa, spi_in: self.inbound.spi() });

@@ -1,6 +1,12 @@
 //! UDP sockets with what the gateway needs of them: batches, the local address of each datagram, and
 //! no DF bit on what is sent.
 
+mod outgoing;
+
+pub use outgoing::{Outgoing, send_all};
+pub(crate) use outgoing::{send_whole, socket_for};
+
+use crate::shards::ShardCount;
 use ike::Path;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
@@ -16,7 +22,7 @@ use std::{
 const RECEIVE_BUFFER: usize = 16 << 20;
 
 /// A bound socket. Threads may share it: one receives, any may send.
-pub(crate) struct Socket {
+pub struct Socket {
     socket: UdpSocket,
     state: UdpSocketState,
     local: SocketAddr,
@@ -26,8 +32,31 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Binds; port 0 takes a free one. An IPv6 socket never takes IPv4.
-    pub(crate) fn bind(address: SocketAddr, encapsulated: bool) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bind(address: SocketAddr, encapsulated: bool) -> io::Result<Self> {
         let raw = RawSocket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        Self::bound(raw, address, encapsulated)
+    }
+
+    /// Binds a NAT-T socket for each shard to one port. The kernel hands ESP to the shard that its SPI
+    /// says, and everything else to the first.
+    pub(crate) fn bind_sharded(address: SocketAddr, shards: ShardCount) -> io::Result<Vec<Self>> {
+        let mut sockets: Vec<Self> = Vec::with_capacity(shards.get());
+        for _ in 0..shards.get() {
+            let raw = RawSocket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+            raw.set_reuse_port(shards.get() > 1)?;
+            let port = sockets.first().map_or(address.port(), |first| first.local.port());
+            sockets.push(Self::bound(raw, SocketAddr::new(address.ip(), port), true)?);
+        }
+        if let Some(first) = sockets.first().filter(|_| shards.get() > 1) {
+            steer(&first.socket, shards)?;
+        }
+        Ok(sockets)
+    }
+
+    fn bound(raw: RawSocket, address: SocketAddr, encapsulated: bool) -> io::Result<Self> {
         if address.is_ipv6() {
             raw.set_only_v6(true)?;
         }
@@ -41,7 +70,7 @@ impl Socket {
     }
 
     /// Where it is bound, the port chosen.
-    pub(crate) fn local(&self) -> SocketAddr {
+    pub fn local(&self) -> SocketAddr {
         self.local
     }
 
@@ -50,7 +79,10 @@ impl Socket {
     }
 
     /// Receives up to a batch; 0 when nothing is there.
-    pub(crate) fn receive(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
+    ///
+    /// # Errors
+    /// What the system says, but for ICMP errors of earlier sends.
+    pub fn receive(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
         let received =
             batch.fill(|slices, meta| self.state.recv(UdpSockRef::from(&self.socket), slices, meta));
         match received {
@@ -62,7 +94,7 @@ impl Socket {
     }
 
     /// The path of a datagram that came in here.
-    pub(crate) fn path(&self, meta: &RecvMeta) -> Path {
+    pub fn path(&self, meta: &RecvMeta) -> Path {
         let ip = meta.dst_ip.unwrap_or(self.local.ip());
         Path {
             local: SocketAddr::new(ip, self.local.port()),
@@ -72,21 +104,59 @@ impl Socket {
     }
 
     /// Sends one datagram from `path.local` to `path.peer`.
-    pub(crate) fn send(&self, path: &Path, datagram: &[u8]) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The socket did not take it.
+    pub fn send(&self, path: &Path, datagram: &[u8]) -> io::Result<()> {
+        self.send_run(path, datagram, datagram.len())
+    }
+
+    /// Sends a datagram that no router may fragment: one that finds it too long says so, and the kernel
+    /// remembers that for [`path_mtu`] (RFC 1191). IPv6 has it so for every datagram (RFC 8201).
+    ///
+    /// # Errors
+    /// The socket did not take it: it is longer than what the kernel remembers already.
+    pub(crate) fn send_whole(&self, path: &Path, datagram: &[u8]) -> io::Result<()> {
+        if self.local.is_ipv6() {
+            return self.send(path, datagram);
+        }
+        rustix::net::sockopt::set_ip_mtu_discover(&self.socket, Ipv4PathMtuDiscovery::DO)?;
+        let sent = self.send(path, datagram);
+        rustix::net::sockopt::set_ip_mtu_discover(&self.socket, Ipv4PathMtuDiscovery::DONT)?;
+        sent
+    }
+
+    /// How many datagrams of one size the kernel takes at once now: 1 once it has refused more.
+    pub(crate) fn run_limit(&self) -> usize {
+        self.state.max_gso_segments()
+    }
+
+    /// Sends datagrams that stand one behind the other, each of `size` octets but the last, which may be
+    /// shorter (UDP_SEGMENT).
+    ///
+    /// # Errors
+    /// The socket took none of them.
+    pub fn send_run(&self, path: &Path, octets: &[u8], size: usize) -> io::Result<()> {
         let transmit = Transmit {
             destination: path.peer,
             ecn: None,
-            contents: datagram,
-            segment_size: None,
+            contents: octets,
+            segment_size: (octets.len() > size).then_some(size),
             src_ip: Some(path.local.ip()).filter(|ip| !ip.is_unspecified()),
         };
-        match self.state.try_send(UdpSockRef::from(&self.socket), &transmit) {
+        let limit = self.run_limit();
+        let sent = match self.state.try_send(UdpSockRef::from(&self.socket), &transmit) {
             // The error is of an earlier datagram; this one was not sent.
             Err(error) if is_from_icmp(&error) => {
                 self.state.try_send(UdpSockRef::from(&self.socket), &transmit)
             }
             other => other,
+        };
+        if self.run_limit() < limit {
+            let (local, error) = (self.local, sent.as_ref().err());
+            tracing::warn!(%local, ?error, "no segmentation offload on this socket: it will be slower");
         }
+        sent
     }
 }
 
@@ -94,6 +164,22 @@ impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// The longest IP packet to the peer of a path, for all that the kernel knows: its own link's MTU, or less
+/// where a router has said so in the last ten minutes. Sends nothing.
+///
+/// # Errors
+/// There is no route.
+pub(crate) fn path_mtu(path: &Path) -> io::Result<usize> {
+    let asks = UdpSocket::bind(SocketAddr::new(path.local.ip(), 0))?;
+    asks.connect(path.peer)?;
+    let mtu = if path.peer.is_ipv4() {
+        rustix::net::sockopt::ip_mtu(&asks)?
+    } else {
+        rustix::net::sockopt::ipv6_mtu(&asks)?
+    };
+    Ok(mtu as usize)
 }
 
 fn is_from_icmp(error: &io::Error) -> bool {
@@ -132,8 +218,36 @@ fn clear_ipv6_dontfrag(socket: &UdpSocket) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Attaches a program to the group of sockets that has `socket`'s port: the low octet of the first four,
+/// modulo the number of shards, is the socket's place in the group. IKE has zeros there (RFC 3948 §2.2);
+/// for what is shorter than that the program ends with 0.
+#[allow(unsafe_code)]
+fn steer(socket: &UdpSocket, shards: ShardCount) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let step = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let mut program = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
+        step(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0xff),
+        step(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, shards.get() as u32),
+        step(libc::BPF_RET | libc::BPF_A, 0),
+    ];
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed; the option value is one
+    // `sock_fprog` whose instructions outlive the call, which copies them, and both lengths are given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            std::ptr::from_ref(&program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Room for one batch of datagrams. With GRO a buffer may hold several of one size.
-pub(crate) struct ReceiveBatch {
+pub struct ReceiveBatch {
     octets: Vec<u8>,
     meta: [RecvMeta; BATCH_SIZE],
     filled: usize,
@@ -142,16 +256,18 @@ pub(crate) struct ReceiveBatch {
 /// The longest UDP payload.
 const MAX_DATAGRAM: usize = 1 << 16;
 
-impl ReceiveBatch {
+impl Default for ReceiveBatch {
     /// The kernel maps the pages when they are first written.
-    pub(crate) fn new() -> Self {
+    fn default() -> Self {
         Self {
             octets: vec![0; MAX_DATAGRAM * BATCH_SIZE],
             meta: [RecvMeta::default(); BATCH_SIZE],
             filled: 0,
         }
     }
+}
 
+impl ReceiveBatch {
     fn fill(
         &mut self,
         receive: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
@@ -168,7 +284,7 @@ impl ReceiveBatch {
     }
 
     /// Each datagram of the last receive.
-    pub(crate) fn datagrams(&mut self) -> impl Iterator<Item = (&RecvMeta, &mut [u8])> {
+    pub fn datagrams(&mut self) -> impl Iterator<Item = (&RecvMeta, &mut [u8])> {
         let buffers = self.octets.chunks_mut(MAX_DATAGRAM);
         self.meta.iter().zip(buffers).take(self.filled).flat_map(|(meta, buffer)| {
             let received = buffer.get_mut(..meta.len).unwrap_or_default();
@@ -183,7 +299,7 @@ mod tests {
     use rustix::net::sockopt::{ip_mtu_discover, ipv6_mtu_discover};
 
     fn received(socket: &Socket) -> Vec<(SocketAddr, SocketAddr, Vec<u8>)> {
-        let mut batch = ReceiveBatch::new();
+        let mut batch = ReceiveBatch::default();
         let mut all = Vec::new();
         while all.is_empty() {
             let mut fds = [rustix::event::PollFd::new(socket, rustix::event::PollFlags::IN)];
@@ -212,6 +328,34 @@ mod tests {
         let mut answer = [0; 16];
         let (length, from) = unit.recv_from(&mut answer).unwrap();
         assert_eq!((&answer[..length], from), (&b"answer"[..], asked));
+    }
+
+    #[test]
+    fn esp_comes_to_the_shard_of_its_spi_and_the_rest_to_the_first() {
+        let shards = ShardCount::new(3);
+        let sockets = Socket::bind_sharded("127.0.0.1:0".parse().unwrap(), shards).unwrap();
+        let unit = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for spi in [256, 257, 258, 0xffff_ffff, 0xabcd_ef05_u32] {
+            unit.send_to(&[&spi.to_be_bytes()[..], b"ESP"].concat(), sockets[0].local()).unwrap();
+            let shard = &sockets[shards.of_spi(ids::Spi(spi))];
+            assert_eq!(received(shard)[0].2[..4], spi.to_be_bytes());
+        }
+        for rest in [&[0, 0, 0, 0, 7][..], &[0xff]] {
+            unit.send_to(rest, sockets[0].local()).unwrap();
+            assert_eq!(received(&sockets[0])[0].2, rest);
+        }
+    }
+
+    #[test]
+    fn a_run_arrives_as_single_datagrams() {
+        let [one, other] = [(); 2].map(|()| Socket::bind("127.0.0.1:0".parse().unwrap(), true).unwrap());
+        let path = Path { local: one.local(), peer: other.local(), encapsulated: true };
+        one.send_run(&path, b"aaabbbc", 3).unwrap();
+        let mut all = Vec::new();
+        while all.len() < 3 {
+            all.extend(received(&other).into_iter().map(|(_, _, octets)| octets));
+        }
+        assert_eq!(all, [&b"aaa"[..], b"bbb", b"c"]);
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl AwaitAdmission {
             }));
         }
         answer.push(auth_lifetime(grant.auth_lifetime.min(MAX_AUTH_LIFETIME)));
-        tunnel.respond(ExchangeType::IKE_AUTH, &answer, cx);
+        tunnel.respond(ExchangeType::IKE_AUTH, &answer, tunnel.path(), cx);
         Some(IkeSaState::Established(Box::new(tunnel)))
     }
 
@@ -119,7 +119,7 @@ fn first_child(
 ) -> Result<Vec<Payload>, NotifyType> {
     let agreed = negotiate(&offer.proposals, &offer.ts_i, &offer.ts_r, None, tunnel.standing(), cx.suites)?;
     let keys = esp_keys(tunnel.current(), agreed.chosen.suite, &[], nonces, ExchangeRole::Responder);
-    let spi_in = cx.spis.draw_esp(cx.crypto);
+    let spi_in = cx.spis.draw_esp(tunnel.id(), cx.crypto);
     let answer = vec![
         Payload::Sa(vec![agreed.chosen.answer(spi_in)]),
         Payload::TsI(agreed.ts_remote.clone()),

@@ -64,7 +64,7 @@ impl AwaitAuthAnswer {
         if config.childless && self.abilities.childless {
             return Vec::new();
         }
-        let spi = cx.spis.draw_esp(cx.crypto);
+        let spi = cx.spis.draw_esp(self.id, cx.crypto);
         self.child_spi = Some(spi);
         vec![
             Payload::Sa(cx.suites.offer_esp(spi, false)),

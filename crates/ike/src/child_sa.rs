@@ -20,7 +20,8 @@ impl fmt::Debug for EspKeys {
 /// A pair of ESP SAs in tunnel mode (RFC 7296 §1.3, RFC 4301 §4.4.2.1), ready for use.
 #[derive(Clone, Debug)]
 pub struct ChildSa {
-    /// The SPI that we receive on; names the pair.
+    /// The SPI that we receive on; names the pair. Its low octet is that of the
+    /// [`IkeSaId`](crate::IkeSaId).
     pub spi_in: Spi,
     /// The SPI that we send with.
     pub spi_out: Spi,

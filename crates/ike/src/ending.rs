@@ -126,7 +126,7 @@ impl EndingSa {
                 self.send_delete(path, cx);
                 Ended::NotYet
             }
-            Asked::Auth | Asked::Liveness | Asked::DeleteChildSa(_) => {
+            Asked::Auth | Asked::Liveness | Asked::Path | Asked::DeleteChildSa(_) => {
                 self.send_delete(path, cx);
                 Ended::NotYet
             }

@@ -17,7 +17,7 @@ use crate::{
         ike_sa_init::{Abilities, IkeSaInitRequest},
     },
     handshake::{Agreement, Handshake},
-    message::{parse_plain, write_plain},
+    message::{MAX_MESSAGE, parse_plain, write_plain},
     nat_detection,
     output::Outputs,
     payload::{
@@ -119,6 +119,9 @@ impl Responder {
     /// One IKE datagram, without non-ESP marker, from anyone.
     pub fn handle_datagram(&mut self, path: Path, bytes: &[u8], now: Instant) {
         self.stats.datagrams += 1;
+        if bytes.len() > MAX_MESSAGE {
+            return self.stats.count(Reason::Malformed);
+        }
         let header = match Header::parse(bytes) {
             Ok(header) => header,
             Err(malformed) => return self.on_bad_header(path, bytes, malformed),
@@ -182,6 +185,13 @@ impl Responder {
         if !self.on_tunnel(sa, now, Established::probe) {
             self.out.event(Event::ProbeSilent { sa });
         }
+    }
+
+    /// Fresh authenticated ESP came over `path`: if that is another than the known one, the peer is asked there,
+    /// and [`Event::PathChanged`] says when it has answered from there. At most one path is asked at a time, and
+    /// one a second; what comes meanwhile is left out.
+    pub fn probe_path(&mut self, sa: IkeSaId, path: Path, now: Instant) {
+        self.on_tunnel(sa, now, |tunnel, cx| tunnel.probe_path(path, cx));
     }
 
     /// Ends a tunnel: its CHILD SAs are removed at once, the peer is told, and the state is gone after

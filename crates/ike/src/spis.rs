@@ -24,11 +24,14 @@ impl Spis {
         }
     }
 
-    /// A fresh random SPI for ESP; never one of the reserved 0 to 255 (RFC 4303 §2.1).
-    pub(crate) fn draw_esp(&mut self, crypto: &dyn CryptoProvider) -> Spi {
+    /// A fresh SPI for ESP of `id`, random but for its low octet, which is `id`'s: whoever shares ESP out
+    /// by that octet keeps all CHILD SAs of an IKE SA in one place, rekeyed ones included. Never one of
+    /// the reserved 0 to 255 (RFC 4303 §2.1).
+    pub(crate) fn draw_esp(&mut self, id: IkeSaId, crypto: &dyn CryptoProvider) -> Spi {
         loop {
             let mut octets = [0; 4];
             crypto.random(&mut octets);
+            octets[3] = id.0 as u8;
             let spi = Spi(u32::from_be_bytes(octets));
             if spi.0 > 255 && self.esp.insert(spi) {
                 return spi;

@@ -4,7 +4,7 @@ use crate::unit::{KnownGateway, Unit, UnitIdentity};
 use anyhow::Context;
 use api::LedgerBooks;
 use events::{Journal, JournalKey};
-use gateway::{Deps, Gateway, GatewayConfig, SystemClock, VirtualCore};
+use gateway::{Core, Deps, Gateway, GatewayConfig, Listen, Ports, SystemClock, VirtualCore};
 use ids::{DeviceId, Realm, UnixTime};
 use ike::{
     LocalIdentity,
@@ -49,7 +49,7 @@ impl Carrier {
     /// # Errors
     /// What could not be made, and why.
     pub fn start(dir: &Path) -> anyhow::Result<Self> {
-        Self::start_with(dir, |_| ())
+        Self::made(dir, service(), |_| ())
     }
 
     /// The same with a gateway that `adjust` has changed.
@@ -57,18 +57,48 @@ impl Carrier {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(dir: &Path, adjust: impl FnOnce(&mut GatewayConfig)) -> anyhow::Result<Self> {
-        let now = UnixTime::now();
-        let key = JournalKey::open_or_create(&dir.join("journal.key"))?;
-        let node = "lab".parse()?;
-        let (journal, _) = Journal::open(&dir.join("journal").join("lab"), node, key, now)?;
-        let pools = Pools { v4: Some("10.64.0.0/16".parse()?), v6: None };
-        let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
-        let row_key = RowKey::open_or_create(&dir.join("row.key"))?;
-        let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools.clone(), now)?;
+        Self::made(dir, service(), adjust)
+    }
+
+    /// The same before another core.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_before(dir: &Path, core: Box<dyn Core>) -> anyhow::Result<Self> {
+        Self::made(dir, core, |_| ())
+    }
+
+    fn made(
+        dir: &Path,
+        core: Box<dyn Core>,
+        adjust: impl FnOnce(&mut GatewayConfig),
+    ) -> anyhow::Result<Self> {
+        let (ledger, journal) = books(dir)?;
         let realm: Realm = REALM.parse()?;
-        let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), now)?;
-        let (gateway, known) = start_gateway(&ledger, &ca, &pools, adjust)?;
+        let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), UnixTime::now())?;
+        let (gateway, known) = start_gateway(&ledger, &ca, (0, 0), core, adjust)?;
         Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned() })
+    }
+
+    /// Stops in good order and serves again: the same files, the same ports, nothing else.
+    ///
+    /// # Errors
+    /// What could not be opened again, and why.
+    pub fn restart(self) -> anyhow::Result<Self> {
+        let Self { ledger, journal, ca, gateway, known, dir } = self;
+        gateway.shutdown();
+        journal.close()?;
+        drop((ledger, journal, ca, gateway));
+        let (ledger, journal) = books(&dir)?;
+        let (ca, _) = Ca::open(&dir.join("ca"), &LedgerBooks(ledger.clone()), UnixTime::now())?;
+        let ports = (known.ike.port(), known.natt.port());
+        let (gateway, known) = start_gateway(&ledger, &ca, ports, service(), |_| ())?;
+        Ok(Self { ledger, journal, ca, gateway, known, dir })
+    }
+
+    /// How units know the gateway.
+    pub fn known(&self) -> &KnownGateway {
+        &self.known
     }
 
     /// Where its files are.
@@ -132,10 +162,30 @@ fn identity(id: DeviceId, ca: &Ca, issued: pki::Issued) -> anyhow::Result<UnitId
     Ok(UnitIdentity { name: format!("{id}.{}", ca.realm()), chain: issued.chain, key })
 }
 
+fn service() -> Box<dyn Core> {
+    Box::new(VirtualCore::new(vec![SERVICE.into()]))
+}
+
+fn pools() -> anyhow::Result<Pools> {
+    Ok(Pools { v4: Some("10.64.0.0/16".parse()?), v6: None })
+}
+
+/// Opens ledger and journal, or makes them.
+fn books(dir: &Path) -> anyhow::Result<(Ledger, Journal)> {
+    let now = UnixTime::now();
+    let key = JournalKey::open_or_create(&dir.join("journal.key"))?;
+    let (journal, _) = Journal::open(&dir.join("journal").join("lab"), "lab".parse()?, key, now)?;
+    let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
+    let row_key = RowKey::open_or_create(&dir.join("row.key"))?;
+    let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools()?, now)?;
+    Ok((ledger, journal))
+}
+
 fn start_gateway(
     ledger: &Ledger,
     ca: &Ca,
-    pools: &Pools,
+    (ike_port, natt_port): (u16, u16),
+    core: Box<dyn Core>,
     adjust: impl FnOnce(&mut GatewayConfig),
 ) -> anyhow::Result<(Gateway, KnownGateway)> {
     let order = GatewayOrder {
@@ -152,20 +202,21 @@ fn start_gateway(
         certificates: issued.chain,
         key: Arc::new(AuthKey::from_pkcs8(key.pkcs8())?),
     };
-    let mut config = GatewayConfig::new(identity, pools.v4, pools.v6);
-    config.listen = vec![Ipv4Addr::LOCALHOST.into()];
-    (config.ike_port, config.natt_port) = (0, 0);
+    let Pools { v4, v6 } = pools()?;
+    let mut config = GatewayConfig::new(identity, v4, v6);
+    let addresses = vec![Ipv4Addr::LOCALHOST.into()];
+    let ports = Ports::bind(&Listen { addresses, ike_port, natt_port, shards: 1 })?;
     config.reachable = vec!["10.0.0.0/24".parse()?];
     config.policy.make_room_s = u32::try_from(MAKE_ROOM.as_secs())?;
     adjust(&mut config);
     let deps = Deps {
         ledger: ledger.clone(),
         anchors: ca.anchors().clone(),
-        core: Box::new(VirtualCore::new(vec![SERVICE.into()])),
+        cores: vec![core],
         clock: Arc::new(SystemClock),
         crypto: Arc::new(AwsLc),
     };
-    let gateway = Gateway::start(config, deps)?;
+    let gateway = Gateway::start(config, ports, deps)?;
     let listening = *gateway.addresses().first().context("the gateway listens somewhere")?;
     let known = KnownGateway {
         name: GATEWAY.into(),

@@ -7,11 +7,14 @@
 
 mod carrier;
 mod echo;
+mod femtocell;
 mod load;
+mod sa_pair;
 mod tour;
 mod unit;
 
 pub use carrier::{Carrier, SERVICE};
+pub use femtocell::Femtocell;
 pub use load::Load;
 pub use tour::{Act, Step, tour};
 pub use unit::{Attached, KnownGateway, Outcome, Unit, UnitIdentity};

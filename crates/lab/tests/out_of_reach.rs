@@ -2,7 +2,7 @@
 //! goes on by itself when it is back.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use gateway::Alarm;
+use gateway::{Alarm, Core, Packets, VirtualCore};
 use ids::DeviceId;
 use lab::{Carrier, Outcome, SERVICE, Unit};
 use pki::Validity;
@@ -11,6 +11,7 @@ use std::{
     io::Write,
     path::Path,
     process::Command,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -29,7 +30,10 @@ struct World {
 
 impl World {
     fn new(dir: &Path, network: u8) -> Self {
-        let carrier = Carrier::start(dir).unwrap();
+        Self::before(Carrier::start(dir).unwrap(), network)
+    }
+
+    fn before(carrier: Carrier, network: u8) -> Self {
         carrier.line(LINE, &format!("127.{network}.0.0/16")).unwrap();
         let [first, newcomer] = [1, 2].map(|number| {
             carrier.device(id(number), LINE).unwrap();
@@ -140,4 +144,31 @@ fn a_full_disk() {
     world.assert_all_is_well_again(13);
     let report = events::journal::verify(&world.carrier.journal.dir(), world.carrier.journal.public_key());
     assert!(report.is_ok(), "{report:?}");
+}
+
+/// A core that lets nobody go on while somebody else has its lock.
+struct Sticky(VirtualCore, Arc<Mutex<()>>);
+
+impl Core for Sticky {
+    fn uplink(&mut self, packets: &Packets) -> usize {
+        let _free = self.1.lock().unwrap();
+        self.0.uplink(packets)
+    }
+
+    fn downlink(&mut self, packets: &mut Packets) -> usize {
+        self.0.downlink(packets)
+    }
+}
+
+#[test]
+fn a_data_thread_that_is_stuck() {
+    let (dir, lock) = (tempfile::tempdir().unwrap(), Arc::new(Mutex::new(())));
+    let core = Sticky(VirtualCore::new(vec![SERVICE.into()]), lock.clone());
+    let world = World::before(Carrier::start_before(dir.path(), Box::new(core)).unwrap(), 15);
+    let held = lock.lock().unwrap();
+    assert_eq!(world.attached.ping(SERVICE, 1).0, 0);
+    world.wait_for(|carrier| carrier.gateway.health().alarms.contains_key(&Alarm::ShardStuck));
+    assert_eq!(world.new_unit(15), Outcome::NoTunnel("no answer".into()));
+    drop(held);
+    world.assert_all_is_well_again(15);
 }

@@ -1,11 +1,13 @@
 //! Measurements of this machine: each a set of rows, ours beside a named peer's in the same run.
 
 mod charon;
+mod esp;
 mod estate;
 mod handshake;
 mod process;
 mod serve;
 
+pub(crate) use esp::Esp;
 pub(crate) use handshake::Handshake;
 
 use serde::Serialize;

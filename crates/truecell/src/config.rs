@@ -14,8 +14,8 @@ mod services;
 
 pub(crate) use ca::Ca;
 pub(crate) use error::ConfigError;
-pub(crate) use gateway::{Cipher, Gateway, KeyExchange, Legacy, OffLine, Prf};
-pub(crate) use material::Identity;
+pub(crate) use gateway::{Cipher, Gateway, KeyExchange, Legacy, OffLine, Prf, Tun};
+pub(crate) use material::{Identity, certificates};
 pub(crate) use realm::Realm;
 pub(crate) use services::{Control, Http, Log, LogFormat};
 

@@ -6,9 +6,11 @@ use crate::{
     failure::{Failure, Problem},
     identity::gateway_identity,
     node::Node,
+    tun,
 };
 use gateway::{
-    Deps, Gateway, GatewayConfig, LegacyProfile, OffLine, PeerPolicy, StartError, SystemClock, VirtualCore,
+    Core, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy, Ports, StartError,
+    SystemClock, VirtualCore, WindowSize,
 };
 use ids::UnixTime;
 use ike::{
@@ -17,13 +19,45 @@ use ike::{
     payload::{self, Identification, KeyExchangeMethod},
 };
 use ipnet::IpNet;
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-/// Binds the ports and lets units in.
+/// What only the privileged may open.
+pub(crate) struct Opened {
+    ports: Ports,
+    cores: Vec<Box<dyn Core>>,
+}
+
+/// Binds the ports, and makes the TUN device where there is to be one.
 ///
 /// # Errors
-/// Certificate or ports cannot be used.
-pub(crate) fn start(data: &DataDir, config: &Config, node: &Node) -> Result<Gateway, Failure> {
+/// Ports or device cannot be used.
+pub(crate) fn open(config: &Config) -> Result<Opened, Failure> {
+    let own = &config.gateway;
+    let listen = Listen {
+        addresses: own.listen.clone(),
+        ike_port: own.port,
+        natt_port: own.port_natt,
+        shards: own.shards.map_or_else(processors, count),
+    };
+    let ports = Ports::bind(&listen).map_err(not_started)?;
+    let virtual_core = || Box::new(VirtualCore::new(own.service.addresses.clone())) as Box<dyn Core>;
+    let cores = match &own.tun {
+        Some(tun) => tun::open(tun, own, ports.shards())?,
+        None => (0..ports.shards()).map(|_| virtual_core()).collect(),
+    };
+    Ok(Opened { ports, cores })
+}
+
+/// Lets units in.
+///
+/// # Errors
+/// Certificate or key cannot be used.
+pub(crate) fn start(
+    opened: Opened,
+    data: &DataDir,
+    config: &Config,
+    node: &Node,
+) -> Result<Gateway, Failure> {
     let now = UnixTime::now();
     let own = gateway_identity(data, config, node, now)?;
     let key = AuthKey::from_pkcs8(&own.identity.key).map_err(|error| {
@@ -37,11 +71,11 @@ pub(crate) fn start(data: &DataDir, config: &Config, node: &Node) -> Result<Gate
     let deps = Deps {
         ledger: node.ledger.clone(),
         anchors: node.anchors.clone(),
-        core: Box::new(VirtualCore::new(config.gateway.service.addresses.clone())),
+        cores: opened.cores,
         clock: Arc::new(SystemClock),
         crypto: crypto()?,
     };
-    Gateway::start(configured(config, identity), deps).map_err(not_started)
+    Gateway::start(configured(config, identity), opened.ports, deps).map_err(not_started)
 }
 
 #[cfg(feature = "key-log")]
@@ -55,13 +89,15 @@ fn crypto() -> Result<Arc<ike::crypto::AwsLc>, Failure> {
 fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {
     let own = &config.gateway;
     let mut made = GatewayConfig::new(identity, own.pools.v4, own.pools.v6);
-    made.listen.clone_from(&own.listen);
-    (made.ike_port, made.natt_port) = (own.port, own.port_natt);
     made.responder = responder(own, made.responder);
     made.peers = PeerPolicy { legacy: own.legacy.iter().map(legacy).collect(), ..PeerPolicy::default() };
     made.dns.clone_from(&own.dns);
-    made.reachable = own.service.addresses.iter().copied().map(only).collect();
+    made.reachable = own.service.addresses.iter().copied().map(IpNet::from).collect();
+    made.reachable.extend(own.tun.iter().flat_map(|tun| &tun.reachable));
     made.auth_lifetime = hours(own.lifetimes.auth_h);
+    made.replay_window = WindowSize::new(own.replay_window).unwrap_or_default();
+    made.octets_per_child = u64::from(own.lifetimes.child_sa_gib) << 30;
+    made.off_line_hold = Duration::from_secs(own.off_line_hold_s.into());
     made.off_line = match own.off_line {
         config::OffLine::Keep => OffLine::Keep,
         config::OffLine::Hold => OffLine::Hold,
@@ -93,12 +129,12 @@ fn minutes(minutes: u32) -> Duration {
     Duration::from_secs(u64::from(minutes) * 60)
 }
 
-fn count(count: u32) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn only(address: IpAddr) -> IpNet {
-    IpNet::from(address)
+fn count(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 fn cipher(cipher: &Cipher) -> CipherSuite {
@@ -144,7 +180,7 @@ fn not_started(error: StartError) -> Failure {
         StartError::Bind { .. } => {
             "see what else uses the port; ports below 1024 need CAP_NET_BIND_SERVICE (docs/deployment.md)"
         }
-        StartError::System(_) => "see what the system's limits are",
+        StartError::System(_) | StartError::Cores { .. } => "see what the system's limits are",
         StartError::Journal(_) => "run `truecell event verify`, and bring the journal back from a backup",
     };
     Failure::Ours(Problem::new("gateway", "the gateway does not start").because(error).next(next))

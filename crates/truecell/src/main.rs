@@ -20,8 +20,10 @@ mod measures;
 mod node;
 mod notify;
 mod output;
+mod privilege;
 mod progress;
 mod table;
+mod tun;
 
 use clap::Parser;
 use std::process::ExitCode;

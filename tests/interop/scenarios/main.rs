@@ -11,6 +11,7 @@ mod paths;
 mod refusals;
 mod renewal;
 mod silence;
+mod traffic;
 mod tshark;
 mod vendor;
 

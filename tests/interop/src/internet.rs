@@ -112,6 +112,20 @@ impl Internet {
         Ok(Host { namespace, v4: Ipv4Addr::new(192, 168, n, 2), v6: None })
     }
 
+    /// From now on `nets` are behind `host`, for every other host.
+    ///
+    /// # Errors
+    /// When a route cannot be added.
+    pub fn lead_to(&self, host: &Host, nets: &[&str]) -> Result<()> {
+        for net in nets {
+            let v6 = net.contains(':');
+            let via = host.address(v6);
+            let family = if v6 { "-6" } else { "-4" };
+            self.core.ip(&format!("{family} route add {net} via {via}"))?;
+        }
+        Ok(())
+    }
+
     /// Sets the MTU of the link between the routers, in octets; 576 is the least that IPv4 hosts must take (RFC 791).
     /// Below 1280 the link loses IPv6, so every host must be there already.
     ///
@@ -130,7 +144,8 @@ impl Internet {
         for table in ["-t raw -A PREROUTING -f", "-t mangle -A FORWARD -f"] {
             self.access.run(&format!("iptables {table} -j DROP"))?;
         }
-        Ok(())
+        let v6 = "ip6tables -t raw -A PREROUTING -m ipv6header --header frag --soft -j DROP";
+        self.access.run(v6).map(drop)
     }
 
     /// From now on the access router loses every UDP datagram to or from `host`, until [`Self::restore`].
@@ -213,6 +228,14 @@ impl Host {
     #[allow(clippy::expect_used, reason = "a scenario that asks this is wrong")]
     pub fn address(&self, v6: bool) -> IpAddr {
         if v6 { IpAddr::V6(self.v6.expect("no IPv6 behind the NAT")) } else { IpAddr::V4(self.v4) }
+    }
+
+    /// From now on it forwards packets between its interfaces.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn forward(&self) -> Result<()> {
+        forward(&self.namespace)
     }
 
     /// Waits for an answer to ICMP echo from `target`.

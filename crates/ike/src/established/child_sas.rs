@@ -1,6 +1,6 @@
 use super::{Established, RETRY, Standing, Want};
 use crate::{
-    ChildSa, Context, Event, ExchangeType, Reason,
+    ChildSa, Context, Event, ExchangeType, Path, Reason,
     child_sa::EspKeys,
     exchange::{
         Asked, Contents,
@@ -196,19 +196,19 @@ impl Established {
         }
     }
 
-    pub(super) fn on_create_child_sa(&mut self, contents: Contents, cx: &mut Context<'_>) {
+    pub(super) fn on_create_child_sa(&mut self, contents: Contents, path: Path, cx: &mut Context<'_>) {
         match CreateChildSaRequest::parse(contents) {
             Some(CreateChildSaRequest::ChildSa(request)) => {
                 let answer = self.accept_child_sa(request, cx).unwrap_or_else(|refused| {
                     cx.out.event(Event::ChildFailed { sa: self.id, notify: refused.kind });
                     vec![Payload::Notify(refused)]
                 });
-                self.respond(ExchangeType::CREATE_CHILD_SA, &answer, cx);
+                self.respond(ExchangeType::CREATE_CHILD_SA, &answer, path, cx);
             }
-            Some(CreateChildSaRequest::IkeSa(request)) => self.on_ike_sa_request(request, cx),
+            Some(CreateChildSaRequest::IkeSa(request)) => self.on_ike_sa_request(request, path, cx),
             None => {
                 let refused = Payload::notify(NotifyType::INVALID_SYNTAX, &[]);
-                self.respond(ExchangeType::CREATE_CHILD_SA, &[refused], cx);
+                self.respond(ExchangeType::CREATE_CHILD_SA, &[refused], path, cx);
             }
         }
     }
@@ -241,7 +241,7 @@ impl Established {
         if let Some(old) = replaces {
             self.peer_has_rekeyed(old, lower_nonce(nonces.0, nonces.1), cx.now);
         }
-        let spi_in = cx.spis.draw_esp(cx.crypto);
+        let spi_in = cx.spis.draw_esp(self.id, cx.crypto);
         let answer = vec![
             Payload::Sa(vec![agreed.chosen.answer(spi_in)]),
             Payload::Nonce(nonce),
@@ -352,7 +352,7 @@ impl Established {
     ) {
         let (is_second_try, method) = (method.is_some(), method.unwrap_or(self.key_exchange_to_offer(cx)));
         let Some(ephemeral) = cx.crypto.key_exchange(method) else { return };
-        let spi_in = cx.spis.draw_esp(cx.crypto);
+        let spi_in = cx.spis.draw_esp(self.id, cx.crypto);
         let nonce = cx.random(NONCE);
         let rekey_sa = rekeys.map(|old| Payload::Notify(Notify::about_esp(NotifyType::REKEY_SA, old)));
         let mut payloads: Vec<Payload> = rekey_sa.into_iter().collect();

@@ -330,3 +330,19 @@ fn section_4_line_22_fragments_wait_for_the_rest_a_while_and_no_longer() {
         assert_eq!(line.installed, 2, "sent again, all of it");
     }
 }
+
+#[test]
+fn what_is_longer_than_any_honest_message_is_not_looked_at() {
+    let refused = |length: usize| {
+        let mut line = Line::new();
+        line.init();
+        let mut datagram = line.peer.auth(HONEST).0.remove(0);
+        datagram.resize(length, 0);
+        datagram[24..28].copy_from_slice(&u32::try_from(length).unwrap().to_be_bytes());
+        datagram[30..32].copy_from_slice(&u16::try_from(length - 28).unwrap().to_be_bytes());
+        line.deliver(&[datagram]);
+        [Reason::NotAuthentic, Reason::Malformed].map(|reason| line.responder.stats().refused(reason))
+    };
+    assert_eq!(refused(MAX_MESSAGE), [1, 0]);
+    assert_eq!(refused(MAX_MESSAGE + 1), [0, 1]);
+}

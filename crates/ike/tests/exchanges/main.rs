@@ -4,4 +4,9 @@
 
 mod attach;
 mod link;
+#[path = "../../../esp/tests/memory/mod.rs"]
+mod memory;
+mod paths;
 mod rekey;
+mod restart;
+mod wiped;

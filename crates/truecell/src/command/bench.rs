@@ -1,5 +1,5 @@
 use crate::{
-    bench::{Handshake, Row},
+    bench::{Esp, Handshake, Row},
     cli::Cli,
     failure::{Failure, Problem},
     output::Output,
@@ -16,12 +16,15 @@ pub(crate) enum Bench {
     /// strongswan-charon, strongswan-swanctl, libcharon-extra-plugins and libstrongswan-standard-plugins
     /// installed). Only the CPU time and the memory of the gateway's process count.
     Handshake(Handshake),
+    /// What ESP adds to its cipher, in memory and on one processor
+    Esp(Esp),
 }
 
 impl Bench {
     pub(crate) fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         let rows = match self {
             Self::Handshake(handshake) => handshake.measure(cli.data.as_deref(), output).map_err(broken)?,
+            Self::Esp(esp) => esp.measure().map_err(broken)?,
         };
         output.answer(&rows, |rows| table(rows))
     }

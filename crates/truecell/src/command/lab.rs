@@ -1,9 +1,11 @@
+mod unit;
+
 use crate::{
     failure::{Failure, Problem},
     folder::Folder,
     output::Output,
 };
-use clap::Args;
+use clap::{Args, Subcommand};
 use lab::{Act, Carrier, Step, tour};
 use std::fmt::Write as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,10 +15,20 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Gateway, CA, ledger and journal are real and new each time; the units are virtual. Needs no root and
 /// sends nothing beyond loopback.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Lab {
     /// End by itself after the tour instead of serving until Ctrl-C
     #[arg(long)]
     once: bool,
+
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// A virtual femtocell that carries packets
+    Unit(unit::Unit),
 }
 
 const INTRODUCTION: &str = "\
@@ -27,6 +39,13 @@ AUTHENTICATION_FAILED.
 
 impl Lab {
     pub(crate) fn run(&self, output: &Output) -> Result<(), Failure> {
+        match &self.part {
+            Some(Part::Unit(unit)) => unit.run(output),
+            None => self.tour(output),
+        }
+    }
+
+    fn tour(&self, output: &Output) -> Result<(), Failure> {
         let dir = Folder::make(None, "truecell-lab")
             .map_err(|error| Failure::system("the lab has no folder", &error))?;
         if !output.is_json() {

@@ -5,6 +5,7 @@ use crate::{
     failure::Failure,
     gateway, logging,
     node::{Node, write_pools},
+    privilege,
 };
 use clap::Args;
 use tokio::runtime::{Builder, Runtime};
@@ -31,6 +32,8 @@ impl Serve {
         if !differs.is_empty() {
             return Err(Failure::Config(differs));
         }
+        let opened = gateway::open(&config)?;
+        privilege::give_up(&data)?;
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
         write_pools(&data, &config.gateway.pools)?;
         let mut node = Node::open(&data)?;
@@ -38,7 +41,7 @@ impl Serve {
         for what in &node.mended {
             tracing::warn!("{what}");
         }
-        let gateway = gateway::start(&data, &config, &node)?;
+        let gateway = gateway::start(opened, &data, &config, &node)?;
         let served = runtime()?
             .block_on(async { Daemon::start(&data, &config, node, gateway).await?.until_stopped().await });
         drop(lock);

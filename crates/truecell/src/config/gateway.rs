@@ -1,4 +1,5 @@
 use super::{ConfigError, located::Located};
+use gateway::WindowSize;
 use ids::UnixTime;
 use ipnet::IpNet;
 use ledger::Pools;
@@ -23,6 +24,8 @@ pub(crate) struct Gateway {
     /// IKE and ESP in UDP (RFC 3948).
     #[serde(default = "natt_port")]
     pub(crate) port_natt: u16,
+    /// Data threads, each with a part of the tunnels. Absent: one on each processor.
+    pub(crate) shards: Option<u32>,
     /// PEM chain, the gateway's own first. Absent: issued by the embedded CA.
     pub(crate) certificate: Option<PathBuf>,
     /// PEM private key (PKCS#8) of `certificate`.
@@ -44,9 +47,17 @@ pub(crate) struct Gateway {
     /// The addresses inside the tunnel that answer.
     #[serde(default)]
     pub(crate) service: Service,
+    /// Where the traffic of units goes; absent: to the service addresses only, inside the process.
+    pub(crate) tun: Option<Tun>,
+    /// How many packets later than others one may arrive and still be taken (RFC 4303 §3.4.3).
+    #[serde(default = "replay_window")]
+    pub(crate) replay_window: u32,
     /// What happens to a tunnel whose unit has moved out of the network of its access line.
     #[serde(default)]
     pub(crate) off_line: OffLine,
+    /// How long such a tunnel is held before it ends.
+    #[serde(default = "off_line_hold")]
+    pub(crate) off_line_hold_s: u32,
     /// Exceptions for older units, each by name and until a day.
     #[serde(default)]
     pub(crate) legacy: Vec<Legacy>,
@@ -62,6 +73,14 @@ fn ike_port() -> u16 {
 
 fn natt_port() -> u16 {
     4500
+}
+
+fn replay_window() -> u32 {
+    1024
+}
+
+fn off_line_hold() -> u32 {
+    30
 }
 
 /// What is negotiated for IKE and ESP, best first.
@@ -128,13 +147,15 @@ pub(crate) struct Lifetimes {
     pub(crate) ike_sa_m: u32,
     /// The gateway rekeys a CHILD SA after this time.
     pub(crate) child_sa_m: u32,
+    /// Or after so many GiB in one direction.
+    pub(crate) child_sa_gib: u32,
     /// Silence after which the gateway asks whether a unit is alive (DPD).
     pub(crate) dpd_s: u32,
 }
 
 impl Default for Lifetimes {
     fn default() -> Self {
-        Self { auth_h: 24, ike_sa_m: 1200, child_sa_m: 240, dpd_s: 60 }
+        Self { auth_h: 24, ike_sa_m: 1200, child_sa_m: 240, child_sa_gib: 64, dpd_s: 60 }
     }
 }
 
@@ -154,7 +175,32 @@ impl Default for Limits {
     }
 }
 
-/// The virtual core: answers ICMP echo and UDP echo inside the tunnel.
+/// The TUN device that carries the traffic of units to this machine's routing.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tun {
+    /// Its name; `%d` in it stands for a free number.
+    #[serde(default = "device")]
+    pub(crate) device: String,
+    /// Longest inner packet, octets.
+    #[serde(default = "mtu")]
+    pub(crate) mtu: u16,
+    /// What units may reach behind it, beside the service addresses.
+    pub(crate) reachable: Vec<IpNet>,
+}
+
+fn device() -> String {
+    "truecell0".into()
+}
+
+/// 1500 - 40 (IPv6) - 8 (UDP) - 8 (ESP) - 16 (IV) - 16 (ICV) - 2 - 15 (CBC padding) = 1395: no outer
+/// fragment on an Ethernet, whatever the cipher and the outer protocol.
+fn mtu() -> u16 {
+    1390
+}
+
+/// What answers ICMP echo and UDP echo inside the tunnel where there is no TUN device; with one, addresses
+/// of that device.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Service {
@@ -169,10 +215,10 @@ pub(crate) struct Service {
 pub(crate) enum OffLine {
     /// Nothing.
     Keep,
-    /// No packet passes until the unit is back.
+    /// No packet passes until the unit is back, or has authenticated anew; in time, or it ends.
     #[default]
     Hold,
-    /// It ends.
+    /// It ends at once.
     Close,
 }
 
@@ -227,6 +273,18 @@ impl Gateway {
                 add(&["service", "addresses"], &what, "choose one that no device could get");
             }
         }
+        if self.shards.is_some_and(|shards| !(1..=64).contains(&shards)) {
+            add(&["shards"], "not within 1 and 64", "remove the line for one on each processor");
+        }
+        if let Some(tun) = &self.tun {
+            tun.wrong(&self.pools, &mut add);
+        }
+        if WindowSize::new(self.replay_window).is_none() {
+            add(&["replay_window"], "no size of a window", "write 1024, 2048, 4096, 8192 or 16384");
+        }
+        if self.off_line_hold_s == 0 {
+            add(&["off_line_hold_s"], "a hold without time", "write 1 or more, or `off_line = \"close\"`");
+        }
         self.suites.wrong(&mut add);
         self.lifetimes.wrong(&mut add);
         errors
@@ -238,6 +296,27 @@ impl Gateway {
         match address {
             IpAddr::V4(v4) => self.pools.v4.is_some_and(|pool| pool.contains(&v4)),
             IpAddr::V6(v6) => self.pools.v6.is_some_and(|pool| pool.contains(&v6)),
+        }
+    }
+}
+
+impl Tun {
+    fn wrong(&self, pools: &Pools, add: &mut impl FnMut(&[&str], &str, &str)) {
+        let is_name = (1..=15).contains(&self.device.len())
+            && self.device.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
+        if !is_name {
+            add(&["tun", "device"], "no name of an interface", "1 to 15 letters, digits, `-._`");
+        }
+        if !(1280..=9000).contains(&self.mtu) {
+            add(&["tun", "mtu"], "not within 1280 and 9000", "1390 fits every Ethernet");
+        }
+        let in_pool = |net: &IpNet| match net {
+            IpNet::V4(net) => pools.v4.is_some_and(|pool| pool.contains(net) || net.contains(&pool)),
+            IpNet::V6(net) => pools.v6.is_some_and(|pool| pool.contains(net) || net.contains(&pool)),
+        };
+        for net in self.reachable.iter().filter(|net| in_pool(net)) {
+            let what = format!("{net} overlaps a pool of inner addresses");
+            add(&["tun", "reachable"], &what, "units never reach each other this way: leave the pools out");
         }
     }
 }
@@ -263,6 +342,10 @@ impl Lifetimes {
     fn wrong(&self, add: &mut impl FnMut(&[&str], &str, &str)) {
         if !(1..=24).contains(&self.auth_h) {
             add(&["lifetimes", "auth_h"], "not within 1 and 24 hours", "24 is the most");
+        }
+        if !(1..=1024).contains(&self.child_sa_gib) {
+            let next = "1024 is the most: 2^36 blocks under one key";
+            add(&["lifetimes", "child_sa_gib"], "not within 1 and 1024 GiB", next);
         }
         let positive = [("ike_sa_m", self.ike_sa_m), ("child_sa_m", self.child_sa_m), ("dpd_s", self.dpd_s)];
         for (key, _) in positive.iter().filter(|(_, value)| *value == 0) {

@@ -104,6 +104,14 @@ fn anchors_in(file: &Path, now: UnixTime) -> Result<Vec<Anchor>, Wrong> {
     anchors.collect()
 }
 
+/// The certificates of a PEM file, DER.
+///
+/// # Errors
+/// There is none, or something else.
+pub(crate) fn certificates(file: &Path) -> Result<Vec<Vec<u8>>, ConfigError> {
+    chain_in(file).map_err(|wrong| wrong.unlocated(file))
+}
+
 fn chain_in(file: &Path) -> Result<Vec<Vec<u8>>, Wrong> {
     let text = fs::read(file).map_err(|error| Wrong::new(file, error))?;
     let found: Result<Vec<_>, _> =

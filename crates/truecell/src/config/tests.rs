@@ -58,7 +58,7 @@ fn the_example_leaves_out_no_key() {
 fn the_defaults_that_the_example_shows_are_the_defaults() {
     let bare = toml::Table::try_from(parse(EXAMPLE).unwrap()).unwrap();
     let shown = toml::Table::try_from(parse(&with_every_key()).unwrap()).unwrap();
-    let mut optional = ["certificate", "key", "pools", "service", "legacy"].iter();
+    let mut optional = ["certificate", "key", "pools", "service", "legacy", "shards", "tun"].iter();
     let (mut bare_gateway, mut shown_gateway) =
         (bare["gateway"].as_table().unwrap().clone(), shown["gateway"].as_table().unwrap().clone());
     optional.by_ref().for_each(|key| {

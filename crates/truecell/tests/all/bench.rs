@@ -2,6 +2,7 @@
 
 use crate::document::own_address;
 use std::{
+    collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -117,6 +118,14 @@ impl Bench {
         std::thread::spawn(move || lines.for_each(drop));
         self.daemon = Some(Daemon { child, http: ready["http"].as_str().unwrap_or_default().to_owned() });
         seen
+    }
+
+    /// What the kernel says about the daemon: the values of /proc/PID/status by name.
+    pub(crate) fn status(&self) -> BTreeMap<String, String> {
+        let pid = self.daemon.as_ref().unwrap().child.id();
+        let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let values = text.lines().filter_map(|line| line.split_once(":\t"));
+        values.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     /// Status and body of one of the daemon's pages.

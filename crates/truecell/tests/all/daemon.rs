@@ -133,6 +133,30 @@ fn a_member_of_the_group_operates_and_a_stranger_does_not_connect() {
 }
 
 #[test]
+fn a_running_gateway_can_do_nothing_that_it_does_not_need() {
+    let mut bench = Bench::new();
+    let is_root = rustix::process::geteuid().is_root();
+    let owner = if is_root { 65_533 } else { rustix::process::geteuid().as_raw() };
+    if is_root {
+        fs::set_permissions(bench.path("."), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let owner = format!("{owner}:{owner}");
+        let given = Command::new("chown").args(["-R", &owner]).arg(bench.path("state")).status().unwrap();
+        assert!(given.success());
+    }
+    bench.serve();
+    let status = bench.status();
+    assert_eq!(status["Uid"].split('\t').collect::<Vec<_>>(), vec![owner.to_string(); 4]);
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!(status[set], "0000000000000000", "{set}");
+    }
+    assert_eq!((status["NoNewPrivs"].as_str(), status["Seccomp"].as_str()), ("1", "2"));
+    bench.good(&["device", "add", "00aabbccddee"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--out", "units"]);
+    assert_eq!(bench.stop(), 0);
+    assert!(!bench.path("state/control.sock").exists());
+}
+
+#[test]
 fn sigterm_stops_in_good_order_and_leaves_no_socket() {
     let mut bench = Bench::new();
     bench.serve();
