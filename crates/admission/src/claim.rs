@@ -1,5 +1,5 @@
 use crate::Evidence;
-use ids::{AccessLine, CertSha256, DeviceId, IkeSpi, SessionId, UnixTime};
+use ids::{AccessLine, CertSha256, DeviceId, IkeSpi, SessionId, UnixTime, number_as_text};
 use ledger::{AccessLineRecord, Credential, Device, Revoked};
 use serde::Serialize;
 use std::{net::SocketAddr, time::Duration};
@@ -96,6 +96,7 @@ pub struct Fingerprint {
     /// Method of the KE payload.
     pub key_exchange: Option<u16>,
     /// Microseconds from our IKE_SA_INIT response to its IKE_AUTH: round trip and the unit's own work.
+    #[serde(with = "number_as_text")]
     pub init_to_auth_us: u64,
 }
 

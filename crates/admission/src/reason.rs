@@ -101,9 +101,11 @@ impl Reason {
             Self::Revoked => "issue a new certificate if the unit is the genuine one",
             Self::ValidityTooLong => "issue a shorter one, or name an exception that expires",
             Self::ForeignNetwork => {
-                "has the unit moved? change its line; else somebody carried it off or copied its key"
+                "has the unit moved? `truecell device set --line` changes its line; else somebody carried it off or copied its key"
             }
-            Self::LineUnknown => "give the unit a line with prefixes",
+            Self::LineUnknown => {
+                "give the unit a line with `truecell device set --line`, and the line its prefixes with `truecell line add`"
+            }
             Self::SecondClaim => "an incident names both: find out which one is the genuine unit",
         }
     }

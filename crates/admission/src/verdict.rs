@@ -1,6 +1,6 @@
 use crate::{Claim, Evidence, Facts, Holder, Policy, Probe, Reason, Transient, UnknownLine};
 use ids::UnixTime;
-use ledger::LifeCycle;
+use ledger::{LifeCycle, allows};
 use serde::Serialize;
 
 /// Version of the rules below; every verdict names it.
@@ -107,14 +107,18 @@ const RULE_TABLE: [Rule; 4] = [life_cycle, certificate, validity, access_line];
 
 fn life_cycle(_: &Claim, facts: &Facts<'_>, _: &Policy, _: UnixTime) -> Option<Reason> {
     let Some(device) = facts.device else { return Some(Reason::UnknownDevice) };
-    match device.state {
-        LifeCycle::Installed | LifeCycle::Live | LifeCycle::Silent => None,
-        LifeCycle::Made | LifeCycle::Shipped => Some(Reason::NotInstalled),
-        LifeCycle::Suspended => Some(Reason::Suspended),
-        LifeCycle::Lost => Some(Reason::Lost),
-        LifeCycle::Stolen => Some(Reason::Stolen),
-        LifeCycle::Retired => Some(Reason::Retired),
+    if allows(device.state, device.enrolment).attach {
+        return None;
     }
+    Some(match device.state {
+        LifeCycle::Made | LifeCycle::Shipped | LifeCycle::Installed | LifeCycle::Live | LifeCycle::Silent => {
+            Reason::NotInstalled
+        }
+        LifeCycle::Suspended => Reason::Suspended,
+        LifeCycle::Lost => Reason::Lost,
+        LifeCycle::Stolen => Reason::Stolen,
+        LifeCycle::Retired => Reason::Retired,
+    })
 }
 
 fn certificate(claim: &Claim, facts: &Facts<'_>, _: &Policy, now: UnixTime) -> Option<Reason> {
@@ -130,8 +134,8 @@ fn certificate(claim: &Claim, facts: &Facts<'_>, _: &Policy, now: UnixTime) -> O
 
 fn validity(claim: &Claim, facts: &Facts<'_>, policy: &Policy, now: UnixTime) -> Option<Reason> {
     let realm = facts.credential.map(|credential| &credential.realm);
-    let (longest, _) = policy.max_validity(claim.device, realm, now);
-    (claim.validity > longest).then_some(Reason::ValidityTooLong)
+    let allowed = policy.allows_validity(claim.device, realm, claim.validity, now);
+    allowed.is_err().then_some(Reason::ValidityTooLong)
 }
 
 fn access_line(claim: &Claim, facts: &Facts<'_>, policy: &Policy, _: UnixTime) -> Option<Reason> {
@@ -157,9 +161,8 @@ fn settle(holder: Option<&Holder>, policy: &Policy, now: UnixTime) -> Decision {
 
 fn exception(claim: &Claim, facts: &Facts<'_>, policy: &Policy, now: UnixTime) -> Option<String> {
     let realm = facts.credential.map(|credential| &credential.realm);
-    let strict = Policy { validity_exceptions: Vec::new(), ..policy.clone() };
-    let needed = claim.validity > strict.max_validity(claim.device, realm, now).0;
-    policy.max_validity(claim.device, realm, now).1.filter(|_| needed).map(str::to_owned)
+    let allowed = policy.allows_validity(claim.device, realm, claim.validity, now);
+    allowed.ok().flatten().map(str::to_owned)
 }
 
 fn inventory(claim: &Claim, facts: &Facts<'_>) -> (Vec<&'static str>, Vec<&'static str>) {

@@ -187,20 +187,19 @@ pub(crate) async fn verify(State(files): State<JournalFiles>) -> Result<Json<Ver
 const TRIES: usize = 5;
 
 fn check(files: &JournalFiles) -> Verified {
-    let mut verified = check_once(files);
+    let verify = || events::journal::verify(&files.dir, files.key);
+    let mut found = verify();
     for _ in 1..TRIES {
-        let unfinished = verified.broken.as_ref().is_some_and(|broken| broken.why.contains("not finished"));
-        if !unfinished {
+        if !found.as_ref().is_err_and(|broken| broken.is_unfinished) {
             break;
         }
-        verified = check_once(files);
+        found = verify();
     }
-    verified
+    verified(found, files.key)
 }
 
-fn check_once(files: &JournalFiles) -> Verified {
-    let key = files.key;
-    match events::journal::verify(&files.dir, key) {
+fn verified(found: Result<events::journal::Report, events::journal::Broken>, key: PublicKey) -> Verified {
+    match found {
         Ok(report) => Verified {
             ok: true,
             key,

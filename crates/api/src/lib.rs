@@ -20,10 +20,12 @@ mod problem;
 mod reason;
 mod requests;
 mod routes;
+mod rules;
 mod services;
 pub mod session;
 /// The listening side of the control socket.
 pub mod socket;
+pub mod stats;
 
 pub use books::LedgerBooks;
 pub use caller::{Caller, Role};
@@ -34,4 +36,5 @@ pub use problem::Problem;
 pub use reason::{BlankReason, Reason};
 pub use requests::{REMEMBERED, Requests};
 pub use routes::{Route, journal_router, router, routes};
+pub use rules::Rules;
 pub use services::Services;

@@ -92,6 +92,7 @@ pub(crate) async fn add(
     let record = AccessLineRecord { line, prefixes, region };
     let work = services.blocking(move |services| {
         services.ledger.add_line(&record, &caller.name, services.now())?;
+        services.review_behind(&record.line)?;
         Ok(record)
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
@@ -110,6 +111,7 @@ pub(crate) async fn set(
     };
     let work = services.blocking(move |services| {
         let (was, is) = services.ledger.set_line(&line, change, &caller.name, services.now())?;
+        services.review_behind(&line)?;
         Ok(ChangedLine { was, is })
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
@@ -127,6 +129,9 @@ fn networks(prefixes: &[IpNet]) -> Result<(), Problem> {
     })
 }
 
+/// Units behind a line, looked at at once.
+const PAGE: usize = 1_000;
+
 impl Services {
     /// Those of which the register has none.
     pub(crate) fn unknown_lines<'a>(
@@ -140,5 +145,20 @@ impl Services {
             }
         }
         Ok(unknown)
+    }
+
+    /// Has the tunnels of the units behind a line judged anew.
+    fn review_behind(&self, line: &AccessLine) -> Result<(), Problem> {
+        let Some(gateway) = &self.gateway else { return Ok(()) };
+        let mut after = None;
+        loop {
+            let devices = self.ledger.devices_behind(line, after, PAGE)?;
+            let attached = devices.iter().filter(|device| !gateway.sessions_of(device.id).is_empty());
+            attached.for_each(|device| gateway.device_changed(device.id));
+            match devices.last().filter(|_| devices.len() == PAGE) {
+                Some(last) => after = Some(last.id),
+                None => return Ok(()),
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     event::{self, JournalFiles},
     incident, ledger_check, line,
     problem::framed,
-    session,
+    session, stats,
 };
 use axum::{
     Router,
@@ -29,7 +29,7 @@ pub struct Route {
 }
 
 /// All routes. Looking and stopping a unit is an operator's; adding, bringing back, issuing,
-/// importing and retiring are an administrator's. A move is judged again by where it leads.
+/// importing and retiring are an administrator's. A move is judged again by where it comes from and leads.
 pub fn routes() -> Vec<Route> {
     use Role::{Admin, Operator};
     vec![
@@ -37,6 +37,7 @@ pub fn routes() -> Vec<Route> {
         post("/v1/devices", Admin, device::add),
         post("/v1/devices/import", Admin, device::import),
         get("/v1/devices/{id}", Operator, device::show),
+        post("/v1/devices/{id}", Admin, device::set),
         post("/v1/devices/{id}/move", Operator, device::move_to),
         get("/v1/lines", Operator, line::list),
         post("/v1/lines", Admin, line::add),
@@ -48,11 +49,14 @@ pub fn routes() -> Vec<Route> {
         post("/v1/certificates", Admin, certificate::issue),
         post("/v1/certificates/import", Admin, certificate::import),
         get("/v1/certificates/{serial}", Operator, certificate::show),
+        post("/v1/certificates/{serial}/revoke", Admin, certificate::revoke),
         get("/v1/sessions", Operator, session::list),
+        get("/v1/sessions/brief", Operator, session::brief),
         get("/v1/sessions/{id}", Operator, session::show),
         post("/v1/sessions/{id}/cut", Operator, session::cut),
         get("/v1/incidents", Operator, incident::list),
         get("/v1/incidents/{number}", Operator, incident::show),
+        get("/v1/stats", Operator, stats::show),
     ]
 }
 

@@ -1,4 +1,4 @@
-use crate::{Problem, event::JournalFiles, requests::Requests};
+use crate::{LedgerBooks, Problem, Rules, event::JournalFiles, requests::Requests};
 use axum::http::StatusCode;
 use gateway::Gateway;
 use ids::UnixTime;
@@ -21,17 +21,30 @@ pub struct Services {
     pub gateway: Option<Arc<Gateway>>,
     /// Requests that named themselves.
     pub requests: Requests,
+    /// What the carrier has configured.
+    pub rules: Rules,
 }
 
 impl Services {
     /// Runs `work` where it may wait for the disk.
-    pub(crate) async fn blocking<T: Send + 'static>(
+    pub(crate) fn blocking<T, W>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
-    ) -> Result<T, Problem> {
+        work: W,
+    ) -> impl Future<Output = Result<T, Problem>> + Send + use<T, W>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    {
         let services = self.clone();
-        let done = tokio::task::spawn_blocking(move || work(&services)).await;
-        done.map_err(|_| Problem::ours("the work broke off"))?
+        async move {
+            let done = tokio::task::spawn_blocking(move || work(&services)).await;
+            done.map_err(|_| Problem::ours("the work broke off"))?
+        }
+    }
+
+    /// The books of the CA.
+    pub(crate) fn books(&self) -> LedgerBooks {
+        LedgerBooks { ledger: self.ledger.clone(), policy: self.rules.admission.clone() }
     }
 
     /// Wall time, for what is written down.
@@ -56,9 +69,9 @@ impl From<LedgerError> for Problem {
             LedgerError::Exists { table: AccessLineRecord::TABLE, .. } => {
                 "change it with `truecell line set`"
             }
-            LedgerError::Exists { .. } => "show it, and change it instead",
+            LedgerError::Exists { .. } => "show it; `truecell device set` changes it",
             LedgerError::NoSuchMove { .. } => "docs/cli.md has the table of moves",
-            LedgerError::NeedsApprover { .. } => "add --approver NAME",
+            LedgerError::NeedsApprover { .. } => "add --approver NAME, one of `approvers` in [control]",
             LedgerError::PoolExhausted(_) => "configure a larger pool, and start again",
             LedgerError::Conflict(_) => "show both, and decide which is right",
         };

@@ -21,6 +21,8 @@
 //! which is made at the first packet. So are key schedules, the larger part, which can be let go with
 //! [`InboundSa::rest`] and [`OutboundSa::rest`]. In steady state no packet allocates.
 
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod inner;
 mod replay;
 mod sa;

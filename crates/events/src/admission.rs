@@ -2,7 +2,7 @@
 //! of a key, though not always about the genuine unit.
 
 use crate::record::recorded;
-use ids::{AccessLine, CertSha256, DeviceId, SessionId};
+use ids::{AccessLine, CertSha256, DeviceId, SessionId, number_as_text};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +23,7 @@ pub struct Admitted {
     pub inner: Vec<IpAddr>,
     /// Its access line, where known.
     pub line: Option<AccessLine>,
-    /// `first`, `reconnect`, `made-room`.
+    /// `first`, `reconnect`.
     pub how: String,
     /// Rule table that decided.
     pub rules: String,
@@ -36,7 +36,7 @@ pub struct Admitted {
 /// A holder of a key was refused for good.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Refused {
-    /// The unit that it says it is; `None` when the ledger knows none of that name.
+    /// The unit that it says it is; the ledger may know none of that name.
     pub device: DeviceId,
     /// Its certificate.
     pub cert_sha256: CertSha256,
@@ -84,6 +84,7 @@ pub struct ContestResolved {
     /// `made-room`, `holder-silent`, `holder-alive`, `newcomer-left`.
     pub how: String,
     /// Opened, when the holder stayed alive.
+    #[serde(with = "number_as_text::option")]
     pub incident: Option<u64>,
     /// Rule table that decided.
     pub rules: String,

@@ -1,7 +1,7 @@
 //! What the gateway records.
 
 use crate::record::recorded;
-use ids::{CertSha256, DeviceId, SessionId, Spi};
+use ids::{CertSha256, DeviceId, SessionId, Spi, number_as_text};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStarted {
     /// The new epoch.
+    #[serde(with = "number_as_text")]
     pub epoch: u64,
     /// Version of Truecell.
     pub version: String,
@@ -18,6 +19,7 @@ pub struct NodeStarted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStopped {
     /// The epoch that ended.
+    #[serde(with = "number_as_text")]
     pub epoch: u64,
 }
 
@@ -33,6 +35,7 @@ pub struct AttachFailed {
     /// What it called itself, if that reads as a name.
     pub claimed: Option<String>,
     /// How many more of the same kind were left out since the last one was recorded.
+    #[serde(with = "number_as_text")]
     pub more: u64,
 }
 
@@ -46,6 +49,7 @@ pub struct SessionClosed {
     /// Why, as a stable word.
     pub why: String,
     /// Inner octets received from the unit, and sent to it.
+    #[serde(with = "number_as_text::pair")]
     pub bytes: (u64, u64),
 }
 
@@ -100,6 +104,7 @@ pub struct SpoofedSource {
     /// Which.
     pub session: SessionId,
     /// How many since the last record.
+    #[serde(with = "number_as_text")]
     pub packets: u64,
 }
 
@@ -110,7 +115,7 @@ pub struct Alarm {
     pub alarm: String,
     /// It began, or it is over.
     pub raised: bool,
-    /// What happened and what to do.
+    /// What does not work, or that it does again.
     pub detail: String,
 }
 

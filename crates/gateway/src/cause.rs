@@ -146,6 +146,11 @@ impl SessionDrops {
     pub(crate) fn of(&self, cause: Cause) -> u64 {
         self.0.get(cause.index()).map_or(0, |counter| counter.load(Relaxed).into())
     }
+
+    /// Of every cause.
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().map(|counter| u64::from(counter.load(Relaxed))).sum()
+    }
 }
 
 #[cfg(test)]

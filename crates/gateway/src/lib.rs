@@ -11,6 +11,7 @@
 //! INITIAL_CONTACT weigh nothing.
 
 mod backlog;
+mod brief;
 mod cause;
 mod clock;
 mod command_link;
@@ -41,6 +42,7 @@ pub mod udp;
 mod waker;
 mod watch;
 
+pub use brief::SessionBrief;
 pub use cause::Cause;
 pub use clock::{SystemClock, WallClock};
 pub use config::{GatewayConfig, OffLine};

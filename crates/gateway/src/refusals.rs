@@ -3,8 +3,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Lets through at most one event for each reason and second, after a first few: a flood of strangers
-/// must not fill the journal. What is left out is counted in the next one of its kind.
+/// Lets through 20 events of each reason at once, then one a second: a flood of strangers must not fill
+/// the journal. What is left out is counted in the next one of its kind.
 #[derive(Default)]
 pub(crate) struct Refusals {
     kinds: HashMap<&'static str, Kind>,

@@ -655,16 +655,17 @@ impl Registrar {
         tx.commit()?;
         let on_line = known.line.as_ref().and_then(|line| line.covers(to.ip()));
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
-        match (self.terms.off_line, on_line) {
-            (OffLine::Hold, _) => {
-                self.answer(Answer::Line { session: session.id, outside: on_line == Some(false) });
-            }
-            (OffLine::Close, Some(false)) => {
-                self.answer(Answer::End { session: session.id, why: Why::LeftLine })
-            }
-            (OffLine::Keep | OffLine::Close, _) => {}
-        }
+        self.seen_at(session.id, on_line == Some(false));
         Ok(())
+    }
+
+    /// A unit is outside the network of its line, or is not known to be.
+    fn seen_at(&self, session: SessionId, outside: bool) {
+        match (self.terms.off_line, outside) {
+            (OffLine::Hold, outside) => self.answer(Answer::Line { session, outside }),
+            (OffLine::Close, true) => self.answer(Answer::End { session, why: Why::LeftLine }),
+            (OffLine::Close, false) | (OffLine::Keep, _) => {}
+        }
     }
 
     /// Judges those who are attached anew, after something about their unit has changed.
@@ -681,8 +682,13 @@ impl Registrar {
                 ..claim
             };
             let verdict = judge(&current, &known.facts(), None, &self.policy, now);
-            if let Decision::Refuse(reason) = verdict.decision {
-                self.answer(Answer::End { session: session.id, why: Why::Device(reason.code().to_owned()) });
+            match verdict.decision {
+                Decision::Refuse(Reason::ForeignNetwork) => self.seen_at(session.id, true),
+                Decision::Refuse(reason) => {
+                    let why = Why::Device(reason.code().to_owned());
+                    self.answer(Answer::End { session: session.id, why });
+                }
+                Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, false),
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
 use crate::{
-    Core, GatewayConfig, SessionView, Stats, WallClock,
+    Core, GatewayConfig, SessionBrief, SessionView, Stats, WallClock,
     backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
@@ -31,7 +31,7 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread::{Builder, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use x509::Anchors;
 
@@ -90,6 +90,7 @@ pub struct Gateway {
     shards: Vec<ToShard>,
     stop_data: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    started: Instant,
 }
 
 /// From the data threads to the IKE thread: batches of IKE messages, and notices. Full, the data thread
@@ -185,6 +186,7 @@ impl Gateway {
             shards: shards.packets,
             stop_data,
             threads: Mutex::new(threads),
+            started: Instant::now(),
         })
     }
 
@@ -196,6 +198,11 @@ impl Gateway {
     /// Up to `limit` sessions, oldest first, those behind `after`.
     pub fn sessions(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionView> {
         self.sessions.views(after, limit)
+    }
+
+    /// The same in brief.
+    pub fn sessions_in_brief(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionBrief> {
+        self.sessions.briefs(after, limit)
     }
 
     /// One session; `None` when it is over.
@@ -218,10 +225,16 @@ impl Gateway {
         exists
     }
 
-    /// To be called after a device's record or a credential of it has changed in the ledger: a device
-    /// that may not be attached any more is cut within 5 s.
+    /// To be called after a device's record, its line or a credential of it has changed in the ledger: a
+    /// device that may not be attached any more is cut within 5 s; one that is now outside the network of
+    /// its line, or inside again, is treated as one that has moved.
     pub fn device_changed(&self, device: DeviceId) {
         self.order(Order::DeviceChanged(device));
+    }
+
+    /// Since it started.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Counters.

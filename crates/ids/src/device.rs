@@ -1,4 +1,4 @@
-use crate::{Realm, digest::write_hex, serde_as_text};
+use crate::{Hex, Realm, serde_as_text};
 use std::{fmt, str::FromStr};
 
 /// The permanent equipment identity of one femtocell: an EUI-48 or EUI-64 exactly as certified
@@ -79,7 +79,7 @@ impl FromStr for DeviceId {
 
 impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(self.octets(), f)
+        Hex(self.octets()).fmt(f)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The carrier itself: everything a real one has but radio and core network.
 
 use crate::unit::{KnownGateway, Unit, UnitIdentity};
+use admission::Policy;
 use anyhow::Context;
 use api::LedgerBooks;
 use events::{Journal, JournalKey};
@@ -12,7 +13,7 @@ use ike::{
     payload::Identification,
 };
 use ledger::{AccessLineRecord, Ledger, NewDevice, Pools, RowKey, store::Sqlite};
-use pki::{Ca, CaSpec, DeviceOrder, GatewayOrder, KeyAlgorithm, KeySource, OffTheBooks, Validity};
+use pki::{Ca, CaSpec, DeviceOrder, GatewayOrder, KeyAlgorithm, KeySource, OffTheBooks};
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
@@ -73,7 +74,8 @@ impl Carrier {
         core: Box<dyn Core>,
         adjust: impl FnOnce(&mut GatewayConfig),
     ) -> anyhow::Result<Self> {
-        let (ledger, journal) = books(dir)?;
+        let (journal_key, row_key) = key_paths(dir);
+        let (ledger, journal) = books(dir, JournalKey::create(&journal_key)?, RowKey::create(&row_key)?)?;
         let realm: Realm = REALM.parse()?;
         let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), UnixTime::now())?;
         let (gateway, known) = start_gateway(&ledger, &ca, (0, 0), core, adjust)?;
@@ -89,8 +91,9 @@ impl Carrier {
         gateway.shutdown();
         journal.close()?;
         drop((ledger, journal, ca, gateway));
-        let (ledger, journal) = books(&dir)?;
-        let (ca, _) = Ca::open(&dir.join("ca"), &LedgerBooks(ledger.clone()), UnixTime::now())?;
+        let (journal_key, row_key) = key_paths(&dir);
+        let (ledger, journal) = books(&dir, JournalKey::open(&journal_key)?, RowKey::open(&row_key)?)?;
+        let (ca, _) = Ca::open(&dir.join("ca"), &office(&ledger), UnixTime::now())?;
         let ports = (known.ike.port(), known.natt.port());
         let (gateway, known) = start_gateway(&ledger, &ca, ports, service(), |_| ())?;
         Ok(Self { ledger, journal, ca, gateway, known, dir })
@@ -130,16 +133,24 @@ impl Carrier {
     ///
     /// # Errors
     /// The CA refuses, or the ledger is out of reach.
-    pub fn enrol(&self, id: DeviceId, validity: Validity) -> anyhow::Result<UnitIdentity> {
-        let books = LedgerBooks(self.ledger.clone());
-        let issued = self.ca.issue(&order(id, validity), &books, UnixTime::now())?;
+    pub fn enrol(&self, id: DeviceId) -> anyhow::Result<UnitIdentity> {
+        let issued = self.ca.issue(&order(id, None), &office(&self.ledger), UnixTime::now())?;
+        identity(id, &self.ca, issued)
+    }
+
+    /// The same for so many days, by an office whose policy was laxer than the gateway's is.
+    pub(crate) fn enrol_for(&self, id: DeviceId, days: u32) -> anyhow::Result<UnitIdentity> {
+        let policy = Policy { max_validity_d: days, ..Policy::default() };
+        let books = LedgerBooks { ledger: self.ledger.clone(), policy };
+        let span = Duration::from_secs(u64::from(days) * 86_400);
+        let issued = self.ca.issue(&order(id, Some(span)), &books, UnixTime::now())?;
         identity(id, &self.ca, issued)
     }
 
     /// A certificate with a chain to this carrier's own anchor that nobody ordered: as by somebody who
     /// has a key of the CA.
     pub(crate) fn forge(&self, id: DeviceId) -> anyhow::Result<UnitIdentity> {
-        let issued = self.ca.issue(&order(id, Validity::Default), &OffTheBooks, UnixTime::now())?;
+        let issued = self.ca.issue(&order(id, None), &OffTheBooks, UnixTime::now())?;
         identity(id, &self.ca, issued)
     }
 
@@ -152,7 +163,7 @@ impl Carrier {
     }
 }
 
-fn order(device: DeviceId, validity: Validity) -> DeviceOrder {
+fn order(device: DeviceId, validity: Option<Duration>) -> DeviceOrder {
     DeviceOrder { device, key: KeySource::Generate(KeyAlgorithm::P256), validity, by: "lab".into() }
 }
 
@@ -170,13 +181,19 @@ fn pools() -> anyhow::Result<Pools> {
     Ok(Pools { v4: Some("10.64.0.0/16".parse()?), v6: None })
 }
 
-/// Opens ledger and journal, or makes them.
-fn books(dir: &Path) -> anyhow::Result<(Ledger, Journal)> {
+fn office(ledger: &Ledger) -> LedgerBooks {
+    LedgerBooks { ledger: ledger.clone(), policy: Policy::default() }
+}
+
+/// Where the keys of journal and rows are.
+fn key_paths(dir: &Path) -> (PathBuf, PathBuf) {
+    (dir.join("journal.key"), dir.join("row.key"))
+}
+
+fn books(dir: &Path, journal_key: JournalKey, row_key: RowKey) -> anyhow::Result<(Ledger, Journal)> {
     let now = UnixTime::now();
-    let key = JournalKey::open_or_create(&dir.join("journal.key"))?;
-    let (journal, _) = Journal::open(&dir.join("journal").join("lab"), "lab".parse()?, key, now)?;
+    let (journal, _) = Journal::open(&dir.join("journal").join("lab"), "lab".parse()?, journal_key, now)?;
     let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
-    let row_key = RowKey::open_or_create(&dir.join("row.key"))?;
     let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools()?, now)?;
     Ok((ledger, journal))
 }
@@ -195,7 +212,7 @@ fn start_gateway(
         validity: None,
         by: "lab".into(),
     };
-    let issued = ca.issue_gateway(&order, &LedgerBooks(ledger.clone()), UnixTime::now())?;
+    let issued = ca.issue_gateway(&order, &office(ledger), UnixTime::now())?;
     let key = issued.private_key.context("the CA made the key")?;
     let identity = LocalIdentity {
         id: Identification::fqdn(GATEWAY),

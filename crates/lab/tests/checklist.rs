@@ -12,7 +12,7 @@ use gateway::{GatewayConfig, State};
 use ids::{DeviceId, Sha256, UnixTime};
 use ike::DeletedBy;
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
-use pki::Validity;
+use ledger::AccessLineRecord;
 use serde_json::{Value, value::RawValue};
 use std::{
     net::IpAddr,
@@ -47,7 +47,7 @@ impl World {
 
     fn unit(&self, number: u8) -> UnitIdentity {
         self.carrier.device(id(number), LINE).unwrap();
-        self.carrier.enrol(id(number), Validity::Default).unwrap()
+        self.carrier.enrol(id(number)).unwrap()
     }
 
     fn attach(&self, identity: &UnitIdentity, host: u8) -> Unit {
@@ -157,7 +157,8 @@ fn assert_fingerprint(seen: &Value) {
     assert_eq!(seen["nonce_length"], 32);
     assert!(seen["notifies"].as_array().unwrap().contains(&Value::from(16_430)), "fragmentation is said");
     assert!(seen["fragment_sizes"].as_array().unwrap().iter().all(|size| size.as_u64().unwrap() > 0));
-    assert!((1..10_000_000).contains(&seen["init_to_auth_us"].as_u64().unwrap()), "time is taken");
+    let init_to_auth_us: u64 = seen["init_to_auth_us"].as_str().unwrap().parse().unwrap();
+    assert!((1..10_000_000).contains(&init_to_auth_us), "time is taken");
 }
 
 #[test]
@@ -207,4 +208,39 @@ fn section_4_line_25_the_tunnel_of_a_unit_that_does_not_authenticate_anew_ends()
     assert!(session.until <= UnixTime::now().after(Duration::from_secs(2)), "{session:?}");
     assert_eq!(unit.wait_deleted(Duration::from_secs(10)), Some(DeletedBy::Peer));
     assert_eq!(world.next::<SessionClosed>().why, "expired");
+}
+
+#[test]
+fn a_line_whose_networks_change_holds_the_units_that_are_outside_now_until_they_are_inside_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let identity = world.unit(1);
+    let unit = world.attach(&identity, 1);
+    inner(&unit);
+    let line_is_now = |network: &str| {
+        let (line, prefixes) = (LINE.parse().unwrap(), vec![network.parse().unwrap()]);
+        let set = |line: &mut AccessLineRecord| line.prefixes = prefixes;
+        world.carrier.ledger.set_line(&line, set, "kim", UnixTime::now()).unwrap();
+        world.carrier.gateway.device_changed(id(1));
+    };
+    line_is_now("127.99.0.0/16");
+    world.wait_for_state(State::Held);
+    line_is_now(&format!("127.{NETWORK}.0.0/16"));
+    world.wait_for_state(State::Open);
+    assert_eq!(unit.ping(SERVICE, 1).0, 1);
+}
+
+#[test]
+fn a_revoked_certificate_ends_the_session_that_it_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let identity = world.unit(1);
+    let unit = world.attach(&identity, 1);
+    inner(&unit);
+    let cert = x509::Certificate::from_der(&identity.chain[0]).unwrap().sha256();
+    world.carrier.ledger.revoke(cert, "kim", "key seen elsewhere", UnixTime::now()).unwrap();
+    world.carrier.gateway.device_changed(id(1));
+    assert!(unit.wait_deleted(Duration::from_secs(10)).is_some());
+    let closed: SessionClosed = world.next();
+    assert_eq!(closed.device, id(1));
 }

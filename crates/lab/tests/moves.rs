@@ -9,7 +9,6 @@ use events::{
 use gateway::{OffLine, SessionView, State};
 use ids::DeviceId;
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
-use pki::Validity;
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     path::Path,
@@ -35,7 +34,7 @@ impl World {
         let carrier = carrier.unwrap();
         carrier.line(LINE, &format!("127.{network}.0.0/16")).unwrap();
         carrier.device(DEVICE, LINE).unwrap();
-        let identity = carrier.enrol(DEVICE, Validity::Default).unwrap();
+        let identity = carrier.enrol(DEVICE).unwrap();
         let unit = attach(&carrier, &identity, [127, network, 0, 1]);
         Self { carrier, identity, unit, network }
     }

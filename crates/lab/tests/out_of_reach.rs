@@ -5,7 +5,6 @@
 use gateway::{Alarm, Core, Packets, VirtualCore};
 use ids::DeviceId;
 use lab::{Carrier, Outcome, SERVICE, Unit};
-use pki::Validity;
 use std::{
     fs::{self, File},
     io::Write,
@@ -37,7 +36,7 @@ impl World {
         carrier.line(LINE, &format!("127.{network}.0.0/16")).unwrap();
         let [first, newcomer] = [1, 2].map(|number| {
             carrier.device(id(number), LINE).unwrap();
-            carrier.enrol(id(number), Validity::Default).unwrap()
+            carrier.enrol(id(number)).unwrap()
         });
         let attached = carrier.attach(&first, [127, network, 0, 1]).unwrap();
         assert!(matches!(attached.outcome, Outcome::Attached(_)), "{:?}", attached.outcome);

@@ -1,10 +1,10 @@
 use crate::{
-    AccessLineRecord, Credential, Device, Incident, Lease, LedgerError, LifeCycle, NewDevice, NewIncident,
-    Pools, Row, RowKey, Tx,
+    AccessLineRecord, Credential, Device, DeviceChange, Incident, Lease, LedgerError, LifeCycle, NewDevice,
+    NewIncident, Pools, Row, RowKey, Tx,
     pool::Addresses,
     row::SealedRow,
     seen::Seen,
-    store::{Change, Store, StoreError},
+    store::{Store, StoreError},
     transaction::Because,
 };
 use events::{
@@ -12,7 +12,7 @@ use events::{
     journal::Tail,
     ledger::{Opened as OpenedEvent, RowChanged},
 };
-use ids::{AccessLine, CertSha256, DeviceId, Epoch, EventRef, NodeId, UnixTime};
+use ids::{AccessLine, CertSha256, DeviceId, Epoch, EventRef, NodeId, Sha256, UnixTime};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The ledger, open. Clones share it.
@@ -142,6 +142,21 @@ impl Ledger {
         self.change(|tx| tx.move_device(id, to, &because, now))
     }
 
+    /// Changes what is known about a unit.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`], and the transient ones.
+    pub fn set_device(
+        &self,
+        id: DeviceId,
+        set: DeviceChange,
+        by: &str,
+        why: &str,
+        now: UnixTime,
+    ) -> Result<Device, LedgerError> {
+        self.change(|tx| tx.set_device(id, set, &Because::new(by, why), now))
+    }
+
     /// Adds an access line.
     ///
     /// # Errors
@@ -175,7 +190,8 @@ impl Ledger {
         })
     }
 
-    /// Records a certificate as issued to a unit, which is enrolled from now on.
+    /// Records a certificate as issued to a unit, which is enrolled from now on, unless its enrolment is
+    /// held.
     ///
     /// # Errors
     /// [`LedgerError::NotFound`] without the unit, [`LedgerError::Conflict`] when the certificate or
@@ -217,11 +233,11 @@ impl Ledger {
 
     fn row<R: Row>(&self, key: &str) -> Result<Option<R>, LedgerError> {
         let row = self.read(|store| store.get(R::TABLE, key))?;
-        row.map(|row| self.0.row_key.open(&row)).transpose()
+        row.map(|row| self.0.row_key.unseal(&row)).transpose()
     }
 
     fn rows<R: Row>(&self, rows: &[SealedRow]) -> Result<Vec<R>, LedgerError> {
-        rows.iter().map(|row| self.0.row_key.open(row)).collect()
+        rows.iter().map(|row| self.0.row_key.unseal(row)).collect()
     }
 
     /// One unit.
@@ -247,6 +263,21 @@ impl Ledger {
             Some(state) => store.find(Device::TABLE, "state", state.as_str(), &after, limit),
             None => store.page(Device::TABLE, &after, limit),
         })?;
+        self.rows(&rows)
+    }
+
+    /// Up to `limit` units behind a line, those after `after`, by identity.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn devices_behind(
+        &self,
+        line: &ids::AccessLine,
+        after: Option<DeviceId>,
+        limit: usize,
+    ) -> Result<Vec<Device>, LedgerError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let rows = self.read(|store| store.find(Device::TABLE, "line", &line.to_string(), &after, limit))?;
         self.rows(&rows)
     }
 
@@ -282,6 +313,15 @@ impl Ledger {
     pub fn credentials_of(&self, device: DeviceId) -> Result<Vec<Credential>, LedgerError> {
         let rows =
             self.read(|store| store.find(Credential::TABLE, "device", &device.to_string(), "", 1000))?;
+        self.rows(&rows)
+    }
+
+    /// The certificates, of whichever unit, that certify this key.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn credentials_with_key(&self, spki: Sha256) -> Result<Vec<Credential>, LedgerError> {
+        let rows = self.read(|store| store.find(Credential::TABLE, "spki", &spki.to_string(), "", 1000))?;
         self.rows(&rows)
     }
 
@@ -324,14 +364,6 @@ impl Ledger {
         self.rows(&rows)
     }
 
-    /// What has changed behind `after`: devices, credentials, lines, incidents; leases are not fed.
-    ///
-    /// # Errors
-    /// The transient ones.
-    pub fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>, LedgerError> {
-        self.read(|store| store.changes(after, limit))
-    }
-
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
     }
@@ -340,16 +372,6 @@ impl Ledger {
 impl Inner {
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
-    }
-
-    pub(crate) fn read_all(&self, table: &str, mut each: impl FnMut(SealedRow)) -> Result<(), StoreError> {
-        let mut after = String::new();
-        loop {
-            let rows = lock(&self.reader).page(table, &after, 1000)?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after.clone_from(&last.key);
-            rows.into_iter().for_each(&mut each);
-        }
     }
 }
 

@@ -13,17 +13,6 @@ use ids::{Epoch, NodeId};
 #[error("{0}")]
 pub struct StoreError(pub String);
 
-/// One entry of the change feed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Counts up.
-    pub seq: u64,
-    /// Table.
-    pub table: String,
-    /// Key.
-    pub key: String,
-}
-
 /// A database that holds sealed rows. One writer at a time; changes stand only after `commit`.
 ///
 /// # Errors
@@ -69,13 +58,10 @@ pub trait Store: Send {
         after: &str,
         limit: usize,
     ) -> Result<Vec<SealedRow>, StoreError>;
-    /// The highest value of that name.
+    /// The highest value of that name, up to `limit` and with it.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
-    fn last_entry(&mut self, table: &str, name: &str) -> Result<Option<String>, StoreError>;
+    fn last_entry(&mut self, table: &str, name: &str, limit: &str) -> Result<Option<String>, StoreError>;
 
-    /// The change feed behind `after`.
-    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
-    fn changes(&mut self, after: u64, limit: usize) -> Result<Vec<Change>, StoreError>;
     /// Up to which record of a node's journal the rows are written.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
     fn applied(&mut self, node: &NodeId) -> Result<u64, StoreError>;
@@ -93,4 +79,7 @@ pub trait Store: Send {
     /// Another connection, for reading beside the writer.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
     fn reader(&self) -> Result<Box<dyn Store>, StoreError>;
+    /// The same, reading what is committed now for as long as it lives, whatever is written meanwhile.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn snapshot(&self) -> Result<Box<dyn Store>, StoreError>;
 }

@@ -1,8 +1,8 @@
 use crate::{
-    AccessLineRecord, Approval, Credential, Device, Enrolment, Incident, IncidentState, Lease, LedgerError,
-    LifeCycle, NewDevice, NewIncident, Revoked, Row,
+    AccessLineRecord, Approval, Credential, Device, DeviceChange, Enrolment, Incident, IncidentState, Lease,
+    LedgerError, LifeCycle, NewDevice, NewIncident, Revoked, Row,
     book::{Inner, Writer},
-    store::StoreError,
+    store::{Store, StoreError},
 };
 use events::{Durability, ledger::RowChanged};
 use ids::{AccessLine, CertSha256, DeviceId, EventRef, UnixTime};
@@ -50,6 +50,7 @@ impl<'a> Tx<'a> {
         }
         let committed = self.writer.store.commit();
         committed.map_err(|source| self.unfinished(source))?;
+        self.writer.seen.commit();
         self.committed = true;
         Ok(())
     }
@@ -57,6 +58,11 @@ impl<'a> Tx<'a> {
     /// What is written now will be found again.
     pub(crate) fn check(&mut self) -> Result<(), LedgerError> {
         Ok(self.writer.store.check()?)
+    }
+
+    /// What is committed, and the last record that can explain it: nobody writes meanwhile.
+    pub(crate) fn snapshot(self) -> Result<(Box<dyn Store>, u64), LedgerError> {
+        Ok((self.writer.store.snapshot()?, self.inner.journal.head()))
     }
 
     fn unfinished(&self, source: StoreError) -> LedgerError {
@@ -68,8 +74,8 @@ impl<'a> Tx<'a> {
 
     fn row<R: Row>(&mut self, key: &str) -> Result<Option<(R, u64)>, LedgerError> {
         let Some(sealed) = self.writer.store.get(R::TABLE, key)? else { return Ok(None) };
-        let row = self.inner.row_key.open(&sealed)?;
-        self.writer.seen.check(&sealed)?;
+        let row = self.inner.row_key.unseal(&sealed)?;
+        self.writer.seen.read(&sealed)?;
         Ok(Some((row, sealed.revision)))
     }
 
@@ -116,8 +122,9 @@ impl<'a> Tx<'a> {
     pub fn take_lease(&mut self, lease: &Lease, event: EventRef) -> Result<(), LedgerError> {
         let revision = self.row::<Lease>(&lease.key())?.map_or(1, |(_, revision)| revision + 1);
         let sealed = self.inner.row_key.seal(lease, revision, event);
-        self.writer.seen.check(&sealed)?;
-        Ok(self.writer.store.put(&sealed, &[], false)?)
+        self.writer.store.put(&sealed, &[], false)?;
+        self.writer.seen.wrote(&sealed);
+        Ok(())
     }
 
     /// Frees a unit's lease if `lease` is still the one that holds.
@@ -129,8 +136,8 @@ impl<'a> Tx<'a> {
             .row::<Lease>(&lease.key())?
             .is_some_and(|(held, _)| held.session == lease.session && held.node == lease.node);
         if holds {
-            self.writer.seen.forget(Lease::TABLE, &lease.key());
             self.writer.store.remove(Lease::TABLE, &lease.key())?;
+            self.writer.seen.removed(Lease::TABLE, &lease.key());
         }
         Ok(holds)
     }
@@ -159,9 +166,9 @@ impl<'a> Tx<'a> {
         let event = self.inner.journal.append(&changed, now, Durability::Grouped)?;
         self.intent = Some(event.clone());
         let sealed = self.inner.row_key.seal(row, revision, event.clone());
-        self.writer.seen.check(&sealed)?;
         let put = self.writer.store.put(&sealed, &row.entries(), true);
         put.map_err(|source| self.unfinished(source))?;
+        self.writer.seen.wrote(&sealed);
         Ok(event)
     }
 
@@ -197,8 +204,7 @@ impl<'a> Tx<'a> {
             return Ok(device);
         }
         let step = from.to(to).ok_or(LedgerError::NoSuchMove { device: id, from, to })?;
-        let is_approved =
-            because.approver.is_some_and(|approver| !approver.is_empty() && approver != because.by);
+        let is_approved = because.approver.is_some_and(|approver| is_second(approver, because.by));
         if step.approval == Approval::SecondPerson && !is_approved {
             return Err(LedgerError::NeedsApprover { device: id, from, to });
         }
@@ -207,7 +213,23 @@ impl<'a> Tx<'a> {
         Ok(device)
     }
 
-    /// Records a certificate as its unit's, which is enrolled from then on. The enrolment comes first: what
+    pub(crate) fn set_device(
+        &mut self,
+        id: DeviceId,
+        set: DeviceChange,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<Device, LedgerError> {
+        let known = self.known_device(id)?;
+        let mut device = known.clone();
+        set.apply(&mut device);
+        if device != known {
+            self.put_row(&device, because, now)?;
+        }
+        Ok(device)
+    }
+
+    /// Records a certificate as its unit's, which is enrolled from then on unless it is held. The enrolment comes first: what
     /// a crash cuts off in between is finished by recording the certificate again.
     pub(crate) fn record_credential(
         &mut self,
@@ -219,9 +241,13 @@ impl<'a> Tx<'a> {
         if self.recorded(credential)?.is_some() {
             return Ok(());
         }
-        if device.enrolment != Enrolment::Enrolled {
-            device.enrolment = Enrolment::Enrolled;
-            self.put_row(&device, because, now)?;
+        match device.enrolment {
+            Enrolment::None | Enrolment::Ordered => {
+                device.enrolment = Enrolment::Enrolled;
+                self.put_row(&device, because, now)?;
+            }
+            // Only a person ends a hold.
+            Enrolment::Enrolled | Enrolment::Held => (),
         }
         self.put_row(credential, because, now).map(drop)
     }
@@ -252,7 +278,7 @@ impl<'a> Tx<'a> {
         }
         let same_key = self.writer.store.find(Credential::TABLE, "spki", &spki, "", 10)?;
         for sealed in same_key {
-            let other: Credential = self.inner.row_key.open(&sealed)?;
+            let other: Credential = self.inner.row_key.unseal(&sealed)?;
             other.has_no_key_of(credential)?;
         }
         Ok(None)
@@ -288,7 +314,7 @@ impl<'a> Tx<'a> {
         let open = self.writer.store.find(Incident::TABLE, "open", &group, "", 1)?;
         let incident = match open.first() {
             Some(sealed) => {
-                let mut incident: Incident = self.inner.row_key.open(sealed)?;
+                let mut incident: Incident = self.inner.row_key.unseal(sealed)?;
                 (incident.repeats, incident.last_at) = (incident.repeats + 1, now);
                 incident
             }
@@ -313,11 +339,21 @@ impl<'a> Tx<'a> {
     }
 }
 
+/// Somebody, and another one than `by`, however the name is written.
+fn is_second(approver: &str, by: &str) -> bool {
+    let (approver, by) = (approver.trim(), by.trim());
+    !approver.is_empty() && !approver.eq_ignore_ascii_case(by)
+}
+
 impl Drop for Tx<'_> {
     fn drop(&mut self) {
         if !self.committed {
             self.writer.store.roll_back();
+            self.writer.seen.roll_back();
             self.writer.unfinished |= self.intent.is_some();
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,6 +104,11 @@ impl Shelf {
         file::write(&self.certificate_path(serial), file::PUBLIC, certificate_pem(der).as_bytes())
     }
 
+    /// Takes away what was signed and never handed out.
+    pub(crate) fn withdraw(&self, serial: &str) -> Result<(), PkiError> {
+        file::remove(&self.certificate_path(serial))
+    }
+
     /// The certificate as DER, if it was issued.
     pub(crate) fn get(&self, serial: &str) -> Result<Option<Vec<u8>>, PkiError> {
         let path = self.certificate_path(serial);

@@ -56,6 +56,8 @@ pub(crate) enum Command {
     /// Tunnels of this node
     #[command(subcommand)]
     Session(command::session::Session),
+    /// Tunnels, rates, drops, admissions and refusals of this node, live
+    Top(command::top::Top),
     /// What people must look at
     #[command(subcommand)]
     Incident(command::incident::Incident),

@@ -13,6 +13,7 @@ pub(crate) mod line;
 pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod shell;
+pub(crate) mod top;
 
 use crate::{
     cli::{Cli, Command},
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
         Command::Event(event) => wait(event.run(cli, output)),
         Command::Cert(cert) => wait(cert.run(cli, output)),
         Command::Session(session) => wait(session.run(cli, output)),
+        Command::Top(top) => wait(top.run(cli, output)),
         Command::Incident(incident) => wait(incident.run(cli, output)),
         Command::Ledger(ledger) => wait(ledger.run(cli, output)),
         Command::Config(config) => config.run(cli, output),

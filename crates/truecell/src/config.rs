@@ -15,7 +15,7 @@ mod services;
 pub(crate) use ca::Ca;
 pub(crate) use error::ConfigError;
 pub(crate) use gateway::{Cipher, Gateway, KeyExchange, Legacy, OffLine, Prf, Tun};
-pub(crate) use material::{Identity, certificates};
+pub(crate) use material::{Identity, certificates, expired};
 pub(crate) use realm::Realm;
 pub(crate) use services::{Control, Http, Log, LogFormat};
 
@@ -79,6 +79,11 @@ impl Config {
         }
     }
 
+    /// What the routes must know of it.
+    pub(crate) fn rules(&self) -> api::Rules {
+        api::Rules { admission: self.admission.clone(), approvers: self.control.approvers.clone() }
+    }
+
     /// What no single value shows: keys that need each other, names used twice.
     fn wrong(&self, at: &Located<'_>) -> Vec<ConfigError> {
         let mut errors = self.gateway.wrong(at);
@@ -86,6 +91,7 @@ impl Config {
         errors.extend(realm::wrong(&self.realms, at));
         errors.extend(self.without_ca(at));
         errors.extend(self.http.wrong(at));
+        errors.extend(self.control.wrong(at));
         errors.extend(self.log.wrong(at));
         errors.extend(self.legacy_without_realm(at));
         errors

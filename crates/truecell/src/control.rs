@@ -107,7 +107,7 @@ impl Control {
 }
 
 /// The daemon's socket; `None` when nobody listens on it.
-async fn daemon(data: &DataDir) -> Result<Option<Client>, Failure> {
+pub(crate) async fn daemon(data: &DataDir) -> Result<Option<Client>, Failure> {
     let socket = data.socket();
     let error = match Client::connect(&socket).await {
         Ok(client) => return Ok(Some(client)),

@@ -1,10 +1,11 @@
 //! DATA: everything that a node keeps, and the lock that makes one process its only writer.
 
 use crate::failure::{Failure, Problem};
-use api::event::JournalFiles;
+use api::{Rules, event::JournalFiles};
 use ids::NodeId;
 use ledger::Pools;
 use rustix::fs::{FlockOperation, flock};
+use serde::de::DeserializeOwned;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, Write},
@@ -130,9 +131,21 @@ impl DataDir {
 
     /// Inner addresses, as the last `init` or `serve` had them configured.
     pub(crate) fn pools(&self) -> Result<Pools, Failure> {
-        let file = self.pools_file();
-        let text = fs::read_to_string(&file).map_err(|error| self.bad(&file, &error))?;
-        serde_json::from_str(&text).map_err(|error| self.bad(&file, &error))
+        self.kept(&self.pools_file())
+    }
+
+    pub(crate) fn rules_file(&self) -> PathBuf {
+        self.0.join("rules.json")
+    }
+
+    /// What the carrier allows, as the last `init` or `serve` had it configured.
+    pub(crate) fn rules(&self) -> Result<Rules, Failure> {
+        self.kept(&self.rules_file())
+    }
+
+    fn kept<T: DeserializeOwned>(&self, file: &Path) -> Result<T, Failure> {
+        let text = fs::read_to_string(file).map_err(|error| self.bad(file, &error))?;
+        serde_json::from_str(&text).map_err(|error| self.bad(file, &error))
     }
 
     /// The chain once more, for everyone.
@@ -163,7 +176,7 @@ impl Lock {
     /// [`NotTaken`], at once.
     pub(crate) fn take(data: &DataDir, command: &str) -> Result<Self, NotTaken> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o640);
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(data.lock_file()).map_err(NotTaken::Io)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => (),

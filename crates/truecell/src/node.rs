@@ -4,15 +4,15 @@ use crate::{
     config::Config,
     data_dir::DataDir,
     failure::{Failure, Problem},
-    file,
 };
 use ::gateway::Gateway;
-use api::{LedgerBooks, Requests, Services, event::JournalFiles};
+use api::{LedgerBooks, Requests, Rules, Services, event::JournalFiles};
 use axum::Router;
 use events::{Journal, JournalError, JournalKey};
 use ids::UnixTime;
-use ledger::{Ledger, Pools, RowKey, store::Sqlite};
+use ledger::{Ledger, RowKey, store::Sqlite};
 use pki::Ca;
+use serde::Serialize;
 use std::{fmt::Display, io, path::Path, sync::Arc};
 use tokio::sync::watch::{Sender, channel};
 use x509::Anchors;
@@ -26,6 +26,7 @@ pub(crate) struct Node {
     /// Who may vouch for the devices of which realm: the embedded CA, and whom [`Self::trust`] adds.
     pub(crate) anchors: Anchors,
     journal_files: JournalFiles,
+    rules: Rules,
     /// What opening finished, undid or cut off, for people.
     pub(crate) mended: Vec<String>,
     /// Ends streams of the API when set to true.
@@ -47,11 +48,13 @@ impl Node {
         let (stop, stopped) = channel(false);
         let journal_files = data.journal_files(stopped)?;
         let mut mended = Vec::new();
-        let journal = open_journal(data, &journal_files.dir, &mut mended)?;
+        let journal = open_journal(data, &journal_files, &mut mended)?;
         let ledger = open_ledger(data, &journal, &mut mended)?;
-        let ca = open_ca(data, &ledger, &mut mended)?;
+        let rules = data.rules()?;
+        let books = LedgerBooks { ledger: ledger.clone(), policy: rules.admission.clone() };
+        let ca = open_ca(data, &books, &mut mended)?;
         let anchors = ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
-        Ok(Self { journal, ledger, ca: ca.map(Arc::new), anchors, journal_files, mended, stop })
+        Ok(Self { journal, ledger, ca: ca.map(Arc::new), anchors, journal_files, rules, mended, stop })
     }
 
     /// Lets the anchors of the configured realms vouch for their devices.
@@ -59,7 +62,7 @@ impl Node {
     /// # Errors
     /// A file that cannot be used.
     pub(crate) fn trust(&mut self, config: &Config) -> Result<(), Failure> {
-        let added = config.add_anchors(&mut self.anchors, UnixTime::now());
+        let added = config.add_anchors(&mut self.anchors);
         added.map_err(|error| Failure::Config(vec![error]))
     }
 
@@ -72,7 +75,13 @@ impl Node {
             anchors: self.anchors.clone(),
             gateway,
             requests: Requests::default(),
+            rules: self.rules.clone(),
         }))
+    }
+
+    /// The books of the CA.
+    pub(crate) fn books(&self) -> LedgerBooks {
+        LedgerBooks { ledger: self.ledger.clone(), policy: self.rules.admission.clone() }
     }
 
     /// Brings everything to disk.
@@ -81,10 +90,15 @@ impl Node {
     }
 }
 
-fn open_journal(data: &DataDir, dir: &Path, mended: &mut Vec<String>) -> Result<Journal, Failure> {
-    let key =
-        JournalKey::open_or_create(&data.journal_key()).map_err(|error| broken("journal key", &error))?;
-    let opened = Journal::open(dir, data.unfinished_node()?, key, UnixTime::now());
+fn open_journal(data: &DataDir, files: &JournalFiles, mended: &mut Vec<String>) -> Result<Journal, Failure> {
+    let key = JournalKey::open(&data.journal_key()).map_err(|error| broken("journal key", &error))?;
+    if key.public_key() != files.key {
+        // What the one would sign, nobody could verify by the other.
+        let (key, public) = (data.journal_key(), data.journal_public_key());
+        let why = format!("{} is not the key of {}", key.display(), public.display());
+        return Err(broken("journal key", &io::Error::other(why)));
+    }
+    let opened = Journal::open(&files.dir, data.unfinished_node()?, key, UnixTime::now());
     let (journal, recovery) = opened.map_err(journal_failure)?;
     if recovery.cut > 0 {
         mended.push(format!("journal: an unfinished last line of {} octets was cut off", recovery.cut));
@@ -93,7 +107,7 @@ fn open_journal(data: &DataDir, dir: &Path, mended: &mut Vec<String>) -> Result<
 }
 
 fn open_ledger(data: &DataDir, journal: &Journal, mended: &mut Vec<String>) -> Result<Ledger, Failure> {
-    let row_key = RowKey::open_or_create(&data.row_key()).map_err(|error| broken("row key", &error))?;
+    let row_key = RowKey::open(&data.row_key()).map_err(|error| broken("row key", &error))?;
     let store = Sqlite::open(&data.ledger()).map_err(|error| ledger_failure(&error))?;
     let pools = data.pools()?;
     let opened = Ledger::open(Box::new(store), journal.clone(), row_key, pools, UnixTime::now());
@@ -103,11 +117,11 @@ fn open_ledger(data: &DataDir, journal: &Journal, mended: &mut Vec<String>) -> R
 }
 
 /// The CA, if the node has one.
-fn open_ca(data: &DataDir, ledger: &Ledger, mended: &mut Vec<String>) -> Result<Option<Ca>, Failure> {
+fn open_ca(data: &DataDir, books: &LedgerBooks, mended: &mut Vec<String>) -> Result<Option<Ca>, Failure> {
     if !data.ca().join("ca.json").exists() {
         return Ok(None);
     }
-    let opened = Ca::open(&data.ca(), &LedgerBooks(ledger.clone()), UnixTime::now());
+    let opened = Ca::open(&data.ca(), books, UnixTime::now());
     let (ca, settled) = opened.map_err(|error| broken("CA", &error))?;
     mended.extend(settled.iter().map(|settled| {
         let outcome = match settled.outcome {
@@ -119,13 +133,18 @@ fn open_ca(data: &DataDir, ledger: &Ledger, mended: &mut Vec<String>) -> Result<
     Ok(Some(ca))
 }
 
-/// What the ledger needs to know of the configuration, kept in DATA so that commands work without it.
-pub(crate) fn write_pools(data: &DataDir, pools: &Pools) -> Result<(), Failure> {
-    let failed = |error: &dyn Display| {
-        Failure::system(format!("{} cannot be written", data.pools_file().display()), error)
-    };
-    let text = serde_json::to_string(pools).map_err(|error| failed(&error))?;
-    file::replace(&data.pools_file(), 0o640, text.as_bytes()).map_err(|error| failed(&error))
+/// What ledger, CA and routes need to know of the configuration, kept in DATA so that commands work
+/// without it.
+pub(crate) fn keep_configured(data: &DataDir, config: &Config) -> Result<(), Failure> {
+    keep(&data.pools_file(), &config.gateway.pools)?;
+    keep(&data.rules_file(), &config.rules())
+}
+
+fn keep(path: &Path, what: &impl Serialize) -> Result<(), Failure> {
+    let failed =
+        |error: &dyn Display| Failure::system(format!("{} cannot be written", path.display()), error);
+    let text = serde_json::to_string(what).map_err(|error| failed(&error))?;
+    pki::replace_file(path, 0o640, text.as_bytes()).map_err(|error| failed(&error))
 }
 
 fn journal_failure(error: JournalError) -> Failure {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{IkeSpis, Missing, Outer, ValidityException};
 use ids::{DeviceId, IkeSpi, SessionId, Sha256};
-use ledger::{AccessLineRecord, Credential, Device, Enrolment, Origin, Revoked};
+use ledger::{AccessLineRecord, Credential, Device, Enrolment, Origin, Revoked, allows};
 use proptest::prelude::*;
 use std::{collections::HashSet, time::Duration};
 
@@ -108,7 +108,11 @@ fn section_4_line_9_the_ledger_says_who_may_attach() {
     let (credential, line) = (credential(), line());
     let of = |state| decide(&claim(HOME), Some(&device(state)), Some(&credential), Some(&line));
     for state in LifeCycle::ALL {
-        assert_eq!(of(state) == Decision::Admit(Admit::First), state.may_attach(), "{state}");
+        assert_eq!(
+            of(state) == Decision::Admit(Admit::First),
+            allows(state, Enrolment::Enrolled).attach,
+            "{state}"
+        );
     }
     assert_eq!(of(LifeCycle::Lost), Decision::Refuse(Reason::Lost));
     assert_eq!(of(LifeCycle::Retired), Decision::Refuse(Reason::Retired));
@@ -180,6 +184,29 @@ fn ten_years_are_too_long_unless_a_named_exception_says_so_and_until_it_ends() {
     assert_eq!(verdict.exception.as_deref(), Some("vendor-x-2019"));
     policy.validity_exceptions = vec![exception(now())];
     assert_eq!(of(&policy).decision, Decision::Refuse(Reason::ValidityTooLong));
+}
+
+#[test]
+fn the_longest_validity_is_exact_and_the_office_that_issues_asks_the_same_policy() {
+    let second = Duration::from_secs(1);
+    let policy = Policy {
+        validity_exceptions: vec![ValidityException {
+            name: "slow vans".into(),
+            device: Some(claim(HOME).device),
+            realm: None,
+            max_validity_d: 60,
+            until: now().after(second),
+        }],
+        ..Policy::default()
+    };
+    let days = |days: u64| Duration::from_secs(days * DAY);
+    let of = |validity, now| policy.allows_validity(claim(HOME).device, None, validity, now);
+    assert_eq!(of(days(30), now()), Ok(None));
+    assert_eq!(of(days(30) + second, now()), Ok(Some("slow vans")));
+    assert_eq!(of(days(60) + second, now()), Err(days(60)));
+    assert_eq!(of(days(30) + second, now().after(second)), Err(days(30)));
+    let other = policy.allows_validity(DeviceId::eui48([9; 6]), None, days(31), now());
+    assert_eq!(other, Err(days(30)));
 }
 
 #[test]
@@ -255,7 +282,7 @@ proptest! {
         if revoked { credential.revoked = Some(Revoked { at: now(), why: String::new() }); }
         let line = line();
         let decision = decide(&claim, has_device.then_some(&device), has_credential.then_some(&credential), has_line.then_some(&line));
-        let may = has_device && device.state.may_attach() && has_credential && own && !revoked && days <= 31 && (home || !has_line);
+        let may = has_device && allows(device.state, device.enrolment).attach && has_credential && own && !revoked && days <= 30 && (home || !has_line);
         prop_assert_eq!(decision == Decision::Admit(Admit::First), may, "{:?}", decision);
     }
 }

@@ -5,7 +5,7 @@ use ledger::{Credential, Origin};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use x509::{Anchors, CertPathVerified, Certificate, DevicePolicy, verify_device};
+use x509::{Anchors, CertPathVerified, Certificate, DevicePolicy, Warning, verify_device};
 
 /// Asks to record certificates that other CAs issued: all of them, or none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,18 @@ pub struct ImportedCertificates {
     pub unchanged: u64,
     /// Certificates that were not taken; then none is new.
     pub refused: Vec<RefusedCertificate>,
+    /// What a person should see about those that could be taken.
+    #[serde(default)]
+    pub warnings: Vec<CertificateWarning>,
+}
+
+/// Something odd about a certificate that refuses nobody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateWarning {
+    /// Where it was found.
+    pub from: String,
+    /// What is odd.
+    pub what: String,
 }
 
 /// A certificate that was not taken.
@@ -77,11 +89,13 @@ impl ImportCertificates {
     fn carry_out(&self, services: &Services, by: &str) -> Result<ImportedCertificates, Problem> {
         let now = services.now();
         let (mut rows, mut credentials, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        let mut warnings = Vec::new();
         for (place, row) in self.rows.iter().enumerate() {
-            match row.credential(&services.anchors, now) {
-                Ok(credential) => {
+            match row.verified(&services.anchors, now) {
+                Ok(verified) => {
                     rows.push(place);
-                    credentials.push(credential);
+                    warnings.extend(row.warnings(&verified));
+                    credentials.push(credential(&verified, now));
                 }
                 Err(why) => refused.push((place, why)),
             }
@@ -97,20 +111,24 @@ impl ImportCertificates {
         refused.sort();
         let recorded = if refused.is_empty() { done.recorded } else { 0 };
         let refused = refused.into_iter().filter_map(|(place, why)| Some(self.rows.get(place)?.refused(why)));
-        Ok(ImportedCertificates { recorded, unchanged: done.unchanged, refused: refused.collect() })
+        Ok(ImportedCertificates { recorded, unchanged: done.unchanged, refused: refused.collect(), warnings })
     }
 }
 
 impl ForeignCertificate {
-    /// What the ledger would record, once the path leads to an anchor of the realm; else why it does not.
-    fn credential(&self, anchors: &Anchors, now: UnixTime) -> Result<Credential, String> {
+    /// The path to an anchor of the realm; else why there is none.
+    fn verified(&self, anchors: &Anchors, now: UnixTime) -> Result<CertPathVerified, String> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.chain.as_bytes()).collect();
         let chain = chain.map_err(|error| format!("no certificates in PEM: {error}"))?;
         let chain: Vec<&[u8]> = chain.iter().map(AsRef::as_ref).collect();
         let name = self.name(chain.first().ok_or("no certificate in PEM")?)?;
         let verified = verify_device(anchors, &DevicePolicy::default(), name.as_bytes(), &chain, now);
-        let verified = verified.map_err(|error| format!("{error}: {}", error.next()))?;
-        Ok(credential(&verified, now))
+        verified.map_err(|error| format!("{error}: {}", error.next()))
+    }
+
+    fn warnings(&self, verified: &CertPathVerified) -> impl Iterator<Item = CertificateWarning> {
+        let warning = |what: &Warning| CertificateWarning { from: self.from.clone(), what: what.to_string() };
+        verified.warnings().iter().map(warning)
     }
 
     /// The dNSName of the unit's own certificate, which has to be one of this unit.

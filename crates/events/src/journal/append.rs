@@ -1,4 +1,4 @@
-use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment, sha256};
+use super::{Begun, Checkpoint, Place, Recovered, segment};
 use crate::{JournalKey, PublicKey, Record, Recorded};
 use ids::{EventRef, NodeId, Sha256, UnixTime};
 use rustix::{
@@ -6,7 +6,7 @@ use rustix::{
     io::Errno,
 };
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -83,7 +83,7 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     node: NodeId,
-    key: Mutex<JournalKey>,
+    key: JournalKey,
     _lock: File,
 }
 
@@ -97,10 +97,15 @@ struct State {
     last_at: UnixTime,
     /// Everything up to here is on disk.
     synced: u64,
+    /// When what is behind that must be on disk, unless it is on its way.
+    sync_due: Option<Instant>,
     /// Someone waits for everything up to here.
     wanted: u64,
+    /// Records behind the last checkpoint, and when they must be signed.
     unsigned: u64,
-    unsigned_since: Option<Instant>,
+    checkpoint_due: Option<Instant>,
+    /// Why the last checkpoint was not written.
+    checkpoint_failed: Option<JournalError>,
     lost: Option<JournalError>,
     closing: bool,
     line: Vec<u8>,
@@ -124,7 +129,7 @@ impl Journal {
     ) -> Result<(Self, Recovery), JournalError> {
         let io = |source: io::Error| JournalError::Write { path: dir.to_owned(), source: Arc::new(source) };
         fs::create_dir_all(dir).map_err(io)?;
-        let lock = File::create(dir.join("lock")).map_err(io)?;
+        let lock = segment::to_write().create(true).open(dir.join("lock")).map_err(io)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(dir.to_owned())),
@@ -132,13 +137,7 @@ impl Journal {
         }
         let (state, cut) = State::open(dir, &node, now)?;
         let begins = state.seq == 0;
-        let shared = Shared {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-            node,
-            key: Mutex::new(key),
-            _lock: lock,
-        };
+        let shared = Shared { state: Mutex::new(state), changed: Condvar::new(), node, key, _lock: lock };
         let journal = Self(Arc::new(Handle::start(Arc::new(shared)).map_err(io)?));
         if begins {
             journal.append(&Begun { key: journal.public_key() }, now, Durability::Durable)?;
@@ -151,7 +150,7 @@ impl Journal {
 
     /// The key that checkpoints verify with.
     pub fn public_key(&self) -> PublicKey {
-        lock(&self.0.shared.key).public_key()
+        self.0.shared.key.public_key()
     }
 
     /// Whose journal.
@@ -184,15 +183,16 @@ impl Journal {
         if state.closing {
             return Err(JournalError::Closed);
         }
+        let is_first = state.sync_due.is_none();
         let seq = state.append(&self.0.shared.node, T::KIND, T::V, &body, at)?;
         if state.unsigned >= CHECKPOINT_RECORDS {
-            self.0.shared.checkpoint(&mut state)?;
+            self.0.shared.checkpoint(&mut state);
         }
         if durability == Durability::Durable {
             state.wanted = state.wanted.max(seq);
             self.0.shared.changed.notify_all();
             self.0.shared.wait_until_synced(state, seq)?;
-        } else if state.unsigned == 1 {
+        } else if is_first {
             self.0.shared.changed.notify_all();
         }
         Ok(EventRef { node: self.0.shared.node.clone(), seq })
@@ -210,67 +210,19 @@ impl Journal {
         self.0.shared.wait_until_synced(state, seq)
     }
 
-    /// Something can be written now: takes room on the disk for what comes next.
+    /// Something can be written now, and what was written is signed in time: takes room on the disk for
+    /// what comes next.
     ///
     /// # Errors
-    /// [`JournalError::Write`], [`JournalError::Lost`]
+    /// [`JournalError::Write`], [`JournalError::Lost`]; also those of a checkpoint that is overdue.
     pub fn check(&self) -> Result<(), JournalError> {
         let state = lock(&self.0.shared.state);
-        if let Some(lost) = &state.lost {
-            return Err(lost.clone());
+        if let Some(error) = state.lost.as_ref().or(state.checkpoint_failed.as_ref()) {
+            return Err(error.clone());
         }
         state
             .take_room()
             .map_err(|source| JournalError::Write { path: state.path.clone(), source: Arc::new(source) })
-    }
-
-    /// Hands signing over to another key; both sign the record that says so.
-    ///
-    /// # Errors
-    /// [`JournalError`]
-    pub fn change_key(&self, new: JournalKey, at: UnixTime) -> Result<EventRef, JournalError> {
-        let mut state = lock(&self.0.shared.state);
-        let mut key = lock(&self.0.shared.key);
-        let public = new.public_key();
-        let message = state.place(&self.0.shared.node, at).key_changed(&public);
-        let changed = KeyChanged { key: public, by_old: key.sign(&message), by_new: new.sign(&message) };
-        let seq = state.append_control(&self.0.shared.node, &changed, at)?;
-        *key = new;
-        drop(key);
-        state.wanted = seq;
-        self.0.shared.changed.notify_all();
-        self.0.shared.wait_until_synced(state, seq)?;
-        Ok(EventRef { node: self.0.shared.node.clone(), seq })
-    }
-
-    /// Removes whole segments whose records are all below `keep_from`, after a signed record that says
-    /// so. Returns the first record that is left.
-    ///
-    /// # Errors
-    /// [`JournalError`]
-    pub fn prune(&self, keep_from: u64, at: UnixTime) -> Result<u64, JournalError> {
-        let mut state = lock(&self.0.shared.state);
-        let fail = |state: &State, source| JournalError::Write {
-            path: state.path.clone(),
-            source: Arc::new(source),
-        };
-        let segments = segment::list(&state.dir).map_err(|source| fail(&state, source))?;
-        let kept = segments.iter().rposition(|(first, _)| *first <= keep_from).unwrap_or(0);
-        let Some((first, path)) = segments.get(kept).filter(|_| kept > 0) else {
-            return Ok(segments.first().map_or(1, |(first, _)| *first));
-        };
-        let prev = first_record(path).map_err(|source| fail(&state, source))?.prev;
-        let message = state.place(&self.0.shared.node, at).pruned(*first, &prev);
-        let signature = lock(&self.0.shared.key).sign(&message);
-        let seq =
-            state.append_control(&self.0.shared.node, &Pruned { first: *first, prev, signature }, at)?;
-        state.wanted = seq;
-        self.0.shared.changed.notify_all();
-        self.0.shared.wait_until_synced(state, seq)?;
-        for (_, path) in segments.iter().take(kept) {
-            fs::remove_file(path).map_err(|source| fail(&lock(&self.0.shared.state), source))?;
-        }
-        Ok(*first)
     }
 
     /// Signs a last checkpoint and stops; later appends are refused.
@@ -293,12 +245,15 @@ impl Handle {
     fn close(&self) -> Result<(), JournalError> {
         let Some(flusher) = lock(&self.flusher).take() else { return Ok(()) };
         let mut state = lock(&self.shared.state);
-        let signed = if state.unsigned > 0 { self.shared.checkpoint(&mut state) } else { Ok(()) };
+        if state.unsigned > 0 {
+            self.shared.checkpoint(&mut state);
+        }
         state.closing = true;
         self.shared.changed.notify_all();
         drop(state);
         let _ = flusher.join();
-        signed.and(lock(&self.shared.state).lost.clone().map_or(Ok(()), Err))
+        let state = lock(&self.shared.state);
+        state.lost.as_ref().or(state.checkpoint_failed.as_ref()).map_or(Ok(()), |error| Err(error.clone()))
     }
 }
 
@@ -319,38 +274,51 @@ impl Shared {
         Ok(())
     }
 
-    fn checkpoint(&self, state: &mut State) -> Result<(), JournalError> {
+    /// Signs what is unsigned. What can't be written now is tried again, and [`Journal::check`] says so.
+    fn checkpoint(&self, state: &mut State) {
         let at = state.last_at;
         let message = state.place(&self.node, at).checkpoint();
-        let signature = lock(&self.key).sign(&message);
-        state.append_control(&self.node, &Checkpoint { signature }, at)?;
-        (state.unsigned, state.unsigned_since) = (0, None);
-        Ok(())
+        let signature = self.key.sign(&message);
+        state.checkpoint_failed = state.append_control(&self.node, &Checkpoint { signature }, at).err();
+        if state.checkpoint_failed.is_some() {
+            state.checkpoint_due = Some(Instant::now() + CHECKPOINT_AFTER);
+        } else {
+            (state.unsigned, state.checkpoint_due) = (0, None);
+        }
     }
 
-    /// Waits for something to do and does it; `false` once closed and all on disk.
+    /// Does what is due, or waits until something may be; `false` once closed and all on disk.
     fn flush_once(&self) -> bool {
         let mut state = lock(&self.state);
-        let dirty = state.synced < state.seq && state.lost.is_none();
-        let urgent = state.synced < state.wanted;
-        if state.closing && !dirty {
-            return false;
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= Instant::now());
+        if is_due(state.checkpoint_due) && !state.closing {
+            self.checkpoint(&mut state);
         }
-        if !urgent && !state.closing {
-            let wait = if dirty { GROUP } else { CHECKPOINT_AFTER };
-            state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if state.unsigned_since.is_some_and(|since| since.elapsed() >= CHECKPOINT_AFTER) {
-            let _ = self.checkpoint(&mut state);
-        }
-        if state.synced < state.seq && state.lost.is_none() {
+        let is_dirty = state.synced < state.seq && state.lost.is_none();
+        if is_dirty && (state.closing || state.synced < state.wanted || is_due(state.sync_due)) {
             self.sync_file(state);
+        } else if state.closing {
+            return false;
+        } else {
+            self.wait_until_due(state);
         }
         true
     }
 
+    fn wait_until_due(&self, state: MutexGuard<'_, State>) {
+        let sync_due = state.sync_due.filter(|_| state.lost.is_none());
+        match sync_due.into_iter().chain(state.checkpoint_due).min() {
+            Some(due) => {
+                let wait = due.saturating_duration_since(Instant::now());
+                drop(self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner));
+            }
+            None => drop(self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+
     /// fsync without holding up appends.
-    fn sync_file(&self, state: MutexGuard<'_, State>) {
+    fn sync_file(&self, mut state: MutexGuard<'_, State>) {
+        state.sync_due = None;
         let (file, path, seq) = (Arc::clone(&state.file), state.path.clone(), state.seq);
         drop(state);
         let synced = file.sync_data();
@@ -374,8 +342,8 @@ impl State {
         let whole = bytes.iter().rposition(|octet| *octet == b'\n').map_or(0, |last| last + 1);
         let (lines, rest) = bytes.split_at(whole);
         let (seq, prev) = Self::last_of(&segments, lines, first, node, &path)?;
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
-        let cut = (!rest.is_empty()).then(|| Recovered { cut: rest.len() as u64, sha256: sha256(rest) });
+        let file = segment::to_write().create(true).open(&path).map_err(io)?;
+        let cut = (!rest.is_empty()).then(|| Recovered { cut: rest.len() as u64, sha256: Sha256::of(rest) });
         if cut.is_some() {
             file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(io)?;
         }
@@ -389,9 +357,11 @@ impl State {
             prev,
             last_at: now,
             synced: seq,
+            sync_due: None,
             wanted: 0,
             unsigned: 0,
-            unsigned_since: None,
+            checkpoint_due: None,
+            checkpoint_failed: None,
             lost: None,
             closing: false,
             line: Vec::new(),
@@ -416,7 +386,7 @@ impl State {
             if record.seq != expected || &record.node != node || !linked {
                 return Err(broken(format!("record {} does not follow the one before", record.seq)));
             }
-            last = Some((record.seq, sha256(line)));
+            last = Some((record.seq, Sha256::of(line)));
         }
         match (last, segments.len()) {
             (Some(last), _) => Ok(last),
@@ -467,13 +437,17 @@ impl State {
             line.extend_from_slice(b"}\n");
             self.write_line(&line, seq)
         });
-        let hash = sha256(&line);
+        let hash = Sha256::of(&line);
         self.line = line;
-        written
-            .map_err(|source| JournalError::Write { path: self.path.clone(), source: Arc::new(source) })?;
+        written.map_err(|source| {
+            let write = JournalError::Write { path: self.path.clone(), source: Arc::new(source) };
+            self.lost.clone().unwrap_or(write)
+        })?;
         (self.seq, self.prev, self.last_at) = (seq, hash, at);
         self.unsigned += 1;
-        self.unsigned_since.get_or_insert_with(Instant::now);
+        let now = Instant::now();
+        self.sync_due.get_or_insert(now + GROUP);
+        self.checkpoint_due.get_or_insert(now + CHECKPOINT_AFTER);
         Ok(seq)
     }
 
@@ -491,31 +465,35 @@ impl State {
             self.next_segment(seq)?;
         }
         if let Err(error) = (&*self.file).write_all(line) {
-            if let Err(source) = self.file.set_len(self.length) {
-                self.lost = Some(JournalError::Lost { path: self.path.clone(), source: Arc::new(source) });
-            }
+            let cut_off = self.file.set_len(self.length);
+            self.lost_if_failed(cut_off)?;
             return Err(error);
         }
         self.length += line.len() as u64;
         Ok(())
     }
 
+    fn lost_if_failed(&mut self, done: io::Result<()>) -> io::Result<()> {
+        let Err(source) = done else { return Ok(()) };
+        let kind = source.kind();
+        self.lost = Some(JournalError::Lost { path: self.path.clone(), source: Arc::new(source) });
+        Err(kind.into())
+    }
+
     fn next_segment(&mut self, seq: u64) -> io::Result<()> {
-        self.file.sync_all()?;
+        let synced = self.file.sync_all();
+        self.lost_if_failed(synced)?;
         let path = segment::path(&self.dir, seq);
-        let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+        let file = segment::to_write().create_new(true).open(&path)?;
         File::open(&self.dir)?.sync_all()?;
         (self.file, self.path, self.length) = (Arc::new(file), path, 0);
         Ok(())
     }
 }
 
-fn first_record(path: &Path) -> io::Result<Record> {
-    let mut line = String::new();
-    io::BufRead::read_line(&mut io::BufReader::new(File::open(path)?), &mut line)?;
-    serde_json::from_str(&line).map_err(io::Error::other)
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

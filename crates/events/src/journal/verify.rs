@@ -1,4 +1,4 @@
-use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment, sha256};
+use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment};
 use crate::{PublicKey, Record, Recorded, record::kinds};
 use ids::{NodeId, Sha256};
 use serde::Serialize;
@@ -36,6 +36,8 @@ pub struct Broken {
     pub path: PathBuf,
     /// What does not hold.
     pub why: String,
+    /// It is the last line and has no end: perhaps it is just being written.
+    pub is_unfinished: bool,
 }
 
 /// Checks a whole journal: format, numbers, chain and signatures, beginning with `key`, the key that
@@ -46,7 +48,12 @@ pub struct Broken {
 /// # Errors
 /// [`Broken`]
 pub fn verify(dir: &Path, key: PublicKey) -> Result<Report, Broken> {
-    let unreadable = |source: io::Error| Broken { seq: 0, path: dir.to_owned(), why: source.to_string() };
+    let unreadable = |source: io::Error| Broken {
+        seq: 0,
+        path: dir.to_owned(),
+        why: source.to_string(),
+        is_unfinished: false,
+    };
     let segments = segment::list(dir).map_err(unreadable)?;
     let mut chain = Chain::new(key, segments.first().map_or(1, |(first, _)| *first));
     for (first, path) in segments {
@@ -97,7 +104,7 @@ impl Chain {
     }
 
     fn broken(&self, why: impl Into<String>) -> Broken {
-        Broken { seq: self.next, path: self.path.clone(), why: why.into() }
+        Broken { seq: self.next, path: self.path.clone(), why: why.into(), is_unfinished: false }
     }
 
     fn segment(&mut self, first: u64, path: &Path) -> Result<(), Broken> {
@@ -121,7 +128,7 @@ impl Chain {
     fn line(&mut self, line: &[u8]) -> Result<(), Broken> {
         let record = self.read(line).or_else(|broken| self.settle(None).and(Err(broken)))?;
         self.settle(Some(record.prev))?;
-        let hash = sha256(line);
+        let hash = Sha256::of(line);
         match self.prev {
             Some(prev) if prev != record.prev => {
                 // Either this line's `prev` or the line before has changed: the next line tells.
@@ -145,7 +152,7 @@ impl Chain {
 
     fn read(&mut self, line: &[u8]) -> Result<Record, Broken> {
         if line.last() != Some(&b'\n') {
-            return Err(self.broken("the line is not finished"));
+            return Err(Broken { is_unfinished: true, ..self.broken("the line is not finished") });
         }
         let record: Record = serde_json::from_slice(line).map_err(|error| self.broken(error.to_string()))?;
         if canonical(&record).as_bytes() != line {
@@ -171,7 +178,8 @@ impl Chain {
         let Some(doubt) = self.doubt.take() else { return Ok(()) };
         let later_is_whole = doubt.is_signed || next_prev == Some(doubt.hash);
         let seq = if later_is_whole { doubt.seq - 1 } else { doubt.seq };
-        Err(Broken { seq, path: doubt.path, why: "it does not fit the record beside it".into() })
+        let why = "it does not fit the record beside it".into();
+        Err(Broken { seq, path: doubt.path, why, is_unfinished: false })
     }
 
     fn control(&mut self, record: &Record) -> Result<(), Broken> {

@@ -1,12 +1,12 @@
-use super::{Change, SealedRow, Store, StoreError};
+use super::{SealedRow, Store, StoreError};
 use ids::{Epoch, NodeId};
 use rusqlite::{
     CachedStatement, Connection, OpenFlags, OptionalExtension, Row as SqlRow, params, types::Type,
 };
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::Read,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -21,8 +21,11 @@ pub struct Sqlite {
 }
 
 /// The schema that this Truecell writes; a database with a higher one is left alone.
-const SCHEMA: i64 = 1;
-const MIGRATIONS: [&str; SCHEMA as usize] = [include_str!("../../migrations/0001-rows/sqlite.sql")];
+const SCHEMA: i64 = 2;
+const MIGRATIONS: [&str; SCHEMA as usize] = [
+    include_str!("../../migrations/0001-rows/sqlite.sql"),
+    include_str!("../../migrations/0002-kind-of-change/sqlite.sql"),
+];
 /// What every SQLite file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Long enough for a checkpoint of the write-ahead log, short against a unit's retransmission.
@@ -38,6 +41,10 @@ impl Sqlite {
     /// # Errors
     /// [`StoreError`], also for a schema of a newer Truecell.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        // SQLite would leave the mode to the umask; its files beside this one get the same.
+        let mut options = OpenOptions::new();
+        let made = options.append(true).create(true).mode(0o600).open(path);
+        made.map_err(|error| StoreError(format!("{}: {error}", path.display())))?;
         let connection = Connection::open(path).map_err(|error| at(path, &error))?;
         let mut this = Self { inode: inode(path)?, path: path.to_owned(), connection };
         this.set_up().map_err(|error| at(path, &error))?;
@@ -165,7 +172,7 @@ impl Store for Sqlite {
             self.statement(sql, |s| s.execute([table, *name, value.as_str(), key]).map(drop))?;
         }
         if fed {
-            self.statement("INSERT INTO change (tbl, key) VALUES (?1, ?2)", |s| {
+            self.statement("INSERT INTO change (kind, key) VALUES (?1, ?2)", |s| {
                 s.execute([table, key]).map(drop)
             })?;
         }
@@ -203,17 +210,9 @@ impl Store for Sqlite {
         })
     }
 
-    fn last_entry(&mut self, table: &str, name: &str) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT value FROM entry WHERE tbl = ?1 AND name = ?2 ORDER BY value DESC LIMIT 1";
-        self.statement(sql, |s| s.query_row([table, name], |row| row.get(0)).optional())
-    }
-
-    fn changes(&mut self, after: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
-        let sql = "SELECT seq, tbl, key FROM change WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-        let change = |row: &SqlRow<'_>| {
-            Ok(Change { seq: unsigned(row.get(0)?), table: row.get(1)?, key: row.get(2)? })
-        };
-        self.statement(sql, |s| s.query_map(params![signed(after), signed(limit as u64)], change)?.collect())
+    fn last_entry(&mut self, table: &str, name: &str, limit: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT value FROM entry WHERE tbl = ?1 AND name = ?2 AND value <= ?3 ORDER BY value DESC LIMIT 1";
+        self.statement(sql, |s| s.query_row([table, name, limit], |row| row.get(0)).optional())
     }
 
     fn applied(&mut self, node: &NodeId) -> Result<u64, StoreError> {
@@ -252,10 +251,23 @@ impl Store for Sqlite {
     }
 
     fn reader(&self) -> Result<Box<dyn Store>, StoreError> {
+        Ok(Box::new(self.beside()?))
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Store>, StoreError> {
+        let mut beside = self.beside()?;
+        // SQLite takes the snapshot at the first read.
+        beside.sql(|c| c.execute_batch("BEGIN DEFERRED; SELECT applied FROM node;"))?;
+        Ok(Box::new(beside))
+    }
+}
+
+impl Sqlite {
+    fn beside(&self) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(&self.path, flags).map_err(|error| at(&self.path, &error))?;
         connection.busy_timeout(BUSY).map_err(|error| at(&self.path, &error))?;
-        Ok(Box::new(Self { path: self.path.clone(), inode: self.inode, connection }))
+        Ok(Self { path: self.path.clone(), inode: self.inode, connection })
     }
 }

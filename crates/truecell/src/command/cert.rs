@@ -8,10 +8,16 @@ use crate::{
     output::{Output, facts, seconds},
     table::Table,
 };
-use api::certificate::{CertificateDetail, CertificatePage, IssueCertificate, IssuedCertificate};
+use api::{
+    Reason,
+    certificate::{
+        CertificateDetail, CertificatePage, IssueCertificate, IssuedCertificate, RevokeCertificate,
+    },
+};
 use clap::{Args, Subcommand};
 use ids::DeviceId;
 use import::Import;
+use ledger::Credential;
 use out::Out;
 use serde::Serialize;
 use std::{
@@ -29,6 +35,8 @@ pub(crate) enum Cert {
     List(List),
     /// Show one certificate
     Show(Show),
+    /// A certificate counts no more: a tunnel that it opened ends, and it opens none again
+    Revoke(Revoke),
 }
 
 #[derive(Debug, Args)]
@@ -38,12 +46,12 @@ pub(crate) struct Issue {
     /// PKCS#10 request, PEM. Without it the CA makes the key
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
-    /// Days from notBefore to notAfter; 30 unless given
+    /// Days from notBefore to notAfter, as many as [admission] allows; 30 unless given
     #[arg(long)]
     days: Option<u32>,
-    /// Reason for more days than the CA's policy allows
-    #[arg(long, value_name = "WHY")]
-    exception: Option<String>,
+    /// Makes a repeated request harmless: the same answer, with the same key
+    #[arg(long)]
+    request_id: Option<String>,
     /// Folder for ID.pem (the chain), ID.key (if the CA made the key) and root.pem
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
@@ -65,6 +73,18 @@ pub(crate) struct Show {
     serial: String,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    /// SHA-256 of the certificate, as `device show` lists it, or the serial number of one of the embedded CA
+    certificate: String,
+    /// The reason, for the record
+    #[arg(long, value_name = "TEXT")]
+    why: Reason,
+    /// Makes a repeated request harmless
+    #[arg(long)]
+    request_id: Option<String>,
+}
+
 impl Cert {
     pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         match self {
@@ -80,6 +100,9 @@ impl Cert {
             }
             Self::Show(one) => {
                 one.run(&mut Control::open(&cli.data_dir()?, "cert show").await?, output).await
+            }
+            Self::Revoke(revoke) => {
+                revoke.run(&mut Control::open(&cli.data_dir()?, "cert revoke").await?, output).await
             }
         }
     }
@@ -111,8 +134,8 @@ impl Issue {
         control: &mut Control,
         output: &Output,
     ) -> Result<(), Failure> {
-        let (days, exception) = (self.days, self.exception.clone());
-        let order = IssueCertificate { device: self.device, request, days, exception };
+        let request_id = self.request_id.clone();
+        let order = IssueCertificate { request_id, device: self.device, request, days: self.days };
         let issued: IssuedCertificate = control.client().post("/v1/certificates", &order).await?;
         let files = out.write(&issued).map_err(|error| self.lost(&issued, &error))?;
         output.answer(&Written { certificate: issued.certificate, files }, written)
@@ -167,6 +190,15 @@ impl Show {
         let detail: CertificateDetail = control.client().get(&path).await?;
         output
             .answer(&detail, |detail| format!("{}\n{}", facts(&certificate(&detail.certificate)), detail.pem))
+    }
+}
+
+impl Revoke {
+    async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
+        let path = format!("/v1/certificates/{}/revoke", super::query_value(&self.certificate)?);
+        let request = RevokeCertificate { request_id: self.request_id.clone(), why: self.why.clone() };
+        let revoked: Credential = control.client().post(&path, &request).await?;
+        output.answer(&revoked, |revoked| format!("{} of {} is revoked", revoked.serial, revoked.device))
     }
 }
 

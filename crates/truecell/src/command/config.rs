@@ -1,4 +1,4 @@
-use crate::{cli::Cli, failure::Failure, output::Output};
+use crate::{cli::Cli, config::expired, failure::Failure, output::Output};
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -12,8 +12,8 @@ pub(crate) enum Config {
 struct Good {
     ok: bool,
     file: String,
-    /// What has no effect any more.
-    notes: Vec<String>,
+    /// What does not stand in the way of a start, and a person should see.
+    warnings: Vec<String>,
     config: crate::config::Config,
 }
 
@@ -33,10 +33,12 @@ fn check(cli: &Cli, output: &Output) -> Result<(), Failure> {
     if !errors.is_empty() {
         return Err(Failure::Config(errors));
     }
-    let notes = config.notes(now);
-    let good = Good { ok: true, file: file.display().to_string(), notes, config };
+    let mut anchors = x509::Anchors::new();
+    config.add_anchors(&mut anchors).map_err(|error| Failure::Config(vec![error]))?;
+    let warnings = [config.ended(now), expired(&anchors, now)].concat();
+    let good = Good { ok: true, file: file.display().to_string(), warnings, config };
     output.answer(&good, |good| {
-        let notes = good.notes.iter().map(|note| format!("note: {note}\n"));
-        notes.chain([format!("{}: good\n", good.file)]).collect()
+        let warnings = good.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+        warnings.chain([format!("{}: good\n", good.file)]).collect()
     })
 }

@@ -9,7 +9,9 @@ use crate::{
 };
 use api::{
     Reason as Why,
-    device::{AddDevice, AddedDevice, DeviceDetail, DevicePage, MoveDevice, NewDevice},
+    device::{
+        AddDevice, DeviceChange, DeviceDetail, DevicePage, MoveDevice, NewDevice, RecordedDevice, SetDevice,
+    },
 };
 use clap::{
     Args, Subcommand,
@@ -29,6 +31,8 @@ pub(crate) enum Device {
     List(List),
     /// Show one unit, with its credentials and its session
     Show(Show),
+    /// Change what is known about a unit: its line, owner, site, region, class or note
+    Set(Set),
     /// Move a unit to another state of its life cycle
     Move(Move),
     /// Stop a unit for now; undone by `device move ID installed --why TEXT`
@@ -89,6 +93,47 @@ pub(crate) struct Show {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// Which unit
+    id: DeviceId,
+    #[command(flatten)]
+    what: What,
+    /// The reason, for the record
+    #[arg(long, value_name = "TEXT")]
+    why: Why,
+    /// Makes a repeated request harmless
+    #[arg(long)]
+    request_id: Option<String>,
+}
+
+/// What is not given stays as it is; at least one is.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct What {
+    /// Who answers for it
+    #[arg(long)]
+    owner: Option<String>,
+    /// Where it is installed
+    #[arg(long)]
+    site: Option<String>,
+    /// Region
+    #[arg(long)]
+    region: Option<String>,
+    /// Class
+    #[arg(long)]
+    class: Option<String>,
+    /// The access line behind which it is installed
+    #[arg(long)]
+    line: Option<AccessLine>,
+    /// Its access line is not known any more
+    #[arg(long, conflicts_with = "line")]
+    no_line: bool,
+    /// Anything worth knowing
+    #[arg(long)]
+    note: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Move {
     /// Which unit
     id: DeviceId,
@@ -133,6 +178,7 @@ impl Device {
             Self::Import(import) => import.run(&mut control, output).await,
             Self::List(list) => list.run(&mut control, output).await,
             Self::Show(show) => show.run(&mut control, output).await,
+            Self::Set(set) => set.run(&mut control, output).await,
             Self::Move(to) => to.how.run(to.id, to.state, &mut control, output).await,
             Self::Suspend(unit) => unit.how.run(unit.id, LifeCycle::Suspended, &mut control, output).await,
             Self::Lost(unit) => unit.how.run(unit.id, LifeCycle::Lost, &mut control, output).await,
@@ -146,6 +192,7 @@ impl Device {
             Self::Import(_) => "device import",
             Self::List(_) => "device list",
             Self::Show(_) => "device show",
+            Self::Set(_) => "device set",
             Self::Move(_) => "device move",
             Self::Suspend(_) => "device suspend",
             Self::Lost(_) => "device lost",
@@ -158,7 +205,7 @@ impl Add {
     async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
         let device = NewDevice {
             id: self.id,
-            state: Some(self.state),
+            state: self.state,
             owner: self.owner.clone(),
             site: self.site.clone(),
             region: self.region.clone(),
@@ -167,7 +214,7 @@ impl Add {
             note: self.note.clone(),
         };
         let request = AddDevice { request_id: self.request_id.clone(), device };
-        let added: AddedDevice = control.client().post("/v1/devices", &request).await?;
+        let added: RecordedDevice = control.client().post("/v1/devices", &request).await?;
         output.answer(&added, |added| format!("{} added, {}", added.device.id, added.device.state))?;
         note_unknown(&added.unknown_line, output);
         Ok(())
@@ -228,10 +275,9 @@ impl Show {
     }
 }
 
-fn show(detail: &DeviceDetail) -> String {
-    let device = &detail.device;
+fn particulars(device: &View) -> [(&'static str, String); 11] {
     let or_none = |value: Option<String>| value.unwrap_or_default();
-    let mut text = facts(&[
+    [
         ("device", device.id.to_string()),
         ("state", format!("{}, since {}", device.state, seconds(device.state_since))),
         ("enrolment", device.enrolment.to_string()),
@@ -243,7 +289,11 @@ fn show(detail: &DeviceDetail) -> String {
         ("inner IPv4", or_none(device.inner_v4.map(|address| address.to_string()))),
         ("inner IPv6", or_none(device.inner_v6.map(|address| address.to_string()))),
         ("note", device.note.clone()),
-    ]);
+    ]
+}
+
+fn show(detail: &DeviceDetail) -> String {
+    let mut text = facts(&particulars(&detail.device));
     if !detail.credentials.is_empty() {
         let mut table = Table::new(&["SERIAL", "NOT AFTER", "ORIGIN", "REVOKED", "SHA-256"]);
         for credential in newest_last(&detail.credentials) {
@@ -268,6 +318,26 @@ fn newest_last(credentials: &[Credential]) -> Vec<&Credential> {
     let mut sorted: Vec<_> = credentials.iter().collect();
     sorted.sort_by_key(|credential| credential.not_before);
     sorted
+}
+
+impl Set {
+    async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
+        let What { owner, site, region, class, line, no_line, note } = &self.what;
+        let set = DeviceChange {
+            owner: owner.clone(),
+            site: site.clone(),
+            region: region.clone(),
+            class: class.clone(),
+            access_line: line.clone().map(Some).or(no_line.then_some(None)),
+            note: note.clone(),
+        };
+        let request = SetDevice { request_id: self.request_id.clone(), set, why: self.why.clone() };
+        let path = format!("/v1/devices/{}", self.id);
+        let is: RecordedDevice = control.client().post(&path, &request).await?;
+        output.answer(&is, |is| facts(&particulars(&is.device)))?;
+        note_unknown(&is.unknown_line, output);
+        Ok(())
+    }
 }
 
 impl How {

@@ -66,7 +66,9 @@ impl Tail {
         let from = self.from.map(|from| format!("&from={from}")).unwrap_or_default();
         let path = format!("/v1/events?follow={}{from}", self.follow);
         let mut lines = control.client().lines(&path).await?;
-        while let Some(mut line) = lines.next().await? {
+        while !output.is_closed()
+            && let Some(mut line) = lines.next().await?
+        {
             line.push(b'\n');
             if output.is_json() { output.bytes(&line)? } else { output.text(&text(&line))? }
         }

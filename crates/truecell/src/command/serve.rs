@@ -1,13 +1,15 @@
 use crate::{
     cli::Cli,
+    config::expired,
     daemon::Daemon,
     data_dir::{DataDir, Lock},
     failure::Failure,
     gateway, logging,
-    node::{Node, write_pools},
+    node::{Node, keep_configured},
     privilege,
 };
 use clap::Args;
+use ids::UnixTime;
 use tokio::runtime::{Builder, Runtime};
 
 /// Run the gateway and its services until SIGTERM or Ctrl-C
@@ -35,10 +37,10 @@ impl Serve {
         let opened = gateway::open(&config)?;
         privilege::give_up(&data)?;
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
-        write_pools(&data, &config.gateway.pools)?;
+        keep_configured(&data, &config)?;
         let mut node = Node::open(&data)?;
         node.trust(&config)?;
-        for what in &node.mended {
+        for what in node.mended.iter().chain(&expired(&node.anchors, UnixTime::now())) {
             tracing::warn!("{what}");
         }
         let gateway = gateway::start(opened, &data, &config, &node)?;

@@ -55,7 +55,7 @@ impl Config {
     }
 
     /// What may be meant, and has no effect any more.
-    pub(crate) fn notes(&self, now: UnixTime) -> Vec<String> {
+    pub(crate) fn ended(&self, now: UnixTime) -> Vec<String> {
         let over = self.gateway.legacy.iter().filter(|legacy| legacy.until <= now);
         over.map(|legacy| format!("[[gateway.legacy]] \"{}\" ended at {}", legacy.name, legacy.until))
             .collect()

@@ -32,6 +32,16 @@ pub(crate) struct Control {
     /// The group whose members may operate: they connect by the socket's mode 0660.
     /// Absent: the group of the process.
     pub(crate) group: Option<String>,
+    /// Who may be named as the second person of a move that needs two.
+    pub(crate) approvers: Vec<String>,
+}
+
+impl Control {
+    pub(super) fn wrong(&self, at: &Located<'_>) -> Option<ConfigError> {
+        let bad = self.approvers.iter().find(|name| name.is_empty() || name.contains(char::is_whitespace))?;
+        let what = format!("`{bad}` is no user's name");
+        Some(at.error(&["control", "approvers"], what, "write names as the system has them"))
+    }
 }
 
 /// What `truecell serve` writes to standard error.

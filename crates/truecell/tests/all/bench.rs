@@ -13,6 +13,8 @@ use std::{
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
     daemon: Option<Daemon>,
+    /// Commands run with umask 0: a mode is what the code asked for.
+    pub(crate) has_no_umask: bool,
 }
 
 /// A running `truecell serve`.
@@ -36,6 +38,8 @@ organization = "Operator"
 realm = "femto.operator.example"
 [http]
 listen = "127.0.0.1:0"
+[control]
+approvers = ["dave"]
 [log]
 format = "json"
 "#;
@@ -45,7 +49,7 @@ impl Bench {
     pub(crate) fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("truecell.toml"), CONFIG.replace("ADDRESS", &own_address())).unwrap();
-        Self { folder, daemon: None }
+        Self { folder, daemon: None, has_no_umask: false }
     }
 
     /// Initialised.
@@ -74,7 +78,11 @@ impl Bench {
 
     /// The binary with these arguments, not yet run.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_truecell"));
+        let binary = env!("CARGO_BIN_EXE_truecell");
+        let mut command = Command::new(if self.has_no_umask { "sh" } else { binary });
+        if self.has_no_umask {
+            command.args(["-c", "umask 0; exec \"$0\" \"$@\"", binary]);
+        }
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
         command
     }

@@ -13,7 +13,7 @@ use ids::{DeviceId, Epoch, SessionId, UnixTime};
 use ike::crypto::AuthKey;
 use lab::{KnownGateway, Load, UnitIdentity};
 use ledger::{Ledger, NewDevice, Pools, RowKey, store::Sqlite};
-use pki::{Ca, DeviceOrder, KeyAlgorithm, KeySource, Validity};
+use pki::{Ca, DeviceOrder, KeyAlgorithm, KeySource};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -226,19 +226,19 @@ fn device(name: &str) -> DeviceId {
 fn enrol(bench: &Bench) -> (Vec<UnitIdentity>, AnchorSet) {
     let (now, by) = (UnixTime::now(), "test");
     let state = |name: &str| bench.path("state").join(name);
-    let key = JournalKey::open_or_create(&state("keys/journal.key")).unwrap();
+    let key = JournalKey::open(&state("keys/journal.key")).unwrap();
     let (journal, _) = Journal::open(&state("journal/segw-1"), "segw-1".parse().unwrap(), key, now).unwrap();
     let store = Box::new(Sqlite::open(&state("ledger.sqlite")).unwrap());
     let pools = Pools { v4: Some("10.64.0.0/12".parse().unwrap()), v6: None };
-    let row_key = RowKey::open_or_create(&state("keys/row.key")).unwrap();
+    let row_key = RowKey::open(&state("keys/row.key")).unwrap();
     let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools, now).unwrap();
-    let books = LedgerBooks(ledger.clone());
+    let books = LedgerBooks { ledger: ledger.clone(), policy: Default::default() };
     let (ca, _) = Ca::open(&state("ca"), &books, now).unwrap();
     let devices: Vec<_> = (0..UNITS).map(|number| DeviceId::eui64(number.to_be_bytes())).collect();
     ledger.import(devices.iter().map(|device| (0, NewDevice::installed(*device))), by, now, |_| ()).unwrap();
     let issue = |device: DeviceId| {
         let key = KeySource::Generate(KeyAlgorithm::P256);
-        let order = DeviceOrder { device, key, validity: Validity::Default, by: by.into() };
+        let order = DeviceOrder { device, key, validity: None, by: by.into() };
         let issued = ca.issue(&order, &books, now).unwrap();
         let key = AuthKey::from_pkcs8(issued.private_key.unwrap().pkcs8()).unwrap();
         UnitIdentity { name: format!("{device}.{}", ca.realm()), chain: issued.chain, key: Arc::new(key) }

@@ -25,6 +25,29 @@ fn a_data_directory_is_never_made_by_serve_nor_twice_by_init() {
 }
 
 #[test]
+fn a_node_whose_keys_are_missing_or_anothers_does_not_start_and_makes_none() {
+    let (bench, other) = (Bench::new(), Bench::new());
+    for name in ["row", "journal"] {
+        let key = bench.path(&format!("state/keys/{name}.key"));
+        let good = fs::read(&key).unwrap();
+        fs::remove_file(&key).unwrap();
+        for command in [["serve"].as_slice(), &["device", "list"]] {
+            let (code, why) = bench.refused(command);
+            assert_eq!(code, 70, "{why}");
+            assert!(why.contains(&format!("{name}.key")) && why.contains("backup"), "{why}");
+            assert!(!key.exists(), "made anew");
+        }
+        fs::write(&key, good).unwrap();
+        fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    fs::copy(other.path("state/keys/journal.key"), bench.path("state/keys/journal.key")).unwrap();
+    let (code, why) = bench.refused(&["serve"]);
+    assert_eq!(code, 70);
+    assert!(why.contains("journal.pub"), "{why}");
+    assert!(bench.good(&["event", "verify"]).contains("good"));
+}
+
+#[test]
 fn an_interrupted_init_is_named_and_finished_by_running_it_again() {
     let bench = Bench::new();
     bench.write("state/init-unfinished", "");
@@ -58,6 +81,42 @@ fn secrets_are_for_the_owner_alone() {
         .collect();
     assert!(open.is_empty(), "{open:?}");
     assert_eq!(fs::metadata(bench.path("state")).unwrap().mode() & 0o007, 0);
+}
+
+#[test]
+fn every_file_of_a_data_directory_is_in_the_table_of_formats_md_with_its_mode_whatever_the_umask() {
+    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/formats.md")).unwrap();
+    let rows = document.lines().filter_map(|line| {
+        let (names, rest) = line.strip_prefix("| `")?.split_once(" |")?;
+        let mode = u32::from_str_radix(rest.trim_end_matches(" |").rsplit(' ').next()?, 8).ok()?;
+        Some(names.trim_end_matches('`').split("`, `").map(move |name| (name.to_owned(), mode)))
+    });
+    let table: Vec<_> = rows.flatten().collect();
+    let mut bench = Bench::bare();
+    bench.has_no_umask = true;
+    bench.good(&["init"]);
+    bench.serve();
+    bench.good(&["device", "add", "00aabbccddee"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--out", "unit"]);
+    let state = bench.path("state");
+    for path in walk(&state) {
+        let name = path.strip_prefix(&state).unwrap().to_str().unwrap().to_owned();
+        let row = table.iter().find(|(pattern, _)| matches(pattern, &name));
+        let mode = fs::metadata(&path).unwrap().mode() & 0o777;
+        assert_eq!(row.map(|(_, mode)| format!("{mode:o}")), Some(format!("{mode:o}")), "{name}");
+    }
+    for (folder, mode) in [("state", 0o750), ("state/keys", 0o700)] {
+        assert_eq!(fs::metadata(bench.path(folder)).unwrap().mode() & 0o777, mode, "{folder}");
+    }
+}
+
+/// `<word>` in a pattern stands for any name without a slash or a dot.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((before, rest)) = pattern.split_once('<') else { return pattern == name };
+    let Some((_, after)) = rest.split_once('>') else { return false };
+    let Some(name) = name.strip_prefix(before) else { return false };
+    let word = name.find(['/', '.']).unwrap_or(name.len());
+    word > 0 && matches(after, &name[word..])
 }
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
@@ -102,7 +161,7 @@ fn a_member_of_the_group_operates_and_a_stranger_does_not_connect() {
     }
     let mut bench = Bench::bare();
     let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
-    bench.write("truecell.toml", &(config + "[control]\ngroup = \"65534\"\n"));
+    bench.write("truecell.toml", &config.replace("[control]\n", "[control]\ngroup = \"65534\"\n"));
     std::os::unix::fs::chown(bench.path("."), None, Some(65534)).unwrap();
     fs::set_permissions(bench.path("."), std::os::unix::fs::PermissionsExt::from_mode(0o775)).unwrap();
     bench.good(&["init"]);

@@ -19,4 +19,5 @@ mod handshake;
 mod import;
 mod mistakes;
 mod shell;
+mod top;
 mod wreck;

@@ -129,8 +129,9 @@ fn what_init_fixed_and_what_this_machine_has_not_is_named_by_check_and_stops_ser
     let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
     let changed = config
         .replace("segw-1", "segw-2")
-        .replace("realm = \"femto.operator.example\"", "realm = \"other.operator.example\"");
-    bench.write("truecell.toml", &(changed + "[control]\ngroup = \"nosuchgroup\"\n"));
+        .replace("realm = \"femto.operator.example\"", "realm = \"other.operator.example\"")
+        .replace("[control]\n", "[control]\ngroup = \"nosuchgroup\"\n");
+    bench.write("truecell.toml", &changed);
     let (code, why) = bench.refused(&["config", "check"]);
     assert_eq!(code, 64, "{why}");
     let wrong: Vec<_> = why.lines().filter(|line| line.starts_with("error: truecell.toml:")).collect();
@@ -155,7 +156,7 @@ fn an_exception_that_is_over_is_noted_and_stops_nothing() {
     let over = "[[gateway.legacy]]\nname = \"old\"\nrealm = \"femto.operator.example\"\nuntil = \"2020-01-01T00:00:00Z\"\n";
     bench.write("truecell.toml", &(config + over));
     let said = bench.good(&["config", "check"]);
-    assert!(said.starts_with("note: [[gateway.legacy]] \"old\" ended at 2020-01-01"), "{said}");
+    assert!(said.starts_with("warning: [[gateway.legacy]] \"old\" ended at 2020-01-01"), "{said}");
 }
 
 #[test]

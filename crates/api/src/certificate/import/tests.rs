@@ -57,10 +57,14 @@ fn a_path_to_the_realms_anchor_makes_a_credential_that_says_that_it_was_imported
     let issuing = below(&root);
     let chain = issued(&params(&[NAME]), &issuing) + &issuing.pem();
     let anchors = anchors(&[("femto.vendor.example", &root), ("femto.other.example", &other)]);
-    let made = row(chain).credential(&anchors, now()).unwrap();
+    let row = row(chain);
+    let verified = row.verified(&anchors, now()).unwrap();
+    let made = credential(&verified, now());
     assert_eq!((made.device.to_string().as_str(), made.origin), (DEVICE, Origin::Imported));
     assert_eq!(made.realm.to_string(), "femto.vendor.example");
     assert_eq!((made.issued_at, made.not_after), (now(), "2026-12-14T00:00:00Z".parse().unwrap()));
+    let odd: Vec<_> = row.warnings(&verified).map(|warning| (warning.from, warning.what)).collect();
+    assert_eq!(odd, [("unit.pem".to_owned(), "it has no keyUsage".to_owned())]);
 }
 
 #[test]
@@ -92,7 +96,7 @@ fn a_certificate_that_proves_nothing_about_its_unit_is_refused_in_plain_words() 
         (dated(2024, 2026), "the end-entity certificate has expired"),
         (dated(2027, 2028), "the end-entity certificate is not yet valid"),
     ] {
-        let refused = row(chain).credential(&anchors, now()).unwrap_err();
+        let refused = row(chain).verified(&anchors, now()).unwrap_err();
         assert!(refused.contains(why), "{why}: {refused}");
     }
 }

@@ -69,6 +69,8 @@ impl Import {
             sum.recorded = 0;
         }
         output.answer(&sum, imported)?;
+        let warnings = sum.warnings.iter().filter(|_| !output.is_json());
+        warnings.for_each(|warning| output.note(&format!("warning: {}: {}", warning.from, warning.what)));
         if sum.refused.is_empty() { Ok(()) } else { Err(Failure::answered()) }
     }
 
@@ -105,6 +107,7 @@ async fn send(
         sum.recorded += answer.recorded;
         sum.unchanged += answer.unchanged;
         sum.refused.extend(answer.refused);
+        sum.warnings.extend(answer.warnings);
     }
     Ok(sum)
 }

@@ -1,10 +1,7 @@
 //! The folder that receives what the CA issued: made, writable and free before anything is asked for, so
 //! that no key is made that could not be kept.
 
-use crate::{
-    failure::{Failure, Problem},
-    file,
-};
+use crate::failure::{Failure, Problem};
 use api::certificate::IssuedCertificate;
 use ids::DeviceId;
 use std::{
@@ -26,7 +23,7 @@ impl<'a> Out<'a> {
     pub(super) fn ready(dir: &'a Path, device: DeviceId, key: bool) -> Result<Self, Failure> {
         let out = Self { dir, device };
         fs::create_dir_all(dir)
-            .and_then(|()| file::replace(&out.trial(), 0o600, b""))
+            .and_then(|()| pki::replace_file(&out.trial(), 0o600, b""))
             .and_then(|()| fs::remove_file(out.trial()))
             .map_err(|error| unwritable(dir, &error))?;
         let names = [key.then(|| out.key()), Some(out.chain())];
@@ -40,7 +37,7 @@ impl<'a> Out<'a> {
     pub(super) fn write(&self, issued: &IssuedCertificate) -> io::Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         let mut write = |path: PathBuf, mode, text: &str| {
-            file::replace(&path, mode, text.as_bytes())?;
+            pki::replace_file(&path, mode, text.as_bytes())?;
             files.push(path);
             io::Result::Ok(())
         };

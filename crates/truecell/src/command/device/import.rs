@@ -5,8 +5,9 @@ use crate::{
     progress::Progress,
     table::Table,
 };
-use api::device::{ImportDevices, ImportRow, Imported, NewDevice, RefusedRow};
+use api::device::{ImportDevices, ImportRow, ImportedDevices, NewDevice, RefusedRow};
 use clap::Args;
+use ledger::{Imported, LifeCycle};
 use std::{
     fs::File,
     io,
@@ -22,24 +23,27 @@ pub(crate) struct Import {
 impl Import {
     pub(super) async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
         let Estate { rows, refused } = Estate::read(&self.file)?;
-        let mut sum = Imported { refused, ..Imported::default() };
+        let mut sum = ImportedDevices {
+            rows: Imported { refused, ..Imported::default() },
+            ..ImportedDevices::default()
+        };
         let progress = Progress::new(rows.len());
         for (index, batch) in rows.chunks(BATCH).enumerate() {
             progress.at(index * BATCH);
             let request = ImportDevices { request_id: None, rows: batch.to_vec() };
-            let sent = control.client().post::<Imported>("/v1/devices/import", &request).await;
-            let answer = sent.map_err(|error| interrupted(error.into(), &sum))?;
-            sum.added += answer.added;
-            sum.unchanged += answer.unchanged;
-            sum.refused.extend(answer.refused);
+            let sent = control.client().post::<ImportedDevices>("/v1/devices/import", &request).await;
+            let answer = sent.map_err(|error| interrupted(error.into(), &sum.rows))?;
+            sum.rows.added += answer.rows.added;
+            sum.rows.unchanged += answer.rows.unchanged;
+            sum.rows.refused.extend(answer.rows.refused);
             sum.unknown_lines.extend(answer.unknown_lines);
         }
         progress.at(rows.len());
         drop(progress);
-        sum.refused.sort_by_key(|row| row.line);
-        output.answer(&sum, imported)?;
+        sum.rows.refused.sort_by_key(|row| row.line);
+        output.answer(&sum, |sum| imported(&sum.rows))?;
         super::note_unknown(&sum.unknown_lines, output);
-        if sum.refused.is_empty() { Ok(()) } else { Err(Failure::answered()) }
+        if sum.rows.refused.is_empty() { Ok(()) } else { Err(Failure::answered()) }
     }
 }
 
@@ -165,8 +169,7 @@ fn row(record: &csv::StringRecord, head: &csv::StringRecord) -> Result<NewDevice
     Ok(NewDevice {
         id,
         state: value("state")
-            .map(str::parse)
-            .transpose()
+            .map_or(Ok(LifeCycle::Installed), str::parse)
             .map_err(|error: ledger::ParseStateError| error.to_string())?,
         owner: text("owner"),
         site: text("site"),
