@@ -7,7 +7,7 @@ pub use import::{
     CertificateWarning, ForeignCertificate, ImportCertificates, ImportedCertificates, RefusedCertificate,
 };
 
-use crate::{Caller, Problem, Services};
+use crate::{Caller, Problem, Reason, Services, device::unknown, page::Limit};
 use axum::{
     Extension, Json,
     extract::{Path, Query, State},
@@ -80,7 +80,7 @@ pub struct RevokeCertificate {
     #[serde(default)]
     pub request_id: Option<String>,
     /// The reason, for the record.
-    pub why: String,
+    pub why: Reason,
 }
 
 /// Which certificates are asked for.
@@ -88,17 +88,15 @@ pub struct RevokeCertificate {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Asked {
     after: Option<String>,
-    limit: Option<usize>,
+    #[serde(default)]
+    limit: Limit,
 }
-
-/// Certificates in one answer, at most and unless asked for fewer.
-const PAGE: usize = 1_000;
 
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<CertificatePage>, Problem> {
-    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let limit = asked.limit.get();
     let certificates =
         services.blocking(move |services| Ok(services.ca()?.list(asked.after.as_deref(), limit)?)).await?;
     let next = certificates.last().filter(|_| certificates.len() == limit).map(|info| info.serial.clone());
@@ -121,6 +119,9 @@ pub(crate) async fn issue(
     let order = request.order(caller.name)?;
     let work = services.blocking(move |services| {
         let ca = services.ca()?;
+        if services.ledger.device(order.device)?.is_none() {
+            return Err(unknown(order.device));
+        }
         let issued = ca.issue(&order, &services.books(), services.now())?;
         Ok(IssuedCertificate {
             chain: issued.chain_pem(),
@@ -174,7 +175,7 @@ impl IssueCertificate {
 fn request_in(pem: &str) -> Result<Vec<u8>, Problem> {
     let found = CertificateSigningRequestDer::from_pem_slice(pem.as_bytes());
     found.map(|der| der.to_vec()).map_err(|error| {
-        Problem::invalid("no certificate request in PEM")
+        Problem::invalid("this is no certificate request in PEM")
             .because(error)
             .next("make one with `openssl req -new`")
     })
@@ -199,12 +200,17 @@ impl From<PkiError> for Problem {
             PkiError::Books(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "mend ledger or journal; what was signed is finished then")
             }
-            PkiError::Order(_) | PkiError::OutsideDomains { .. } | PkiError::Request(_) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "correct the order")
-            }
+            PkiError::Order(_) | PkiError::OutsideDomains { .. } => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "ask for a day or more, and for no other name than the unit's",
+            ),
             PkiError::TooLong { .. } => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "order fewer days, or add an exception that expires to [[admission.validity_exceptions]]",
+            ),
+            PkiError::Request(_) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "make one with `openssl req -new`: P-256, P-384, or RSA of 2048 to 4096 bits, signed with SHA-256 or better",
             ),
             PkiError::Exists(_)
             | PkiError::NoCa(_)

@@ -1,15 +1,16 @@
 //! Devices as the API shows them: the ledger's own rows.
 
-use crate::{Caller, Problem, Role, Services};
+use crate::{Caller, Problem, Reason, Role, Services, page::Limit};
 use axum::{
     Extension, Json,
     extract::{Path, Query, State},
 };
-use ids::DeviceId;
-use ledger::{Approval, Credential, Device, LifeCycle};
-pub use ledger::{DeviceChange, Imported, NewDevice, RefusedRow};
+use gateway::SessionView;
+use ids::{AccessLine, DeviceId};
+use ledger::{Approval, Credential, Device, Imported, LifeCycle};
+pub use ledger::{DeviceChange, NewDevice, RefusedRow};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Asks to add one unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,26 @@ pub struct ImportRow {
     pub device: NewDevice,
 }
 
+/// A unit as it was added or changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedDevice {
+    /// The unit.
+    #[serde(flatten)]
+    pub device: Device,
+    /// Its access line, if the register has none of that name.
+    pub unknown_line: Option<AccessLine>,
+}
+
+/// What became of an import.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedDevices {
+    /// Of its rows.
+    #[serde(flatten)]
+    pub rows: Imported,
+    /// Access lines of rows, of which the register has none of that name.
+    pub unknown_lines: BTreeSet<AccessLine>,
+}
+
 /// Asks to change what is known about one unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +74,7 @@ pub struct SetDevice {
     /// What is to be different.
     pub set: DeviceChange,
     /// The reason, for the record.
-    pub why: String,
+    pub why: Reason,
 }
 
 /// Asks to move one unit to another state.
@@ -66,7 +87,7 @@ pub struct MoveDevice {
     /// Where to.
     pub to: LifeCycle,
     /// The reason, for the record.
-    pub why: String,
+    pub why: Reason,
     /// Who else agreed, where the move needs two.
     #[serde(default)]
     pub approver: Option<String>,
@@ -88,6 +109,8 @@ pub struct DeviceDetail {
     pub device: Device,
     /// The certificates that the ledger recorded as issued to it.
     pub credentials: Vec<Credential>,
+    /// Its tunnels on this node: none, one, or two while a second claim is being settled.
+    pub sessions: Vec<SessionView>,
 }
 
 type Answer<T> = Result<Json<T>, Problem>;
@@ -98,11 +121,10 @@ type Answer<T> = Result<Json<T>, Problem>;
 pub(crate) struct Asked {
     state: Option<LifeCycle>,
     after: Option<DeviceId>,
-    limit: Option<usize>,
+    #[serde(default)]
+    limit: Limit,
 }
 
-/// Units in one answer, at most and unless asked for fewer.
-const PAGE: usize = 1_000;
 /// Rows of one import request at most: each request is one transaction, and one answer.
 const ROWS: usize = 1_000;
 
@@ -110,7 +132,7 @@ pub(crate) async fn list(
     State(services): State<Arc<Services>>,
     Query(asked): Query<Asked>,
 ) -> Answer<DevicePage> {
-    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let limit = asked.limit.get();
     let devices = services
         .blocking(move |services| Ok(services.ledger.devices(asked.after, asked.state, limit)?))
         .await?;
@@ -127,10 +149,11 @@ pub(crate) async fn show(
         Ok(device.map(|device| (device, services.ledger.credentials_of(id))))
     });
     let (device, credentials) = found.await?.ok_or_else(|| unknown(id))?;
-    Ok(Json(DeviceDetail { device, credentials: credentials? }))
+    let sessions = services.gateway.iter().flat_map(|gateway| gateway.sessions_of(id)).collect();
+    Ok(Json(DeviceDetail { device, credentials: credentials?, sessions }))
 }
 
-fn unknown(id: DeviceId) -> Problem {
+pub(crate) fn unknown(id: DeviceId) -> Problem {
     Problem::not_found(format!("there is no device {id}")).next("add it with `truecell device add`")
 }
 
@@ -138,10 +161,12 @@ pub(crate) async fn add(
     State(services): State<Arc<Services>>,
     Extension(caller): Extension<Caller>,
     Json(request): Json<AddDevice>,
-) -> Answer<Device> {
+) -> Answer<RecordedDevice> {
     let new = request.device.clone();
-    let work = services
-        .blocking(move |services| Ok(services.ledger.add_device(new, &caller.name, services.now())?));
+    let work = services.blocking(move |services| {
+        let device = services.ledger.add_device(new, &caller.name, services.now())?;
+        services.recorded(device)
+    });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }
 
@@ -149,13 +174,16 @@ pub(crate) async fn import(
     State(services): State<Arc<Services>>,
     Extension(caller): Extension<Caller>,
     Json(request): Json<ImportDevices>,
-) -> Answer<Imported> {
+) -> Answer<ImportedDevices> {
     if request.rows.len() > ROWS {
         return Err(Problem::invalid(format!("more than {ROWS} rows at once")).next("send them in parts"));
     }
     let rows: Vec<_> = request.rows.iter().map(|row| (row.line, row.device.clone())).collect();
-    let work = services
-        .blocking(move |services| Ok(services.ledger.import(rows, &caller.name, services.now(), |_| ())?));
+    let work = services.blocking(move |services| {
+        let lines: BTreeSet<_> = rows.iter().filter_map(|(_, row)| row.access_line.clone()).collect();
+        let rows = services.ledger.import(rows, &caller.name, services.now(), |_| ())?;
+        Ok(ImportedDevices { rows, unknown_lines: services.unknown_lines(&lines)? })
+    });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }
 
@@ -188,15 +216,22 @@ pub(crate) async fn set(
     Extension(caller): Extension<Caller>,
     Path(id): Path<DeviceId>,
     Json(request): Json<SetDevice>,
-) -> Answer<Device> {
+) -> Answer<RecordedDevice> {
     let SetDevice { set, why, .. } = request.clone();
     let work = services.blocking(move |services| {
         let device = services.ledger.set_device(id, set, &caller.name, &why, services.now())?;
         services.gateway.iter().for_each(|gateway| gateway.device_changed(id));
-        Ok(device)
+        services.recorded(device)
     });
     let name = request.request_id.as_ref().map(|name| format!("{id} {name}"));
     services.requests.once(name.as_deref(), &request, work).await.map(Json)
+}
+
+impl Services {
+    fn recorded(&self, device: Device) -> Result<RecordedDevice, Problem> {
+        let unknown_line = self.unknown_lines(device.access_line.as_ref())?.pop_first();
+        Ok(RecordedDevice { device, unknown_line })
+    }
 }
 
 impl Caller {

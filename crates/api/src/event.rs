@@ -155,12 +155,12 @@ pub struct Verified {
     pub ok: bool,
     /// The key that signed first, by which the journal was checked.
     pub key: PublicKey,
-    /// First record that is there.
-    pub first: u64,
+    /// First record that is there; absent, as the next two, when a record is bad.
+    pub first: Option<u64>,
     /// Last record that is there.
-    pub last: u64,
+    pub last: Option<u64>,
     /// Up to here signed checkpoints prove every octet; what is behind is chained only.
-    pub proven: u64,
+    pub proven: Option<u64>,
     /// Hash of the last line.
     pub head: Option<ids::Sha256>,
     /// The first bad record, if there is one.
@@ -203,18 +203,18 @@ fn verified(found: Result<events::journal::Report, events::journal::Broken>, key
         Ok(report) => Verified {
             ok: true,
             key,
-            first: report.first,
-            last: report.last,
-            proven: report.proven,
+            first: Some(report.first),
+            last: Some(report.last),
+            proven: Some(report.proven),
             head: Some(report.head),
             broken: None,
         },
         Err(broken) => Verified {
             ok: false,
             key,
-            first: 0,
-            last: 0,
-            proven: 0,
+            first: None,
+            last: None,
+            proven: None,
             head: None,
             broken: Some(Broken { seq: broken.seq, file: broken.path, why: broken.why }),
         },

@@ -9,8 +9,9 @@ use crate::{
 };
 use axum::{
     Router,
+    extract::MatchedPath,
     handler::Handler,
-    http::Method,
+    http::{Method, StatusCode},
     middleware,
     routing::{MethodFilter, MethodRouter, on},
 };
@@ -39,7 +40,8 @@ pub fn routes() -> Vec<Route> {
         post("/v1/devices/{id}", Admin, device::set),
         post("/v1/devices/{id}/move", Operator, device::move_to),
         get("/v1/lines", Operator, line::list),
-        post("/v1/lines", Admin, line::put),
+        post("/v1/lines", Admin, line::add),
+        post("/v1/lines/set", Admin, line::set),
         get("/v1/events", Operator, event::tail),
         post("/v1/events/verify", Operator, event::verify),
         post("/v1/ledger/verify", Operator, ledger_check::verify),
@@ -82,7 +84,17 @@ pub fn router(services: Arc<Services>) -> Router {
         router.route(route.path, route.handler.route_layer(authorize))
     };
     let router = routes().into_iter().fold(Router::new(), add).fallback(unknown);
+    let router = router.method_not_allowed_fallback(other_method);
     router.layer(middleware::map_response(framed)).with_state(services)
+}
+
+async fn other_method(method: Method, path: MatchedPath) -> Problem {
+    let routes = routes();
+    let here = routes.iter().filter(|route| route.path == path.as_str());
+    let methods: Vec<_> = here.map(|route| route.method.as_str()).collect();
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    Problem::new(status, "method-not-allowed", format!("this route does not take {method}"))
+        .next(format!("it takes {}", methods.join(", ")))
 }
 
 async fn unknown() -> Problem {

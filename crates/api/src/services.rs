@@ -2,7 +2,7 @@ use crate::{LedgerBooks, Problem, Rules, event::JournalFiles, requests::Requests
 use axum::http::StatusCode;
 use gateway::Gateway;
 use ids::UnixTime;
-use ledger::{Ledger, LedgerError};
+use ledger::{AccessLineRecord, Ledger, LedgerError, Row};
 use pki::Ca;
 use std::sync::Arc;
 use x509::Anchors;
@@ -67,6 +67,9 @@ impl From<LedgerError> for Problem {
             }
             LedgerError::AnotherNode { .. } => "bring the file `node` back from a backup",
             LedgerError::NotFound { .. } => "list what there is",
+            LedgerError::Exists { table: AccessLineRecord::TABLE, .. } => {
+                "change it with `truecell line set`"
+            }
             LedgerError::Exists { .. } => "show it; `truecell device set` changes it",
             LedgerError::NoSuchMove { .. } => "docs/cli.md has the table of moves",
             LedgerError::NeedsApprover { .. } => "add --approver NAME, one of `approvers` in [control]",

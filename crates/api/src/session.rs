@@ -1,12 +1,12 @@
 //! Sessions as the API shows them: the gateway's own view.
 
-use crate::{Caller, Problem, Services};
+use crate::{Caller, Problem, Reason, Services, page::Limit};
 use axum::{
     Extension, Json,
     extract::{Path, Query, State},
 };
 use events::{Durability, gateway::SessionCut};
-use gateway::{SessionBrief, SessionView};
+use gateway::{SessionBrief, SessionView, State as SessionState};
 use ids::SessionId;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub struct CutSession {
     #[serde(default)]
     pub request_id: Option<String>,
     /// The reason, for the record.
-    pub why: String,
+    pub why: Reason,
 }
 
 /// Which sessions are asked for.
@@ -47,23 +47,15 @@ pub struct CutSession {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Asked {
     after: Option<SessionId>,
-    limit: Option<usize>,
-}
-
-/// Sessions in one answer, at most and unless asked for fewer.
-const PAGE: usize = 1_000;
-
-impl Asked {
-    fn limit(&self) -> usize {
-        self.limit.unwrap_or(PAGE).clamp(1, PAGE)
-    }
+    #[serde(default)]
+    limit: Limit,
 }
 
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
     Query(asked): Query<Asked>,
 ) -> Json<SessionPage> {
-    let limit = asked.limit();
+    let limit = asked.limit.get();
     let gateway = services.gateway.as_ref();
     let sessions = gateway.map(|gateway| gateway.sessions(asked.after, limit)).unwrap_or_default();
     let next = sessions.last().filter(|_| sessions.len() == limit).map(|session| session.id);
@@ -74,7 +66,7 @@ pub(crate) async fn brief(
     State(services): State<Arc<Services>>,
     Query(asked): Query<Asked>,
 ) -> Json<BriefPage> {
-    let limit = asked.limit();
+    let limit = asked.limit.get();
     let uptime_us = services.uptime_us();
     let gateway = services.gateway.as_ref();
     let sessions = gateway.map(|gateway| gateway.sessions_in_brief(asked.after, limit)).unwrap_or_default();
@@ -129,7 +121,7 @@ impl Services {
                 .next("see that its disk has room and works")
         })?;
         let is_cut = self.gateway.as_ref().is_some_and(|gateway| gateway.cut(id, by, why));
-        if is_cut { Ok(session) } else { Err(unknown(id)) }
+        if is_cut { Ok(SessionView { state: SessionState::Closed, ..session }) } else { Err(unknown(id)) }
     }
 
     fn session(&self, id: SessionId) -> Result<SessionView, Problem> {

@@ -92,7 +92,7 @@ pub struct ChildView {
 impl From<Child> for ChildView {
     fn from(child: Child) -> Self {
         let Child { spi_in, spi_out, cipher, esn } = child;
-        Self { spi_in, spi_out, cipher: format!("{cipher:?}"), esn }
+        Self { spi_in, spi_out, cipher: cipher.name().to_owned(), esn }
     }
 }
 

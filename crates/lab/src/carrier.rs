@@ -116,7 +116,7 @@ impl Carrier {
     pub fn line(&self, name: &str, prefix: &str) -> anyhow::Result<()> {
         let line =
             AccessLineRecord { line: name.parse()?, prefixes: vec![prefix.parse()?], region: "lab".into() };
-        Ok(self.ledger.put_line(&line, "lab", UnixTime::now())?)
+        Ok(self.ledger.add_line(&line, "lab", UnixTime::now())?)
     }
 
     /// Puts a unit into the ledger, installed behind a line.

@@ -12,7 +12,7 @@ use gateway::{GatewayConfig, State};
 use ids::{DeviceId, Sha256, UnixTime};
 use ike::DeletedBy;
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
-use ledger::LifeCycle;
+use ledger::{AccessLineRecord, LifeCycle};
 use serde_json::{Value, value::RawValue};
 use std::{
     net::IpAddr,
@@ -235,11 +235,15 @@ fn a_line_whose_networks_change_holds_the_units_that_are_outside_now_until_they_
     let identity = world.unit(1);
     let unit = world.attach(&identity, 1);
     inner(&unit);
-    world.carrier.line(LINE, "127.99.0.0/16").unwrap();
-    world.carrier.gateway.device_changed(id(1));
+    let line_is_now = |network: &str| {
+        let (line, prefixes) = (LINE.parse().unwrap(), vec![network.parse().unwrap()]);
+        let set = |line: &mut AccessLineRecord| line.prefixes = prefixes;
+        world.carrier.ledger.set_line(&line, set, "kim", UnixTime::now()).unwrap();
+        world.carrier.gateway.device_changed(id(1));
+    };
+    line_is_now("127.99.0.0/16");
     world.wait_for_state(State::Held);
-    world.carrier.line(LINE, &format!("127.{NETWORK}.0.0/16")).unwrap();
-    world.carrier.gateway.device_changed(id(1));
+    line_is_now(&format!("127.{NETWORK}.0.0/16"));
     world.wait_for_state(State::Open);
     assert_eq!(unit.ping(SERVICE, 1).0, 1);
 }

@@ -175,7 +175,7 @@ fn a_full_disk() {
     while file.write_all(&[0; 1]).is_ok() {}
     // The room that was taken before is still ours: something must be written there.
     world.wait_for(|carrier| {
-        let _ = carrier.line(LINE, "127.13.0.0/16");
+        let _ = carrier.ledger.set_line(&LINE.parse().unwrap(), |_| (), "lab", UnixTime::now());
         !carrier.gateway.health().can_admit()
     });
     world.assert_only_new_ones_wait(13, Alarm::JournalUnwritable);

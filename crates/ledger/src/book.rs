@@ -12,7 +12,7 @@ use events::{
     journal::Tail,
     ledger::{Opened as OpenedEvent, RowChanged},
 };
-use ids::{CertSha256, DeviceId, Epoch, EventRef, NodeId, Sha256, UnixTime};
+use ids::{AccessLine, CertSha256, DeviceId, Epoch, EventRef, NodeId, Sha256, UnixTime};
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -187,12 +187,37 @@ impl Ledger {
         self.change(|tx| tx.set_device(id, set, &Because::new(by, why), now))
     }
 
-    /// Adds or replaces an access line.
+    /// Adds an access line.
     ///
     /// # Errors
-    /// The transient ones.
-    pub fn put_line(&self, line: &AccessLineRecord, by: &str, now: UnixTime) -> Result<(), LedgerError> {
-        self.change(|tx| tx.put_row(line, &Because::new(by, "line set"), now).map(drop))
+    /// [`LedgerError::Exists`], and the transient ones.
+    pub fn add_line(&self, line: &AccessLineRecord, by: &str, now: UnixTime) -> Result<(), LedgerError> {
+        self.change(|tx| match tx.line(&line.line)? {
+            Some(_) => Err(LedgerError::Exists { table: AccessLineRecord::TABLE, key: line.key() }),
+            None => tx.put_row(line, &Because::new(by, "line added"), now).map(drop),
+        })
+    }
+
+    /// Changes what is known about an access line; how it was, and how it is now.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`], and the transient ones.
+    pub fn set_line(
+        &self,
+        line: &AccessLine,
+        set: impl FnOnce(&mut AccessLineRecord),
+        by: &str,
+        now: UnixTime,
+    ) -> Result<(AccessLineRecord, AccessLineRecord), LedgerError> {
+        self.change(|tx| {
+            let not_found =
+                || LedgerError::NotFound { table: AccessLineRecord::TABLE, key: line.to_string() };
+            let was = tx.line(line)?.ok_or_else(not_found)?;
+            let mut is = was.clone();
+            set(&mut is);
+            tx.put_row(&is, &Because::new(by, "line set"), now)?;
+            Ok((was, is))
+        })
     }
 
     /// Records a certificate as issued to a unit, which is enrolled from now on, unless its enrolment is
@@ -290,7 +315,7 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Self::device`].
-    pub fn line(&self, line: &ids::AccessLine) -> Result<Option<AccessLineRecord>, LedgerError> {
+    pub fn line(&self, line: &AccessLine) -> Result<Option<AccessLineRecord>, LedgerError> {
         self.row(&line.to_string())
     }
 

@@ -21,9 +21,9 @@ pub struct Device {
     pub owner: String,
     /// Where it is installed.
     pub site: String,
-    /// Region, as policies name it.
+    /// Region.
     pub region: String,
-    /// Class, as policies name it.
+    /// Class.
     pub class: String,
     /// The fixed line behind which it is installed, where one is known.
     pub access_line: Option<AccessLine>,

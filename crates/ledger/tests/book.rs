@@ -635,12 +635,27 @@ fn an_import_takes_what_is_new_leaves_what_is_there_and_names_what_differs() {
 }
 
 #[test]
+fn a_line_is_added_once_and_set_only_where_it_is() {
+    let (_dir, ledger) = fresh();
+    let line =
+        AccessLineRecord { line: "L-1".parse().unwrap(), prefixes: Vec::new(), region: "seoul".into() };
+    let set = |to: &'static str| move |record: &mut AccessLineRecord| record.region = to.into();
+    let missing = ledger.set_line(&line.line, set("busan"), "kim", now()).unwrap_err();
+    assert_eq!(missing.code(), "not-found");
+    ledger.add_line(&line, "kim", now()).unwrap();
+    assert_eq!(ledger.add_line(&line, "kim", now()).unwrap_err().code(), "exists");
+    let (was, is) = ledger.set_line(&line.line, set("busan"), "kim", now()).unwrap();
+    assert_eq!((was.region.as_str(), is.region.as_str()), ("seoul", "busan"));
+    assert_eq!(ledger.line(&line.line).unwrap(), Some(is));
+}
+
+#[test]
 fn section_4_line_36_what_changes_is_in_the_change_feed_in_order() {
     let (dir, ledger) = fresh();
     ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
     ledger.move_device(id(1), LifeCycle::Lost, "kim", "lost", None, now()).unwrap();
     ledger
-        .put_line(
+        .add_line(
             &AccessLineRecord {
                 line: "L-1".parse().unwrap(),
                 prefixes: vec!["127.10.0.0/16".parse().unwrap()],

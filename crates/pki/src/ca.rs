@@ -29,6 +29,14 @@ pub struct CaSpec {
 }
 
 impl CaSpec {
+    /// What the CA in `directory` was made for.
+    ///
+    /// # Errors
+    /// [`PkiError::NoCa`], [`PkiError::File`], [`PkiError::Io`].
+    pub fn read(directory: &Path) -> Result<Self, PkiError> {
+        read_spec(directory)
+    }
+
     /// P-256, no CA between root and issuing CAs, gateways named inside the realm.
     pub fn new(organization: impl Into<String>, realm: Realm) -> Self {
         Self {
@@ -280,7 +288,7 @@ fn make_room(directory: &Path) -> Result<(), PkiError> {
 
 fn read_spec(directory: &Path) -> Result<CaSpec, PkiError> {
     let path = directory.join("ca.json");
-    if !path.exists() {
+    if path.try_exists().is_ok_and(|there| !there) {
         return Err(PkiError::NoCa(directory.to_owned()));
     }
     match serde_json::from_slice(&file::read(&path)?) {

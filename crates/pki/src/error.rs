@@ -45,7 +45,7 @@ pub enum PkiError {
         name: String,
     },
     /// The request proves no possession of its key.
-    #[error("certificate request")]
+    #[error("the certificate request cannot be taken")]
     Request(#[from] x509::RequestError),
     /// The ledger forbids a certificate for this device.
     #[error("{0}")]

@@ -20,6 +20,7 @@ use crate::{
     failure::{Failure, Problem},
     output::Output,
 };
+use clap::builder::RangedI64ValueParser;
 
 pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
     match &cli.command {
@@ -46,6 +47,11 @@ fn wait(conversation: impl Future<Output = Result<(), Failure>>) -> Result<(), F
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::system("no runtime", &error))?;
     runtime.block_on(conversation)
+}
+
+/// How many rows one answer may have.
+fn rows() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=1000)
 }
 
 /// A value for the query of a path; what would need escaping names nothing here.

@@ -69,7 +69,7 @@ impl DataDir {
     }
 
     fn bad(&self, file: &Path, error: &dyn std::fmt::Display) -> Failure {
-        let problem = Problem::new("bad-data-dir", format!("{} cannot be what it must", file.display()));
+        let problem = Problem::new("bad-data-dir", format!("{} is damaged or missing", file.display()));
         Failure::Ours(problem.because(error).next("bring the file back from a backup"))
     }
 
@@ -83,10 +83,11 @@ impl DataDir {
     /// # Errors
     /// As [`Self::node`]; the public key is missing or is none.
     pub(crate) fn journal_files(&self, stop: watch::Receiver<bool>) -> Result<JournalFiles, Failure> {
+        let node = self.unfinished_node()?;
         let file = self.journal_public_key();
         let text = fs::read_to_string(&file).map_err(|error| self.bad(&file, &error))?;
         let key = text.trim().parse().map_err(|error: ids::ParseSha256Error| self.bad(&file, &error))?;
-        let dir = self.0.join("journal").join(self.unfinished_node()?.to_string());
+        let dir = self.0.join("journal").join(node.to_string());
         Ok(JournalFiles { dir, key, stop })
     }
 

@@ -19,7 +19,7 @@ use ike::{
     payload::{self, Identification, KeyExchangeMethod},
 };
 use ipnet::IpNet;
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 /// What only the privileged may open.
 pub(crate) struct Opened {
@@ -174,6 +174,9 @@ fn legacy(profile: &config::Legacy) -> LegacyProfile {
 
 fn not_started(error: StartError) -> Failure {
     let next = match &error {
+        StartError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has that address: correct `listen` in [gateway]"
+        }
         StartError::Bind { .. } => {
             "see what else uses the port; ports below 1024 need CAP_NET_BIND_SERVICE (docs/deployment.md)"
         }

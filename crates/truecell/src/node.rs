@@ -161,6 +161,9 @@ fn keep(path: &Path, what: &impl Serialize) -> Result<(), Failure> {
 
 fn journal_failure(error: JournalError) -> Failure {
     let next = match &error {
+        JournalError::Write { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            "let the user that the gateway runs as write there, or run as that user"
+        }
         JournalError::Broken { .. } => {
             "run `truecell event verify` to see which record is bad, and bring the journal back from a backup"
         }

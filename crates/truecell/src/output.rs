@@ -1,4 +1,5 @@
 use crate::{failure::Failure, table::printable};
+use ids::UnixTime;
 use serde::Serialize;
 use std::{
     cell::Cell,
@@ -77,13 +78,18 @@ impl Output {
         if self.json {
             let _ = self.document(&json);
         } else {
-            self.note(&format!("{RED}error:{RED:#} {failure}"));
+            failure.texts().iter().for_each(|text| self.note(&format!("{RED}error:{RED:#} {text}")));
         }
     }
 }
 
 const RED: anstyle::Style =
     anstyle::Style::new().bold().fg_color(Some(anstyle::Color::Ansi(anstyle::AnsiColor::Red)));
+
+/// A time for people; programs get its microseconds.
+pub(crate) fn seconds(time: UnixTime) -> String {
+    UnixTime::from_secs(time.secs()).to_string().replace(".000000Z", "Z")
+}
 
 /// `name: value` lines, aligned, for the one thing a command shows.
 pub(crate) fn facts(pairs: &[(&str, String)]) -> String {

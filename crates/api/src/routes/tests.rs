@@ -21,6 +21,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/v1/devices/{id}/move", "/v1/devices/00aabbccddee/move", r#"{"to":"suspended","why":"test"}"#),
     ("GET", "/v1/lines", "/v1/lines", ""),
     ("POST", "/v1/lines", "/v1/lines", r#"{"line":"L1","prefixes":["192.0.2.0/24"]}"#),
+    ("POST", "/v1/lines/set", "/v1/lines/set", r#"{"line":"L1","region":"seoul"}"#),
     ("GET", "/v1/events", "/v1/events?from=1", ""),
     ("POST", "/v1/events/verify", "/v1/events/verify", ""),
     ("POST", "/v1/ledger/verify", "/v1/ledger/verify", ""),
@@ -44,6 +45,7 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/devices/import"),
     ("POST", "/v1/devices/{id}"),
     ("POST", "/v1/lines"),
+    ("POST", "/v1/lines/set"),
     ("POST", "/v1/certificates"),
     ("POST", "/v1/certificates/import"),
     ("POST", "/v1/certificates/{serial}/revoke"),
@@ -189,7 +191,8 @@ async fn particulars_change_one_by_one_and_null_takes_the_line_away() {
         let (status, answer) =
             ask(&world, Some(Role::Admin), "POST", "/v1/devices/00aabbccddee", &body).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
-        let device: ledger::Device = serde_json::from_str(&answer).unwrap();
+        let crate::device::RecordedDevice { device, unknown_line } = serde_json::from_str(&answer).unwrap();
+        assert_eq!(unknown_line, device.access_line, "no line is in the register");
         (device.owner, device.access_line.map(|line| line.to_string()))
     };
     let (kim, line) = ("kim".to_owned(), Some("L-1".to_owned()));
@@ -260,5 +263,83 @@ async fn what_nobody_serves_and_what_nobody_reads_is_a_problem_with_a_next_step(
     assert!(problem.detail.contains("unknown field `colour`"), "{answer}");
     let (status, answer) = ask(&world, Some(Role::Admin), "DELETE", "/v1/devices", "").await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
-    assert!(serde_json::from_str::<Problem>(&answer).is_ok(), "{answer}");
+    let problem: Problem = serde_json::from_str(&answer).unwrap();
+    assert_eq!((problem.code.as_str(), problem.next.as_str()), ("method-not-allowed", "it takes GET, POST"));
+}
+
+#[tokio::test]
+async fn a_line_is_added_once_and_changed_by_name_and_only_a_network_is_a_prefix() {
+    let world = world();
+    let admin = Some(Role::Admin);
+    let line = r#"{"line":"L1","prefixes":["192.0.2.0/24"],"region":"seoul"}"#;
+    assert_eq!(ask(&world, admin, "POST", "/v1/lines", line).await.0, StatusCode::OK);
+    let again = r#"{"line":"L1","prefixes":["198.51.100.0/24"]}"#;
+    assert_eq!(ask(&world, admin, "POST", "/v1/lines", again).await.0, StatusCode::CONFLICT);
+    let (status, answer) = ask(&world, admin, "POST", "/v1/lines/set", again).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let changed: crate::line::ChangedLine = serde_json::from_str(&answer).unwrap();
+    assert_eq!(changed.was.prefixes, ["192.0.2.0/24".parse().unwrap()]);
+    assert_eq!(changed.is.prefixes, ["198.51.100.0/24".parse().unwrap()]);
+    assert_eq!(changed.is.region, "seoul");
+    for (path, line) in [("/v1/lines", "L2"), ("/v1/lines/set", "L1")] {
+        let host_bits = format!(r#"{{"line":"{line}","prefixes":["198.51.100.7/24"]}}"#);
+        let (status, answer) = ask(&world, admin, "POST", path, &host_bits).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(answer.contains("write 198.51.100.0/24, or 198.51.100.7/32"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_for_an_unknown_unit_is_answered_with_how_to_add_it() {
+    let world = world();
+    let order = r#"{"device":"00aabbffffff"}"#;
+    let (status, answer) = ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let problem: Problem = serde_json::from_str(&answer).unwrap();
+    assert_eq!(
+        (problem.code.as_str(), problem.next.as_str()),
+        ("not-found", "add it with `truecell device add`")
+    );
+}
+
+#[tokio::test]
+async fn a_limit_that_no_page_has_is_refused() {
+    let world = world();
+    for list in ["devices", "lines", "certificates", "sessions", "incidents"] {
+        for (limit, good) in [(0, false), (1, true), (1000, true), (1001, false)] {
+            let path = format!("/v1/{list}?limit={limit}");
+            let (status, answer) = ask(&world, Some(Role::Operator), "GET", &path, "").await;
+            assert_eq!(status.is_success(), good, "{path}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn evidence_is_shown_with_its_incident_and_not_in_the_list() {
+    let world = world();
+    let new = ledger::NewIncident {
+        kind: "second-claim",
+        devices: vec!["00aabbccddee".parse().unwrap()],
+        summary: "two holders".into(),
+        evidence: serde_json::json!({"probe": {"answered": true}}),
+        more: 0,
+    };
+    world.services.ledger.open_incident(new, "test", UnixTime::now()).unwrap();
+    let of = |answer: (StatusCode, String)| serde_json::from_str::<serde_json::Value>(&answer.1).unwrap();
+    let list = of(ask(&world, Some(Role::Operator), "GET", "/v1/incidents", "").await);
+    assert_eq!(list["incidents"][0]["evidence"], serde_json::Value::Null);
+    let one = of(ask(&world, Some(Role::Operator), "GET", "/v1/incidents/1", "").await);
+    assert_eq!(one["evidence"]["probe"]["answered"], true);
+}
+
+#[tokio::test]
+async fn a_blank_reason_is_none() {
+    let world = world();
+    for why in ["", "  "] {
+        let body = format!(r#"{{"to":"suspended","why":"{why}"}}"#);
+        let (status, answer) =
+            ask(&world, Some(Role::Admin), "POST", "/v1/devices/00aabbccddee/move", &body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(answer.contains("it cannot be blank"), "{answer}");
+    }
 }

@@ -1,19 +1,24 @@
 mod import;
+mod out;
 
 use crate::{
     cli::Cli,
     control::Control,
     failure::{Failure, Problem},
-    output::{Output, facts},
+    output::{Output, facts, seconds},
     table::Table,
 };
-use api::certificate::{
-    CertificateDetail, CertificatePage, IssueCertificate, IssuedCertificate, RevokeCertificate,
+use api::{
+    Reason,
+    certificate::{
+        CertificateDetail, CertificatePage, IssueCertificate, IssuedCertificate, RevokeCertificate,
+    },
 };
 use clap::{Args, Subcommand};
 use ids::DeviceId;
 use import::Import;
 use ledger::Credential;
+use out::Out;
 use serde::Serialize;
 use std::{
     fs, io,
@@ -55,7 +60,7 @@ pub(crate) struct Issue {
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// At most so many
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows())]
     limit: u32,
     /// Only those behind this serial
     #[arg(long)]
@@ -73,8 +78,8 @@ pub(crate) struct Revoke {
     /// SHA-256 of the certificate, as `device show` lists it, or the serial number of one of the embedded CA
     certificate: String,
     /// The reason, for the record
-    #[arg(long)]
-    why: String,
+    #[arg(long, value_name = "TEXT")]
+    why: Reason,
     /// Makes a repeated request harmless
     #[arg(long)]
     request_id: Option<String>,
@@ -85,8 +90,9 @@ impl Cert {
         match self {
             Self::Issue(issue) => {
                 let request = issue.request()?;
+                let out = Out::ready(&issue.out, issue.device, request.is_none())?;
                 let mut control = Control::open(&cli.data_dir()?, "cert issue").await?;
-                issue.run(request, &mut control, output).await
+                issue.run(request, &out, &mut control, output).await
             }
             Self::Import(import) => import.run(cli, output).await,
             Self::List(list) => {
@@ -116,7 +122,7 @@ impl Issue {
             Failure::Usage(
                 Problem::new("request-file", format!("{} cannot be read", file.display()))
                     .because(error)
-                    .next("give a PKCS#10 request in PEM, as `openssl req -new` writes it"),
+                    .next("give a PKCS#10 request in PEM; from DER: `openssl req -inform DER -in FILE -out FILE.pem`"),
             )
         })
     }
@@ -124,33 +130,22 @@ impl Issue {
     async fn run(
         &self,
         request: Option<String>,
+        out: &Out<'_>,
         control: &mut Control,
         output: &Output,
     ) -> Result<(), Failure> {
         let request_id = self.request_id.clone();
         let order = IssueCertificate { request_id, device: self.device, request, days: self.days };
         let issued: IssuedCertificate = control.client().post("/v1/certificates", &order).await?;
-        let files = self.write(&issued).map_err(|error| {
-            Failure::system(format!("what was issued cannot be written to {}", self.out.display()), &error)
-        })?;
+        let files = out.write(&issued).map_err(|error| self.lost(&issued, &error))?;
         output.answer(&Written { certificate: issued.certificate, files }, written)
     }
 
-    fn write(&self, issued: &IssuedCertificate) -> io::Result<Vec<PathBuf>> {
-        fs::create_dir_all(&self.out)?;
-        let mut files = Vec::new();
-        if let Some(key) = &issued.key {
-            files.push(self.file(&format!("{}.key", self.device), 0o600, key)?);
-        }
-        files.push(self.file(&format!("{}.pem", self.device), 0o644, &issued.chain)?);
-        files.push(self.file("root.pem", 0o644, &issued.root)?);
-        Ok(files)
-    }
-
-    fn file(&self, name: &str, mode: u32, text: &str) -> io::Result<PathBuf> {
-        let path = self.out.join(name);
-        pki::replace_file(&path, mode, text.as_bytes())?;
-        Ok(path)
+    fn lost(&self, issued: &IssuedCertificate, error: &io::Error) -> Failure {
+        let (serial, dir) = (&issued.certificate.serial, self.out.display());
+        let problem =
+            Problem::new("out", format!("certificate {serial} was issued, and {dir} cannot be written"));
+        Failure::Ours(problem.because(error).next("make room there, and have another one issued"))
     }
 }
 
@@ -181,8 +176,8 @@ fn list(page: &CertificatePage) -> String {
         table.row([
             certificate.serial.clone(),
             certificate.names.join(" "),
-            certificate.not_before.to_string(),
-            certificate.not_after.to_string(),
+            seconds(certificate.not_before),
+            seconds(certificate.not_after),
             certificate.key.clone(),
         ]);
     }
@@ -214,8 +209,8 @@ fn certificate(info: &pki::CertificateInfo) -> Vec<(&'static str, String)> {
         ("subject", info.subject.clone()),
         ("issuer", info.issuer.clone()),
         ("key", info.key.clone()),
-        ("not before", info.not_before.to_string()),
-        ("not after", info.not_after.to_string()),
+        ("not before", seconds(info.not_before)),
+        ("not after", seconds(info.not_after)),
         ("sha256", info.sha256.to_string()),
     ]
 }

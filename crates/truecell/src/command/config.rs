@@ -28,18 +28,17 @@ impl Config {
 fn check(cli: &Cli, output: &Output) -> Result<(), Failure> {
     let file = cli.config_file()?;
     let config = cli.read_config()?;
-    let text = std::fs::read_to_string(&file).unwrap_or_default();
     let now = ids::UnixTime::now();
-    let errors = config.wrong_files(&text, &file, now);
+    let errors = config.wrong_here(&file, now);
     if !errors.is_empty() {
         return Err(Failure::Config(errors));
     }
     let mut anchors = x509::Anchors::new();
     config.add_anchors(&mut anchors).map_err(|error| Failure::Config(vec![error]))?;
-    let warnings = expired(&anchors, now);
+    let warnings = [config.ended(now), expired(&anchors, now)].concat();
     let good = Good { ok: true, file: file.display().to_string(), warnings, config };
     output.answer(&good, |good| {
-        let warnings = good.warnings.iter().map(|warning| format!("\nwarning: {warning}"));
-        format!("{}: good{}", good.file, warnings.collect::<String>())
+        let warnings = good.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+        warnings.chain([format!("{}: good\n", good.file)]).collect()
     })
 }

@@ -6,7 +6,7 @@ use crate::{
     groups,
     identity::gateway_identity,
     node::{Node, keep_configured},
-    output::{Output, facts},
+    output::{Output, facts, seconds},
 };
 use clap::Args;
 use events::{JournalKey, KeyFileError, PublicKey};
@@ -59,11 +59,12 @@ impl Init {
         let config = cli.read_config()?;
         let data = DataDir::new(config.data.clone());
         refuse_a_made_one(&data)?;
-        make_folders(&data, &config).map_err(|error| cannot(&data, &error))?;
+        make_folders(&data, &config)
+            .map_err(|error| Failure::folder(format!("{} cannot be made", data.path().display()), &error))?;
         let _lock = Lock::take(&data, "init").map_err(|not_taken| not_taken.failure(&data))?;
         let made = make(&data, &config)?;
         fs::remove_file(data.init_marker()).map_err(|error| cannot(&data, &error))?;
-        output.answer(&made, text)
+        output.answer(&made, |made| text(made, cli))
     }
 }
 
@@ -154,17 +155,29 @@ fn cannot(data: &DataDir, error: &(impl std::error::Error + ?Sized)) -> Failure 
     Failure::system(format!("{} cannot be made", data.path().display()), &format!("{error}{cause}"))
 }
 
-fn text(made: &Made) -> String {
+fn text(made: &Made, cli: &Cli) -> String {
     let mut pairs = vec![
         ("node", made.node.to_string()),
         ("data", made.data.display().to_string()),
         ("journal key", made.journal_key.to_string()),
-        ("gateway", format!("{}, certificate until {}", made.gateway.identity, made.gateway.not_after)),
+        (
+            "gateway",
+            format!("{}, certificate until {}", made.gateway.identity, seconds(made.gateway.not_after)),
+        ),
     ];
     if let Some(ca) = &made.ca {
         pairs.push(("CA root", format!("{} (realm {})", ca.root.display(), ca.realm)));
         pairs.push(("CA root SHA-256", ca.root_sha256.to_string()));
     }
-    let next = "Keep the journal key and the CA root also elsewhere, and start with `truecell serve`.\n";
-    facts(&pairs) + next
+    let serve = format!("truecell serve{}", typed(cli));
+    facts(&pairs)
+        + &format!("Keep the journal key and the CA root also elsewhere, and start with `{serve}`.\n")
+}
+
+/// The options that said where configuration and data are, for the next command.
+fn typed(cli: &Cli) -> String {
+    let option = |name: &str, path: &Option<PathBuf>| {
+        path.as_ref().map(|path| format!(" {name} {}", path.display())).unwrap_or_default()
+    };
+    option("-c", &cli.config) + &option("--data", &cli.data)
 }

@@ -32,6 +32,10 @@ impl Serve {
         allow_descriptors();
         let data = DataDir::new(config.data.clone());
         data.node()?;
+        let differs = config.differs(&cli.config_file()?);
+        if !differs.is_empty() {
+            return Err(Failure::Config(differs));
+        }
         let opened = gateway::open(&config)?;
         privilege::give_up(&data)?;
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;

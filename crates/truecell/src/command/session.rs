@@ -2,10 +2,13 @@ use crate::{
     cli::Cli,
     control::Control,
     failure::Failure,
-    output::{Output, facts},
+    output::{Output, facts, seconds},
     table::Table,
 };
-use api::session::{CutSession, SessionPage};
+use api::{
+    Reason,
+    session::{CutSession, SessionPage},
+};
 use clap::{Args, Subcommand};
 use gateway::SessionView as View;
 use ids::SessionId;
@@ -27,8 +30,8 @@ pub(crate) struct List {
     #[arg(long, value_name = "ID")]
     after: Option<SessionId>,
     /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
-    limit: usize,
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows())]
+    limit: u32,
 }
 
 #[derive(Debug, Args)]
@@ -42,8 +45,8 @@ pub(crate) struct Cut {
     /// Which session
     id: SessionId,
     /// The reason, for the record
-    #[arg(long)]
-    why: String,
+    #[arg(long, value_name = "TEXT")]
+    why: Reason,
     /// Makes a repeated request harmless
     #[arg(long)]
     request_id: Option<String>,
@@ -84,20 +87,25 @@ impl List {
 }
 
 fn list(page: &SessionPage) -> String {
-    let mut table = Table::new(&["SESSION", "DEVICE", "STATE", "OUTER", "INNER", "SINCE", "IN", "OUT"]);
-    for session in &page.sessions {
+    table(&page.sessions).to_string()
+}
+
+pub(super) fn table(sessions: &[View]) -> Table {
+    let mut table =
+        Table::new(&["SESSION", "DEVICE", "STATE", "OUTER", "INNER", "SINCE", "OCTETS IN", "OCTETS OUT"]);
+    for session in sessions {
         table.row([
             session.id.to_string(),
             session.device.to_string(),
             session.state.word().to_owned(),
             session.outer.to_string(),
             inner(&session.inner),
-            session.since.to_string(),
+            seconds(session.since),
             session.uplink.octets.to_string(),
             session.downlink.octets.to_string(),
         ]);
     }
-    table.to_string()
+    table
 }
 
 /// The inner addresses of a session.
@@ -120,8 +128,8 @@ pub(crate) fn about(session: &View) -> Vec<(&'static str, String)> {
         ("certificate", session.cert_sha256.to_string()),
         ("outer", session.outer.to_string()),
         ("inner", inner(&session.inner)),
-        ("since", session.since.to_string()),
-        ("until", session.until.to_string()),
+        ("since", seconds(session.since)),
+        ("until", seconds(session.until)),
         ("in", amount(session.uplink)),
         ("out", amount(session.downlink)),
         ("ESP seen", if session.esp_seen { "yes" } else { "no" }.to_owned()),
@@ -130,7 +138,7 @@ pub(crate) fn about(session: &View) -> Vec<(&'static str, String)> {
 
 /// A table of its CHILD SAs; empty without any.
 pub(crate) fn children(session: &View) -> String {
-    let mut table = Table::new(&["CHILD SA IN", "OUT", "CIPHER", "ESN"]);
+    let mut table = Table::new(&["SPI IN", "SPI OUT", "CIPHER", "ESN"]);
     for child in &session.children {
         let esn = if child.esn { "yes" } else { "no" };
         let (spi_in, spi_out) = (child.spi_in.to_string(), child.spi_out.to_string());

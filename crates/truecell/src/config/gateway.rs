@@ -252,13 +252,20 @@ impl Gateway {
         if self.port == self.port_natt && self.port != 0 {
             add(&["port_natt"], "`port` and `port_natt` are equal", "500 and 4500 are what units expect");
         }
-        match (&self.certificate, &self.key) {
-            (Some(_), None) => add(&["certificate"], "a certificate without its key", "add `key`"),
-            (None, Some(_)) => add(&["key"], "a key without its certificate", "add `certificate`"),
-            (None, None) | (Some(_), Some(_)) => (),
+        match (at.has(&["gateway", "certificate"]), at.has(&["gateway", "key"])) {
+            (true, false) => add(&["certificate"], "a certificate without its key", "add `key`"),
+            (false, true) => add(&["key"], "a key without its certificate", "add `certificate`"),
+            (false, false) | (true, true) => (),
         }
-        if self.pools.v4.is_none() && self.pools.v6.is_none() {
+        if !["v4", "v6"].iter().any(|pool| at.has(&["gateway", "pools", pool])) {
             add(&["pools"], "no inner addresses to give", "add `v4`, `v6` or both");
+        }
+        let pools = [("v4", self.pools.v4.map(IpNet::V4)), ("v6", self.pools.v6.map(IpNet::V6))];
+        for (key, pool) in pools {
+            if let Some(pool) = pool.filter(|pool| pool.trunc() != *pool) {
+                let next = format!("write \"{}\"", pool.trunc());
+                add(&["pools", key], &format!("{pool} is an address in a network, not a network"), &next);
+            }
         }
         for (index, address) in self.service.addresses.iter().enumerate() {
             if self.pool_has(*address) {

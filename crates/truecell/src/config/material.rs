@@ -20,9 +20,8 @@ struct Wrong {
 }
 
 impl Config {
-    /// Names every certificate file that cannot be what it is named for, at the line that names it.
-    pub(crate) fn wrong_files(&self, text: &str, file: &Path, now: UnixTime) -> Vec<ConfigError> {
-        let Ok(at) = Located::parse(text, file) else { return Vec::new() };
+    /// Names every certificate file that cannot be what it is named for.
+    pub(super) fn wrong_files(&self, at: &Located<'_>, now: UnixTime) -> Vec<ConfigError> {
         let mut errors = Vec::new();
         for (index, realm) in self.realms.iter().enumerate() {
             let path = ["realm", &index.to_string(), "anchors"];
@@ -88,7 +87,7 @@ impl Wrong {
     }
 
     fn unlocated(self, file: &Path) -> ConfigError {
-        ConfigError { file: file.display().to_string(), line: None, what: self.what, next: self.next.into() }
+        ConfigError::of_file(file, self.what, self.next)
     }
 }
 

@@ -225,10 +225,11 @@ fn words(line: &str) -> String {
 
 fn placeholder(word: &str) -> String {
     let hex = word.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    let is_time = word.len() == 27 && word.starts_with("20") && word.ends_with('Z');
+    let is_time = word.starts_with("20") && word.ends_with('Z');
     match word.len() {
         _ if word.starts_with("127.") => "<address>".into(),
-        _ if is_time => "<time-------------------->Z".into(),
+        20 if is_time => "<time------------->Z".into(),
+        27 if is_time => "<time-------------------->Z".into(),
         128 if hex => "<signature>".into(),
         64 if hex => "<sha256>".into(),
         31..=32 if hex => "<serial>".into(),

@@ -26,6 +26,8 @@ const SCRIPT: &[&str] = &[
     "device set 00aabbccdd00 --site x --why gone",
     "device retire 00aabbccddef --why old",
     "line add KT/02-1 192.0.2.0/29 2001:db8:1::/56 --region seoul",
+    "line add KT/02-1 198.51.100.0/24",
+    "line set KT/02-1 --region busan",
     "line list",
     "session list",
     "session show 1-1",

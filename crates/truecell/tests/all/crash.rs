@@ -57,6 +57,17 @@ fn kill_9_among_attaches_loses_no_admission_and_keeps_no_unit_out() {
     estate.restart(&unfinished);
 }
 
+#[test]
+fn a_unit_is_shown_with_its_tunnel_and_one_that_was_cut_is_answered_as_closed() {
+    let mut estate = Estate::new();
+    estate.restart(&[]);
+    let unit = attach(&estate.gateway, &estate.units[..1], |_| true).pop_first().unwrap().to_string();
+    let shown = estate.bench.json(&["device", "show", &unit])["sessions"][0].clone();
+    assert_eq!((&shown["state"], &shown["device"]), (&"open".into(), &unit.into()));
+    let cut = estate.bench.json(&["session", "cut", shown["id"].as_str().unwrap(), "--why", "a test"]);
+    assert_eq!((&cut["id"], &cut["state"]), (&shown["id"], &"closed".into()));
+}
+
 /// Starts of the node, and units that it gave a tunnel.
 type Told = BTreeSet<(Epoch, DeviceId)>;
 

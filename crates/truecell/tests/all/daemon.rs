@@ -163,7 +163,7 @@ fn a_member_of_the_group_operates_and_a_stranger_does_not_connect() {
     let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
     bench.write("truecell.toml", &config.replace("[control]\n", "[control]\ngroup = \"65534\"\n"));
     std::os::unix::fs::chown(bench.path("."), None, Some(65534)).unwrap();
-    fs::set_permissions(bench.path("."), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    fs::set_permissions(bench.path("."), std::os::unix::fs::PermissionsExt::from_mode(0o775)).unwrap();
     bench.good(&["init"]);
     bench.good(&["device", "add", "00aabbccddee"]);
     bench.serve();
@@ -294,6 +294,9 @@ fn one_changed_octet_in_the_journal_is_named_also_without_a_daemon() {
         "{}",
         text(&output.stdout)
     );
+    let answer = bench.run(&["--json", "event", "verify"]).stdout;
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!((&answer["first"], &answer["broken"]["seq"]), (&serde_json::Value::Null, &seq.into()));
 }
 
 #[test]

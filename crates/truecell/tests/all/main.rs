@@ -19,6 +19,7 @@ mod features;
 mod handshake;
 mod import;
 mod lab;
+mod mistakes;
 mod shell;
 mod top;
 mod wreck;

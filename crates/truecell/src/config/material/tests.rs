@@ -33,7 +33,7 @@ anchors = ["ca/root.pem"]
 
 fn wrong(folder: &tempfile::TempDir, text: &str) -> Vec<ConfigError> {
     let file = folder.path().join("truecell.toml");
-    Config::parse(text, &file).unwrap().wrong_files(text, &file, UnixTime::now())
+    Config::parse(text, &file).unwrap().wrong_files(&Located::parse(text, &file).unwrap(), UnixTime::now())
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn an_anchor_past_its_end_is_a_warning_and_the_gateways_own_certificate_an_error
     let file = folder.path().join("truecell.toml");
     let far = UnixTime::now().after(std::time::Duration::from_secs(100 * 365 * 86_400));
     let config = Config::parse(TEXT, &file).unwrap();
-    let errors = config.wrong_files(TEXT, &file, far);
+    let errors = config.wrong_files(&Located::parse(TEXT, &file).unwrap(), far);
     let [error] = errors.as_slice() else { panic!("{errors:?}") };
     assert!(error.what.contains("segw.pem: expired at"), "{error}");
     let mut anchors = x509::Anchors::new();
