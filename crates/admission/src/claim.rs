@@ -1,7 +1,7 @@
 use crate::Evidence;
-use ids::{AccessLine, CertSha256, DeviceId, IkeSpi, SessionId, UnixTime};
+use ids::{AccessLine, CertSha256, DeviceId, IkeSpi, SessionId, number_as_text};
 use ledger::{AccessLineRecord, Credential, Device, Revoked};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::{net::SocketAddr, time::Duration};
 
 /// An authenticated claim to be one unit.
@@ -10,17 +10,17 @@ pub struct Claim {
     /// Which unit it says it is: IDi, equal to the certificate's one dNSName.
     pub device: DeviceId,
     /// IDi as it was sent.
-    pub idi: String,
+    pub idi: Box<str>,
     /// The certificate that AUTH verified with.
     pub cert_sha256: CertSha256,
     /// Its serial number, lower-case hex.
-    pub serial: String,
+    pub serial: Box<str>,
     /// Its subjectKeyIdentifier, lower-case hex.
-    pub ski: Evidence<String>,
+    pub ski: Evidence<Box<str>>,
     /// Whether it counts no more, and who says so.
     pub revocation: Evidence<Revocation>,
     /// SHA-256 of each certificate from it to the anchor.
-    pub path: Vec<CertSha256>,
+    pub path: Box<[CertSha256]>,
     /// From first to last second of the certificate.
     pub validity: Duration,
     /// Where it comes from.
@@ -52,19 +52,18 @@ pub enum Revocation {
 }
 
 /// SPIs of an IKE SA (RFC 7296 §3.1), which tell it apart in captures and in the unit's own log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct IkeSpis {
     /// The unit's.
-    pub initiator: String,
+    #[serde(serialize_with = "as_captures_write_it")]
+    pub initiator: IkeSpi,
     /// The gateway's.
-    pub responder: String,
+    #[serde(serialize_with = "as_captures_write_it")]
+    pub responder: IkeSpi,
 }
 
-impl IkeSpis {
-    /// As people and captures write them.
-    pub fn new(initiator: IkeSpi, responder: IkeSpi) -> Self {
-        Self { initiator: initiator.to_string(), responder: responder.to_string() }
-    }
+fn as_captures_write_it<S: Serializer>(spi: &IkeSpi, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(spi)
 }
 
 /// Where a claim comes from.
@@ -82,13 +81,13 @@ pub struct Outer {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Fingerprint {
     /// Vendor IDs, hex.
-    pub vendor_ids: Vec<String>,
+    pub vendor_ids: Box<[Box<str>]>,
     /// Proposals in order, as `number:type:id:keylen`.
-    pub proposals: Vec<String>,
+    pub proposals: Box<[Box<str>]>,
     /// Notify types in order.
-    pub notifies: Vec<u16>,
+    pub notifies: Box<[u16]>,
     /// Octets of each fragment of IKE_AUTH; empty when it came whole.
-    pub fragment_sizes: Vec<u16>,
+    pub fragment_sizes: Box<[u16]>,
     /// Octets of the nonce.
     pub nonce_length: u16,
     /// Messages that came more than once.
@@ -96,6 +95,7 @@ pub struct Fingerprint {
     /// Method of the KE payload.
     pub key_exchange: Option<u16>,
     /// Microseconds from our IKE_SA_INIT response to its IKE_AUTH: round trip and the unit's own work.
+    #[serde(with = "number_as_text")]
     pub init_to_auth_us: u64,
 }
 
@@ -119,8 +119,8 @@ pub struct Holder {
     pub claim: Option<Claim>,
     /// Whether it lives.
     pub probe: Probe,
-    /// When it was last asked, for this or another claim.
-    pub asked_at: Option<UnixTime>,
+    /// How long ago it was last asked, for this or another claim.
+    pub asked_ago: Option<Duration>,
 }
 
 /// What a holder said when asked whether it lives.
@@ -133,6 +133,8 @@ pub enum Probe {
     Answered,
     /// It answered nothing.
     Silent,
-    /// There was no way to ask it.
+    /// There was no way to ask it, or its session ended otherwise.
     Unreachable,
+    /// It deleted its own session in its time.
+    MadeRoom,
 }

@@ -60,27 +60,33 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// A day of grace: certificates are dated back a little against clocks that are slow.
-    const GRACE: Duration = Duration::from_secs(86_400);
-
-    /// The longest validity that this unit's certificate may have now, and by which exception.
-    pub(crate) fn max_validity(
+    /// Whether this unit's certificate may be valid for so long, from notBefore to notAfter, and the
+    /// named exception that it takes, if one.
+    ///
+    /// # Errors
+    /// The longest that is allowed.
+    pub fn allows_validity(
         &self,
         device: DeviceId,
         realm: Option<&Realm>,
+        validity: Duration,
         now: UnixTime,
-    ) -> (Duration, Option<&str>) {
-        let span = |days: u32| Duration::from_secs(u64::from(days) * 86_400) + Self::GRACE;
+    ) -> Result<Option<&str>, Duration> {
+        let span = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
+        let usual = span(self.max_validity_d);
+        if validity <= usual {
+            return Ok(None);
+        }
         let fits = |exception: &&ValidityException| {
             let of_device = exception.device.is_none_or(|only| only == device);
             let of_realm = exception.realm.as_ref().is_none_or(|only| Some(only) == realm);
             now < exception.until && of_device && of_realm
         };
-        let longest =
-            self.validity_exceptions.iter().filter(fits).max_by_key(|exception| exception.max_validity_d);
-        match longest.filter(|exception| exception.max_validity_d > self.max_validity_d) {
-            Some(exception) => (span(exception.max_validity_d), Some(exception.name.as_str())),
-            None => (span(self.max_validity_d), None),
+        let exceptions = self.validity_exceptions.iter().filter(fits);
+        match exceptions.max_by_key(|exception| exception.max_validity_d) {
+            Some(longest) if validity <= span(longest.max_validity_d) => Ok(Some(&longest.name)),
+            Some(longest) => Err(usual.max(span(longest.max_validity_d))),
+            None => Err(usual),
         }
     }
 

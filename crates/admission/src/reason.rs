@@ -40,6 +40,9 @@ pub enum Reason {
     /// Nobody knows the unit's line, and policy wants to.
     #[error("the unit's access line is not known, and policy asks for it")]
     LineUnknown,
+    /// What the ledger has about it was changed behind Truecell's back: nothing can be judged by it.
+    #[error("a row of the ledger that it is judged by was tampered with")]
+    RowTampered,
     /// Another holder of the same key is alive.
     #[error("another holder of the same key is attached and alive: two hold one key")]
     SecondClaim,
@@ -47,7 +50,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::UnknownDevice,
         Self::Lost,
         Self::Stolen,
@@ -60,6 +63,7 @@ impl Reason {
         Self::ValidityTooLong,
         Self::ForeignNetwork,
         Self::LineUnknown,
+        Self::RowTampered,
         Self::SecondClaim,
     ];
 
@@ -78,6 +82,7 @@ impl Reason {
             Self::ValidityTooLong => "validity-too-long",
             Self::ForeignNetwork => "foreign-network",
             Self::LineUnknown => "line-unknown",
+            Self::RowTampered => "row-tampered",
             Self::SecondClaim => "second-claim",
         }
     }
@@ -95,15 +100,18 @@ impl Reason {
             Self::Suspended => "lift the suspension with `truecell device move` once its cause is gone",
             Self::NotInstalled => "`truecell device move ... installed` once it is at its site",
             Self::MisIssued => {
-                "find out who issued it: somebody has a key of one of our CAs, or the ledger lost a row"
+                "find out who issued it: one of another CA is recorded with `truecell cert import`; else somebody has a key of our CA, or the ledger lost a row"
             }
             Self::OthersCertificate => "two units share one certificate: take both in",
             Self::Revoked => "issue a new certificate if the unit is the genuine one",
             Self::ValidityTooLong => "issue a shorter one, or name an exception that expires",
             Self::ForeignNetwork => {
-                "has the unit moved? change its line; else somebody carried it off or copied its key"
+                "has the unit moved? `truecell device set --line` changes its line; else somebody carried it off or copied its key"
             }
-            Self::LineUnknown => "give the unit a line with prefixes",
+            Self::LineUnknown => {
+                "give the unit a line with `truecell device set --line`, and the line its prefixes with `truecell line add`"
+            }
+            Self::RowTampered => "see `truecell ledger verify`, and find out who wrote to the database",
             Self::SecondClaim => "an incident names both: find out which one is the genuine unit",
         }
     }
@@ -112,7 +120,12 @@ impl Reason {
     pub fn opens_incident(self) -> bool {
         matches!(
             self,
-            Self::Lost | Self::Stolen | Self::MisIssued | Self::OthersCertificate | Self::SecondClaim
+            Self::Lost
+                | Self::Stolen
+                | Self::MisIssued
+                | Self::OthersCertificate
+                | Self::RowTampered
+                | Self::SecondClaim
         )
     }
 }

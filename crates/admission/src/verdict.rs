@@ -1,6 +1,6 @@
 use crate::{Claim, Evidence, Facts, Holder, Policy, Probe, Reason, Transient, UnknownLine};
 use ids::UnixTime;
-use ledger::LifeCycle;
+use ledger::{LifeCycle, allows};
 use serde::Serialize;
 
 /// Version of the rules below; every verdict names it.
@@ -45,6 +45,8 @@ pub enum Admit {
     First,
     /// The holder is gone; the unit comes back.
     Reconnect,
+    /// The holder ended its own session for it: one unit that re-authenticated.
+    MadeRoom,
 }
 
 impl Admit {
@@ -53,31 +55,36 @@ impl Admit {
         match self {
             Self::First => "first",
             Self::Reconnect => "reconnect",
+            Self::MadeRoom => "made-room",
         }
     }
 }
 
-/// What two claims on one identity mean. Later rules weigh evidence to tell; these say `Undecided`
-/// wherever both live.
+/// What two claims on one identity mean. Later rules weigh evidence to tell the copy; these say
+/// `Undecided` wherever both live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Conclusion {
-    /// One unit that lost its session.
+    /// One unit that lost its session, or began a new one.
     Reconnect,
-    /// The newcomer is the copy.
-    NewcomerIsClone,
-    /// The holder is the copy.
-    HolderIsClone,
-    /// The key is genuine, the hands are not.
-    GenuineKeyUntrusted,
     /// Two hold one key, and nothing here says which is the genuine unit.
     Undecided,
 }
 
+impl Conclusion {
+    /// Stable word.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Reconnect => "reconnect",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
 /// Judges a claim.
 ///
-/// `holder`: who has the unit's lease, if anyone. Ask again with its probe's outcome after
-/// [`Decision::Contest`]; a holder that deleted its own session is no holder any more.
+/// `holder`: who has the unit's lease, if anyone. After [`Decision::Contest`] ask again, with what the
+/// holder did.
 pub fn judge(
     claim: &Claim,
     facts: &Facts<'_>,
@@ -88,10 +95,10 @@ pub fn judge(
     let exception = exception(claim, facts, policy, now);
     let decision = match RULE_TABLE.iter().find_map(|rule| rule(claim, facts, policy, now)) {
         Some(reason) => Decision::Refuse(reason),
-        None => settle(holder, policy, now),
+        None => settle(holder, policy),
     };
     let conclusion = match (decision, holder) {
-        (Decision::Admit(Admit::Reconnect), Some(_)) => Some(Conclusion::Reconnect),
+        (Decision::Admit(_), Some(_)) => Some(Conclusion::Reconnect),
         (Decision::Refuse(Reason::SecondClaim), Some(_)) => Some(Conclusion::Undecided),
         _ => None,
     };
@@ -107,14 +114,18 @@ const RULE_TABLE: [Rule; 4] = [life_cycle, certificate, validity, access_line];
 
 fn life_cycle(_: &Claim, facts: &Facts<'_>, _: &Policy, _: UnixTime) -> Option<Reason> {
     let Some(device) = facts.device else { return Some(Reason::UnknownDevice) };
-    match device.state {
-        LifeCycle::Installed | LifeCycle::Live | LifeCycle::Silent => None,
-        LifeCycle::Made | LifeCycle::Shipped => Some(Reason::NotInstalled),
-        LifeCycle::Suspended => Some(Reason::Suspended),
-        LifeCycle::Lost => Some(Reason::Lost),
-        LifeCycle::Stolen => Some(Reason::Stolen),
-        LifeCycle::Retired => Some(Reason::Retired),
+    if allows(device.state, device.enrolment).attach {
+        return None;
     }
+    Some(match device.state {
+        LifeCycle::Made | LifeCycle::Shipped | LifeCycle::Installed | LifeCycle::Live | LifeCycle::Silent => {
+            Reason::NotInstalled
+        }
+        LifeCycle::Suspended => Reason::Suspended,
+        LifeCycle::Lost => Reason::Lost,
+        LifeCycle::Stolen => Reason::Stolen,
+        LifeCycle::Retired => Reason::Retired,
+    })
 }
 
 fn certificate(claim: &Claim, facts: &Facts<'_>, _: &Policy, now: UnixTime) -> Option<Reason> {
@@ -130,8 +141,8 @@ fn certificate(claim: &Claim, facts: &Facts<'_>, _: &Policy, now: UnixTime) -> O
 
 fn validity(claim: &Claim, facts: &Facts<'_>, policy: &Policy, now: UnixTime) -> Option<Reason> {
     let realm = facts.credential.map(|credential| &credential.realm);
-    let (longest, _) = policy.max_validity(claim.device, realm, now);
-    (claim.validity > longest).then_some(Reason::ValidityTooLong)
+    let allowed = policy.allows_validity(claim.device, realm, claim.validity, now);
+    allowed.is_err().then_some(Reason::ValidityTooLong)
 }
 
 fn access_line(claim: &Claim, facts: &Facts<'_>, policy: &Policy, _: UnixTime) -> Option<Reason> {
@@ -143,13 +154,14 @@ fn access_line(claim: &Claim, facts: &Facts<'_>, policy: &Policy, _: UnixTime) -
 }
 
 /// A claim that nothing speaks against, when another may hold the lease.
-fn settle(holder: Option<&Holder>, policy: &Policy, now: UnixTime) -> Decision {
+fn settle(holder: Option<&Holder>, policy: &Policy) -> Decision {
     let Some(holder) = holder else { return Decision::Admit(Admit::First) };
     match holder.probe {
         Probe::Silent | Probe::Unreachable => Decision::Admit(Admit::Reconnect),
+        Probe::MadeRoom => Decision::Admit(Admit::MadeRoom),
         Probe::Answered => Decision::Refuse(Reason::SecondClaim),
         Probe::NotAsked => {
-            let lately = holder.asked_at.is_some_and(|asked| now.since(asked) < policy.probe_interval());
+            let lately = holder.asked_ago.is_some_and(|ago| ago < policy.probe_interval());
             if lately { Decision::Drop(Transient::ProbedLately) } else { Decision::Contest }
         }
     }
@@ -157,9 +169,8 @@ fn settle(holder: Option<&Holder>, policy: &Policy, now: UnixTime) -> Decision {
 
 fn exception(claim: &Claim, facts: &Facts<'_>, policy: &Policy, now: UnixTime) -> Option<String> {
     let realm = facts.credential.map(|credential| &credential.realm);
-    let strict = Policy { validity_exceptions: Vec::new(), ..policy.clone() };
-    let needed = claim.validity > strict.max_validity(claim.device, realm, now).0;
-    policy.max_validity(claim.device, realm, now).1.filter(|_| needed).map(str::to_owned)
+    let allowed = policy.allows_validity(claim.device, realm, claim.validity, now);
+    allowed.ok().flatten().map(str::to_owned)
 }
 
 fn inventory(claim: &Claim, facts: &Facts<'_>) -> (Vec<&'static str>, Vec<&'static str>) {

@@ -57,7 +57,7 @@ pub(crate) async fn authorize(needs: Role, request: Request, next: Next) -> Resp
         return Problem::ours("a request without a caller").into_response();
     };
     if caller.role < needs {
-        return Problem::forbidden(format!("{} may not do this", caller.name))
+        return Problem::forbidden(format!("user \"{}\" may not do this", caller.name))
             .because(format!("it needs the role {}, yours is {}", needs.word(), caller.role.word()))
             .next("ask root, or the user that the gateway runs as")
             .into_response();

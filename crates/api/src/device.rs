@@ -1,43 +1,16 @@
 //! Devices as the API shows them: the ledger's own rows.
 
-use crate::{Caller, Problem, Role, Services};
+use crate::{Caller, Problem, Reason, Role, Services, page::Limit};
 use axum::{
     Extension, Json,
     extract::{Path, Query, State},
 };
+use gateway::SessionView;
 use ids::{AccessLine, DeviceId};
-use ledger::{Credential, Device, LifeCycle};
+use ledger::{Approval, Credential, Device, Imported, LifeCycle};
+pub use ledger::{DeviceChange, NewDevice, RefusedRow};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
-
-/// A unit to put into the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewDevice {
-    /// Its permanent identity.
-    pub id: DeviceId,
-    /// Where in its life cycle it starts; absent: `installed`.
-    #[serde(default)]
-    pub state: Option<LifeCycle>,
-    /// Who answers for it.
-    #[serde(default)]
-    pub owner: String,
-    /// Where it is installed.
-    #[serde(default)]
-    pub site: String,
-    /// Region, as policies name it.
-    #[serde(default)]
-    pub region: String,
-    /// Class, as policies name it.
-    #[serde(default)]
-    pub class: String,
-    /// The line behind which it is installed; admission then checks its addresses.
-    #[serde(default, rename = "line")]
-    pub access_line: Option<AccessLine>,
-    /// Anything worth knowing.
-    #[serde(default)]
-    pub note: String,
-}
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Asks to add one unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,26 +44,37 @@ pub struct ImportRow {
     pub device: NewDevice,
 }
 
-/// What became of an import.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Imported {
-    /// Units that are new.
-    pub added: u64,
-    /// Units that were there already, exactly so.
-    pub unchanged: u64,
-    /// Rows that were not taken.
-    pub refused: Vec<RefusedRow>,
+/// A unit as it was added or changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedDevice {
+    /// The unit.
+    #[serde(flatten)]
+    pub device: Device,
+    /// Its access line, if the register has none of that name.
+    pub unknown_line: Option<AccessLine>,
 }
 
-/// A row of an import that was not taken.
+/// What became of an import.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedDevices {
+    /// Of its rows.
+    #[serde(flatten)]
+    pub rows: Imported,
+    /// Access lines of rows, of which the register has none of that name.
+    pub unknown_lines: BTreeSet<AccessLine>,
+}
+
+/// Asks to change what is known about one unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefusedRow {
-    /// Its line in the file.
-    pub line: u64,
-    /// As it was written.
-    pub id: String,
-    /// Why not.
-    pub why: String,
+#[serde(deny_unknown_fields)]
+pub struct SetDevice {
+    /// Makes a repeated request harmless.
+    #[serde(default)]
+    pub request_id: Option<String>,
+    /// What is to be different.
+    pub set: DeviceChange,
+    /// The reason, for the record.
+    pub why: Reason,
 }
 
 /// Asks to move one unit to another state.
@@ -103,7 +87,7 @@ pub struct MoveDevice {
     /// Where to.
     pub to: LifeCycle,
     /// The reason, for the record.
-    pub why: String,
+    pub why: Reason,
     /// Who else agreed, where the move needs two.
     #[serde(default)]
     pub approver: Option<String>,
@@ -125,6 +109,8 @@ pub struct DeviceDetail {
     pub device: Device,
     /// The certificates that the ledger recorded as issued to it.
     pub credentials: Vec<Credential>,
+    /// Its tunnels on this node: none, one, or two while a second claim is being settled.
+    pub sessions: Vec<SessionView>,
 }
 
 type Answer<T> = Result<Json<T>, Problem>;
@@ -135,11 +121,10 @@ type Answer<T> = Result<Json<T>, Problem>;
 pub(crate) struct Asked {
     state: Option<LifeCycle>,
     after: Option<DeviceId>,
-    limit: Option<usize>,
+    #[serde(default)]
+    limit: Limit,
 }
 
-/// Units in one answer, at most and unless asked for fewer.
-const PAGE: usize = 1_000;
 /// Rows of one import request at most: each request is one transaction, and one answer.
 const ROWS: usize = 1_000;
 
@@ -147,7 +132,7 @@ pub(crate) async fn list(
     State(services): State<Arc<Services>>,
     Query(asked): Query<Asked>,
 ) -> Answer<DevicePage> {
-    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let limit = asked.limit.get();
     let devices = services
         .blocking(move |services| Ok(services.ledger.devices(asked.after, asked.state, limit)?))
         .await?;
@@ -164,10 +149,11 @@ pub(crate) async fn show(
         Ok(device.map(|device| (device, services.ledger.credentials_of(id))))
     });
     let (device, credentials) = found.await?.ok_or_else(|| unknown(id))?;
-    Ok(Json(DeviceDetail { device, credentials: credentials? }))
+    let sessions = services.gateway.iter().flat_map(|gateway| gateway.sessions_of(id)).collect();
+    Ok(Json(DeviceDetail { device, credentials: credentials?, sessions }))
 }
 
-fn unknown(id: DeviceId) -> Problem {
+pub(crate) fn unknown(id: DeviceId) -> Problem {
     Problem::not_found(format!("there is no device {id}")).next("add it with `truecell device add`")
 }
 
@@ -175,10 +161,12 @@ pub(crate) async fn add(
     State(services): State<Arc<Services>>,
     Extension(caller): Extension<Caller>,
     Json(request): Json<AddDevice>,
-) -> Answer<Device> {
-    let new = request.device.clone().into_ledger();
-    let work = services
-        .blocking(move |services| Ok(services.ledger.add_device(new, &caller.name, services.now())?));
+) -> Answer<RecordedDevice> {
+    let new = request.device.clone();
+    let work = services.blocking(move |services| {
+        let device = services.ledger.add_device(new, &caller.name, services.now())?;
+        services.recorded(device)
+    });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }
 
@@ -186,13 +174,15 @@ pub(crate) async fn import(
     State(services): State<Arc<Services>>,
     Extension(caller): Extension<Caller>,
     Json(request): Json<ImportDevices>,
-) -> Answer<Imported> {
+) -> Answer<ImportedDevices> {
     if request.rows.len() > ROWS {
         return Err(Problem::invalid(format!("more than {ROWS} rows at once")).next("send them in parts"));
     }
-    let rows: Vec<_> = request.rows.iter().map(|row| (row.line, row.device.clone().into_ledger())).collect();
+    let rows: Vec<_> = request.rows.iter().map(|row| (row.line, row.device.clone())).collect();
     let work = services.blocking(move |services| {
-        Ok(services.ledger.import(rows, &caller.name, services.now(), |_| ())?.into())
+        let lines: BTreeSet<_> = rows.iter().filter_map(|(_, row)| row.access_line.clone()).collect();
+        let rows = services.ledger.import(rows, &caller.name, services.now(), |_| ())?;
+        Ok(ImportedDevices { rows, unknown_lines: services.unknown_lines(&lines)? })
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }
@@ -203,52 +193,73 @@ pub(crate) async fn move_to(
     Path(id): Path<DeviceId>,
     Json(request): Json<MoveDevice>,
 ) -> Answer<Device> {
-    let needs = role_to_reach(request.to);
-    if caller.role < needs {
-        return Err(Problem::forbidden(format!("{} may not make a device {}", caller.name, request.to))
-            .because(format!("it needs the role {}, yours is {}", needs.word(), caller.role.word()))
-            .next("ask root, or the user that the gateway runs as"));
-    }
     let MoveDevice { to, why, approver, .. } = request.clone();
     let work = services.blocking(move |services| {
-        if approver.as_deref().is_some_and(|approver| approver.eq_ignore_ascii_case(&caller.name)) {
-            return Err(Problem::conflict("needs-approver", "nobody approves their own move")
-                .next("name someone else with --approver"));
-        }
+        let from = services.ledger.device(id)?.map(|device| device.state);
+        caller.may_move(from, to)?;
+        // Whoever may not bring a unit back names nobody, wherever the unit has got to meanwhile.
+        let approver = approver.filter(|_| caller.role == Role::Admin);
+        let approver = approver.map(|named| services.rules.approver(&named, &caller.name)).transpose()?;
         let now = services.now();
-        let moved = services.ledger.move_device(id, to, &caller.name, &why, approver.as_deref(), now)?;
-        // A live tunnel of a unit that may no longer attach is cut.
+        let moved = services.ledger.move_device(id, to, &caller.name, &why, approver.as_deref(), now);
+        // A live tunnel of a unit that may no longer attach is cut, also when the move is only recorded.
         services.gateway.iter().for_each(|gateway| gateway.device_changed(id));
-        Ok(moved)
+        Ok(moved?)
     });
     let name = request.request_id.as_ref().map(|name| format!("{id} {name}"));
     services.requests.once(name.as_deref(), &request, work).await.map(Json)
 }
 
-/// An operator stops units; bringing one back into service or retiring it is an administrator's.
-pub(crate) fn role_to_reach(state: LifeCycle) -> Role {
-    match state {
+/// Changes particulars of a unit. Its tunnel is judged anew: it may be behind another line now.
+pub(crate) async fn set(
+    State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<DeviceId>,
+    Json(request): Json<SetDevice>,
+) -> Answer<RecordedDevice> {
+    let SetDevice { set, why, .. } = request.clone();
+    let work = services.blocking(move |services| {
+        let device = services.ledger.set_device(id, set, &caller.name, &why, services.now())?;
+        services.gateway.iter().for_each(|gateway| gateway.device_changed(id));
+        services.recorded(device)
+    });
+    let name = request.request_id.as_ref().map(|name| format!("{id} {name}"));
+    services.requests.once(name.as_deref(), &request, work).await.map(Json)
+}
+
+impl Services {
+    fn recorded(&self, device: Device) -> Result<RecordedDevice, Problem> {
+        let unknown_line = self.unknown_lines(device.access_line.as_ref())?.pop_first();
+        Ok(RecordedDevice { device, unknown_line })
+    }
+}
+
+impl Caller {
+    fn may_move(&self, from: Option<LifeCycle>, to: LifeCycle) -> Result<(), Problem> {
+        let needs = role_to_move(from, to);
+        if self.role >= needs {
+            return Ok(());
+        }
+        let from = from.map(|from| format!("{from} ")).unwrap_or_default();
+        Err(Problem::forbidden(format!("{} may not make a {from}device {to}", self.name))
+            .because(format!("it needs the role {}, yours is {}", needs.word(), self.role.word()))
+            .next("ask root, or the user that the gateway runs as"))
+    }
+}
+
+/// An operator stops units. Bringing one back, also from lost or stolen to suspended, and retiring one are
+/// an administrator's. `from`: none for a unit that nobody knows.
+fn role_to_move(from: Option<LifeCycle>, to: LifeCycle) -> Role {
+    let step = from.and_then(|from| from.to(to));
+    if step.is_some_and(|step| step.approval == Approval::SecondPerson) {
+        return Role::Admin;
+    }
+    match to {
         LifeCycle::Suspended | LifeCycle::Lost | LifeCycle::Stolen | LifeCycle::Silent => Role::Operator,
         LifeCycle::Made
         | LifeCycle::Shipped
         | LifeCycle::Installed
         | LifeCycle::Live
         | LifeCycle::Retired => Role::Admin,
-    }
-}
-
-impl NewDevice {
-    fn into_ledger(self) -> ledger::NewDevice {
-        let Self { id, state, owner, site, region, class, access_line, note } = self;
-        let state = state.unwrap_or(LifeCycle::Installed);
-        ledger::NewDevice { id, state, owner, site, region, class, access_line, note }
-    }
-}
-
-impl From<ledger::Imported> for Imported {
-    fn from(imported: ledger::Imported) -> Self {
-        let refused = imported.refused.into_iter();
-        let refused = refused.map(|row| RefusedRow { line: row.line, id: row.id.to_string(), why: row.why });
-        Self { added: imported.added, unchanged: imported.unchanged, refused: refused.collect() }
     }
 }

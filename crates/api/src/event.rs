@@ -155,12 +155,12 @@ pub struct Verified {
     pub ok: bool,
     /// The key that signed first, by which the journal was checked.
     pub key: PublicKey,
-    /// First record that is there.
-    pub first: u64,
+    /// First record that is there; absent, as the next two, when a record is bad.
+    pub first: Option<u64>,
     /// Last record that is there.
-    pub last: u64,
+    pub last: Option<u64>,
     /// Up to here signed checkpoints prove every octet; what is behind is chained only.
-    pub proven: u64,
+    pub proven: Option<u64>,
     /// Hash of the last line.
     pub head: Option<ids::Sha256>,
     /// The first bad record, if there is one.
@@ -187,35 +187,34 @@ pub(crate) async fn verify(State(files): State<JournalFiles>) -> Result<Json<Ver
 const TRIES: usize = 5;
 
 fn check(files: &JournalFiles) -> Verified {
-    let mut verified = check_once(files);
+    let verify = || events::journal::verify(&files.dir, files.key);
+    let mut found = verify();
     for _ in 1..TRIES {
-        let unfinished = verified.broken.as_ref().is_some_and(|broken| broken.why.contains("not finished"));
-        if !unfinished {
+        if !found.as_ref().is_err_and(|broken| broken.is_unfinished) {
             break;
         }
-        verified = check_once(files);
+        found = verify();
     }
-    verified
+    verified(found, files.key)
 }
 
-fn check_once(files: &JournalFiles) -> Verified {
-    let key = files.key;
-    match events::journal::verify(&files.dir, key) {
+fn verified(found: Result<events::journal::Report, events::journal::Broken>, key: PublicKey) -> Verified {
+    match found {
         Ok(report) => Verified {
             ok: true,
             key,
-            first: report.first,
-            last: report.last,
-            proven: report.proven,
+            first: Some(report.first),
+            last: Some(report.last),
+            proven: Some(report.proven),
             head: Some(report.head),
             broken: None,
         },
         Err(broken) => Verified {
             ok: false,
             key,
-            first: 0,
-            last: 0,
-            proven: 0,
+            first: None,
+            last: None,
+            proven: None,
             head: None,
             broken: Some(Broken { seq: broken.seq, file: broken.path, why: broken.why }),
         },

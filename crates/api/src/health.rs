@@ -1,10 +1,11 @@
-use crate::{Metrics, Problem};
+use crate::{Metrics, Problem, door::Door};
 use axum::{
     Json, Router, extract::State, http::StatusCode, http::header, response::IntoResponse, routing::get,
 };
 use gateway::{Alarm, Gateway, HealthView};
 use serde::Serialize;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::net::TcpListener;
 
 /// The answer of `/readyz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,6 +33,14 @@ pub fn pages(gateway: Arc<Gateway>, metrics: Arc<Metrics>) -> Router {
         .route("/metrics", get(scrape).with_state(metrics))
 }
 
+/// A collector asks every few seconds and has its answer within one.
+const DOOR: Door = Door { places: 64, head: Duration::from_secs(5), life: Duration::from_secs(60) };
+
+/// Answers with [`pages`] until it is dropped.
+pub async fn serve_pages(listener: TcpListener, pages: Router) {
+    DOOR.serve(listener, std::future::pending(), move |_| pages.clone()).await;
+}
+
 async fn readyz(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     let readiness = Readiness::from(gateway.health());
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -53,6 +62,9 @@ mod tests {
         assert!(Readiness::from(health.clone()).ready);
         health.alarms.insert(Alarm::LedgerUnreachable, "locked".into());
         let text = serde_json::to_string(&Readiness::from(health)).unwrap();
-        assert_eq!(text, r#"{"ready":false,"checks":{"clock":null,"journal":null,"ledger":"locked"}}"#);
+        assert_eq!(
+            text,
+            r#"{"ready":false,"checks":{"clock":null,"core":null,"journal":null,"ledger":"locked","shards":null,"threads":null}}"#
+        );
     }
 }

@@ -1,18 +1,19 @@
 //! Incidents as the API shows them: the ledger's own rows.
 
-use crate::{Problem, Services};
+use crate::{Problem, Services, page::Limit};
 use axum::{
     Json,
     extract::{Path, Query, State},
 };
 use ledger::Incident;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Some incidents, by number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentPage {
-    /// The incidents.
+    /// The incidents, without their evidence: each by its number has that.
     pub incidents: Vec<Incident>,
     /// Ask with `after` = this for more; absent when these were the last.
     pub next: Option<u64>,
@@ -24,20 +25,19 @@ pub struct IncidentPage {
 pub(crate) struct Asked {
     #[serde(default)]
     after: u64,
-    limit: Option<usize>,
+    #[serde(default)]
+    limit: Limit,
 }
-
-/// Incidents in one answer, at most and unless asked for fewer.
-const PAGE: usize = 1_000;
 
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<IncidentPage>, Problem> {
-    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
-    let incidents =
+    let limit = asked.limit.get();
+    let mut incidents =
         services.blocking(move |services| Ok(services.ledger.incidents(asked.after, limit)?)).await?;
     let next = incidents.last().filter(|_| incidents.len() == limit).map(|incident| incident.number);
+    incidents.iter_mut().for_each(|incident| incident.evidence = Value::Null);
     Ok(Json(IncidentPage { incidents, next }))
 }
 

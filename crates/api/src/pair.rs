@@ -1,6 +1,6 @@
 //! Pairs of units as the API shows them: the ledger's own rows.
 
-use crate::{Caller, Problem, Services};
+use crate::{Caller, Problem, Reason, Services, page::Limit};
 use axum::{
     Extension, Json,
     extract::{Query, State},
@@ -20,7 +20,7 @@ pub struct ChangePair {
     /// Which two, in either order.
     pub devices: [DeviceId; 2],
     /// The reason, for the record.
-    pub why: String,
+    pub why: Reason,
 }
 
 /// Some pairs, by their units.
@@ -37,17 +37,15 @@ pub struct PairPage {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Asked {
     after: Option<String>,
-    limit: Option<usize>,
+    #[serde(default)]
+    limit: Limit,
 }
-
-/// Pairs in one answer, at most and unless asked for fewer.
-const PAGE: usize = 1_000;
 
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<PairPage>, Problem> {
-    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let limit = asked.limit.get();
     let after = asked.after.as_deref().map(devices).transpose()?;
     let pairs = services.blocking(move |services| Ok(services.ledger.pairs(after, limit)?)).await?;
     let next = pairs.last().filter(|_| pairs.len() == limit).map(|pair| pair.devices);

@@ -3,18 +3,19 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use zeroize::Zeroizing;
 
 /// Answers to requests that named themselves by a `request_id`, so that one that is sent again gets the
 /// same answer and does nothing twice.
 ///
 /// Remembers the last [`REMEMBERED`] of this process. After a restart a repeated request is judged by
 /// what it finds: adding the same unit or moving it where it is changes nothing either.
-#[derive(Debug, Default)]
-pub struct Requests {
-    seen: Mutex<Seen>,
-}
+///
+/// What has begun is finished, and remembered, also when the caller goes away meanwhile. Clones share.
+#[derive(Clone, Debug, Default)]
+pub struct Requests(Arc<Mutex<Seen>>);
 
 /// Answers kept; the oldest goes first.
 pub const REMEMBERED: usize = 10_000;
@@ -28,8 +29,8 @@ struct Seen {
 #[derive(Debug)]
 struct Answer {
     body: [u8; 32],
-    /// JSON; `None` while the first request is under way.
-    answer: Option<Vec<u8>>,
+    /// JSON, which may hold a private key; `None` while the first request is under way.
+    answer: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Requests {
@@ -42,26 +43,29 @@ impl Requests {
         &self,
         name: Option<&str>,
         body: &B,
-        work: impl Future<Output = Result<A, Problem>>,
+        work: impl Future<Output = Result<A, Problem>> + Send + 'static,
     ) -> Result<A, Problem>
     where
         B: Serialize,
-        A: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned + Send + 'static,
     {
         let Some(name) = name else { return work.await };
         if let Some(answer) = self.start(name, hash(body)?)? {
             return serde_json::from_slice(&answer)
                 .map_err(|_| Problem::ours("a kept answer cannot be read"));
         }
-        let running = Running { requests: self, name };
-        let answer = work.await?;
-        let bytes = serde_json::to_vec(&answer).map_err(|_| Problem::ours("an answer cannot be written"))?;
-        running.finish(bytes);
-        Ok(answer)
+        let running = Running { requests: self.clone(), name: name.to_owned() };
+        let done = tokio::spawn(async move {
+            let answer = work.await?;
+            let bytes = serde_json::to_vec(&answer);
+            running.finish(bytes.map_err(|_| Problem::ours("an answer cannot be written"))?.into());
+            Ok(answer)
+        });
+        done.await.map_err(|_| Problem::ours("the work broke off"))?
     }
 
     /// The kept answer, or `None` when the work is to be done now.
-    fn start(&self, name: &str, body: [u8; 32]) -> Result<Option<Vec<u8>>, Problem> {
+    fn start(&self, name: &str, body: [u8; 32]) -> Result<Option<Zeroizing<Vec<u8>>>, Problem> {
         let mut seen = self.seen();
         if let Some(known) = seen.answers.get(name) {
             return known.again(name, body).map(Some);
@@ -77,12 +81,12 @@ impl Requests {
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Answer {
-    fn again(&self, name: &str, body: [u8; 32]) -> Result<Vec<u8>, Problem> {
+    fn again(&self, name: &str, body: [u8; 32]) -> Result<Zeroizing<Vec<u8>>, Problem> {
         if self.body != body {
             return Err(Problem::conflict("request-reused", format!("the request {name} was another one"))
                 .because("the same request_id came before with another body")
@@ -96,25 +100,25 @@ impl Answer {
 }
 
 /// Forgets the request if its work fails or is abandoned.
-struct Running<'a> {
-    requests: &'a Requests,
-    name: &'a str,
+struct Running {
+    requests: Requests,
+    name: String,
 }
 
-impl Running<'_> {
-    fn finish(self, answer: Vec<u8>) {
-        if let Some(known) = self.requests.seen().answers.get_mut(self.name) {
+impl Running {
+    fn finish(self, answer: Zeroizing<Vec<u8>>) {
+        if let Some(known) = self.requests.seen().answers.get_mut(&self.name) {
             known.answer = Some(answer);
         }
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for Running {
     fn drop(&mut self) {
         let mut seen = self.requests.seen();
-        if seen.answers.get(self.name).is_some_and(|known| known.answer.is_none()) {
-            seen.answers.remove(self.name);
-            seen.order.retain(|name| name != self.name);
+        if seen.answers.get(&self.name).is_some_and(|known| known.answer.is_none()) {
+            seen.answers.remove(&self.name);
+            seen.order.retain(|name| *name != self.name);
         }
     }
 }
@@ -160,8 +164,34 @@ mod tests {
     #[tokio::test]
     async fn the_same_request_at_the_same_time_is_a_conflict() {
         let requests = Requests::default();
-        let inner = async { Err::<i32, _>(requests.once(Some("a"), &1, async { Ok(5) }).await.unwrap_err()) };
+        let again = requests.clone();
+        let inner =
+            async move { Err::<i32, _>(again.once(Some("a"), &1, async { Ok(5) }).await.unwrap_err()) };
         let refused = requests.once(Some("a"), &1, inner).await.unwrap_err();
         assert_eq!((refused.status, refused.code.as_str()), (409, "request-under-way"));
+    }
+    #[tokio::test]
+    async fn who_goes_away_and_asks_again_gets_the_answer_of_the_work_that_went_on() {
+        let requests = Requests::default();
+        let (release, released) = tokio::sync::oneshot::channel();
+        {
+            let first = requests.once(Some("a"), &1, async { Ok(released.await.unwrap_or(0)) });
+            tokio::pin!(first);
+            tokio::select! {
+                biased;
+                _ = &mut first => panic!("nobody has released it"),
+                () = tokio::task::yield_now() => (),
+            }
+        }
+        let under_way = requests.once(Some("a"), &1, async { Ok(6) }).await.unwrap_err();
+        assert_eq!(under_way.code, "request-under-way");
+        release.send(5).unwrap();
+        let again = loop {
+            match requests.once(Some("a"), &1, async { Ok(7) }).await {
+                Err(problem) if problem.code == "request-under-way" => tokio::task::yield_now().await,
+                done => break done,
+            }
+        };
+        assert_eq!(again, Ok(5));
     }
 }

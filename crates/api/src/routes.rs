@@ -5,12 +5,13 @@ use crate::{
     event::{self, JournalFiles},
     incident, ledger_check, line, pair,
     problem::framed,
-    session,
+    session, stats,
 };
 use axum::{
     Router,
+    extract::MatchedPath,
     handler::Handler,
-    http::Method,
+    http::{Method, StatusCode},
     middleware,
     routing::{MethodFilter, MethodRouter, on},
 };
@@ -27,8 +28,8 @@ pub struct Route {
     handler: MethodRouter<Arc<Services>>,
 }
 
-/// All routes. Looking and stopping a unit is an operator's; adding, bringing back, issuing and
-/// retiring are an administrator's. A move is judged again by where it leads.
+/// All routes. Looking and stopping a unit is an operator's; adding, bringing back, issuing,
+/// importing and retiring are an administrator's. A move is judged again by where it comes from and leads.
 pub fn routes() -> Vec<Route> {
     use Role::{Admin, Operator};
     vec![
@@ -36,9 +37,11 @@ pub fn routes() -> Vec<Route> {
         post("/v1/devices", Admin, device::add),
         post("/v1/devices/import", Admin, device::import),
         get("/v1/devices/{id}", Operator, device::show),
+        post("/v1/devices/{id}", Admin, device::set),
         post("/v1/devices/{id}/move", Operator, device::move_to),
         get("/v1/lines", Operator, line::list),
-        post("/v1/lines", Admin, line::put),
+        post("/v1/lines", Admin, line::add),
+        post("/v1/lines/set", Admin, line::set),
         get("/v1/pairs", Operator, pair::list),
         post("/v1/pairs", Admin, pair::add),
         post("/v1/pairs/remove", Admin, pair::remove),
@@ -47,12 +50,16 @@ pub fn routes() -> Vec<Route> {
         post("/v1/ledger/verify", Operator, ledger_check::verify),
         get("/v1/certificates", Operator, certificate::list),
         post("/v1/certificates", Admin, certificate::issue),
+        post("/v1/certificates/import", Admin, certificate::import),
         get("/v1/certificates/{serial}", Operator, certificate::show),
+        post("/v1/certificates/{serial}/revoke", Admin, certificate::revoke),
         get("/v1/sessions", Operator, session::list),
+        get("/v1/sessions/brief", Operator, session::brief),
         get("/v1/sessions/{id}", Operator, session::show),
         post("/v1/sessions/{id}/cut", Operator, session::cut),
         get("/v1/incidents", Operator, incident::list),
         get("/v1/incidents/{number}", Operator, incident::show),
+        get("/v1/stats", Operator, stats::show),
     ]
 }
 
@@ -80,7 +87,17 @@ pub fn router(services: Arc<Services>) -> Router {
         router.route(route.path, route.handler.route_layer(authorize))
     };
     let router = routes().into_iter().fold(Router::new(), add).fallback(unknown);
+    let router = router.method_not_allowed_fallback(other_method);
     router.layer(middleware::map_response(framed)).with_state(services)
+}
+
+async fn other_method(method: Method, path: MatchedPath) -> Problem {
+    let routes = routes();
+    let here = routes.iter().filter(|route| route.path == path.as_str());
+    let methods: Vec<_> = here.map(|route| route.method.as_str()).collect();
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    Problem::new(status, "method-not-allowed", format!("this route does not take {method}"))
+        .next(format!("it takes {}", methods.join(", ")))
 }
 
 async fn unknown() -> Problem {

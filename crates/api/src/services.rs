@@ -1,10 +1,11 @@
-use crate::{Problem, event::JournalFiles, requests::Requests};
+use crate::{LedgerBooks, Problem, Rules, event::JournalFiles, requests::Requests};
 use axum::http::StatusCode;
 use gateway::Gateway;
 use ids::UnixTime;
-use ledger::{Ledger, LedgerError};
+use ledger::{AccessLineRecord, Ledger, LedgerError, Pair, Row};
 use pki::Ca;
 use std::sync::Arc;
+use x509::Anchors;
 
 /// What the routes work on.
 pub struct Services {
@@ -14,21 +15,36 @@ pub struct Services {
     pub journal_files: JournalFiles,
     /// The embedded CA, where there is one.
     pub ca: Option<Arc<Ca>>,
+    /// Who may vouch for the devices of which realm.
+    pub anchors: Anchors,
     /// The gateway, where it runs in this process.
     pub gateway: Option<Arc<Gateway>>,
     /// Requests that named themselves.
     pub requests: Requests,
+    /// What the carrier has configured.
+    pub rules: Rules,
 }
 
 impl Services {
     /// Runs `work` where it may wait for the disk.
-    pub(crate) async fn blocking<T: Send + 'static>(
+    pub(crate) fn blocking<T, W>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
-    ) -> Result<T, Problem> {
+        work: W,
+    ) -> impl Future<Output = Result<T, Problem>> + Send + use<T, W>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    {
         let services = self.clone();
-        let done = tokio::task::spawn_blocking(move || work(&services)).await;
-        done.map_err(|_| Problem::ours("the work broke off"))?
+        async move {
+            let done = tokio::task::spawn_blocking(move || work(&services)).await;
+            done.map_err(|_| Problem::ours("the work broke off"))?
+        }
+    }
+
+    /// The books of the CA.
+    pub(crate) fn books(&self) -> LedgerBooks {
+        LedgerBooks { ledger: self.ledger.clone(), policy: self.rules.admission.clone() }
     }
 
     /// Wall time, for what is written down.
@@ -49,10 +65,15 @@ impl From<LedgerError> for Problem {
             LedgerError::Tampered { .. } => {
                 "run `truecell ledger verify`, and bring the row back from a backup"
             }
+            LedgerError::AnotherNode { .. } => "bring the file `node` back from a backup",
             LedgerError::NotFound { .. } => "list what there is",
-            LedgerError::Exists { .. } => "show it, and change it instead",
+            LedgerError::Exists { table: AccessLineRecord::TABLE, .. } => {
+                "change it with `truecell line set`"
+            }
+            LedgerError::Exists { table: Pair::TABLE, .. } => "nothing: the two may send to each other",
+            LedgerError::Exists { .. } => "show it; `truecell device set` changes it",
             LedgerError::NoSuchMove { .. } => "docs/cli.md has the table of moves",
-            LedgerError::NeedsApprover { .. } => "add --approver NAME",
+            LedgerError::NeedsApprover { .. } => "add --approver NAME, one of `approvers` in [control]",
             LedgerError::PoolExhausted(_) => "configure a larger pool, and start again",
             LedgerError::Conflict(_) => "show both, and decide which is right",
         };
@@ -60,7 +81,9 @@ impl From<LedgerError> for Problem {
             LedgerError::Unreachable(_) | LedgerError::Journal(_) | LedgerError::Unfinished { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            LedgerError::Tampered { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            LedgerError::Tampered { .. } | LedgerError::AnotherNode { .. } => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             LedgerError::NotFound { .. } => StatusCode::NOT_FOUND,
             LedgerError::Exists { .. }
             | LedgerError::NoSuchMove { .. }

@@ -9,8 +9,8 @@
 //!
 //! Where it is narrower than the standard, on purpose:
 //! - tunnel mode only: an inner packet is IPv4 or IPv6, anything else is [`Dropped::NotTunnelMode`];
-//! - replay protection is always on, with one window of [`WINDOW`] packets. It moves only once the
-//!   ICV has verified;
+//! - replay protection is always on, with a window of 1,024 packets or more ([`WindowSize`]). It moves
+//!   only once the ICV has verified;
 //! - the padding must be the sequence 1, 2, 3 ... (RFC 4303 §2.4);
 //! - a sequence number is never used twice: an SA that ran out of them seals no more
 //!   ([`Unsealed::SequenceExhausted`]), and AES-GCM takes its IV from the sequence number;
@@ -18,10 +18,11 @@
 //! - the CBC IV is the encrypted sequence number (NIST SP 800-38A appendix C, first method), so
 //!   that no randomness is needed: unpredictable to who lacks the key, and never the same twice.
 //!
-//! Memory: an idle SA keeps its raw keys (64 octets), for one direction also the window (128
-//! octets). Key schedules, the larger part, are built at the first packet and can be let go with
+//! Memory: an SA keeps its raw keys (20 to 64 octets), for one direction also the window (128 octets to 2 KiB),
+//! which is made at the first packet. So are key schedules, the larger part, which can be let go with
 //! [`InboundSa::rest`] and [`OutboundSa::rest`]. In steady state no packet allocates.
 
+#[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod inner;
 mod protocol;
@@ -35,7 +36,7 @@ pub mod udp_encap;
 
 pub use inner::{Inner, NotIp};
 pub use reach::{Barred, Reach};
-pub use replay::{Replay, ReplayWindow, WINDOW};
+pub use replay::{Replay, ReplayWindow, WindowSize};
 pub use rule::{ParseRuleError, Rule};
 pub use sa::{Dropped, InboundSa, Opened, OutboundSa, Rejected, Unsealed, Usage};
 pub use selector::{Outside, Selector, Selectors};

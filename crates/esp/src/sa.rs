@@ -1,5 +1,5 @@
 use crate::{
-    Inner, Keys, Outside, Replay, ReplayWindow, Selectors, Suite, protocol,
+    Inner, Keys, Outside, Replay, ReplayWindow, Selectors, Suite, WindowSize, protocol,
     transform::{HEADER_LEN, Header, ICV_LEN, Opener, Sealer},
 };
 use ids::Spi;
@@ -189,8 +189,14 @@ pub struct InboundSa {
 impl InboundSa {
     /// `spi` is ours; `extended`: ESN was negotiated.
     pub fn new(spi: Spi, keys: Keys, extended: bool, selectors: Arc<Selectors>) -> Self {
-        let replay = ReplayWindow::new(extended);
+        let replay = ReplayWindow::new(extended, WindowSize::default());
         Self { spi, opener: Opener::new(keys), replay, selectors, usage: Usage::default() }
+    }
+
+    /// With another window; to be called before the first packet.
+    #[must_use]
+    pub fn with_window(self, size: WindowSize) -> Self {
+        Self { replay: ReplayWindow::new(self.replay.is_extended(), size), ..self }
     }
 
     /// Ours.
@@ -213,13 +219,18 @@ impl InboundSa {
         self.usage
     }
 
+    /// Packets that the peer can still send. A peer that does not rekey long before it is zero falls silent.
+    pub fn sequence_left(&self) -> u64 {
+        self.replay.left()
+    }
+
     /// Lets the key schedule of an idle SA go.
     pub fn rest(&mut self) {
         self.opener.rest();
     }
 
-    /// Opens one packet in place, from its SPI on. The replay window moves once the ICV has verified,
-    /// also when the inner packet is then dropped.
+    /// Opens one packet in place, from its SPI on. The replay window moves once the ICV has verified, also
+    /// when the inner packet is then dropped.
     ///
     /// # Errors
     /// [`Rejected`]: count, stay silent.
@@ -312,6 +323,22 @@ impl OutboundSa {
     pub fn overhead(&self, length: usize) -> usize {
         let suite = self.sealer.suite();
         HEADER_LEN + suite.iv_len() + pad_length(length, suite) + 2 + ICV_LEN
+    }
+
+    /// The longest inner packet that sealing makes at most `sealed` octets of; 0 where there is none.
+    pub fn room(&self, sealed: usize) -> usize {
+        let suite = self.sealer.suite();
+        let plain = sealed.saturating_sub(HEADER_LEN + suite.iv_len() + ICV_LEN);
+        (plain - plain % suite.alignment()).saturating_sub(2)
+    }
+
+    /// Appends to `out` a packet that says nothing (RFC 4303 §2.6), around `length` octets: the peer drops
+    /// it once it is decrypted.
+    ///
+    /// # Errors
+    /// [`Unsealed`], with `out` as it was.
+    pub fn seal_dummy(&mut self, length: usize, out: &mut Vec<u8>) -> Result<(), Unsealed> {
+        self.seal_payload(&vec![0; length], protocol::NONE, out)
     }
 
     /// Seals an inner packet and appends it to `out`, from the SPI on.

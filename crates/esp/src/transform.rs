@@ -65,11 +65,12 @@ pub(crate) const ICV_LEN: usize = 16;
 /// SPI and the low half of the sequence number.
 pub(crate) const HEADER_LEN: usize = 8;
 
-/// The keys of one SA in one direction, wiped when they go.
+/// The keys of one SA in one direction, wiped when they go. They stay where they are when their owner moves, so
+/// that no copy is left behind.
 #[derive(Clone)]
 pub struct Keys {
     suite: Suite,
-    octets: Zeroizing<[u8; 64]>,
+    octets: Zeroizing<Vec<u8>>,
 }
 
 /// Keying material of another length than the suite's.
@@ -87,11 +88,7 @@ impl Keys {
         if encryption.len() != suite.encryption_len() || integrity.len() != suite.integrity_len() {
             return Err(KeyLength);
         }
-        let mut octets = Zeroizing::new([0; 64]);
-        let (head, tail) = octets.split_at_mut(encryption.len());
-        head.copy_from_slice(encryption);
-        tail.get_mut(..integrity.len()).ok_or(KeyLength)?.copy_from_slice(integrity);
-        Ok(Self { suite, octets })
+        Ok(Self { suite, octets: Zeroizing::new([encryption, integrity].concat()) })
     }
 
     /// The suite they are for.

@@ -2,10 +2,13 @@
 //! of a key, though not always about the genuine unit.
 
 use crate::record::recorded;
-use ids::{AccessLine, CertSha256, DeviceId, SessionId};
+use ids::{AccessLine, CertSha256, DeviceId, SessionId, number_as_text};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+};
 
 /// A unit was admitted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,20 +26,44 @@ pub struct Admitted {
     pub inner: Vec<IpAddr>,
     /// Its access line, where known.
     pub line: Option<AccessLine>,
-    /// `first`, `reconnect`, `made-room`.
+    /// `first`, `reconnect`.
     pub how: String,
     /// Rule table that decided.
     pub rules: String,
-    /// Reasons, as stable codes.
+    /// Names of the exceptions without which it would have been refused.
     pub reasons: Vec<String>,
+    /// What was weighed.
+    #[serde(default)]
+    pub weighed: Weighed,
     /// The claim, field by field, with what was missing.
     pub claim: Box<RawValue>,
+}
+
+/// What a verdict stands on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weighed {
+    /// What two claims on one identity mean: `reconnect`, `undecided`; `None` where there was only one.
+    pub conclusion: Option<Cow<'static, str>>,
+    /// Evidence that was there.
+    pub used: Vec<Cow<'static, str>>,
+    /// Evidence that was not.
+    pub missing: Vec<Cow<'static, str>>,
+}
+
+/// An admission did not come to be: the ledger did not take its lease. Nothing passed, and the unit was
+/// left unanswered or its tunnel ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Voided {
+    /// Which unit.
+    pub device: DeviceId,
+    /// The session that was written of.
+    pub session: SessionId,
 }
 
 /// A holder of a key was refused for good.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Refused {
-    /// The unit that it says it is; `None` when the ledger knows none of that name.
+    /// The unit that it says it is; the ledger may know none of that name.
     pub device: DeviceId,
     /// Its certificate.
     pub cert_sha256: CertSha256,
@@ -46,10 +73,19 @@ pub struct Refused {
     pub reason: String,
     /// The reason for people.
     pub detail: String,
+    /// What a person does next.
+    #[serde(default)]
+    pub next: Cow<'static, str>,
     /// Rule table that decided.
     pub rules: String,
+    /// What was weighed.
+    #[serde(default)]
+    pub weighed: Weighed,
     /// The claim, field by field.
     pub claim: Box<RawValue>,
+    /// How many more refusals of this unit for this reason were left out since the last one was recorded.
+    #[serde(with = "number_as_text", default)]
+    pub more: u64,
 }
 
 /// A second claim on a live identity: the newcomer is blocked, the holder is asked whether it lives.
@@ -68,6 +104,9 @@ pub struct Contested {
     /// What either is called behind the gateway.
     #[serde(default)]
     pub inner: Vec<IpAddr>,
+    /// What was weighed.
+    #[serde(default)]
+    pub weighed: Weighed,
     /// The newcomer's claim.
     pub claim: Box<RawValue>,
 }
@@ -77,16 +116,24 @@ pub struct Contested {
 pub struct ContestResolved {
     /// Which unit.
     pub device: DeviceId,
-    /// The session that goes on.
-    pub stays: SessionId,
+    /// The session that goes on; `None` when the holder is gone and the newcomer is refused.
+    pub stays: Option<SessionId>,
     /// The session that does not.
     pub goes: SessionId,
-    /// `made-room`, `holder-silent`, `holder-alive`, `newcomer-left`.
+    /// `made-room`, `holder-silent`, `holder-alive`, `newcomer-left`; `holder-ended` when its session ended
+    /// otherwise, as the record of that end says.
     pub how: String,
-    /// Opened, when the holder stayed alive.
+    /// Why the newcomer is refused, as a stable code.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Opened, for reasons that open one.
+    #[serde(with = "number_as_text::option")]
     pub incident: Option<u64>,
     /// Rule table that decided.
     pub rules: String,
+    /// What was weighed; nothing when the newcomer left.
+    #[serde(default)]
+    pub weighed: Weighed,
 }
 
 recorded! {
@@ -94,4 +141,5 @@ recorded! {
     Refused => "admission.refused",
     Contested => "admission.contested",
     ContestResolved => "admission.contest_resolved",
+    Voided => "admission.voided",
 }

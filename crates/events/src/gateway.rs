@@ -1,7 +1,7 @@
 //! What the gateway records.
 
 use crate::record::recorded;
-use ids::{CertSha256, DeviceId, SessionId, Spi};
+use ids::{CertSha256, DeviceId, SessionId, Spi, number_as_text};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStarted {
     /// The new epoch.
+    #[serde(with = "number_as_text")]
     pub epoch: u64,
     /// Version of Truecell.
     pub version: String,
@@ -18,7 +19,11 @@ pub struct NodeStarted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStopped {
     /// The epoch that ended.
+    #[serde(with = "number_as_text")]
     pub epoch: u64,
+    /// Ends of sessions and other work that could not be written any more.
+    #[serde(default, with = "number_as_text")]
+    pub unwritten: u64,
 }
 
 /// An attempt ended before anyone was authenticated. Nothing in it is proven.
@@ -33,6 +38,7 @@ pub struct AttachFailed {
     /// What it called itself, if that reads as a name.
     pub claimed: Option<String>,
     /// How many more of the same kind were left out since the last one was recorded.
+    #[serde(with = "number_as_text")]
     pub more: u64,
 }
 
@@ -46,10 +52,11 @@ pub struct SessionClosed {
     /// Why, as a stable word.
     pub why: String,
     /// Inner octets received from the unit, and sent to it.
+    #[serde(with = "number_as_text::pair")]
     pub bytes: (u64, u64),
 }
 
-/// A unit's messages come from elsewhere since a moment.
+/// A unit has answered from elsewhere what was asked nowhere else: its tunnel leads there now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathChanged {
     /// Whose.
@@ -62,6 +69,24 @@ pub struct PathChanged {
     pub to: SocketAddr,
     /// The new address is one of the unit's access line; `None` when its line is not known.
     pub on_line: Option<bool>,
+}
+
+/// Fresh authentic packets of one session come from several addresses in turn: two places use its keys, or a
+/// network on the way can't decide. The tunnel stays where its unit has last proven to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathAlternates {
+    /// Whose.
+    pub device: DeviceId,
+    /// Which.
+    pub session: SessionId,
+    /// Where they came from, the latest last; the last four.
+    pub paths: Vec<SocketAddr>,
+    /// How often that changed since the last record.
+    #[serde(with = "number_as_text")]
+    pub changes: u64,
+    /// Milliseconds from the first of these changes to the last.
+    #[serde(with = "number_as_text")]
+    pub within_ms: u64,
 }
 
 /// A CHILD SA stood for a while and no ESP came in UDP: the unit probably sends raw ESP, which is not
@@ -84,6 +109,7 @@ pub struct SpoofedSource {
     /// Which.
     pub session: SessionId,
     /// How many since the last record.
+    #[serde(with = "number_as_text")]
     pub packets: u64,
 }
 
@@ -95,6 +121,7 @@ pub struct LateralAttempt {
     /// Which.
     pub session: SessionId,
     /// How many since the last record.
+    #[serde(with = "number_as_text")]
     pub packets: u64,
     /// The inner address that the last of them went to.
     pub to: IpAddr,
@@ -103,11 +130,11 @@ pub struct LateralAttempt {
 /// Something that people must see to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
-    /// Stable word: `ledger-unreachable`, `clock-untrusted` ...
+    /// Stable word, as `ledger-unreachable`.
     pub alarm: String,
     /// It began, or it is over.
     pub raised: bool,
-    /// What happened and what to do.
+    /// What does not work, or that it does again.
     pub detail: String,
 }
 
@@ -132,6 +159,7 @@ recorded! {
     AttachFailed => "gateway.attach_failed",
     SessionClosed => "gateway.session_closed",
     PathChanged => "gateway.path_changed",
+    PathAlternates => "gateway.path_alternates",
     EspNeverSeen => "gateway.esp_never_seen",
     SpoofedSource => "gateway.spoofed_source",
     LateralAttempt => "gateway.lateral_attempt",

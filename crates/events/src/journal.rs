@@ -14,15 +14,12 @@ mod segment;
 mod tail;
 mod verify;
 
-pub use append::{Durability, Journal, JournalError, Recovery};
+pub use append::{Durability, Journal, JournalError, Mark, Recovery};
 pub use tail::{Tail, TailError};
 pub use verify::{Broken, Report, verify};
 
-use crate::{
-    PublicKey,
-    record::{number_as_text, recorded},
-};
-use ids::{NodeId, Sha256, UnixTime};
+use crate::{PublicKey, record::recorded};
+use ids::{NodeId, Sha256, UnixTime, number_as_text};
 use serde::{Deserialize, Serialize};
 
 /// The first record of a journal.
@@ -110,11 +107,6 @@ impl Place<'_> {
     fn pruned(&self, first: u64, prev: &Sha256) -> String {
         self.message("pruned", &format!("{first}\n{prev}\n"))
     }
-}
-
-fn sha256(bytes: &[u8]) -> Sha256 {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    Sha256(digest.as_ref().try_into().unwrap_or([0; 32]))
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! What changes in the ledger. The event stands before the row: a row that no event explains is
 //! forged, an event without its row is finished at the next start.
 
-use crate::record::{number_as_text, recorded};
-use ids::UnixTime;
+use crate::record::recorded;
+use ids::{UnixTime, number_as_text};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A row of the ledger takes a new value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RowChanged {
-    /// Kind of row: `device`, `credential`, `line`, `pair`, `lease`, `incident` ...
+    /// Kind of row: `device`, `credential`, `line`, `pair`, `incident`.
     pub table: String,
     /// Its key within the table.
     pub key: String,
@@ -34,8 +34,9 @@ pub struct RowChanged {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     /// The new epoch.
+    #[serde(with = "number_as_text")]
     pub epoch: u64,
-    /// Half-done moves that were finished now: `<table>/<key>`.
+    /// Half-done moves that were finished now: `<table> <key>`.
     pub finished: Vec<String>,
 }
 

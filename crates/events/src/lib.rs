@@ -8,11 +8,13 @@
 pub mod admission;
 pub mod gateway;
 pub mod journal;
+mod key_file;
 pub mod ledger;
 pub mod pki;
 mod record;
 mod signer;
 
 pub use journal::{Durability, Journal, JournalError, Recovery};
+pub use key_file::{KeyFile, KeyFileError};
 pub use record::{Record, Recorded, UnreadRecord, kinds};
-pub use signer::{JournalKey, JournalKeyError, PublicKey};
+pub use signer::{JournalKey, PublicKey};

@@ -1,4 +1,4 @@
-use ids::{EventRef, NodeId, Sha256, UnixTime};
+use ids::{EventRef, NodeId, Sha256, UnixTime, number_as_text};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
@@ -98,15 +98,62 @@ impl Record {
     }
 }
 
-/// u64 as a decimal string, so that readers whose numbers are doubles lose nothing.
-pub(crate) mod number_as_text {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{admission, gateway, ledger};
+    use ids::{DeviceId, Epoch, SessionId};
+    use serde_json::Value;
 
-    pub(crate) fn serialize<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(number)
+    fn numbers(value: &Value) -> usize {
+        match value {
+            Value::Number(_) => 1,
+            Value::Array(values) => values.iter().map(numbers).sum(),
+            Value::Object(fields) => fields.values().map(numbers).sum(),
+            Value::Null | Value::Bool(_) | Value::String(_) => 0,
+        }
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    fn is_whole<T: Recorded + PartialEq + std::fmt::Debug>(event: &T) {
+        let body = serde_json::to_value(event).unwrap();
+        assert_eq!(numbers(&body), 0, "{body}");
+        assert_eq!(&serde_json::from_value::<T>(body).unwrap(), event);
+    }
+
+    #[test]
+    fn numbers_of_64_bits_are_text_in_every_body() {
+        let device = DeviceId::eui64([1; 8]);
+        let session = SessionId { epoch: Epoch(1), number: 1 };
+        is_whole(&gateway::NodeStarted { epoch: u64::MAX, version: "1".into() });
+        is_whole(&gateway::NodeStopped { epoch: u64::MAX, unwritten: u64::MAX });
+        is_whole(&gateway::AttachFailed {
+            reason: "r".into(),
+            detail: "d".into(),
+            outer: "127.0.0.1:500".parse().unwrap(),
+            claimed: None,
+            more: u64::MAX,
+        });
+        is_whole(&gateway::SessionClosed { device, session, why: "w".into(), bytes: (u64::MAX, 0) });
+        is_whole(&gateway::SpoofedSource { device, session, packets: u64::MAX });
+        is_whole(&gateway::PathAlternates {
+            device,
+            session,
+            paths: Vec::new(),
+            changes: u64::MAX,
+            within_ms: u64::MAX,
+        });
+        is_whole(&ledger::Opened { epoch: u64::MAX, finished: Vec::new() });
+        for incident in [None, Some(u64::MAX)] {
+            is_whole(&admission::ContestResolved {
+                device,
+                stays: Some(session),
+                goes: session,
+                how: "h".into(),
+                reason: None,
+                incident,
+                rules: "r".into(),
+                weighed: admission::Weighed::default(),
+            });
+        }
     }
 }

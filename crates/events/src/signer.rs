@@ -1,12 +1,11 @@
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
-use serde::{Deserialize, Serialize};
-use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::Path,
-    sync::Arc,
+use crate::{KeyFile, KeyFileError};
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
 };
+use ids::Hex;
+use serde::{Deserialize, Serialize};
+use std::{io, path::Path, sync::Arc};
 
 /// The Ed25519 key (RFC 8032) that signs a journal's checkpoints.
 #[derive(Clone)]
@@ -17,49 +16,27 @@ pub struct JournalKey(Arc<Ed25519KeyPair>);
 #[serde(transparent)]
 pub struct PublicKey(ids::Sha256);
 
-/// The key file can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalKeyError {
-    /// Reading or writing failed.
-    #[error("journal key {path}: {source}")]
-    Io {
-        /// The file.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// Others may read it.
-    #[error("journal key {0} can be read by others: chmod 600 it, and think about who did")]
-    Exposed(String),
-    /// It holds no Ed25519 key in PKCS #8.
-    #[error("journal key {0} holds no Ed25519 key in PKCS #8")]
-    NotAKey(String),
-}
-
 impl JournalKey {
-    /// Reads the key from a PKCS #8 file that only its owner can read; makes it if there is none.
+    /// Draws a key and keeps it in a new PKCS #8 file that only its owner can read.
     ///
     /// # Errors
-    /// [`JournalKeyError`]
-    pub fn open_or_create(path: &Path) -> Result<Self, JournalKeyError> {
-        let name = || path.display().to_string();
-        let io = |source| JournalKeyError::Io { path: name(), source };
-        if !path.exists() {
-            Self::create(path).map_err(io)?;
-        }
-        if fs::metadata(path).map_err(io)?.permissions().mode() & 0o077 != 0 {
-            return Err(JournalKeyError::Exposed(name()));
-        }
-        let pkcs8 = fs::read(path).map_err(io)?;
-        Self::from_pkcs8(&pkcs8).ok_or_else(|| JournalKeyError::NotAKey(name()))
+    /// [`KeyFileError::Io`], also when the file is there already.
+    pub fn create(path: &Path) -> Result<Self, KeyFileError> {
+        let file = key_file(path);
+        let no_key = |_| file.io(io::Error::other("no key could be generated"));
+        // aws-lc-rs wipes what it generates when it is dropped.
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(no_key)?;
+        file.create(pkcs8.as_ref())?;
+        Self::from_pkcs8(pkcs8.as_ref()).ok_or_else(|| file.damaged())
     }
 
-    fn create(path: &Path) -> io::Result<()> {
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new())
-            .map_err(|_| io::Error::other("no key could be generated"))?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(pkcs8.as_ref())?;
-        file.sync_all()
+    /// Reads the key from its file.
+    ///
+    /// # Errors
+    /// [`KeyFileError`], also when there is no file.
+    pub fn open(path: &Path) -> Result<Self, KeyFileError> {
+        let file = key_file(path);
+        Self::from_pkcs8(&file.read()?).ok_or_else(|| file.damaged())
     }
 
     /// Reads a key from PKCS #8 DER.
@@ -73,17 +50,22 @@ impl JournalKey {
     }
 
     pub(crate) fn sign(&self, message: &str) -> String {
-        self.0.sign(message.as_bytes()).as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
+        Hex(self.0.sign(message.as_bytes()).as_ref()).to_string()
     }
 }
 
+fn key_file(path: &Path) -> KeyFile<'_> {
+    KeyFile { what: "journal key", path }
+}
+
 impl PublicKey {
-    /// `signature` is 128 hex digits.
+    /// `signature` is 128 hex digits, lower case: it has no second spelling.
     pub(crate) fn verifies(&self, message: &str, signature: &str) -> bool {
         let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         let octets: Option<Vec<u8>> = signature.as_bytes().chunks(2).map(octet).collect();
         octets.is_some_and(|octets| {
-            UnparsedPublicKey::new(&ED25519, self.0.0).verify(message.as_bytes(), &octets).is_ok()
+            let key = UnparsedPublicKey::new(&ED25519, self.0.0);
+            Hex(&octets).to_string() == signature && key.verify(message.as_bytes(), &octets).is_ok()
         })
     }
 }

@@ -25,6 +25,8 @@ pub enum Cause {
     NoChildSa,
     /// For a unit, but not sealed.
     Outbound(Unsealed),
+    /// For a unit, and too long for the way to it: its sender was told.
+    TooBig,
     /// A datagram too short for anything.
     Runt,
     /// IKE on the NAT-T port while the IKE thread had no room.
@@ -33,6 +35,8 @@ pub enum Cause {
     NotSent,
     /// The core had no room for it.
     CoreFull,
+    /// The core handed over what is no whole packet.
+    CoreUnfit,
     /// It came in on another shard's side, and that shard had no room for it.
     ShardFull,
 }
@@ -40,17 +44,19 @@ pub enum Cause {
 const INBOUND: usize = Dropped::ALL.len();
 const OUTBOUND: [Unsealed; 4] =
     [Unsealed::SequenceExhausted, Unsealed::InnerMalformed, Unsealed::OutsideSelectors, Unsealed::Crypto];
-const REST: [Cause; 11] = [
+const REST: [Cause; 13] = [
     Cause::UnknownSpi,
     Cause::Blocked,
     Cause::Lateral,
     Cause::FromPool,
     Cause::NoTunnel,
     Cause::NoChildSa,
+    Cause::TooBig,
     Cause::Runt,
     Cause::IkeQueueFull,
     Cause::NotSent,
     Cause::CoreFull,
+    Cause::CoreUnfit,
     Cause::ShardFull,
 ];
 const BARRED: usize = Barred::ALL.len();
@@ -82,10 +88,12 @@ impl Cause {
             Self::FromPool => ("downlink", "lateral"),
             Self::NoTunnel => ("downlink", "no_tunnel"),
             Self::NoChildSa => ("downlink", "no_child_sa"),
+            Self::TooBig => ("downlink", "too_big"),
             Self::Runt => ("uplink", "runt"),
             Self::IkeQueueFull => ("uplink", "ike_queue_full"),
             Self::NotSent => ("downlink", "not_sent"),
             Self::CoreFull => ("uplink", "core_full"),
+            Self::CoreUnfit => ("downlink", "core_unfit"),
             Self::ShardFull => ("downlink", "shard_full"),
         }
     }
@@ -107,6 +115,8 @@ impl Cause {
             Self::NotSent => OTHER + 8,
             Self::CoreFull => OTHER + 9,
             Self::ShardFull => OTHER + 10,
+            Self::CoreUnfit => OTHER + 11,
+            Self::TooBig => OTHER + 12,
         }
     }
 }
@@ -155,6 +165,11 @@ impl SessionDrops {
 
     pub(crate) fn of(&self, cause: Cause) -> u64 {
         self.0.get(cause.index()).map_or(0, |counter| counter.load(Relaxed).into())
+    }
+
+    /// Of every cause.
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().map(|counter| u64::from(counter.load(Relaxed))).sum()
     }
 }
 

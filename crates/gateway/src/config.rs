@@ -1,5 +1,5 @@
 use crate::{PeerPolicy, shard::Limits};
-use esp::Rule;
+use esp::{Rule, WindowSize};
 use ike::{LocalIdentity, ResponderConfig};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
@@ -29,10 +29,14 @@ pub struct GatewayConfig {
     pub esp_expected_within: Duration,
     /// Inner octets, either way, after which a CHILD SA is rekeyed.
     pub octets_per_child: u64,
+    /// How late packets of a CHILD SA may arrive.
+    pub replay_window: WindowSize,
     /// Key schedules of SAs without packets are let go after this.
     pub rest_after: Duration,
     /// What happens to a tunnel whose unit is seen outside the network of its access line.
     pub off_line: OffLine,
+    /// With [`OffLine::Hold`]: how long, before the session ends.
+    pub off_line_hold: Duration,
     /// Whom to admit.
     pub policy: admission::Policy,
 }
@@ -43,15 +47,20 @@ pub struct GatewayConfig {
 pub enum OffLine {
     /// Nothing.
     Keep,
-    /// No packet passes until the unit is back.
+    /// No packet passes until the unit is back, or has authenticated anew; the session ends if it does
+    /// neither in time.
     #[default]
     Hold,
-    /// It ends.
+    /// It ends at once.
     Close,
 }
 
 /// RFC 4478 has no upper bound; the checklist (line 25) has.
 const MAX_AUTH_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// Sequence numbers to go at which an SA is rekeyed: 2^24 packets are 16 s at 1,000,000 packets/s, and a rekey takes
+/// one round trip, or 6 s more where a path is being probed first.
+const SEQUENCE_RESERVE: u64 = 1 << 24;
 
 impl GatewayConfig {
     /// The defaults around an identity and the inner addresses.
@@ -68,8 +77,10 @@ impl GatewayConfig {
             esp_expected_within: Duration::from_secs(300),
             // 2^32 AES blocks: far below the birthday bound of 2^64.
             octets_per_child: 1 << 36,
+            replay_window: WindowSize::default(),
             rest_after: Duration::from_secs(60),
             off_line: OffLine::default(),
+            off_line_hold: Duration::from_secs(30),
             policy: admission::Policy::default(),
         }
     }
@@ -79,7 +90,9 @@ impl GatewayConfig {
             heard_every: self.responder.times.dpd_after / 4,
             esp_expected_within: self.esp_expected_within,
             octets_per_child: self.octets_per_child,
+            sequence_reserve: SEQUENCE_RESERVE,
             rest_after: self.rest_after,
+            window: self.replay_window,
         }
     }
 

@@ -3,10 +3,12 @@
 //! Nobody wins by coming first or last. The newcomer's tunnel stands but is blocked; the holder is
 //! asked whether it lives. What the holder does within the time to make room decides.
 
+use crate::hand_off::Why;
+use admission::Probe;
 use ids::{DeviceId, SessionId};
 use ike::IkeSaId;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     time::{Duration, Instant},
 };
 
@@ -31,8 +33,60 @@ pub(crate) enum Outcome {
         /// Of the probe.
         round_trip: Option<Duration>,
     },
-    /// The newcomer left by itself.
+    /// The holder's session ended otherwise: it expired, or somebody ended it.
+    HolderEnded,
+    /// The newcomer left by itself before the holder had answered.
     NewcomerLeft,
+}
+
+impl Outcome {
+    /// Of a holder whose session is over.
+    fn of_end(why: &Why) -> Self {
+        match why {
+            Why::Peer => Self::HolderMadeRoom,
+            Why::DpdTimeout | Why::HolderSilent => Self::HolderSilent,
+            Why::PeerRefused
+            | Why::Expired
+            | Why::SecondClaim
+            | Why::Cut { .. }
+            | Why::Device(_)
+            | Why::LeftLine
+            | Why::NeverStood
+            | Why::Shutdown => Self::HolderEnded,
+        }
+    }
+
+    /// What the holder did, as admission asks; nothing is to be judged when the newcomer left.
+    pub(crate) fn probe(self) -> Option<Probe> {
+        match self {
+            Self::HolderMadeRoom => Some(Probe::MadeRoom),
+            Self::HolderSilent => Some(Probe::Silent),
+            Self::HolderStays { .. } => Some(Probe::Answered),
+            Self::HolderEnded => Some(Probe::Unreachable),
+            Self::NewcomerLeft => None,
+        }
+    }
+
+    /// The holder lives on.
+    pub(crate) fn holder_lives(self) -> bool {
+        matches!(self, Self::HolderStays { .. } | Self::NewcomerLeft)
+    }
+
+    /// Of the probe, where it was measured.
+    pub(crate) fn round_trip(self) -> Option<Duration> {
+        if let Self::HolderStays { round_trip } = self { round_trip } else { None }
+    }
+
+    /// Stable word, in events and as metric label.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::HolderMadeRoom => "made-room",
+            Self::HolderSilent => "holder-silent",
+            Self::HolderStays { .. } => "holder-alive",
+            Self::HolderEnded => "holder-ended",
+            Self::NewcomerLeft => "newcomer-left",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,10 +118,12 @@ impl Contests {
         Self { make_room, running: HashMap::new() }
     }
 
-    /// Begins one; the caller probes the holder.
-    pub(crate) fn begin(&mut self, device: DeviceId, newcomer: Party, holder: Party, now: Instant) {
-        let contest = Contest { device, newcomer, holder, began: now, probed: Probed::Waiting };
-        self.running.insert(device, contest);
+    /// Begins one; the caller probes the holder. `false`, and nothing changes, while another of the device
+    /// runs.
+    pub(crate) fn begin(&mut self, device: DeviceId, newcomer: Party, holder: Party, now: Instant) -> bool {
+        let Entry::Vacant(room) = self.running.entry(device) else { return false };
+        room.insert(Contest { device, newcomer, holder, began: now, probed: Probed::Waiting });
+        true
     }
 
     /// The holder with this SA answered its probe.
@@ -84,16 +140,21 @@ impl Contests {
     }
 
     /// A session of the device is over.
-    pub(crate) fn gone(&mut self, device: DeviceId, sa: IkeSaId) -> Option<(Contest, Outcome)> {
+    pub(crate) fn gone(&mut self, device: DeviceId, sa: IkeSaId, why: &Why) -> Option<(Contest, Outcome)> {
         let contest = self.running.get(&device)?;
         let outcome = if contest.holder.sa == sa {
-            Outcome::HolderMadeRoom
+            Outcome::of_end(why)
         } else if contest.newcomer.sa == sa {
-            Outcome::NewcomerLeft
+            contest.without_newcomer()
         } else {
             return None;
         };
         Some((self.running.remove(&device)?, outcome))
+    }
+
+    /// The holder was gone before it could be asked.
+    pub(crate) fn ended_before(&mut self, device: DeviceId) -> Option<(Contest, Outcome)> {
+        Some((self.running.remove(&device)?, Outcome::HolderEnded))
     }
 
     /// Those whose time is over.
@@ -123,6 +184,14 @@ impl Contest {
         }
     }
 
+    /// A newcomer that leaves takes nothing back: once the holder has answered, two have proven to hold one key.
+    fn without_newcomer(&self) -> Outcome {
+        match self.probed {
+            Probed::Waiting => Outcome::NewcomerLeft,
+            Probed::Answered(round_trip) => Outcome::HolderStays { round_trip },
+        }
+    }
+
     fn at_the_end(&self) -> Outcome {
         match self.probed {
             Probed::Waiting => Outcome::HolderSilent,
@@ -144,7 +213,7 @@ mod tests {
 
     fn begun(now: Instant) -> Contests {
         let mut contests = Contests::new(Duration::from_secs(30));
-        contests.begin(DEVICE, party(2), party(1), now);
+        assert!(contests.begin(DEVICE, party(2), party(1), now));
         contests
     }
 
@@ -157,8 +226,31 @@ mod tests {
         let now = Instant::now();
         let mut contests = begun(now);
         contests.answered(DEVICE, IkeSaId(1), None);
-        assert_eq!(contests.gone(DEVICE, IkeSaId(1)).unwrap().1, Outcome::HolderMadeRoom);
+        assert_eq!(contests.gone(DEVICE, IkeSaId(1), &Why::Peer).unwrap().1, Outcome::HolderMadeRoom);
         assert_eq!(contests.len(), 0);
+    }
+
+    #[test]
+    fn a_holder_that_is_given_up_or_ended_did_not_make_room() {
+        let cut = Why::Cut { by: "kim".into(), why: "stolen".into() };
+        let ends = [
+            (Why::DpdTimeout, Outcome::HolderSilent),
+            (Why::Expired, Outcome::HolderEnded),
+            (Why::LeftLine, Outcome::HolderEnded),
+            (cut, Outcome::HolderEnded),
+        ];
+        for (why, outcome) in ends {
+            let mut contests = begun(Instant::now());
+            assert_eq!(contests.gone(DEVICE, IkeSaId(1), &why).unwrap().1, outcome, "{why:?}");
+        }
+    }
+
+    #[test]
+    fn a_contest_that_runs_is_not_replaced_by_another() {
+        let now = Instant::now();
+        let mut contests = begun(now);
+        assert!(!contests.begin(DEVICE, party(3), party(1), now));
+        assert_eq!(contests.silent(DEVICE, IkeSaId(1)).unwrap().0.newcomer, party(2));
     }
 
     #[test]
@@ -183,15 +275,23 @@ mod tests {
     #[test]
     fn a_newcomer_that_leaves_ends_it() {
         let mut contests = begun(Instant::now());
-        assert!(contests.gone(DEVICE, IkeSaId(9)).is_none());
-        assert_eq!(contests.gone(DEVICE, IkeSaId(2)).unwrap().1, Outcome::NewcomerLeft);
+        assert!(contests.gone(DEVICE, IkeSaId(9), &Why::Peer).is_none());
+        assert_eq!(contests.gone(DEVICE, IkeSaId(2), &Why::Peer).unwrap().1, Outcome::NewcomerLeft);
+    }
+
+    #[test]
+    fn a_newcomer_that_leaves_once_the_holder_has_answered_was_a_second_holder_all_the_same() {
+        let mut contests = begun(Instant::now());
+        contests.answered(DEVICE, IkeSaId(1), Some(seconds(1)));
+        let (_, outcome) = contests.gone(DEVICE, IkeSaId(2), &Why::Peer).unwrap();
+        assert_eq!(outcome, Outcome::HolderStays { round_trip: Some(seconds(1)) });
     }
 
     #[test]
     fn a_short_time_to_make_room_does_not_cut_the_probe_short() {
         let now = Instant::now();
         let mut contests = Contests::new(seconds(1));
-        contests.begin(DEVICE, party(2), party(1), now);
+        assert!(contests.begin(DEVICE, party(2), party(1), now));
         assert_eq!(contests.due(now + seconds(5)), []);
         contests.answered(DEVICE, IkeSaId(1), None);
         assert_eq!(contests.due(now + seconds(5))[0].1, Outcome::HolderStays { round_trip: None });

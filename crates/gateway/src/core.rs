@@ -62,7 +62,19 @@ pub trait Core: Send {
     fn uplink(&mut self, packets: &Packets) -> usize;
 
     /// Appends what is there for units, or a part of it. Each packet's destination says whose it is.
-    fn downlink(&mut self, packets: &mut Packets);
+    /// Returns how many came that could not be read.
+    fn downlink(&mut self, packets: &mut Packets) -> usize;
+
+    /// Whether those behind it heed ICMP errors. Where not, what is too big for the way to a unit goes in
+    /// fragments outside.
+    fn heeds_errors(&self) -> bool {
+        false
+    }
+
+    /// Why it takes or gives no packets, as far as the last ones have shown.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 
     /// Readable when more is there for units; `None` where that only comes as an answer to `uplink`.
     fn readable(&self) -> Option<BorrowedFd<'_>> {
@@ -103,9 +115,10 @@ impl Core for VirtualCore {
         packets.iter().filter(|packet| !self.answer(packet)).count()
     }
 
-    fn downlink(&mut self, packets: &mut Packets) {
+    fn downlink(&mut self, packets: &mut Packets) -> usize {
         self.answers.iter().filter(|answer| !answer.is_empty()).for_each(|answer| packets.push(answer));
         self.answers.clear();
+        0
     }
 }
 

@@ -2,17 +2,18 @@
 //! and its side of the core. It never waits for another thread.
 
 use crate::{
+    backlog::{Backlog, Share},
     cause::Cause,
     core::{Core, Packets},
-    shard::{Command, Elsewhere, Notice, Passed, Shard},
-    udp::{Outgoing, ReceiveBatch, Socket, send_all},
+    shard::{Command, Downlink, Elsewhere, Notice, Passed, Shard},
+    udp::{Outgoing, ReceiveBatch, Socket, path_mtu, send_all, send_whole},
     waker::Waker,
 };
 use crossbeam_channel::{Receiver, Sender};
 use esp::udp_encap::{Datagram, classify};
 use ike::Path;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
+    os::fd::AsFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -22,8 +23,8 @@ use std::{
 
 /// From a data thread to the IKE thread.
 pub(crate) enum FromData {
-    /// IKE messages of one receive on the NAT-T port, marker removed.
-    Messages(Vec<(Path, Vec<u8>)>),
+    /// IKE messages of one receive on the NAT-T port, marker removed, and their share of what may wait.
+    Messages(Vec<(Path, Vec<u8>)>, Share),
     /// About a session.
     Notice(Notice),
 }
@@ -49,6 +50,7 @@ pub(crate) struct DataThread {
     pub(crate) shards: Vec<ToShard>,
     pub(crate) handed: Receiver<Packets>,
     pub(crate) to_ike: Sender<FromData>,
+    pub(crate) backlog: Arc<Backlog>,
     pub(crate) ike_waker: Waker,
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -58,18 +60,23 @@ struct Room {
     batch: ReceiveBatch,
     passed: Passed,
     downlink: Packets,
-    outgoing: Outgoing,
-    elsewhere: Elsewhere,
+    down: Downlink,
+    probes: Outgoing,
 }
 
 impl DataThread {
     pub(crate) fn run(mut self) {
         let mut room = Room {
-            batch: ReceiveBatch::new(),
+            batch: ReceiveBatch::default(),
             passed: Passed::default(),
             downlink: Packets::new(),
-            outgoing: Outgoing::default(),
-            elsewhere: self.shards.iter().map(|_| Packets::new()).collect(),
+            down: Downlink {
+                outgoing: Outgoing::default(),
+                elsewhere: self.shards.iter().map(|_| Packets::new()).collect(),
+                errors: self.core.heeds_errors().then(Packets::new),
+                unit_errors: Packets::new(),
+            },
+            probes: Outgoing::default(),
         };
         let mut swept = Instant::now();
         while !self.stop.load(Relaxed) {
@@ -79,25 +86,23 @@ impl DataThread {
             for socket in self.sockets.clone() {
                 self.receive(&socket, now, &mut room);
             }
-            self.take_down(&mut room);
-            self.take_handed(&mut room);
+            self.take_down(now, &mut room);
+            self.take_handed(now, &mut room);
+            self.pass_back(now, &mut room);
             if now.duration_since(swept) >= SWEEP_EVERY {
                 swept = now;
                 self.shard.sweep(now);
+                self.look_at_ways(now, &mut room.probes);
+                self.shard.counters.pulse.set_trouble(self.core.trouble());
             }
             self.tell();
+            self.shard.counters.pulse.beat();
         }
     }
 
     fn wait(&self, at_most: Duration) {
-        let mut fds: Vec<_> =
-            self.sockets.iter().map(|socket| PollFd::new(&**socket, PollFlags::IN)).collect();
-        fds.push(PollFd::new(&self.waker, PollFlags::IN));
-        fds.extend(self.core.readable().map(|core| PollFd::from_borrowed_fd(core, PollFlags::IN)));
-        let timeout = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: at_most.subsec_nanos().into() };
-        // Interrupted by a signal: the loop comes round.
-        let _ = poll(&mut fds, Some(&timeout));
-        self.waker.reset();
+        let sockets = self.sockets.iter().map(|socket| socket.as_fd());
+        self.waker.wait(sockets.chain(self.core.readable()), at_most);
     }
 
     fn take_commands(&mut self, now: Instant) {
@@ -132,7 +137,7 @@ impl DataThread {
             }
         }
         self.pass_up(room);
-        self.pass_to_units(room);
+        self.pass_to_units(now, room);
         self.pass_to_ike(messages);
     }
 
@@ -145,51 +150,71 @@ impl DataThread {
     }
 
     /// What units send to each other goes straight down again.
-    fn pass_to_units(&mut self, room: &mut Room) {
+    fn pass_to_units(&mut self, now: Instant, room: &mut Room) {
         if !room.passed.units.is_empty() {
-            self.shard.between(&room.passed.units, &mut room.outgoing, &mut room.elsewhere);
+            self.shard.between(&room.passed.units, now, &mut room.down);
             room.passed.units.clear();
-            self.send(&mut room.outgoing);
-            self.hand_over(&mut room.elsewhere);
+            self.send(&mut room.down.outgoing);
+            self.hand_over(&mut room.down.elsewhere);
         }
     }
 
-    /// Drop policy: a batch that finds the channel full is dropped and counted. Units retransmit.
+    /// Drop policy: a batch that finds no room is dropped and counted. Units retransmit.
     fn pass_to_ike(&self, messages: Vec<(Path, Vec<u8>)>) {
         if messages.is_empty() {
             return;
         }
         let count = messages.len();
-        match self.to_ike.try_send(FromData::Messages(messages)) {
-            Ok(()) => self.ike_waker.wake(),
-            Err(_) => self.shard.counters.drops.add(Cause::IkeQueueFull, count),
+        let share = self.backlog.take(messages.iter().map(|(_, message)| message.len()).sum());
+        let passes = |share| self.to_ike.try_send(FromData::Messages(messages, share)).is_ok();
+        if share.is_some_and(passes) {
+            self.ike_waker.wake();
+        } else {
+            self.shard.counters.drops.add(Cause::IkeQueueFull, count);
         }
     }
 
-    fn take_down(&mut self, room: &mut Room) {
-        self.core.downlink(&mut room.downlink);
+    fn take_down(&mut self, now: Instant, room: &mut Room) {
+        let unfit = self.core.downlink(&mut room.downlink);
+        self.shard.counters.drops.add(Cause::CoreUnfit, unfit);
         if !room.downlink.is_empty() {
-            self.shard.downlink(&room.downlink, &mut room.outgoing, &mut room.elsewhere);
+            self.shard.downlink(&room.downlink, now, &mut room.down);
             room.downlink.clear();
-            self.send(&mut room.outgoing);
-            self.hand_over(&mut room.elsewhere);
+            self.send(&mut room.down.outgoing);
+            self.hand_over(&mut room.down.elsewhere);
         }
     }
 
     /// Packets that another shard let through: from its side of the core, or from its units.
-    fn take_handed(&mut self, room: &mut Room) {
+    fn take_handed(&mut self, now: Instant, room: &mut Room) {
         for _ in 0..self.handed.len() {
             let Ok(packets) = self.handed.try_recv() else { return };
-            self.shard.between(&packets, &mut room.outgoing, &mut room.elsewhere);
-            self.send(&mut room.outgoing);
+            self.shard.between(&packets, now, &mut room.down);
+            self.send(&mut room.down.outgoing);
             // They came here because they are ours: what is another's by now has moved meanwhile.
-            let moved = room.elsewhere.iter_mut().map(|packets| {
+            let moved = room.down.elsewhere.iter_mut().map(|packets| {
                 let count = packets.len();
                 packets.clear();
                 count
             });
             self.shard.counters.drops.add(Cause::NoTunnel, moved.sum());
         }
+    }
+
+    /// Errors for the senders of what did not fit, behind the core and among the units.
+    fn pass_back(&mut self, now: Instant, room: &mut Room) {
+        if let Some(errors) = room.down.errors.as_mut().filter(|errors| !errors.is_empty()) {
+            let lost = self.core.uplink(errors);
+            self.shard.counters.drops.add(Cause::CoreFull, lost);
+            errors.clear();
+        }
+        std::mem::swap(&mut room.down.unit_errors, &mut room.passed.units);
+        self.pass_to_units(now, room);
+    }
+
+    fn look_at_ways(&mut self, now: Instant, probes: &mut Outgoing) {
+        self.shard.look_at_ways(now, |path| path_mtu(path).ok(), probes);
+        send_whole(&self.sockets, probes);
     }
 
     /// Drop policy: packets that find the other shard's channel full are dropped and counted.

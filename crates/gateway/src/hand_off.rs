@@ -5,14 +5,16 @@
 //! [`Admitted`]; only from that comes the [`Opening`] that the data thread takes.
 
 use crate::{
-    contest::{Outcome, Party},
+    contest::{Contest, Outcome, Party},
     pairs::Pairs,
     sessions::Session,
+    sightings::Alternation,
 };
 use ids::{DeviceId, SessionId};
 use ike::{AttachRequest, AuthVerified, Grant, IkeSaId, Path, Ticket};
 use ledger::Lease;
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -91,16 +93,16 @@ impl Opening {
     }
 }
 
-/// What the IKE thread has the registrar do. `Claim`, `Review` of a path and `Refused` may be dropped
-/// when there is no room; the rest must not be lost and is kept until the ledger takes it.
+/// What the IKE thread has the registrar do. `Claim` and `Refused` may be dropped when there is no room;
+/// the rest must not be lost and is kept until the ledger takes it.
 pub(crate) enum Work {
     /// A device asks to attach.
     Claim(Box<Claim>),
-    /// A contest is over.
-    Resolve { device: DeviceId, newcomer: Party, holder: Party, outcome: Outcome },
+    /// A contest is over: what the holder did, to be judged.
+    Resolve { contest: Contest, outcome: Outcome },
     /// A session is over.
     Closed { session: Arc<Session>, why: Why },
-    /// A unit was seen elsewhere: is that still the network of its access line?
+    /// A unit has proven to be elsewhere: is that still the network of its access line?
     Moved { session: Arc<Session>, from: SocketAddr, to: SocketAddr },
     /// A device's record or credential has changed: may it stay?
     Review(DeviceId),
@@ -112,8 +114,32 @@ pub(crate) enum Work {
     Lateral { session: Arc<Session>, packets: u64, to: IpAddr },
     /// The pairs in the ledger have changed.
     Pairs,
+    /// Packets of one SA come from several addresses in turn.
+    Alternates { session: Arc<Session>, seen: Alternation },
     /// An attempt was refused before admission was asked.
     Refused(Refused),
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Claim(claim) => write!(f, "a claim of {}", claim.authenticated.device()),
+            Self::Resolve { contest, .. } => write!(f, "the end of the contest for {}", contest.device),
+            Self::Closed { session, why } => write!(f, "the end of session {}: {}", session.id, why.code()),
+            Self::Moved { session, .. } => write!(f, "the move of session {}", session.id),
+            Self::Review(device) => write!(f, "the review of {device}"),
+            Self::EspNeverSeen(session) => write!(f, "session {} sends no ESP in UDP", session.id),
+            Self::Alternates { session, .. } => {
+                write!(f, "session {} comes from several addresses", session.id)
+            }
+            Self::Spoofed { session, packets } => write!(f, "session {} spoofed {packets}", session.id),
+            Self::Lateral { session, packets, .. } => {
+                write!(f, "session {} sent {packets} to another unit", session.id)
+            }
+            Self::Pairs => write!(f, "the list of pairs"),
+            Self::Refused(refused) => write!(f, "an attempt that was refused: {}", refused.code),
+        }
+    }
 }
 
 /// What is known of an attach when admission is asked.
@@ -162,7 +188,7 @@ pub enum Why {
     Device(String),
     /// It left the network of its access line.
     LeftLine,
-    /// Granted, but the IKE SA was gone by then.
+    /// Granted, but its IKE SA or its contest could not begin any more.
     NeverStood,
     /// The gateway stops.
     Shutdown,
@@ -173,15 +199,15 @@ impl Why {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Peer => "peer",
-            Self::PeerRefused => "peer_refused",
+            Self::PeerRefused => "peer-refused",
             Self::Expired => "expired",
-            Self::DpdTimeout => "dpd_timeout",
-            Self::HolderSilent => "holder_silent",
-            Self::SecondClaim => "second_claim",
+            Self::DpdTimeout => "dpd-timeout",
+            Self::HolderSilent => "holder-silent",
+            Self::SecondClaim => "second-claim",
             Self::Cut { .. } => "cut",
             Self::Device(_) => "device",
-            Self::LeftLine => "left_line",
-            Self::NeverStood => "never_stood",
+            Self::LeftLine => "left-line",
+            Self::NeverStood => "never-stood",
             Self::Shutdown => "shutdown",
         }
     }
@@ -201,8 +227,8 @@ pub(crate) enum Answer {
     Moved(Admitted),
     /// A session must end.
     End { session: SessionId, why: Why },
-    /// A session is outside its line's network, or inside again.
-    Line { session: SessionId, inside: bool },
+    /// A session is outside its line's network, or not any more.
+    Line { session: SessionId, outside: bool },
     /// Which units may send to which, from now on.
     Pairs(Arc<Pairs>),
 }
@@ -221,3 +247,91 @@ pub(crate) enum Order {
 
 /// How long a thread that could not hand something on waits before it tries again.
 pub(crate) const TRY_AGAIN: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::Alarm;
+    use admission::{Admit, Conclusion, Reason, Transient};
+    use x509::{PathError, Place};
+
+    /// Every word that stands for a reason or an outcome in events and metric labels.
+    fn words() -> Vec<&'static str> {
+        let cut = Why::Cut { by: String::new(), why: String::new() };
+        let ends = [
+            Why::Peer,
+            Why::PeerRefused,
+            Why::Expired,
+            Why::DpdTimeout,
+            Why::HolderSilent,
+            Why::SecondClaim,
+            cut,
+            Why::Device(String::new()),
+            Why::LeftLine,
+            Why::NeverStood,
+            Why::Shutdown,
+        ];
+        let outcomes = [
+            Outcome::HolderMadeRoom,
+            Outcome::HolderSilent,
+            Outcome::HolderStays { round_trip: None },
+            Outcome::HolderEnded,
+            Outcome::NewcomerLeft,
+        ];
+        let transients = [Transient::ContestRuns, Transient::ProbedLately];
+        let admits = [Admit::First, Admit::Reconnect, Admit::MadeRoom];
+        let mut words: Vec<_> = ends.iter().map(Why::code).collect();
+        words.extend(outcomes.map(Outcome::code));
+        words.extend(ike::Reason::ALL.map(ike::Reason::code));
+        words.extend(Reason::ALL.map(Reason::code));
+        words.extend(transients.map(Transient::code));
+        words.extend(admits.map(Admit::code));
+        words.extend([Conclusion::Reconnect, Conclusion::Undecided].map(Conclusion::code));
+        words.extend(Alarm::ALL.map(Alarm::code));
+        words.extend(paths().map(PathError::code));
+        words
+    }
+
+    fn paths() -> [PathError; 27] {
+        [
+            PathError::NoCertificate,
+            PathError::TooManyCertificates,
+            PathError::TooLarge,
+            PathError::Malformed(Place::Issuer),
+            PathError::IdentityMalformed,
+            PathError::NoName,
+            PathError::SeveralNames,
+            PathError::NameMismatch,
+            PathError::SubjectMismatch,
+            PathError::UnknownRealm,
+            PathError::OtherRealm,
+            PathError::Untrusted,
+            PathError::BadSignature,
+            PathError::Expired(Place::Issuer),
+            PathError::NotYetValid(Place::Issuer),
+            PathError::BadValidity(Place::Issuer),
+            PathError::CaAsEndEntity,
+            PathError::EndEntityAsCa,
+            PathError::PathLength,
+            PathError::NameConstraint,
+            PathError::KeyUsage(Place::Issuer),
+            PathError::ExtendedKeyUsage(Place::Issuer),
+            PathError::UnknownCriticalExtension(Place::Issuer),
+            PathError::WeakSignature(Place::Issuer),
+            PathError::WeakKey(Place::Issuer),
+            PathError::UnsupportedAlgorithm(Place::Issuer),
+            PathError::TooCostly,
+        ]
+    }
+
+    #[test]
+    fn reasons_and_outcomes_are_small_words_joined_by_hyphens() {
+        for word in words() {
+            let is_plain = |part: &str| {
+                !part.is_empty()
+                    && part.bytes().all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit())
+            };
+            assert!(word.split('-').all(is_plain), "{word}");
+        }
+    }
+}

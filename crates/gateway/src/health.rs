@@ -12,13 +12,26 @@ pub enum Alarm {
     LedgerUnreachable,
     /// Events can't be written.
     JournalUnwritable,
-    /// The clock is before what the journal has seen: certificates can't be judged.
+    /// The clock has gone back behind what was seen: certificates can't be judged.
     ClockUntrusted,
+    /// A thread of the gateway has panicked. It does not come back; the process has to be started anew.
+    ThreadEnded,
+    /// A data thread does not come round: its tunnels pass nothing.
+    ShardStuck,
+    /// The core's side takes or gives no packets: its device is down or gone.
+    CoreUnreachable,
 }
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::LedgerUnreachable, Self::JournalUnwritable, Self::ClockUntrusted];
+    pub const ALL: [Self; 6] = [
+        Self::LedgerUnreachable,
+        Self::JournalUnwritable,
+        Self::ClockUntrusted,
+        Self::ThreadEnded,
+        Self::ShardStuck,
+        Self::CoreUnreachable,
+    ];
 
     /// Stable word, for events.
     pub fn code(self) -> &'static str {
@@ -26,6 +39,9 @@ impl Alarm {
             Self::LedgerUnreachable => "ledger-unreachable",
             Self::JournalUnwritable => "journal-unwritable",
             Self::ClockUntrusted => "clock-untrusted",
+            Self::ThreadEnded => "thread-ended",
+            Self::ShardStuck => "shard-stuck",
+            Self::CoreUnreachable => "core-unreachable",
         }
     }
 
@@ -35,6 +51,9 @@ impl Alarm {
             Self::LedgerUnreachable => "ledger",
             Self::JournalUnwritable => "journal",
             Self::ClockUntrusted => "clock",
+            Self::ThreadEnded => "threads",
+            Self::ShardStuck => "shards",
+            Self::CoreUnreachable => "core",
         }
     }
 
@@ -44,6 +63,9 @@ impl Alarm {
             Self::LedgerUnreachable => "see that its disk has room and who holds its lock",
             Self::JournalUnwritable => "see that its disk has room and works",
             Self::ClockUntrusted => "set the clock",
+            Self::ThreadEnded => "start it anew, and report the panic that its log has",
+            Self::ShardStuck => "keep a stack of every thread (gdb -p), then restart",
+            Self::CoreUnreachable => "see `ip link show` for the TUN device; restart if it is gone",
         }
     }
 }

@@ -50,7 +50,7 @@ pub(crate) enum IdentityError {
 impl IdentityError {
     pub(crate) fn code(self) -> &'static str {
         match self {
-            Self::NotFqdn => "identity_not_fqdn",
+            Self::NotFqdn => "identity-not-fqdn",
             Self::Path(error) => error.code(),
         }
     }

@@ -3,9 +3,11 @@
 
 use crate::{
     clock::ClockGuard,
-    contest::{Contest, Contests, Outcome, Party},
+    command_link::CommandLink,
+    contest::{Contests, Party},
     data::FromData,
     hand_off::{Admitted, Answer, Authenticated, Claim, Opening, Order, Refused, TRY_AGAIN, Why, Work},
+    holds::Holds,
     identity::{self, PeerPolicy},
     refusals::Refusals,
     sessions::{Child, Session, Sessions, State},
@@ -15,17 +17,17 @@ use crate::{
     udp::{ReceiveBatch, Socket, socket_for},
     waker::Waker,
 };
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, SendError, Sender, TrySendError};
 use esp::udp_encap::NON_ESP_MARKER;
 use ids::SessionId;
 use ike::{
     Admission, AskPeer, AttachRequest, AuthVerified, ChildSa, DeletedBy, Event, Grant, IkeSaId, Output, Path,
     Peer, Reason, Refusal, Responder, Ticket, payload::NotifyType,
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     collections::VecDeque,
     net::SocketAddr,
+    os::fd::AsFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -43,6 +45,7 @@ pub(crate) struct IkeThread {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) routes: Arc<Routes>,
     pub(crate) contests: Contests,
+    pub(crate) holds: Holds,
     pub(crate) anchors: Arc<Anchors>,
     pub(crate) peers: PeerPolicy,
     pub(crate) clock: Arc<ClockGuard>,
@@ -62,37 +65,6 @@ pub(crate) struct Links {
     pub(crate) to_registrar: Sender<Work>,
 }
 
-/// The way of commands to one shard.
-pub(crate) struct CommandLink {
-    commands: Sender<Command>,
-    waker: Waker,
-    /// It has got some since it was last woken.
-    commanded: bool,
-}
-
-impl CommandLink {
-    pub(crate) fn new(commands: Sender<Command>, waker: Waker) -> Self {
-        Self { commands, waker, commanded: false }
-    }
-
-    /// None may be lost: waits where there is no room. The data threads never wait for us, so this ends.
-    fn give(&mut self, command: Command) {
-        self.commanded = true;
-        let command = match self.commands.try_send(command) {
-            Ok(()) => return,
-            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => command,
-        };
-        self.waker.wake();
-        let _ = self.commands.send(command);
-    }
-
-    fn wake(&mut self) {
-        if std::mem::take(&mut self.commanded) {
-            self.waker.wake();
-        }
-    }
-}
-
 /// What lives from one output to the next, or until a channel has room.
 #[derive(Default)]
 pub(crate) struct Passing {
@@ -103,7 +75,7 @@ pub(crate) struct Passing {
     /// Why we are deleting the session whose end comes next.
     why: Option<Why>,
     /// Keeps warnings about CHILD SAs from filling the log.
-    children_refused: Refusals,
+    children_refused: Refusals<&'static str>,
     datagrams: Vec<(Path, Vec<u8>)>,
     /// Work that must not be lost and found no room. At most a few for each session.
     kept: VecDeque<Work>,
@@ -112,7 +84,7 @@ pub(crate) struct Passing {
 
 impl IkeThread {
     pub(crate) fn run(mut self) {
-        let mut batch = ReceiveBatch::new();
+        let mut batch = ReceiveBatch::default();
         while !self.state.stopping {
             self.wait();
             self.receive(&mut batch);
@@ -123,20 +95,18 @@ impl IkeThread {
             self.hand_on();
             self.control.publish(self.responder.stats(), self.contests.len());
         }
+        hand_on_all(&mut self.state.kept, &self.links.to_registrar);
     }
 
     fn wait(&self) {
         let now = Instant::now();
-        let due = self.responder.poll_timeout().map(|(at, _)| at).into_iter().chain(self.contests.next_due());
+        let due = self.responder.poll_timeout().map(|(at, _)| at).into_iter();
+        let due = due.chain(self.contests.next_due()).chain(self.holds.next_due());
         let sleep = due.min().map_or(AT_MOST, |at| at.saturating_duration_since(now).min(AT_MOST));
-        let sleep = if self.state.kept.is_empty() { sleep } else { sleep.min(TRY_AGAIN) };
+        let keeps = !self.state.kept.is_empty() || self.links.to_shards.iter().any(CommandLink::keeps);
+        let sleep = if keeps { sleep.min(TRY_AGAIN) } else { sleep };
         let own = self.sockets.iter().filter(|socket| !socket.is_encapsulated());
-        let mut fds: Vec<_> = own.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
-        fds.push(PollFd::new(&self.links.waker, PollFlags::IN));
-        let timeout = Timespec { tv_sec: sleep.as_secs() as i64, tv_nsec: sleep.subsec_nanos().into() };
-        // Interrupted by a signal: the loop comes round.
-        let _ = poll(&mut fds, Some(&timeout));
-        self.links.waker.reset();
+        self.links.waker.wait(own.map(|socket| socket.as_fd()), sleep);
     }
 
     fn receive(&mut self, batch: &mut ReceiveBatch) {
@@ -167,7 +137,7 @@ impl IkeThread {
         // Bounded by what is there now, so that a flood on one port leaves turns for the rest.
         for _ in 0..self.links.from_data.len() {
             match self.links.from_data.try_recv() {
-                Ok(FromData::Messages(messages)) => {
+                Ok(FromData::Messages(messages, _share)) => {
                     messages.into_iter().for_each(|(path, message)| self.datagram(path, &message));
                 }
                 Ok(FromData::Notice(notice)) => self.notice(notice, Instant::now()),
@@ -181,7 +151,12 @@ impl IkeThread {
         match notice {
             Notice::Heard(sa) => self.responder.heard(sa, now),
             Notice::Worn { sa, spi_in } => self.responder.rekey_child_sa(sa, spi_in, now),
-            Notice::Moved { sa, from, to } => self.moved(sa, from.peer, to.peer),
+            Notice::Elsewhere { sa, to } => self.responder.probe_path(sa, to, now),
+            Notice::Alternates { sa, seen } => {
+                if let Some(session) = self.sessions.of_sa(sa) {
+                    self.must(Work::Alternates { session, seen });
+                }
+            }
             Notice::EspNeverSeen(sa) => {
                 if let Some(session) = self.sessions.of_sa(sa) {
                     self.must(Work::EspNeverSeen(session));
@@ -231,7 +206,7 @@ impl IkeThread {
                 Ok(verified) => {
                     let peer = Peer {
                         public_key_spki: verified.path.spki().to_vec(),
-                        not_after: verified.path.valid_until().since(wall),
+                        not_after: verified.path.remaining(wall),
                         allow_sha1_signature: verified.allow_sha1_signature,
                     };
                     self.state.path = Some(verified.path);
@@ -288,7 +263,7 @@ impl IkeThread {
                     session.stands();
                 }
             }
-            Event::SaDeleted { sa, by } => self.ended(sa, by, now),
+            Event::SaDeleted { sa, by } => self.ended(sa, by),
             Event::ProbeAnswered { sa, round_trip } => {
                 if let Some(session) = self.sessions.of_sa(sa) {
                     self.contests.answered(session.device, sa, round_trip);
@@ -297,7 +272,7 @@ impl IkeThread {
             Event::ProbeSilent { sa } => {
                 let session = self.sessions.of_sa(sa);
                 let over = session.and_then(|session| self.contests.silent(session.device, sa));
-                over.into_iter().for_each(|(contest, outcome)| self.settle(&contest, outcome, now));
+                over.into_iter().for_each(|(contest, outcome)| self.must(Work::Resolve { contest, outcome }));
             }
             Event::PathChanged { sa, from, to } => {
                 self.command(Command::Move { sa, path: to });
@@ -369,7 +344,7 @@ impl IkeThread {
         self.must(Work::Moved { session, from, to });
     }
 
-    fn ended(&mut self, sa: IkeSaId, by: DeletedBy, now: Instant) {
+    fn ended(&mut self, sa: IkeSaId, by: DeletedBy) {
         let Some(session) = self.sessions.of_sa(sa) else { return };
         let why = match by {
             DeletedBy::Peer | DeletedBy::Reauthenticated => Why::Peer,
@@ -378,17 +353,18 @@ impl IkeThread {
             DeletedBy::DpdTimeout => Why::DpdTimeout,
             DeletedBy::PeerRefused => Why::PeerRefused,
         };
-        self.close(&session, why, now);
+        self.close(&session, why);
     }
 
     /// Takes a session whose IKE SA is gone out of everything.
-    fn close(&mut self, session: &Arc<Session>, why: Why, now: Instant) {
+    fn close(&mut self, session: &Arc<Session>, why: Why) {
         self.sessions.remove(session.id);
+        self.holds.end(session.id);
         session.inner().for_each(|address| self.routes.end(address, session.sa));
         self.command(Command::Detach(session.sa));
+        let over = self.contests.gone(session.device, session.sa, &why);
         self.must(Work::Closed { session: session.clone(), why });
-        let over = self.contests.gone(session.device, session.sa);
-        over.into_iter().for_each(|(contest, outcome)| self.settle(&contest, outcome, now));
+        over.into_iter().for_each(|(contest, outcome)| self.must(Work::Resolve { contest, outcome }));
     }
 
     /// Deletes an IKE SA; its end follows at once.
@@ -397,16 +373,6 @@ impl IkeThread {
         self.responder.delete(session.sa, now);
         self.drain(now);
         self.state.why = None;
-    }
-
-    fn settle(&mut self, contest: &Contest, outcome: Outcome, now: Instant) {
-        match outcome {
-            Outcome::HolderSilent => self.end_session(contest.holder.session, Why::HolderSilent, now),
-            Outcome::HolderStays { .. } => self.end_session(contest.newcomer.session, Why::SecondClaim, now),
-            Outcome::HolderMadeRoom | Outcome::NewcomerLeft => {}
-        }
-        let Contest { device, newcomer, holder, .. } = *contest;
-        self.must(Work::Resolve { device, newcomer, holder, outcome });
     }
 
     fn end_session(&mut self, id: SessionId, why: Why, now: Instant) {
@@ -443,7 +409,7 @@ impl IkeThread {
             }
             Answer::Moved(admitted) => self.open(&admitted),
             Answer::End { session, why } => self.end_session(session, why, now),
-            Answer::Line { session, inside } => self.line(session, inside),
+            Answer::Line { session, outside } => self.line(session, outside, now),
             Answer::Pairs(pairs) => self.command_all(|| Command::Pairs(pairs.clone())),
         }
     }
@@ -454,7 +420,7 @@ impl IkeThread {
 
     fn open(&mut self, admitted: &Admitted) {
         if let Some(session) = self.sessions.get(admitted.session()) {
-            session.set_state(State::Open);
+            session.set_state(if self.holds.has(session.id) { State::Held } else { State::Open });
             session.inner().for_each(|address| self.routes.lead(address, session.sa));
             self.command(Command::Open(Opening::of(admitted)));
         }
@@ -465,36 +431,40 @@ impl IkeThread {
         self.responder.handle_admission(ticket, Admission::Grant(grant), now);
         self.drain(now);
         if !session.has_stood() {
-            self.close(session, Why::NeverStood, now);
+            self.close(session, Why::NeverStood);
         }
         session.has_stood()
     }
 
     fn contest(&mut self, newcomer: &Session, holder: Party, now: Instant) {
         let party = Party { sa: newcomer.sa, session: newcomer.id };
-        self.contests.begin(newcomer.device, party, holder, now);
+        if !self.contests.begin(newcomer.device, party, holder, now) {
+            return self.end_session(newcomer.id, Why::NeverStood, now);
+        }
         if self.sessions.get(holder.session).is_some() {
             self.responder.probe(holder.sa, now);
         } else {
-            // It ended while the registrar judged.
-            let over = self.contests.gone(newcomer.device, holder.sa);
-            over.into_iter().for_each(|(contest, outcome)| self.settle(&contest, outcome, now));
+            // It ended while the registrar judged; its end is on its way there and says how.
+            let over = self.contests.ended_before(newcomer.device);
+            over.into_iter().for_each(|(contest, outcome)| self.must(Work::Resolve { contest, outcome }));
         }
     }
 
-    fn line(&mut self, id: SessionId, inside: bool) {
+    /// Holds a session whose unit is outside its line's network, or lets it go on. One that contests is held
+    /// too, so that it opens into a hold.
+    fn line(&mut self, id: SessionId, outside: bool, now: Instant) {
         let Some(session) = self.sessions.get(id) else { return };
-        match (session.state(), inside) {
-            (State::Open, false) => {
-                session.set_state(State::Held);
-                self.command(Command::Hold(session.sa));
-            }
-            (State::Held, true) => {
-                session.set_state(State::Open);
-                self.command(Command::Release(session.sa));
-            }
-            (State::Open | State::Held | State::Contesting | State::Closed, _) => {}
+        let (state, command) = if outside {
+            self.holds.begin(id, now);
+            (State::Held, Command::Hold(session.sa))
+        } else {
+            self.holds.end(id);
+            (State::Open, Command::Release(session.sa))
+        };
+        if matches!(session.state(), State::Open | State::Held) {
+            session.set_state(state);
         }
+        self.command(command);
     }
 
     fn take_orders(&mut self) {
@@ -523,7 +493,10 @@ impl IkeThread {
             self.drain(now);
         }
         for (contest, outcome) in self.contests.due(now) {
-            self.settle(&contest, outcome, now);
+            self.must(Work::Resolve { contest, outcome });
+        }
+        for session in self.holds.due(now) {
+            self.end_session(session, Why::LeftLine, now);
         }
     }
 
@@ -584,6 +557,15 @@ impl IkeThread {
     }
 }
 
+/// Waits for room, so that nothing that must not be lost is left when the thread ends.
+fn hand_on_all(kept: &mut VecDeque<Work>, to_registrar: &Sender<Work>) {
+    for work in kept.drain(..) {
+        if let Err(SendError(work)) = to_registrar.send(work) {
+            tracing::error!(%work, "there is no registrar to write it down");
+        }
+    }
+}
+
 fn refused(
     code: &'static str,
     text: String,
@@ -591,4 +573,23 @@ fn refused(
     idi: Option<&ike::payload::Identification>,
 ) -> Refused {
     Refused { code, text, outer: path.peer, idi: idi.and_then(identity::printable) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ids::DeviceId;
+
+    #[test]
+    fn what_must_not_be_lost_waits_for_room_when_the_thread_ends() {
+        let (to_registrar, work) = crossbeam_channel::bounded(1);
+        let devices = [1, 2, 3].map(|number| DeviceId::eui48([number; 6]));
+        let mut kept = devices.map(Work::Review).into();
+        let registrar = std::thread::spawn(move || work.iter().collect::<Vec<_>>());
+        hand_on_all(&mut kept, &to_registrar);
+        drop(to_registrar);
+        let came = registrar.join().unwrap();
+        let came = came.iter().map(|work| if let Work::Review(device) = work { Some(*device) } else { None });
+        assert!(came.eq(devices.map(Some)));
+    }
 }

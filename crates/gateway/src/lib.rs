@@ -10,19 +10,25 @@
 //! identity stands blocked until what the holder does has settled it; order of arrival and
 //! INITIAL_CONTACT weigh nothing.
 
+mod backlog;
+mod brief;
 mod cause;
 mod classes;
 mod clock;
+mod command_link;
 mod config;
 mod contest;
 mod core;
 mod data;
+mod evidence;
 mod hand_off;
 mod health;
+mod holds;
 mod identity;
 mod ike_thread;
 mod offload;
 mod pairs;
+mod path_mtu;
 mod ports;
 mod refusals;
 mod registrar;
@@ -30,15 +36,20 @@ mod serve;
 mod sessions;
 mod shard;
 mod shards;
+mod sightings;
 mod stats;
+mod too_big;
 mod tun;
 pub mod udp;
 mod waker;
+mod watch;
 
+pub use brief::SessionBrief;
 pub use cause::Cause;
 pub use clock::{SystemClock, WallClock};
 pub use config::{GatewayConfig, OffLine};
 pub use core::{Core, Packets, VirtualCore};
+pub use esp::WindowSize;
 pub use hand_off::{Admitted, Why};
 pub use health::{Alarm, HealthView};
 pub use identity::{LegacyProfile, PeerPolicy};

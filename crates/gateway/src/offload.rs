@@ -10,6 +10,7 @@ mod merge;
 mod split;
 mod virtio_net;
 
+pub(crate) use checksum::Checksum;
 pub(crate) use merge::Merger;
 pub(crate) use split::split;
 pub(crate) use virtio_net::VirtioNet;

@@ -3,61 +3,52 @@
 //!
 //! While ledger or journal is out of reach, claims are left unanswered and everything that must not be
 //! lost waits here; an alarm stands, tunnels go on.
+//!
+//! What the journal says has happened, whatever fails in between. A row's intent is written before the
+//! row; `ledger` sees to that and finishes it. A lease is never finished later, and the record of the
+//! admission that explains it must come first: it is written last before the commit, and
+//! `admission.voided` takes it back if the lease does not stand. What has no row is written as the last
+//! step, once the transaction stands, so that what is tried again was not written before.
+
+mod alarms;
+mod contests;
+mod judging;
+mod pairs;
+mod sessions;
 
 use crate::{
     GatewayConfig, OffLine,
     classes::Classes,
     clock::ClockGuard,
-    contest::{Outcome, Party},
-    hand_off::{Admitted, Answer, Authenticated, Claim, Refused, Why, Work},
-    health::{Alarm, Health},
-    pairs::Pairs,
+    hand_off::{Answer, Refused, Work},
+    health::Health,
     refusals::Refusals,
-    sessions::{Beginning, Session, Sessions},
+    sessions::Sessions,
+    shard::ShardCounters,
     stats::Tallies,
     waker::Waker,
+    watch::Watch,
 };
-use admission::{
-    Admit, Decision, Evidence, Facts, Fingerprint, Holder, IkeSpis, Missing, Outer, Policy, Probe, Reason,
-    Revocation, Transient, Verdict, judge,
-};
+use admission::{Policy, Reason};
+use contests::Newcomer;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use events::{
-    Durability, Journal, JournalError, Recorded,
-    admission::{Admitted as AdmittedEvent, ContestResolved, Contested, Refused as RefusedEvent},
-    gateway::{
-        Alarm as AlarmEvent, AttachFailed, EspNeverSeen, LateralAttempt, NodeStopped, PathChanged,
-        SessionClosed, SpoofedSource,
-    },
-    journal::Tail,
+    Durability, JournalError, Recorded,
+    admission::Voided,
+    gateway::{AttachFailed, EspNeverSeen, LateralAttempt, NodeStopped, SpoofedSource},
 };
-use ids::{DeviceId, SessionId, Spi, UnixTime};
-use ike::{Grant, Ticket};
-use ledger::{AccessLineRecord, Credential, Device, Lease, Ledger, LedgerError, NewIncident, Tx};
-use serde_json::{
-    Value, json,
-    value::{RawValue, to_raw_value},
-};
+use ids::{DeviceId, SessionId, Spi};
+use ledger::{Ledger, LedgerError};
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    net::SocketAddr,
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 /// Claims judged in one transaction at most.
 const BATCH: usize = 64;
-/// How often it is looked at whether ledger, journal and clock can be used.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a ledger out of reach is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
-
-/// Time of the journal's last record: the wall clock can't be much earlier.
-pub(crate) fn last_seen(journal: &Journal) -> Result<Option<UnixTime>, String> {
-    let mut tail = Tail::new(&journal.dir(), journal.head());
-    let record = tail.next_record().map_err(|error| error.to_string())?;
-    Ok(record.map(|record| record.at))
-}
 
 pub(crate) struct Registrar {
     policy: Policy,
@@ -69,18 +60,24 @@ pub(crate) struct Registrar {
     tallies: Arc<Tallies>,
     answers: Sender<Answer>,
     ike_waker: Waker,
-    refusals: Refusals,
+    /// Attempts of strangers, by reason.
+    failed: Refusals<&'static str>,
+    /// Refused units, by unit and reason.
+    refused: Refusals<(DeviceId, Reason)>,
     next_session: u64,
-    /// Newcomers of contests, with the evidence that they will need.
-    waiting: HashMap<SessionId, (Authenticated, Arc<Session>)>,
+    /// Who waits for the end of a contest, by device: no other claim on that is judged meanwhile.
+    newcomers: HashMap<DeviceId, Newcomer>,
     /// The claims of those who hold a lease.
     claims: HashMap<SessionId, Box<admission::Claim>>,
     /// When each holder was last asked whether it lives.
-    asked: HashMap<DeviceId, UnixTime>,
+    asked: HashMap<DeviceId, Instant>,
+    /// Admissions that the journal has and that did not come to be, not taken back yet.
+    voided: VecDeque<Voided>,
     /// What must not be lost and could not be written yet.
     undone: VecDeque<Work>,
-    /// When ledger, journal and clock were last looked at.
+    /// When all that admission needs was last looked at.
     looked: Option<Instant>,
+    watch: Watch,
 }
 
 /// What units get.
@@ -91,50 +88,20 @@ struct Terms {
     off_line: OffLine,
 }
 
-/// Boxed as they came through the channel.
-type Claims = Vec<Box<Claim>>;
-
-/// What the ledger says about one claim.
-struct Known {
-    device: Option<Device>,
-    credential: Option<Credential>,
-    line: Option<AccessLineRecord>,
-    lease: Option<Lease>,
-}
-
-/// What a judged claim becomes once the transaction stands.
-enum Judged {
-    Admitted {
-        claim: Box<Claim>,
-        session: Arc<Session>,
-        lease: Box<Lease>,
-        grant: Grant,
-        evidence: Box<admission::Claim>,
-    },
-    Contested {
-        claim: Box<Claim>,
-        session: Arc<Session>,
-        grant: Grant,
-        holder: Party,
-        evidence: Box<admission::Claim>,
-    },
-    Refused(Ticket, Reason),
-    Dropped(Ticket, Transient),
-}
-
 /// What the registrar shares with the rest of the gateway.
 pub(crate) struct Shared {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) clock: Arc<ClockGuard>,
     pub(crate) health: Arc<Health>,
     pub(crate) tallies: Arc<Tallies>,
+    pub(crate) shards: Vec<Arc<ShardCounters>>,
     pub(crate) answers: Sender<Answer>,
     pub(crate) ike_waker: Waker,
 }
 
 impl Registrar {
     pub(crate) fn new(config: &GatewayConfig, ledger: Ledger, shared: Shared) -> Self {
-        let Shared { sessions, clock, health, tallies, answers, ike_waker } = shared;
+        let Shared { sessions, clock, health, tallies, shards, answers, ike_waker } = shared;
         let terms = Terms {
             classes: Classes::new(config),
             dns: config.dns.clone(),
@@ -151,20 +118,24 @@ impl Registrar {
             tallies,
             answers,
             ike_waker,
-            refusals: Refusals::default(),
+            failed: Refusals::default(),
+            refused: Refusals::one_each(Duration::from_secs(60)),
             next_session: 1,
-            waiting: HashMap::new(),
+            newcomers: HashMap::new(),
             claims: HashMap::new(),
             asked: HashMap::new(),
+            voided: VecDeque::new(),
             undone: VecDeque::from([Work::Pairs]),
             looked: None,
+            watch: Watch::new(&shards, Instant::now()),
         }
     }
 
     /// Works until the IKE thread is gone and all is written, or can't be.
     pub(crate) fn run(mut self, work: &Receiver<Work>) {
         loop {
-            let patience = if self.undone.is_empty() { Duration::from_secs(1) } else { TRY_AGAIN };
+            let is_done = self.undone.is_empty() && self.voided.is_empty();
+            let patience = if is_done { Duration::from_secs(1) } else { TRY_AGAIN };
             match work.recv_timeout(patience) {
                 Ok(first) => self.batch(first, work),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -176,10 +147,17 @@ impl Registrar {
         }
     }
 
-    /// The gateway stops: writes what it still can.
+    /// The gateway stops: writes what it still can, and names what it can't.
     fn finish(&mut self) {
         self.catch_up();
-        if let Err(error) = self.append(&NodeStopped { epoch: self.ledger.epoch().0 }) {
+        for voided in &self.voided {
+            tracing::error!(session = %voided.session, "its voided admission could not be written any more");
+        }
+        for work in &self.undone {
+            tracing::error!(%work, "could not be written any more");
+        }
+        let unwritten = (self.voided.len() + self.undone.len()) as u64;
+        if let Err(error) = self.append(&NodeStopped { epoch: self.ledger.epoch().0, unwritten }) {
             tracing::error!(%error, "the end is not in the journal");
         }
     }
@@ -195,6 +173,7 @@ impl Registrar {
                 | Work::Moved { .. }
                 | Work::Review(_)
                 | Work::EspNeverSeen(_)
+                | Work::Alternates { .. }
                 | Work::Spoofed { .. }
                 | Work::Lateral { .. }
                 | Work::Pairs) => self.undone.push_back(must),
@@ -207,51 +186,54 @@ impl Registrar {
         }
     }
 
-    /// Writes what waits, in order, for as long as it can be written.
     fn catch_up(&mut self) {
-        while let Some(work) = self.undone.front() {
-            let done = match work {
-                Work::Claim(_) | Work::Refused(_) => Ok(()),
-                Work::Resolve { device, newcomer, holder, outcome } => {
-                    let (device, newcomer, holder, outcome) = (*device, *newcomer, *holder, *outcome);
-                    self.resolve(device, newcomer, holder, outcome)
+        if let Err(error) = self.write_what_waits() {
+            self.out_of_reach(&error);
+        }
+    }
+
+    /// In order, for as long as it can be written.
+    fn write_what_waits(&mut self) -> Result<(), LedgerError> {
+        while let Some(voided) = self.voided.front() {
+            self.append(voided)?;
+            self.voided.pop_front();
+        }
+        while let Some(work) = self.undone.pop_front() {
+            match self.carry_out(&work) {
+                Err(error) if error.is_transient() => {
+                    self.undone.push_front(work);
+                    return Err(error);
                 }
-                Work::Closed { session, why } => {
-                    let (session, why) = (session.clone(), why.clone());
-                    self.closed(&session, &why)
-                }
-                Work::Moved { session, from, to } => {
-                    let (session, from, to) = (session.clone(), *from, *to);
-                    self.moved(&session, from, to)
-                }
-                Work::Review(device) => {
-                    let device = *device;
-                    self.review(device)
-                }
-                Work::EspNeverSeen(session) => {
-                    let spi = session.view().children.first().map_or(Spi(0), |child| child.spi_in);
-                    let event = EspNeverSeen { device: session.device, session: session.id, spi };
-                    self.append(&event).map_err(LedgerError::Journal)
-                }
-                Work::Spoofed { session, packets } => {
-                    let event =
-                        SpoofedSource { device: session.device, session: session.id, packets: *packets };
-                    self.append(&event).map_err(LedgerError::Journal)
-                }
-                Work::Lateral { session, packets, to } => {
-                    let (device, session) = (session.device, session.id);
-                    let event = LateralAttempt { device, session, packets: *packets, to: *to };
-                    self.append(&event).map_err(LedgerError::Journal)
-                }
-                Work::Pairs => self.pairs(),
-            };
-            match done {
-                Err(error) if error.is_transient() => return self.out_of_reach(&error),
                 Err(error) => tracing::error!(%error, "the ledger refuses what happened"),
                 Ok(()) => {}
             }
-            self.undone.pop_front();
         }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, work: &Work) -> Result<(), LedgerError> {
+        match work {
+            Work::Claim(_) | Work::Refused(_) => {}
+            Work::Resolve { contest, outcome } => self.resolve(contest, *outcome)?,
+            Work::Closed { session, why } => self.closed(session, why)?,
+            Work::Moved { session, from, to } => self.moved(session, *from, *to)?,
+            Work::Review(device) => self.review(*device)?,
+            Work::EspNeverSeen(session) => {
+                let spi = session.view().children.first().map_or(Spi(0), |child| child.spi_in);
+                self.append(&EspNeverSeen { device: session.device, session: session.id, spi })?;
+            }
+            Work::Alternates { session, seen } => self.append(&sessions::alternation(session, seen))?,
+            Work::Spoofed { session, packets } => {
+                let (device, session, packets) = (session.device, session.id, *packets);
+                self.append(&SpoofedSource { device, session, packets })?;
+            }
+            Work::Lateral { session, packets, to } => {
+                let (device, session, packets) = (session.device, session.id, *packets);
+                self.append(&LateralAttempt { device, session, packets, to: *to })?;
+            }
+            Work::Pairs => self.pairs()?,
+        }
+        Ok(())
     }
 
     fn append<T: Recorded>(&self, event: &T) -> Result<(), JournalError> {
@@ -263,53 +245,9 @@ impl Registrar {
         let _ = self.answers.send(answer);
     }
 
-    /// Looks every now and then whether all that admission needs can be used, so that an alarm stands
-    /// before the first unit is left without an answer, and ends by itself.
-    fn look(&mut self) {
-        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
-            return;
-        }
-        self.looked = Some(Instant::now());
-        let ledger = self.ledger.check().err().map(|error| error.to_string());
-        let journal = self.ledger.journal().check().err().map(|error| error.to_string());
-        let clock = "it is earlier than the journal's last record: no certificate is judged";
-        let clock = self.clock.trusted().is_none().then(|| clock.to_owned());
-        self.found(Alarm::LedgerUnreachable, ledger);
-        self.found(Alarm::JournalUnwritable, journal);
-        self.found(Alarm::ClockUntrusted, clock);
-    }
-
-    fn out_of_reach(&mut self, error: &LedgerError) {
-        let alarm = if matches!(error, LedgerError::Journal(_)) {
-            Alarm::JournalUnwritable
-        } else {
-            Alarm::LedgerUnreachable
-        };
-        self.found(alarm, Some(error.to_string()));
-    }
-
-    /// Raises or ends an alarm; says so only when that is news.
-    fn found(&mut self, alarm: Alarm, wrong: Option<String>) {
-        let raised = wrong.is_some();
-        let changed =
-            wrong.as_ref().map_or_else(|| self.health.end(alarm), |why| self.health.raise(alarm, why));
-        if !changed {
-            return;
-        }
-        let detail = wrong.unwrap_or_else(|| "it works again".into());
-        if raised {
-            let (alarm, next) = (alarm.code(), alarm.next());
-            tracing::error!(alarm, why = detail, next, "nobody new is admitted; tunnels stay");
-        } else {
-            tracing::info!(alarm = alarm.code(), "over");
-        }
-        // The journal itself may be what is out of reach.
-        let _ = self.append(&AlarmEvent { alarm: alarm.code().to_owned(), raised, detail });
-    }
-
     fn attach_failed(&mut self, refused: Refused) {
         self.tallies.attaches.count(refused.code);
-        if let Some(more) = self.refusals.admit(refused.code, Instant::now()) {
+        if let Some(more) = self.failed.admit(refused.code, Instant::now()) {
             let Refused { code, text, outer, idi } = refused;
             let event = AttachFailed { reason: code.to_owned(), detail: text, outer, claimed: idi, more };
             if let Err(error) = self.append(&event) {
@@ -317,496 +255,4 @@ impl Registrar {
             }
         }
     }
-
-    fn claims(&mut self, claims: Claims) {
-        let tickets: Vec<_> = claims.iter().map(|claim| claim.ticket).collect();
-        let stands = self.health.view().alarms.into_keys().next();
-        let judged = match (stands, self.clock.trusted()) {
-            (None, Some(now)) => self.judge_all(claims, now),
-            (stands, _) => {
-                self.tallies.attaches.count(stands.unwrap_or(Alarm::ClockUntrusted).code());
-                return tickets.into_iter().for_each(|ticket| self.answer(Answer::Dropped(ticket)));
-            }
-        };
-        self.tallies.batch(tickets.len());
-        match judged {
-            Ok(judged) => judged.into_iter().for_each(|judged| self.say(judged)),
-            Err(error) => {
-                self.out_of_reach(&error);
-                self.tallies.attaches.count(error.code());
-                tickets.into_iter().for_each(|ticket| self.answer(Answer::Dropped(ticket)));
-            }
-        }
-    }
-
-    /// Judges all claims in one transaction. An error leaves every one of them unanswered.
-    fn judge_all(&mut self, claims: Claims, now: UnixTime) -> Result<Vec<Judged>, LedgerError> {
-        let ledger = self.ledger.clone();
-        let mut tx = ledger.begin()?;
-        let mut fresh = HashSet::new();
-        let mut judged = Vec::with_capacity(claims.len());
-        for claim in claims {
-            let one = self.judge_one(&mut tx, claim, &fresh, now)?;
-            if let Judged::Admitted { session, .. } = &one {
-                fresh.insert(session.id);
-            }
-            judged.push(one);
-        }
-        tx.commit()?;
-        Ok(judged)
-    }
-
-    fn judge_one(
-        &mut self,
-        tx: &mut Tx<'_>,
-        claim: Box<Claim>,
-        fresh: &HashSet<SessionId>,
-        now: UnixTime,
-    ) -> Result<Judged, LedgerError> {
-        let (ticket, device) = (claim.ticket, claim.authenticated.device());
-        let known = Known::read(tx, device, claim.authenticated.path().cert_sha256())?;
-        let in_flight = known.lease.as_ref().is_some_and(|lease| fresh.contains(&lease.session));
-        if in_flight || self.sessions.of_device(device).len() > 1 {
-            return Ok(Judged::Dropped(ticket, Transient::ContestRuns));
-        }
-        let evidence = Box::new(evidence(&claim, &known, now));
-        let holder = known.lease.as_ref().map(|lease| self.holder(lease));
-        let verdict = judge(&evidence, &known.facts(), holder.as_ref(), &self.policy, now);
-        match verdict.decision {
-            Decision::Admit(how) => self.admit(tx, claim, known, evidence, how, &verdict, now),
-            Decision::Contest => self.contest(claim, known, evidence, now),
-            Decision::Refuse(reason) => {
-                self.refuse(tx, &claim, &evidence, reason, &verdict, now)?;
-                Ok(Judged::Refused(ticket, reason))
-            }
-            Decision::Drop(transient) => Ok(Judged::Dropped(ticket, transient)),
-        }
-    }
-
-    fn holder(&self, lease: &Lease) -> Holder {
-        let lives_here = self.sessions.get(lease.session).is_some();
-        Holder {
-            session: lease.session,
-            claim: self.claims.get(&lease.session).map(|claim| (**claim).clone()),
-            // A lease of ours without a session is what an end left that could not be written yet.
-            probe: if lives_here { Probe::NotAsked } else { Probe::Unreachable },
-            asked_at: self.asked.get(&lease.device).copied(),
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "all that an admission is made of")]
-    fn admit(
-        &mut self,
-        tx: &mut Tx<'_>,
-        claim: Box<Claim>,
-        known: Known,
-        evidence: Box<admission::Claim>,
-        how: Admit,
-        verdict: &Verdict,
-        now: UnixTime,
-    ) -> Result<Judged, LedgerError> {
-        let (session, grant) = self.begin(&claim, &known, now);
-        let event = AdmittedEvent {
-            device: session.device,
-            session: session.id,
-            cert_sha256: session.cert_sha256,
-            outer: session.outer(),
-            inner: session.inner().collect(),
-            line: known.line.map(|line| line.line),
-            how: how.code().to_owned(),
-            rules: verdict.rules.to_owned(),
-            reasons: verdict.exception.clone().into_iter().collect(),
-            claim: as_written(&evidence),
-        };
-        let event = self.ledger.journal().append(&event, now, Durability::Grouped)?;
-        let lease = Box::new(self.lease(&session, now));
-        tx.take_lease(&lease, event)?;
-        Ok(Judged::Admitted { claim, session, lease, grant, evidence })
-    }
-
-    fn contest(
-        &mut self,
-        claim: Box<Claim>,
-        known: Known,
-        evidence: Box<admission::Claim>,
-        now: UnixTime,
-    ) -> Result<Judged, LedgerError> {
-        let holder = known.lease.as_ref().and_then(|lease| self.sessions.get(lease.session));
-        let Some(holder) = holder else { return Ok(Judged::Dropped(claim.ticket, Transient::ContestRuns)) };
-        let (session, grant) = self.begin(&claim, &known, now);
-        let event = Contested {
-            device: session.device,
-            holder: holder.id,
-            holder_outer: holder.outer(),
-            newcomer: session.id,
-            newcomer_outer: session.outer(),
-            inner: session.inner().collect(),
-            claim: as_written(&evidence),
-        };
-        self.ledger.journal().append(&event, now, Durability::Grouped)?;
-        let interval = self.policy.probe_interval();
-        self.asked.retain(|_, asked| now.since(*asked) < interval);
-        self.asked.insert(session.device, now);
-        let holder = Party { sa: holder.sa, session: holder.id };
-        Ok(Judged::Contested { claim, session, grant, holder, evidence })
-    }
-
-    fn refuse(
-        &self,
-        tx: &mut Tx<'_>,
-        claim: &Claim,
-        evidence: &admission::Claim,
-        reason: Reason,
-        verdict: &Verdict,
-        now: UnixTime,
-    ) -> Result<(), LedgerError> {
-        let event = RefusedEvent {
-            device: evidence.device,
-            cert_sha256: evidence.cert_sha256,
-            outer: claim.authenticated.auth().path().peer,
-            reason: reason.code().to_owned(),
-            detail: reason.to_string(),
-            rules: verdict.rules.to_owned(),
-            claim: as_written(evidence),
-        };
-        self.ledger.journal().append(&event, now, Durability::Grouped)?;
-        if reason.opens_incident() {
-            let new = NewIncident {
-                kind: reason.code(),
-                devices: vec![evidence.device],
-                summary: format!("{}: {reason}", evidence.device),
-                evidence: json!({ "claim": as_json(evidence) }),
-            };
-            tx.open_incident(new, "admission", now)?;
-        }
-        Ok(())
-    }
-
-    /// A session that is not told to anyone yet, and what its unit gets.
-    fn begin(&mut self, claim: &Claim, known: &Known, now: UnixTime) -> (Arc<Session>, Grant) {
-        let id = SessionId { epoch: self.ledger.epoch(), number: self.next_session };
-        self.next_session += 1;
-        let path = claim.authenticated.path();
-        let of_certificate = path.not_after().since(now);
-        let lifetime = of_certificate.min(self.terms.auth_lifetime);
-        let device = known.device.as_ref();
-        let class = self.terms.classes.of(device);
-        let (inner_v4, inner_v6) = (device.and_then(|d| d.inner_v4), device.and_then(|d| d.inner_v6));
-        let session = Session::begin(Beginning {
-            id,
-            sa: claim.sa,
-            device: claim.authenticated.device(),
-            cert_sha256: path.cert_sha256(),
-            inner_v4,
-            inner_v6,
-            outer: claim.authenticated.auth().path().peer,
-            since: now,
-            until: now.after(lifetime),
-            reach: class.reach.clone(),
-        });
-        let grant = Grant {
-            inner_v4,
-            inner_v6: inner_v6.map(|v6| (v6, 128)),
-            dns: self.terms.dns.clone(),
-            ts_r: class.ts_r.clone(),
-            auth_lifetime: self.terms.auth_lifetime,
-            expires_in: of_certificate,
-        };
-        (Arc::new(session), grant)
-    }
-
-    fn lease(&self, session: &Session, now: UnixTime) -> Lease {
-        Lease {
-            device: session.device,
-            node: self.ledger.node().clone(),
-            epoch: self.ledger.epoch(),
-            session: session.id,
-            cert_sha256: session.cert_sha256,
-            outer: session.outer(),
-            since: now,
-        }
-    }
-
-    /// The transaction stands: tells the IKE thread.
-    fn say(&mut self, judged: Judged) {
-        match judged {
-            Judged::Refused(ticket, reason) => {
-                self.tallies.attaches.count(reason.code());
-                self.answer(Answer::Refused(ticket));
-            }
-            Judged::Dropped(ticket, transient) => {
-                self.tallies.attaches.count(transient.code());
-                self.answer(Answer::Dropped(ticket));
-            }
-            Judged::Admitted { claim, session, lease, grant, evidence } => {
-                let (ticket, path) = (claim.ticket, claim.authenticated.auth().path());
-                let Some(admitted) = Admitted::new(&claim.authenticated, *lease, &session) else {
-                    tracing::error!(device = %session.device, "a lease that does not fit its evidence");
-                    return self.answer(Answer::Dropped(ticket));
-                };
-                self.tallies.attaches.count("admitted");
-                self.claims.insert(session.id, evidence);
-                self.sessions.insert(session.clone());
-                self.answer(Answer::Admitted { ticket, admitted, session, path, grant });
-            }
-            Judged::Contested { claim, session, grant, holder, evidence } => {
-                let (ticket, path) = (claim.ticket, claim.authenticated.auth().path());
-                self.tallies.attaches.count("contested");
-                self.claims.insert(session.id, evidence);
-                self.waiting.insert(session.id, (claim.authenticated, session.clone()));
-                self.sessions.insert(session.clone());
-                self.answer(Answer::Contested { ticket, session, path, grant, holder });
-            }
-        }
-    }
-
-    fn resolve(
-        &mut self,
-        device: DeviceId,
-        newcomer: Party,
-        holder: Party,
-        outcome: Outcome,
-    ) -> Result<(), LedgerError> {
-        let (stays, goes) = match outcome {
-            Outcome::HolderMadeRoom | Outcome::HolderSilent => (newcomer.session, holder.session),
-            Outcome::HolderStays { .. } | Outcome::NewcomerLeft => (holder.session, newcomer.session),
-        };
-        let how = match outcome {
-            Outcome::HolderMadeRoom => "made-room",
-            Outcome::HolderSilent => "holder-silent",
-            Outcome::HolderStays { .. } => "holder-alive",
-            Outcome::NewcomerLeft => "newcomer-left",
-        };
-        let now = self.clock.now();
-        let ledger = self.ledger.clone();
-        let mut tx = ledger.begin()?;
-        let incident = match outcome {
-            Outcome::HolderStays { round_trip } => Some(
-                tx.open_incident(self.second_claim(device, newcomer, holder, round_trip), "admission", now)?
-                    .number,
-            ),
-            Outcome::HolderMadeRoom | Outcome::HolderSilent | Outcome::NewcomerLeft => None,
-        };
-        let event = ContestResolved {
-            device,
-            stays,
-            goes,
-            how: how.to_owned(),
-            incident,
-            rules: admission::RULES.to_owned(),
-        };
-        let event = self.ledger.journal().append(&event, now, Durability::Grouped)?;
-        let takes_over = (stays == newcomer.session).then(|| self.waiting.get(&newcomer.session)).flatten();
-        let lease = takes_over.map(|(_, session)| self.lease(session, now));
-        if let Some(lease) = &lease {
-            tx.take_lease(lease, event)?;
-        }
-        tx.commit()?;
-        self.tallies.settled.count(how);
-        if goes == newcomer.session {
-            self.claims.remove(&goes);
-        }
-        if let (Some((authenticated, session)), Some(lease)) = (self.waiting.remove(&newcomer.session), lease)
-            && let Some(admitted) = Admitted::new(&authenticated, lease, &session)
-        {
-            self.answer(Answer::Moved(admitted));
-        }
-        Ok(())
-    }
-
-    fn second_claim(
-        &self,
-        device: DeviceId,
-        newcomer: Party,
-        holder: Party,
-        round_trip: Option<Duration>,
-    ) -> NewIncident {
-        let side = |party: Party| {
-            let claim = self.claims.get(&party.session).map_or(Value::Null, |claim| as_json(claim));
-            json!({ "session": party.session.to_string(), "claim": claim })
-        };
-        let answered = round_trip.map(|span| format!("{:.1} ms", span.as_secs_f64() * 1000.0));
-        NewIncident {
-            kind: Reason::SecondClaim.code(),
-            devices: vec![device],
-            summary: format!("{device}: {}", Reason::SecondClaim),
-            evidence: json!({
-                "newcomer": side(newcomer),
-                "holder": side(holder),
-                "probe": { "answered": true, "round_trip": answered },
-            }),
-        }
-    }
-
-    fn closed(&mut self, session: &Session, why: &Why) -> Result<(), LedgerError> {
-        let ledger = self.ledger.clone();
-        let mut tx = ledger.begin()?;
-        let bytes = (session.traffic.uplink.view().octets, session.traffic.downlink.view().octets);
-        let why_text = why.code().to_owned();
-        let event = SessionClosed { device: session.device, session: session.id, why: why_text, bytes };
-        self.append(&event)?;
-        if let Some(lease) = tx.lease(session.device)?.filter(|lease| lease.session == session.id) {
-            tx.release_lease(&lease)?;
-        }
-        tx.commit()?;
-        self.tallies.closed.count(why.code());
-        // The newcomer of a contest is still spoken of when that is settled.
-        if *why == Why::NeverStood || !self.waiting.contains_key(&session.id) {
-            self.waiting.remove(&session.id);
-            self.claims.remove(&session.id);
-        }
-        Ok(())
-    }
-
-    fn moved(&mut self, session: &Session, from: SocketAddr, to: SocketAddr) -> Result<(), LedgerError> {
-        let ledger = self.ledger.clone();
-        let mut tx = ledger.begin()?;
-        let known = Known::read(&mut tx, session.device, session.cert_sha256)?;
-        tx.commit()?;
-        let on_line = known.line.as_ref().and_then(|line| line.covers(to.ip()));
-        self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
-        match (self.terms.off_line, on_line) {
-            (OffLine::Hold, Some(inside)) => self.answer(Answer::Line { session: session.id, inside }),
-            (OffLine::Close, Some(false)) => {
-                self.answer(Answer::End { session: session.id, why: Why::LeftLine })
-            }
-            (OffLine::Keep | OffLine::Hold | OffLine::Close, _) => {}
-        }
-        Ok(())
-    }
-
-    /// Tells the shards which units may send to which. A list that can't be trusted is an empty one.
-    fn pairs(&mut self) -> Result<(), LedgerError> {
-        let read = self.read_pairs();
-        if read.as_ref().is_err_and(LedgerError::is_transient) {
-            return read.map(drop);
-        }
-        let (pairs, done) = read.map_or_else(|error| (Pairs::default(), Err(error)), |pairs| (pairs, Ok(())));
-        self.answer(Answer::Pairs(Arc::new(pairs)));
-        done
-    }
-
-    fn read_pairs(&self) -> Result<Pairs, LedgerError> {
-        let mut tx = self.ledger.begin()?;
-        let mut pairs = Pairs::default();
-        for pair in tx.pairs()? {
-            let [a, b] = pair.devices;
-            if let (Some(a), Some(b)) = (tx.device(a)?, tx.device(b)?) {
-                pairs.list(&a, &b);
-            }
-        }
-        Ok(pairs)
-    }
-
-    /// Judges those who are attached anew, after something about their unit has changed.
-    fn review(&mut self, device: DeviceId) -> Result<(), LedgerError> {
-        let now = self.clock.now();
-        for session in self.sessions.of_device(device) {
-            let Some(claim) = self.claims.get(&session.id).map(|claim| (**claim).clone()) else { continue };
-            let ledger = self.ledger.clone();
-            let mut tx = ledger.begin()?;
-            let known = Known::read(&mut tx, device, session.cert_sha256)?;
-            tx.commit()?;
-            let current = admission::Claim {
-                outer: Outer { address: session.outer(), ..claim.outer.clone() },
-                ..claim
-            };
-            let verdict = judge(&current, &known.facts(), None, &self.policy, now);
-            if let Decision::Refuse(reason) = verdict.decision {
-                self.answer(Answer::End { session: session.id, why: Why::Device(reason.code().to_owned()) });
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Known {
-    fn read(tx: &mut Tx<'_>, device: DeviceId, cert: ids::CertSha256) -> Result<Self, LedgerError> {
-        let record = tx.device(device)?;
-        let line = record.as_ref().and_then(|record| record.access_line.clone());
-        Ok(Self {
-            credential: tx.credential(cert)?,
-            line: line.map(|line| tx.line(&line)).transpose()?.flatten(),
-            lease: tx.lease(device)?,
-            device: record,
-        })
-    }
-
-    fn facts(&self) -> Facts<'_> {
-        Facts { device: self.device.as_ref(), credential: self.credential.as_ref(), line: self.line.as_ref() }
-    }
-}
-
-/// The claim, with all that is known about it here.
-fn evidence(claim: &Claim, known: &Known, now: UnixTime) -> admission::Claim {
-    let (path, auth) = (claim.authenticated.path(), claim.authenticated.auth());
-    let address = auth.path().peer;
-    let line = known.line.as_ref().filter(|line| line.covers(address.ip()) == Some(true));
-    let gathered_later = || Evidence::Missing(Missing::NotGathered);
-    admission::Claim {
-        device: claim.authenticated.device(),
-        idi: String::from_utf8_lossy(&auth.idi().data).into_owned(),
-        cert_sha256: path.cert_sha256(),
-        serial: path.serial(),
-        ski: path
-            .ski()
-            .map_or(Evidence::Missing(Missing::NotSent), |ski| Evidence::seen(hex(ski), "x509", now)),
-        revocation: revocation(known.credential.as_ref(), now),
-        path: path.path().to_vec(),
-        validity: path.not_after().since(path.not_before()),
-        outer: Outer {
-            address,
-            class: gathered_later(),
-            line: line.map_or(Evidence::Missing(Missing::NoRecord), |line| {
-                Evidence::seen(line.line.clone(), "ledger", now)
-            }),
-        },
-        ike_spis: IkeSpis::new(auth.spi_i(), auth.spi_r()),
-        proof: gathered_later(),
-        lineage: gathered_later(),
-        fingerprint: Evidence::seen(fingerprint(&claim.request.fingerprint), "ike", now),
-        place: gathered_later(),
-        facts: gathered_later(),
-        attestation: gathered_later(),
-    }
-}
-
-/// The ledger's record is what says that a certificate counts no more.
-fn revocation(credential: Option<&Credential>, now: UnixTime) -> Evidence<Revocation> {
-    let Some(credential) = credential else { return Evidence::Missing(Missing::NoRecord) };
-    let found = credential.revoked.clone().map_or(Revocation::Good, Revocation::Revoked);
-    Evidence::seen(found, "ledger", now)
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn fingerprint(seen: &ike::ObservedFingerprint) -> Fingerprint {
-    let proposals = seen.proposals.iter().chain(&seen.child_proposals).map(|proposal| {
-        let transforms = proposal.transforms.iter().map(|transform| {
-            let key_len = transform.key_len.map(|bits| format!("/{bits}")).unwrap_or_default();
-            format!(" {}:{}{key_len}", transform.kind.0, transform.id)
-        });
-        format!("{}.{}:{}", proposal.number, proposal.protocol.0, transforms.collect::<String>())
-    });
-    Fingerprint {
-        vendor_ids: seen.vendor_ids.iter().map(|octets| hex(octets)).collect(),
-        proposals: proposals.collect(),
-        notifies: seen.notifies.iter().map(|kind| kind.0).collect(),
-        fragment_sizes: seen.fragment_sizes.clone(),
-        nonce_length: seen.nonce_length,
-        retransmissions: seen.retransmissions,
-        key_exchange: seen.key_exchange.map(|method| method.0),
-        init_to_auth_us: u64::try_from(seen.init_to_auth.as_micros()).unwrap_or(u64::MAX),
-    }
-}
-
-/// The claim as it stands in the journal.
-fn as_written(claim: &admission::Claim) -> Box<RawValue> {
-    to_raw_value(claim).unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
-
-fn as_json(claim: &admission::Claim) -> Value {
-    serde_json::to_value(claim).unwrap_or(Value::Null)
 }

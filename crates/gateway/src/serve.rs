@@ -1,18 +1,22 @@
 use crate::{
-    Core, GatewayConfig, SessionView, Stats, WallClock,
+    Core, GatewayConfig, SessionBrief, SessionView, Stats, WallClock,
+    backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
+    command_link::CommandLink,
     contest::Contests,
     data::{DataThread, FromData, ToShard},
-    hand_off::{Answer, Order, Work},
-    health::{Health, HealthView},
-    ike_thread::{CommandLink, IkeThread, Links},
+    hand_off::{Answer, Order},
+    health::{Alarm, Health, HealthView},
+    holds::Holds,
+    ike_thread::{IkeThread, Links},
     ports::{Listening, Ports},
-    registrar::{Registrar, Shared, last_seen},
+    registrar::{Registrar, Shared},
     sessions::Sessions,
     shard::{Shard, ShardCounters},
     shards::{Place, Routes, ShardCount},
     stats::{Control, Tallies},
+    udp::Socket,
     waker::Waker,
 };
 use crossbeam_channel::{Sender, bounded, unbounded};
@@ -28,7 +32,7 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread::{Builder, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use x509::Anchors;
 
@@ -68,7 +72,7 @@ pub enum StartError {
     /// A thread or an eventfd could not be made.
     #[error("{0}")]
     System(#[from] io::Error),
-    /// The journal could not be read to its end, or not be written.
+    /// The journal could not be written.
     #[error("the journal cannot be used: {0}")]
     Journal(String),
 }
@@ -76,24 +80,33 @@ pub enum StartError {
 /// The security gateway, running. Dropped, it stops as [`Self::shutdown`] does.
 pub struct Gateway {
     listening: Vec<Listening>,
-    sessions: Arc<Sessions>,
+    common: Common,
     /// By shard.
     counters: Vec<Arc<ShardCounters>>,
+    orders: Sender<Order>,
+    shards: Vec<ToShard>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What several threads read and write.
+struct Common {
+    sessions: Arc<Sessions>,
+    routes: Arc<Routes>,
+    clock: Arc<ClockGuard>,
     control: Arc<Control>,
     health: Arc<Health>,
     tallies: Arc<Tallies>,
-    orders: Sender<Order>,
     ike_waker: Waker,
-    shards: Vec<ToShard>,
     stop_data: Arc<AtomicBool>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    started: Instant,
 }
 
 /// From the data threads to the IKE thread: batches of IKE messages, and notices. Full, the data thread
 /// drops and counts. 1,024 batches of up to 32 messages are what a burst of attaches of a small city
 /// makes in the 5 s that the slowest cryptography takes for it.
 const TO_IKE: usize = 1024;
-/// To each data thread: nothing may be lost, so the IKE thread waits when it is full.
+/// To each data thread: nothing may be lost, so the IKE thread keeps what finds it full. That grows with
+/// the tunnels that there are, and with nothing else: while a shard is stuck nobody new is admitted.
 const TO_DATA: usize = 4096;
 /// From one data thread to another: batches of packets of up to 256 KiB. Full, they are dropped and
 /// counted.
@@ -106,75 +119,44 @@ impl Gateway {
     /// Starts the threads.
     ///
     /// # Errors
-    /// [`StartError`]; nothing runs then.
+    /// [`StartError`]; whatever ran by then has ended.
     pub fn start(mut config: GatewayConfig, ports: Ports, deps: Deps) -> Result<Self, StartError> {
         config.responder.authorities = authorities(&deps.anchors);
+        let common = Common::new(&deps)?;
         let (to_ike, from_data) = bounded(TO_IKE);
-        let (to_registrar, work) = bounded::<Work>(TO_REGISTRAR);
+        let (to_registrar, work) = bounded(TO_REGISTRAR);
         // At most one answer for each piece of work, and one for each session that is ended.
-        let (to_control, answers) = unbounded::<Answer>();
+        let (to_control, answers) = unbounded();
         // Filled by people.
         let (orders, from_api) = unbounded();
-        let ike_waker = Waker::new()?;
-        let clock = started(&deps)?;
-        let sessions = Arc::new(Sessions::default());
-        let routes = Arc::new(Routes::default());
-        let (control, health) = (Arc::new(Control::default()), Arc::new(Health::default()));
-        let stop_data = Arc::new(AtomicBool::new(false));
-        let data =
-            Data { to_ike, ike_waker: ike_waker.clone(), routes: routes.clone(), stop: stop_data.clone() };
-        let (shards, data) = data.threads(&config, &ports, deps.cores)?;
-
-        let tallies = Arc::new(Tallies::default());
-        let shared = Shared {
-            sessions: sessions.clone(),
-            clock: clock.clone(),
-            health: health.clone(),
-            tallies: tallies.clone(),
-            answers: to_control,
-            ike_waker: ike_waker.clone(),
+        let (ways, data) = common.data(to_ike).threads(&config, &ports, deps.cores)?;
+        let Ports { ike, natt, listening } = ports;
+        let sockets = ike.into_iter().chain(natt.into_iter().next().into_iter().flatten()).collect();
+        let links = Links {
+            waker: common.ike_waker.clone(),
+            from_data,
+            answers,
+            orders: from_api,
+            to_shards: ways.commands,
+            to_registrar,
         };
+        let shared = common.shared(ways.counters.clone(), to_control);
         let registrar = Registrar::new(&config, deps.ledger, shared);
-        let sockets = ports.ike.into_iter().chain(ports.natt.into_iter().next().into_iter().flatten());
-        let ike = IkeThread {
-            responder: Responder::new(config.responder.clone(), deps.crypto, Instant::now()),
-            sockets: sockets.collect(),
-            sessions: sessions.clone(),
-            routes,
-            contests: Contests::new(config.policy.make_room()),
-            anchors: Arc::new(deps.anchors),
-            peers: config.peers.clone(),
-            clock,
-            control: control.clone(),
-            links: Links {
-                waker: ike_waker.clone(),
-                from_data,
-                answers,
-                orders: from_api,
-                to_shards: shards.commands,
-                to_registrar,
-            },
-            state: Default::default(),
-        };
-        let mut threads = Vec::new();
+        let ike = common.ike_thread(&config, sockets, deps.anchors, deps.crypto, links);
+        let (counters, shards) = (ways.counters, ways.packets);
+        let gateway = Self { listening, common, counters, orders, shards, threads: Mutex::default() };
         for (index, data) in data.into_iter().enumerate() {
-            threads.push(thread(&format!("data-{index}"), move || data.run())?);
+            gateway.spawn(&format!("data-{index}"), move || data.run())?;
         }
-        threads.push(thread("registrar", move || registrar.run(&work))?);
-        threads.push(thread("ike", move || ike.run())?);
-        Ok(Self {
-            listening: ports.listening,
-            sessions,
-            counters: shards.counters,
-            control,
-            health,
-            tallies,
-            orders,
-            ike_waker,
-            shards: shards.packets,
-            stop_data,
-            threads: Mutex::new(threads),
-        })
+        gateway.spawn("registrar", move || registrar.run(&work))?;
+        gateway.spawn("ike", move || ike.run())?;
+        Ok(gateway)
+    }
+
+    fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let thread = thread(name, &self.common.health, run)?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
     }
 
     /// Where it receives, in the order of the configuration; the ports that were chosen.
@@ -184,31 +166,37 @@ impl Gateway {
 
     /// Up to `limit` sessions, oldest first, those behind `after`.
     pub fn sessions(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionView> {
-        self.sessions.views(after, limit)
+        self.common.sessions.views(after, limit)
+    }
+
+    /// The same in brief.
+    pub fn sessions_in_brief(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionBrief> {
+        self.common.sessions.briefs(after, limit)
     }
 
     /// One session; `None` when it is over.
     pub fn session(&self, id: SessionId) -> Option<SessionView> {
-        self.sessions.get(id).map(|session| session.view())
+        self.common.sessions.get(id).map(|session| session.view())
     }
 
     /// The sessions of a device: none, one, or two while a second claim is being settled.
     pub fn sessions_of(&self, device: DeviceId) -> Vec<SessionView> {
-        self.sessions.of_device(device).iter().map(|session| session.view()).collect()
+        self.common.sessions.of_device(device).iter().map(|session| session.view()).collect()
     }
 
     /// Ends a session: its packets stop and the unit is told, within milliseconds. `false` when there
     /// is none of that name.
     pub fn cut(&self, id: SessionId, by: &str, why: &str) -> bool {
-        let exists = self.sessions.get(id).is_some();
+        let exists = self.common.sessions.get(id).is_some();
         if exists {
             self.order(Order::Cut { session: id, by: by.to_owned(), why: why.to_owned() });
         }
         exists
     }
 
-    /// To be called after a device's record or a credential of it has changed in the ledger: a device
-    /// that may not be attached any more is cut within 5 s.
+    /// To be called after a device's record, its line or a credential of it has changed in the ledger: a
+    /// device that may not be attached any more is cut within 5 s; one that is now outside the network of
+    /// its line, or inside again, is treated as one that has moved.
     pub fn device_changed(&self, device: DeviceId) {
         self.order(Order::DeviceChanged(device));
     }
@@ -218,18 +206,23 @@ impl Gateway {
         self.order(Order::PairsChanged);
     }
 
+    /// Since it started.
+    pub fn uptime(&self) -> Duration {
+        self.common.started.elapsed()
+    }
+
     /// Counters.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
-            sessions: self.sessions.len(),
+            sessions: self.common.sessions.len(),
             uplink: self.counters.iter().map(|shard| shard.uplink.view()).sum(),
             downlink: self.counters.iter().map(|shard| shard.downlink.view()).sum(),
             keepalives: self.counters.iter().map(|shard| shard.keepalives.view().packets).sum(),
             drops: Cause::all().map(|cause| (cause.labels(), self.drops(cause))).collect(),
             ..Stats::default()
         };
-        self.control.fill(&mut stats);
-        self.tallies.fill(&mut stats);
+        self.common.control.fill(&mut stats);
+        self.common.tallies.fill(&mut stats);
         stats
     }
 
@@ -239,7 +232,7 @@ impl Gateway {
 
     /// Whether it can admit, and if not, why.
     pub fn health(&self) -> HealthView {
-        self.health.view()
+        self.common.health.view()
     }
 
     /// Tells every unit that its tunnel ends, releases the leases, and waits for the threads.
@@ -250,7 +243,7 @@ impl Gateway {
         // the data threads last.
         for thread in threads.into_iter().rev() {
             if thread.thread().name().is_some_and(|name| name.starts_with("data")) {
-                self.stop_data.store(true, Relaxed);
+                self.common.stop_data.store(true, Relaxed);
                 self.shards.iter().for_each(|shard| shard.waker.wake());
             }
             if thread.join().is_err() {
@@ -262,7 +255,7 @@ impl Gateway {
     fn order(&self, order: Order) {
         // Fails only once the thread has ended.
         if self.orders.send(order).is_ok() {
-            self.ike_waker.wake();
+            self.common.ike_waker.wake();
         }
     }
 }
@@ -273,10 +266,72 @@ impl Drop for Gateway {
     }
 }
 
+impl Common {
+    fn new(deps: &Deps) -> Result<Self, StartError> {
+        Ok(Self {
+            sessions: Arc::default(),
+            routes: Arc::default(),
+            clock: started(deps)?,
+            control: Arc::default(),
+            health: Arc::default(),
+            tallies: Arc::default(),
+            ike_waker: Waker::new()?,
+            stop_data: Arc::default(),
+            started: Instant::now(),
+        })
+    }
+
+    fn data(&self, to_ike: Sender<FromData>) -> Data {
+        Data {
+            to_ike,
+            backlog: Arc::default(),
+            ike_waker: self.ike_waker.clone(),
+            routes: self.routes.clone(),
+            stop: self.stop_data.clone(),
+        }
+    }
+
+    fn shared(&self, shards: Vec<Arc<ShardCounters>>, answers: Sender<Answer>) -> Shared {
+        Shared {
+            sessions: self.sessions.clone(),
+            clock: self.clock.clone(),
+            health: self.health.clone(),
+            tallies: self.tallies.clone(),
+            shards,
+            answers,
+            ike_waker: self.ike_waker.clone(),
+        }
+    }
+
+    fn ike_thread(
+        &self,
+        config: &GatewayConfig,
+        sockets: Vec<Arc<Socket>>,
+        anchors: Anchors,
+        crypto: Arc<dyn CryptoProvider>,
+        links: Links,
+    ) -> IkeThread {
+        IkeThread {
+            responder: Responder::new(config.responder.clone(), crypto, Instant::now()),
+            sockets,
+            sessions: self.sessions.clone(),
+            routes: self.routes.clone(),
+            contests: Contests::new(config.policy.make_room()),
+            holds: Holds::new(config.off_line_hold),
+            anchors: Arc::new(anchors),
+            peers: config.peers.clone(),
+            clock: self.clock.clone(),
+            control: self.control.clone(),
+            links,
+            state: Default::default(),
+        }
+    }
+}
+
 /// The clock's guard, once the start is in the journal.
 fn started(deps: &Deps) -> Result<Arc<ClockGuard>, StartError> {
-    let last_seen = last_seen(deps.ledger.journal()).map_err(StartError::Journal)?;
-    let clock = Arc::new(ClockGuard::new(deps.clock.clone(), last_seen));
+    let last_seen = deps.ledger.journal().seen_until();
+    let clock = Arc::new(ClockGuard::new(deps.clock.clone(), last_seen, Instant::now()));
     let started = NodeStarted { epoch: deps.ledger.epoch().0, version: env!("CARGO_PKG_VERSION").to_owned() };
     let written = deps.ledger.journal().append(&started, clock.now(), Durability::Durable);
     written.map_err(|error| StartError::Journal(error.to_string()))?;
@@ -286,6 +341,7 @@ fn started(deps: &Deps) -> Result<Arc<ClockGuard>, StartError> {
 /// What all data threads share.
 struct Data {
     to_ike: Sender<FromData>,
+    backlog: Arc<Backlog>,
     ike_waker: Waker,
     routes: Arc<Routes>,
     stop: Arc<AtomicBool>,
@@ -334,6 +390,7 @@ impl Data {
                 shards: ways.packets.clone(),
                 handed,
                 to_ike: self.to_ike.clone(),
+                backlog: self.backlog.clone(),
                 ike_waker: self.ike_waker.clone(),
                 stop: self.stop.clone(),
             });
@@ -347,6 +404,43 @@ fn authorities(anchors: &Anchors) -> Vec<[u8; 20]> {
     anchors.certreq().as_chunks().0.to_vec()
 }
 
-fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+/// A thread whose panic is an alarm.
+fn thread(
+    name: &str,
+    health: &Arc<Health>,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let watch = Watch { name: name.to_owned(), health: health.clone() };
+    let run = move || {
+        let _watch = watch;
+        run();
+    };
     Builder::new().name(name.to_owned()).spawn(run)
+}
+
+struct Watch {
+    name: String,
+    health: Arc<Health>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.health.raise(Alarm::ThreadEnded, &format!("the thread {} has panicked", self.name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_an_alarm_and_one_that_ends_is_none() {
+        let health = Arc::new(Health::default());
+        thread("registrar", &health, || ()).unwrap().join().unwrap();
+        assert!(health.view().can_admit());
+        assert!(thread("data-0", &health, || panic!("on purpose")).unwrap().join().is_err());
+        assert_eq!(health.view().alarms[&Alarm::ThreadEnded], "the thread data-0 has panicked");
+    }
 }

@@ -1,4 +1,7 @@
-use crate::cause::{Cause, SessionDrops};
+use crate::{
+    SessionBrief,
+    cause::{Cause, SessionDrops},
+};
 use esp::Reach;
 use ids::{CertSha256, DeviceId, SessionId, Spi, UnixTime};
 use ike::{CipherSuite, IkeSaId};
@@ -92,7 +95,7 @@ pub struct ChildView {
 impl From<Child> for ChildView {
     fn from(child: Child) -> Self {
         let Child { spi_in, spi_out, cipher, esn } = child;
-        Self { spi_in, spi_out, cipher: format!("{cipher:?}"), esn }
+        Self { spi_in, spi_out, cipher: cipher.name().to_owned(), esn }
     }
 }
 
@@ -336,17 +339,19 @@ impl Sessions {
         self.read().by_id.keys().copied().collect()
     }
 
-    /// Up to `limit`, in the order of their names, those behind `after`.
     pub(crate) fn views(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionView> {
+        self.page(after, limit).iter().map(|session| session.view()).collect()
+    }
+
+    pub(crate) fn briefs(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionBrief> {
+        self.page(after, limit).iter().map(|session| session.brief()).collect()
+    }
+
+    /// Up to `limit`, in the order of their names, those behind `after`.
+    fn page(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<Session>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let page: Vec<_> = self
-            .read()
-            .by_id
-            .range((from, Bound::Unbounded))
-            .take(limit)
-            .map(|(_, one)| one.clone())
-            .collect();
-        page.iter().map(|session| session.view()).collect()
+        let tables = self.read();
+        tables.by_id.range((from, Bound::Unbounded)).take(limit).map(|(_, one)| one.clone()).collect()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Tables> {

@@ -6,11 +6,15 @@ use crate::{
     core::Packets,
     hand_off::Opening,
     pairs::Pairs,
+    path_mtu::PathMtu,
     sessions::{Counted, Session, Traffic},
     shards::Place,
+    sightings::{Alternation, Sightings},
+    too_big,
     udp::Outgoing,
+    watch::Pulse,
 };
-use esp::{Dropped, InboundSa, Inner, Opened, OutboundSa, Rejected};
+use esp::{Dropped, InboundSa, Inner, Opened, OutboundSa, Rejected, WindowSize};
 use ids::Spi;
 use ike::{ChildSa, IkeSaId, Path};
 use ipnet::IpNet;
@@ -27,7 +31,7 @@ pub(crate) enum Command {
     Attach { session: Arc<Session>, path: Path },
     /// Packets may pass.
     Open(Opening),
-    /// Packets may not pass for now.
+    /// Packets may not pass for now, whether or not they could before.
     Hold(IkeSaId),
     /// The hold is over. Opens nothing that was never opened.
     Release(IkeSaId),
@@ -35,7 +39,7 @@ pub(crate) enum Command {
     InstallChildSa { sa: IkeSaId, child: Box<ChildSa> },
     /// No longer.
     RemoveChildSa { sa: IkeSaId, spi_in: Spi },
-    /// IKE saw the unit elsewhere.
+    /// The unit has proven to be elsewhere.
     Move { sa: IkeSaId, path: Path },
     /// A session is over.
     Detach(IkeSaId),
@@ -48,8 +52,10 @@ pub(crate) enum Command {
 pub(crate) enum Notice {
     /// Fresh authentic ESP came in.
     Heard(IkeSaId),
-    /// It came from elsewhere, and the tunnel follows.
-    Moved { sa: IkeSaId, from: Path, to: Path },
+    /// It came from elsewhere: is the unit there? At most one a second for a session.
+    Elsewhere { sa: IkeSaId, to: Path },
+    /// It comes from several addresses in turn.
+    Alternates { sa: IkeSaId, seen: Alternation },
     /// A CHILD SA has carried enough.
     Worn { sa: IkeSaId, spi_in: Spi },
     /// No ESP in UDP has come in for so long that the unit must be sending raw ESP, or nothing.
@@ -84,23 +90,29 @@ pub(crate) struct Limits {
     pub(crate) esp_expected_within: Duration,
     /// Inner octets, either way, after which a CHILD SA is rekeyed.
     pub(crate) octets_per_child: u64,
+    /// Sequence numbers left, either way, at which it is.
+    pub(crate) sequence_reserve: u64,
     /// Key schedules of SAs without packets are let go after this.
     pub(crate) rest_after: Duration,
+    /// Of each CHILD SA.
+    pub(crate) window: WindowSize,
 }
-
-/// Sequence numbers to go at which an SA is rekeyed: 2^20 packets are 8 s at 125,000 packets/s, and
-/// a rekey takes one round trip.
-const SEQUENCE_RESERVE: u64 = 1 << 20;
 
 /// Whether packets may pass.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Gate {
-    /// Not admitted (yet).
-    Shut,
-    Open,
-    /// Admitted, but held.
-    Held,
+#[derive(Clone, Copy, Default)]
+struct Gate {
+    is_admitted: bool,
+    is_held: bool,
 }
+
+impl Gate {
+    fn is_open(self) -> bool {
+        self.is_admitted && !self.is_held
+    }
+}
+
+/// Tunnels whose way is looked at in a row: 512 x 5 us of system calls = 2.5 ms.
+const LOOKS: usize = 512;
 
 /// At most one [`Notice::Spoofed`] and one [`Notice::Lateral`] for a session in this time.
 const TELL_EVERY: Duration = Duration::from_secs(60);
@@ -125,7 +137,9 @@ impl Told {
 struct Tunnel {
     session: Arc<Session>,
     path: Path,
+    mtu: PathMtu,
     gate: Gate,
+    sightings: Option<Box<Sightings>>,
     children: Vec<Child>,
     begun: Instant,
     heard: Option<Instant>,
@@ -193,6 +207,18 @@ impl Neighbours {
     }
 }
 
+/// What comes of packets from the core.
+#[derive(Default)]
+pub(crate) struct Downlink {
+    /// Sealed, for units.
+    pub(crate) outgoing: Outgoing,
+    pub(crate) elsewhere: Elsewhere,
+    /// ICMP errors, back to the core; `None` where nobody there heeds them.
+    pub(crate) errors: Option<Packets>,
+    /// The same for units that sent to another.
+    pub(crate) unit_errors: Packets,
+}
+
 /// Everything that the data thread knows.
 pub(crate) struct Shard {
     /// Which one it is.
@@ -213,6 +239,7 @@ pub(crate) struct ShardCounters {
     pub(crate) downlink: Counted,
     pub(crate) drops: Drops,
     pub(crate) keepalives: Counted,
+    pub(crate) pulse: Pulse,
 }
 
 impl Shard {
@@ -233,11 +260,11 @@ impl Shard {
         match command {
             Command::Attach { session, path } => self.attach(session, path, now),
             Command::Open(opening) => self.open(opening.sa()),
-            Command::Hold(sa) => self.turn(sa, Gate::Open, Gate::Held),
-            Command::Release(sa) => self.turn(sa, Gate::Held, Gate::Open),
+            Command::Hold(sa) => self.hold(sa, true),
+            Command::Release(sa) => self.hold(sa, false),
             Command::InstallChildSa { sa, child } => self.install(sa, *child, now),
             Command::RemoveChildSa { sa, spi_in } => self.remove_child(sa, spi_in),
-            Command::Move { sa, path } => self.move_to(sa, path),
+            Command::Move { sa, path } => self.move_to(sa, path, now),
             Command::Detach(sa) => self.detach(sa),
             Command::Pairs(pairs) => self.neighbours.pairs = pairs,
         }
@@ -246,7 +273,9 @@ impl Shard {
     fn attach(&mut self, session: Arc<Session>, path: Path, now: Instant) {
         let tunnel = Tunnel {
             path,
-            gate: Gate::Shut,
+            mtu: PathMtu::default(),
+            gate: Gate::default(),
+            sightings: None,
             children: Vec::with_capacity(1),
             begun: now,
             heard: None,
@@ -262,21 +291,21 @@ impl Shard {
     /// From now on the inner addresses lead here; a holder's claim on them ends.
     fn open(&mut self, sa: IkeSaId) {
         let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
-        tunnel.gate = Gate::Open;
+        tunnel.gate.is_admitted = true;
         for address in tunnel.session.inner() {
             self.by_inner.insert(address, sa);
         }
     }
 
-    fn turn(&mut self, sa: IkeSaId, from: Gate, to: Gate) {
-        if let Some(tunnel) = self.tunnels.get_mut(&sa).filter(|tunnel| tunnel.gate == from) {
-            tunnel.gate = to;
+    fn hold(&mut self, sa: IkeSaId, is_held: bool) {
+        if let Some(tunnel) = self.tunnels.get_mut(&sa) {
+            tunnel.gate.is_held = is_held;
         }
     }
 
     fn install(&mut self, sa: IkeSaId, child: ChildSa, now: Instant) {
         let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
-        let Some(child) = Child::new(child, now) else {
+        let Some(child) = Child::new(child, self.limits.window, now) else {
             tracing::error!(?sa, "keys of a CHILD SA do not fit its suite");
             return;
         };
@@ -291,9 +320,11 @@ impl Shard {
         tunnel.children.iter_mut().for_each(|child| child.stop_waiting_for(spi_in));
     }
 
-    fn move_to(&mut self, sa: IkeSaId, path: Path) {
-        if let Some(tunnel) = self.tunnels.get_mut(&sa) {
-            tunnel.path = path;
+    fn move_to(&mut self, sa: IkeSaId, path: Path, now: Instant) {
+        let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
+        (tunnel.path, tunnel.mtu) = (path, PathMtu::default());
+        if let Some(sightings) = &mut tunnel.sightings {
+            sightings.see(&path, now);
         }
     }
 
@@ -345,26 +376,26 @@ impl Shard {
         self.by_spi.contains_key(&spi)
     }
 
-    /// Packets from the core; what is sealed goes to `outgoing`, what is another shard's to `elsewhere`.
-    pub(crate) fn downlink(&mut self, packets: &Packets, outgoing: &mut Outgoing, elsewhere: &mut Elsewhere) {
+    /// Packets from the core.
+    pub(crate) fn downlink(&mut self, packets: &Packets, now: Instant, out: &mut Downlink) {
         for packet in packets.iter() {
             let Some(inner) = self.parse(packet) else { continue };
             if self.neighbours.is_unit(inner.source) {
                 self.counters.drops.count(Cause::FromPool);
             } else {
-                self.deliver(packet, &inner, outgoing, elsewhere);
+                self.deliver(packet, &inner, now, out);
             }
         }
     }
 
     /// Packets that a shard let through for units: of other units, or from the core's side of another shard.
-    pub(crate) fn between(&mut self, packets: &Packets, outgoing: &mut Outgoing, elsewhere: &mut Elsewhere) {
+    pub(crate) fn between(&mut self, packets: &Packets, now: Instant, out: &mut Downlink) {
         for packet in packets.iter() {
             let Some(inner) = self.parse(packet) else { continue };
             if self.neighbours.is_unit(inner.source) && self.neighbours.is_lateral(&inner) {
                 self.counters.drops.count(Cause::Lateral);
             } else {
-                self.deliver(packet, &inner, outgoing, elsewhere);
+                self.deliver(packet, &inner, now, out);
             }
         }
     }
@@ -377,15 +408,19 @@ impl Shard {
         inner
     }
 
-    fn deliver(&mut self, packet: &[u8], inner: &Inner, outgoing: &mut Outgoing, elsewhere: &mut Elsewhere) {
+    fn deliver(&mut self, packet: &[u8], inner: &Inner, now: Instant, out: &mut Downlink) {
         let tunnel = self.by_inner.get(&inner.destination).and_then(|sa| self.tunnels.get_mut(sa));
         let Some(tunnel) = tunnel else {
-            let other = self.place.other_shard(inner.destination).and_then(|other| elsewhere.get_mut(other));
+            let other =
+                self.place.other_shard(inner.destination).and_then(|other| out.elsewhere.get_mut(other));
             return other
                 .map_or_else(|| self.counters.drops.count(Cause::NoTunnel), |packets| packets.push(packet));
         };
         let path = tunnel.path;
-        match outgoing.push_with(path, |out| tunnel.seal(packet, inner, &self.neighbours, out)) {
+        let is_from_unit = self.neighbours.is_unit(inner.source);
+        let errors = if is_from_unit { Some(&mut out.unit_errors) } else { out.errors.as_mut() };
+        let seal = |out: &mut _| tunnel.seal(packet, inner, &self.neighbours, now, out, errors);
+        match out.outgoing.push_with(path, seal) {
             Ok(()) => {
                 tunnel.session.traffic.downlink.add(inner.length);
                 self.counters.downlink.add(inner.length);
@@ -401,10 +436,26 @@ impl Shard {
         }
     }
 
+    /// Looks at the ways of tunnels that get long packets. Call every few seconds. `path_mtu` asks the
+    /// kernel; `probes` gets what is to be sent with DF.
+    pub(crate) fn look_at_ways(
+        &mut self,
+        now: Instant,
+        path_mtu: impl Fn(&Path) -> Option<usize>,
+        probes: &mut Outgoing,
+    ) {
+        for tunnel in self.tunnels.values_mut().filter(|tunnel| tunnel.mtu.is_due(now)).take(LOOKS) {
+            if let Some(mtu) = path_mtu(&tunnel.path) {
+                tunnel.found(mtu, now, probes);
+            }
+        }
+    }
+
     /// What the IKE thread should know. `give` returns whether it took one; what it did not take is
-    /// kept, but for [`Notice::Heard`], which comes again.
+    /// kept, but for [`Notice::Heard`] and [`Notice::Elsewhere`], which come again.
     pub(crate) fn tell(&mut self, mut give: impl FnMut(Notice) -> bool) {
-        self.notices.retain(|notice| !give(*notice) && !matches!(notice, Notice::Heard(_)));
+        let comes_again = |notice: &Notice| matches!(notice, Notice::Heard(_) | Notice::Elsewhere { .. });
+        self.notices.retain(|notice| !give(*notice) && !comes_again(notice));
     }
 }
 
@@ -414,6 +465,7 @@ fn drop_for(traffic: &Traffic, counters: &ShardCounters, cause: Cause) {
 }
 
 impl Tunnel {
+    /// What comes into a held tunnel goes no further, but says where its unit is: it may be back.
     fn open_packet<'a>(
         &mut self,
         spi: Spi,
@@ -423,26 +475,29 @@ impl Tunnel {
         limits: &Limits,
         notices: &mut Vec<Notice>,
     ) -> Result<Opened<'a>, Stopped> {
-        if self.gate == Gate::Shut {
+        if !self.gate.is_admitted {
             return Err(Cause::Blocked.into());
         }
         let child =
             self.children.iter_mut().find(|child| child.inbound.spi() == spi).ok_or(Cause::UnknownSpi)?;
-        let opened = child.inbound.open(packet)?;
+        let opened = child.inbound.open(packet);
+        if opened.as_ref().err().is_some_and(|rejected| !rejected.why.is_authentic()) {
+            return opened.map_err(Stopped::from);
+        }
         self.session.traffic.esp_seen.store(true, Relaxed);
         child.waits_for = None;
         let sa = self.session.sa;
-        if opened.newest && *path != self.path {
-            let from = std::mem::replace(&mut self.path, *path);
-            notices.push(Notice::Moved { sa, from, to: *path });
-        }
         if self.heard.is_none_or(|heard| now.duration_since(heard) >= limits.heard_every) {
             self.heard = Some(now);
             notices.push(Notice::Heard(sa));
         }
+        let opened = opened?;
         child.tell_if_worn(sa, limits, notices);
+        if opened.newest && (*path != self.path || self.sightings.is_some()) {
+            self.see(path, now, notices);
+        }
         // Opened all the same: it may be the first packet from where the unit belongs.
-        if self.gate == Gate::Held { Err(Cause::Blocked.into()) } else { Ok(opened) }
+        if self.gate.is_held { Err(Cause::Blocked.into()) } else { Ok(opened) }
     }
 
     /// Why a packet that fits the traffic selectors goes no further; `None` if it does.
@@ -471,14 +526,26 @@ impl Tunnel {
         }
     }
 
+    /// The newest packet came over `path`, or others have come from elsewhere lately.
+    fn see(&mut self, path: &Path, now: Instant, notices: &mut Vec<Notice>) {
+        let home = self.path;
+        let sightings = self.sightings.get_or_insert_with(|| Box::new(Sightings::begin(home, now)));
+        sightings.see(path, now);
+        if *path != home && sightings.asks(now) {
+            notices.push(Notice::Elsewhere { sa: self.session.sa, to: *path });
+        }
+    }
+
     fn seal(
         &mut self,
         packet: &[u8],
         inner: &Inner,
         neighbours: &Neighbours,
+        now: Instant,
         out: &mut Vec<u8>,
+        errors: Option<&mut Packets>,
     ) -> Result<(), Cause> {
-        if self.gate != Gate::Open {
+        if !self.gate.is_open() {
             return Err(Cause::Blocked);
         }
         if !neighbours.is_unit(inner.source) {
@@ -489,7 +556,29 @@ impl Tunnel {
             child.waits_for.is_none() && child.outbound.selectors().check_outbound(inner).is_ok()
         };
         let child = self.children.iter_mut().rev().find(fits).ok_or(Cause::NoChildSa)?;
-        child.outbound.seal(packet, out).map_err(Cause::Outbound)
+        let whole = self.mtu.datagram().map(|datagram| child.outbound.room(datagram));
+        let broken = whole.and_then(|whole| too_big::broken_mtu(packet.get(..inner.length)?, whole));
+        if let (Some(mtu), Some(errors)) = (broken, errors) {
+            if self.mtu.may_tell(now) {
+                too_big::answer(packet, mtu).iter().for_each(|answer| errors.push(answer));
+            }
+            return Err(Cause::TooBig);
+        }
+        let start = out.len();
+        child.outbound.seal(packet, out).map_err(Cause::Outbound)?;
+        self.mtu.uses(out.len() - start);
+        Ok(())
+    }
+
+    /// `mtu`: of the path.
+    fn found(&mut self, mtu: usize, now: Instant, probes: &mut Outgoing) {
+        let Some(datagram) = self.mtu.found(&self.path, mtu, now) else { return };
+        let newest = self.children.iter_mut().rev().find(|child| child.waits_for.is_none());
+        if let Some(child) = newest.filter(|_| self.gate.is_open()) {
+            let length = child.outbound.room(datagram);
+            // Its failure shows with the next packet.
+            let _ = probes.push_with(self.path, |out| child.outbound.seal_dummy(length, out));
+        }
     }
 
     fn sweep(&mut self, now: Instant, limits: &Limits, notices: &mut Vec<Notice>) {
@@ -500,6 +589,7 @@ impl Tunnel {
             notices.push(Notice::EspNeverSeen(self.session.sa));
         }
         self.tell_attempts(now, notices);
+        self.tell_alternation(now, notices);
         for child in &mut self.children {
             child.sweep(now, limits);
             child.tell_if_worn(self.session.sa, limits, notices);
@@ -513,10 +603,16 @@ impl Tunnel {
         let lateral = self.lateral.more(drops.of(Cause::Lateral), now).zip(self.lateral_to);
         notices.extend(lateral.map(|(packets, to)| Notice::Lateral { sa, packets, to }));
     }
+
+    fn tell_alternation(&mut self, now: Instant, notices: &mut Vec<Notice>) {
+        let Some(sightings) = &mut self.sightings else { return };
+        notices.extend(sightings.tell(now).map(|seen| Notice::Alternates { sa: self.session.sa, seen }));
+        self.sightings.take_if(|sightings| sightings.are_over(now));
+    }
 }
 
 impl Child {
-    fn new(child: ChildSa, now: Instant) -> Option<Self> {
+    fn new(child: ChildSa, window: WindowSize, now: Instant) -> Option<Self> {
         let suite = suite(child.suite.cipher);
         let keys = |keys: &ike::EspKeys| esp::Keys::new(suite, &keys.encr, &keys.integ).ok();
         let (inbound, outbound) = (keys(&child.keys_in)?, keys(&child.keys_out)?);
@@ -527,7 +623,7 @@ impl Child {
         });
         let extended = child.suite.esn;
         Some(Self {
-            inbound: InboundSa::new(child.spi_in, inbound, extended, selectors.clone()),
+            inbound: InboundSa::new(child.spi_in, inbound, extended, selectors.clone()).with_window(window),
             outbound: OutboundSa::new(child.spi_out, outbound, extended, selectors),
             waits_for: child.replaces.filter(|_| !child.peer_is_ready),
             worn_told: false,
@@ -544,7 +640,8 @@ impl Child {
 
     fn tell_if_worn(&mut self, sa: IkeSaId, limits: &Limits, notices: &mut Vec<Notice>) {
         let octets = self.inbound.usage().octets.max(self.outbound.usage().octets);
-        let is_worn = octets >= limits.octets_per_child || self.outbound.sequence_left() < SEQUENCE_RESERVE;
+        let left = self.inbound.sequence_left().min(self.outbound.sequence_left());
+        let is_worn = octets >= limits.octets_per_child || left < limits.sequence_reserve;
         if is_worn && !self.worn_told {
             self.worn_told = true;
             notices.push(Notice::Worn { sa, spi_in: self.inbound.spi() });

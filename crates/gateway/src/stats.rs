@@ -1,4 +1,4 @@
-use crate::{cause::Cause, sessions::Amount};
+use crate::sessions::Amount;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -40,13 +40,6 @@ pub struct Stats {
     pub batches: u64,
     /// Claims judged.
     pub claims_judged: u64,
-}
-
-impl Stats {
-    /// Drops of one cause.
-    pub fn drops_of(&self, cause: Cause) -> u64 {
-        self.drops.get(&cause.labels()).copied().unwrap_or(0)
-    }
 }
 
 /// What the IKE thread publishes.

@@ -130,7 +130,7 @@ fn ask_for_offload(queue: &OwnedFd) -> bool {
 
 /// One queue, used by one shard.
 struct TunCore {
-    queue: OwnedFd,
+    queue: Queue,
     /// Writes several packets as one; off for good once the kernel has refused that.
     merges: bool,
     merger: Merger,
@@ -146,6 +146,7 @@ const MAX_PARTS: usize = Merger::MAX_PACKETS + 1;
 
 impl TunCore {
     fn new(queue: OwnedFd) -> Self {
+        let queue = Queue { fd: queue, trouble: None };
         Self { queue, merges: true, merger: Merger::default(), large: Box::new([0; MAX_PACKET]) }
     }
 
@@ -154,12 +155,12 @@ impl TunCore {
         self.merger.look_at(packets);
         let mut lost = 0;
         for write in self.merger.writes(packets) {
-            match write_parts(&self.queue, write.parts()) {
+            match self.queue.write_parts(write.parts()) {
                 Ok(()) => {}
                 Err(Errno::INVAL | Errno::OPNOTSUPP) if write.count() > 1 => {
                     tracing::warn!("this TUN device takes no merged packets: writing them one by one");
                     self.merges = false;
-                    lost += write.packets().map(|packet| write_one(&self.queue, packet)).sum::<usize>();
+                    lost += write.packets().map(|packet| self.queue.write(packet)).sum::<usize>();
                 }
                 Err(_) => lost += write.count(),
             }
@@ -168,20 +169,50 @@ impl TunCore {
     }
 }
 
-/// 1 if it was not taken.
-fn write_one(queue: &OwnedFd, packet: &[u8]) -> usize {
-    let parts = [[0; VirtioNet::LENGTH].as_slice(), packet];
-    usize::from(write_parts(queue, parts.into_iter()).is_err())
+/// The device's end in this process.
+struct Queue {
+    fd: OwnedFd,
+    /// The device is down (EIO) or gone (EBADFD), as the last use has shown.
+    trouble: Option<Errno>,
 }
 
-fn write_parts<'a>(queue: &OwnedFd, parts: impl Iterator<Item = &'a [u8]>) -> Result<(), Errno> {
-    let mut slices = [IoSlice::new(&[]); MAX_PARTS];
-    let mut count = 0;
-    for (slice, part) in slices.iter_mut().zip(parts) {
-        *slice = IoSlice::new(part);
-        count += 1;
+impl Queue {
+    /// 1 if it was not taken.
+    fn write(&mut self, packet: &[u8]) -> usize {
+        let parts = [[0; VirtioNet::LENGTH].as_slice(), packet];
+        usize::from(self.write_parts(parts.into_iter()).is_err())
     }
-    rustix::io::writev(queue, slices.get(..count).unwrap_or_default()).map(drop)
+
+    fn write_parts<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>) -> Result<(), Errno> {
+        let mut slices = [IoSlice::new(&[]); MAX_PARTS];
+        let mut count = 0;
+        for (slice, part) in slices.iter_mut().zip(parts) {
+            *slice = IoSlice::new(part);
+            count += 1;
+        }
+        let written = rustix::io::writev(&self.fd, slices.get(..count).unwrap_or_default()).map(drop);
+        if written.is_ok() {
+            self.trouble = None;
+        }
+        written.inspect_err(|error| self.note(*error))
+    }
+
+    /// Octets of header and packet; 0 when there is none.
+    fn read(&mut self, header: &mut [u8], packet: &mut [u8]) -> usize {
+        let mut slices = [IoSliceMut::new(header), IoSliceMut::new(packet)];
+        let read = rustix::io::readv(&self.fd, &mut slices);
+        read.inspect_err(|error| self.note(*error)).unwrap_or(0)
+    }
+
+    fn note(&mut self, error: Errno) {
+        if matches!(error, Errno::IO | Errno::BADFD) {
+            self.trouble = Some(error);
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.trouble == Some(Errno::BADFD)
+    }
 }
 
 impl Core for TunCore {
@@ -189,27 +220,66 @@ impl Core for TunCore {
         if self.merges && packets.len() > 1 {
             self.write_merged(packets)
         } else {
-            packets.iter().map(|packet| write_one(&self.queue, packet)).sum()
+            packets.iter().map(|packet| self.queue.write(packet)).sum()
         }
     }
 
-    fn downlink(&mut self, packets: &mut Packets) {
+    fn downlink(&mut self, packets: &mut Packets) -> usize {
         let mut header = [0; VirtioNet::LENGTH];
-        let mut read = 0;
+        let (mut read, mut unfit) = (0, 0);
         while read < READ_AT_ONCE {
-            let mut slices = [IoSliceMut::new(&mut header), IoSliceMut::new(self.large.as_mut_slice())];
-            let Ok(length) = rustix::io::readv(&self.queue, &mut slices) else { return };
-            let Some(length) = length.checked_sub(VirtioNet::LENGTH) else { return };
+            let length = self.queue.read(&mut header, self.large.as_mut_slice());
+            let Some(length) = length.checked_sub(VirtioNet::LENGTH) else { break };
             read += length.max(1);
             let parsed = VirtioNet::parse(&header).zip(self.large.get(..length));
             let done = parsed.map(|(header, packet)| split(header, packet, packets));
             if !matches!(done, Some(Ok(()))) {
                 tracing::debug!(?header, length, "the TUN device handed over what it was not asked for");
+                unfit += 1;
             }
+        }
+        unfit
+    }
+
+    fn heeds_errors(&self) -> bool {
+        true
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.queue.trouble.map(|error| format!("the TUN device is down or gone: {error}"))
+    }
+
+    /// A device that is gone would be readable all the time.
+    fn readable(&self) -> Option<BorrowedFd<'_>> {
+        (!self.queue.is_gone()).then(|| self.queue.fd.as_fd())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_none_is_refused() {
+        for name in ["", "a-name-of-16-octets", "nul\0"] {
+            let queue = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+            let error = attach(&queue, name, false).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name:?}");
         }
     }
 
-    fn readable(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.queue.as_fd())
+    #[test]
+    #[ignore = "makes a TUN device, so in a network namespace of its own: ./test unsafe"]
+    fn a_device_has_the_name_that_the_kernel_gave_it_and_a_core_for_each_queue() {
+        let tun = Tun::open("truecell%d", 2).unwrap();
+        assert_eq!((tun.name(), tun.has_offload()), ("truecell0", true));
+        assert!(matches!(Tun::open("truecell0", 1), Err(TunError::Make { .. })), "it is taken");
+        let mut cores = tun.into_cores();
+        assert_eq!(cores.len(), 2);
+        let (mut packets, core) = (Packets::new(), &mut cores[0]);
+        assert_eq!((core.downlink(&mut packets), packets.len()), (0, 0));
+        packets.push(&[0x45; 40]);
+        assert_eq!(core.uplink(&packets), 1, "the device is down");
+        assert!(core.trouble().is_some());
     }
 }

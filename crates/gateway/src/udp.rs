@@ -3,8 +3,8 @@
 
 mod outgoing;
 
-pub(crate) use outgoing::socket_for;
 pub use outgoing::{Outgoing, send_all};
+pub(crate) use outgoing::{send_whole, socket_for};
 
 use crate::shards::ShardCount;
 use ike::Path;
@@ -111,6 +111,21 @@ impl Socket {
         self.send_run(path, datagram, datagram.len())
     }
 
+    /// Sends a datagram that no router may fragment: one that finds it too long says so, and the kernel
+    /// remembers that for [`path_mtu`] (RFC 1191). IPv6 has it so for every datagram (RFC 8201).
+    ///
+    /// # Errors
+    /// The socket did not take it: it is longer than what the kernel remembers already.
+    pub(crate) fn send_whole(&self, path: &Path, datagram: &[u8]) -> io::Result<()> {
+        if self.local.is_ipv6() {
+            return self.send(path, datagram);
+        }
+        rustix::net::sockopt::set_ip_mtu_discover(&self.socket, Ipv4PathMtuDiscovery::DO)?;
+        let sent = self.send(path, datagram);
+        rustix::net::sockopt::set_ip_mtu_discover(&self.socket, Ipv4PathMtuDiscovery::DONT)?;
+        sent
+    }
+
     /// How many datagrams of one size the kernel takes at once now: 1 once it has refused more.
     pub(crate) fn run_limit(&self) -> usize {
         self.state.max_gso_segments()
@@ -129,13 +144,19 @@ impl Socket {
             segment_size: (octets.len() > size).then_some(size),
             src_ip: Some(path.local.ip()).filter(|ip| !ip.is_unspecified()),
         };
-        match self.state.try_send(UdpSockRef::from(&self.socket), &transmit) {
+        let limit = self.run_limit();
+        let sent = match self.state.try_send(UdpSockRef::from(&self.socket), &transmit) {
             // The error is of an earlier datagram; this one was not sent.
             Err(error) if is_from_icmp(&error) => {
                 self.state.try_send(UdpSockRef::from(&self.socket), &transmit)
             }
             other => other,
+        };
+        if self.run_limit() < limit {
+            let (local, error) = (self.local, sent.as_ref().err());
+            tracing::warn!(%local, ?error, "no segmentation offload on this socket: it will be slower");
         }
+        sent
     }
 }
 
@@ -143,6 +164,22 @@ impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// The longest IP packet to the peer of a path, for all that the kernel knows: its own link's MTU, or less
+/// where a router has said so in the last ten minutes. Sends nothing.
+///
+/// # Errors
+/// There is no route.
+pub(crate) fn path_mtu(path: &Path) -> io::Result<usize> {
+    let asks = UdpSocket::bind(SocketAddr::new(path.local.ip(), 0))?;
+    asks.connect(path.peer)?;
+    let mtu = if path.peer.is_ipv4() {
+        rustix::net::sockopt::ip_mtu(&asks)?
+    } else {
+        rustix::net::sockopt::ipv6_mtu(&asks)?
+    };
+    Ok(mtu as usize)
 }
 
 fn is_from_icmp(error: &io::Error) -> bool {
@@ -219,16 +256,18 @@ pub struct ReceiveBatch {
 /// The longest UDP payload.
 const MAX_DATAGRAM: usize = 1 << 16;
 
-impl ReceiveBatch {
+impl Default for ReceiveBatch {
     /// The kernel maps the pages when they are first written.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             octets: vec![0; MAX_DATAGRAM * BATCH_SIZE],
             meta: [RecvMeta::default(); BATCH_SIZE],
             filled: 0,
         }
     }
+}
 
+impl ReceiveBatch {
     fn fill(
         &mut self,
         receive: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
@@ -260,7 +299,7 @@ mod tests {
     use rustix::net::sockopt::{ip_mtu_discover, ipv6_mtu_discover};
 
     fn received(socket: &Socket) -> Vec<(SocketAddr, SocketAddr, Vec<u8>)> {
-        let mut batch = ReceiveBatch::new();
+        let mut batch = ReceiveBatch::default();
         let mut all = Vec::new();
         while all.is_empty() {
             let mut fds = [rustix::event::PollFd::new(socket, rustix::event::PollFlags::IN)];

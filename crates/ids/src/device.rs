@@ -1,4 +1,4 @@
-use crate::{Realm, digest::write_hex, serde_as_text};
+use crate::{Hex, Realm, serde_as_text};
 use std::{fmt, str::FromStr};
 
 /// The permanent equipment identity of one femtocell: an EUI-48 or EUI-64 exactly as certified
@@ -20,6 +20,9 @@ pub enum ParseDeviceError {
     /// Neither 12 nor 16 characters.
     #[error("a device identity has 12 or 16 hex digits, this one has {0} characters")]
     Length(usize),
+    /// Written with `:` or `-` between the octets.
+    #[error("a device identity has 12 or 16 hex digits, without `:` and `-` between them")]
+    Separated,
     /// A character that is no hex digit.
     #[error("a device identity has hex digits only")]
     NotHex,
@@ -59,6 +62,7 @@ impl FromStr for DeviceId {
         let length = match text.len() {
             12 => 6,
             16 => 8,
+            _ if text.contains([':', '-']) => return Err(ParseDeviceError::Separated),
             other => return Err(ParseDeviceError::Length(other)),
         };
         for (octet, pair) in octets.iter_mut().zip(text.as_bytes().chunks(2)) {
@@ -75,7 +79,7 @@ impl FromStr for DeviceId {
 
 impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(self.octets(), f)
+        Hex(self.octets()).fmt(f)
     }
 }
 
@@ -141,6 +145,13 @@ mod tests {
             "+0aabbccddee",
         ] {
             assert!(bad.parse::<DeviceId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn separators_are_named() {
+        for separated in ["00:aa:bb:cc:dd:ee", "00-AA-BB-CC-DD-EE"] {
+            assert_eq!(separated.parse::<DeviceId>(), Err(ParseDeviceError::Separated));
         }
     }
 

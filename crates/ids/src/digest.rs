@@ -1,4 +1,5 @@
 use crate::serde_as_text;
+use aws_lc_rs::digest;
 use std::{fmt, str::FromStr};
 
 /// A SHA-256 value (FIPS 180-4). Text: 64 hex digits, lower case. Not secret: never use it for a key.
@@ -28,15 +29,32 @@ impl FromStr for Sha256 {
     }
 }
 
-/// Writes each octet as two hex digits, lower case. Up to 32 octets.
-pub(crate) fn write_hex(octets: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + (value - 10) };
-    let mut digits = [0; 64];
-    for (pair, octet) in digits.as_chunks_mut().0.iter_mut().zip(octets) {
-        *pair = [digit(octet >> 4), digit(octet & 15)];
+impl Sha256 {
+    /// Hashes.
+    pub fn of(octets: &[u8]) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, octets).as_ref());
+        Self(hash)
     }
-    let text = digits.get(..2 * octets.len()).and_then(|digits| std::str::from_utf8(digits).ok());
-    f.write_str(text.ok_or(fmt::Error)?)
+}
+
+/// Octets as hex digits, two each, lower case.
+#[derive(Clone, Copy)]
+pub struct Hex<'a>(pub &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + (value - 10) };
+        for octets in self.0.chunks(32) {
+            let mut digits = [0; 64];
+            for (pair, octet) in digits.as_chunks_mut().0.iter_mut().zip(octets) {
+                *pair = [digit(octet >> 4), digit(octet & 15)];
+            }
+            let text = digits.get(..2 * octets.len()).and_then(|digits| std::str::from_utf8(digits).ok());
+            f.write_str(text.ok_or(fmt::Error)?)?;
+        }
+        Ok(())
+    }
 }
 
 /// Two hex digits as one octet; `None` when either is none.
@@ -48,7 +66,7 @@ pub(crate) fn hex_octet(pair: &[u8]) -> Option<u8> {
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(&self.0, f)
+        Hex(&self.0).fmt(f)
     }
 }
 
@@ -70,5 +88,21 @@ mod tests {
         assert_eq!(text.parse::<Sha256>().unwrap().to_string(), text);
         assert!(text[1..].parse::<Sha256>().is_err());
         assert!(text.replace('e', "g").parse::<Sha256>().is_err());
+    }
+
+    /// FIPS 180-4, the examples published with it.
+    #[test]
+    fn hashes_are_those_of_the_standard() {
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Sha256::of(b"abc").to_string(), abc);
+    }
+
+    #[test]
+    fn octets_are_written_as_two_digits_each_however_many_there_are() {
+        let octets: Vec<u8> = (0..=255).collect();
+        let digits: Vec<String> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        assert_eq!(Hex(&octets).to_string(), digits.concat());
+        assert_eq!(Hex(&octets[..33]).to_string(), digits[..33].concat());
+        assert_eq!(Hex(&[]).to_string(), "");
     }
 }

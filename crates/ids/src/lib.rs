@@ -10,9 +10,11 @@ mod realm;
 mod spi;
 mod time;
 
+pub mod number_as_text;
+
 pub use access_line::{AccessLine, ParseAccessLineError};
 pub use device::{DeviceId, DeviceName, ParseDeviceError};
-pub use digest::{CertSha256, ParseSha256Error, Sha256};
+pub use digest::{CertSha256, Hex, ParseSha256Error, Sha256};
 pub use node::{Epoch, EventRef, NodeId, ParseNodeError, ParseSessionError, SessionId};
 pub use realm::{ParseRealmError, Realm};
 pub use spi::{IkeSpi, Spi};

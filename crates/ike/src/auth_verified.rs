@@ -4,7 +4,7 @@ use crate::{
     crypto::CryptoProvider,
     payload::{AuthMethod, Authentication, Identification},
 };
-use ids::{CertSha256, IkeSpi, Sha256};
+use ids::{CertSha256, IkeSpi};
 
 /// Evidence that the peer of one IKE SA holds the private key of the end-entity certificate it sent.
 ///
@@ -75,7 +75,7 @@ impl AuthVerified {
 
     /// SHA-256 over the end-entity certificate.
     pub fn cert_sha256(&self) -> CertSha256 {
-        sha256(self.certificate())
+        CertSha256::of(self.certificate())
     }
 
     /// The key that verified AUTH: SubjectPublicKeyInfo, DER.
@@ -130,9 +130,4 @@ impl VerifiedPeer {
     pub(crate) fn cert_sha256(&self) -> CertSha256 {
         self.cert_sha256
     }
-}
-
-fn sha256(octets: &[u8]) -> Sha256 {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, octets);
-    Sha256(digest.as_ref().try_into().unwrap_or([0; 32]))
 }

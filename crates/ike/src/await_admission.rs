@@ -26,7 +26,8 @@ pub(crate) struct AwaitAdmission {
     pub(crate) child: Option<ChildSaOffer>,
 }
 
-/// Full re-authentication is due after a day at the latest.
+/// Full re-authentication is due after a day at the latest. The certificate's end is not said so: charon
+/// authenticates anew at once, and again and again, when less than its `over_time` (24 minutes) is left.
 const MAX_AUTH_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 impl AwaitAdmission {
@@ -89,9 +90,8 @@ impl AwaitAdmission {
                 vec![Payload::notify(notify, &[])]
             }));
         }
-        let lifetime = certificate_ends.saturating_duration_since(cx.now).min(MAX_AUTH_LIFETIME);
-        answer.push(auth_lifetime(grant.auth_lifetime.min(lifetime)));
-        tunnel.respond(ExchangeType::IKE_AUTH, &answer, cx);
+        answer.push(auth_lifetime(grant.auth_lifetime.min(MAX_AUTH_LIFETIME)));
+        tunnel.respond(ExchangeType::IKE_AUTH, &answer, tunnel.path(), cx);
         Some(IkeSaState::Established(Box::new(tunnel)))
     }
 

@@ -20,7 +20,8 @@ pub struct LocalIdentity {
 /// When a stateless cookie is asked for (RFC 7296 §2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CookiePolicy {
-    /// From this many half-open IKE SAs on.
+    /// From this many half-open IKE SAs on; and in any case once half of all places, or half of those of the
+    /// initiator's prefix, are taken. Who can't receive at its address never takes the other half.
     Above(usize),
     /// Of everyone.
     Always,
@@ -30,6 +31,7 @@ pub enum CookiePolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HalfOpenLimits {
     /// Half-open and undecided IKE SAs in all; each takes up to 8 KiB, and 48 KiB while fragments come in.
+    /// Places that are free hold the answers to attempts that were refused, each for `lifetime`.
     pub total: usize,
     /// Of these, from one source prefix.
     pub per_prefix: usize,

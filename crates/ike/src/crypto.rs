@@ -24,7 +24,9 @@ pub(crate) use algorithm_id::SignatureAlgorithm;
 pub(crate) use cipher::{Direction, MessageCipher, NotAuthentic};
 pub(crate) use keymat::{IkeKeys, child_keymat, rekeyed_skeyseed, skeyseed};
 pub(crate) use prf::PrfAlgorithm;
-pub(crate) use signature::{signature_is_valid, split_algorithm};
+pub(crate) use signature::signature_is_valid;
+#[cfg(feature = "fuzz")]
+pub(crate) use signature::split_algorithm;
 
 use crate::payload::{Authentication, KeyExchangeMethod};
 use zeroize::Zeroizing;

@@ -126,7 +126,7 @@ impl EndingSa {
                 self.send_delete(path, cx);
                 Ended::NotYet
             }
-            Asked::Auth | Asked::Liveness | Asked::DeleteChildSa(_) => {
+            Asked::Auth | Asked::Liveness | Asked::Path | Asked::DeleteChildSa(_) => {
                 self.send_delete(path, cx);
                 Ended::NotYet
             }
@@ -201,6 +201,11 @@ impl Ending {
 
     pub(crate) fn is_over(&self) -> bool {
         self.sas.is_empty()
+    }
+
+    /// Forgets all of it, and gives the SPIs back.
+    pub(crate) fn release(self, cx: &mut Context<'_>) {
+        self.sas.into_iter().for_each(|ending| ending.release(cx));
     }
 
     pub(crate) fn on_datagram(&mut self, path: Path, header: &Header, datagram: &[u8], cx: &mut Context<'_>) {

@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 
 mod child_sas;
 mod ike_rekey;
+mod path_probe;
 
 pub(crate) use child_sas::{Child, NewChild, negotiate};
 use ike_rekey::Candidate;
+use path_probe::PathProbe;
 
 /// Who the peer has proven to be and what it may use. Made from evidence alone, so that no
 /// [`Established`] exists without it.
@@ -74,6 +76,9 @@ pub(crate) struct Established {
     wants: Vec<(Instant, Want)>,
     last_heard: Instant,
     probe: Option<Box<Probe>>,
+    path_probe: Option<Box<PathProbe>>,
+    /// When it began last.
+    path_asked: Option<Instant>,
     rekey_at: Instant,
 }
 
@@ -126,6 +131,8 @@ impl Established {
             wants: Vec::new(),
             last_heard: cx.now,
             probe: None,
+            path_probe: None,
+            path_asked: None,
             rekey_at: cx.jittered(cx.times.rekey.ike_sa),
         }
     }
@@ -151,8 +158,21 @@ impl Established {
         self.path = path;
     }
 
-    pub(crate) fn respond(&mut self, exchange: ExchangeType, payloads: &[Payload], cx: &mut Context<'_>) {
-        self.current.respond(exchange, payloads, self.path, cx);
+    /// Answers the peer's request to where it came from, whether or not that is where our own go
+    /// (RFC 7296 §2.11). An initiator's go to the address it chose.
+    pub(crate) fn respond(
+        &mut self,
+        exchange: ExchangeType,
+        payloads: &[Payload],
+        came: Path,
+        cx: &mut Context<'_>,
+    ) {
+        let path = self.answer_path(came);
+        self.current.respond(exchange, payloads, path, cx);
+    }
+
+    fn answer_path(&self, came: Path) -> Path {
+        if self.standing.is_responder { came } else { self.path }
     }
 
     /// Fresh authenticated traffic of the peer was seen elsewhere.
@@ -190,32 +210,27 @@ impl Established {
             Ok(Received::Again) => self.current.respond_again(self.path, path, cx),
             Ok(Received::Request(payloads)) => {
                 self.fresh_from(path, cx);
-                return self.on_request(header.exchange, payloads, cx);
+                return self.on_request(header.exchange, payloads, path, cx);
             }
             Ok(Received::Response(pending, payloads)) => {
                 self.fresh_from(path, cx);
-                return self.on_response(*pending, payloads, cx);
+                return self.on_response(*pending, payloads, path, cx);
             }
         }
         Fate::Stays
     }
 
-    /// A message that is authentic and was never seen before: the peer lives, and lives there
-    /// (RFC 7296 §2.23). What is on its way went elsewhere, so it is repeated. An initiator stays with the
-    /// address it chose.
+    /// A message that is authentic and was never seen before: the peer lives, and may live there.
     fn fresh_from(&mut self, path: Path, cx: &mut Context<'_>) {
         self.heard(cx.now);
-        if path != self.path && self.standing.is_responder {
-            cx.out.event(Event::PathChanged { sa: self.id, from: self.path, to: path });
-            self.path = path;
-            self.current.repeat(path, cx);
-        }
+        self.seen_at(path, cx);
     }
 
     fn on_request(
         &mut self,
         exchange: ExchangeType,
         payloads: Result<Vec<Payload>, Malformed>,
+        path: Path,
         cx: &mut Context<'_>,
     ) -> Fate {
         self.confirm_children(cx);
@@ -223,36 +238,36 @@ impl Established {
             Ok(contents) => contents,
             Err(malformed) => {
                 cx.stats.count(Reason::from(malformed));
-                self.respond(exchange, &[syntax_error(malformed)], cx);
+                self.respond(exchange, &[syntax_error(malformed)], path, cx);
                 return Fate::Stays;
             }
         };
         match exchange {
             ExchangeType::CREATE_CHILD_SA => {
-                self.on_create_child_sa(contents, cx);
+                self.on_create_child_sa(contents, path, cx);
                 Fate::Stays
             }
-            ExchangeType::INFORMATIONAL => self.on_informational(&contents, cx),
+            ExchangeType::INFORMATIONAL => self.on_informational(&contents, path, cx),
             _ => {
-                self.respond(exchange, &[Payload::notify(NotifyType::INVALID_SYNTAX, &[])], cx);
+                self.respond(exchange, &[Payload::notify(NotifyType::INVALID_SYNTAX, &[])], path, cx);
                 Fate::Stays
             }
         }
     }
 
-    fn on_informational(&mut self, contents: &Contents, cx: &mut Context<'_>) -> Fate {
+    fn on_informational(&mut self, contents: &Contents, path: Path, cx: &mut Context<'_>) -> Fate {
         match InformationalRequest::parse(contents) {
             InformationalRequest::DeleteIkeSa => {
-                self.respond(ExchangeType::INFORMATIONAL, &[], cx);
+                self.respond(ExchangeType::INFORMATIONAL, &[], path, cx);
                 if self.adopt_candidate(cx) { Fate::Stays } else { Fate::Over(DeletedBy::Peer) }
             }
             InformationalRequest::AuthenticationFailed => {
-                self.respond(ExchangeType::INFORMATIONAL, &[], cx);
+                self.respond(ExchangeType::INFORMATIONAL, &[], path, cx);
                 Fate::Over(DeletedBy::PeerRefused)
             }
             InformationalRequest::DeleteChildSas(spis) => {
                 let answer = self.delete_children_of_peer(&spis, cx);
-                self.respond(ExchangeType::INFORMATIONAL, &answer, cx);
+                self.respond(ExchangeType::INFORMATIONAL, &answer, path, cx);
                 Fate::Stays
             }
         }
@@ -262,6 +277,7 @@ impl Established {
         &mut self,
         pending: Pending,
         payloads: Result<Vec<Payload>, Malformed>,
+        path: Path,
         cx: &mut Context<'_>,
     ) -> Fate {
         let contents = payloads.and_then(Contents::sort).unwrap_or_default();
@@ -271,6 +287,7 @@ impl Established {
         }
         match pending.asked {
             Asked::Liveness => self.on_liveness(pending.schedule.round_trip(cx.now), cx),
+            Asked::Path => self.on_path_answer(path, cx),
             Asked::DeleteChildSa(spi_in) => self.remove_child(spi_in, cx),
             Asked::ChildSa(asked) => self.on_child_sa_answer(*asked, contents, cx),
             Asked::IkeSa(asked) => self.on_ike_sa_answer(*asked, contents, cx),
@@ -293,7 +310,8 @@ impl Established {
         }
         let (repeat_at, deadline) = (cx.now + PROBE_REPEAT, cx.now + PROBE_TIME);
         self.probe = Some(Box::new(Probe { is_sent: false, repeat_at, deadline }));
-        self.current.repeat(self.path, cx);
+        self.put_off_path_probe(cx);
+        self.repeat(cx);
         self.pump(cx);
     }
 
@@ -314,6 +332,9 @@ impl Established {
         while self.current.pending().is_none() {
             if self.probe.as_ref().is_some_and(|probe| !probe.is_sent) {
                 return self.send_probe(cx);
+            }
+            if self.path_waits() {
+                return self.send_path_probe(cx);
             }
             let Some(index) = self.wants.iter().position(|(at, _)| *at <= cx.now) else { break };
             match self.wants.remove(index).1 {
@@ -336,6 +357,7 @@ impl Established {
     /// Its repetitions follow the probe's own times, then the usual ones.
     fn send_probe(&mut self, cx: &mut Context<'_>) {
         self.send_liveness(cx);
+        self.repeat_at_waiting_path(cx);
         let Some(probe) = &mut self.probe else { return };
         probe.is_sent = true;
         probe.repeat_at = cx.now + PROBE_REPEAT;
@@ -350,7 +372,8 @@ impl Established {
         }
         self.current.tidy(cx.now);
         self.on_probe_time(cx);
-        if !self.current.retransmit(self.path, cx) {
+        self.on_path_probe_time(cx);
+        if !self.retransmit(cx) {
             return Fate::Over(DeletedBy::DpdTimeout);
         }
         if let Some(candidate) = &mut self.candidate {
@@ -369,7 +392,7 @@ impl Established {
             cx.out.event(Event::ProbeSilent { sa: self.id });
         } else if probe.repeat_at <= cx.now {
             probe.repeat_at = cx.now + PROBE_REPEAT;
-            self.current.repeat(self.path, cx);
+            self.repeat(cx);
         }
     }
 
@@ -394,7 +417,8 @@ impl Established {
     pub(crate) fn next_timeout(&self, times: &SaTimes) -> Option<(Instant, Timer)> {
         let window_is_free = self.current.pending().is_none();
         let wants = self.wants.iter().filter(|_| window_is_free).map(|(at, _)| (*at, Timer::Retransmit));
-        let probe = self.probe.iter().map(|probe| (probe.repeat_at.min(probe.deadline), Timer::Probe));
+        let probe = self.probe.iter().map(|probe| probe.repeat_at.min(probe.deadline));
+        let path_probe = self.path_probe.iter().filter_map(|probe| probe.due());
         let children = self.children.iter().filter_map(Child::due_at).map(|at| (at, Timer::Rekey));
         let candidate = self.candidate.iter().filter_map(|candidate| candidate.sa.tidy_at());
         [
@@ -407,7 +431,7 @@ impl Established {
         .into_iter()
         .flatten()
         .chain(wants)
-        .chain(probe)
+        .chain(probe.chain(path_probe).map(|at| (at, Timer::Probe)))
         .chain(children)
         .chain(candidate.map(|at| (at, Timer::FreeResponse)))
         .chain(self.ending.iter().filter_map(EndingSa::next_timeout))
@@ -419,9 +443,6 @@ impl Established {
     pub(crate) fn close(mut self, by: DeletedBy, cx: &mut Context<'_>) -> Ending {
         for child in std::mem::take(&mut self.children) {
             self.release_child(&child, cx);
-        }
-        if self.probe.is_some() {
-            cx.out.event(Event::ProbeSilent { sa: self.id });
         }
         cx.stats.deleted += 1;
         cx.stats.established_now -= 1;

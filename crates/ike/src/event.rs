@@ -95,7 +95,8 @@ pub enum Event {
         /// Which.
         sa: IkeSaId,
     },
-    /// A fresh authenticated message came from elsewhere (RFC 7296 §2.23): answers go there now.
+    /// The peer has answered from elsewhere what was asked nowhere else (RFC 7296 §2.23, with proof): requests
+    /// and ESP go there now.
     PathChanged {
         /// Which.
         sa: IkeSaId,

@@ -21,6 +21,8 @@ pub(crate) enum Asked {
     Auth,
     /// An empty INFORMATIONAL (RFC 7296 §2.4).
     Liveness,
+    /// The same, sent to one path alone: its answer proves that the peer is there.
+    Path,
     /// DELETE of the IKE SA that carries it.
     DeleteIkeSa,
     /// DELETE of CHILD SAs, by the SPIs that we receive on.
@@ -41,6 +43,7 @@ impl Asked {
             Self::IkeSa(asked) => spis.release_ike(asked.spi),
             Self::Auth
             | Self::Liveness
+            | Self::Path
             | Self::DeleteIkeSa
             | Self::DeleteChildSa(_)
             | Self::AuthenticationFailed => {}

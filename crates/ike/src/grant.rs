@@ -27,7 +27,7 @@ pub struct Grant {
     pub dns: Vec<IpAddr>,
     /// What the peer may reach; TSr is narrowed to it.
     pub ts_r: Vec<TrafficSelector>,
-    /// AUTH_LIFETIME (RFC 4478): at most 24 h and the certificate's end are seen to here.
+    /// AUTH_LIFETIME (RFC 4478), cut at 24 h.
     pub auth_lifetime: Duration,
     /// From now to the hard end of the tunnel; no rekey moves it. The certificate's end comes
     /// first if it is earlier.

@@ -44,6 +44,7 @@ mod suite;
 mod timers;
 
 pub mod crypto;
+#[cfg(feature = "fuzz")]
 pub mod fuzz;
 pub mod payload;
 
@@ -63,7 +64,7 @@ pub use initiator::{Initiator, Reauthentication};
 pub use message::{FragmentNumber, MAX_MESSAGE, Sealed, parse_plain, write_plain};
 pub use output::{IkeSaId, Output, Ticket, Timer};
 pub use path::Path;
-pub use reason::{Answer, Fault, Reason};
+pub use reason::{Answer, Reason};
 pub use responder::Responder;
 pub use stats::Stats;
 pub use suite::{ChosenEsp, CipherSuite, EspSuite, IkeSuite, SuitePolicy};

@@ -32,6 +32,15 @@ impl HalfOpenQuota {
         self.total
     }
 
+    /// Half of all places are taken, or half of those of the prefix of `address`.
+    pub(crate) fn is_half_used(&self, address: IpAddr, limits: &HalfOpenLimits) -> bool {
+        self.total >= limits.total / 2 || self.of(&Prefix::of(address, limits)) >= limits.per_prefix / 2
+    }
+
+    fn of(&self, prefix: &Prefix) -> usize {
+        self.by_prefix.get(prefix).copied().unwrap_or(0)
+    }
+
     /// Counts one more from `address`; give the result back to [`Self::leave`].
     ///
     /// # Errors
@@ -41,7 +50,7 @@ impl HalfOpenQuota {
             return Err(Reason::HalfOpenFull);
         }
         let prefix = Prefix::of(address, limits);
-        let count = self.by_prefix.get(&prefix).copied().unwrap_or(0);
+        let count = self.of(&prefix);
         if count >= limits.per_prefix {
             return Err(Reason::PrefixQuota);
         }
@@ -50,7 +59,7 @@ impl HalfOpenQuota {
         Ok(prefix)
     }
 
-    /// One of `prefix` is established or gone.
+    /// One of `prefix` is established, refused or gone.
     pub(crate) fn leave(&mut self, prefix: Prefix) {
         if let Some(count) = self.by_prefix.get_mut(&prefix) {
             *count -= 1;

@@ -95,21 +95,6 @@ pub enum Answer {
     Silence,
 }
 
-/// Kinds of fault, kept apart in metrics and logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fault {
-    /// The bytes.
-    Malformed,
-    /// The peer broke a rule.
-    PeerMisbehaved,
-    /// The peer can't do what we ask for.
-    PeerIncompatible,
-    /// We refused.
-    WeRefused,
-    /// We were at a limit, or broke.
-    Us,
-}
-
 impl Reason {
     /// All reasons, in the order of their declaration.
     pub const ALL: [Self; 25] = [
@@ -143,31 +128,31 @@ impl Reason {
     /// Stable code and metric label; never reused for something else.
     pub const fn code(self) -> &'static str {
         match self {
-            Self::Malformed => "ike_malformed",
-            Self::UnknownCritical => "ike_unknown_critical",
-            Self::MajorVersion => "ike_major_version",
-            Self::NoProposalChosen => "ike_no_proposal_chosen",
-            Self::InvalidKe => "ike_invalid_ke",
-            Self::PublicValue => "ike_public_value",
-            Self::EapOnly => "ike_eap_only",
-            Self::NoIdentity => "ike_no_identity",
-            Self::NoCertificate => "ike_no_certificate",
-            Self::CertificateEncoding => "ike_certificate_encoding",
-            Self::CertificateSize => "ike_certificate_size",
-            Self::AuthMethod => "ike_auth_method",
-            Self::PeerRefused => "ike_peer_refused",
-            Self::PeerUnavailable => "ike_peer_unavailable",
-            Self::AuthMismatch => "ike_auth_mismatch",
-            Self::AdmissionRefused => "ike_admission_refused",
-            Self::AdmissionUnavailable => "ike_admission_unavailable",
-            Self::HalfOpenFull => "ike_half_open_full",
-            Self::PrefixQuota => "ike_prefix_quota",
-            Self::HalfOpenTimeout => "ike_half_open_timeout",
-            Self::UnknownSpi => "ike_unknown_spi",
-            Self::NotAuthentic => "ike_not_authentic",
-            Self::MessageId => "ike_message_id",
-            Self::UnexpectedExchange => "ike_unexpected_exchange",
-            Self::OurFault => "ike_our_fault",
+            Self::Malformed => "ike-malformed",
+            Self::UnknownCritical => "ike-unknown-critical",
+            Self::MajorVersion => "ike-major-version",
+            Self::NoProposalChosen => "ike-no-proposal-chosen",
+            Self::InvalidKe => "ike-invalid-ke",
+            Self::PublicValue => "ike-public-value",
+            Self::EapOnly => "ike-eap-only",
+            Self::NoIdentity => "ike-no-identity",
+            Self::NoCertificate => "ike-no-certificate",
+            Self::CertificateEncoding => "ike-certificate-encoding",
+            Self::CertificateSize => "ike-certificate-size",
+            Self::AuthMethod => "ike-auth-method",
+            Self::PeerRefused => "ike-peer-refused",
+            Self::PeerUnavailable => "ike-peer-unavailable",
+            Self::AuthMismatch => "ike-auth-mismatch",
+            Self::AdmissionRefused => "ike-admission-refused",
+            Self::AdmissionUnavailable => "ike-admission-unavailable",
+            Self::HalfOpenFull => "ike-half-open-full",
+            Self::PrefixQuota => "ike-prefix-quota",
+            Self::HalfOpenTimeout => "ike-half-open-timeout",
+            Self::UnknownSpi => "ike-unknown-spi",
+            Self::NotAuthentic => "ike-not-authentic",
+            Self::MessageId => "ike-message-id",
+            Self::UnexpectedExchange => "ike-unexpected-exchange",
+            Self::OurFault => "ike-our-fault",
         }
     }
 
@@ -201,36 +186,6 @@ impl Reason {
             | Self::MessageId
             | Self::UnexpectedExchange
             | Self::OurFault => Answer::Silence,
-        }
-    }
-
-    /// Whose fault.
-    pub const fn fault(self) -> Fault {
-        match self {
-            Self::Malformed => Fault::Malformed,
-            Self::UnknownCritical | Self::MajorVersion | Self::NoProposalChosen | Self::InvalidKe => {
-                Fault::PeerIncompatible
-            }
-            Self::PublicValue
-            | Self::NotAuthentic
-            | Self::MessageId
-            | Self::UnexpectedExchange
-            | Self::UnknownSpi
-            | Self::HalfOpenTimeout => Fault::PeerMisbehaved,
-            Self::EapOnly
-            | Self::NoIdentity
-            | Self::NoCertificate
-            | Self::CertificateEncoding
-            | Self::CertificateSize
-            | Self::AuthMethod
-            | Self::PeerRefused
-            | Self::AuthMismatch
-            | Self::AdmissionRefused => Fault::WeRefused,
-            Self::PeerUnavailable
-            | Self::AdmissionUnavailable
-            | Self::HalfOpenFull
-            | Self::PrefixQuota
-            | Self::OurFault => Fault::Us,
         }
     }
 }

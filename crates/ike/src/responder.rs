@@ -7,7 +7,7 @@ use crate::{
     config::SaTimes,
     context::Context,
     cookie::CookieJar,
-    crypto::CryptoProvider,
+    crypto::{CryptoProvider, Ephemeral},
     ending::Ending,
     established::{Established, Fate, Want},
     event::DeletedBy,
@@ -17,7 +17,7 @@ use crate::{
         ike_sa_init::{Abilities, IkeSaInitRequest},
     },
     handshake::{Agreement, Handshake},
-    message::{parse_plain, write_plain},
+    message::{MAX_MESSAGE, parse_plain, write_plain},
     nat_detection,
     output::Outputs,
     payload::{
@@ -30,7 +30,7 @@ use crate::{
 };
 use ids::{CertSha256, IkeSpi, Spi};
 use std::{
-    collections::{HashMap, hash_map::RandomState},
+    collections::{HashMap, VecDeque, hash_map::RandomState},
     hash::BuildHasher as _,
     net::SocketAddr,
     sync::Arc,
@@ -49,9 +49,12 @@ pub struct Responder {
     spis: Spis,
     cookies: CookieJar,
     quota: HalfOpenQuota,
-    /// IKE_SA_INIT requests that were answered and not yet followed by an established IKE SA.
+    /// IKE_SA_INIT requests that were answered, as long as their IKE SAs are half-open.
     inits: HashMap<InitKey, IkeSaId>,
     init_hash: RandomState,
+    /// Attempts that were refused, the oldest first. Each keeps its answer for a repetition until a newcomer
+    /// needs the room; some are gone already.
+    refused: VecDeque<IkeSaId>,
     slots: HashMap<IkeSaId, Slot>,
     timers: Timers,
     last_id: u64,
@@ -105,6 +108,7 @@ impl Responder {
             quota: HalfOpenQuota::default(),
             inits: HashMap::new(),
             init_hash: RandomState::new(),
+            refused: VecDeque::new(),
             slots: HashMap::new(),
             timers: Timers::default(),
             last_id: 0,
@@ -119,6 +123,9 @@ impl Responder {
     /// One IKE datagram, without non-ESP marker, from anyone.
     pub fn handle_datagram(&mut self, path: Path, bytes: &[u8], now: Instant) {
         self.stats.datagrams += 1;
+        if bytes.len() > MAX_MESSAGE {
+            return self.stats.count(Reason::Malformed);
+        }
         let header = match Header::parse(bytes) {
             Ok(header) => header,
             Err(malformed) => return self.on_bad_header(path, bytes, malformed),
@@ -176,12 +183,19 @@ impl Responder {
     }
 
     /// Asks the peer whether it lives: an empty INFORMATIONAL, sent at most 3 times. Within 6 s comes
-    /// [`Event::ProbeAnswered`] or [`Event::ProbeSilent`], even if the SA ends first. An unknown `sa` is
-    /// silent at once. Two probes at a time are one.
+    /// [`Event::ProbeAnswered`] or [`Event::ProbeSilent`], or [`Event::SaDeleted`] if the SA ends first. An
+    /// unknown `sa` is silent at once. Two probes at a time are one.
     pub fn probe(&mut self, sa: IkeSaId, now: Instant) {
         if !self.on_tunnel(sa, now, Established::probe) {
             self.out.event(Event::ProbeSilent { sa });
         }
+    }
+
+    /// Fresh authenticated ESP came over `path`: if that is another than the known one, the peer is asked there,
+    /// and [`Event::PathChanged`] says when it has answered from there. At most one path is asked at a time, and
+    /// one a second; what comes meanwhile is left out.
+    pub fn probe_path(&mut self, sa: IkeSaId, path: Path, now: Instant) {
+        self.on_tunnel(sa, now, |tunnel, cx| tunnel.probe_path(path, cx));
     }
 
     /// Ends a tunnel: its CHILD SAs are removed at once, the peer is told, and the state is gone after
@@ -268,23 +282,49 @@ impl Responder {
         };
         let next = act(slot.state, &config, &mut cx);
         let due = next.as_ref().and_then(|state| state.next_timeout(&config.times));
-        let established = matches!(next, Some(IkeSaState::Established(_)));
-        let half_open = self.settle(slot.half_open, established || next.is_none());
+        let half_open = self.settle(id, slot.half_open, next.as_ref());
         let Some(state) = next else { return self.timers.disarm(slot.armed) };
         let armed = self.timers.arm(id, slot.armed, due);
         self.slots.insert(id, Slot { state, half_open, armed });
     }
 
-    /// An IKE SA that is established or gone no longer counts as half-open.
-    fn settle(&mut self, half_open: Option<Box<HalfOpen>>, is_settled: bool) -> Option<Box<HalfOpen>> {
+    /// An IKE SA that is established, refused or gone no longer counts as half-open.
+    fn settle(
+        &mut self,
+        id: IkeSaId,
+        half_open: Option<Box<HalfOpen>>,
+        next: Option<&IkeSaState>,
+    ) -> Option<Box<HalfOpen>> {
         let half_open = half_open?;
-        if !is_settled {
-            return Some(half_open);
+        match next {
+            Some(IkeSaState::HalfOpen(_) | IkeSaState::AwaitPeer(_) | IkeSaState::AwaitAdmission(_)) => {
+                return Some(half_open);
+            }
+            Some(IkeSaState::Deleting(_)) => self.refused.push_back(id),
+            Some(IkeSaState::Established(_)) | None => {}
         }
         self.quota.leave(half_open.prefix);
         self.inits.remove(&half_open.init);
         self.stats.half_open_now = self.quota.total();
         None
+    }
+
+    /// Forgets refused attempts, the oldest first, until they and the half-open IKE SAs together are no
+    /// more than may be half-open.
+    fn make_room(&mut self, now: Instant) {
+        while self.quota.total() + self.refused.len() > self.config.half_open.total {
+            let Some(oldest) = self.refused.pop_front() else { return };
+            self.step(oldest, now, |state, _, cx| match state {
+                IkeSaState::Deleting(ending) => {
+                    ending.release(cx);
+                    None
+                }
+                other @ (IkeSaState::HalfOpen(_)
+                | IkeSaState::AwaitPeer(_)
+                | IkeSaState::AwaitAdmission(_)
+                | IkeSaState::Established(_)) => Some(other),
+            });
+        }
     }
 }
 
@@ -436,7 +476,10 @@ impl Responder {
     fn asks_cookie(&mut self, path: Path, header: &Header, request: &IkeSaInitRequest, now: Instant) -> bool {
         let is_due = match self.config.cookies {
             CookiePolicy::Always => true,
-            CookiePolicy::Above(threshold) => self.quota.total() >= threshold,
+            CookiePolicy::Above(threshold) => {
+                self.quota.total() >= threshold
+                    || self.quota.is_half_used(path.peer.ip(), &self.config.half_open)
+            }
         };
         if !is_due {
             return false;
@@ -477,10 +520,14 @@ impl Responder {
             return Err(Reason::InvalidKe);
         }
         let prefix = self.quota.enter(path.peer.ip(), &self.config.half_open)?;
-        let Some(ephemeral) = self.crypto.key_exchange(suite.key_exchange) else {
-            self.quota.leave(prefix);
-            return Err(Reason::OurFault);
+        let ephemeral = match self.key_pair_for(&request.ke) {
+            Ok(ephemeral) => ephemeral,
+            Err(reason) => {
+                self.quota.leave(prefix);
+                return Err(reason);
+            }
         };
+        self.make_room(now);
         let id = self.next_id();
         let spi_r = self.spis.draw_ike(id, self.crypto.as_ref());
         let spis = (header.spi_i, spi_r);
@@ -522,6 +569,17 @@ impl Responder {
         self.inits.insert(init, id);
         self.stats.half_open_now = self.quota.total();
         Ok(())
+    }
+
+    /// A key pair of the method that `theirs` belongs to. In every method spoken both public values have one
+    /// length (RFC 7296 §3.4, RFC 5903 §7, RFC 8031 §3.1).
+    ///
+    /// # Errors
+    /// [`Reason::PublicValue`] for another length, [`Reason::OurFault`].
+    fn key_pair_for(&self, theirs: &KeyExchange) -> Result<Box<dyn Ephemeral>, Reason> {
+        let ephemeral = self.crypto.key_exchange(theirs.method).ok_or(Reason::OurFault)?;
+        let is_whole = ephemeral.public_value().len() == theirs.data.len();
+        is_whole.then_some(ephemeral).ok_or(Reason::PublicValue)
     }
 
     fn certificate_request(&self) -> Payload {

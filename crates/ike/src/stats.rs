@@ -23,6 +23,10 @@ pub struct Stats {
     pub retransmitted: u64,
     /// Requests of the peer that were answered from the kept response.
     pub answered_again: u64,
+    /// Other paths that the peer was asked at.
+    pub paths_probed: u64,
+    /// Of these, those that it answered from.
+    pub paths_changed: u64,
     /// IKE SAs half-open or being decided on, now.
     pub half_open_now: usize,
     /// IKE SAs established, now.

@@ -24,6 +24,16 @@ impl CipherSuite {
     pub const ALL: [Self; 4] =
         [Self::Aes256Gcm16, Self::Aes128Gcm16, Self::Aes256CbcHmacSha256, Self::Aes128CbcHmacSha256];
 
+    /// As configurations and answers write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aes256Gcm16 => "aes256gcm16",
+            Self::Aes128Gcm16 => "aes128gcm16",
+            Self::Aes256CbcHmacSha256 => "aes256-sha256",
+            Self::Aes128CbcHmacSha256 => "aes128-sha256",
+        }
+    }
+
     /// Encrypts and authenticates in one.
     pub fn is_aead(self) -> bool {
         matches!(self, Self::Aes128Gcm16 | Self::Aes256Gcm16)

@@ -1,10 +1,11 @@
 //! The carrier itself: everything a real one has but radio and core network.
 
 use crate::unit::{KnownGateway, Unit, UnitIdentity};
+use admission::Policy;
 use anyhow::Context;
 use api::LedgerBooks;
 use events::{Journal, JournalKey};
-use gateway::{Deps, Gateway, GatewayConfig, Listen, Ports, SystemClock, VirtualCore};
+use gateway::{Core, Deps, Gateway, GatewayConfig, Listen, Ports, SystemClock, VirtualCore};
 use ids::{DeviceId, Realm, UnixTime};
 use ike::{
     LocalIdentity,
@@ -12,7 +13,7 @@ use ike::{
     payload::Identification,
 };
 use ledger::{AccessLineRecord, Ledger, NewDevice, Pools, RowKey, store::Sqlite};
-use pki::{Ca, CaSpec, DeviceOrder, GatewayOrder, KeyAlgorithm, KeySource, OffTheBooks, Validity};
+use pki::{Ca, CaSpec, DeviceOrder, GatewayOrder, KeyAlgorithm, KeySource, OffTheBooks};
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
@@ -44,28 +45,63 @@ pub const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 pub(crate) const MAKE_ROOM: Duration = Duration::from_secs(3);
 
 impl Carrier {
-    /// Brings a carrier up: a new one in an empty `dir`, or again the one whose files are there.
+    /// Brings a new carrier up with all its files in `dir`, which must be empty.
     ///
     /// # Errors
     /// What could not be made, and why.
     pub fn start(dir: &Path) -> anyhow::Result<Self> {
-        let now = UnixTime::now();
-        let key = JournalKey::open_or_create(&dir.join("journal.key"))?;
-        let node = "lab".parse()?;
-        let (journal, _) = Journal::open(&dir.join("journal").join("lab"), node, key, now)?;
-        let pools = Pools { v4: Some("10.64.0.0/16".parse()?), v6: None };
-        let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
-        let row_key = RowKey::open_or_create(&dir.join("row.key"))?;
-        let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools.clone(), now)?;
+        Self::made(dir, service(), |_| ())
+    }
+
+    /// The same with a gateway that `adjust` has changed.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(dir: &Path, adjust: impl FnOnce(&mut GatewayConfig)) -> anyhow::Result<Self> {
+        Self::made(dir, service(), adjust)
+    }
+
+    /// The same before another core.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_before(dir: &Path, core: Box<dyn Core>) -> anyhow::Result<Self> {
+        Self::made(dir, core, |_| ())
+    }
+
+    fn made(
+        dir: &Path,
+        core: Box<dyn Core>,
+        adjust: impl FnOnce(&mut GatewayConfig),
+    ) -> anyhow::Result<Self> {
+        let (journal_key, row_key) = key_paths(dir);
+        let (ledger, journal) = books(dir, JournalKey::create(&journal_key)?, RowKey::create(&row_key)?)?;
         let realm: Realm = REALM.parse()?;
-        let ca_dir = dir.join("ca");
-        let ca = if ca_dir.exists() {
-            Ca::open(&ca_dir, &LedgerBooks(ledger.clone()), now)?.0
-        } else {
-            Ca::create(&ca_dir, &CaSpec::new("Carrier", realm), now)?
-        };
-        let (gateway, known) = start_gateway(&ledger, &ca, &pools)?;
+        let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), UnixTime::now())?;
+        let (gateway, known) = start_gateway(&ledger, &ca, (0, 0), core, adjust)?;
         Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned() })
+    }
+
+    /// Stops in good order and serves again: the same files, the same ports, nothing else.
+    ///
+    /// # Errors
+    /// What could not be opened again, and why.
+    pub fn restart(self) -> anyhow::Result<Self> {
+        let Self { ledger, journal, ca, gateway, known, dir } = self;
+        gateway.shutdown();
+        journal.close()?;
+        drop((ledger, journal, ca, gateway));
+        let (journal_key, row_key) = key_paths(&dir);
+        let (ledger, journal) = books(&dir, JournalKey::open(&journal_key)?, RowKey::open(&row_key)?)?;
+        let (ca, _) = Ca::open(&dir.join("ca"), &office(&ledger), UnixTime::now())?;
+        let ports = (known.ike.port(), known.natt.port());
+        let (gateway, known) = start_gateway(&ledger, &ca, ports, service(), |_| ())?;
+        Ok(Self { ledger, journal, ca, gateway, known, dir })
+    }
+
+    /// How units know the gateway.
+    pub fn known(&self) -> &KnownGateway {
+        &self.known
     }
 
     /// Where its files are.
@@ -80,7 +116,7 @@ impl Carrier {
     pub fn line(&self, name: &str, prefix: &str) -> anyhow::Result<()> {
         let line =
             AccessLineRecord { line: name.parse()?, prefixes: vec![prefix.parse()?], region: "lab".into() };
-        Ok(self.ledger.put_line(&line, "lab", UnixTime::now())?)
+        Ok(self.ledger.add_line(&line, "lab", UnixTime::now())?)
     }
 
     /// Puts a unit into the ledger, installed behind a line.
@@ -97,16 +133,24 @@ impl Carrier {
     ///
     /// # Errors
     /// The CA refuses, or the ledger is out of reach.
-    pub fn enrol(&self, id: DeviceId, validity: Validity) -> anyhow::Result<UnitIdentity> {
-        let books = LedgerBooks(self.ledger.clone());
-        let issued = self.ca.issue(&order(id, validity), &books, UnixTime::now())?;
+    pub fn enrol(&self, id: DeviceId) -> anyhow::Result<UnitIdentity> {
+        let issued = self.ca.issue(&order(id, None), &office(&self.ledger), UnixTime::now())?;
+        identity(id, &self.ca, issued)
+    }
+
+    /// The same for so many days, by an office whose policy was laxer than the gateway's is.
+    pub(crate) fn enrol_for(&self, id: DeviceId, days: u32) -> anyhow::Result<UnitIdentity> {
+        let policy = Policy { max_validity_d: days, ..Policy::default() };
+        let books = LedgerBooks { ledger: self.ledger.clone(), policy };
+        let span = Duration::from_secs(u64::from(days) * 86_400);
+        let issued = self.ca.issue(&order(id, Some(span)), &books, UnixTime::now())?;
         identity(id, &self.ca, issued)
     }
 
     /// A certificate with a chain to this carrier's own anchor that nobody ordered: as by somebody who
     /// has a key of the CA.
     pub(crate) fn forge(&self, id: DeviceId) -> anyhow::Result<UnitIdentity> {
-        let issued = self.ca.issue(&order(id, Validity::Default), &OffTheBooks, UnixTime::now())?;
+        let issued = self.ca.issue(&order(id, None), &OffTheBooks, UnixTime::now())?;
         identity(id, &self.ca, issued)
     }
 
@@ -119,7 +163,7 @@ impl Carrier {
     }
 }
 
-fn order(device: DeviceId, validity: Validity) -> DeviceOrder {
+fn order(device: DeviceId, validity: Option<Duration>) -> DeviceOrder {
     DeviceOrder { device, key: KeySource::Generate(KeyAlgorithm::P256), validity, by: "lab".into() }
 }
 
@@ -129,7 +173,38 @@ fn identity(id: DeviceId, ca: &Ca, issued: pki::Issued) -> anyhow::Result<UnitId
     Ok(UnitIdentity { name: format!("{id}.{}", ca.realm()), chain: issued.chain, key })
 }
 
-fn start_gateway(ledger: &Ledger, ca: &Ca, pools: &Pools) -> anyhow::Result<(Gateway, KnownGateway)> {
+fn service() -> Box<dyn Core> {
+    Box::new(VirtualCore::new(vec![SERVICE.into()]))
+}
+
+fn pools() -> anyhow::Result<Pools> {
+    Ok(Pools { v4: Some("10.64.0.0/16".parse()?), v6: None })
+}
+
+fn office(ledger: &Ledger) -> LedgerBooks {
+    LedgerBooks { ledger: ledger.clone(), policy: Policy::default() }
+}
+
+/// Where the keys of journal and rows are.
+fn key_paths(dir: &Path) -> (PathBuf, PathBuf) {
+    (dir.join("journal.key"), dir.join("row.key"))
+}
+
+fn books(dir: &Path, journal_key: JournalKey, row_key: RowKey) -> anyhow::Result<(Ledger, Journal)> {
+    let now = UnixTime::now();
+    let (journal, _) = Journal::open(&dir.join("journal").join("lab"), "lab".parse()?, journal_key, now)?;
+    let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
+    let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools()?, now)?;
+    Ok((ledger, journal))
+}
+
+fn start_gateway(
+    ledger: &Ledger,
+    ca: &Ca,
+    (ike_port, natt_port): (u16, u16),
+    core: Box<dyn Core>,
+    adjust: impl FnOnce(&mut GatewayConfig),
+) -> anyhow::Result<(Gateway, KnownGateway)> {
     let order = GatewayOrder {
         names: vec![GATEWAY.into()],
         addresses: vec![],
@@ -137,22 +212,24 @@ fn start_gateway(ledger: &Ledger, ca: &Ca, pools: &Pools) -> anyhow::Result<(Gat
         validity: None,
         by: "lab".into(),
     };
-    let issued = ca.issue_gateway(&order, &LedgerBooks(ledger.clone()), UnixTime::now())?;
+    let issued = ca.issue_gateway(&order, &office(ledger), UnixTime::now())?;
     let key = issued.private_key.context("the CA made the key")?;
     let identity = LocalIdentity {
         id: Identification::fqdn(GATEWAY),
         certificates: issued.chain,
         key: Arc::new(AuthKey::from_pkcs8(key.pkcs8())?),
     };
-    let mut config = GatewayConfig::new(identity, pools.v4, pools.v6);
+    let Pools { v4, v6 } = pools()?;
+    let mut config = GatewayConfig::new(identity, v4, v6);
     let addresses = vec![Ipv4Addr::LOCALHOST.into()];
-    let ports = Ports::bind(&Listen { addresses, ike_port: 0, natt_port: 0, shards: 1 })?;
+    let ports = Ports::bind(&Listen { addresses, ike_port, natt_port, shards: 1 })?;
     config.reachable = vec!["10.0.0.0/24".parse()?];
     config.policy.make_room_s = u32::try_from(MAKE_ROOM.as_secs())?;
+    adjust(&mut config);
     let deps = Deps {
         ledger: ledger.clone(),
         anchors: ca.anchors().clone(),
-        cores: vec![Box::new(VirtualCore::new(vec![SERVICE.into()]))],
+        cores: vec![core],
         clock: Arc::new(SystemClock),
         crypto: Arc::new(AwsLc),
     };

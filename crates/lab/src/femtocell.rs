@@ -74,7 +74,7 @@ impl Femtocell {
 
     fn connect(&mut self) -> anyhow::Result<()> {
         let until = Instant::now() + PATIENCE;
-        let (mut batch, mut nothing) = (ReceiveBatch::new(), Packets::new());
+        let (mut batch, mut nothing) = (ReceiveBatch::default(), Packets::new());
         self.initiator.connect(Instant::now());
         self.drain();
         while !self.connected || self.pairs.is_empty() {
@@ -95,7 +95,7 @@ impl Femtocell {
     /// # Errors
     /// Why it ended by itself.
     pub fn carry(mut self, mut core: Box<dyn Core>, stop: &AtomicBool) -> anyhow::Result<()> {
-        let (mut batch, mut uplink) = (ReceiveBatch::new(), Packets::new());
+        let (mut batch, mut uplink) = (ReceiveBatch::default(), Packets::new());
         let (mut downlink, mut outgoing) = (Packets::new(), Outgoing::default());
         let mut due = Instant::now();
         while !stop.load(Relaxed) {

@@ -63,6 +63,23 @@ impl Load {
     /// # Errors
     /// The first unit that gets no tunnel, and why.
     pub fn attach(&mut self, units: &[UnitIdentity], mut done: impl FnMut()) -> anyhow::Result<()> {
+        self.attach_while(units, |stand| {
+            stand.iter().for_each(|_| done());
+            true
+        })
+    }
+
+    /// Attaches every unit once, for as long as `goes_on`. It hears, turn by turn, the names of the units whose
+    /// tunnel stands since the turn before. When it says no, one more turn takes in what the gateway has sent
+    /// already, and all who still attach fall silent.
+    ///
+    /// # Errors
+    /// As [`Self::attach`].
+    pub fn attach_while(
+        &mut self,
+        units: &[UnitIdentity],
+        mut goes_on: impl FnMut(&[String]) -> bool,
+    ) -> anyhow::Result<()> {
         let mut waiting = units.iter();
         loop {
             for place in self.places.iter_mut().filter(|place| place.unit.is_none()) {
@@ -73,12 +90,21 @@ impl Load {
                 return Ok(());
             }
             self.wait();
-            for place in &mut self.places {
-                if place.step(&self.gateway, &mut self.buffer)? {
-                    done();
-                }
+            if !goes_on(&self.turn()?) {
+                goes_on(&self.turn()?);
+                self.places.iter_mut().for_each(|place| place.unit = None);
+                return Ok(());
             }
         }
+    }
+
+    /// One step of every place; the names of the units whose tunnel stands now.
+    fn turn(&mut self) -> anyhow::Result<Vec<String>> {
+        let mut stand = Vec::new();
+        for place in &mut self.places {
+            stand.extend(place.step(&self.gateway, &mut self.buffer)?);
+        }
+        Ok(stand)
     }
 
     fn wait(&self) {
@@ -118,8 +144,8 @@ impl Place {
         config
     }
 
-    /// Takes what came in and does what is due; `true` when the unit's tunnel stands, and its place is free.
-    fn step(&mut self, gateway: &KnownGateway, buffer: &mut [u8]) -> anyhow::Result<bool> {
+    /// Takes what came in and does what is due; the unit's name when its tunnel stands, and its place is free.
+    fn step(&mut self, gateway: &KnownGateway, buffer: &mut [u8]) -> anyhow::Result<Option<String>> {
         while let Some((length, from)) = received(&self.socket, buffer)? {
             self.datagram(buffer.get_mut(..length).unwrap_or_default(), from, gateway)?;
         }
@@ -127,7 +153,7 @@ impl Place {
             unit.initiator.handle_timeout(Instant::now());
             self.drain(gateway)?;
         }
-        Ok(self.unit.take_if(|unit| unit.connected && unit.has_child).is_some())
+        Ok(self.unit.take_if(|unit| unit.connected && unit.has_child).map(|unit| unit.name))
     }
 
     fn datagram(

@@ -13,7 +13,6 @@ use events::{
 use ids::{DeviceId, EventRef};
 use ike::payload::NotifyType;
 use ledger::LifeCycle;
-use pki::Validity;
 use serde::Serialize;
 use std::{
     net::SocketAddr,
@@ -117,7 +116,7 @@ impl Stage<'_> {
         let mut first = None;
         for number in 1..=3 {
             self.carrier.device(id(number), LINE)?;
-            let identity = self.carrier.enrol(id(number), Validity::Default)?;
+            let identity = self.carrier.enrol(id(number))?;
             let unit = self.carrier.attach(&identity, [127, 10, 0, number])?;
             let (answered, fastest) = unit.ping(SERVICE, PINGS);
             let told = match &unit.outcome {
@@ -151,9 +150,7 @@ impl Stage<'_> {
             Some(Why { reason: resolved.how, detail, event: record.reference(), incident: resolved.incident })
         });
         let mut step = step(Act::CopiedKey, &identity.name, copy.outer);
-        step.told = format!(
-            "answered, then deleted; {answered_copy} of 1 ping passed; the original keeps its service"
-        );
+        step.told = format!("answered, then deleted; {answered_copy} of 1 ping passed");
         step.pings = Some((answered, PINGS));
         let is_contained = answered_copy == 0 && deleted.is_some() && answered == PINGS;
         self.finish(step, why, is_contained, "holder-alive");
@@ -167,7 +164,7 @@ impl Stage<'_> {
 
     fn gone(&mut self, act: Act, state: LifeCycle, number: u8) -> anyhow::Result<()> {
         self.carrier.device(id(number), LINE)?;
-        let identity = self.carrier.enrol(id(number), Validity::Default)?;
+        let identity = self.carrier.enrol(id(number))?;
         self.carrier.ledger.move_device(
             id(number),
             state,
@@ -181,15 +178,13 @@ impl Stage<'_> {
 
     fn ten_years(&mut self) -> anyhow::Result<()> {
         self.carrier.device(id(7), LINE)?;
-        let span = Duration::from_secs(3650 * 86_400);
-        let why = "the tour shows what becomes of it".into();
-        let identity = self.carrier.enrol(id(7), Validity::Exception { span, why })?;
+        let identity = self.carrier.enrol_for(id(7), 3650)?;
         self.refused(Act::TenYearCertificate, &identity, [127, 10, 0, 7], "validity-too-long")
     }
 
     fn foreign_network(&mut self) -> anyhow::Result<()> {
         self.carrier.device(id(8), LINE)?;
-        let identity = self.carrier.enrol(id(8), Validity::Default)?;
+        let identity = self.carrier.enrol(id(8))?;
         self.refused(Act::ForeignNetwork, &identity, [127, 66, 0, 8], "foreign-network")
     }
 
@@ -203,7 +198,7 @@ impl Stage<'_> {
     fn wrong_identity(&mut self, identity: &UnitIdentity) -> anyhow::Result<()> {
         let name = format!("{}.{REALM}", id(2));
         let liar = UnitIdentity { name, ..identity.clone() };
-        self.refused(Act::WrongIdentity, &liar, [127, 10, 0, 67], "identity_not_in_cert")
+        self.refused(Act::WrongIdentity, &liar, [127, 10, 0, 67], "identity-not-in-cert")
     }
 
     fn refused(

@@ -107,11 +107,15 @@ pub struct Unit {
     commands: Sender<Command>,
     news: Receiver<News>,
     thread: Option<JoinHandle<()>>,
+    /// Everywhere that it has been.
+    sockets: Vec<(IpAddr, UdpSocket)>,
 }
 
 enum Command {
     Ping(Ipv4Addr, u16),
+    SealPing(Ipv4Addr, u16),
     Move(UdpSocket),
+    Check,
     Close,
     Stop,
 }
@@ -119,6 +123,7 @@ enum Command {
 enum News {
     Ended(Outcome),
     Pong(u16, Duration),
+    Sealed(Vec<u8>),
     Deleted(DeletedBy),
 }
 
@@ -133,6 +138,7 @@ impl Unit {
         gateway: &KnownGateway,
     ) -> anyhow::Result<Self> {
         let socket = socket(outer)?;
+        let sockets = vec![(outer, socket.try_clone()?)];
         let outer = socket.local_addr()?;
         let (commands, orders) = mpsc::channel();
         let (tell, news) = mpsc::channel();
@@ -141,11 +147,11 @@ impl Unit {
         let outcome = loop {
             match news.recv_timeout(Self::PATIENCE) {
                 Ok(News::Ended(outcome)) => break outcome,
-                Ok(News::Pong(..) | News::Deleted(_)) => {}
+                Ok(News::Pong(..) | News::Sealed(_) | News::Deleted(_)) => {}
                 Err(_) => break Outcome::NoTunnel("no answer".into()),
             }
         };
-        Ok(Self { outer, outcome, commands, news, thread: Some(thread) })
+        Ok(Self { outer, outcome, commands, news, thread: Some(thread), sockets })
     }
 
     /// Sends `count` pings through the tunnel; returns how many were answered and the fastest answer.
@@ -168,15 +174,45 @@ impl Unit {
         (answered, fastest)
     }
 
-    /// Goes on from another local address, as behind another access line: nothing is said, the next packets
-    /// just come from there.
+    /// Sends one ping and waits for nothing.
+    pub fn ping_and_forget(&self, service: Ipv4Addr) {
+        let _ = self.commands.send(Command::Ping(service, 0));
+    }
+
+    /// A ping as it would be sent through the tunnel next: what somebody on the way gets hold of who lets
+    /// nothing pass.
+    pub fn intercepted_ping(&self, service: Ipv4Addr) -> Option<Vec<u8>> {
+        self.commands.send(Command::SealPing(service, 0)).ok()?;
+        loop {
+            match self.news.recv_timeout(Self::PATIENCE) {
+                Ok(News::Sealed(sealed)) => return Some(sealed),
+                Ok(News::Ended(_) | News::Pong(..) | News::Deleted(_)) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// From now on its messages come from another address, or again from one where it has been, without a
+    /// word about it: as when its NAT has forgotten it, or it was carried elsewhere.
     ///
     /// # Errors
     /// The address can't be used.
     pub fn move_to(&mut self, outer: IpAddr) -> anyhow::Result<()> {
-        let socket = socket(outer)?;
+        let known = self.sockets.iter().find(|(address, _)| *address == outer);
+        let socket = known.map_or_else(|| socket(outer), |(_, socket)| Ok(socket.try_clone()?))?;
+        if known.is_none() {
+            self.sockets.push((outer, socket.try_clone()?));
+        }
         self.outer = socket.local_addr()?;
-        Ok(self.commands.send(Command::Move(socket))?)
+        self.commands.send(Command::Move(socket)).context("the unit has ended")
+    }
+
+    /// Asks the gateway by IKE whether it lives; its answer is not waited for.
+    ///
+    /// # Errors
+    /// The unit has ended.
+    pub fn check_gateway(&self) -> anyhow::Result<()> {
+        self.commands.send(Command::Check).context("the unit has ended")
     }
 
     /// Waits until the tunnel is gone; by whom, if it is gone in time.
@@ -185,7 +221,7 @@ impl Unit {
         loop {
             match self.news.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(News::Deleted(by)) => return Some(by),
-                Ok(News::Ended(_) | News::Pong(..)) => {}
+                Ok(News::Ended(_) | News::Pong(..) | News::Sealed(_)) => {}
                 Err(_) => return None,
             }
         }
@@ -262,7 +298,12 @@ impl Worker {
             self.drain();
             match orders.try_recv() {
                 Ok(Command::Ping(service, sequence)) => self.ping(service, sequence),
-                Ok(Command::Move(socket)) => self.socket = socket,
+                Ok(Command::SealPing(service, sequence)) => {
+                    let sealed = self.seal_ping(service, sequence).unwrap_or_default();
+                    let _ = self.tell.send(News::Sealed(sealed));
+                }
+                Ok(Command::Move(socket)) => self.move_to(socket),
+                Ok(Command::Check) => self.initiator.probe(Instant::now()),
                 Ok(Command::Close) => self.initiator.close(Instant::now()),
                 Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return,
                 Err(mpsc::TryRecvError::Empty) => {}
@@ -303,8 +344,8 @@ impl Worker {
         let sequence = self.inner.and_then(|inner| echo::reply(opened.packet, inner));
         let answer = self.inner.and_then(|inner| echo::answer(opened.packet, inner));
         self.initiator.heard(Instant::now());
-        if let Some(answer) = answer {
-            self.send(&answer);
+        if let Some(sealed) = answer.and_then(|answer| self.seal(&answer)) {
+            let _ = self.socket.send_to(&sealed, self.gateway.natt);
         }
         if let Some(sequence) = sequence {
             let _ = self.tell.send(News::Pong(sequence, self.pinged.elapsed()));
@@ -312,17 +353,27 @@ impl Worker {
     }
 
     fn ping(&mut self, service: Ipv4Addr, sequence: u16) {
-        let Some(inner) = self.inner else { return };
-        self.pinged = Instant::now();
-        self.send(&echo::request(inner, service, sequence));
-    }
-
-    fn send(&mut self, packet: &[u8]) {
-        let Some((_, sa)) = self.outbound.last_mut() else { return };
-        let mut sealed = Vec::with_capacity(128);
-        if sa.seal(packet, &mut sealed).is_ok() {
+        if let Some(sealed) = self.seal_ping(service, sequence) {
+            self.pinged = Instant::now();
             let _ = self.socket.send_to(&sealed, self.gateway.natt);
         }
+    }
+
+    fn seal_ping(&mut self, service: Ipv4Addr, sequence: u16) -> Option<Vec<u8>> {
+        self.seal(&echo::request(self.inner?, service, sequence))
+    }
+
+    fn seal(&mut self, packet: &[u8]) -> Option<Vec<u8>> {
+        let ((_, sa), mut sealed) = (self.outbound.last_mut()?, Vec::with_capacity(128));
+        sa.seal(packet, &mut sealed).ok()?;
+        Some(sealed)
+    }
+
+    fn move_to(&mut self, socket: UdpSocket) {
+        let Ok(local) = socket.local_addr() else { return };
+        let path = Path { local, peer: self.gateway.ike, encapsulated: false };
+        self.initiator.rebind(path, Path { peer: self.gateway.natt, encapsulated: true, ..path });
+        self.socket = socket;
     }
 
     fn drain(&mut self) {

@@ -8,10 +8,11 @@ use events::{
     gateway::{PathChanged, SessionClosed},
     journal::Tail,
 };
-use gateway::State;
+use gateway::{GatewayConfig, State};
 use ids::{DeviceId, Sha256, UnixTime};
+use ike::DeletedBy;
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
-use pki::Validity;
+use ledger::{AccessLineRecord, LifeCycle};
 use serde_json::{Value, value::RawValue};
 use std::{
     net::IpAddr,
@@ -34,7 +35,11 @@ struct World {
 
 impl World {
     fn new(dir: &Path) -> Self {
-        let carrier = Carrier::start(dir).unwrap();
+        Self::with(dir, |_| ())
+    }
+
+    fn with(dir: &Path, adjust: impl FnOnce(&mut GatewayConfig)) -> Self {
+        let carrier = Carrier::start_with(dir, adjust).unwrap();
         carrier.line(LINE, &format!("127.{NETWORK}.0.0/16")).unwrap();
         let tail = Tail::new(&carrier.journal.dir(), carrier.journal.head() + 1);
         Self { carrier, tail }
@@ -42,7 +47,7 @@ impl World {
 
     fn unit(&self, number: u8) -> UnitIdentity {
         self.carrier.device(id(number), LINE).unwrap();
-        self.carrier.enrol(id(number), Validity::Default).unwrap()
+        self.carrier.enrol(id(number)).unwrap()
     }
 
     fn attach(&self, identity: &UnitIdentity, host: u8) -> Unit {
@@ -109,6 +114,24 @@ fn section_4_line_8_a_revoked_certificate_is_refused_and_what_was_looked_at_is_w
 }
 
 #[test]
+fn a_refused_key_that_is_tried_again_and_again_does_not_fill_the_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let [lost, other] = [1, 2].map(|number| world.unit(number));
+    for number in [1, 2] {
+        let now = UnixTime::now();
+        world.carrier.ledger.move_device(id(number), LifeCycle::Lost, "kim", "gone", None, now).unwrap();
+    }
+    for _ in 0..40 {
+        let outcome = world.attach(&lost, 1).outcome.clone();
+        assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+    }
+    world.attach(&other, 2);
+    let of_another = std::iter::from_fn(|| Some(world.next::<Refused>().device));
+    assert_eq!(of_another.take_while(|device| *device == id(1)).count(), 20);
+}
+
+#[test]
 fn section_4_line_13_an_attach_is_recorded_with_all_that_tells_it_from_another() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::new(dir.path());
@@ -152,7 +175,8 @@ fn assert_fingerprint(seen: &Value) {
     assert_eq!(seen["nonce_length"], 32);
     assert!(seen["notifies"].as_array().unwrap().contains(&Value::from(16_430)), "fragmentation is said");
     assert!(seen["fragment_sizes"].as_array().unwrap().iter().all(|size| size.as_u64().unwrap() > 0));
-    assert!((1..10_000_000).contains(&seen["init_to_auth_us"].as_u64().unwrap()), "time is taken");
+    let init_to_auth_us: u64 = seen["init_to_auth_us"].as_str().unwrap().parse().unwrap();
+    assert!((1..10_000_000).contains(&init_to_auth_us), "time is taken");
 }
 
 #[test]
@@ -191,4 +215,50 @@ fn section_4_line_16_a_unit_that_leaves_its_line_passes_no_packet_until_it_is_ba
         world.wait_for_state(if on_line { State::Open } else { State::Held });
         assert_eq!(unit.ping(SERVICE, 1).0, u16::from(on_line));
     }
+}
+
+#[test]
+fn section_4_line_25_the_tunnel_of_a_unit_that_does_not_authenticate_anew_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::with(dir.path(), |config| config.auth_lifetime = Duration::from_secs(2));
+    let unit = world.attach(&world.unit(1), 1);
+    let session = world.carrier.gateway.sessions(None, 1)[0].clone();
+    assert!(session.until <= UnixTime::now().after(Duration::from_secs(2)), "{session:?}");
+    assert_eq!(unit.wait_deleted(Duration::from_secs(10)), Some(DeletedBy::Peer));
+    assert_eq!(world.next::<SessionClosed>().why, "expired");
+}
+
+#[test]
+fn a_line_whose_networks_change_holds_the_units_that_are_outside_now_until_they_are_inside_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let identity = world.unit(1);
+    let unit = world.attach(&identity, 1);
+    inner(&unit);
+    let line_is_now = |network: &str| {
+        let (line, prefixes) = (LINE.parse().unwrap(), vec![network.parse().unwrap()]);
+        let set = |line: &mut AccessLineRecord| line.prefixes = prefixes;
+        world.carrier.ledger.set_line(&line, set, "kim", UnixTime::now()).unwrap();
+        world.carrier.gateway.device_changed(id(1));
+    };
+    line_is_now("127.99.0.0/16");
+    world.wait_for_state(State::Held);
+    line_is_now(&format!("127.{NETWORK}.0.0/16"));
+    world.wait_for_state(State::Open);
+    assert_eq!(unit.ping(SERVICE, 1).0, 1);
+}
+
+#[test]
+fn a_revoked_certificate_ends_the_session_that_it_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let identity = world.unit(1);
+    let unit = world.attach(&identity, 1);
+    inner(&unit);
+    let cert = x509::Certificate::from_der(&identity.chain[0]).unwrap().sha256();
+    world.carrier.ledger.revoke(cert, "kim", "key seen elsewhere", UnixTime::now()).unwrap();
+    world.carrier.gateway.device_changed(id(1));
+    assert!(unit.wait_deleted(Duration::from_secs(10)).is_some());
+    let closed: SessionClosed = world.next();
+    assert_eq!(closed.device, id(1));
 }

@@ -2,15 +2,17 @@
 //! goes on by itself when it is back.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use gateway::Alarm;
-use ids::DeviceId;
+use events::Durability;
+use gateway::{Alarm, Core, Packets, VirtualCore};
+use ids::{DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit};
-use pki::Validity;
+use ledger::{LedgerError, LifeCycle};
 use std::{
     fs::{self, File},
     io::Write,
     path::Path,
     process::Command,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -29,11 +31,14 @@ struct World {
 
 impl World {
     fn new(dir: &Path, network: u8) -> Self {
-        let carrier = Carrier::start(dir).unwrap();
+        Self::before(Carrier::start(dir).unwrap(), network)
+    }
+
+    fn before(carrier: Carrier, network: u8) -> Self {
         carrier.line(LINE, &format!("127.{network}.0.0/16")).unwrap();
         let [first, newcomer] = [1, 2].map(|number| {
             carrier.device(id(number), LINE).unwrap();
-            carrier.enrol(id(number), Validity::Default).unwrap()
+            carrier.enrol(id(number)).unwrap()
         });
         let attached = carrier.attach(&first, [127, network, 0, 1]).unwrap();
         assert!(matches!(attached.outcome, Outcome::Attached(_)), "{:?}", attached.outcome);
@@ -105,6 +110,40 @@ fn a_ledger_file_that_was_removed() {
     world.assert_all_is_well_again(14);
 }
 
+#[test]
+fn a_clock_that_is_behind_what_the_journal_held_before_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path(), 18);
+    let ahead = UnixTime::now().after(Duration::from_secs(3600));
+    for at in [ahead, UnixTime::now()] {
+        let event = events::gateway::NodeStopped { epoch: 1, unwritten: 0 };
+        world.carrier.journal.append(&event, at, Durability::Durable).unwrap();
+    }
+    // A second start must not take what the first one wrote for the time.
+    for _ in 0..2 {
+        world = World { carrier: world.carrier.restart().unwrap(), ..world };
+        world.wait_for(|carrier| carrier.gateway.health().alarms.contains_key(&Alarm::ClockUntrusted));
+    }
+    assert_eq!(world.new_unit(18), Outcome::NoTunnel("no answer".into()));
+}
+
+#[test]
+fn a_unit_reported_lost_while_no_row_can_be_written_loses_its_tunnel_when_one_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path(), 17);
+    let sql = |statement| {
+        let other = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
+        other.execute_batch(statement).unwrap();
+    };
+    sql("CREATE TRIGGER full BEFORE INSERT ON row BEGIN SELECT raise(ABORT, 'disk is full'); END");
+    let ledger = &world.carrier.ledger;
+    let lost = ledger.move_device(id(1), LifeCycle::Lost, "kim", "gone", None, UnixTime::now());
+    assert!(matches!(lost, Err(LedgerError::Unfinished { .. })), "{lost:?}");
+    assert_eq!(world.carrier.gateway.sessions_of(id(1)).len(), 1);
+    sql("DROP TRIGGER full");
+    world.wait_for(|carrier| carrier.gateway.sessions_of(id(1)).is_empty());
+}
+
 /// A file system of a few MiB, gone with its value.
 struct SmallDisk(tempfile::TempDir);
 
@@ -134,10 +173,42 @@ fn a_full_disk() {
     let mut file = File::create(&ballast).unwrap();
     while file.write_all(&[0; 4096]).is_ok() {}
     while file.write_all(&[0; 1]).is_ok() {}
+    // The room that was taken before is still ours: something must be written there.
+    world.wait_for(|carrier| {
+        let _ = carrier.ledger.set_line(&LINE.parse().unwrap(), |_| (), "lab", UnixTime::now());
+        !carrier.gateway.health().can_admit()
+    });
     world.assert_only_new_ones_wait(13, Alarm::JournalUnwritable);
     drop(file);
     fs::remove_file(&ballast).unwrap();
     world.assert_all_is_well_again(13);
     let report = events::journal::verify(&world.carrier.journal.dir(), world.carrier.journal.public_key());
     assert!(report.is_ok(), "{report:?}");
+}
+
+/// A core that lets nobody go on while somebody else has its lock.
+struct Sticky(VirtualCore, Arc<Mutex<()>>);
+
+impl Core for Sticky {
+    fn uplink(&mut self, packets: &Packets) -> usize {
+        let _free = self.1.lock().unwrap();
+        self.0.uplink(packets)
+    }
+
+    fn downlink(&mut self, packets: &mut Packets) -> usize {
+        self.0.downlink(packets)
+    }
+}
+
+#[test]
+fn a_data_thread_that_is_stuck() {
+    let (dir, lock) = (tempfile::tempdir().unwrap(), Arc::new(Mutex::new(())));
+    let core = Sticky(VirtualCore::new(vec![SERVICE.into()]), lock.clone());
+    let world = World::before(Carrier::start_before(dir.path(), Box::new(core)).unwrap(), 15);
+    let held = lock.lock().unwrap();
+    assert_eq!(world.attached.ping(SERVICE, 1).0, 0);
+    world.wait_for(|carrier| carrier.gateway.health().alarms.contains_key(&Alarm::ShardStuck));
+    assert_eq!(world.new_unit(15), Outcome::NoTunnel("no answer".into()));
+    drop(held);
+    world.assert_all_is_well_again(15);
 }

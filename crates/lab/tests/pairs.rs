@@ -4,7 +4,6 @@
 use events::{gateway::LateralAttempt, journal::Tail};
 use ids::{DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit};
-use pki::Validity;
 use std::{
     net::{IpAddr, Ipv4Addr},
     thread,
@@ -19,7 +18,7 @@ fn id(number: u8) -> DeviceId {
 
 /// A unit that is in the ledger.
 fn attach(carrier: &Carrier, network: u8, number: u8) -> (Unit, Ipv4Addr) {
-    let identity = carrier.enrol(id(number), Validity::Default).unwrap();
+    let identity = carrier.enrol(id(number)).unwrap();
     let unit = carrier.attach(&identity, [127, network, 0, number]).unwrap();
     let Outcome::Attached(attached) = unit.outcome else { panic!("{:?}", unit.outcome) };
     (unit, attached.inner)
@@ -78,8 +77,7 @@ fn a_pair_holds_after_a_restart() {
     carrier.line(LINE, "127.11.0.0/16").unwrap();
     (1..=2).for_each(|number| carrier.device(id(number), LINE).unwrap());
     carrier.ledger.add_pair([id(1), id(2)], "test", "one site", UnixTime::now()).unwrap();
-    drop(carrier);
-    let carrier = Carrier::start(dir.path()).unwrap();
+    let carrier = carrier.restart().unwrap();
     let [(first, _), (_second, two)] = [1, 2].map(|number| attach(&carrier, 11, number));
     assert_eq!(first.ping(two, 3).0, 3);
 }

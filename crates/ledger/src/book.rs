@@ -1,19 +1,22 @@
 use crate::{
-    AccessLineRecord, Credential, Device, Incident, Lease, LedgerError, LifeCycle, NewDevice, NewIncident,
-    Pair, Pools, Row, RowKey, Tx,
+    AccessLineRecord, Credential, Device, DeviceChange, Incident, Lease, LedgerError, LifeCycle, NewDevice,
+    NewIncident, Pair, Pools, Row, RowKey, Tx,
     pool::Addresses,
     row::SealedRow,
     seen::Seen,
-    store::{Change, Store, StoreError},
+    store::{Store, StoreError},
     transaction::Because,
 };
 use events::{
-    Durability, Journal,
+    Durability, Journal, JournalError,
     journal::Tail,
     ledger::{Opened as OpenedEvent, RowChanged},
 };
-use ids::{CertSha256, DeviceId, Epoch, EventRef, NodeId, UnixTime};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use ids::{AccessLine, CertSha256, DeviceId, Epoch, EventRef, NodeId, Sha256, UnixTime};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// The ledger, open. Clones share it.
 ///
@@ -36,6 +39,8 @@ pub(crate) struct Writer {
     pub(crate) addresses: Addresses,
     /// The journal has intents whose rows are not written.
     pub(crate) unfinished: bool,
+    /// Units whose rows were written later than their intents, until someone asks.
+    finished: BTreeSet<DeviceId>,
 }
 
 /// What opening found and did.
@@ -51,7 +56,8 @@ impl Ledger {
     /// Opens the ledger, finishes what a crash left half done, and begins a new epoch of this node.
     ///
     /// # Errors
-    /// [`LedgerError`]
+    /// [`LedgerError`]; [`LedgerError::AnotherNode`] and [`events::JournalError::Missing`] when this is
+    /// not the journal that explains its rows.
     pub fn open(
         mut store: Box<dyn Store>,
         journal: Journal,
@@ -59,13 +65,18 @@ impl Ledger {
         pools: Pools,
         now: UnixTime,
     ) -> Result<(Self, Opened), LedgerError> {
+        is_explained_by(&mut *store, &journal)?;
         let finished = redo(&mut *store, &journal, &row_key)?;
+        let finished: Vec<_> =
+            finished.iter().map(|changed| format!("{} {}", changed.table, changed.key)).collect();
         let epoch = in_transaction(&mut *store, |store| store.next_epoch(journal.node()))?;
         let event = OpenedEvent { epoch: epoch.0, finished: finished.clone() };
         journal.append(&event, now, Durability::Durable)?;
         let addresses = Addresses::open(pools, &mut *store)?;
         let reader = Mutex::new(store.reader()?);
-        let writer = Mutex::new(Writer { store, seen: Seen::default(), addresses, unfinished: false });
+        let writer =
+            Writer { store, seen: Seen::default(), addresses, unfinished: false, finished: BTreeSet::new() };
+        let writer = Mutex::new(writer);
         let ledger = Self(Arc::new(Inner { writer, reader, journal, row_key, epoch }));
         Ok((ledger, Opened { epoch, finished }))
     }
@@ -92,7 +103,8 @@ impl Ledger {
     pub fn begin(&self) -> Result<Tx<'_>, LedgerError> {
         let mut writer = lock(&self.0.writer);
         if writer.unfinished {
-            redo(&mut *writer.store, &self.0.journal, &self.0.row_key)?;
+            let finished = redo(&mut *writer.store, &self.0.journal, &self.0.row_key)?;
+            writer.finished.extend(finished.iter().filter_map(device_of));
             writer.unfinished = false;
         }
         writer.store.begin()?;
@@ -104,9 +116,27 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Unreachable`]
     pub fn check(&self) -> Result<(), LedgerError> {
-        drop(self.begin()?);
-        let mut writer = lock(&self.0.writer);
-        Ok(in_transaction(&mut *writer.store, |store| store.check())?)
+        let mut tx = self.begin()?;
+        tx.check()?;
+        tx.commit()
+    }
+
+    /// The units of which a row was written later than its intent since this was asked last: what is
+    /// attached must be looked at anew.
+    pub fn take_finished(&self) -> BTreeSet<DeviceId> {
+        std::mem::take(&mut lock(&self.0.writer).finished)
+    }
+
+    /// Closes the journal, and remembers its end.
+    ///
+    /// # Errors
+    /// [`JournalError`]: not all of it is on disk.
+    pub fn close(&self) -> Result<(), JournalError> {
+        self.0.journal.close()?;
+        if let Err(error) = self.check() {
+            tracing::warn!(%error, "the end of the journal is not remembered");
+        }
+        Ok(())
     }
 
     fn change<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
@@ -142,12 +172,19 @@ impl Ledger {
         self.change(|tx| tx.move_device(id, to, &because, now))
     }
 
-    /// Adds or replaces an access line.
+    /// Changes what is known about a unit.
     ///
     /// # Errors
-    /// The transient ones.
-    pub fn put_line(&self, line: &AccessLineRecord, by: &str, now: UnixTime) -> Result<(), LedgerError> {
-        self.change(|tx| tx.put_row(line, &Because::new(by, "line set"), now).map(drop))
+    /// [`LedgerError::NotFound`], and the transient ones.
+    pub fn set_device(
+        &self,
+        id: DeviceId,
+        set: DeviceChange,
+        by: &str,
+        why: &str,
+        now: UnixTime,
+    ) -> Result<Device, LedgerError> {
+        self.change(|tx| tx.set_device(id, set, &Because::new(by, why), now))
     }
 
     /// Lists two units as a pair.
@@ -179,7 +216,41 @@ impl Ledger {
         self.change(|tx| tx.remove_pair(devices, &Because::new(by, why), now))
     }
 
-    /// Records a certificate as issued to a unit, which is enrolled from now on.
+    /// Adds an access line.
+    ///
+    /// # Errors
+    /// [`LedgerError::Exists`], and the transient ones.
+    pub fn add_line(&self, line: &AccessLineRecord, by: &str, now: UnixTime) -> Result<(), LedgerError> {
+        self.change(|tx| match tx.line(&line.line)? {
+            Some(_) => Err(LedgerError::Exists { table: AccessLineRecord::TABLE, key: line.key() }),
+            None => tx.put_row(line, &Because::new(by, "line added"), now).map(drop),
+        })
+    }
+
+    /// Changes what is known about an access line; how it was, and how it is now.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`], and the transient ones.
+    pub fn set_line(
+        &self,
+        line: &AccessLine,
+        set: impl FnOnce(&mut AccessLineRecord),
+        by: &str,
+        now: UnixTime,
+    ) -> Result<(AccessLineRecord, AccessLineRecord), LedgerError> {
+        self.change(|tx| {
+            let not_found =
+                || LedgerError::NotFound { table: AccessLineRecord::TABLE, key: line.to_string() };
+            let was = tx.line(line)?.ok_or_else(not_found)?;
+            let mut is = was.clone();
+            set(&mut is);
+            tx.put_row(&is, &Because::new(by, "line set"), now)?;
+            Ok((was, is))
+        })
+    }
+
+    /// Records a certificate as issued to a unit, which is enrolled from now on, unless its enrolment is
+    /// held.
     ///
     /// # Errors
     /// [`LedgerError::NotFound`] without the unit, [`LedgerError::Conflict`] when the certificate or
@@ -221,11 +292,11 @@ impl Ledger {
 
     fn row<R: Row>(&self, key: &str) -> Result<Option<R>, LedgerError> {
         let row = self.read(|store| store.get(R::TABLE, key))?;
-        row.map(|row| self.0.row_key.open(&row)).transpose()
+        row.map(|row| self.0.row_key.unseal(&row)).transpose()
     }
 
     fn rows<R: Row>(&self, rows: &[SealedRow]) -> Result<Vec<R>, LedgerError> {
-        rows.iter().map(|row| self.0.row_key.open(row)).collect()
+        rows.iter().map(|row| self.0.row_key.unseal(row)).collect()
     }
 
     /// One unit.
@@ -254,11 +325,26 @@ impl Ledger {
         self.rows(&rows)
     }
 
+    /// Up to `limit` units behind a line, those after `after`, by identity.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn devices_behind(
+        &self,
+        line: &ids::AccessLine,
+        after: Option<DeviceId>,
+        limit: usize,
+    ) -> Result<Vec<Device>, LedgerError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let rows = self.read(|store| store.find(Device::TABLE, "line", &line.to_string(), &after, limit))?;
+        self.rows(&rows)
+    }
+
     /// One access line.
     ///
     /// # Errors
     /// As [`Self::device`].
-    pub fn line(&self, line: &ids::AccessLine) -> Result<Option<AccessLineRecord>, LedgerError> {
+    pub fn line(&self, line: &AccessLine) -> Result<Option<AccessLineRecord>, LedgerError> {
         self.row(&line.to_string())
     }
 
@@ -296,6 +382,15 @@ impl Ledger {
     pub fn credentials_of(&self, device: DeviceId) -> Result<Vec<Credential>, LedgerError> {
         let rows =
             self.read(|store| store.find(Credential::TABLE, "device", &device.to_string(), "", 1000))?;
+        self.rows(&rows)
+    }
+
+    /// The certificates, of whichever unit, that certify this key.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn credentials_with_key(&self, spki: Sha256) -> Result<Vec<Credential>, LedgerError> {
+        let rows = self.read(|store| store.find(Credential::TABLE, "spki", &spki.to_string(), "", 1000))?;
         self.rows(&rows)
     }
 
@@ -338,14 +433,6 @@ impl Ledger {
         self.rows(&rows)
     }
 
-    /// What has changed behind `after`: devices, credentials, lines, pairs, incidents; leases are not fed.
-    ///
-    /// # Errors
-    /// The transient ones.
-    pub fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>, LedgerError> {
-        self.read(|store| store.changes(after, limit))
-    }
-
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
     }
@@ -354,16 +441,6 @@ impl Ledger {
 impl Inner {
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
-    }
-
-    pub(crate) fn read_all(&self, table: &str, mut each: impl FnMut(SealedRow)) -> Result<(), StoreError> {
-        let mut after = String::new();
-        loop {
-            let rows = lock(&self.reader).page(table, &after, 1000)?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after.clone_from(&last.key);
-            rows.into_iter().for_each(&mut each);
-        }
     }
 }
 
@@ -381,11 +458,31 @@ fn in_transaction<T>(
     }
 }
 
-/// Writes the rows of intents that stand in the journal and not in the database; names them.
-fn redo(store: &mut dyn Store, journal: &Journal, row_key: &RowKey) -> Result<Vec<String>, LedgerError> {
-    let node = journal.node();
-    let (from, head) = (store.applied(node)? + 1, journal.head());
-    let mut tail = Tail::new(&journal.dir(), from);
+/// The journal holds all that rows were written from.
+fn is_explained_by(store: &mut dyn Store, journal: &Journal) -> Result<(), LedgerError> {
+    let (node, known) = (journal.node(), store.nodes()?);
+    if let Some(known) = known.first().filter(|_| !known.contains(node)) {
+        return Err(LedgerError::AnotherNode { known: known.clone(), node: node.clone() });
+    }
+    let applied = store.applied(node)?;
+    Ok(journal.holds(applied.seq, applied.sha256)?)
+}
+
+/// The unit that a row is about, where it is about one.
+fn device_of(changed: &RowChanged) -> Option<DeviceId> {
+    let text = match changed.table.as_str() {
+        Device::TABLE => &changed.key,
+        Credential::TABLE => changed.after.as_ref()?.get("device")?.as_str()?,
+        _ => return None,
+    };
+    text.parse().ok()
+}
+
+/// Writes the rows of intents that stand in the journal and not in the database.
+fn redo(store: &mut dyn Store, journal: &Journal, row_key: &RowKey) -> Result<Vec<RowChanged>, LedgerError> {
+    journal.sync()?;
+    let (node, mark) = (journal.node(), journal.on_disk());
+    let mut tail = Tail::new(&journal.dir(), store.applied(node)?.seq + 1);
     let mut finished = Vec::new();
     store.begin()?;
     let done = (|| {
@@ -393,10 +490,10 @@ fn redo(store: &mut dyn Store, journal: &Journal, row_key: &RowKey) -> Result<Ve
             let changed = record.read::<RowChanged>().map_err(|error| StoreError(error.to_string()))?;
             let Some(changed) = changed else { continue };
             if redo_one(store, row_key, &changed, record.reference())? {
-                finished.push(format!("{} {}", changed.table, changed.key));
+                finished.push(changed);
             }
         }
-        store.set_applied(node, head)
+        store.set_applied(node, &mark)
     })();
     match done {
         Ok(()) => store.commit()?,

@@ -1,14 +1,15 @@
-use crate::Row;
+use crate::{LedgerError, Row};
 use ids::{CertSha256, DeviceId, Realm, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
-/// A certificate that was issued to one unit. One that isn't here was never issued, whatever its chain.
+/// A certificate that belongs to one unit. One that isn't here belongs to nobody, whatever its chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Credential {
     /// SHA-256 over the certificate.
     pub cert_sha256: CertSha256,
-    /// To whom.
+    /// Whose.
     pub device: DeviceId,
     /// Under which realm.
     pub realm: Realm,
@@ -22,8 +23,38 @@ pub struct Credential {
     pub not_after: UnixTime,
     /// When it was recorded.
     pub issued_at: UnixTime,
+    /// How it came here; rows from before this was written down are of the embedded CA.
+    #[serde(default)]
+    pub origin: Origin,
     /// It counts no more.
     pub revoked: Option<Revoked>,
+}
+
+/// How a certificate came into the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The embedded CA signed it.
+    #[default]
+    Issued,
+    /// Another CA signed it, and a person brought it.
+    Imported,
+}
+
+impl Origin {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Imported => "imported",
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// A certificate counts no more.
@@ -34,6 +65,18 @@ pub struct Revoked {
     pub at: UnixTime,
     /// Why.
     pub why: String,
+}
+
+impl Credential {
+    /// Refuses one key for two units.
+    pub(crate) fn has_no_key_of(&self, other: &Self) -> Result<(), LedgerError> {
+        if self.spki_sha256 != other.spki_sha256 || self.device == other.device {
+            return Ok(());
+        }
+        let (key, device) = (other.cert_sha256, self.device);
+        let why = format!("the key of certificate {key} is that of a certificate of {device}");
+        Err(LedgerError::Conflict(why))
+    }
 }
 
 impl Row for Credential {

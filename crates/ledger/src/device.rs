@@ -1,6 +1,10 @@
-use crate::{Enrolment, LifeCycle, Row};
+use crate::{
+    Enrolment, LedgerError, LifeCycle, Row,
+    life_cycle::allows,
+    pool::{v4_entry, v6_entry},
+};
 use ids::{AccessLine, DeviceId, UnixTime};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// One femtocell as the carrier knows it.
@@ -17,9 +21,9 @@ pub struct Device {
     pub owner: String,
     /// Where it is installed.
     pub site: String,
-    /// Region, as policies name it.
+    /// Region.
     pub region: String,
-    /// Class, as policies name it.
+    /// Class.
     pub class: String,
     /// The fixed line behind which it is installed, where one is known.
     pub access_line: Option<AccessLine>,
@@ -35,25 +39,102 @@ pub struct Device {
     pub state_since: UnixTime,
 }
 
+impl Device {
+    /// Whether it may have a certificate now.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] with the reason.
+    pub fn may_be_certified(&self) -> Result<(), LedgerError> {
+        let Self { id, state, enrolment, .. } = self;
+        if allows(*state, *enrolment).enrol {
+            return Ok(());
+        }
+        Err(LedgerError::Conflict(match enrolment {
+            Enrolment::Held => format!("the enrolment of {id} is held until a person has looked"),
+            Enrolment::None | Enrolment::Ordered | Enrolment::Enrolled => {
+                format!("{id} is {state}: it may have no certificate")
+            }
+        }))
+    }
+}
+
 /// A unit to be put into the ledger; its inner addresses come from the pools.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewDevice {
     /// Which.
     pub id: DeviceId,
-    /// Where it is in its life.
+    /// Where it is in its life; absent: `installed`.
+    #[serde(default = "installed")]
     pub state: LifeCycle,
     /// Who answers for it.
+    #[serde(default)]
     pub owner: String,
     /// Where it is installed.
+    #[serde(default)]
     pub site: String,
-    /// Region.
+    /// Region, as policies name it.
+    #[serde(default)]
     pub region: String,
-    /// Class.
+    /// Class, as policies name it.
+    #[serde(default)]
     pub class: String,
-    /// Its line.
+    /// The line behind which it is installed; admission then checks its addresses.
+    #[serde(default, rename = "line")]
     pub access_line: Option<AccessLine>,
     /// Anything worth knowing.
+    #[serde(default)]
     pub note: String,
+}
+
+fn installed() -> LifeCycle {
+    LifeCycle::Installed
+}
+
+/// What is to be different about a unit; what is absent stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeviceChange {
+    /// Who answers for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Where it is installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// Region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// Its line; `null` when it is not known any more.
+    #[serde(rename = "line", skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub access_line: Option<Option<AccessLine>>,
+    /// Anything worth knowing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Tells a `null` from a field that is absent.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl DeviceChange {
+    pub(crate) fn apply(self, device: &mut Device) {
+        let Self { owner, site, region, class, access_line, note } = self;
+        let texts = [
+            (owner, &mut device.owner),
+            (site, &mut device.site),
+            (region, &mut device.region),
+            (class, &mut device.class),
+            (note, &mut device.note),
+        ];
+        for (new, old) in texts {
+            *old = new.unwrap_or_else(|| std::mem::take(old));
+        }
+        device.access_line = access_line.unwrap_or_else(|| device.access_line.take());
+    }
 }
 
 impl NewDevice {
@@ -92,11 +173,22 @@ impl NewDevice {
         }
     }
 
-    /// The ledger has exactly this unit already.
-    pub(crate) fn is(&self, device: &Device) -> bool {
-        let same_words = (&self.owner, &self.site, &self.region, &self.class, &self.note)
-            == (&device.owner, &device.site, &device.region, &device.class, &device.note);
-        same_words && self.id == device.id && self.access_line == device.access_line
+    /// Which particular the ledger's unit has otherwise, and what changes it; `None` when it is exactly so.
+    pub(crate) fn differs_from(&self, device: &Device) -> Option<String> {
+        if self.state != device.state {
+            let is = device.state;
+            return Some(format!("it is in the ledger as {is}: `device move` changes its state"));
+        }
+        let particulars = [
+            ("owner", self.owner == device.owner),
+            ("site", self.site == device.site),
+            ("region", self.region == device.region),
+            ("class", self.class == device.class),
+            ("line", self.access_line == device.access_line),
+            ("note", self.note == device.note),
+        ];
+        let (name, _) = particulars.into_iter().find(|(_, is_same)| !is_same)?;
+        Some(format!("it is in the ledger with another {name}: `device set` changes it"))
     }
 }
 
@@ -109,8 +201,8 @@ impl Row for Device {
 
     fn entries(&self) -> Vec<(&'static str, String)> {
         let mut entries = vec![("state", self.state.to_string())];
-        entries.extend(self.inner_v4.map(|v4| ("inner_v4", format!("{:08x}", v4.to_bits()))));
-        entries.extend(self.inner_v6.map(|v6| ("inner_v6", format!("{:032x}", v6.to_bits()))));
+        entries.extend(self.inner_v4.map(|v4| ("inner_v4", v4_entry(v4))));
+        entries.extend(self.inner_v6.map(|v6| ("inner_v6", v6_entry(v6))));
         entries.extend(self.access_line.as_ref().map(|line| ("line", line.to_string())));
         entries
     }

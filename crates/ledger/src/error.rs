@@ -1,6 +1,6 @@
 use crate::{LifeCycle, store::StoreError};
 use events::JournalError;
-use ids::{DeviceId, EventRef};
+use ids::{DeviceId, EventRef, NodeId};
 
 /// Why the ledger did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum LedgerError {
         source: StoreError,
     },
     /// A row was changed behind Truecell's back: its HMAC does not fit, or it is older than one seen
-    /// before.
+    /// before, or gone.
     #[error("{table} {key} was tampered with: {why}; see `truecell ledger verify`")]
     Tampered {
         /// Table.
@@ -29,6 +29,14 @@ pub enum LedgerError {
         key: String,
         /// What does not fit.
         why: &'static str,
+    },
+    /// The rows are explained by another node's journal.
+    #[error("the ledger is of node {known}, and the journal of node {node}")]
+    AnotherNode {
+        /// Whose rows they are.
+        known: NodeId,
+        /// Whose journal it is.
+        node: NodeId,
     },
     /// There is no such row.
     #[error("there is no {table} {key}")]
@@ -69,7 +77,7 @@ pub enum LedgerError {
     /// All inner addresses are bound to units.
     #[error("the {0} pool has no free address: configure a larger one")]
     PoolExhausted(&'static str),
-    /// Another certificate, or another unit's, has this key or name.
+    /// Another certificate, unit or session has this key, name or lease.
     #[error("{0}")]
     Conflict(String),
 }
@@ -87,6 +95,7 @@ impl LedgerError {
             Self::Journal(_) => "journal-unwritable",
             Self::Unfinished { .. } => "unfinished",
             Self::Tampered { .. } => "row-tampered",
+            Self::AnotherNode { .. } => "another-node",
             Self::NotFound { .. } => "not-found",
             Self::Exists { .. } => "exists",
             Self::NoSuchMove { .. } => "no-such-move",

@@ -1,9 +1,9 @@
 use crate::{Ledger, LedgerError, NewDevice, transaction::Because};
-use ids::{DeviceId, UnixTime};
-use serde::Serialize;
+use ids::UnixTime;
+use serde::{Deserialize, Serialize};
 
 /// What became of an import.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
     /// Units that are new.
     pub added: u64,
@@ -14,12 +14,12 @@ pub struct Imported {
 }
 
 /// A row of an import that was not taken. It stops none of the others.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedRow {
     /// Its line in the file.
     pub line: u64,
-    /// Which unit.
-    pub id: DeviceId,
+    /// Which unit, as it is written there.
+    pub id: String,
     /// Why not.
     pub why: String,
 }
@@ -62,19 +62,21 @@ impl Ledger {
         let mut tx = self.begin()?;
         let (mut added, mut unchanged) = (0, 0);
         for (line, new) in chunk {
-            match tx.device(new.id)? {
-                Some(device) if new.is(&device) => unchanged += 1,
-                Some(_) => {
-                    let why = "it is in the ledger with other particulars: change it there".to_owned();
-                    imported.refused.push(RefusedRow { line, id: new.id, why });
+            let id = new.id;
+            let known = tx.device(id)?;
+            if let Some(device) = known {
+                match new.differs_from(&device) {
+                    None => unchanged += 1,
+                    Some(why) => imported.refused.push(RefusedRow { line, id: id.to_string(), why }),
                 }
-                None => {
-                    let id = new.id;
-                    match tx.add_device(new, &Because::new(by, "imported"), now) {
-                        Ok(_) => added += 1,
-                        Err(error) if error.is_transient() => return Err(error),
-                        Err(error) => imported.refused.push(RefusedRow { line, id, why: error.to_string() }),
-                    }
+                continue;
+            }
+            match tx.add_device(new, &Because::new(by, "imported"), now) {
+                Ok(_) => added += 1,
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => {
+                    let id = id.to_string();
+                    imported.refused.push(RefusedRow { line, id, why: error.to_string() });
                 }
             }
         }

@@ -49,6 +49,8 @@ pub struct NewIncident {
     pub summary: String,
     /// What was seen.
     pub evidence: Value,
+    /// How often the same happened before, without being told.
+    pub more: u64,
 }
 
 impl NewIncident {

@@ -118,16 +118,6 @@ impl LifeCycle {
         Self::MOVES.iter().copied().find(|step| (step.from, step.to) == (self, to))
     }
 
-    /// A unit in this state may attach.
-    pub fn may_attach(self) -> bool {
-        matches!(self, Installed | Live | Silent)
-    }
-
-    /// A unit in this state may be given a certificate, unless its enrolment is held.
-    pub fn may_enrol(self) -> bool {
-        matches!(self, Made | Shipped | Installed | Live | Silent)
-    }
-
     /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -142,6 +132,29 @@ impl LifeCycle {
             Retired => "retired",
         }
     }
+}
+
+/// What a unit may, by both axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// Attach.
+    pub attach: bool,
+    /// Be given a certificate.
+    pub enrol: bool,
+}
+
+/// The one table of pairs: who may attach, and who may be given a certificate.
+pub const fn allows(state: LifeCycle, enrolment: Enrolment) -> Allowed {
+    let (attach, enrol) = match (state, enrolment) {
+        (Installed | Live | Silent, Enrolment::None | Enrolment::Ordered | Enrolment::Enrolled) => {
+            (true, true)
+        }
+        (Installed | Live | Silent, Enrolment::Held) => (true, false),
+        (Made | Shipped, Enrolment::None | Enrolment::Ordered | Enrolment::Enrolled) => (false, true),
+        (Made | Shipped, Enrolment::Held) => (false, false),
+        (Suspended | Lost | Stolen | Retired, _) => (false, false),
+    };
+    Allowed { attach, enrol }
 }
 
 const fn step(from: LifeCycle, to: LifeCycle) -> Move {
@@ -170,6 +183,9 @@ impl fmt::Display for LifeCycle {
 }
 
 impl Enrolment {
+    /// All of them, in the order of an enrolment; held may come at any time.
+    pub const ALL: [Self; 4] = [Self::None, Self::Ordered, Self::Enrolled, Self::Held];
+
     /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -207,7 +223,7 @@ mod tests {
         for state in LifeCycle::ALL.into_iter().filter(|state| *state != Retired) {
             assert!(state.to(Retired).is_some(), "{state}");
         }
-        for state in LifeCycle::ALL.into_iter().filter(|state| state.may_attach()) {
+        for state in LifeCycle::ALL.into_iter().filter(|state| allows(*state, Enrolment::Enrolled).attach) {
             assert!([Lost, Stolen, Suspended].iter().all(|to| state.to(*to).is_some()), "{state}");
         }
     }
@@ -221,7 +237,17 @@ mod tests {
                 .collect();
             assert_eq!(back.len(), 1);
             assert_eq!((back[0].to, back[0].approval), (Suspended, Approval::SecondPerson));
-            assert!(!gone.may_attach() && !gone.may_enrol());
+            for enrolment in Enrolment::ALL {
+                assert_eq!(allows(gone, enrolment), Allowed { attach: false, enrol: false });
+            }
+        }
+    }
+
+    #[test]
+    fn a_held_enrolment_stops_certificates_and_nothing_else() {
+        for state in LifeCycle::ALL {
+            let (held, enrolled) = (allows(state, Enrolment::Held), allows(state, Enrolment::Enrolled));
+            assert_eq!((held.attach, held.enrol), (enrolled.attach, false), "{state}");
         }
     }
 

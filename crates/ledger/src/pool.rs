@@ -16,7 +16,8 @@ pub struct Pools {
     pub v6: Option<Ipv6Net>,
 }
 
-/// Hands out addresses in order; what was handed out is in the device rows.
+/// Hands out addresses in order, behind the highest of each pool that a unit has; what was handed out is
+/// in the device rows.
 pub(crate) struct Addresses {
     pools: Pools,
     next_v4: u32,
@@ -25,14 +26,15 @@ pub(crate) struct Addresses {
 
 impl Addresses {
     pub(crate) fn open(pools: Pools, store: &mut dyn Store) -> Result<Self, StoreError> {
-        let highest = |value: Option<String>| value.and_then(|hex| u128::from_str_radix(&hex, 16).ok());
-        let last_v4 =
-            highest(store.last_entry("device", "inner_v4")?).and_then(|bits| u32::try_from(bits).ok());
-        let last_v6 = highest(store.last_entry("device", "inner_v6")?);
-        let first_v4 = pools.v4.map_or(0, |net| net.network().to_bits().saturating_add(1));
-        let first_v6 = pools.v6.map_or(0, |net| net.network().to_bits().saturating_add(1));
-        let next_v4 = last_v4.map_or(first_v4, |last| last.saturating_add(1).max(first_v4));
-        let next_v6 = last_v6.map_or(first_v6, |last| last.saturating_add(1).max(first_v6));
+        let (mut next_v4, mut next_v6) = (0, 0);
+        if let Some(net) = pools.v4 {
+            let network = net.network().to_bits().into();
+            let next = next_of(store, "inner_v4", network, &v4_entry(net.broadcast()))?;
+            next_v4 = u32::try_from(next).unwrap_or(u32::MAX);
+        }
+        if let Some(net) = pools.v6 {
+            next_v6 = next_of(store, "inner_v6", net.network().to_bits(), &v6_entry(net.broadcast()))?;
+        }
         Ok(Self { pools, next_v4, next_v6 })
     }
 
@@ -52,4 +54,21 @@ impl Addresses {
         self.next_v6 += u128::from(drawn.1.is_some());
         Ok(drawn)
     }
+}
+
+/// The address behind the highest one of a pool that a unit has.
+fn next_of(store: &mut dyn Store, name: &str, network: u128, last: &str) -> Result<u128, StoreError> {
+    let highest = store.last_entry("device", name, last)?;
+    let highest = highest.and_then(|hex| u128::from_str_radix(&hex, 16).ok());
+    Ok(highest.map_or(network, |highest| highest.max(network)).saturating_add(1))
+}
+
+/// An address as device rows are found by it: in order as text.
+pub(crate) fn v4_entry(v4: Ipv4Addr) -> String {
+    format!("{:08x}", v4.to_bits())
+}
+
+/// The same for IPv6.
+pub(crate) fn v6_entry(v6: Ipv6Addr) -> String {
+    format!("{:032x}", v6.to_bits())
 }

@@ -1,13 +1,9 @@
 use crate::LedgerError;
 use aws_lc_rs::hmac;
+use events::{KeyFile, KeyFileError};
 use ids::EventRef;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::Path,
-};
+use std::{io, path::Path};
 use zeroize::Zeroizing;
 
 /// What the ledger keeps rows of.
@@ -45,47 +41,28 @@ pub struct SealedRow {
 #[derive(Clone)]
 pub struct RowKey(hmac::Key);
 
-/// The key file can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RowKeyError {
-    /// Reading or writing failed.
-    #[error("row key {path}: {source}")]
-    Io {
-        /// The file.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// Others may read it.
-    #[error("row key {0} can be read by others: chmod 600 it, and think about who did")]
-    Exposed(String),
-    /// It has not 32 octets.
-    #[error("row key {0} is damaged: bring back the file from its backup")]
-    Damaged(String),
-}
-
 impl RowKey {
-    /// Reads the key from a file that only its owner can read; makes it if there is none.
+    /// Draws a key and keeps it in a new file that only its owner can read.
     ///
     /// # Errors
-    /// [`RowKeyError`]
-    pub fn open_or_create(path: &Path) -> Result<Self, RowKeyError> {
-        let name = || path.display().to_string();
-        let io = |source| RowKeyError::Io { path: name(), source };
-        if !path.exists() {
-            let mut octets = Zeroizing::new([0; 32]);
-            aws_lc_rs::rand::fill(octets.as_mut_slice())
-                .map_err(|_| io(io::Error::other("no randomness")))?;
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
-            file.write_all(octets.as_slice()).and_then(|()| file.sync_all()).map_err(io)?;
-        }
-        if fs::metadata(path).map_err(io)?.permissions().mode() & 0o077 != 0 {
-            return Err(RowKeyError::Exposed(name()));
-        }
-        let octets = Zeroizing::new(fs::read(path).map_err(io)?);
-        let octets: &[u8; 32] = octets.as_slice().try_into().map_err(|_| RowKeyError::Damaged(name()))?;
-        Ok(Self::new(octets))
+    /// [`KeyFileError::Io`], also when the file is there already.
+    pub fn create(path: &Path) -> Result<Self, KeyFileError> {
+        let file = key_file(path);
+        let mut octets = Zeroizing::new([0; 32]);
+        let no_key = |_| file.io(io::Error::other("no randomness"));
+        aws_lc_rs::rand::fill(octets.as_mut_slice()).map_err(no_key)?;
+        file.create(octets.as_slice())?;
+        Ok(Self::new(&octets))
+    }
+
+    /// Reads the key from its file.
+    ///
+    /// # Errors
+    /// [`KeyFileError`], also when there is no file.
+    pub fn open(path: &Path) -> Result<Self, KeyFileError> {
+        let file = key_file(path);
+        let octets = file.read()?;
+        octets.as_slice().try_into().map(Self::new).map_err(|_| file.damaged())
     }
 
     /// A key from its octets.
@@ -112,7 +89,7 @@ impl RowKey {
         sealed
     }
 
-    pub(crate) fn open<R: Row>(&self, sealed: &SealedRow) -> Result<R, LedgerError> {
+    pub(crate) fn unseal<R: Row>(&self, sealed: &SealedRow) -> Result<R, LedgerError> {
         self.check(sealed)?;
         serde_json::from_str(&sealed.body)
             .map_err(|_| tampered(sealed, "its body is not one that Truecell writes"))
@@ -133,6 +110,10 @@ impl RowKey {
         context.update(&row.revision.to_be_bytes());
         context.sign().as_ref().try_into().unwrap_or([0; 32])
     }
+}
+
+fn key_file(path: &Path) -> KeyFile<'_> {
+    KeyFile { what: "row key", path }
 }
 
 fn tampered(sealed: &SealedRow, why: &'static str) -> LedgerError {

@@ -6,23 +6,22 @@ pub use sqlite::Sqlite;
 
 pub use crate::row::SealedRow;
 
-use ids::{Epoch, NodeId};
+use events::journal::Mark;
+use ids::{Epoch, NodeId, Sha256};
+
+/// Up to which record of a node's journal rows are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Its number; 0 before the first.
+    pub seq: u64,
+    /// Hash of its line; `None` where an older Truecell wrote the rows.
+    pub sha256: Option<Sha256>,
+}
 
 /// The database did not do it. All of its causes are treated alike: nothing is known until it works again.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StoreError(pub String);
-
-/// One entry of the change feed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Counts up.
-    pub seq: u64,
-    /// Table.
-    pub table: String,
-    /// Key.
-    pub key: String,
-}
 
 /// A database that holds sealed rows. One writer at a time; changes stand only after `commit`.
 ///
@@ -69,28 +68,31 @@ pub trait Store: Send {
         after: &str,
         limit: usize,
     ) -> Result<Vec<SealedRow>, StoreError>;
-    /// The highest value of that name.
+    /// The highest value of that name, up to `limit` and with it.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
-    fn last_entry(&mut self, table: &str, name: &str) -> Result<Option<String>, StoreError>;
+    fn last_entry(&mut self, table: &str, name: &str, limit: &str) -> Result<Option<String>, StoreError>;
 
-    /// The change feed behind `after`.
+    /// The nodes whose journals explain rows.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
-    fn changes(&mut self, after: u64, limit: usize) -> Result<Vec<Change>, StoreError>;
+    fn nodes(&mut self) -> Result<Vec<NodeId>, StoreError>;
     /// Up to which record of a node's journal the rows are written.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
-    fn applied(&mut self, node: &NodeId) -> Result<u64, StoreError>;
-    /// Sets it.
+    fn applied(&mut self, node: &NodeId) -> Result<Applied, StoreError>;
+    /// Sets it, unless it is further on.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
-    fn set_applied(&mut self, node: &NodeId, seq: u64) -> Result<(), StoreError>;
+    fn set_applied(&mut self, node: &NodeId, mark: &Mark) -> Result<(), StoreError>;
     /// The next epoch of a node.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
     fn next_epoch(&mut self, node: &NodeId) -> Result<Epoch, StoreError>;
 
-    /// Writes what is there already, where it will be found again.
+    /// What is written now will be found again: nothing behind the database is gone, damaged or full.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
     fn check(&mut self) -> Result<(), StoreError>;
 
     /// Another connection, for reading beside the writer.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
     fn reader(&self) -> Result<Box<dyn Store>, StoreError>;
+    /// The same, reading what is committed now for as long as it lives, whatever is written meanwhile.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn snapshot(&self) -> Result<Box<dyn Store>, StoreError>;
 }

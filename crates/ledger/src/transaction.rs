@@ -1,11 +1,11 @@
 use crate::{
-    AccessLineRecord, Approval, Credential, Device, Enrolment, Incident, IncidentState, Lease, LedgerError,
-    LifeCycle, NewDevice, NewIncident, Pair, Removed, Revoked, Row,
+    AccessLineRecord, Approval, Credential, Device, DeviceChange, Enrolment, Incident, IncidentState, Lease,
+    LedgerError, LifeCycle, NewDevice, NewIncident, Pair, Removed, Revoked, Row,
     book::{Inner, Writer},
-    store::StoreError,
+    store::{Store, StoreError},
 };
 use events::{Durability, ledger::RowChanged};
-use ids::{AccessLine, CertSha256, DeviceId, EventRef, UnixTime};
+use ids::{AccessLine, CertSha256, DeviceId, EventRef, SessionId, UnixTime};
 use std::sync::MutexGuard;
 
 /// One transaction: reads and changes that stand together or not at all. Dropped without
@@ -43,15 +43,33 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// [`LedgerError::Unfinished`] once an intent was recorded; [`LedgerError::Unreachable`] before.
     pub fn commit(mut self) -> Result<(), LedgerError> {
-        if let Some(event) = self.intent.clone() {
+        if self.intent.is_some() {
             self.inner.journal.sync()?;
-            let applied = self.writer.store.set_applied(self.inner.journal.node(), event.seq);
-            applied.map_err(|source| self.unfinished(source))?;
+            self.mark().map_err(|source| self.unfinished(source))?;
         }
         let committed = self.writer.store.commit();
         committed.map_err(|source| self.unfinished(source))?;
+        self.writer.seen.commit();
         self.committed = true;
         Ok(())
+    }
+
+    /// What is written now will be found again; and how far the journal goes is remembered.
+    pub(crate) fn check(&mut self) -> Result<(), LedgerError> {
+        self.writer.store.check()?;
+        Ok(self.mark()?)
+    }
+
+    /// The rows are written up to what the journal has on disk: intents are recorded by transactions alone,
+    /// and an unfinished one is finished before the next begins.
+    fn mark(&mut self) -> Result<(), StoreError> {
+        let journal = &self.inner.journal;
+        self.writer.store.set_applied(journal.node(), &journal.on_disk())
+    }
+
+    /// What is committed, and the last record that can explain it: nobody writes meanwhile.
+    pub(crate) fn snapshot(self) -> Result<(Box<dyn Store>, u64), LedgerError> {
+        Ok((self.writer.store.snapshot()?, self.inner.journal.head()))
     }
 
     fn unfinished(&self, source: StoreError) -> LedgerError {
@@ -62,16 +80,18 @@ impl<'a> Tx<'a> {
     }
 
     fn row<R: Row>(&mut self, key: &str) -> Result<Option<(R, u64)>, LedgerError> {
-        let Some(sealed) = self.writer.store.get(R::TABLE, key)? else { return Ok(None) };
-        let row = self.inner.row_key.open(&sealed)?;
-        self.writer.seen.check(&sealed)?;
+        let Some(sealed) = self.writer.store.get(R::TABLE, key)? else {
+            return self.writer.seen.read_none(R::TABLE, key).map(|()| None);
+        };
+        let row = self.inner.row_key.unseal(&sealed)?;
+        self.writer.seen.read(&sealed)?;
         Ok(Some((row, sealed.revision)))
     }
 
     /// One unit.
     ///
     /// # Errors
-    /// [`LedgerError::Tampered`] when its HMAC does not fit or it is older than one seen before;
+    /// [`LedgerError::Tampered`] when its HMAC does not fit, or it is older than one seen before or gone;
     /// [`LedgerError::Unreachable`]. So all that read here.
     pub fn device(&mut self, id: DeviceId) -> Result<Option<Device>, LedgerError> {
         Ok(self.row(&id.to_string())?.map(|(device, _)| device))
@@ -103,8 +123,8 @@ impl<'a> Tx<'a> {
         loop {
             let rows = self.writer.store.find(Pair::TABLE, "state", Pair::LISTED, &after, PAGE)?;
             for sealed in &rows {
-                let pair: Pair = self.inner.row_key.open(sealed)?;
-                self.writer.seen.check(sealed)?;
+                let pair: Pair = self.inner.row_key.unseal(sealed)?;
+                self.writer.seen.read(sealed)?;
                 pairs.extend(Some(pair).filter(|pair| pair.removed.is_none()));
             }
             match rows.last() {
@@ -120,20 +140,35 @@ impl<'a> Tx<'a> {
     /// As [`Self::device`].
     pub fn lease(&mut self, device: DeviceId) -> Result<Option<Lease>, LedgerError> {
         let lease: Option<(Lease, u64)> = self.row(&device.to_string())?;
-        let (node, epoch) = (self.inner.journal.node(), self.inner.epoch());
-        Ok(lease.map(|(lease, _)| lease).filter(|lease| &lease.node != node || lease.epoch == epoch))
+        Ok(lease.map(|(lease, _)| lease).filter(|lease| self.is_in_force(lease)))
     }
 
-    /// Gives a unit's lease to a session; `event` is the record of the admission that explains it.
-    /// Whether an earlier holder may lose it was decided before.
+    fn is_in_force(&self, lease: &Lease) -> bool {
+        &lease.node != self.inner.journal.node() || lease.epoch == self.inner.epoch()
+    }
+
+    /// Gives a unit's lease to a session, where it is free or held by the session that this one
+    /// `replaces`; `event` is the record of the admission that explains it.
     ///
     /// # Errors
-    /// As [`Self::device`].
-    pub fn take_lease(&mut self, lease: &Lease, event: EventRef) -> Result<(), LedgerError> {
-        let revision = self.row::<Lease>(&lease.key())?.map_or(1, |(_, revision)| revision + 1);
+    /// [`LedgerError::Conflict`] when another session holds it; else as [`Self::device`].
+    pub fn take_lease(
+        &mut self,
+        lease: &Lease,
+        replaces: Option<SessionId>,
+        event: EventRef,
+    ) -> Result<(), LedgerError> {
+        let before: Option<(Lease, u64)> = self.row(&lease.key())?;
+        let held = before.iter().map(|(held, _)| held).find(|held| self.is_in_force(held));
+        if let Some(held) = held.filter(|held| Some(held.session) != replaces) {
+            let text = format!("the lease of {} is held by session {}", lease.device, held.session);
+            return Err(LedgerError::Conflict(text));
+        }
+        let revision = before.map_or(1, |(_, revision)| revision + 1);
         let sealed = self.inner.row_key.seal(lease, revision, event);
-        self.writer.seen.check(&sealed)?;
-        Ok(self.writer.store.put(&sealed, &[], false)?)
+        self.writer.store.put(&sealed, &[], false)?;
+        self.writer.seen.wrote(&sealed);
+        Ok(())
     }
 
     /// Frees a unit's lease if `lease` is still the one that holds.
@@ -145,8 +180,8 @@ impl<'a> Tx<'a> {
             .row::<Lease>(&lease.key())?
             .is_some_and(|(held, _)| held.session == lease.session && held.node == lease.node);
         if holds {
-            self.writer.seen.forget(Lease::TABLE, &lease.key());
             self.writer.store.remove(Lease::TABLE, &lease.key())?;
+            self.writer.seen.removed(Lease::TABLE, &lease.key());
         }
         Ok(holds)
     }
@@ -175,9 +210,9 @@ impl<'a> Tx<'a> {
         let event = self.inner.journal.append(&changed, now, Durability::Grouped)?;
         self.intent = Some(event.clone());
         let sealed = self.inner.row_key.seal(row, revision, event.clone());
-        self.writer.seen.check(&sealed)?;
         let put = self.writer.store.put(&sealed, &row.entries(), true);
         put.map_err(|source| self.unfinished(source))?;
+        self.writer.seen.wrote(&sealed);
         Ok(event)
     }
 
@@ -213,8 +248,7 @@ impl<'a> Tx<'a> {
             return Ok(device);
         }
         let step = from.to(to).ok_or(LedgerError::NoSuchMove { device: id, from, to })?;
-        let is_approved =
-            because.approver.is_some_and(|approver| !approver.is_empty() && approver != because.by);
+        let is_approved = because.approver.is_some_and(|approver| is_second(approver, because.by));
         if step.approval == Approval::SecondPerson && !is_approved {
             return Err(LedgerError::NeedsApprover { device: id, from, to });
         }
@@ -261,6 +295,24 @@ impl<'a> Tx<'a> {
         Ok(self.row::<Pair>(key)?.map(|(pair, _)| pair).filter(|pair| pair.removed.is_none()))
     }
 
+    pub(crate) fn set_device(
+        &mut self,
+        id: DeviceId,
+        set: DeviceChange,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<Device, LedgerError> {
+        let known = self.known_device(id)?;
+        let mut device = known.clone();
+        set.apply(&mut device);
+        if device != known {
+            self.put_row(&device, because, now)?;
+        }
+        Ok(device)
+    }
+
+    /// Records a certificate as its unit's, which is enrolled from then on unless it is held. The enrolment comes first: what
+    /// a crash cuts off in between is finished by recording the certificate again.
     pub(crate) fn record_credential(
         &mut self,
         credential: &Credential,
@@ -268,28 +320,50 @@ impl<'a> Tx<'a> {
         now: UnixTime,
     ) -> Result<(), LedgerError> {
         let mut device = self.known_device(credential.device)?;
+        if self.recorded(credential)?.is_some() {
+            return Ok(());
+        }
+        match device.enrolment {
+            Enrolment::None | Enrolment::Ordered => {
+                device.enrolment = Enrolment::Enrolled;
+                self.put_row(&device, because, now)?;
+            }
+            // Only a person ends a hold.
+            Enrolment::Enrolled | Enrolment::Held => (),
+        }
+        self.put_row(credential, because, now).map(drop)
+    }
+
+    /// Whether a certificate of another CA is its unit's already; refused where it can't become so.
+    pub(crate) fn may_import(&mut self, credential: &Credential) -> Result<bool, LedgerError> {
+        let device = self.known_device(credential.device)?;
+        let Some(known) = self.recorded(credential)? else {
+            return device.may_be_certified().map(|()| false);
+        };
+        match known.revoked {
+            None => Ok(true),
+            Some(Revoked { at, why }) => {
+                let key = known.cert_sha256;
+                Err(LedgerError::Conflict(format!("certificate {key} was revoked at {at}: {why}")))
+            }
+        }
+    }
+
+    /// The record of a certificate; refused if it or its key is another unit's.
+    fn recorded(&mut self, credential: &Credential) -> Result<Option<Credential>, LedgerError> {
         let (key, spki) = (credential.key(), credential.spki_sha256.to_string());
         if let Some(known) = self.credential(credential.cert_sha256)? {
             let is_same = known.device == credential.device;
             let conflict =
                 || LedgerError::Conflict(format!("certificate {key} is recorded for {}", known.device));
-            return if is_same { Ok(()) } else { Err(conflict()) };
+            return if is_same { Ok(Some(known)) } else { Err(conflict()) };
         }
         let same_key = self.writer.store.find(Credential::TABLE, "spki", &spki, "", 10)?;
         for sealed in same_key {
-            let other: Credential = self.inner.row_key.open(&sealed)?;
-            if other.device != credential.device {
-                let text =
-                    format!("the key of certificate {key} is that of a certificate of {}", other.device);
-                return Err(LedgerError::Conflict(text));
-            }
+            let other: Credential = self.inner.row_key.unseal(&sealed)?;
+            other.has_no_key_of(credential)?;
         }
-        self.put_row(credential, because, now)?;
-        if device.enrolment != Enrolment::Enrolled {
-            device.enrolment = Enrolment::Enrolled;
-            self.put_row(&device, because, now)?;
-        }
-        Ok(())
+        Ok(None)
     }
 
     pub(crate) fn revoke(
@@ -308,6 +382,22 @@ impl<'a> Tx<'a> {
         Ok(credential)
     }
 
+    /// Number of the open incident of a kind about these units.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn incident_that_is_open(
+        &mut self,
+        kind: &str,
+        devices: &[DeviceId],
+    ) -> Result<Option<u64>, LedgerError> {
+        let open =
+            self.writer.store.find(Incident::TABLE, "open", &NewIncident::group(kind, devices), "", 1)?;
+        let incident =
+            open.first().map(|sealed| self.inner.row_key.unseal::<Incident>(sealed)).transpose()?;
+        Ok(incident.map(|incident| incident.number))
+    }
+
     /// Opens an incident, or counts once more on the open one of the same kind about the same units.
     ///
     /// # Errors
@@ -322,13 +412,13 @@ impl<'a> Tx<'a> {
         let open = self.writer.store.find(Incident::TABLE, "open", &group, "", 1)?;
         let incident = match open.first() {
             Some(sealed) => {
-                let mut incident: Incident = self.inner.row_key.open(sealed)?;
-                (incident.repeats, incident.last_at) = (incident.repeats + 1, now);
+                let mut incident: Incident = self.inner.row_key.unseal(sealed)?;
+                (incident.repeats, incident.last_at) = (incident.repeats + 1 + new.more, now);
                 incident
             }
             None => {
                 let last = self.writer.store.last(Incident::TABLE)?.and_then(|row| row.key.parse().ok());
-                let NewIncident { kind, devices, summary, evidence } = new;
+                let NewIncident { kind, devices, summary, evidence, more } = new;
                 Incident {
                     number: last.unwrap_or(0u64) + 1,
                     kind: kind.to_owned(),
@@ -337,7 +427,7 @@ impl<'a> Tx<'a> {
                     state: IncidentState::Open,
                     summary,
                     evidence,
-                    repeats: 0,
+                    repeats: more,
                     last_at: now,
                 }
             }
@@ -347,11 +437,21 @@ impl<'a> Tx<'a> {
     }
 }
 
+/// Somebody, and another one than `by`, however the name is written.
+fn is_second(approver: &str, by: &str) -> bool {
+    let (approver, by) = (approver.trim(), by.trim());
+    !approver.is_empty() && !approver.eq_ignore_ascii_case(by)
+}
+
 impl Drop for Tx<'_> {
     fn drop(&mut self) {
         if !self.committed {
             self.writer.store.roll_back();
+            self.writer.seen.roll_back();
             self.writer.unfinished |= self.intent.is_some();
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

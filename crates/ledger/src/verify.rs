@@ -1,5 +1,6 @@
 use crate::{
-    AccessLineRecord, Credential, Device, Incident, Lease, Ledger, LedgerError, Pair, Row, store::StoreError,
+    AccessLineRecord, Credential, Device, Incident, Lease, Ledger, LedgerError, Pair, Row,
+    store::{SealedRow, Store, StoreError},
 };
 use events::{
     admission::{Admitted, ContestResolved, Contested},
@@ -41,16 +42,18 @@ struct Explained {
 
 impl Ledger {
     /// Replays this node's journal and names every row that no event explains, that is older than its
-    /// newest event, that is missing, or whose HMAC does not fit. Check the journal itself first.
+    /// newest event, that is missing, or whose HMAC does not fit: as of one moment, while others go on
+    /// writing. Check the journal itself first.
     ///
     /// # Errors
     /// The transient ones.
     pub fn verify(&self) -> Result<Verified, LedgerError> {
-        let (mut explained, admitted) = self.replay()?;
+        let (mut store, head) = self.begin()?.snapshot()?;
+        let (mut explained, admitted) = self.replay(head)?;
         let mut verified = Verified::default();
         for table in [Device::TABLE, Credential::TABLE, AccessLineRecord::TABLE, Pair::TABLE, Incident::TABLE]
         {
-            self.inner().read_all(table, |row| {
+            each_row(&mut *store, table, |row| {
                 verified.rows += 1;
                 let known = explained.remove(&(row.table.clone(), row.key.clone()));
                 let body = serde_json::from_str::<Value>(&row.body).ok();
@@ -67,7 +70,7 @@ impl Ledger {
                 verified.findings.push(Finding { table: row.table, key: row.key, why: why.to_owned() });
             })?;
         }
-        self.inner().read_all(Lease::TABLE, |row| {
+        each_row(&mut *store, Lease::TABLE, |row| {
             verified.rows += 1;
             let seq_is_known = row.event.node != *self.node() || admitted.contains(&row.event.seq);
             let why = match self.inner().row_key.check(&row) {
@@ -84,11 +87,15 @@ impl Ledger {
         Ok(verified)
     }
 
-    fn replay(&self) -> Result<Replayed, LedgerError> {
+    /// What the journal says up to record `head`.
+    fn replay(&self, head: u64) -> Result<Replayed, LedgerError> {
         let mut tail = Tail::new(&self.journal().dir(), 1);
         let (mut rows, mut admitted) = Replayed::default();
         let unreadable = |error: &dyn std::fmt::Display| StoreError(error.to_string());
         while let Some(record) = tail.next_record().map_err(|error| unreadable(&error))? {
+            if record.seq > head {
+                break;
+            }
             if let Some(changed) = record.read::<RowChanged>().map_err(|error| unreadable(&error))? {
                 let explained = Explained { revision: changed.revision, after: changed.after };
                 rows.insert((changed.table, changed.key), explained);
@@ -97,6 +104,16 @@ impl Ledger {
             }
         }
         Ok((rows, admitted))
+    }
+}
+
+fn each_row(store: &mut dyn Store, table: &str, mut each: impl FnMut(SealedRow)) -> Result<(), StoreError> {
+    let mut after = String::new();
+    loop {
+        let rows = store.page(table, &after, 1000)?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after.clone_from(&last.key);
+        rows.into_iter().for_each(&mut each);
     }
 }
 

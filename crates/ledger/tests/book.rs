@@ -1,13 +1,17 @@
 //! The ledger on its real store: what stands, what is refused, what survives.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
-use events::{Durability, Journal, JournalKey};
+use events::{Durability, Journal, JournalError, JournalKey};
 use ids::{CertSha256, DeviceId, EventRef, SessionId, Sha256, UnixTime};
 use ledger::{
-    AccessLineRecord, Credential, Lease, Ledger, LedgerError, LifeCycle, NewDevice, NewIncident, Opened,
-    Pools, RowKey, store::Sqlite,
+    AccessLineRecord, Credential, DeviceChange, Lease, Ledger, LedgerError, LifeCycle, NewDevice,
+    NewIncident, Opened, Origin, Pools, RowKey, store::Sqlite,
 };
-use std::{path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tempfile::TempDir;
 
 fn now() -> UnixTime {
@@ -23,10 +27,23 @@ fn pools() -> Pools {
 }
 
 fn try_open(dir: &Path) -> Result<(Ledger, Opened), LedgerError> {
-    let key = JournalKey::open_or_create(&dir.join("journal.key")).unwrap();
-    let (journal, _) = Journal::open(&dir.join("journal"), "gw1".parse().unwrap(), key, now()).unwrap();
+    open_with(dir, pools())
+}
+
+fn open_with(dir: &Path, pools: Pools) -> Result<(Ledger, Opened), LedgerError> {
+    let journal = open_journal(dir, "gw1");
     let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
-    Ledger::open(store, journal, RowKey::open_or_create(&dir.join("row.key")).unwrap(), pools(), now())
+    Ledger::open(store, journal, RowKey::open(&dir.join("row.key")).unwrap(), pools, now())
+}
+
+fn open_journal(dir: &Path, node: &str) -> Journal {
+    let (journal_key, row_key) = (dir.join("journal.key"), dir.join("row.key"));
+    if !row_key.exists() {
+        JournalKey::create(&journal_key).unwrap();
+        RowKey::create(&row_key).unwrap();
+    }
+    let key = JournalKey::open(&journal_key).unwrap();
+    Journal::open(&dir.join("journal"), node.parse().unwrap(), key, now()).unwrap().0
 }
 
 fn open(dir: &Path) -> (Ledger, Opened) {
@@ -49,6 +66,7 @@ fn credential(device: DeviceId, octet: u8) -> Credential {
         not_before: now(),
         not_after: now().after(Duration::from_secs(30 * 86_400)),
         issued_at: now(),
+        origin: Origin::Issued,
         revoked: None,
     }
 }
@@ -75,6 +93,10 @@ impl Octets for CertSha256 {
     }
 }
 
+/// No row can be written.
+const FULL: &str =
+    "CREATE TRIGGER full BEFORE INSERT ON row BEGIN SELECT raise(ABORT, 'database or disk is full'); END";
+
 fn sql(dir: &Path, statement: &str) {
     let connection = rusqlite::Connection::open(dir.join("ledger.sqlite")).unwrap();
     connection.execute_batch(statement).unwrap();
@@ -97,6 +119,26 @@ fn a_unit_gets_inner_addresses_of_its_own_and_keeps_them() {
         ledger.add_device(NewDevice::installed(id(3)), "kim", now()),
         Err(LedgerError::Exists { .. })
     ));
+}
+
+#[test]
+fn a_pool_below_the_one_before_is_drawn_from_its_beginning_and_goes_on_where_it_was() {
+    let (dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    drop(ledger);
+    let lower =
+        || Pools { v4: Some("10.10.0.0/30".parse().unwrap()), v6: Some("fd00:10::/64".parse().unwrap()) };
+    for (n, v4, v6) in [(2, "10.10.0.1", "fd00:10::1"), (3, "10.10.0.2", "fd00:10::2")] {
+        let (ledger, _) = open_with(dir.path(), lower()).unwrap();
+        let device = ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+        assert_eq!(
+            (device.inner_v4, device.inner_v6),
+            (Some(v4.parse().unwrap()), Some(v6.parse().unwrap()))
+        );
+    }
+    let (ledger, _) = open_with(dir.path(), lower()).unwrap();
+    let full = ledger.add_device(NewDevice::installed(id(4)), "kim", now());
+    assert!(matches!(full, Err(LedgerError::PoolExhausted("IPv4"))), "its last address is for broadcasts");
 }
 
 #[test]
@@ -142,6 +184,58 @@ fn a_certificate_belongs_to_one_unit_and_so_does_its_key() {
     assert_eq!(revoked.revoked.unwrap().why, "stolen");
 }
 
+fn imported(device: DeviceId, octet: u8) -> Credential {
+    Credential { origin: Origin::Imported, ..credential(device, octet) }
+}
+
+#[test]
+fn certificates_of_another_ca_are_recorded_once_with_how_they_came() {
+    let (_dir, ledger) = fresh();
+    for n in [1, 2] {
+        ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+    }
+    let both = [imported(id(1), 7), imported(id(2), 8), imported(id(2), 8)];
+    let checked = ledger.check_credentials(&both).unwrap();
+    assert_eq!((checked.recorded, checked.unchanged, checked.refused.len()), (2, 1, 0));
+    assert_eq!(ledger.credentials(None, 10).unwrap(), [], "a check writes nothing");
+    ledger.import_credentials(&both, "kim", now()).unwrap();
+    assert_eq!(ledger.credentials(None, 10).unwrap(), both[..2]);
+    assert_eq!(ledger.device(id(2)).unwrap().unwrap().enrolment.as_str(), "enrolled");
+    let head = ledger.journal().head();
+    let again = ledger.import_credentials(&both, "kim", now()).unwrap();
+    assert_eq!((again.recorded, again.unchanged, again.refused.len()), (0, 3, 0));
+    assert_eq!(ledger.journal().head(), head);
+    assert_eq!(ledger.verify().unwrap().findings, []);
+}
+
+#[test]
+fn one_certificate_that_is_refused_keeps_all_others_of_an_import_out() {
+    let (_dir, ledger) = fresh();
+    for n in 1..=5 {
+        ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+    }
+    ledger.record_credential(&credential(id(1), 1), "ca", now()).unwrap();
+    ledger.record_credential(&credential(id(2), 2), "ca", now()).unwrap();
+    ledger.revoke(Sha256([2; 32]), "kim", "key lost", now()).unwrap();
+    ledger.move_device(id(3), LifeCycle::Suspended, "kim", "a question", None, now()).unwrap();
+    let key_of = |octet: u8, other: Credential| Credential { spki_sha256: Sha256([octet; 32]), ..other };
+    let head = ledger.journal().head();
+    for (other, why) in [
+        (imported(id(9), 9), "there is no device".to_owned()),
+        (imported(id(2), 1), format!("is recorded for {}", id(1))),
+        (key_of(1, imported(id(2), 9)), format!("is that of a certificate of {}", id(1))),
+        (key_of(4, imported(id(5), 9)), format!("is that of a certificate of {}", id(4))),
+        (imported(id(2), 2), "was revoked at".to_owned()),
+        (imported(id(3), 3), "is suspended: it may have no certificate".to_owned()),
+    ] {
+        let done = ledger.import_credentials(&[imported(id(4), 4), other], "kim", now()).unwrap();
+        let [(1, error)] = &done.refused[..] else { panic!("{why}: {done:?}") };
+        assert!(error.to_string().contains(&why), "{why}: {error}");
+        assert_eq!((done.recorded, ledger.credentials_of(id(4)).unwrap()), (0, vec![]), "{why}");
+    }
+    assert_eq!(ledger.journal().head(), head, "nothing was intended either");
+}
+
 #[test]
 fn a_lease_is_exclusive_released_only_by_its_holder_and_void_after_a_restart() {
     let (dir, ledger) = fresh();
@@ -149,7 +243,7 @@ fn a_lease_is_exclusive_released_only_by_its_holder_and_void_after_a_restart() {
     let (first, second) = (lease(&ledger, id(1), 1), lease(&ledger, id(1), 2));
     let mut tx = ledger.begin().unwrap();
     assert_eq!(tx.lease(id(1)).unwrap(), None);
-    tx.take_lease(&first, event.clone()).unwrap();
+    tx.take_lease(&first, None, event.clone()).unwrap();
     assert_eq!(tx.lease(id(1)).unwrap(), Some(first.clone()));
     assert!(!tx.release_lease(&second).unwrap(), "not its own");
     tx.commit().unwrap();
@@ -160,18 +254,112 @@ fn a_lease_is_exclusive_released_only_by_its_holder_and_void_after_a_restart() {
     let mut tx = ledger.begin().unwrap();
     assert_eq!(tx.lease(id(1)).unwrap(), None, "the new epoch voids it");
     let again = lease(&ledger, id(1), 1);
-    tx.take_lease(&again, event).unwrap();
+    tx.take_lease(&again, None, event).unwrap();
     assert!(tx.release_lease(&again).unwrap());
     tx.commit().unwrap();
+}
+
+#[test]
+fn a_lease_changes_hands_only_from_the_session_that_is_said_to_hold_it() {
+    let (_dir, ledger) = fresh();
+    let event: EventRef = "gw1/1".parse().unwrap();
+    let [first, second, third] = [1, 2, 3].map(|number| lease(&ledger, id(1), number));
+    let mut tx = ledger.begin().unwrap();
+    tx.take_lease(&first, None, event.clone()).unwrap();
+    for replaces in [None, Some(third.session)] {
+        let taken = tx.take_lease(&second, replaces, event.clone());
+        assert!(matches!(taken, Err(LedgerError::Conflict(_))), "{taken:?}");
+    }
+    assert_eq!(tx.lease(id(1)).unwrap(), Some(first.clone()));
+    tx.take_lease(&second, Some(first.session), event.clone()).unwrap();
+    assert!(tx.release_lease(&second).unwrap());
+    tx.take_lease(&third, Some(first.session), event).unwrap();
+    assert_eq!(tx.lease(id(1)).unwrap(), Some(third));
 }
 
 #[test]
 fn a_transaction_that_is_dropped_changes_nothing() {
     let (_dir, ledger) = fresh();
     let mut tx = ledger.begin().unwrap();
-    tx.take_lease(&lease(&ledger, id(1), 1), "gw1/1".parse().unwrap()).unwrap();
+    tx.take_lease(&lease(&ledger, id(1), 1), None, "gw1/1".parse().unwrap()).unwrap();
     drop(tx);
     assert_eq!(ledger.lease(id(1)).unwrap(), None);
+}
+
+#[test]
+fn a_lease_whose_successor_was_rolled_back_is_not_taken_for_tampered() {
+    let (_dir, ledger) = fresh();
+    let (first, second) = (lease(&ledger, id(1), 1), lease(&ledger, id(1), 2));
+    let take = |lease: &Lease| {
+        let mut tx = ledger.begin().unwrap();
+        tx.take_lease(lease, Some(first.session), "gw1/1".parse().unwrap()).map(|()| tx)
+    };
+    take(&first).unwrap().commit().unwrap();
+    drop(take(&second).unwrap());
+    assert_eq!(ledger.begin().unwrap().lease(id(1)).unwrap(), Some(first.clone()));
+    let mut tx = ledger.begin().unwrap();
+    assert!(tx.release_lease(&first).unwrap());
+    drop(tx);
+    take(&second).unwrap().commit().unwrap();
+    assert_eq!(ledger.begin().unwrap().lease(id(1)).unwrap(), Some(second));
+}
+
+#[test]
+fn a_lease_put_back_behind_a_committed_one_is_noticed_even_after_a_removal_was_rolled_back() {
+    let (dir, ledger) = fresh();
+    let (first, second) = (lease(&ledger, id(1), 1), lease(&ledger, id(1), 2));
+    for (lease, keep) in
+        [(&first, "CREATE TABLE keep AS SELECT * FROM row WHERE tbl = 'lease'"), (&second, "")]
+    {
+        let mut tx = ledger.begin().unwrap();
+        tx.take_lease(lease, Some(first.session), "gw1/1".parse().unwrap()).unwrap();
+        tx.commit().unwrap();
+        sql(dir.path(), keep);
+    }
+    let mut tx = ledger.begin().unwrap();
+    assert!(tx.release_lease(&second).unwrap());
+    drop(tx);
+    sql(dir.path(), "INSERT OR REPLACE INTO row SELECT * FROM keep");
+    assert!(matches!(ledger.begin().unwrap().lease(id(1)), Err(LedgerError::Tampered { .. })));
+}
+
+#[test]
+fn a_row_that_was_seen_and_is_gone_is_tampered_with_and_no_row_that_never_was() {
+    let (dir, ledger) = fresh();
+    let line = AccessLineRecord { line: "L-1".parse().unwrap(), prefixes: vec![], region: String::new() };
+    ledger.add_line(&line, "kim", now()).unwrap();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    let mut tx = ledger.begin().unwrap();
+    tx.take_lease(&lease(&ledger, id(1), 1), None, "gw1/1".parse().unwrap()).unwrap();
+    tx.commit().unwrap();
+
+    sql(dir.path(), "DELETE FROM row");
+    let mut tx = ledger.begin().unwrap();
+    assert!(matches!(tx.device(id(1)), Err(LedgerError::Tampered { .. })));
+    assert!(matches!(tx.line(&line.line), Err(LedgerError::Tampered { .. })));
+    assert!(matches!(tx.lease(id(1)), Err(LedgerError::Tampered { .. })));
+    assert!(tx.device(id(2)).unwrap().is_none());
+    assert!(tx.line(&"L-2".parse().unwrap()).unwrap().is_none());
+}
+
+#[test]
+fn a_lease_that_was_released_is_not_missed_unless_its_release_was_rolled_back() {
+    let (dir, ledger) = fresh();
+    let first = lease(&ledger, id(1), 1);
+    let mut tx = ledger.begin().unwrap();
+    tx.take_lease(&first, None, "gw1/1".parse().unwrap()).unwrap();
+    tx.commit().unwrap();
+    let mut tx = ledger.begin().unwrap();
+    assert!(tx.release_lease(&first).unwrap());
+    assert_eq!(tx.lease(id(1)).unwrap(), None, "within the transaction");
+    drop(tx);
+    sql(dir.path(), "CREATE TABLE keep AS SELECT * FROM row; DELETE FROM row");
+    assert!(matches!(ledger.begin().unwrap().lease(id(1)), Err(LedgerError::Tampered { .. })));
+    sql(dir.path(), "INSERT INTO row SELECT * FROM keep");
+    let mut tx = ledger.begin().unwrap();
+    assert!(tx.release_lease(&first).unwrap());
+    tx.commit().unwrap();
+    assert_eq!(ledger.begin().unwrap().lease(id(1)).unwrap(), None);
 }
 
 #[test]
@@ -182,11 +370,14 @@ fn incidents_are_numbered_from_one_and_the_same_one_is_counted_not_opened_again(
         devices: vec![id(device)],
         summary: "two holders of one key".into(),
         evidence: serde_json::json!({"newcomer": "127.0.0.2"}),
+        more: 0,
     };
     assert_eq!(ledger.open_incident(new(1), "admission", now()).unwrap().number, 1);
     assert_eq!(ledger.open_incident(new(2), "admission", now()).unwrap().number, 2);
     let again = ledger.open_incident(new(1), "admission", now()).unwrap();
     assert_eq!((again.number, again.repeats), (1, 1));
+    let untold = NewIncident { more: 7, ..new(1) };
+    assert_eq!(ledger.open_incident(untold, "admission", now()).unwrap().repeats, 1 + 8);
     assert_eq!(ledger.incidents(0, 10).unwrap().len(), 2);
     assert_eq!(ledger.incidents(1, 10).unwrap()[0].number, 2);
 }
@@ -218,6 +409,38 @@ fn section_4_line_9_a_row_changed_in_the_database_is_refused_and_named() {
 }
 
 #[test]
+fn a_ledger_is_verified_as_of_one_moment_while_units_move_and_leases_are_taken() {
+    let (_dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(0)), "kim", now()).unwrap();
+    let write = |n: u64| {
+        ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+        let to = if n % 2 == 1 { LifeCycle::Suspended } else { LifeCycle::Installed };
+        ledger.move_device(id(0), to, "kim", "", None, now()).unwrap();
+        let resolved = events::admission::ContestResolved {
+            device: id(n),
+            stays: Some(lease(&ledger, id(n), n).session),
+            goes: lease(&ledger, id(n), 0).session,
+            how: "made-room".into(),
+            reason: None,
+            incident: None,
+            rules: "test".into(),
+            weighed: events::admission::Weighed::default(),
+        };
+        let mut tx = ledger.begin().unwrap();
+        let event = ledger.journal().append(&resolved, now(), Durability::Grouped).unwrap();
+        tx.take_lease(&lease(&ledger, id(n), n), None, event).unwrap();
+        tx.commit().unwrap();
+    };
+    std::thread::scope(|scope| {
+        let writes = scope.spawn(|| (1..=150).for_each(write));
+        while !writes.is_finished() {
+            assert_eq!(ledger.verify().unwrap().findings, []);
+        }
+    });
+    assert_eq!(ledger.verify().unwrap().rows, 151 + 150);
+}
+
+#[test]
 fn a_ledger_that_is_locked_is_out_of_reach_and_comes_back_by_itself() {
     let (dir, ledger) = fresh();
     let other = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
@@ -232,10 +455,7 @@ fn a_ledger_that_is_locked_is_out_of_reach_and_comes_back_by_itself() {
 fn a_ledger_whose_disk_is_full_keeps_what_it_has_and_finishes_what_it_recorded() {
     let (dir, ledger) = fresh();
     ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
-    sql(
-        dir.path(),
-        "CREATE TRIGGER full BEFORE INSERT ON row BEGIN SELECT raise(ABORT, 'database or disk is full'); END",
-    );
+    sql(dir.path(), FULL);
     let error = ledger.add_device(NewDevice::installed(id(2)), "kim", now()).unwrap_err();
     assert!(matches!(error, LedgerError::Unfinished { .. }) && error.is_transient(), "{error}");
     assert!(ledger.device(id(1)).unwrap().is_some(), "reading goes on");
@@ -243,6 +463,30 @@ fn a_ledger_whose_disk_is_full_keeps_what_it_has_and_finishes_what_it_recorded()
     ledger.check().unwrap();
     assert!(ledger.device(id(2)).unwrap().is_some(), "the recorded intent was finished");
     assert_eq!(ledger.verify().unwrap().findings, []);
+}
+
+#[test]
+fn a_unit_whose_move_is_finished_later_is_told_once() {
+    let (dir, ledger) = fresh();
+    for n in 1..=3 {
+        ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+    }
+    ledger.record_credential(&credential(id(2), 7), "ca", now()).unwrap();
+    sql(dir.path(), FULL);
+    let lost = ledger.move_device(id(1), LifeCycle::Lost, "kim", "lost", None, now());
+    assert!(matches!(lost, Err(LedgerError::Unfinished { .. })));
+    assert!(ledger.check().is_err());
+    assert!(ledger.take_finished().is_empty(), "not finished yet");
+    sql(dir.path(), "DROP TRIGGER full");
+    ledger.check().unwrap();
+    assert_eq!(ledger.take_finished(), [id(1)].into());
+    assert!(ledger.take_finished().is_empty());
+    sql(dir.path(), FULL);
+    let revoked = ledger.revoke(Sha256([7; 32]), "kim", "stolen", now());
+    assert!(matches!(revoked, Err(LedgerError::Unfinished { .. })));
+    sql(dir.path(), "DROP TRIGGER full");
+    ledger.check().unwrap();
+    assert_eq!(ledger.take_finished(), [id(2)].into());
 }
 
 #[test]
@@ -287,6 +531,73 @@ fn an_intent_without_its_row_is_finished_at_the_next_start_and_named() {
     assert_eq!(ledger.verify().unwrap().findings, []);
 }
 
+fn segment(dir: &Path) -> PathBuf {
+    dir.join("journal/00000000000000000001.jsonl")
+}
+
+/// The journal as it is, but for its last `lines`.
+fn cut(dir: &Path, lines: usize) {
+    let text = fs::read_to_string(segment(dir)).unwrap();
+    let kept = text.lines().count() - lines;
+    fs::write(segment(dir), text.split_inclusive('\n').take(kept).collect::<String>()).unwrap();
+}
+
+#[test]
+fn a_ledger_does_not_open_with_a_journal_that_has_lost_what_its_rows_were_written_from() {
+    let begin_another = |dir: &Path| {
+        fs::remove_file(segment(dir)).unwrap();
+        let journal = open_journal(dir, "gw1");
+        for _ in 0..100 {
+            let stopped = events::gateway::NodeStopped { epoch: 1, unwritten: 0 };
+            journal.append(&stopped, now(), Durability::Grouped).unwrap();
+        }
+    };
+    let losses: [&dyn Fn(&Path); 5] = [
+        &|_| (),
+        &|dir| cut(dir, 10),
+        &|dir| fs::write(segment(dir), "").unwrap(),
+        &|dir| fs::remove_dir_all(dir.join("journal")).unwrap(),
+        &begin_another,
+    ];
+    for (index, lose) in losses.iter().enumerate() {
+        let (dir, ledger) = fresh();
+        for n in 1..=20 {
+            ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+        }
+        drop(ledger);
+        lose(dir.path());
+        match (index, try_open(dir.path())) {
+            (0, Ok(_)) | (1.., Err(LedgerError::Journal(JournalError::Missing { .. }))) => {}
+            (_, opened) => panic!("loss {index}: {:?}", opened.map(|(_, opened)| opened)),
+        }
+    }
+}
+
+#[test]
+fn what_the_journal_held_is_remembered_though_no_row_was_written_from_it() {
+    for lost in [0, 1] {
+        let (dir, ledger) = fresh();
+        let stopped = events::gateway::NodeStopped { epoch: 1, unwritten: 0 };
+        ledger.journal().append(&stopped, now(), Durability::Grouped).unwrap();
+        ledger.close().unwrap();
+        drop(ledger);
+        cut(dir.path(), lost);
+        assert_eq!(try_open(dir.path()).is_ok(), lost == 0);
+    }
+}
+
+#[test]
+fn a_ledger_does_not_open_under_another_name_of_the_node() {
+    let (dir, ledger) = fresh();
+    drop(ledger);
+    fs::remove_dir_all(dir.path().join("journal")).unwrap();
+    let journal = open_journal(dir.path(), "gw2");
+    let store = Box::new(Sqlite::open(&dir.path().join("ledger.sqlite")).unwrap());
+    let row_key = RowKey::open(&dir.path().join("row.key")).unwrap();
+    let opened = Ledger::open(store, journal, row_key, pools(), now());
+    assert!(matches!(opened, Err(LedgerError::AnotherNode { .. })));
+}
+
 #[test]
 fn a_newer_schema_is_left_alone() {
     let (dir, ledger) = fresh();
@@ -311,16 +622,40 @@ fn an_import_takes_what_is_new_leaves_what_is_there_and_names_what_differs() {
     let again = ledger.import(rows("a"), "kim", now(), |_| ()).unwrap();
     assert_eq!((again.added, again.unchanged), (0, 600));
     let differs = ledger.import(rows("b").into_iter().take(1), "kim", now(), |_| ()).unwrap();
-    assert_eq!((differs.refused[0].line, differs.refused[0].id), (2, id(1)));
+    assert_eq!((differs.refused[0].line, differs.refused[0].id.as_str()), (2, id(1).to_string().as_str()));
+    assert!(differs.refused[0].why.contains("owner"), "{}", differs.refused[0].why);
+    ledger.move_device(id(1), LifeCycle::Lost, "kim", "", None, now()).unwrap();
+    let moved = ledger.import(rows("a"), "kim", now(), |_| ()).unwrap();
+    assert_eq!(
+        (moved.unchanged, moved.refused.len()),
+        (599, 1),
+        "a file does not say that a lost unit is none"
+    );
+    assert!(moved.refused[0].why.contains("state"), "{}", moved.refused[0].why);
+}
+
+#[test]
+fn a_line_is_added_once_and_set_only_where_it_is() {
+    let (_dir, ledger) = fresh();
+    let line =
+        AccessLineRecord { line: "L-1".parse().unwrap(), prefixes: Vec::new(), region: "seoul".into() };
+    let set = |to: &'static str| move |record: &mut AccessLineRecord| record.region = to.into();
+    let missing = ledger.set_line(&line.line, set("busan"), "kim", now()).unwrap_err();
+    assert_eq!(missing.code(), "not-found");
+    ledger.add_line(&line, "kim", now()).unwrap();
+    assert_eq!(ledger.add_line(&line, "kim", now()).unwrap_err().code(), "exists");
+    let (was, is) = ledger.set_line(&line.line, set("busan"), "kim", now()).unwrap();
+    assert_eq!((was.region.as_str(), is.region.as_str()), ("seoul", "busan"));
+    assert_eq!(ledger.line(&line.line).unwrap(), Some(is));
 }
 
 #[test]
 fn section_4_line_36_what_changes_is_in_the_change_feed_in_order() {
-    let (_dir, ledger) = fresh();
+    let (dir, ledger) = fresh();
     ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
     ledger.move_device(id(1), LifeCycle::Lost, "kim", "lost", None, now()).unwrap();
     ledger
-        .put_line(
+        .add_line(
             &AccessLineRecord {
                 line: "L-1".parse().unwrap(),
                 prefixes: vec!["127.10.0.0/16".parse().unwrap()],
@@ -330,10 +665,79 @@ fn section_4_line_36_what_changes_is_in_the_change_feed_in_order() {
             now(),
         )
         .unwrap();
-    let changes = ledger.changes(0, 10).unwrap();
-    let tables: Vec<_> = changes.iter().map(|change| change.table.as_str()).collect();
-    assert_eq!(tables, ["device", "device", "line"]);
-    assert_eq!(ledger.changes(changes[1].seq, 10).unwrap().len(), 1);
+    assert_eq!(
+        feed(dir.path()),
+        [
+            (1, "device".into(), id(1).to_string()),
+            (2, "device".into(), id(1).to_string()),
+            (3, "line".into(), "L-1".into())
+        ]
+    );
+}
+
+/// The change feed, by the columns that docs/formats.md names.
+fn feed(dir: &Path) -> Vec<(i64, String, String)> {
+    let connection = rusqlite::Connection::open(dir.join("ledger.sqlite")).unwrap();
+    let mut statement = connection.prepare("SELECT seq, kind, key FROM change ORDER BY seq").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_database_of_the_first_schema_is_brought_up_to_date() {
+    let dir = TempDir::new().unwrap();
+    let first = include_str!("../migrations/0001-rows/sqlite.sql");
+    sql(
+        dir.path(),
+        &format!("{first}; INSERT INTO change (tbl, key) VALUES ('line', 'L-1'); PRAGMA user_version = 1"),
+    );
+    let (ledger, _) = open(dir.path());
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    assert_eq!(feed(dir.path()), [(1, "line".into(), "L-1".into()), (2, "device".into(), id(1).to_string())]);
+}
+
+#[test]
+fn an_import_of_a_unit_in_another_state_is_refused_and_names_the_state() {
+    let (_dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    let live = NewDevice { state: LifeCycle::Live, ..NewDevice::installed(id(1)) };
+    let same = NewDevice::installed(id(1));
+    let imported = ledger.import([(2, live), (3, same)], "kim", now(), |_| ()).unwrap();
+    assert_eq!((imported.added, imported.unchanged, imported.refused.len()), (0, 1, 1));
+    assert!(imported.refused[0].why.contains("as installed"), "{}", imported.refused[0].why);
+}
+
+#[test]
+fn the_units_behind_a_line_are_found_as_long_as_they_are_there() {
+    let (_dir, ledger) = fresh();
+    let line: ids::AccessLine = "L-1".parse().unwrap();
+    for n in 1..=3 {
+        let new = NewDevice { access_line: Some(line.clone()), ..NewDevice::installed(id(n)) };
+        ledger.add_device(new, "kim", now()).unwrap();
+    }
+    let gone = DeviceChange { access_line: Some(None), ..DeviceChange::default() };
+    let changed = ledger.set_device(id(2), gone, "kim", "moved", now()).unwrap();
+    assert_eq!((changed.access_line, changed.owner.as_str()), (None, ""));
+    let behind = |after| -> Vec<DeviceId> {
+        let found = ledger.devices_behind(&line, after, 10).unwrap();
+        found.iter().map(|device| device.id).collect()
+    };
+    assert_eq!(behind(None), [id(1), id(3)]);
+    assert_eq!(behind(Some(id(1))), [id(3)]);
+    let nobody = ledger.set_device(id(9), DeviceChange::default(), "kim", "who", now()).unwrap_err();
+    assert!(matches!(nobody, LedgerError::NotFound { .. }), "{nobody}");
+}
+
+#[test]
+fn nobody_is_their_own_second_person_however_they_write_their_name() {
+    let (_dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    ledger.move_device(id(1), LifeCycle::Lost, "kim", "gone", None, now()).unwrap();
+    for own in ["kim", "kim ", "KIM", " "] {
+        let back = ledger.move_device(id(1), LifeCycle::Suspended, "kim", "found", Some(own), now());
+        assert!(matches!(back, Err(LedgerError::NeedsApprover { .. })), "{own:?}");
+    }
+    ledger.move_device(id(1), LifeCycle::Suspended, "kim", "found", Some("dave"), now()).unwrap();
 }
 
 #[test]

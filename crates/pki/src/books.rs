@@ -1,7 +1,7 @@
 use crate::{Kind, PkiError};
 use ids::{DeviceId, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
-use x509::{CertPathVerified, Certificate};
+use x509::Certificate;
 
 /// A certificate about to be signed. It is written down before the key is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,9 +23,9 @@ pub struct Intent {
     pub not_before: UnixTime,
     /// Last second of validity.
     pub not_after: UnixTime,
-    /// How possession of the key was proven: `generated`, `request` or `not_proven`.
+    /// How possession of the key was proven: `generated` or `request`.
     pub possession: String,
-    /// Why it may be valid longer than policy.
+    /// The named exception of the carrier's policy without which it would be valid for too long.
     pub exception: Option<String>,
     /// Who ordered it.
     pub by: String,
@@ -45,11 +45,13 @@ pub enum Outcome {
 
 /// Where issuance is written down: journal and ledger.
 pub trait Books {
-    /// Whether the device may have a certificate now.
+    /// Whether a device may have this certificate now, and by which named exception of the carrier's
+    /// policy, if it takes one.
     ///
     /// # Errors
-    /// [`PkiError::Forbidden`] with the reason; [`PkiError::Books`] when nobody can say.
-    fn may_issue(&self, device: DeviceId) -> Result<(), PkiError>;
+    /// [`PkiError::Forbidden`] with the reason, [`PkiError::TooLong`]; [`PkiError::Books`] when nobody
+    /// can say.
+    fn may_issue(&self, wanted: &Intent) -> Result<Option<String>, PkiError>;
 
     /// Records the intent; on return it is durable.
     ///
@@ -62,20 +64,14 @@ pub trait Books {
     ///
     /// # Errors
     /// [`PkiError::Books`]: then the certificate is not handed out, and finished at the next start.
+    /// [`PkiError::Forbidden`]: then it is thrown away unseen, for good.
     fn issued(&self, intent: &Intent, certificate: &Certificate, at: UnixTime) -> Result<(), PkiError>;
 
-    /// Records a certificate of another CA as the device's credential; on return it is durable.
-    /// `certificate` is evidence that it leads to an anchor of its realm.
-    ///
-    /// # Errors
-    /// [`PkiError::Forbidden`] where the ledger refuses it; [`PkiError::Books`].
-    fn imported(&self, certificate: &CertPathVerified, by: &str, at: UnixTime) -> Result<(), PkiError>;
-
-    /// Records that nothing came of it.
+    /// Records that nothing came of it, and why.
     ///
     /// # Errors
     /// [`PkiError::Books`].
-    fn abandoned(&self, intent: &Intent, at: UnixTime) -> Result<(), PkiError>;
+    fn abandoned(&self, intent: &Intent, why: &str, at: UnixTime) -> Result<(), PkiError>;
 }
 
 /// Books of a carrier that is not ours: nothing is asked and nothing is written. For the lab's
@@ -84,8 +80,8 @@ pub trait Books {
 pub struct OffTheBooks;
 
 impl Books for OffTheBooks {
-    fn may_issue(&self, _: DeviceId) -> Result<(), PkiError> {
-        Ok(())
+    fn may_issue(&self, _: &Intent) -> Result<Option<String>, PkiError> {
+        Ok(None)
     }
 
     fn intended(&self, _: &Intent) -> Result<(), PkiError> {
@@ -96,11 +92,7 @@ impl Books for OffTheBooks {
         Ok(())
     }
 
-    fn imported(&self, _: &CertPathVerified, _: &str, _: UnixTime) -> Result<(), PkiError> {
-        Ok(())
-    }
-
-    fn abandoned(&self, _: &Intent, _: UnixTime) -> Result<(), PkiError> {
+    fn abandoned(&self, _: &Intent, _: &str, _: UnixTime) -> Result<(), PkiError> {
         Ok(())
     }
 }

@@ -29,6 +29,14 @@ pub struct CaSpec {
 }
 
 impl CaSpec {
+    /// What the CA in `directory` was made for.
+    ///
+    /// # Errors
+    /// [`PkiError::NoCa`], [`PkiError::File`], [`PkiError::Io`].
+    pub fn read(directory: &Path) -> Result<Self, PkiError> {
+        read_spec(directory)
+    }
+
     /// P-256, no CA between root and issuing CAs, gateways named inside the realm.
     pub fn new(organization: impl Into<String>, realm: Realm) -> Self {
         Self {
@@ -114,7 +122,7 @@ impl Ca {
     }
 
     /// Opens the hierarchy and settles what a crash left half-done: what has a certificate is
-    /// finished, what has none is undone.
+    /// finished, what has none, or one that the books refuse by now, is undone.
     ///
     /// # Errors
     /// [`PkiError::NoCa`], [`PkiError::File`], [`PkiError::Io`], [`PkiError::Books`].
@@ -168,16 +176,48 @@ impl Ca {
         let outcome = match self.shelf.get(&intent.serial)? {
             Some(der) => {
                 let certificate = Certificate::from_der(&der).map_err(|_| PkiError::Signing)?;
-                books.issued(&intent, &certificate, now)?;
-                Outcome::Issued
+                match self.record(&intent, &certificate, books, now) {
+                    Ok(()) => Outcome::Issued,
+                    Err(error) if error.is_refusal() => Outcome::Abandoned,
+                    Err(error) => return Err(error),
+                }
             }
             None => {
-                books.abandoned(&intent, now)?;
+                self.abandon(&intent, "nothing was signed before the process ended", books, now)?;
                 Outcome::Abandoned
             }
         };
-        self.shelf.settled(&intent.serial)?;
         Ok(Settled { intent, outcome })
+    }
+
+    /// Records what was signed. A refusal is final: then the certificate is thrown away unseen.
+    pub(crate) fn record(
+        &self,
+        intent: &Intent,
+        certificate: &Certificate,
+        books: &dyn Books,
+        now: UnixTime,
+    ) -> Result<(), PkiError> {
+        match books.issued(intent, certificate, now) {
+            Err(error) if error.is_refusal() => {
+                self.abandon(intent, &error.to_string(), books, now)?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+            Ok(()) => self.shelf.settled(&intent.serial),
+        }
+    }
+
+    pub(crate) fn abandon(
+        &self,
+        intent: &Intent,
+        why: &str,
+        books: &dyn Books,
+        now: UnixTime,
+    ) -> Result<(), PkiError> {
+        books.abandoned(intent, why, now)?;
+        self.shelf.withdraw(&intent.serial)?;
+        self.shelf.settled(&intent.serial)
     }
 
     /// What the CA was made for.
@@ -248,7 +288,7 @@ fn make_room(directory: &Path) -> Result<(), PkiError> {
 
 fn read_spec(directory: &Path) -> Result<CaSpec, PkiError> {
     let path = directory.join("ca.json");
-    if !path.exists() {
+    if path.try_exists().is_ok_and(|there| !there) {
         return Err(PkiError::NoCa(directory.to_owned()));
     }
     match serde_json::from_slice(&file::read(&path)?) {

@@ -1,4 +1,6 @@
+use ids::DeviceId;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Why the CA did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,14 @@ pub enum PkiError {
     /// The order asks for something that the profile or the policy does not allow.
     #[error("{0}")]
     Order(&'static str),
+    /// The carrier's policy allows no such validity.
+    #[error("policy allows a certificate of {} {} days at most", .device, .longest.as_secs() / 86_400)]
+    TooLong {
+        /// For which unit.
+        device: DeviceId,
+        /// What policy allows it.
+        longest: Duration,
+    },
     /// The name ordered is outside the domains that this CA may name.
     #[error("{name} is outside the domains of this CA")]
     OutsideDomains {
@@ -35,11 +45,8 @@ pub enum PkiError {
         name: String,
     },
     /// The request proves no possession of its key.
-    #[error("certificate request")]
+    #[error("the certificate request cannot be taken")]
     Request(#[from] x509::RequestError),
-    /// The key to be certified is not one that we accept.
-    #[error("the key to be certified")]
-    Key(#[from] x509::KeyError),
     /// The ledger forbids a certificate for this device.
     #[error("{0}")]
     Forbidden(String),
@@ -67,18 +74,18 @@ impl PkiError {
     /// Stable code for the API.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Exists(_) => "ca_exists",
-            Self::NoCa(_) => "ca_missing",
-            Self::File { .. } => "ca_file_bad",
-            Self::Io { .. } => "ca_io",
-            Self::Order(_) => "order_not_allowed",
-            Self::OutsideDomains { .. } => "order_outside_domains",
-            Self::Request(_) => "request_bad",
-            Self::Key(_) => "key_not_accepted",
-            Self::Forbidden(_) => "device_may_not_enrol",
-            Self::Books(_) => "books_unreachable",
-            Self::NotFound(_) => "cert_not_found",
-            Self::Signing => "ca_signing",
+            Self::Exists(_) => "ca-exists",
+            Self::NoCa(_) => "ca-missing",
+            Self::File { .. } => "ca-file-bad",
+            Self::Io { .. } => "ca-io",
+            Self::Order(_) => "order-not-allowed",
+            Self::TooLong { .. } => "order-too-long",
+            Self::OutsideDomains { .. } => "order-outside-domains",
+            Self::Request(_) => "request-bad",
+            Self::Forbidden(_) => "device-may-not-enrol",
+            Self::Books(_) => "books-unreachable",
+            Self::NotFound(_) => "cert-not-found",
+            Self::Signing => "ca-signing",
         }
     }
 
@@ -86,14 +93,45 @@ impl PkiError {
     pub const fn is_refusal(&self) -> bool {
         match self {
             Self::Order(_)
+            | Self::TooLong { .. }
             | Self::OutsideDomains { .. }
             | Self::Request(_)
-            | Self::Key(_)
             | Self::Forbidden(_)
             | Self::NotFound(_)
             | Self::Exists(_)
             | Self::NoCa(_) => true,
             Self::File { .. } | Self::Io { .. } | Self::Books(_) | Self::Signing => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_unique_and_words_joined_by_hyphens() {
+        let text = String::new;
+        let (path, source) = (PathBuf::new(), std::io::Error::other(""));
+        let errors = [
+            PkiError::Exists(path.clone()),
+            PkiError::NoCa(path.clone()),
+            PkiError::File { path: path.clone(), why: "" },
+            PkiError::Io { path, source },
+            PkiError::Order(""),
+            PkiError::TooLong { device: DeviceId::eui48([0; 6]), longest: Duration::ZERO },
+            PkiError::OutsideDomains { name: text() },
+            PkiError::Request(x509::RequestError::Malformed),
+            PkiError::Forbidden(text()),
+            PkiError::Books(text()),
+            PkiError::NotFound(text()),
+            PkiError::Signing,
+        ];
+        let codes: HashSet<_> = errors.iter().map(PkiError::code).collect();
+        assert_eq!(codes.len(), errors.len());
+        for code in codes {
+            assert!(code.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'-'), "{code}");
         }
     }
 }

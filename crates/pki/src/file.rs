@@ -2,7 +2,7 @@
 
 use crate::PkiError;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -11,23 +11,34 @@ pub(crate) const PUBLIC: u32 = 0o644;
 /// Mode of what only its owner may read.
 pub(crate) const SECRET: u32 = 0o600;
 
-/// Writes beside, fsyncs, renames into place, fsyncs the directory. Replaces an older file.
-pub(crate) fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), PkiError> {
+/// Makes a file or replaces it in one step, whole and durable on return: after a crash it is the old one or
+/// the new one. `mode` holds from the first octet on.
+///
+/// # Errors
+/// What the system says.
+pub fn replace(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_added_extension("new");
-    let io = || PkiError::io(path);
     // A leftover of an earlier crash may have another mode.
-    remove(&beside)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside).map_err(io())?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io())?;
-    fs::rename(&beside, path).map_err(io())?;
-    sync_directory_of(path)
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => (),
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    sync(directory_of(path))
+}
+
+pub(crate) fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), PkiError> {
+    replace(path, mode, bytes).map_err(PkiError::io(path))
 }
 
 /// Removes a file, if it is there, for good.
 pub(crate) fn remove(path: &Path) -> Result<(), PkiError> {
     match fs::remove_file(path) {
         Ok(()) => sync_directory_of(path),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(PkiError::io(path)(error)),
     }
 }
@@ -38,10 +49,36 @@ pub(crate) fn create_directory(path: &Path) -> Result<(), PkiError> {
 }
 
 fn sync_directory_of(path: &Path) -> Result<(), PkiError> {
-    let Some(directory) = path.parent() else { return Ok(()) };
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(PkiError::io(directory))
+    let directory = directory_of(path);
+    sync(directory).map_err(PkiError::io(directory))
+}
+
+fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
     fs::read(path).map_err(PkiError::io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_new_content_comes_with_its_mode_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        fs::write(folder.path().join("a.key.new"), b"left by a crash, for everyone").unwrap();
+        replace(&path, SECRET, b"one").unwrap();
+        replace(&path, SECRET, b"2").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"2");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, SECRET);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

@@ -51,23 +51,22 @@ impl Ca {
     /// Issues a device's certificate: intent, signature, credential, outcome (see the crate's page).
     ///
     /// # Errors
-    /// [`PkiError`]; unless it is [`PkiError::Books`] or [`PkiError::Io`], nothing was signed.
+    /// [`PkiError`]. No certificate is left, unless it is [`PkiError::Books`] or [`PkiError::Io`]: then
+    /// [`Ca::open`] settles what became of it.
     pub fn issue(&self, order: &DeviceOrder, books: &dyn Books, now: UnixTime) -> Result<Issued, PkiError> {
         let name = DeviceName { device: order.device, realm: self.spec.realm.clone() }.to_string();
-        let window = self.devices.window(order.validity.span()?, now)?;
-        books.may_issue(order.device)?;
+        let window = self.devices.window(order.span()?, now)?;
         let subject = order.key.subject(std::slice::from_ref(&name))?;
         let serial = profile::serial()?;
         let params = profile::device(&self.holder(&name), serial, window)?;
         let intent = Intent {
             device: Some(order.device),
-            exception: order.validity.exception().map(str::to_owned),
             ..intent(Kind::Device, &name, serial, window, &subject, &order.by, now)
         };
         let check = |chain: &[&[u8]]| {
             verify_device(&self.anchors, &DevicePolicy::default(), name.as_bytes(), chain, now).map(|_| ())
         };
-        self.carry_out(&self.devices, &intent, &params, subject, books, now, check)
+        self.carry_out(&self.devices, intent, &params, subject, books, now, check)
     }
 
     /// Issues a gateway's certificate.
@@ -94,7 +93,7 @@ impl Ca {
         let check = |chain: &[&[u8]]| {
             verify_gateway(&self.gateway_anchors, &GatewayName::Fqdn(first.clone()), chain, now).map(|_| ())
         };
-        self.carry_out(&self.gateways, &intent, &params, subject, books, now, check)
+        self.carry_out(&self.gateways, intent, &params, subject, books, now, check)
     }
 
     /// A gateway is never named like a device: that would be a device's certificate past the ledger.
@@ -113,12 +112,13 @@ impl Ca {
         }
     }
 
-    /// Intent, signature, certificate, outcome; a crash at any point is settled by [`Ca::open`].
+    /// Permission, intent, signature, certificate, outcome; a crash at any point is settled by
+    /// [`Ca::open`].
     #[expect(clippy::too_many_arguments, reason = "all that an issuance is made of")]
     fn carry_out(
         &self,
         issuing: &IssuingCa,
-        intent: &Intent,
+        mut intent: Intent,
         params: &CertificateParams,
         subject: Subject,
         books: &dyn Books,
@@ -126,23 +126,22 @@ impl Ca {
         check: impl Fn(&[&[u8]]) -> Result<(), x509::PathError>,
     ) -> Result<Issued, PkiError> {
         let _one = self.one.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.shelf.intend(intent)?;
-        if let Err(error) = books.intended(intent) {
+        intent.exception = books.may_issue(&intent)?;
+        self.shelf.intend(&intent)?;
+        if let Err(error) = books.intended(&intent) {
             self.shelf.settled(&intent.serial)?;
             return Err(error);
         }
         let der = match issuing.sign(params, &subject, check) {
             Ok(der) => der,
             Err(error) => {
-                books.abandoned(intent, now)?;
-                self.shelf.settled(&intent.serial)?;
+                self.abandon(&intent, &error.to_string(), books, now)?;
                 return Err(error);
             }
         };
         let certificate = Certificate::from_der(&der).map_err(|_| PkiError::Signing)?;
         self.shelf.put(&intent.serial, &der)?;
-        books.issued(intent, &certificate, now)?;
-        self.shelf.settled(&intent.serial)?;
+        self.record(&intent, &certificate, books, now)?;
         let info = CertificateInfo::of(&certificate, &self.spec.realm);
         let chain = std::iter::once(der).chain(issuing.chain.iter().cloned()).collect();
         Ok(Issued { info, chain, private_key: subject.private })

@@ -8,15 +8,16 @@
 //! - **Device profile.** Serial of 126 random bits, exactly one dNSName, keyUsage critical
 //!   digitalSignature, extKeyUsage id-kp-ipsecIKE, cA=FALSE, SKI and AKI, 30 days in all. notBefore
 //!   is [`BACKDATE`] before the order, for units whose clock is a little slow; notAfter counts from
-//!   there, so that the whole is never longer than ordered. More than [`LONGEST_DEVICE`] takes an
-//!   explicit order that says why.
+//!   there, so that the whole is never longer than ordered. How long it may be is the carrier's
+//!   policy, the one by which admission judges it later: [`Books::may_issue`] says so.
 //! - **Gateway profile.** dNSNames and addresses as ordered, id-kp-ipsecIKE and serverAuth (for
 //!   older peers), at most [`LONGEST_GATEWAY`].
 //! - **Names come from the order**, never from a request: a request proves possession of its key
 //!   and may only agree with the name.
-//! - **Intent before effect.** `pending/<serial>.json`, then the intent event, then the signature,
+//! - **Intent before effect.** The books permit it, then `pending/<serial>.json`, then the intent event, then the signature,
 //!   `issued/<..>/<serial>.pem`, the ledger's credential and the outcome event, then the pending file
-//!   goes. [`Ca::open`] finishes what has a certificate and undoes what has none, and names both.
+//!   goes. [`Ca::open`] finishes what has a certificate and undoes what has none, and names both. A
+//!   certificate that the books refuse to record is thrown away: nobody has seen it.
 //! - **Keys** are PKCS#8 in files of mode 0600, wiped from memory after use; whatever else can sign
 //!   (a PKCS#11 token) takes their place by implementing [`CaKey`].
 //!
@@ -36,8 +37,9 @@ mod shelf;
 pub use books::{Books, Intent, OffTheBooks, Outcome};
 pub use ca::{Ca, CaSpec, Settled};
 pub use error::PkiError;
+pub use file::replace as replace_file;
 pub use issue::Issued;
 pub use key::{CaKey, FileKey, KeyAlgorithm, PrivateKey};
-pub use order::{DeviceOrder, GatewayOrder, KeySource, Validity};
-pub use profile::{BACKDATE, DEFAULT_VALIDITY, LONGEST_DEVICE, LONGEST_GATEWAY};
-pub use shelf::{CertificateInfo, Kind};
+pub use order::{DeviceOrder, GatewayOrder, KeySource};
+pub use profile::{BACKDATE, DEFAULT_VALIDITY, LONGEST_GATEWAY};
+pub use shelf::{CertificateInfo, Kind, certificate_pem};

@@ -10,8 +10,8 @@ pub struct DeviceOrder {
     pub device: DeviceId,
     /// Whose key is certified.
     pub key: KeySource,
-    /// How long.
-    pub validity: Validity,
+    /// How long; `None` means [`crate::DEFAULT_VALIDITY`]. The books say whether policy allows it.
+    pub validity: Option<Duration>,
     /// Who ordered it, for the record.
     pub by: String,
 }
@@ -38,51 +38,15 @@ pub enum KeySource {
     Generate(KeyAlgorithm),
     /// A PKCS#10 request in DER, whose signature proves possession.
     Request(Vec<u8>),
-    /// A bare SubjectPublicKeyInfo in DER. Possession is **not** proven here: who calls has done so
-    /// by other means, and the record says so.
-    PublicKey(Vec<u8>),
 }
 
-/// How long a device's certificate is to be valid, from notBefore to notAfter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Validity {
-    /// [`crate::DEFAULT_VALIDITY`].
-    Default,
-    /// Up to [`crate::LONGEST_DEVICE`].
-    For(Duration),
-    /// Longer than policy, with the reason for the record. Admission still judges it.
-    Exception {
-        /// The whole span.
-        span: Duration,
-        /// Why, and who allowed it.
-        why: String,
-    },
-}
-
-impl Validity {
-    /// The span, if the policy allows it.
+impl DeviceOrder {
+    /// From notBefore to notAfter, both counted.
     pub(crate) fn span(&self) -> Result<Duration, PkiError> {
-        let span = match self {
-            Self::Default => profile::DEFAULT_VALIDITY,
-            Self::For(span) | Self::Exception { span, .. } => *span,
-        };
-        let exception = self.exception();
-        if exception.is_some_and(|why| why.trim().is_empty()) {
-            return Err(PkiError::Order("an exception from the longest validity needs its reason"));
-        }
-        if span < profile::SHORTEST {
-            return Err(PkiError::Order("a certificate is valid for 1 hour at least"));
-        }
-        if span > profile::LONGEST_DEVICE && exception.is_none() {
-            return Err(PkiError::Order("above 90 days a device's certificate needs an exception"));
-        }
-        Ok(span)
-    }
-
-    pub(crate) fn exception(&self) -> Option<&str> {
-        match self {
-            Self::Exception { why, .. } => Some(why),
-            Self::Default | Self::For(_) => None,
+        let span = self.validity.unwrap_or(profile::DEFAULT_VALIDITY);
+        match span < profile::SHORTEST {
+            true => Err(PkiError::Order("a certificate is valid for 1 hour at least")),
+            false => Ok(span),
         }
     }
 }
@@ -112,10 +76,6 @@ impl KeySource {
                     return Err(PkiError::Order("the request asks for another name than was ordered"));
                 }
                 Ok(Subject { spki: request.spki().to_vec(), private: None, possession: "request" })
-            }
-            Self::PublicKey(spki) => {
-                x509::KeyKind::of_spki(spki)?;
-                Ok(Subject { spki: spki.clone(), private: None, possession: "not_proven" })
             }
         }
     }

@@ -17,8 +17,6 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub const BACKDATE: Duration = Duration::from_secs(300);
 /// A device's certificate unless ordered otherwise.
 pub const DEFAULT_VALIDITY: Duration = DAY.saturating_mul(30);
-/// The longest for a device without an exception.
-pub const LONGEST_DEVICE: Duration = DAY.saturating_mul(90);
 /// The longest for a gateway.
 pub const LONGEST_GATEWAY: Duration = DAY.saturating_mul(398);
 /// Shorter than this, the back-dating would leave nothing.

@@ -104,6 +104,11 @@ impl Shelf {
         file::write(&self.certificate_path(serial), file::PUBLIC, certificate_pem(der).as_bytes())
     }
 
+    /// Takes away what was signed and never handed out.
+    pub(crate) fn withdraw(&self, serial: &str) -> Result<(), PkiError> {
+        file::remove(&self.certificate_path(serial))
+    }
+
     /// The certificate as DER, if it was issued.
     pub(crate) fn get(&self, serial: &str) -> Result<Option<Vec<u8>>, PkiError> {
         let path = self.certificate_path(serial);
@@ -173,7 +178,8 @@ pub(crate) fn read_certificate(path: &Path) -> Result<Vec<u8>, PkiError> {
     Ok(der.to_vec())
 }
 
-pub(crate) fn certificate_pem(der: &[u8]) -> String {
+/// A certificate in DER, as PEM.
+pub fn certificate_pem(der: &[u8]) -> String {
     pem::encode_string("CERTIFICATE", LineEnding::LF, der).unwrap_or_default()
 }
 

@@ -17,20 +17,23 @@ use std::path::{Path, PathBuf};
 #[command(name = "truecell", version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Cli {
     /// The configuration; else ./truecell.toml, else /etc/truecell/truecell.toml
-    #[arg(short, long, global = true, value_name = "FILE")]
+    #[arg(short, long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     pub(crate) config: Option<PathBuf>,
 
     /// The data directory, instead of the one that the configuration names
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = EVERYWHERE)]
     pub(crate) data: Option<PathBuf>,
 
     /// Answer with one JSON document, or with JSON lines where the answer is a stream
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
 
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+/// Above the options that every command has.
+const EVERYWHERE: &str = "Options of every command";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -50,12 +53,14 @@ pub(crate) enum Command {
     /// The journal of everything that changed a decision
     #[command(subcommand)]
     Event(command::event::Event),
-    /// Certificates of the embedded CA
+    /// Certificates of units, and the embedded CA
     #[command(subcommand)]
     Cert(command::cert::Cert),
     /// Tunnels of this node
     #[command(subcommand)]
     Session(command::session::Session),
+    /// Tunnels, rates, drops, admissions and refusals of this node, live
+    Top(command::top::Top),
     /// What people must look at
     #[command(subcommand)]
     Incident(command::incident::Incident),
@@ -84,12 +89,9 @@ impl Cli {
     pub(crate) fn config_file(&self) -> Result<PathBuf, Failure> {
         let usual = || USUAL.iter().map(PathBuf::from).find(|file| file.exists());
         self.config.clone().or_else(usual).ok_or_else(|| {
-            Failure::Config(vec![ConfigError {
-                file: USUAL[0].into(),
-                line: None,
-                what: format!("no configuration, here or at {}", USUAL[1]),
-                next: "name the file with -c FILE, or start from truecell.example.toml".into(),
-            }])
+            let what = format!("no configuration, here or at {}", USUAL[1]);
+            let next = "name the file with -c FILE, or start from truecell.example.toml";
+            Failure::Config(vec![ConfigError::of_file(Path::new(USUAL[0]), what, next)])
         })
     }
 

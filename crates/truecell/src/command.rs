@@ -14,12 +14,14 @@ pub(crate) mod pair;
 pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod shell;
+pub(crate) mod top;
 
 use crate::{
     cli::{Cli, Command},
     failure::{Failure, Problem},
     output::Output,
 };
+use clap::builder::RangedI64ValueParser;
 
 pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
     match &cli.command {
@@ -31,10 +33,11 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
         Command::Event(event) => wait(event.run(cli, output)),
         Command::Cert(cert) => wait(cert.run(cli, output)),
         Command::Session(session) => wait(session.run(cli, output)),
+        Command::Top(top) => wait(top.run(cli, output)),
         Command::Incident(incident) => wait(incident.run(cli, output)),
         Command::Ledger(ledger) => wait(ledger.run(cli, output)),
         Command::Config(config) => config.run(cli, output),
-        Command::Lab(lab) => lab.run(output),
+        Command::Lab(lab) => lab.run(cli, output),
         Command::Bench(bench) => bench.run(cli, output),
         Command::Completions(completions) => completions.run(output),
         Command::Man(man) => man.run(output),
@@ -46,6 +49,11 @@ fn wait(conversation: impl Future<Output = Result<(), Failure>>) -> Result<(), F
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::system("no runtime", &error))?;
     runtime.block_on(conversation)
+}
+
+/// How many rows one answer may have.
+fn rows() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=1000)
 }
 
 /// A value for the query of a path; what would need escaping names nothing here.

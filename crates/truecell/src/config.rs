@@ -4,7 +4,9 @@
 
 mod ca;
 mod error;
+mod form;
 mod gateway;
+mod here;
 mod located;
 mod material;
 mod realm;
@@ -13,7 +15,7 @@ mod services;
 pub(crate) use ca::Ca;
 pub(crate) use error::ConfigError;
 pub(crate) use gateway::{Cipher, Class, Gateway, KeyExchange, Legacy, OffLine, Prf, Tun};
-pub(crate) use material::{Identity, certificates};
+pub(crate) use material::{Identity, certificates, expired};
 pub(crate) use realm::Realm;
 pub(crate) use services::{Control, Http, Log, LogFormat};
 
@@ -65,14 +67,21 @@ impl Config {
     /// The same for a text already read; `file` is named in errors.
     pub(crate) fn parse(text: &str, file: &Path) -> Result<Self, Vec<ConfigError>> {
         let located = Located::parse(text, file).map_err(|error| vec![error])?;
-        let mut config: Self =
-            toml::from_str(text).map_err(|error| vec![ConfigError::from_toml(&error, text, file)])?;
-        let errors = config.wrong(&located);
-        if !errors.is_empty() {
-            return Err(errors);
+        let (config, mut errors) = form::read(&located);
+        errors.extend(config.iter().flat_map(|config| config.wrong(&located)));
+        errors.sort_by_key(|error| error.line);
+        match config {
+            Some(mut config) if errors.is_empty() => {
+                config.resolve(file.parent().unwrap_or(Path::new("")));
+                Ok(config)
+            }
+            Some(_) | None => Err(errors),
         }
-        config.resolve(file.parent().unwrap_or(Path::new("")));
-        Ok(config)
+    }
+
+    /// What the routes must know of it.
+    pub(crate) fn rules(&self) -> api::Rules {
+        api::Rules { admission: self.admission.clone(), approvers: self.control.approvers.clone() }
     }
 
     /// What no single value shows: keys that need each other, names used twice.
@@ -80,21 +89,51 @@ impl Config {
         let mut errors = self.gateway.wrong(at);
         errors.extend(self.ca.iter().flat_map(|ca| ca.wrong(at)));
         errors.extend(realm::wrong(&self.realms, at));
+        errors.extend(self.admission_wrong(at));
         errors.extend(self.without_ca(at));
         errors.extend(self.http.wrong(at));
+        errors.extend(self.control.wrong(at));
         errors.extend(self.log.wrong(at));
-        errors.sort_by_key(|error| error.line);
+        errors.extend(self.legacy_without_realm(at));
         errors
+    }
+
+    fn admission_wrong(&self, at: &Located<'_>) -> Vec<ConfigError> {
+        let policy = &self.admission;
+        let positive = [
+            ("max_validity_d", policy.max_validity_d, "no certificate would ever do"),
+            ("make_room_s", policy.make_room_s, "no unit could authenticate anew beside its own tunnel"),
+            ("probe_interval_s", policy.probe_interval_s, "a holder would be asked without end"),
+        ];
+        let zero = positive.iter().filter(|(_, value, _)| *value == 0);
+        zero.map(|(key, _, what)| at.error(&["admission", key], *what, "write 1 or more")).collect()
+    }
+
+    fn legacy_without_realm(&self, at: &Located<'_>) -> Vec<ConfigError> {
+        if at.has(&["realm"]) == self.realms.is_empty() {
+            return Vec::new();
+        }
+        let own = self.ca.iter().map(|ca| &ca.realm);
+        let known: Vec<_> = own.chain(self.realms.iter().map(|realm| &realm.name)).collect();
+        let unknown =
+            self.gateway.legacy.iter().enumerate().filter(|(_, legacy)| !known.contains(&&legacy.realm));
+        unknown
+            .map(|(index, legacy)| {
+                let what = format!("no [ca] and no [[realm]] has the realm {}", legacy.realm);
+                let path = ["gateway", "legacy", &index.to_string(), "realm"];
+                at.error(&path, what, "name a realm of this configuration, or remove the section")
+            })
+            .collect()
     }
 
     /// What cannot be had without the embedded CA.
     fn without_ca(&self, at: &Located<'_>) -> Vec<ConfigError> {
         let mut errors = Vec::new();
-        if self.ca.is_none() && self.realms.is_empty() {
+        if !at.has(&["ca"]) && !at.has(&["realm"]) {
             let next = "add a [ca] section, or a [[realm]] section with its anchors";
             errors.push(at.error(&[], "no realm: no device could ever attach", next));
         }
-        if self.ca.is_none() && self.gateway.certificate.is_none() {
+        if !at.has(&["ca"]) && !at.has(&["gateway", "certificate"]) {
             let next = "add `certificate` and `key`, or a [ca] section that issues them";
             errors.push(at.error(&["gateway"], "the gateway has no certificate", next));
         }

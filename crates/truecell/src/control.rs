@@ -30,6 +30,19 @@ impl Control {
     /// # Errors
     /// Not a data directory, not allowed, or in the hands of another process for too long.
     pub(crate) async fn open(data: &DataDir, command: &str) -> Result<Self, Failure> {
+        Self::open_with(data, command, |_| Ok(())).await
+    }
+
+    /// The same for a command that needs more of the configuration than the data directory remembers:
+    /// `prepare` adds it when no daemon runs.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and those of `prepare`.
+    pub(crate) async fn open_with(
+        data: &DataDir,
+        command: &str,
+        prepare: impl FnOnce(&mut Node) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(client) = daemon(data).await? {
@@ -37,15 +50,20 @@ impl Control {
             }
             data.node()?;
             match Lock::take(data, command) {
-                Ok(lock) => return Self::here(data, lock),
+                Ok(lock) => return Self::here(data, lock, prepare),
                 Err(NotTaken::Held(_)) if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
                 Err(not_taken) => return Err(not_taken.failure(data)),
             }
         }
     }
 
-    fn here(data: &DataDir, lock: Lock) -> Result<Self, Failure> {
-        let node = Node::open(data)?;
+    fn here(
+        data: &DataDir,
+        lock: Lock,
+        prepare: impl FnOnce(&mut Node) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
+        let mut node = Node::open(data)?;
+        prepare(&mut node)?;
         Ok(Self { client: Client::here(node.router(None)), alone: true, _here: Some((node, lock)) })
     }
 
@@ -89,7 +107,7 @@ impl Control {
 }
 
 /// The daemon's socket; `None` when nobody listens on it.
-async fn daemon(data: &DataDir) -> Result<Option<Client>, Failure> {
+pub(crate) async fn daemon(data: &DataDir) -> Result<Option<Client>, Failure> {
     let socket = data.socket();
     let error = match Client::connect(&socket).await {
         Ok(client) => return Ok(Some(client)),

@@ -8,14 +8,17 @@ use crate::{
     node::Node,
     notify,
 };
-use ::gateway::Gateway;
-use api::{Metrics, pages, socket};
-use std::{io, net::SocketAddr, sync::Arc};
+use ::gateway::{Alarm, Gateway};
+use api::{Metrics, pages, serve_pages, socket};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     task::JoinHandle,
 };
+
+/// How often it is looked whether all threads live.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A node that serves.
 pub(crate) struct Daemon {
@@ -23,7 +26,8 @@ pub(crate) struct Daemon {
     gateway: Arc<Gateway>,
     terminate: Signal,
     interrupt: Signal,
-    serving: Vec<JoinHandle<io::Result<()>>>,
+    control: JoinHandle<()>,
+    pages: JoinHandle<()>,
     socket: std::path::PathBuf,
 }
 
@@ -48,33 +52,33 @@ impl Daemon {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
         let pages = pages(gateway.clone(), metrics);
-        let serving = vec![
-            tokio::spawn(socket::serve(control, node.router(Some(gateway.clone())), stop)),
-            tokio::spawn(async move { axum::serve(page_listener, pages).await }),
-        ];
+        let control = tokio::spawn(socket::serve(control, node.router(Some(gateway.clone())), stop));
+        let pages = tokio::spawn(serve_pages(page_listener, pages));
         let ike: Vec<_> = gateway.addresses().iter().map(|at| at.ike.to_string()).collect();
         let natt: Vec<_> = gateway.addresses().iter().map(|at| at.natt.to_string()).collect();
         let (ike, natt) = (ike.join(" "), natt.join(" "));
         tracing::info!(control = %socket.display(), http = %page_address, ike, natt, "ready");
         told(notify::systemd("READY=1"));
-        Ok(Self { node, gateway, terminate, interrupt, serving, socket })
+        Ok(Self { node, gateway, terminate, interrupt, control, pages, socket })
     }
 
-    /// Serves until SIGTERM or SIGINT, then stops in good order.
+    /// Serves until SIGTERM or SIGINT, then stops in good order; the same once a thread has panicked.
+    ///
+    /// # Errors
+    /// A thread has panicked, or the journal was not closed.
     pub(crate) async fn until_stopped(mut self) -> Result<(), Failure> {
         tokio::select! {
             _ = self.terminate.recv() => (),
             _ = self.interrupt.recv() => (),
+            () = broken(&self.gateway) => (),
         }
         tracing::info!("stopping");
         told(notify::systemd("STOPPING=1"));
         let _ = self.node.stop.send(true);
-        let mut serving = self.serving.into_iter();
-        if let Some(control) = serving.next() {
-            let _ = control.await;
-        }
-        serving.for_each(|pages| pages.abort());
+        let _ = self.control.await;
+        self.pages.abort();
         let _ = std::fs::remove_file(&self.socket);
+        let health = self.gateway.health();
         let (gateway, node) = (self.gateway, self.node);
         let close = move || {
             gateway.shutdown();
@@ -83,8 +87,20 @@ impl Daemon {
         let closed = tokio::task::spawn_blocking(close).await;
         closed.map_err(|error| Failure::system("the journal was not closed", &error))??;
         tracing::info!("stopped");
-        Ok(())
+        health.alarms.get(&Alarm::ThreadEnded).map_or(Ok(()), |why| Err(ended(why)))
     }
+}
+
+/// Returns once a thread of the gateway has panicked.
+async fn broken(gateway: &Gateway) {
+    while !gateway.health().alarms.contains_key(&Alarm::ThreadEnded) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn ended(why: &str) -> Failure {
+    let next = "start it anew, and report the panic that its log has";
+    Failure::Ours(Problem::new("gateway", "the gateway has ended").because(why).next(next))
 }
 
 /// systemd may have gone; the node serves all the same.

@@ -1,10 +1,11 @@
 //! DATA: everything that a node keeps, and the lock that makes one process its only writer.
 
 use crate::failure::{Failure, Problem};
-use api::event::JournalFiles;
+use api::{Rules, event::JournalFiles};
 use ids::NodeId;
 use ledger::Pools;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
+use serde::de::DeserializeOwned;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, Write},
@@ -68,7 +69,7 @@ impl DataDir {
     }
 
     fn bad(&self, file: &Path, error: &dyn std::fmt::Display) -> Failure {
-        let problem = Problem::new("bad-data-dir", format!("{} cannot be what it must", file.display()));
+        let problem = Problem::new("bad-data-dir", format!("{} is damaged or missing", file.display()));
         Failure::Ours(problem.because(error).next("bring the file back from a backup"))
     }
 
@@ -82,10 +83,11 @@ impl DataDir {
     /// # Errors
     /// As [`Self::node`]; the public key is missing or is none.
     pub(crate) fn journal_files(&self, stop: watch::Receiver<bool>) -> Result<JournalFiles, Failure> {
+        let node = self.unfinished_node()?;
         let file = self.journal_public_key();
         let text = fs::read_to_string(&file).map_err(|error| self.bad(&file, &error))?;
         let key = text.trim().parse().map_err(|error: ids::ParseSha256Error| self.bad(&file, &error))?;
-        let dir = self.0.join("journal").join(self.unfinished_node()?.to_string());
+        let dir = self.0.join("journal").join(node.to_string());
         Ok(JournalFiles { dir, key, stop })
     }
 
@@ -129,9 +131,21 @@ impl DataDir {
 
     /// Inner addresses, as the last `init` or `serve` had them configured.
     pub(crate) fn pools(&self) -> Result<Pools, Failure> {
-        let file = self.pools_file();
-        let text = fs::read_to_string(&file).map_err(|error| self.bad(&file, &error))?;
-        serde_json::from_str(&text).map_err(|error| self.bad(&file, &error))
+        self.kept(&self.pools_file())
+    }
+
+    pub(crate) fn rules_file(&self) -> PathBuf {
+        self.0.join("rules.json")
+    }
+
+    /// What the carrier allows, as the last `init` or `serve` had it configured.
+    pub(crate) fn rules(&self) -> Result<Rules, Failure> {
+        self.kept(&self.rules_file())
+    }
+
+    fn kept<T: DeserializeOwned>(&self, file: &Path) -> Result<T, Failure> {
+        let text = fs::read_to_string(file).map_err(|error| self.bad(file, &error))?;
+        serde_json::from_str(&text).map_err(|error| self.bad(file, &error))
     }
 
     /// The chain once more, for everyone.
@@ -162,7 +176,9 @@ impl Lock {
     /// [`NotTaken`], at once.
     pub(crate) fn take(data: &DataDir, command: &str) -> Result<Self, NotTaken> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o640);
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        // What is behind a link is not ours to write to.
+        options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
         let mut file = options.open(data.lock_file()).map_err(NotTaken::Io)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => (),
@@ -215,6 +231,16 @@ mod tests {
         assert!(who.starts_with(&format!("pid {}: truecell serve, since 20", std::process::id())), "{who}");
         drop(lock);
         assert!(Lock::take(&data, "device list").is_ok());
+    }
+
+    #[test]
+    fn a_lock_that_is_a_link_is_not_taken_and_what_it_leads_to_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::new(folder.path().into());
+        fs::write(data.ledger(), "rows").unwrap();
+        std::os::unix::fs::symlink(data.ledger(), data.lock_file()).unwrap();
+        assert!(matches!(Lock::take(&data, "serve"), Err(NotTaken::Io(_))));
+        assert_eq!(fs::read_to_string(data.ledger()).unwrap(), "rows");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use crate::config::ConfigError;
 use serde::Serialize;
-use std::{fmt, process::ExitCode};
+use std::{fmt, io, process::ExitCode};
 
 /// Why a command did not do what was asked. Each kind is one exit code.
 #[derive(Clone, Debug)]
@@ -52,6 +52,15 @@ impl Failure {
         Self::Ours(Problem::new("system", what).because(error).next(next))
     }
 
+    /// A folder cannot be made or written: whoever asks may choose another, or be somebody else.
+    pub(crate) fn folder(what: impl Into<String>, error: &io::Error) -> Self {
+        if error.kind() != io::ErrorKind::PermissionDenied {
+            return Self::system(what, error);
+        }
+        let next = "choose a folder that you may write, or run as root";
+        Self::Ours(Problem::new("system", what).because(error).next(next))
+    }
+
     /// The answer is already printed and it is no.
     pub(crate) fn answered() -> Self {
         Self::No(Problem::new("", ""))
@@ -66,6 +75,14 @@ impl Failure {
         })
     }
 
+    /// For people, each error by itself.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        match self {
+            Self::No(problem) | Self::Usage(problem) | Self::Ours(problem) => vec![problem.to_string()],
+            Self::Config(errors) => errors.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     /// One JSON document; `None` when the answer is already out.
     pub(crate) fn json(&self) -> Option<serde_json::Value> {
         match self {
@@ -73,7 +90,11 @@ impl Failure {
                 (!problem.title.is_empty()).then(|| serde_json::json!({ "error": problem }))
             }
             Self::Config(errors) => Some(serde_json::json!({ "error": {
-                "code": "config", "title": "the configuration is wrong", "errors": errors,
+                "code": "config",
+                "title": "the configuration is wrong",
+                "detail": errors.iter().map(ConfigError::place).collect::<Vec<_>>().join(", "),
+                "next": "correct what `errors` names",
+                "errors": errors,
             }})),
         }
     }
@@ -81,13 +102,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::No(problem) | Self::Usage(problem) | Self::Ours(problem) => problem.fmt(f),
-            Self::Config(errors) => {
-                let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
-                f.write_str(&lines.join("\n"))
-            }
-        }
+        f.write_str(&self.texts().join("\n"))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
 use esp::Rule;
 use gateway::{
     Core, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy, Ports, StartError,
-    SystemClock, VirtualCore,
+    SystemClock, VirtualCore, WindowSize,
 };
 use ids::UnixTime;
 use ike::{
@@ -20,7 +20,7 @@ use ike::{
     payload::{self, Identification, KeyExchangeMethod},
 };
 use ipnet::IpNet;
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 /// What only the privileged may open.
 pub(crate) struct Opened {
@@ -52,7 +52,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, Failure> {
 /// Lets units in.
 ///
 /// # Errors
-/// Certificate, key or anchors cannot be used.
+/// Certificate or key cannot be used.
 pub(crate) fn start(
     opened: Opened,
     data: &DataDir,
@@ -60,8 +60,6 @@ pub(crate) fn start(
     node: &Node,
 ) -> Result<Gateway, Failure> {
     let now = UnixTime::now();
-    let mut anchors = node.ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
-    config.add_anchors(&mut anchors, now).map_err(|error| Failure::Config(vec![error]))?;
     let own = gateway_identity(data, config, node, now)?;
     let key = AuthKey::from_pkcs8(&own.identity.key).map_err(|error| {
         Failure::system(format!("the key of {} cannot be used", own.file.display()), &error)
@@ -73,7 +71,7 @@ pub(crate) fn start(
     };
     let deps = Deps {
         ledger: node.ledger.clone(),
-        anchors,
+        anchors: node.anchors.clone(),
         cores: opened.cores,
         clock: Arc::new(SystemClock),
         crypto: crypto()?,
@@ -99,6 +97,9 @@ fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {
     made.reachable.extend(own.tun.iter().flat_map(|tun| &tun.reachable));
     made.classes = own.classes.iter().map(|class| (class.name.clone(), rules(class, own))).collect();
     made.auth_lifetime = hours(own.lifetimes.auth_h);
+    made.replay_window = WindowSize::new(own.replay_window).unwrap_or_default();
+    made.octets_per_child = u64::from(own.lifetimes.child_sa_gib) << 30;
+    made.off_line_hold = Duration::from_secs(own.off_line_hold_s.into());
     made.off_line = match own.off_line {
         config::OffLine::Keep => OffLine::Keep,
         config::OffLine::Hold => OffLine::Hold,
@@ -181,6 +182,9 @@ fn legacy(profile: &config::Legacy) -> LegacyProfile {
 
 fn not_started(error: StartError) -> Failure {
     let next = match &error {
+        StartError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has that address: correct `listen` in [gateway]"
+        }
         StartError::Bind { .. } => {
             "see what else uses the port; ports below 1024 need CAP_NET_BIND_SERVICE (docs/deployment.md)"
         }

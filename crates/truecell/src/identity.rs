@@ -2,10 +2,8 @@ use crate::{
     config::{Config, Identity},
     data_dir::DataDir,
     failure::{Failure, Problem},
-    file,
     node::Node,
 };
-use api::LedgerBooks;
 use ids::UnixTime;
 use pki::{GatewayOrder, KeyAlgorithm, KeySource, PrivateKey};
 use std::{path::PathBuf, time::Duration};
@@ -82,11 +80,11 @@ fn issue(data: &DataDir, config: &Config, node: &Node, now: UnixTime) -> Result<
     };
     let failed =
         |error: &dyn std::fmt::Display| Failure::system("the gateway's certificate cannot be issued", error);
-    let issued =
-        ca.issue_gateway(&order, &LedgerBooks(node.ledger.clone()), now).map_err(|error| failed(&error))?;
+    let issued = ca.issue_gateway(&order, &node.books(), now).map_err(|error| failed(&error))?;
     let (chain, key) = (issued.chain_pem(), issued.private_key.as_ref().map(PrivateKey::pem));
     let both = Zeroizing::new(format!("{}{chain}", key.as_deref().map_or("", String::as_str)));
     // One file, replaced in one step: key and certificate never disagree.
-    file::replace(&data.gateway_key_and_chain(), 0o600, both.as_bytes()).map_err(|error| failed(&error))?;
-    file::replace(&data.gateway_certificate(), 0o644, chain.as_bytes()).map_err(|error| failed(&error))
+    pki::replace_file(&data.gateway_key_and_chain(), 0o600, both.as_bytes())
+        .map_err(|error| failed(&error))?;
+    pki::replace_file(&data.gateway_certificate(), 0o644, chain.as_bytes()).map_err(|error| failed(&error))
 }

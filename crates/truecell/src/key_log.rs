@@ -2,6 +2,7 @@
 //! with the feature `key-log` have this.
 
 use crate::failure::Failure;
+use ids::Hex;
 use ike::{
     CipherSuite,
     crypto::{AwsLc, CryptoProvider, Ephemeral, IkeSaKeys},
@@ -61,10 +62,10 @@ fn row(keys: &IkeSaKeys<'_>) -> String {
         "{},{},{},{},\"{encr}\",{},{},\"{integ}\"\n",
         keys.spi_i,
         keys.spi_r,
-        hex(i.encr),
-        hex(r.encr),
-        hex(i.integ),
-        hex(r.integ)
+        Hex(i.encr),
+        Hex(r.encr),
+        Hex(i.integ),
+        Hex(r.integ)
     )
 }
 
@@ -78,8 +79,4 @@ fn names(cipher: CipherSuite) -> (&'static str, &'static str) {
         CipherSuite::Aes128CbcHmacSha256 => ("AES-CBC-128 [RFC3602]", HMAC),
         CipherSuite::Aes256CbcHmacSha256 => ("AES-CBC-256 [RFC3602]", HMAC),
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -8,7 +8,6 @@ mod control;
 mod daemon;
 mod data_dir;
 mod failure;
-mod file;
 mod folder;
 mod gateway;
 mod groups;
@@ -23,6 +22,7 @@ mod output;
 mod privilege;
 mod progress;
 mod table;
+mod top;
 mod tun;
 
 use clap::Parser;

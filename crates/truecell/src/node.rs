@@ -1,19 +1,21 @@
 //! A node's data, open for writing: journal, ledger, CA.
 
 use crate::{
+    config::Config,
     data_dir::DataDir,
     failure::{Failure, Problem},
-    file,
 };
 use ::gateway::Gateway;
-use api::{LedgerBooks, Requests, Services, event::JournalFiles};
+use api::{LedgerBooks, Requests, Rules, Services, event::JournalFiles};
 use axum::Router;
 use events::{Journal, JournalError, JournalKey};
 use ids::UnixTime;
-use ledger::{Ledger, Pools, RowKey, store::Sqlite};
+use ledger::{Ledger, LedgerError, RowKey, store::Sqlite};
 use pki::Ca;
-use std::{fmt::Display, path::Path, sync::Arc};
+use serde::Serialize;
+use std::{fmt::Display, io, path::Path, sync::Arc};
 use tokio::sync::watch::{Sender, channel};
+use x509::Anchors;
 
 /// Everything of one node that this process writes. It holds the lock meanwhile.
 pub(crate) struct Node {
@@ -21,7 +23,10 @@ pub(crate) struct Node {
     pub(crate) ledger: Ledger,
     /// The embedded CA, where there is one.
     pub(crate) ca: Option<Arc<Ca>>,
+    /// Who may vouch for the devices of which realm: the embedded CA, and whom [`Self::trust`] adds.
+    pub(crate) anchors: Anchors,
     journal_files: JournalFiles,
+    rules: Rules,
     /// What opening finished, undid or cut off, for people.
     pub(crate) mended: Vec<String>,
     /// Ends streams of the API when set to true.
@@ -43,10 +48,22 @@ impl Node {
         let (stop, stopped) = channel(false);
         let journal_files = data.journal_files(stopped)?;
         let mut mended = Vec::new();
-        let journal = open_journal(data, &journal_files.dir, &mut mended)?;
+        let journal = open_journal(data, &journal_files, &mut mended)?;
         let ledger = open_ledger(data, &journal, &mut mended)?;
-        let ca = open_ca(data, &ledger, &mut mended)?;
-        Ok(Self { journal, ledger, ca: ca.map(Arc::new), journal_files, mended, stop })
+        let rules = data.rules()?;
+        let books = LedgerBooks { ledger: ledger.clone(), policy: rules.admission.clone() };
+        let ca = open_ca(data, &books, &mut mended)?;
+        let anchors = ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
+        Ok(Self { journal, ledger, ca: ca.map(Arc::new), anchors, journal_files, rules, mended, stop })
+    }
+
+    /// Lets the anchors of the configured realms vouch for their devices.
+    ///
+    /// # Errors
+    /// A file that cannot be used.
+    pub(crate) fn trust(&mut self, config: &Config) -> Result<(), Failure> {
+        let added = config.add_anchors(&mut self.anchors);
+        added.map_err(|error| Failure::Config(vec![error]))
     }
 
     /// The API over it all; `gateway` where one runs in this process.
@@ -55,21 +72,33 @@ impl Node {
             ledger: self.ledger.clone(),
             journal_files: self.journal_files.clone(),
             ca: self.ca.clone(),
+            anchors: self.anchors.clone(),
             gateway,
             requests: Requests::default(),
+            rules: self.rules.clone(),
         }))
+    }
+
+    /// The books of the CA.
+    pub(crate) fn books(&self) -> LedgerBooks {
+        LedgerBooks { ledger: self.ledger.clone(), policy: self.rules.admission.clone() }
     }
 
     /// Brings everything to disk.
     pub(crate) fn close(self) -> Result<(), Failure> {
-        self.journal.close().map_err(journal_failure)
+        self.ledger.close().map_err(journal_failure)
     }
 }
 
-fn open_journal(data: &DataDir, dir: &Path, mended: &mut Vec<String>) -> Result<Journal, Failure> {
-    let key =
-        JournalKey::open_or_create(&data.journal_key()).map_err(|error| broken("journal key", &error))?;
-    let opened = Journal::open(dir, data.unfinished_node()?, key, UnixTime::now());
+fn open_journal(data: &DataDir, files: &JournalFiles, mended: &mut Vec<String>) -> Result<Journal, Failure> {
+    let key = JournalKey::open(&data.journal_key()).map_err(|error| broken("journal key", &error))?;
+    if key.public_key() != files.key {
+        // What the one would sign, nobody could verify by the other.
+        let (key, public) = (data.journal_key(), data.journal_public_key());
+        let why = format!("{} is not the key of {}", key.display(), public.display());
+        return Err(broken("journal key", &io::Error::other(why)));
+    }
+    let opened = Journal::open(&files.dir, data.unfinished_node()?, key, UnixTime::now());
     let (journal, recovery) = opened.map_err(journal_failure)?;
     if recovery.cut > 0 {
         mended.push(format!("journal: an unfinished last line of {} octets was cut off", recovery.cut));
@@ -78,21 +107,33 @@ fn open_journal(data: &DataDir, dir: &Path, mended: &mut Vec<String>) -> Result<
 }
 
 fn open_ledger(data: &DataDir, journal: &Journal, mended: &mut Vec<String>) -> Result<Ledger, Failure> {
-    let row_key = RowKey::open_or_create(&data.row_key()).map_err(|error| broken("row key", &error))?;
+    let row_key = RowKey::open(&data.row_key()).map_err(|error| broken("row key", &error))?;
+    let was_there = data.ledger().exists();
     let store = Sqlite::open(&data.ledger()).map_err(|error| ledger_failure(&error))?;
     let pools = data.pools()?;
     let opened = Ledger::open(Box::new(store), journal.clone(), row_key, pools, UnixTime::now());
-    let (ledger, opened) = opened.map_err(|error| ledger_failure(&error))?;
-    mended.extend(opened.finished.iter().map(|what| format!("ledger: {what} was finished")));
+    let (ledger, opened) = opened.map_err(|error| {
+        if let LedgerError::Journal(error) = error { journal_failure(error) } else { ledger_failure(&error) }
+    })?;
+    mended.extend(brought_in(&opened.finished, was_there));
     Ok(ledger)
 }
 
+/// What the journal had and the ledger had not: each by name after a crash, their number in a ledger that
+/// is new.
+fn brought_in(finished: &[String], was_there: bool) -> Vec<String> {
+    if was_there || finished.is_empty() {
+        return finished.iter().map(|what| format!("ledger: {what} was finished")).collect();
+    }
+    vec![format!("ledger: it was missing, and was made anew from {} events of the journal", finished.len())]
+}
+
 /// The CA, if the node has one.
-fn open_ca(data: &DataDir, ledger: &Ledger, mended: &mut Vec<String>) -> Result<Option<Ca>, Failure> {
+fn open_ca(data: &DataDir, books: &LedgerBooks, mended: &mut Vec<String>) -> Result<Option<Ca>, Failure> {
     if !data.ca().join("ca.json").exists() {
         return Ok(None);
     }
-    let opened = Ca::open(&data.ca(), &LedgerBooks(ledger.clone()), UnixTime::now());
+    let opened = Ca::open(&data.ca(), books, UnixTime::now());
     let (ca, settled) = opened.map_err(|error| broken("CA", &error))?;
     mended.extend(settled.iter().map(|settled| {
         let outcome = match settled.outcome {
@@ -104,20 +145,32 @@ fn open_ca(data: &DataDir, ledger: &Ledger, mended: &mut Vec<String>) -> Result<
     Ok(Some(ca))
 }
 
-/// What the ledger needs to know of the configuration, kept in DATA so that commands work without it.
-pub(crate) fn write_pools(data: &DataDir, pools: &Pools) -> Result<(), Failure> {
-    let failed = |error: &dyn Display| {
-        Failure::system(format!("{} cannot be written", data.pools_file().display()), error)
-    };
-    let text = serde_json::to_string(pools).map_err(|error| failed(&error))?;
-    file::replace(&data.pools_file(), 0o640, text.as_bytes()).map_err(|error| failed(&error))
+/// What ledger, CA and routes need to know of the configuration, kept in DATA so that commands work
+/// without it.
+pub(crate) fn keep_configured(data: &DataDir, config: &Config) -> Result<(), Failure> {
+    keep(&data.pools_file(), &config.gateway.pools)?;
+    keep(&data.rules_file(), &config.rules())
+}
+
+fn keep(path: &Path, what: &impl Serialize) -> Result<(), Failure> {
+    let failed =
+        |error: &dyn Display| Failure::system(format!("{} cannot be written", path.display()), error);
+    let text = serde_json::to_string(what).map_err(|error| failed(&error))?;
+    pki::replace_file(path, 0o640, text.as_bytes()).map_err(|error| failed(&error))
 }
 
 fn journal_failure(error: JournalError) -> Failure {
     let next = match &error {
+        JournalError::Write { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            "let the user that the gateway runs as write there, or run as that user"
+        }
         JournalError::Broken { .. } => {
             "run `truecell event verify` to see which record is bad, and bring the journal back from a backup"
         }
+        JournalError::Missing { .. } => {
+            "bring the journal back whole; from a backup, bring back a ledger that is no younger with it"
+        }
+        JournalError::Gone(_) => "put the file back, or bring the journal back from a backup",
         JournalError::InUse(_) => "stop the process that uses it",
         JournalError::Write { .. } | JournalError::Lost { .. } => "see that its disk has room and works",
         JournalError::Closed | JournalError::Event(_) => "start again, and report it if it stays",

@@ -1,19 +1,29 @@
 use crate::{failure::Failure, table::printable};
+use ids::UnixTime;
 use serde::Serialize;
-use std::io::{self, Write};
+use std::{
+    cell::Cell,
+    io::{self, Write},
+};
 
 /// Where a command's answer goes: text for people, or one JSON document (JSON lines for streams).
 pub(crate) struct Output {
     json: bool,
+    closed: Cell<bool>,
 }
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, closed: Cell::new(false) }
     }
 
     pub(crate) fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// The reader has seen enough: what goes on without end need not go on.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
     }
 
     /// The one answer of a command, as text or as JSON from the same value.
@@ -35,13 +45,13 @@ impl Output {
     pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
         let mut out = anstream::stdout().lock();
         let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-        ended(write!(out, "{text}{end}").and_then(|()| out.flush()))
+        self.ended(write!(out, "{text}{end}").and_then(|()| out.flush()))
     }
 
     /// Octets as they are: lines of a stream, a certificate.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        ended(out.write_all(bytes).and_then(|()| out.flush()))
+        self.ended(out.write_all(bytes).and_then(|()| out.flush()))
     }
 
     /// Something worth knowing beside the answer; never part of it.
@@ -50,13 +60,25 @@ impl Output {
         let _ = writeln!(anstream::stderr(), "{text}");
     }
 
+    /// A reader that closed the pipe is no error.
+    fn ended(&self, written: io::Result<()>) -> Result<(), Failure> {
+        match written {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed.set(true);
+                Ok(())
+            }
+            Err(error) => Err(Failure::system("standard output cannot be written", &error)),
+        }
+    }
+
     /// Says why nothing was done.
     pub(crate) fn failure(&self, failure: &Failure) {
         let Some(json) = failure.json() else { return };
         if self.json {
             let _ = self.document(&json);
         } else {
-            self.note(&format!("{RED}error:{RED:#} {failure}"));
+            failure.texts().iter().for_each(|text| self.note(&format!("{RED}error:{RED:#} {text}")));
         }
     }
 }
@@ -64,14 +86,9 @@ impl Output {
 const RED: anstyle::Style =
     anstyle::Style::new().bold().fg_color(Some(anstyle::Color::Ansi(anstyle::AnsiColor::Red)));
 
-/// A reader that closed the pipe has seen enough: no error.
-fn ended(written: io::Result<()>) -> Result<(), Failure> {
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::system("standard output cannot be written", &error))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+/// A time for people; programs get its microseconds.
+pub(crate) fn seconds(time: UnixTime) -> String {
+    UnixTime::from_secs(time.secs()).to_string().replace(".000000Z", "Z")
 }
 
 /// `name: value` lines, aligned, for the one thing a command shows.

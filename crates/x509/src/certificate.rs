@@ -1,9 +1,8 @@
 use crate::{KeyError, KeyKind};
-use aws_lc_rs::digest;
 use der::asn1::{AnyRef, BitStringRef, IntRef, ObjectIdentifier, OctetStringRef};
 use der::oid::AssociatedOid;
 use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
-use ids::{CertSha256, Sha256, UnixTime};
+use ids::{CertSha256, Hex, UnixTime};
 use std::net::IpAddr;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{
@@ -80,7 +79,7 @@ impl Certificate {
         let extensions = Extensions::decode(&mut tbs)?;
         tbs.finish(())?;
         Ok(Self {
-            sha256: sha256(der),
+            sha256: CertSha256::of(der),
             serial,
             issuer,
             subject,
@@ -99,7 +98,7 @@ impl Certificate {
 
     /// The serial number in lower-case hex, as the octets of the INTEGER, most significant first.
     pub fn serial(&self) -> String {
-        self.serial.iter().map(|octet| format!("{octet:02x}")).collect()
+        Hex(&self.serial).to_string()
     }
 
     /// The issuer's name as text (RFC 4514); for people, never for comparison.
@@ -258,12 +257,6 @@ impl Names {
 fn ip_address(octets: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
     v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
-}
-
-pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
-    let mut octets = [0; 32];
-    octets.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
-    Sha256(octets)
 }
 
 fn sequence<'a>(reader: &mut SliceReader<'a>) -> der::Result<SliceReader<'a>> {

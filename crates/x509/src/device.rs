@@ -1,5 +1,6 @@
 use crate::{Anchors, Certificate, KeyKind, PathError, path};
 use ids::{CertSha256, DeviceName, UnixTime};
+use std::fmt;
 use std::time::Duration;
 
 /// What may vary in the path checks of devices. How long a certificate may live is not among it:
@@ -33,8 +34,22 @@ pub enum Warning {
     ShortSerial,
 }
 
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OlderPurpose => "extKeyUsage has the older IKE purpose only",
+            Self::NoKeyUsage => "it has no keyUsage",
+            Self::WideKeyUsage => "keyUsage is not critical, or allows more than signatures",
+            Self::NoEnd => "it has no end",
+            Self::IssuerEndsFirst => "an issuer or the anchor ends before it does",
+            Self::ShortSerial => "its serial number has less than 64 bits",
+        })
+    }
+}
+
 /// A device's certificate, its name and its path to an anchor of its realm: evidence that only
-/// [`verify_device`] makes. It does not say that the peer holds the key; `AuthVerified` does.
+/// [`verify_device`] and [`verify_device_by_subject`] make. It does not say that the peer holds the key;
+/// `AuthVerified` does.
 #[derive(Clone, Debug)]
 pub struct CertPathVerified {
     name: DeviceName,
@@ -91,9 +106,15 @@ impl CertPathVerified {
         self.not_after().since(self.not_before())
     }
 
-    /// Earliest notAfter on the path, the anchor's included: a tunnel must not outlive it.
+    /// Earliest notAfter on the path, the anchor's included.
     pub fn valid_until(&self) -> UnixTime {
         self.valid_until
+    }
+
+    /// How long the path remains valid, to the end of the second that [`Self::valid_until`] names: a tunnel
+    /// must not outlive it, and while it lasts a unit whose tunnel ended would be let in again.
+    pub fn remaining(&self, now: UnixTime) -> Duration {
+        self.valid_until.after(Duration::from_secs(1)).since(now)
     }
 
     /// The issuer's name as text, for people.

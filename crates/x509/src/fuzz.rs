@@ -1,6 +1,8 @@
 //! Entry points for fuzzers: plain functions over bytes, which must return for every input.
 
-use crate::{Anchor, Anchors, Certificate, DevicePolicy, verify_device, verify_device_by_subject};
+use crate::{
+    Anchor, Anchors, Certificate, DevicePolicy, verify_device, verify_device_by_subject, verify_request,
+};
 use ids::UnixTime;
 use std::sync::LazyLock;
 
@@ -43,6 +45,21 @@ pub fn device_path(data: &[u8]) -> usize {
     }
     let verified = verify_device(&ANCHORS, &DevicePolicy::default(), idi, &chain, UnixTime::from_secs(NOW));
     verified.map_or(0, |verified| verified.path().len())
+}
+
+/// A PKCS#10 request; whether its sender proved to hold the key in it.
+///
+/// # Panics
+/// When the same request proves it without its last octet, or with one more.
+pub fn request(data: &[u8]) -> bool {
+    let Ok(verified) = verify_request(data) else { return false };
+    let _ = (verified.key(), verified.spki(), verified.dns_names(), verified.name_count());
+    let longer = [data, &[0]].concat();
+    let shorter = data.split_last().map_or(data, |(_, shorter)| shorter);
+    for other in [shorter, &longer] {
+        assert!(verify_request(other).is_err(), "a request has one length");
+    }
+    true
 }
 
 /// Splits off what stands behind a length of `N` octets.

@@ -36,6 +36,7 @@ mod anchors;
 mod certificate;
 mod device;
 mod error;
+#[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod gateway;
 mod key;

@@ -1,4 +1,3 @@
-use crate::certificate::sha256;
 use crate::memo::{Memo, Signed};
 use crate::{Anchor, AnchorSet, Certificate, KeyError, KeyKind, PathError, Place};
 use der::asn1::{AnyRef, ObjectIdentifier};
@@ -230,7 +229,7 @@ fn distinct<'a>(certificates: &[&'a [u8]]) -> Vec<CertificateDer<'a>> {
     let mut seen = Vec::with_capacity(certificates.len());
     let mut kept = Vec::with_capacity(certificates.len());
     for der in certificates {
-        let hash = sha256(der);
+        let hash = CertSha256::of(der);
         if !seen.contains(&hash) {
             seen.push(hash);
             kept.push(CertificateDer::from(*der));

@@ -13,6 +13,7 @@ mod renewal;
 mod silence;
 mod traffic;
 mod tshark;
+mod vendor;
 
 /// The unit of docs/interop.md: it attaches by itself, and comes back by itself from all that may pass.
 const FEMTOCELL: &str = include_str!("femtocell.conf");

@@ -92,8 +92,22 @@ impl Authority {
     /// # Errors
     /// When the provider refuses.
     pub fn issue(&self, name: &str, kind: KeyKind) -> Result<Credential> {
+        self.sign(end_entity_params(name)?, kind)
+    }
+
+    /// The same, which ends so much `later` than now.
+    ///
+    /// # Errors
+    /// When the provider refuses.
+    pub fn issue_until(&self, name: &str, kind: KeyKind, later: Duration) -> Result<Credential> {
+        let mut params = end_entity_params(name)?;
+        params.not_after = params.not_before + BACKDATE + later;
+        self.sign(params, kind)
+    }
+
+    fn sign(&self, params: CertificateParams, kind: KeyKind) -> Result<Credential> {
         let key = kind.generate()?;
-        let certificate = end_entity_params(name)?.signed_by(&key, &self.issuer)?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Credential {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
@@ -180,11 +194,13 @@ fn end_entity_params(name: &str) -> Result<CertificateParams> {
     Ok(params)
 }
 
-/// Valid from a minute ago, for clocks that differ by a little.
+/// notBefore is so long ago, for clocks that differ by a little.
+const BACKDATE: Duration = Duration::from_secs(60);
+
 fn dated_params() -> Result<CertificateParams> {
     let mut params = CertificateParams::default();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
-    params.not_before = rcgen::date_time_ymd(1970, 1, 1) + (now - Duration::from_secs(60));
+    params.not_before = rcgen::date_time_ymd(1970, 1, 1) + (now - BACKDATE);
     params.not_after = params.not_before + VALIDITY;
     Ok(params)
 }

@@ -144,7 +144,8 @@ impl Internet {
         for table in ["-t raw -A PREROUTING -f", "-t mangle -A FORWARD -f"] {
             self.access.run(&format!("iptables {table} -j DROP"))?;
         }
-        Ok(())
+        let v6 = "ip6tables -t raw -A PREROUTING -m ipv6header --header frag --soft -j DROP";
+        self.access.run(v6).map(drop)
     }
 
     /// From now on the access router loses every UDP datagram to or from `host`, until [`Self::restore`].

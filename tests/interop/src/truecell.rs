@@ -81,7 +81,7 @@ pub struct Amount {
     pub octets: u64,
 }
 
-/// An incident, as `incident list` has it.
+/// An incident, as `incident show` has it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Incident {
     /// Its number.
@@ -216,6 +216,16 @@ impl Truecell {
         Credential::from_chain(&fs::read_to_string(out.path().join(format!("{id}.pem")))?, key)
     }
 
+    /// Has a certificate of another CA recorded as the unit's.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn import(&self, id: &str, credential: &Credential) -> Result<String> {
+        let chain = credential.certificate.clone() + &credential.intermediates.concat();
+        fs::write(self.dir.join("import.pem"), chain)?;
+        self.run(&["cert", "import", id, "import.pem"])
+    }
+
     /// The root of the embedded CA, PEM: what units trust.
     ///
     /// # Errors
@@ -233,12 +243,13 @@ impl Truecell {
         Ok(self.ask::<Sessions>(&["session", "list"])?.sessions)
     }
 
-    /// Its incidents.
+    /// Its incidents, with their evidence.
     ///
     /// # Errors
     /// When it does not answer.
     pub fn incidents(&self) -> Result<Vec<Incident>> {
-        Ok(self.ask::<Incidents>(&["incident", "list"])?.incidents)
+        let listed = self.ask::<Incidents>(&["incident", "list"])?.incidents;
+        listed.iter().map(|one| self.ask(&["incident", "show", &one.number.to_string()])).collect()
     }
 
     /// Everything in its journal.

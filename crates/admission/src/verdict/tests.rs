@@ -1,7 +1,7 @@
 use super::*;
 use crate::{IkeSpis, Missing, Outer, ValidityException};
 use ids::{DeviceId, IkeSpi, SessionId, Sha256};
-use ledger::{AccessLineRecord, Credential, Device, Enrolment, Revoked};
+use ledger::{AccessLineRecord, Credential, Device, Enrolment, Origin, Revoked, allows};
 use proptest::prelude::*;
 use std::{collections::HashSet, time::Duration};
 
@@ -23,14 +23,14 @@ fn claim(outer: &str) -> Claim {
         serial: "01".into(),
         ski: Evidence::Missing(Missing::NotSent),
         revocation: Evidence::Missing(Missing::NotGathered),
-        path: vec![],
+        path: Box::default(),
         validity: Duration::from_secs(30 * DAY),
         outer: Outer {
             address: outer.parse().unwrap(),
             class: Evidence::Missing(Missing::NotGathered),
             line: Evidence::Missing(Missing::NotGathered),
         },
-        ike_spis: IkeSpis::new(IkeSpi(1), IkeSpi(2)),
+        ike_spis: IkeSpis { initiator: IkeSpi(1), responder: IkeSpi(2) },
         proof: Evidence::Missing(Missing::NotGathered),
         lineage: Evidence::Missing(Missing::NotGathered),
         fingerprint: Evidence::Missing(Missing::NotGathered),
@@ -68,6 +68,7 @@ fn credential() -> Credential {
         not_before: now(),
         not_after: now().after(Duration::from_secs(30 * DAY)),
         issued_at: now(),
+        origin: Origin::Issued,
         revoked: None,
     }
 }
@@ -99,7 +100,7 @@ fn decide_with(claim: &Claim, holder: Option<&Holder>) -> Verdict {
 
 fn holder(probe: Probe) -> Holder {
     let session = SessionId { epoch: ids::Epoch(1), number: 1 };
-    Holder { session, claim: Some(claim(HOME)), probe, asked_at: None }
+    Holder { session, claim: Some(claim(HOME)), probe, asked_ago: None }
 }
 
 #[test]
@@ -107,7 +108,11 @@ fn section_4_line_9_the_ledger_says_who_may_attach() {
     let (credential, line) = (credential(), line());
     let of = |state| decide(&claim(HOME), Some(&device(state)), Some(&credential), Some(&line));
     for state in LifeCycle::ALL {
-        assert_eq!(of(state) == Decision::Admit(Admit::First), state.may_attach(), "{state}");
+        assert_eq!(
+            of(state) == Decision::Admit(Admit::First),
+            allows(state, Enrolment::Enrolled).attach,
+            "{state}"
+        );
     }
     assert_eq!(of(LifeCycle::Lost), Decision::Refuse(Reason::Lost));
     assert_eq!(of(LifeCycle::Retired), Decision::Refuse(Reason::Retired));
@@ -182,6 +187,29 @@ fn ten_years_are_too_long_unless_a_named_exception_says_so_and_until_it_ends() {
 }
 
 #[test]
+fn the_longest_validity_is_exact_and_the_office_that_issues_asks_the_same_policy() {
+    let second = Duration::from_secs(1);
+    let policy = Policy {
+        validity_exceptions: vec![ValidityException {
+            name: "slow vans".into(),
+            device: Some(claim(HOME).device),
+            realm: None,
+            max_validity_d: 60,
+            until: now().after(second),
+        }],
+        ..Policy::default()
+    };
+    let days = |days: u64| Duration::from_secs(days * DAY);
+    let of = |validity, now| policy.allows_validity(claim(HOME).device, None, validity, now);
+    assert_eq!(of(days(30), now()), Ok(None));
+    assert_eq!(of(days(30) + second, now()), Ok(Some("slow vans")));
+    assert_eq!(of(days(60) + second, now()), Err(days(60)));
+    assert_eq!(of(days(30) + second, now().after(second)), Err(days(30)));
+    let other = policy.allows_validity(DeviceId::eui48([9; 6]), None, days(31), now());
+    assert_eq!(other, Err(days(30)));
+}
+
+#[test]
 fn section_4_line_16_the_source_must_be_the_units_own_line_and_unknown_is_neither() {
     let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
     let of = |outer, line| decide(&claim(outer), Some(&device), Some(&credential), line);
@@ -205,6 +233,8 @@ fn section_4_line_12_a_second_claim_is_settled_by_what_the_holder_does() {
         assert_eq!(verdict.decision, Decision::Admit(Admit::Reconnect));
         assert_eq!(verdict.conclusion, Some(Conclusion::Reconnect));
     }
+    let made_room = decide_with(&claim(HOME), Some(&holder(Probe::MadeRoom)));
+    assert_eq!(made_room.decision, Decision::Admit(Admit::MadeRoom));
     let alive = decide_with(&claim(HOME), Some(&holder(Probe::Answered)));
     assert_eq!(alive.decision, Decision::Refuse(Reason::SecondClaim));
     assert_eq!(alive.conclusion, Some(Conclusion::Undecided));
@@ -213,8 +243,7 @@ fn section_4_line_12_a_second_claim_is_settled_by_what_the_holder_does() {
 
 #[test]
 fn a_holder_is_asked_once_in_ten_seconds_at_most() {
-    let asked =
-        |ago| Holder { asked_at: Some(now().before(Duration::from_secs(ago))), ..holder(Probe::NotAsked) };
+    let asked = |ago| Holder { asked_ago: Some(Duration::from_secs(ago)), ..holder(Probe::NotAsked) };
     assert_eq!(decide_with(&claim(HOME), Some(&asked(9))).decision, Decision::Drop(Transient::ProbedLately));
     assert_eq!(decide_with(&claim(HOME), Some(&asked(10))).decision, Decision::Contest);
 }
@@ -254,7 +283,7 @@ proptest! {
         if revoked { credential.revoked = Some(Revoked { at: now(), why: String::new() }); }
         let line = line();
         let decision = decide(&claim, has_device.then_some(&device), has_credential.then_some(&credential), has_line.then_some(&line));
-        let may = has_device && device.state.may_attach() && has_credential && own && !revoked && days <= 31 && (home || !has_line);
+        let may = has_device && allows(device.state, device.enrolment).attach && has_credential && own && !revoked && days <= 30 && (home || !has_line);
         prop_assert_eq!(decision == Decision::Admit(Admit::First), may, "{:?}", decision);
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Caller, LedgerBooks, Requests};
+use crate::{Caller, LedgerBooks, Requests, Rules};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
@@ -17,9 +17,11 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/v1/devices", "/v1/devices", r#"{"device":{"id":"00aabbccdd01"}}"#),
     ("POST", "/v1/devices/import", "/v1/devices/import", r#"{"rows":[]}"#),
     ("GET", "/v1/devices/{id}", "/v1/devices/00aabbccddee", ""),
+    ("POST", "/v1/devices/{id}", "/v1/devices/00aabbccddee", r#"{"set":{"owner":"kim"},"why":"test"}"#),
     ("POST", "/v1/devices/{id}/move", "/v1/devices/00aabbccddee/move", r#"{"to":"suspended","why":"test"}"#),
     ("GET", "/v1/lines", "/v1/lines", ""),
     ("POST", "/v1/lines", "/v1/lines", r#"{"line":"L1","prefixes":["192.0.2.0/24"]}"#),
+    ("POST", "/v1/lines/set", "/v1/lines/set", r#"{"line":"L1","region":"seoul"}"#),
     ("GET", "/v1/pairs", "/v1/pairs?after=00aabbccddee-00aabbccddef", ""),
     ("POST", "/v1/pairs", "/v1/pairs", r#"{"devices":["00aabbccddee","00aabbccddef"],"why":"test"}"#),
     (
@@ -33,22 +35,30 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/v1/ledger/verify", "/v1/ledger/verify", ""),
     ("GET", "/v1/certificates", "/v1/certificates", ""),
     ("POST", "/v1/certificates", "/v1/certificates", r#"{"device":"00aabbccddee"}"#),
+    ("POST", "/v1/certificates/import", "/v1/certificates/import", r#"{"rows":[]}"#),
     ("GET", "/v1/certificates/{serial}", "/v1/certificates/00", ""),
+    ("POST", "/v1/certificates/{serial}/revoke", "/v1/certificates/00/revoke", r#"{"why":"test"}"#),
     ("GET", "/v1/sessions", "/v1/sessions", ""),
+    ("GET", "/v1/sessions/brief", "/v1/sessions/brief?limit=10", ""),
     ("GET", "/v1/sessions/{id}", "/v1/sessions/1-1", ""),
     ("POST", "/v1/sessions/{id}/cut", "/v1/sessions/1-1/cut", r#"{"why":"test"}"#),
     ("GET", "/v1/incidents", "/v1/incidents", ""),
     ("GET", "/v1/incidents/{number}", "/v1/incidents/1", ""),
+    ("GET", "/v1/stats", "/v1/stats", ""),
 ];
 
 /// What only an administrator may do, once more and by hand: the table in the code must not drift.
 const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/devices"),
     ("POST", "/v1/devices/import"),
+    ("POST", "/v1/devices/{id}"),
     ("POST", "/v1/lines"),
+    ("POST", "/v1/lines/set"),
     ("POST", "/v1/pairs"),
     ("POST", "/v1/pairs/remove"),
     ("POST", "/v1/certificates"),
+    ("POST", "/v1/certificates/import"),
+    ("POST", "/v1/certificates/{serial}/revoke"),
 ];
 
 struct World {
@@ -59,7 +69,7 @@ struct World {
 fn world() -> World {
     let folder = tempfile::tempdir().unwrap();
     let now = UnixTime::now();
-    let key = JournalKey::open_or_create(&folder.path().join("journal.key")).unwrap();
+    let key = JournalKey::create(&folder.path().join("journal.key")).unwrap();
     let public = key.public_key();
     let dir = folder.path().join("journal");
     let (journal, _) = Journal::open(&dir, "test".parse().unwrap(), key, now).unwrap();
@@ -70,14 +80,17 @@ fn world() -> World {
     let spec = pki::CaSpec::new("Test", "femto.test.example".parse().unwrap());
     let ca_dir = folder.path().join("ca");
     pki::Ca::create(&ca_dir, &spec, now).unwrap();
-    let (ca, _) = pki::Ca::open(&ca_dir, &LedgerBooks(ledger.clone()), now).unwrap();
+    let books = LedgerBooks { ledger: ledger.clone(), policy: Default::default() };
+    let (ca, _) = pki::Ca::open(&ca_dir, &books, now).unwrap();
     let (_, stop) = tokio::sync::watch::channel(false);
     let services = Services {
         ledger,
         journal_files: JournalFiles { dir, key: public, stop },
         ca: Some(Arc::new(ca)),
+        anchors: x509::Anchors::new(),
         gateway: None,
         requests: Requests::default(),
+        rules: Rules { approvers: vec!["dave".into(), "Carol".into()], ..Rules::default() },
     };
     World { services: Arc::new(services), _folder: folder }
 }
@@ -143,10 +156,95 @@ async fn nobody_approves_their_own_move() {
     let world = world();
     let path = "/v1/devices/00aabbccddee/move";
     ask(&world, Some(Role::Admin), "POST", path, r#"{"to":"lost","why":"test"}"#).await;
-    let own = r#"{"to":"suspended","why":"found","approver":"Carol"}"#;
-    let (status, answer) = ask(&world, Some(Role::Admin), "POST", path, own).await;
-    assert_eq!(status, StatusCode::CONFLICT);
-    assert!(answer.contains("nobody approves their own move"), "{answer}");
+    for own in ["Carol", "carol ", " CAROL\\t"] {
+        let own = format!(r#"{{"to":"suspended","why":"found","approver":"{own}"}}"#);
+        let (status, answer) = ask(&world, Some(Role::Admin), "POST", path, &own).await;
+        assert_eq!(status, StatusCode::CONFLICT);
+        assert!(answer.contains("nobody approves their own move"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_second_person_is_one_whom_the_configuration_names() {
+    let world = world();
+    let path = "/v1/devices/00aabbccddee/move";
+    ask(&world, Some(Role::Admin), "POST", path, r#"{"to":"lost","why":"test"}"#).await;
+    let by = |approver: &str| format!(r#"{{"to":"suspended","why":"found","approver":"{approver}"}}"#);
+    for stranger in ["mallory", "", "Dave"] {
+        let (status, answer) = ask(&world, Some(Role::Admin), "POST", path, &by(stranger)).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{stranger}");
+        assert!(answer.contains("unknown-approver"), "{answer}");
+    }
+    let (status, answer) = ask(&world, Some(Role::Admin), "POST", path, &by(" dave ")).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+}
+
+#[tokio::test]
+async fn an_operator_reports_a_unit_lost_and_does_not_bring_it_back() {
+    let world = world();
+    let path = "/v1/devices/00aabbccddee/move";
+    let (status, answer) =
+        ask(&world, Some(Role::Operator), "POST", path, r#"{"to":"lost","why":"test"}"#).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let back = r#"{"to":"suspended","why":"found","approver":"dave"}"#;
+    let (status, answer) = ask(&world, Some(Role::Operator), "POST", path, back).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{answer}");
+    let (status, answer) = ask(&world, Some(Role::Admin), "POST", path, back).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+}
+
+#[tokio::test]
+async fn particulars_change_one_by_one_and_null_takes_the_line_away() {
+    let world = world();
+    let set = async |set: &str| {
+        let body = format!(r#"{{"set":{set},"why":"test"}}"#);
+        let (status, answer) =
+            ask(&world, Some(Role::Admin), "POST", "/v1/devices/00aabbccddee", &body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let crate::device::RecordedDevice { device, unknown_line } = serde_json::from_str(&answer).unwrap();
+        assert_eq!(unknown_line, device.access_line, "no line is in the register");
+        (device.owner, device.access_line.map(|line| line.to_string()))
+    };
+    let (kim, line) = ("kim".to_owned(), Some("L-1".to_owned()));
+    assert_eq!(set(r#"{"owner":"kim"}"#).await, (kim.clone(), None));
+    assert_eq!(set(r#"{"line":"L-1"}"#).await, (kim.clone(), line.clone()));
+    let head = world.services.ledger.journal().head();
+    assert_eq!(set(r#"{"owner":"kim"}"#).await, (kim.clone(), line));
+    assert_eq!(world.services.ledger.journal().head(), head, "nothing changed, nothing is written");
+    assert_eq!(set(r#"{"line":null}"#).await, (kim, None));
+    let unknown = r#"{"set":{"state":"live"},"why":"test"}"#;
+    let (status, _) = ask(&world, Some(Role::Admin), "POST", "/v1/devices/00aabbccddee", unknown).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn a_certificate_is_ordered_once_for_one_request_id_and_revoked_by_serial_or_hash() {
+    let world = world();
+    let order = r#"{"request_id":"r1","device":"00aabbccddee"}"#;
+    let first = ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await;
+    assert_eq!(first.0, StatusCode::OK, "{}", first.1);
+    assert_eq!(ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await, first);
+    let issued = world.services.ca.as_ref().unwrap().list(None, 10).unwrap();
+    assert_eq!(issued.len(), 1, "the key of the answer is the one that was certified");
+    for name in [issued[0].serial.clone(), issued[0].sha256.to_string()] {
+        let path = format!("/v1/certificates/{name}/revoke");
+        let (status, answer) = ask(&world, Some(Role::Admin), "POST", &path, r#"{"why":"copied"}"#).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let revoked: ledger::Credential = serde_json::from_str(&answer).unwrap();
+        assert_eq!(revoked.cert_sha256, issued[0].sha256);
+        assert_eq!(revoked.revoked.unwrap().why, "copied");
+    }
+    let nowhere = format!("/v1/certificates/{}/revoke", "0".repeat(64));
+    let (status, _) = ask(&world, Some(Role::Admin), "POST", &nowhere, r#"{"why":"test"}"#).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_request_to_cut_may_name_itself() {
+    let world = world();
+    let body = r#"{"request_id":"r1","why":"test"}"#;
+    let (status, answer) = ask(&world, Some(Role::Admin), "POST", "/v1/sessions/1-1/cut", body).await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{answer}");
 }
 
 #[tokio::test]
@@ -175,5 +273,83 @@ async fn what_nobody_serves_and_what_nobody_reads_is_a_problem_with_a_next_step(
     assert!(problem.detail.contains("unknown field `colour`"), "{answer}");
     let (status, answer) = ask(&world, Some(Role::Admin), "DELETE", "/v1/devices", "").await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
-    assert!(serde_json::from_str::<Problem>(&answer).is_ok(), "{answer}");
+    let problem: Problem = serde_json::from_str(&answer).unwrap();
+    assert_eq!((problem.code.as_str(), problem.next.as_str()), ("method-not-allowed", "it takes GET, POST"));
+}
+
+#[tokio::test]
+async fn a_line_is_added_once_and_changed_by_name_and_only_a_network_is_a_prefix() {
+    let world = world();
+    let admin = Some(Role::Admin);
+    let line = r#"{"line":"L1","prefixes":["192.0.2.0/24"],"region":"seoul"}"#;
+    assert_eq!(ask(&world, admin, "POST", "/v1/lines", line).await.0, StatusCode::OK);
+    let again = r#"{"line":"L1","prefixes":["198.51.100.0/24"]}"#;
+    assert_eq!(ask(&world, admin, "POST", "/v1/lines", again).await.0, StatusCode::CONFLICT);
+    let (status, answer) = ask(&world, admin, "POST", "/v1/lines/set", again).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let changed: crate::line::ChangedLine = serde_json::from_str(&answer).unwrap();
+    assert_eq!(changed.was.prefixes, ["192.0.2.0/24".parse().unwrap()]);
+    assert_eq!(changed.is.prefixes, ["198.51.100.0/24".parse().unwrap()]);
+    assert_eq!(changed.is.region, "seoul");
+    for (path, line) in [("/v1/lines", "L2"), ("/v1/lines/set", "L1")] {
+        let host_bits = format!(r#"{{"line":"{line}","prefixes":["198.51.100.7/24"]}}"#);
+        let (status, answer) = ask(&world, admin, "POST", path, &host_bits).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(answer.contains("write 198.51.100.0/24, or 198.51.100.7/32"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_for_an_unknown_unit_is_answered_with_how_to_add_it() {
+    let world = world();
+    let order = r#"{"device":"00aabbffffff"}"#;
+    let (status, answer) = ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let problem: Problem = serde_json::from_str(&answer).unwrap();
+    assert_eq!(
+        (problem.code.as_str(), problem.next.as_str()),
+        ("not-found", "add it with `truecell device add`")
+    );
+}
+
+#[tokio::test]
+async fn a_limit_that_no_page_has_is_refused() {
+    let world = world();
+    for list in ["devices", "lines", "certificates", "sessions", "incidents"] {
+        for (limit, good) in [(0, false), (1, true), (1000, true), (1001, false)] {
+            let path = format!("/v1/{list}?limit={limit}");
+            let (status, answer) = ask(&world, Some(Role::Operator), "GET", &path, "").await;
+            assert_eq!(status.is_success(), good, "{path}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn evidence_is_shown_with_its_incident_and_not_in_the_list() {
+    let world = world();
+    let new = ledger::NewIncident {
+        kind: "second-claim",
+        devices: vec!["00aabbccddee".parse().unwrap()],
+        summary: "two holders".into(),
+        evidence: serde_json::json!({"probe": {"answered": true}}),
+        more: 0,
+    };
+    world.services.ledger.open_incident(new, "test", UnixTime::now()).unwrap();
+    let of = |answer: (StatusCode, String)| serde_json::from_str::<serde_json::Value>(&answer.1).unwrap();
+    let list = of(ask(&world, Some(Role::Operator), "GET", "/v1/incidents", "").await);
+    assert_eq!(list["incidents"][0]["evidence"], serde_json::Value::Null);
+    let one = of(ask(&world, Some(Role::Operator), "GET", "/v1/incidents/1", "").await);
+    assert_eq!(one["evidence"]["probe"]["answered"], true);
+}
+
+#[tokio::test]
+async fn a_blank_reason_is_none() {
+    let world = world();
+    for why in ["", "  "] {
+        let body = format!(r#"{{"to":"suspended","why":"{why}"}}"#);
+        let (status, answer) =
+            ask(&world, Some(Role::Admin), "POST", "/v1/devices/00aabbccddee/move", &body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(answer.contains("it cannot be blank"), "{answer}");
+    }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Selector, WINDOW};
+use crate::Selector;
 use proptest::prelude::*;
 
 const SUITES: [Suite; 4] =
@@ -75,10 +75,30 @@ proptest! {
     }
 
     #[test]
+    fn the_longest_packet_that_fits_is_the_longest(sealed in 0..2000_usize, suite in 0..4_usize) {
+        let (out, _) = pair(SUITES[suite], true);
+        let room = out.room(sealed);
+        let whole = |length: usize| length + out.overhead(length);
+        prop_assert!(room == 0 || whole(room) <= sealed);
+        prop_assert!(whole(room + 1) > sealed);
+    }
+
+    #[test]
     fn no_octets_make_it_panic(mut octets in prop::collection::vec(any::<u8>(), 0..200), suite in 0..4_usize) {
         let (_, mut into) = pair(SUITES[suite], true);
         if let Some(spi) = octets.first_chunk_mut() { *spi = 0x1234_u32.to_be_bytes(); }
         prop_assert!(into.open(&mut octets).is_err());
+    }
+}
+
+#[test]
+fn a_dummy_packet_is_authentic_and_passes_nowhere() {
+    for suite in SUITES {
+        let (mut out, mut into) = pair(suite, true);
+        let (length, mut sealed) = (out.room(1472), Vec::new());
+        out.seal_dummy(length, &mut sealed).unwrap();
+        assert!((1472 - 15..=1472).contains(&sealed.len()), "{}", sealed.len());
+        assert_eq!(why(into.open(&mut sealed)), Some(Dropped::Dummy));
     }
 }
 
@@ -121,7 +141,7 @@ fn section_4_line_28() {
         into.open(&mut first.clone()).expect("a forged high number must not have moved the window");
         out.sequence = 90_000;
         into.open(&mut seal(&mut out, &uplink(&[3; 8]))).unwrap();
-        out.sequence = 90_000 - WINDOW;
+        out.sequence = 90_000 - WindowSize::default().packets();
         assert_eq!(why(into.open(&mut seal(&mut out, &uplink(&[4; 8])))), Some(Dropped::TooOld));
     }
 }
@@ -165,12 +185,31 @@ fn tfc_padding_is_cut_off_and_dummies_are_dropped() {
 #[test]
 fn sequence_numbers_end_and_are_never_used_again() {
     for (extended, last) in [(false, u64::from(u32::MAX)), (true, u64::MAX)] {
-        let (mut out, _) = pair(Suite::Aes256CbcHmacSha256, extended);
+        let (mut out, mut into) = pair(Suite::Aes256CbcHmacSha256, extended);
         out.sequence = last - 1;
-        seal(&mut out, &uplink(&[0; 8]));
+        let mut sealed = seal(&mut out, &uplink(&[0; 8]));
         let mut buffer = vec![7];
         assert_eq!(out.seal(&uplink(&[0; 8]), &mut buffer), Err(Unsealed::SequenceExhausted));
         assert_eq!((buffer, out.sequence_left()), (vec![7], 0));
+        into.replay.accept(last - 5000);
+        into.open(&mut sealed).unwrap();
+        assert_eq!(into.sequence_left(), 0, "what the peer has left is known, too");
+    }
+}
+
+#[test]
+fn a_stream_goes_on_over_the_edge_of_32_bits_and_late_packets_with_it() {
+    for suite in SUITES {
+        let (mut out, mut into) = pair(suite, true);
+        out.sequence = (1 << 31) - 1;
+        into.open(&mut seal(&mut out, &uplink(&[0; 8]))).unwrap();
+        out.sequence = (1 << 32) - 500;
+        let mut sealed: Vec<_> = (0..1000).map(|_| seal(&mut out, &uplink(&[1; 8]))).collect();
+        sealed.iter_mut().step_by(2).for_each(|packet| assert!(into.open(packet).unwrap().newest));
+        sealed.iter_mut().skip(1).step_by(2).rev().skip(1).for_each(|packet| {
+            assert!(!into.open(packet).unwrap().newest);
+        });
+        assert_eq!(into.usage().packets, 1000);
     }
 }
 

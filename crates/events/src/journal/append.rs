@@ -1,4 +1,4 @@
-use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment, sha256};
+use super::{Begun, Checkpoint, Place, Recovered, Tail, segment};
 use crate::{JournalKey, PublicKey, Record, Recorded};
 use ids::{EventRef, NodeId, Sha256, UnixTime};
 use rustix::{
@@ -6,8 +6,9 @@ use rustix::{
     io::Errno,
 };
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
@@ -53,6 +54,17 @@ pub enum JournalError {
         /// What is wrong.
         why: String,
     },
+    /// A record that was there is not any more.
+    #[error("journal {dir}: record {seq} is missing, or it is another one than it was")]
+    Missing {
+        /// The folder.
+        dir: PathBuf,
+        /// Its number.
+        seq: u64,
+    },
+    /// What is appended goes to a file that nobody finds.
+    #[error("journal {0}: the file was removed or replaced; put it back")]
+    Gone(PathBuf),
     /// It was closed.
     #[error("the journal is closed")]
     Closed,
@@ -66,6 +78,15 @@ pub enum JournalError {
 pub struct Recovery {
     /// Octets of an unfinished last line that were cut off.
     pub cut: u64,
+}
+
+/// A record by number, and the hash of its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Its number; 0 before the first.
+    pub seq: u64,
+    /// Hash of its line; zeros before the first.
+    pub sha256: Sha256,
 }
 
 /// A node's journal, open for appending. Clones share it; one thread of its own brings lines to disk
@@ -83,7 +104,7 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     node: NodeId,
-    key: Mutex<JournalKey>,
+    key: JournalKey,
     _lock: File,
 }
 
@@ -95,15 +116,28 @@ struct State {
     seq: u64,
     prev: Sha256,
     last_at: UnixTime,
+    /// Highest time of the records that were there when it was opened.
+    seen_until: Option<UnixTime>,
     /// Everything up to here is on disk.
-    synced: u64,
+    synced: Mark,
+    /// When what is behind that must be on disk, unless it is on its way.
+    sync_due: Option<Instant>,
     /// Someone waits for everything up to here.
     wanted: u64,
+    /// Records behind the last checkpoint, and when they must be signed.
     unsigned: u64,
-    unsigned_since: Option<Instant>,
+    checkpoint_due: Option<Instant>,
+    /// Why the last checkpoint was not written.
+    checkpoint_failed: Option<JournalError>,
     lost: Option<JournalError>,
     closing: bool,
     line: Vec<u8>,
+}
+
+/// What stands at the end of a journal that is opened.
+struct Last {
+    mark: Mark,
+    seen_until: Option<UnixTime>,
 }
 
 const GROUP: Duration = Duration::from_millis(40); // leaves 10 ms of the 50 promised for the fsync itself
@@ -124,7 +158,7 @@ impl Journal {
     ) -> Result<(Self, Recovery), JournalError> {
         let io = |source: io::Error| JournalError::Write { path: dir.to_owned(), source: Arc::new(source) };
         fs::create_dir_all(dir).map_err(io)?;
-        let lock = File::create(dir.join("lock")).map_err(io)?;
+        let lock = segment::to_write().create(true).open(dir.join("lock")).map_err(io)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(dir.to_owned())),
@@ -132,13 +166,7 @@ impl Journal {
         }
         let (state, cut) = State::open(dir, &node, now)?;
         let begins = state.seq == 0;
-        let shared = Shared {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-            node,
-            key: Mutex::new(key),
-            _lock: lock,
-        };
+        let shared = Shared { state: Mutex::new(state), changed: Condvar::new(), node, key, _lock: lock };
         let journal = Self(Arc::new(Handle::start(Arc::new(shared)).map_err(io)?));
         if begins {
             journal.append(&Begun { key: journal.public_key() }, now, Durability::Durable)?;
@@ -151,7 +179,7 @@ impl Journal {
 
     /// The key that checkpoints verify with.
     pub fn public_key(&self) -> PublicKey {
-        lock(&self.0.shared.key).public_key()
+        self.0.shared.key.public_key()
     }
 
     /// Whose journal.
@@ -169,6 +197,42 @@ impl Journal {
         lock(&self.0.shared.state).seq
     }
 
+    /// The last record that is known to be on disk.
+    pub fn on_disk(&self) -> Mark {
+        lock(&self.0.shared.state).synced
+    }
+
+    /// Highest time of the records in the last segment when it was opened, before anything was appended;
+    /// `None` for a journal that was begun now.
+    pub fn seen_until(&self) -> Option<UnixTime> {
+        lock(&self.0.shared.state).seen_until
+    }
+
+    /// Record `seq` is there, and its line has this hash, where one is given.
+    ///
+    /// # Errors
+    /// [`JournalError::Missing`]; [`JournalError::Broken`] when it can't be read.
+    pub fn holds(&self, seq: u64, sha256: Option<Sha256>) -> Result<(), JournalError> {
+        let dir = self.dir();
+        let found = self.hash_of(&dir, seq)?;
+        let holds = found.is_some_and(|found| sha256.is_none_or(|sha256| sha256 == found));
+        if holds { Ok(()) } else { Err(JournalError::Missing { dir, seq }) }
+    }
+
+    /// What the record behind says about it, or the journal about its last one.
+    fn hash_of(&self, dir: &Path, seq: u64) -> Result<Option<Sha256>, JournalError> {
+        {
+            let state = lock(&self.0.shared.state);
+            if seq >= state.seq {
+                return Ok((seq == state.seq).then_some(state.prev));
+            }
+        }
+        let next = Tail::new(dir, seq + 1).next_record();
+        let next =
+            next.map_err(|error| JournalError::Broken { path: dir.to_owned(), why: error.to_string() })?;
+        Ok(next.filter(|next| next.seq == seq + 1).map(|next| next.prev))
+    }
+
     /// Writes one event.
     ///
     /// # Errors
@@ -184,15 +248,16 @@ impl Journal {
         if state.closing {
             return Err(JournalError::Closed);
         }
+        let is_first = state.sync_due.is_none();
         let seq = state.append(&self.0.shared.node, T::KIND, T::V, &body, at)?;
         if state.unsigned >= CHECKPOINT_RECORDS {
-            self.0.shared.checkpoint(&mut state)?;
+            self.0.shared.checkpoint(&mut state);
         }
         if durability == Durability::Durable {
             state.wanted = state.wanted.max(seq);
             self.0.shared.changed.notify_all();
             self.0.shared.wait_until_synced(state, seq)?;
-        } else if state.unsigned == 1 {
+        } else if is_first {
             self.0.shared.changed.notify_all();
         }
         Ok(EventRef { node: self.0.shared.node.clone(), seq })
@@ -210,67 +275,22 @@ impl Journal {
         self.0.shared.wait_until_synced(state, seq)
     }
 
-    /// Something can be written now: takes room on the disk for what comes next.
+    /// Something can be written now where it will be found, and what was written is signed in time: takes
+    /// room on the disk for what comes next.
     ///
     /// # Errors
-    /// [`JournalError::Write`], [`JournalError::Lost`]
+    /// [`JournalError::Write`], [`JournalError::Lost`], [`JournalError::Gone`]; also those of a checkpoint
+    /// that is overdue.
     pub fn check(&self) -> Result<(), JournalError> {
         let state = lock(&self.0.shared.state);
-        if let Some(lost) = &state.lost {
-            return Err(lost.clone());
+        if let Some(error) = state.lost.as_ref().or(state.checkpoint_failed.as_ref()) {
+            return Err(error.clone());
         }
-        state
-            .take_room()
-            .map_err(|source| JournalError::Write { path: state.path.clone(), source: Arc::new(source) })
-    }
-
-    /// Hands signing over to another key; both sign the record that says so.
-    ///
-    /// # Errors
-    /// [`JournalError`]
-    pub fn change_key(&self, new: JournalKey, at: UnixTime) -> Result<EventRef, JournalError> {
-        let mut state = lock(&self.0.shared.state);
-        let mut key = lock(&self.0.shared.key);
-        let public = new.public_key();
-        let message = state.place(&self.0.shared.node, at).key_changed(&public);
-        let changed = KeyChanged { key: public, by_old: key.sign(&message), by_new: new.sign(&message) };
-        let seq = state.append_control(&self.0.shared.node, &changed, at)?;
-        *key = new;
-        drop(key);
-        state.wanted = seq;
-        self.0.shared.changed.notify_all();
-        self.0.shared.wait_until_synced(state, seq)?;
-        Ok(EventRef { node: self.0.shared.node.clone(), seq })
-    }
-
-    /// Removes whole segments whose records are all below `keep_from`, after a signed record that says
-    /// so. Returns the first record that is left.
-    ///
-    /// # Errors
-    /// [`JournalError`]
-    pub fn prune(&self, keep_from: u64, at: UnixTime) -> Result<u64, JournalError> {
-        let mut state = lock(&self.0.shared.state);
-        let fail = |state: &State, source| JournalError::Write {
-            path: state.path.clone(),
-            source: Arc::new(source),
-        };
-        let segments = segment::list(&state.dir).map_err(|source| fail(&state, source))?;
-        let kept = segments.iter().rposition(|(first, _)| *first <= keep_from).unwrap_or(0);
-        let Some((first, path)) = segments.get(kept).filter(|_| kept > 0) else {
-            return Ok(segments.first().map_or(1, |(first, _)| *first));
-        };
-        let prev = first_record(path).map_err(|source| fail(&state, source))?.prev;
-        let message = state.place(&self.0.shared.node, at).pruned(*first, &prev);
-        let signature = lock(&self.0.shared.key).sign(&message);
-        let seq =
-            state.append_control(&self.0.shared.node, &Pruned { first: *first, prev, signature }, at)?;
-        state.wanted = seq;
-        self.0.shared.changed.notify_all();
-        self.0.shared.wait_until_synced(state, seq)?;
-        for (_, path) in segments.iter().take(kept) {
-            fs::remove_file(path).map_err(|source| fail(&lock(&self.0.shared.state), source))?;
+        let write = |source| JournalError::Write { path: state.path.clone(), source: Arc::new(source) };
+        if !state.is_in_place().map_err(write)? {
+            return Err(JournalError::Gone(state.path.clone()));
         }
-        Ok(*first)
+        state.take_room().map_err(write)
     }
 
     /// Signs a last checkpoint and stops; later appends are refused.
@@ -293,12 +313,15 @@ impl Handle {
     fn close(&self) -> Result<(), JournalError> {
         let Some(flusher) = lock(&self.flusher).take() else { return Ok(()) };
         let mut state = lock(&self.shared.state);
-        let signed = if state.unsigned > 0 { self.shared.checkpoint(&mut state) } else { Ok(()) };
+        if state.unsigned > 0 {
+            self.shared.checkpoint(&mut state);
+        }
         state.closing = true;
         self.shared.changed.notify_all();
         drop(state);
         let _ = flusher.join();
-        signed.and(lock(&self.shared.state).lost.clone().map_or(Ok(()), Err))
+        let state = lock(&self.shared.state);
+        state.lost.as_ref().or(state.checkpoint_failed.as_ref()).map_or(Ok(()), |error| Err(error.clone()))
     }
 }
 
@@ -310,7 +333,7 @@ impl Drop for Handle {
 
 impl Shared {
     fn wait_until_synced(&self, mut state: MutexGuard<'_, State>, seq: u64) -> Result<(), JournalError> {
-        while state.synced < seq {
+        while state.synced.seq < seq {
             if let Some(lost) = &state.lost {
                 return Err(lost.clone());
             }
@@ -319,44 +342,58 @@ impl Shared {
         Ok(())
     }
 
-    fn checkpoint(&self, state: &mut State) -> Result<(), JournalError> {
+    /// Signs what is unsigned. What can't be written now is tried again, and [`Journal::check`] says so.
+    fn checkpoint(&self, state: &mut State) {
         let at = state.last_at;
         let message = state.place(&self.node, at).checkpoint();
-        let signature = lock(&self.key).sign(&message);
-        state.append_control(&self.node, &Checkpoint { signature }, at)?;
-        (state.unsigned, state.unsigned_since) = (0, None);
-        Ok(())
+        let signature = self.key.sign(&message);
+        state.checkpoint_failed = state.append_control(&self.node, &Checkpoint { signature }, at).err();
+        if state.checkpoint_failed.is_some() {
+            state.checkpoint_due = Some(Instant::now() + CHECKPOINT_AFTER);
+        } else {
+            (state.unsigned, state.checkpoint_due) = (0, None);
+        }
     }
 
-    /// Waits for something to do and does it; `false` once closed and all on disk.
+    /// Does what is due, or waits until something may be; `false` once closed and all on disk.
     fn flush_once(&self) -> bool {
         let mut state = lock(&self.state);
-        let dirty = state.synced < state.seq && state.lost.is_none();
-        let urgent = state.synced < state.wanted;
-        if state.closing && !dirty {
-            return false;
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= Instant::now());
+        if is_due(state.checkpoint_due) && !state.closing {
+            self.checkpoint(&mut state);
         }
-        if !urgent && !state.closing {
-            let wait = if dirty { GROUP } else { CHECKPOINT_AFTER };
-            state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if state.unsigned_since.is_some_and(|since| since.elapsed() >= CHECKPOINT_AFTER) {
-            let _ = self.checkpoint(&mut state);
-        }
-        if state.synced < state.seq && state.lost.is_none() {
+        let is_dirty = state.synced.seq < state.seq && state.lost.is_none();
+        if is_dirty && (state.closing || state.synced.seq < state.wanted || is_due(state.sync_due)) {
             self.sync_file(state);
+        } else if state.closing {
+            return false;
+        } else {
+            self.wait_until_due(state);
         }
         true
     }
 
+    fn wait_until_due(&self, state: MutexGuard<'_, State>) {
+        let sync_due = state.sync_due.filter(|_| state.lost.is_none());
+        match sync_due.into_iter().chain(state.checkpoint_due).min() {
+            Some(due) => {
+                let wait = due.saturating_duration_since(Instant::now());
+                drop(self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner));
+            }
+            None => drop(self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+
     /// fsync without holding up appends.
-    fn sync_file(&self, state: MutexGuard<'_, State>) {
-        let (file, path, seq) = (Arc::clone(&state.file), state.path.clone(), state.seq);
+    fn sync_file(&self, mut state: MutexGuard<'_, State>) {
+        state.sync_due = None;
+        let (file, path) = (Arc::clone(&state.file), state.path.clone());
+        let mark = Mark { seq: state.seq, sha256: state.prev };
         drop(state);
         let synced = file.sync_data();
         let mut state = lock(&self.state);
         match synced {
-            Ok(()) => state.synced = state.synced.max(seq),
+            Ok(()) => state.synced = mark,
             Err(source) => state.lost = Some(JournalError::Lost { path, source: Arc::new(source) }),
         }
         self.changed.notify_all();
@@ -373,25 +410,30 @@ impl State {
         })?;
         let whole = bytes.iter().rposition(|octet| *octet == b'\n').map_or(0, |last| last + 1);
         let (lines, rest) = bytes.split_at(whole);
-        let (seq, prev) = Self::last_of(&segments, lines, first, node, &path)?;
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
-        let cut = (!rest.is_empty()).then(|| Recovered { cut: rest.len() as u64, sha256: sha256(rest) });
+        let Last { mark, seen_until } = Self::last_of(&segments, lines, first, node, &path)?;
+        let file = segment::to_write().create(true).open(&path).map_err(io)?;
+        let cut = (!rest.is_empty()).then(|| Recovered { cut: rest.len() as u64, sha256: Sha256::of(rest) });
         if cut.is_some() {
-            file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(io)?;
+            file.set_len(whole as u64).map_err(io)?;
         }
+        // Also what a process that was killed left to the kernel.
+        file.sync_all().map_err(io)?;
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)?;
         let state = Self {
             dir: dir.to_owned(),
             file: Arc::new(file),
             path,
             length: whole as u64,
-            seq,
-            prev,
+            seq: mark.seq,
+            prev: mark.sha256,
             last_at: now,
-            synced: seq,
+            seen_until,
+            synced: mark,
+            sync_due: None,
             wanted: 0,
             unsigned: 0,
-            unsigned_since: None,
+            checkpoint_due: None,
+            checkpoint_failed: None,
             lost: None,
             closing: false,
             line: Vec::new(),
@@ -399,28 +441,31 @@ impl State {
         Ok((state, cut))
     }
 
-    /// Sequence number and hash of the last whole line; checks the chain of the last segment.
+    /// The last whole line; checks the chain of the last segment.
     fn last_of(
         segments: &[(u64, PathBuf)],
         lines: &[u8],
         first: u64,
         node: &NodeId,
         path: &Path,
-    ) -> Result<(u64, Sha256), JournalError> {
+    ) -> Result<Last, JournalError> {
         let broken = |why: String| JournalError::Broken { path: path.to_owned(), why };
-        let mut last: Option<(u64, Sha256)> = None;
+        let mut last: Option<Last> = None;
         for line in lines.split_inclusive(|octet| *octet == b'\n') {
             let record: Record = serde_json::from_slice(line).map_err(|error| broken(error.to_string()))?;
-            let expected = last.map_or(first, |(seq, _)| seq + 1);
-            let linked = last.is_none_or(|(_, hash)| record.prev == hash);
+            let expected = last.as_ref().map_or(first, |last| last.mark.seq + 1);
+            let linked = last.as_ref().is_none_or(|last| record.prev == last.mark.sha256);
             if record.seq != expected || &record.node != node || !linked {
                 return Err(broken(format!("record {} does not follow the one before", record.seq)));
             }
-            last = Some((record.seq, sha256(line)));
+            let seen_until = last.and_then(|last| last.seen_until).max(Some(record.at));
+            last = Some(Last { mark: Mark { seq: record.seq, sha256: Sha256::of(line) }, seen_until });
         }
         match (last, segments.len()) {
             (Some(last), _) => Ok(last),
-            (None, 0 | 1) if first == 1 => Ok((0, Sha256([0; 32]))),
+            (None, 0 | 1) if first == 1 => {
+                Ok(Last { mark: Mark { seq: 0, sha256: Sha256([0; 32]) }, seen_until: None })
+            }
             // A crash between making a segment and its first line: the one before has the last line.
             (None, count) => {
                 let before = segments.get(count.wrapping_sub(2)).ok_or_else(|| broken("is empty".into()))?;
@@ -467,14 +512,28 @@ impl State {
             line.extend_from_slice(b"}\n");
             self.write_line(&line, seq)
         });
-        let hash = sha256(&line);
+        let hash = Sha256::of(&line);
         self.line = line;
-        written
-            .map_err(|source| JournalError::Write { path: self.path.clone(), source: Arc::new(source) })?;
+        written.map_err(|source| {
+            let write = JournalError::Write { path: self.path.clone(), source: Arc::new(source) };
+            self.lost.clone().unwrap_or(write)
+        })?;
         (self.seq, self.prev, self.last_at) = (seq, hash, at);
         self.unsigned += 1;
-        self.unsigned_since.get_or_insert_with(Instant::now);
+        let now = Instant::now();
+        self.sync_due.get_or_insert(now + GROUP);
+        self.checkpoint_due.get_or_insert(now + CHECKPOINT_AFTER);
         Ok(seq)
+    }
+
+    /// The segment is still where it was made.
+    fn is_in_place(&self) -> io::Result<bool> {
+        let ours = self.file.metadata()?;
+        match fs::metadata(&self.path) {
+            Ok(here) => Ok((here.dev(), here.ino()) == (ours.dev(), ours.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Has the file system set octets aside behind the last line, where it can do that.
@@ -491,31 +550,35 @@ impl State {
             self.next_segment(seq)?;
         }
         if let Err(error) = (&*self.file).write_all(line) {
-            if let Err(source) = self.file.set_len(self.length) {
-                self.lost = Some(JournalError::Lost { path: self.path.clone(), source: Arc::new(source) });
-            }
+            let cut_off = self.file.set_len(self.length);
+            self.lost_if_failed(cut_off)?;
             return Err(error);
         }
         self.length += line.len() as u64;
         Ok(())
     }
 
+    fn lost_if_failed(&mut self, done: io::Result<()>) -> io::Result<()> {
+        let Err(source) = done else { return Ok(()) };
+        let kind = source.kind();
+        self.lost = Some(JournalError::Lost { path: self.path.clone(), source: Arc::new(source) });
+        Err(kind.into())
+    }
+
     fn next_segment(&mut self, seq: u64) -> io::Result<()> {
-        self.file.sync_all()?;
+        let synced = self.file.sync_all();
+        self.lost_if_failed(synced)?;
         let path = segment::path(&self.dir, seq);
-        let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+        let file = segment::to_write().create_new(true).open(&path)?;
         File::open(&self.dir)?.sync_all()?;
         (self.file, self.path, self.length) = (Arc::new(file), path, 0);
         Ok(())
     }
 }
 
-fn first_record(path: &Path) -> io::Result<Record> {
-    let mut line = String::new();
-    io::BufRead::read_line(&mut io::BufReader::new(File::open(path)?), &mut line)?;
-    serde_json::from_str(&line).map_err(io::Error::other)
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,19 @@
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 /// Octets of a segment at most.
 pub(super) const MAX_SEGMENT: u64 = 64 << 20;
+
+/// Appends, in a file for its owner alone.
+pub(super) fn to_write() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.append(true).mode(0o600);
+    options
+}
 
 /// The file whose first record is `seq`.
 pub(super) fn path(dir: &Path, seq: u64) -> PathBuf {

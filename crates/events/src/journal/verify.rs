@@ -1,4 +1,4 @@
-use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment, sha256};
+use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment};
 use crate::{PublicKey, Record, Recorded, record::kinds};
 use ids::{NodeId, Sha256};
 use serde::Serialize;
@@ -11,11 +11,11 @@ use std::{
 /// A journal holds together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Whose journal; `None` when it is empty.
-    pub node: Option<NodeId>,
+    /// Whose journal.
+    pub node: NodeId,
     /// First record that is there.
     pub first: u64,
-    /// Last record that is there; 0 when it is empty.
+    /// Last record that is there.
     pub last: u64,
     /// Up to here a checkpoint proves every octet. What is behind is chained, but whoever can write
     /// the files could have cut or changed its end.
@@ -36,6 +36,8 @@ pub struct Broken {
     pub path: PathBuf,
     /// What does not hold.
     pub why: String,
+    /// It is the last line and has no end: perhaps it is just being written.
+    pub is_unfinished: bool,
 }
 
 /// Checks a whole journal: format, numbers, chain and signatures, beginning with `key`, the key that
@@ -44,15 +46,20 @@ pub struct Broken {
 /// Any changed octet up to the last checkpoint is found, and the record named that holds it.
 ///
 /// # Errors
-/// [`Broken`]
+/// [`Broken`], also for a folder without records.
 pub fn verify(dir: &Path, key: PublicKey) -> Result<Report, Broken> {
-    let unreadable = |source: io::Error| Broken { seq: 0, path: dir.to_owned(), why: source.to_string() };
+    let unreadable = |source: io::Error| Broken {
+        seq: 0,
+        path: dir.to_owned(),
+        why: source.to_string(),
+        is_unfinished: false,
+    };
     let segments = segment::list(dir).map_err(unreadable)?;
     let mut chain = Chain::new(key, segments.first().map_or(1, |(first, _)| *first));
     for (first, path) in segments {
         chain.segment(first, &path)?;
     }
-    chain.finish()
+    chain.finish(dir)
 }
 
 struct Chain {
@@ -97,7 +104,7 @@ impl Chain {
     }
 
     fn broken(&self, why: impl Into<String>) -> Broken {
-        Broken { seq: self.next, path: self.path.clone(), why: why.into() }
+        Broken { seq: self.next, path: self.path.clone(), why: why.into(), is_unfinished: false }
     }
 
     fn segment(&mut self, first: u64, path: &Path) -> Result<(), Broken> {
@@ -121,7 +128,7 @@ impl Chain {
     fn line(&mut self, line: &[u8]) -> Result<(), Broken> {
         let record = self.read(line).or_else(|broken| self.settle(None).and(Err(broken)))?;
         self.settle(Some(record.prev))?;
-        let hash = sha256(line);
+        let hash = Sha256::of(line);
         match self.prev {
             Some(prev) if prev != record.prev => {
                 // Either this line's `prev` or the line before has changed: the next line tells.
@@ -145,7 +152,7 @@ impl Chain {
 
     fn read(&mut self, line: &[u8]) -> Result<Record, Broken> {
         if line.last() != Some(&b'\n') {
-            return Err(self.broken("the line is not finished"));
+            return Err(Broken { is_unfinished: true, ..self.broken("the line is not finished") });
         }
         let record: Record = serde_json::from_slice(line).map_err(|error| self.broken(error.to_string()))?;
         if canonical(&record).as_bytes() != line {
@@ -171,7 +178,8 @@ impl Chain {
         let Some(doubt) = self.doubt.take() else { return Ok(()) };
         let later_is_whole = doubt.is_signed || next_prev == Some(doubt.hash);
         let seq = if later_is_whole { doubt.seq - 1 } else { doubt.seq };
-        Err(Broken { seq, path: doubt.path, why: "it does not fit the record beside it".into() })
+        let why = "it does not fit the record beside it".into();
+        Err(Broken { seq, path: doubt.path, why, is_unfinished: false })
     }
 
     fn control(&mut self, record: &Record) -> Result<(), Broken> {
@@ -229,23 +237,19 @@ impl Chain {
         }
     }
 
-    fn finish(mut self) -> Result<Report, Broken> {
+    fn finish(mut self, dir: &Path) -> Result<Report, Broken> {
         self.settle(None)?;
+        let (Some(node), Some(head)) = (self.node.clone(), self.prev) else {
+            dir.clone_into(&mut self.path);
+            return Err(self.broken("there are no records here"));
+        };
         if !self.pruned {
             self.next = self.first;
             return Err(
                 self.broken("earlier records are gone, and no signed record says that they were pruned")
             );
         }
-        let head = self.prev.unwrap_or(Sha256([0; 32]));
-        Ok(Report {
-            node: self.node,
-            first: self.first,
-            last: self.next - 1,
-            proven: self.proven,
-            head,
-            key: self.key,
-        })
+        Ok(Report { node, first: self.first, last: self.next - 1, proven: self.proven, head, key: self.key })
     }
 }
 

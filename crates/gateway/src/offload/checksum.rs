@@ -1,19 +1,19 @@
 /// A running Internet checksum (RFC 1071), in the machine's own byte order (§2 B).
 #[derive(Clone, Copy, Default)]
-pub(super) struct Checksum(u64);
+pub(crate) struct Checksum(u64);
 
 impl Checksum {
     /// Of the pseudo-header of TCP and UDP (RFC 9293 §3.1, RFC 8200 §8.1).
     ///
     /// `addresses`: source and destination as they stand in the IP header; `length`: octets of TCP or
     /// UDP, header included.
-    pub(super) fn of_pseudo_header(addresses: &[u8], protocol: u8, length: usize) -> Self {
+    pub(crate) fn of_pseudo_header(addresses: &[u8], protocol: u8, length: usize) -> Self {
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         Self::default().add(addresses).add(&length.to_be_bytes()).add(&[0, protocol])
     }
 
     /// Goes on with octets that begin at an even place. At most 2^32 in all.
-    pub(super) fn add(self, octets: &[u8]) -> Self {
+    pub(crate) fn add(self, octets: &[u8]) -> Self {
         let (words, rest) = octets.as_chunks::<4>();
         let mut last = [0; 4];
         last[..rest.len()].copy_from_slice(rest);
@@ -22,7 +22,7 @@ impl Checksum {
     }
 
     /// The sum itself, as it stands in a packet whose checksum is still to be completed.
-    pub(super) fn sum(self) -> [u8; 2] {
+    pub(crate) fn sum(self) -> [u8; 2] {
         let mut sum = self.0;
         while sum >> 16 != 0 {
             sum = (sum & 0xffff) + (sum >> 16);
@@ -31,12 +31,12 @@ impl Checksum {
     }
 
     /// The checksum.
-    pub(super) fn finish(self) -> [u8; 2] {
+    pub(crate) fn finish(self) -> [u8; 2] {
         self.sum().map(|octet| !octet)
     }
 
     /// What was added contains its own checksum, and it is right.
-    pub(super) fn is_good(self) -> bool {
+    pub(crate) fn is_good(self) -> bool {
         self.finish() == [0, 0]
     }
 }

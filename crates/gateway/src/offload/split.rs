@@ -17,31 +17,34 @@ const CWR: u8 = 0x80;
 /// them.
 ///
 /// # Errors
-/// [`Unfit`]: nothing, or not all, was appended.
+/// [`Unfit`]: nothing was appended.
 pub(crate) fn split(header: VirtioNet, packet: &[u8], packets: &mut Packets) -> Result<(), Unfit> {
     match header.segments {
         Segments::None => {
-            let mut done = Ok(());
+            let checksum = header.needs_checksum.then(|| header.checksum_of(packet)).transpose()?;
             packets.push_with(|out| {
                 let start = out.len();
                 out.extend_from_slice(packet);
-                if header.needs_checksum {
-                    done = complete(header, out.get_mut(start..).unwrap_or_default());
+                if let Some((at, sum)) = checksum {
+                    put(out.get_mut(start..).unwrap_or_default(), at, sum);
                 }
             });
-            done
+            Ok(())
         }
         Segments::TcpV4 | Segments::TcpV6 | Segments::Udp => segments(header, packet, packets),
     }
 }
 
-/// The transport checksum over what follows; its field holds the pseudo-header's sum.
-fn complete(header: VirtioNet, packet: &mut [u8]) -> Result<(), Unfit> {
-    let start = usize::from(header.checksum_start);
-    let field = start + usize::from(header.checksum_offset);
-    let sum = Checksum::default().add(packet.get(start..).ok_or(Unfit)?).finish();
-    packet.get_mut(field..field + 2).ok_or(Unfit)?.copy_from_slice(&sum);
-    Ok(())
+impl VirtioNet {
+    /// Place and value of the transport checksum, whose field holds the pseudo-header's sum.
+    fn checksum_of(&self, packet: &[u8]) -> Result<(usize, u16), Unfit> {
+        let start = usize::from(self.checksum_start);
+        let field = start + usize::from(self.checksum_offset);
+        let covered = packet.get(start..).filter(|_| field + 2 <= packet.len()).ok_or(Unfit)?;
+        let sum = u16::from_be_bytes(Checksum::default().add(covered).finish());
+        let is_udp = usize::from(self.checksum_offset) == UDP_CHECKSUM;
+        Ok((field, if is_udp { udp_checksum(sum) } else { sum }))
+    }
 }
 
 /// Where things are in a packet that is to be cut.
@@ -132,9 +135,13 @@ impl Layout {
         let Some(transport) = segment.get_mut(self.transport..) else { return };
         put(transport, field, 0);
         let sum = u16::from_be_bytes(pseudo.add(transport).finish());
-        // RFC 768: zero would mean none.
-        put(transport, field, if self.protocol == UDP && sum == 0 { u16::MAX } else { sum });
+        put(transport, field, if self.protocol == UDP { udp_checksum(sum) } else { sum });
     }
+}
+
+/// Zero would mean none (RFC 768).
+fn udp_checksum(sum: u16) -> u16 {
+    if sum == 0 { u16::MAX } else { sum }
 }
 
 /// Of an IPv4 header, whatever its field holds now.
@@ -152,4 +159,47 @@ pub(super) fn put(octets: &mut [u8], at: usize, value: u16) {
 
 pub(super) fn u16_at(octets: &[u8], at: usize) -> u16 {
     octets.get(at..at + 2).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// UDP over IPv6 from ::1 to ::1, its checksum to be completed.
+    fn unfinished(payload: [u8; 2]) -> (VirtioNet, Vec<u8>) {
+        let address = std::net::Ipv6Addr::LOCALHOST.octets();
+        let mut packet = [&[0x60, 0, 0, 0, 0, 10, 17, 64][..], &address, &address].concat();
+        packet.extend([0, 7, 0, 7, 0, 10]);
+        let pseudo = Checksum::of_pseudo_header(&packet[8..40], UDP, 10).sum();
+        packet.extend([pseudo, payload].concat());
+        let header = VirtioNet {
+            needs_checksum: true,
+            checksum_start: 40,
+            checksum_offset: 6,
+            ..VirtioNet::default()
+        };
+        (header, packet)
+    }
+
+    #[test]
+    fn no_udp_datagram_goes_without_a_checksum() {
+        for payload in u16::MIN..=u16::MAX {
+            let (header, packet) = unfinished(payload.to_be_bytes());
+            let mut packets = Packets::new();
+            split(header, &packet, &mut packets).unwrap();
+            let packet = packets.get(0).unwrap();
+            assert_ne!(packet[46..48], [0, 0]);
+            let whole = Checksum::of_pseudo_header(&packet[8..40], UDP, 10).add(&packet[40..]);
+            assert!(whole.is_good());
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_leaves_nothing() {
+        let (header, packet) = unfinished([1, 2]);
+        let mut packets = Packets::new();
+        assert_eq!(split(header, &packet[..47], &mut packets), Err(Unfit));
+        assert_eq!(split(VirtioNet { segments: Segments::Udp, ..header }, &packet, &mut packets), Err(Unfit));
+        assert!(packets.is_empty());
+    }
 }

@@ -10,7 +10,9 @@ const LIMITS: Limits = Limits {
     heard_every: Duration::from_secs(10),
     esp_expected_within: Duration::from_secs(120),
     octets_per_child: 10_000,
+    sequence_reserve: 1 << 24,
     rest_after: Duration::from_secs(60),
+    window: WindowSize::ALL[0],
 };
 const SERVICE: [u8; 4] = [10, 0, 0, 1];
 const V6_POOL: u128 = 0xfd64 << 112;
@@ -31,6 +33,10 @@ struct Unit {
 
 impl Unit {
     fn new(number: u64, spi: u32) -> Self {
+        Self::with_esn(number, spi, true)
+    }
+
+    fn with_esn(number: u64, spi: u32, esn: bool) -> Self {
         let mut session = session_for_tests(number);
         Arc::get_mut(&mut session).unwrap().inner_v6 =
             Some(Ipv6Addr::from_bits(V6_POOL | u128::from(number)));
@@ -39,7 +45,7 @@ impl Unit {
         let child = ChildSa {
             spi_in: Spi(spi),
             spi_out: Spi(spi + 1),
-            suite: EspSuite { cipher: CipherSuite::Aes128Gcm16, esn: true },
+            suite: EspSuite { cipher: CipherSuite::Aes128Gcm16, esn },
             keys_in: keys(1),
             keys_out: keys(2),
             ts_local: vec![TrafficSelector::ALL_V4, TrafficSelector::ALL_V6],
@@ -52,8 +58,8 @@ impl Unit {
         let all = [TrafficSelector::ALL_V4, TrafficSelector::ALL_V6].map(|all| selector(&all));
         let all = Arc::new(esp::Selectors { local: Box::new(all), remote: Box::new(all) });
         Self {
-            out: OutboundSa::new(Spi(spi), keys(1), true, all.clone()),
-            into: InboundSa::new(Spi(spi + 1), keys(2), true, all),
+            out: OutboundSa::new(Spi(spi), keys(1), esn, all.clone()),
+            into: InboundSa::new(Spi(spi + 1), keys(2), esn, all),
             session,
             child: Some(child),
         }
@@ -115,12 +121,16 @@ fn packet(source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
 }
 
 fn shard() -> Shard {
-    shard_at(Place { own: 0, shards: ShardCount::new(1), routes: Arc::default() })
+    shard_with(LIMITS)
 }
 
-fn shard_at(place: Place) -> Shard {
+fn shard_with(limits: Limits) -> Shard {
+    shard_at(Place { own: 0, shards: ShardCount::new(1), routes: Arc::default() }, limits)
+}
+
+fn shard_at(place: Place, limits: Limits) -> Shard {
     let pools = ["10.64.0.0/16", "fd64::/64"].map(|pool| pool.parse().unwrap());
-    Shard::new(place, LIMITS, pools.to_vec(), Arc::default())
+    Shard::new(place, limits, pools.to_vec(), Arc::default())
 }
 
 fn listed(pairs: &[(&Unit, &Unit)]) -> Command {
@@ -146,16 +156,16 @@ fn uplink(shard: &mut Shard, sealed: &[u8], from: &Path, now: Instant) -> Vec<Ve
 fn across(shard: &mut Shard, sealed: &[u8], now: Instant) -> (Vec<(Path, Vec<u8>)>, Elsewhere) {
     let passed = pass(shard, sealed, &path(HOME), now);
     assert!(passed.core.is_empty(), "to the core");
-    let (mut outgoing, mut elsewhere) = (Outgoing::default(), vec![Packets::new(), Packets::new()]);
-    shard.between(&passed.units, &mut outgoing, &mut elsewhere);
-    (outgoing.iter().map(|(path, datagram)| (*path, datagram.to_vec())).collect(), elsewhere)
+    let mut out = Downlink { elsewhere: vec![Packets::new(), Packets::new()], ..Downlink::default() };
+    shard.between(&passed.units, now, &mut out);
+    (out.outgoing.iter().map(|(path, datagram)| (*path, datagram.to_vec())).collect(), out.elsewhere)
 }
 
 fn downlink(shard: &mut Shard, packet: &[u8]) -> Vec<(Path, Vec<u8>)> {
-    let (mut packets, mut outgoing) = (Packets::new(), Outgoing::default());
+    let (mut packets, mut out) = (Packets::new(), Downlink::default());
     packets.push(packet);
-    shard.downlink(&packets, &mut outgoing, &mut Vec::new());
-    outgoing.iter().map(|(path, datagram)| (*path, datagram.to_vec())).collect()
+    shard.downlink(&packets, Instant::now(), &mut out);
+    out.outgoing.iter().map(|(path, datagram)| (*path, datagram.to_vec())).collect()
 }
 
 fn notices(shard: &mut Shard) -> Vec<Notice> {
@@ -272,7 +282,7 @@ fn nothing_passes_to_a_partner_that_is_not_there_or_not_open() {
 #[test]
 fn a_partner_on_another_shard_is_reached_through_it_and_the_pair_looked_up_again() {
     let routes: Arc<crate::shards::Routes> = Arc::default();
-    let at = |own| shard_at(Place { own, shards: ShardCount::new(2), routes: routes.clone() });
+    let at = |own| shard_at(Place { own, shards: ShardCount::new(2), routes: routes.clone() }, LIMITS);
     let (mut even, mut odd, now) = (at(0), at(1), Instant::now());
     let (mut a, mut b) = (Unit::new(2, 0x2000), Unit::new(1, 0x1001));
     a.open(&mut even, now);
@@ -282,14 +292,14 @@ fn a_partner_on_another_shard_is_reached_through_it_and_the_pair_looked_up_again
     [&mut even, &mut odd].into_iter().for_each(|shard| shard.command(listed(&[(&a, &b)]), now));
     let (datagrams, elsewhere) = across(&mut even, &a.seal(&sent), now);
     assert!(datagrams.is_empty() && elsewhere[0].is_empty());
-    let mut outgoing = Outgoing::default();
-    odd.between(&elsewhere[1], &mut outgoing, &mut Vec::new());
-    let datagrams = outgoing.iter().map(|(path, datagram)| (*path, datagram.to_vec())).collect();
+    let mut out = Downlink::default();
+    odd.between(&elsewhere[1], now, &mut out);
+    let datagrams = out.outgoing.iter().map(|(path, datagram)| (*path, datagram.to_vec())).collect();
     assert_eq!(b.receive(datagrams), [sent]);
     odd.command(listed(&[]), now);
-    let mut outgoing = Outgoing::default();
-    odd.between(&elsewhere[1], &mut outgoing, &mut Vec::new());
-    assert_eq!((outgoing.iter().count(), odd.counters.drops.of(Cause::Lateral)), (0, 1));
+    let mut out = Downlink::default();
+    odd.between(&elsewhere[1], now, &mut out);
+    assert_eq!((out.outgoing.iter().count(), odd.counters.drops.of(Cause::Lateral)), (0, 1));
 }
 
 #[test]
@@ -367,34 +377,81 @@ fn what_a_class_may_not_reach_and_headers_that_deceive_are_dropped_both_ways_eac
 }
 
 #[test]
-fn the_path_follows_the_newest_packet_and_no_late_or_forged_one() {
+fn a_tunnel_stays_where_its_unit_is_proven_to_be_and_asks_about_elsewhere() {
     let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
     unit.open(&mut shard, now);
     let (home, elsewhere) = (path("127.0.0.9:4500"), path("127.0.0.77:40001"));
-    let late = unit.seal(&packet(unit.address(), SERVICE));
-    let newest = unit.seal(&packet(unit.address(), SERVICE));
-    let mut forged = unit.seal(&packet(unit.address(), SERVICE));
-    *forged.last_mut().unwrap() ^= 1;
-    uplink(&mut shard, &newest, &elsewhere, now);
-    uplink(&mut shard, &late, &home, now);
-    uplink(&mut shard, &newest, &home, now);
-    uplink(&mut shard, &forged, &home, now);
-    let moved = Notice::Moved { sa: unit.sa(), from: home, to: elsewhere };
-    assert_eq!(notices(&mut shard), [moved, Notice::Heard(unit.sa())]);
+    let ping = packet(unit.address(), SERVICE);
+    let (late, newest) = (unit.seal(&ping), unit.seal(&ping));
+    assert_eq!(uplink(&mut shard, &newest, &elsewhere, now).len(), 1, "it is authentic");
+    assert_eq!(uplink(&mut shard, &late, &home, now).len(), 1);
+    let asked = Notice::Elsewhere { sa: unit.sa(), to: elsewhere };
+    assert_eq!(notices(&mut shard), [Notice::Heard(unit.sa()), asked]);
+    assert_eq!(downlink(&mut shard, &packet(SERVICE, unit.address()))[0].0, home);
+    shard.command(Command::Move { sa: unit.sa(), path: elsewhere }, now);
     assert_eq!(downlink(&mut shard, &packet(SERVICE, unit.address()))[0].0, elsewhere);
 }
 
 #[test]
-fn section_4_line_16_a_held_tunnel_sees_its_unit_come_back_though_nothing_passes() {
+fn what_is_late_replayed_or_forged_asks_for_nothing() {
     let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
     unit.open(&mut shard, now);
-    shard.command(Command::Hold(unit.sa()), now);
-    let (home, elsewhere) = (path("127.0.0.9:4500"), path("127.66.0.9:4500"));
-    for (from, to) in [(home, elsewhere), (elsewhere, home)] {
-        let sealed = unit.seal(&packet(unit.address(), SERVICE));
-        assert!(uplink(&mut shard, &sealed, &to, now).is_empty());
-        assert!(notices(&mut shard).contains(&Notice::Moved { sa: unit.sa(), from, to }));
+    let (home, elsewhere) = (path("127.0.0.9:4500"), path("127.0.0.77:40001"));
+    let ping = packet(unit.address(), SERVICE);
+    let (late, newest, mut forged) = (unit.seal(&ping), unit.seal(&ping), unit.seal(&ping));
+    *forged.last_mut().unwrap() ^= 1;
+    uplink(&mut shard, &newest, &home, now);
+    for packet in [&late, &newest, &forged] {
+        uplink(&mut shard, packet, &elsewhere, now);
     }
+    assert_eq!(notices(&mut shard), [Notice::Heard(unit.sa())]);
+}
+
+#[test]
+fn a_stream_from_elsewhere_asks_once_a_second() {
+    let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    unit.open(&mut shard, now);
+    let elsewhere = path("127.0.0.77:40001");
+    let mut asked = 0;
+    for hundredth in 0..300 {
+        let sealed = unit.seal(&packet(unit.address(), SERVICE));
+        uplink(&mut shard, &sealed, &elsewhere, now + Duration::from_millis(10 * hundredth));
+        asked += notices(&mut shard).iter().filter(|told| matches!(told, Notice::Elsewhere { .. })).count();
+    }
+    assert_eq!(asked, 3);
+}
+
+#[test]
+fn one_sa_at_two_addresses_in_turn_is_told_and_moves_nothing() {
+    let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    unit.open(&mut shard, now);
+    let paths = [path("127.0.0.77:40001"), path("127.0.0.9:4500")];
+    let mut told = Vec::new();
+    for hundredth in 0..300_u32 {
+        let at = now + Duration::from_millis(10 * u64::from(hundredth));
+        let sealed = unit.seal(&packet(unit.address(), SERVICE));
+        assert_eq!(uplink(&mut shard, &sealed, &paths[hundredth as usize % 2], at).len(), 1);
+        assert_eq!(downlink(&mut shard, &packet(SERVICE, unit.address()))[0].0, paths[1]);
+        shard.sweep(at);
+        told.extend(notices(&mut shard).into_iter().filter(|told| !matches!(told, Notice::Heard(_))));
+    }
+    let [Notice::Elsewhere { .. }, Notice::Alternates { sa, seen }] = told[..] else { panic!("{told:?}") };
+    assert_eq!((sa, seen.changes), (unit.sa(), 3));
+    assert_eq!(seen.places.into_iter().flatten().count(), 2);
+}
+
+#[test]
+fn a_tunnel_that_is_settled_keeps_nothing_of_its_moves() {
+    let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    unit.open(&mut shard, now);
+    let elsewhere = path("127.0.0.77:40001");
+    let sealed = unit.seal(&packet(unit.address(), SERVICE));
+    uplink(&mut shard, &sealed, &elsewhere, now);
+    shard.command(Command::Move { sa: unit.sa(), path: elsewhere }, now);
+    shard.sweep(now + Duration::from_secs(59));
+    assert!(shard.tunnels[&unit.sa()].sightings.is_some());
+    shard.sweep(now + Duration::from_secs(60));
+    assert!(shard.tunnels[&unit.sa()].sightings.is_none());
 }
 
 #[test]
@@ -408,6 +465,74 @@ fn a_held_tunnel_passes_nothing_until_it_is_released() {
     assert!(downlink(&mut shard, &packet(SERVICE, unit.address())).is_empty());
     shard.command(Command::Release(unit.sa()), now);
     assert_eq!(downlink(&mut shard, &packet(SERVICE, unit.address())).len(), 1);
+}
+
+#[test]
+fn a_held_tunnel_says_where_its_unit_is_and_one_that_was_not_admitted_says_nothing() {
+    let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    let (home, elsewhere) = (path("127.0.0.9:4500"), path("127.0.0.77:40001"));
+    unit.attach(&mut shard, now);
+    let sealed = unit.seal(&packet(unit.address(), SERVICE));
+    assert!(uplink(&mut shard, &sealed, &elsewhere, now).is_empty());
+    assert_eq!(notices(&mut shard), []);
+    shard.command(Command::Open(Opening::for_tests(unit.sa())), now);
+    shard.command(Command::Move { sa: unit.sa(), path: elsewhere }, now);
+    shard.command(Command::Hold(unit.sa()), now);
+    let sealed = unit.seal(&packet(unit.address(), SERVICE));
+    assert!(uplink(&mut shard, &sealed, &home, now).is_empty());
+    assert_eq!(unit.dropped(Cause::Blocked), 2);
+    let asked = Notice::Elsewhere { sa: unit.sa(), to: home };
+    assert_eq!(notices(&mut shard), [Notice::Heard(unit.sa()), asked]);
+}
+
+#[test]
+fn a_hold_that_comes_before_the_opening_holds() {
+    let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    unit.attach(&mut shard, now);
+    shard.command(Command::Hold(unit.sa()), now);
+    shard.command(Command::Open(Opening::for_tests(unit.sa())), now);
+    assert!(downlink(&mut shard, &packet(SERVICE, unit.address())).is_empty());
+    shard.command(Command::Release(unit.sa()), now);
+    assert_eq!(downlink(&mut shard, &packet(SERVICE, unit.address())).len(), 1);
+}
+
+#[test]
+fn an_sa_is_worn_before_its_sequence_numbers_end_in_either_direction_with_esn_or_without() {
+    let few = |extended: bool| if extended { u64::MAX } else { u64::from(u32::MAX) } - 3;
+    for (extended, up) in [(false, true), (false, false), (true, true), (true, false)] {
+        let limits = Limits { sequence_reserve: few(extended), octets_per_child: u64::MAX, ..LIMITS };
+        let (mut shard, now) = (shard_with(limits), Instant::now());
+        let mut unit = Unit::with_esn(1, 0x1000, extended);
+        unit.open(&mut shard, now);
+        let worn = Notice::Worn { sa: unit.sa(), spi_in: Spi(0x1000) };
+        for count in 1..=5 {
+            if up {
+                let sealed = unit.seal(&packet(unit.address(), SERVICE));
+                uplink(&mut shard, &sealed, &path("127.0.0.9:4500"), now);
+            } else {
+                downlink(&mut shard, &packet(SERVICE, unit.address()));
+            }
+            shard.sweep(now);
+            assert_eq!(notices(&mut shard).contains(&worn), count == 4, "{extended} {up} {count}");
+        }
+    }
+}
+
+#[test]
+fn the_replay_window_is_as_large_as_configured() {
+    for window in WindowSize::ALL {
+        let (mut shard, now) = (shard_with(Limits { window, ..LIMITS }), Instant::now());
+        let mut unit = Unit::with_esn(1, 0x1000, false);
+        unit.open(&mut shard, now);
+        let ping = packet(unit.address(), SERVICE);
+        let sealed: Vec<_> = (0..=window.packets()).map(|_| unit.seal(&ping)).collect();
+        let [oldest, next, .., newest] = &sealed[..] else { panic!("a window of packets and one more") };
+        let home = path("127.0.0.9:4500");
+        assert_eq!(uplink(&mut shard, newest, &home, now).len(), 1);
+        assert_eq!(uplink(&mut shard, next, &home, now).len(), 1);
+        assert!(uplink(&mut shard, oldest, &home, now).is_empty());
+        assert_eq!(unit.dropped(Cause::Inbound(esp::Dropped::TooOld)), 1);
+    }
 }
 
 #[test]
@@ -499,4 +624,116 @@ fn a_notice_without_room_comes_again() {
     shard.tell(|_| false);
     assert_eq!(notices(&mut shard), [Notice::EspNeverSeen(unit.sa())]);
     assert_eq!(notices(&mut shard), []);
+}
+
+#[test]
+fn an_authentic_packet_that_goes_no_further_still_shows_that_its_unit_lives() {
+    let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    unit.open(&mut shard, now);
+    let home = path("127.0.0.9:4500");
+    let mut forged = unit.seal(&packet(unit.address(), SERVICE));
+    *forged.last_mut().unwrap() ^= 1;
+    uplink(&mut shard, &forged, &home, now);
+    assert_eq!(notices(&mut shard), [], "anyone can send that");
+    let spoofed = unit.seal(&packet([10, 64, 9, 9], SERVICE));
+    assert!(uplink(&mut shard, &spoofed, &home, now).is_empty());
+    assert_eq!(notices(&mut shard), [Notice::Heard(unit.sa())]);
+    shard.sweep(now + LIMITS.esp_expected_within);
+    assert!(!notices(&mut shard).contains(&Notice::EspNeverSeen(unit.sa())));
+}
+
+/// A packet from the core with DF, of so many octets.
+fn bound(destination: [u8; 4], length: usize) -> Vec<u8> {
+    let mut packet = packet(SERVICE, destination);
+    packet.resize(length, 7);
+    packet[2..4].copy_from_slice(&(length as u16).to_be_bytes());
+    packet[6] = 0x40;
+    packet
+}
+
+/// Sends through, and what went out and what the core was told.
+fn down(shard: &mut Shard, packet: &[u8], now: Instant, heeds: bool) -> (Vec<usize>, Vec<Vec<u8>>) {
+    let mut packets = Packets::new();
+    packets.push(packet);
+    let mut out = Downlink { errors: heeds.then(Packets::new), ..Downlink::default() };
+    shard.downlink(&packets, now, &mut out);
+    let errors = out.errors.unwrap_or_default();
+    let sent = out.outgoing.iter().map(|(_, datagram)| datagram.len()).collect();
+    (sent, errors.iter().map(<[u8]>::to_vec).collect())
+}
+
+fn look(shard: &mut Shard, now: Instant, mtu: usize) -> Vec<Vec<u8>> {
+    let mut probes = Outgoing::default();
+    shard.look_at_ways(now, |_| Some(mtu), &mut probes);
+    probes.iter().map(|(_, datagram)| datagram.to_vec()).collect()
+}
+
+#[test]
+fn the_way_of_a_tunnel_with_long_packets_is_probed_and_what_breaks_it_is_answered() {
+    let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    unit.open(&mut shard, now);
+    assert_eq!(down(&mut shard, &bound(unit.address(), 200), now, true).0.len(), 1);
+    assert!(look(&mut shard, now, 1500).is_empty(), "short packets pass anywhere");
+    assert_eq!(down(&mut shard, &bound(unit.address(), 1390), now, true).0.len(), 1);
+    let [mut probe] = look(&mut shard, now, 1500).try_into().unwrap();
+    assert_eq!(probe.len(), 1500 - 28, "with its outer headers it is as long as the link takes");
+    assert_eq!(unit.into.open(&mut probe), Err(esp::Dropped::Dummy.into()));
+
+    let (sent, errors) = down(&mut shard, &bound(unit.address(), 1390), now, true);
+    assert_eq!((sent.len(), errors.len()), (1, 0));
+    assert!(look(&mut shard, now, 1400).is_empty(), "a probe is answered once");
+    let (sent, errors) = down(&mut shard, &bound(unit.address(), 1390), now, true);
+    let [error] = errors.try_into().unwrap();
+    let mtu = usize::from(u16::from_be_bytes([error[26], error[27]]));
+    assert!(sent.is_empty());
+    assert_eq!(unit.dropped(Cause::TooBig), 1);
+    let (sent, errors) = down(&mut shard, &bound(unit.address(), mtu), now, true);
+    assert_eq!((sent, errors.len()), (vec![1400 - 28], 0), "what fits fills the path");
+    let (sent, errors) = down(&mut shard, &bound(unit.address(), mtu + 1), now, true);
+    assert_eq!((sent.len(), errors.len()), (0, 0), "told a moment ago");
+    let later = now + Duration::from_secs(1);
+    assert_eq!(down(&mut shard, &bound(unit.address(), mtu + 1), later, true).1.len(), 1);
+    assert_eq!(
+        down(&mut shard, &bound(unit.address(), 1390), later, false).0.len(),
+        1,
+        "nobody would heed it"
+    );
+    let mut free = bound(unit.address(), 1390);
+    free[6] = 0;
+    assert_eq!(down(&mut shard, &free, later, true).0.len(), 1, "it may be fragmented");
+}
+
+#[test]
+fn a_unit_hears_that_its_packet_does_not_fit_the_way_of_its_partner_and_the_core_hears_nothing() {
+    let (mut shard, mut a, mut b, now) =
+        (shard(), Unit::new(1, 0x1000), Unit::new(2, 0x2000), Instant::now());
+    a.open(&mut shard, now);
+    b.open(&mut shard, now);
+    shard.command(listed(&[(&a, &b)]), now);
+    down(&mut shard, &bound(b.address(), 1390), now, true);
+    assert_eq!(look(&mut shard, now, 1400).len(), 1, "its way is known");
+    let mut long = bound(b.address(), 1390);
+    long[12..16].copy_from_slice(&a.address());
+    let passed = pass(&mut shard, &a.seal(&long), &path(HOME), now);
+    let mut out = Downlink { errors: Some(Packets::new()), ..Downlink::default() };
+    shard.between(&passed.units, now, &mut out);
+    assert_eq!(out.outgoing.iter().count(), 0);
+    assert!(out.errors.is_some_and(|errors| errors.is_empty()));
+    let mut back = Downlink::default();
+    shard.between(&out.unit_errors, now, &mut back);
+    let datagrams = back.outgoing.iter().map(|(path, datagram)| (*path, datagram.to_vec())).collect();
+    let [error] = a.receive(datagrams).try_into().unwrap();
+    assert_eq!((&error[12..16], &error[20..22]), (&b.address()[..], &[3, 4][..]));
+}
+
+#[test]
+fn a_tunnel_that_moves_has_another_way() {
+    let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    unit.open(&mut shard, now);
+    down(&mut shard, &bound(unit.address(), 1390), now, true);
+    look(&mut shard, now, 1280);
+    assert!(down(&mut shard, &bound(unit.address(), 1390), now, true).0.is_empty());
+    shard.command(Command::Move { sa: unit.sa(), path: path("127.0.0.8:4500") }, now);
+    assert_eq!(down(&mut shard, &bound(unit.address(), 1390), now, true).0.len(), 1);
+    assert_eq!(look(&mut shard, now, 1500).len(), 1);
 }

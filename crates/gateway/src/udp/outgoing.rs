@@ -1,6 +1,6 @@
 use super::Socket;
 use ike::Path;
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 /// Datagrams to send, in one buffer. Cleared and filled again, it stops allocating.
 #[derive(Default)]
@@ -77,14 +77,34 @@ impl Outgoing {
 /// Returns how many datagrams were not taken.
 pub fn send_all(sockets: &[Arc<Socket>], outgoing: &mut Outgoing) -> usize {
     let limit = |path: &Path| socket_for(sockets, path).map_or(1, Socket::run_limit);
-    let lost = |run: Run<'_>| {
-        let sent =
-            socket_for(sockets, run.path).map(|socket| socket.send_run(run.path, run.octets, run.size));
-        if matches!(sent, Some(Ok(()))) { 0 } else { run.count }
-    };
+    let lost = |run: Run<'_>| socket_for(sockets, run.path).map_or(run.count, |socket| run.send(socket));
     let lost = outgoing.runs(limit).map(lost).sum();
     outgoing.clear();
     lost
+}
+
+/// Sends each datagram with DF, and empties `probes`. One that the socket does not take has found out what
+/// it was sent for: the kernel knows of a shorter MTU.
+pub(crate) fn send_whole(sockets: &[Arc<Socket>], probes: &mut Outgoing) {
+    for run in probes.runs(|_| 1) {
+        let _ = socket_for(sockets, run.path).map(|socket| socket.send_whole(run.path, run.octets));
+    }
+    probes.clear();
+}
+
+impl Run<'_> {
+    /// How many datagrams were not taken. What the kernel refuses as a run, such as one that is longer than
+    /// the path's MTU, it may take one by one.
+    fn send(&self, socket: &Socket) -> usize {
+        match socket.send_run(self.path, self.octets, self.size) {
+            Ok(()) => 0,
+            Err(error) if self.count == 1 || error.kind() == io::ErrorKind::WouldBlock => self.count,
+            Err(_) => {
+                let datagrams = self.octets.chunks(self.size.max(1));
+                datagrams.filter(|datagram| socket.send(self.path, datagram).is_err()).count()
+            }
+        }
+    }
 }
 
 /// The socket that owns `path.local`.

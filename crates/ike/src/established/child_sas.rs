@@ -1,6 +1,6 @@
 use super::{Established, RETRY, Standing, Want};
 use crate::{
-    ChildSa, Context, Event, ExchangeType, Reason,
+    ChildSa, Context, Event, ExchangeType, Path, Reason,
     child_sa::EspKeys,
     exchange::{
         Asked, Contents,
@@ -196,19 +196,19 @@ impl Established {
         }
     }
 
-    pub(super) fn on_create_child_sa(&mut self, contents: Contents, cx: &mut Context<'_>) {
+    pub(super) fn on_create_child_sa(&mut self, contents: Contents, path: Path, cx: &mut Context<'_>) {
         match CreateChildSaRequest::parse(contents) {
             Some(CreateChildSaRequest::ChildSa(request)) => {
                 let answer = self.accept_child_sa(request, cx).unwrap_or_else(|refused| {
                     cx.out.event(Event::ChildFailed { sa: self.id, notify: refused.kind });
                     vec![Payload::Notify(refused)]
                 });
-                self.respond(ExchangeType::CREATE_CHILD_SA, &answer, cx);
+                self.respond(ExchangeType::CREATE_CHILD_SA, &answer, path, cx);
             }
-            Some(CreateChildSaRequest::IkeSa(request)) => self.on_ike_sa_request(request, cx),
+            Some(CreateChildSaRequest::IkeSa(request)) => self.on_ike_sa_request(request, path, cx),
             None => {
                 let refused = Payload::notify(NotifyType::INVALID_SYNTAX, &[]);
-                self.respond(ExchangeType::CREATE_CHILD_SA, &[refused], cx);
+                self.respond(ExchangeType::CREATE_CHILD_SA, &[refused], path, cx);
             }
         }
     }

@@ -47,11 +47,11 @@ impl Established {
         self.current.request(ExchangeType::CREATE_CHILD_SA, &payloads, asked, self.path, cx);
     }
 
-    pub(super) fn on_ike_sa_request(&mut self, request: IkeSaRequest, cx: &mut Context<'_>) {
+    pub(super) fn on_ike_sa_request(&mut self, request: IkeSaRequest, path: Path, cx: &mut Context<'_>) {
         match self.accept_ike_sa(&request, cx) {
-            Err(refused) => self.respond(ExchangeType::CREATE_CHILD_SA, &[refused], cx),
+            Err(refused) => self.respond(ExchangeType::CREATE_CHILD_SA, &[refused], path, cx),
             Ok((candidate, answer)) => {
-                self.respond(ExchangeType::CREATE_CHILD_SA, &answer, cx);
+                self.respond(ExchangeType::CREATE_CHILD_SA, &answer, path, cx);
                 if self.is_rekeying() {
                     self.candidate = Some(Box::new(candidate));
                 } else {
@@ -106,9 +106,10 @@ impl Established {
         child_exchange || self.candidate.is_some() || self.ending.len() >= MAX_ENDING
     }
 
-    /// `new` takes over with all CHILD SAs; returns the old one. A liveness check that was on its way is
-    /// made again on the new one.
+    /// `new` takes over with all CHILD SAs; returns the old one. A liveness check or a path probe that was on
+    /// its way is made again on the new one.
     fn switch_to(&mut self, new: IkeSa, cx: &mut Context<'_>) -> IkeSa {
+        self.put_off_path_probe(cx);
         let mut old = std::mem::replace(&mut self.current, new);
         let was_asking = old.pending().is_some_and(|pending| matches!(pending.asked, Asked::Liveness));
         if was_asking {
@@ -229,7 +230,7 @@ impl Established {
             None => vec![Payload::notify(NotifyType::TEMPORARY_FAILURE, &[])],
         };
         let Some(mut candidate) = self.candidate.take() else { return };
-        candidate.sa.respond(exchange, &answer, self.path, cx);
+        candidate.sa.respond(exchange, &answer, self.answer_path(path), cx);
         if is_deleted {
             self.ending.push(EndingSa::answering(candidate.sa, cx.times.response_kept, cx));
         } else {

@@ -63,6 +63,7 @@ impl Rules {
                 let children = self.tunnels.remove(sa);
                 assert_eq!(children, Some(BTreeSet::new()), "{sa:?} ends before its CHILD SAs");
                 self.ended.insert(*sa);
+                self.probed.remove(sa);
             }
             Event::ProbeAnswered { sa, .. } | Event::ProbeSilent { sa } => {
                 assert!(self.probed.remove(sa), "{sa:?} was not asked");

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    Fault, Grant, LocalIdentity,
+    Grant, LocalIdentity,
     fuzz::{
         lie::Lie,
         peer::{Peer as LyingPeer, Proof},
@@ -199,7 +199,11 @@ fn section_4_line_35_a_reason_that_the_peer_may_know_says_nothing_of_who_it_is()
     for reason in Reason::ALL {
         let says_more =
             !matches!(reason.answer(), Answer::Silence | Answer::Notify(NotifyType::AUTHENTICATION_FAILED));
-        assert!(!says_more || reason.fault() == Fault::PeerIncompatible, "{reason:?}");
+        let before_it_says_who_it_is = matches!(
+            reason,
+            Reason::UnknownCritical | Reason::MajorVersion | Reason::NoProposalChosen | Reason::InvalidKe
+        );
+        assert!(!says_more || before_it_says_who_it_is, "{reason:?}");
     }
 }
 
@@ -329,4 +333,38 @@ fn section_4_line_22_fragments_wait_for_the_rest_a_while_and_no_longer() {
         line.deliver(&datagrams);
         assert_eq!(line.installed, 2, "sent again, all of it");
     }
+}
+
+#[test]
+fn a_public_value_of_a_wrong_length_is_not_answered_and_nothing_is_kept() {
+    let mut line = Line::new();
+    let request = line.peer.init(HONEST);
+    let header = Header::parse(&request).unwrap();
+    let mut payloads = parse_plain(&header, &request).unwrap();
+    payloads.iter_mut().for_each(|payload| {
+        if let Payload::Ke(value) = payload {
+            value.data.pop();
+        }
+    });
+    line.deliver(&[write_plain(header, &payloads)]);
+    assert!(line.said.is_empty());
+    assert_eq!(line.responder.held(), (0, 0, 0));
+    assert_eq!(line.responder.stats().half_open_now, 0);
+    assert_eq!(line.responder.stats().refused(Reason::PublicValue), 1);
+}
+
+#[test]
+fn what_is_longer_than_any_honest_message_is_not_looked_at() {
+    let refused = |length: usize| {
+        let mut line = Line::new();
+        line.init();
+        let mut datagram = line.peer.auth(HONEST).0.remove(0);
+        datagram.resize(length, 0);
+        datagram[24..28].copy_from_slice(&u32::try_from(length).unwrap().to_be_bytes());
+        datagram[30..32].copy_from_slice(&u16::try_from(length - 28).unwrap().to_be_bytes());
+        line.deliver(&[datagram]);
+        [Reason::NotAuthentic, Reason::Malformed].map(|reason| line.responder.stats().refused(reason))
+    };
+    assert_eq!(refused(MAX_MESSAGE), [1, 0]);
+    assert_eq!(refused(MAX_MESSAGE + 1), [0, 1]);
 }

@@ -7,11 +7,11 @@ use aws_lc_rs::{
 use ike::{
     Admission, AskPeer, AttachRequest, AuthVerified, ChildSa, Event, Grant, IkeSaId, Initiator,
     InitiatorConfig, LocalIdentity, Output, Path, Peer, Refusal, Responder, ResponderConfig, Ticket,
-    crypto::{AuthKey, AwsLc},
+    crypto::{AuthKey, AwsLc, CryptoProvider},
     payload::{Identification, TrafficSelector},
 };
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
@@ -65,6 +65,8 @@ pub(crate) struct Link {
     pub(crate) now: Instant,
     pub(crate) answer: Admission,
     pub(crate) peer_answer: Result<(), Refusal>,
+    /// How long the unit's certificate is still valid.
+    pub(crate) not_after: Duration,
     /// Every datagram in order: (from the unit, octets).
     pub(crate) sent: Vec<(bool, Vec<u8>)>,
     pub(crate) asked: Vec<(Ticket, IkeSaId, AuthVerified, AttachRequest)>,
@@ -73,6 +75,18 @@ pub(crate) struct Link {
     pub(crate) unit_children: Vec<ChildSa>,
     pub(crate) gateway_children: Vec<ChildSa>,
     pub(crate) lose: Lose,
+    /// Where the gateway sees the unit; what it sends elsewhere is lost.
+    pub(crate) unit_at: Ipv4Addr,
+    /// Where the gateway sent each datagram, and when.
+    pub(crate) sent_to: Vec<(Ipv4Addr, Instant)>,
+}
+
+/// Where units are seen unless they move.
+pub(crate) const HOME: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// As the gateway sees a unit on its NAT-T port.
+pub(crate) fn seen_at(address: Ipv4Addr) -> Path {
+    Path { peer: (address, 4500).into(), ..path(false, 4500) }
 }
 
 fn path(unit: bool, port: u16) -> Path {
@@ -91,13 +105,22 @@ pub(crate) fn gateway_config() -> ResponderConfig {
 
 impl Link {
     pub(crate) fn new(unit: InitiatorConfig, gateway: ResponderConfig) -> Self {
+        Self::with_crypto(unit, gateway, Arc::new(AwsLc))
+    }
+
+    pub(crate) fn with_crypto(
+        unit: InitiatorConfig,
+        gateway: ResponderConfig,
+        crypto: Arc<dyn CryptoProvider>,
+    ) -> Self {
         let now = Instant::now();
         Self {
-            unit: Initiator::new(unit, Arc::new(AwsLc), now),
-            gateway: Responder::new(gateway, Arc::new(AwsLc), now),
+            unit: Initiator::new(unit, crypto.clone(), now),
+            gateway: Responder::new(gateway, crypto, now),
             now,
             answer: Admission::Grant(grant()),
             peer_answer: Ok(()),
+            not_after: Duration::from_secs(30 * 86_400),
             sent: vec![],
             asked: vec![],
             unit_events: vec![],
@@ -105,6 +128,8 @@ impl Link {
             unit_children: vec![],
             gateway_children: vec![],
             lose: Box::new(|_, _| false),
+            unit_at: HOME,
+            sent_to: vec![],
         }
     }
 
@@ -127,7 +152,9 @@ impl Link {
             Output::Transmit { path: over, datagram } => {
                 self.sent.push((true, datagram.clone()));
                 if !(self.lose)(true, &datagram) {
-                    self.gateway.handle_datagram(path(false, over.local.port()), &datagram, self.now);
+                    let port = over.local.port();
+                    let over = Path { peer: (self.unit_at, port).into(), ..path(false, port) };
+                    self.gateway.handle_datagram(over, &datagram, self.now);
                 }
             }
             Output::AskPeer { ticket, ask } => self.unit.handle_peer(ticket, Ok(peer(&ask)), self.now),
@@ -144,12 +171,18 @@ impl Link {
         match output {
             Output::Transmit { path: over, datagram } => {
                 self.sent.push((false, datagram.clone()));
-                if !(self.lose)(false, &datagram) {
+                let IpAddr::V4(to) = over.peer.ip() else { panic!("{over:?}") };
+                self.sent_to.push((to, self.now));
+                if to == self.unit_at && !(self.lose)(false, &datagram) {
                     self.unit.handle_datagram(path(true, over.local.port()), &datagram, self.now);
                 }
             }
             Output::AskPeer { ticket, ask } => {
-                self.gateway.handle_peer(ticket, self.peer_answer.map(|()| peer(&ask)), self.now);
+                self.gateway.handle_peer(
+                    ticket,
+                    self.peer_answer.map(|()| Peer { not_after: self.not_after, ..peer(&ask) }),
+                    self.now,
+                );
             }
             Output::AskAdmission { ticket, sa, auth, request } => {
                 self.asked.push((ticket, sa, auth, request));

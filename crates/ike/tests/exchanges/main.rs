@@ -3,5 +3,11 @@
 #![allow(clippy::disallowed_methods, reason = "a test begins at some time")]
 
 mod attach;
+mod flood;
 mod link;
+#[path = "../../../esp/tests/memory/mod.rs"]
+mod memory;
+mod paths;
 mod rekey;
+mod restart;
+mod wiped;

@@ -97,6 +97,23 @@ fn section_4_line_25_no_auth_lifetime_is_longer_than_a_day() {
 }
 
 #[test]
+fn a_certificate_that_ends_soon_ends_the_tunnel_and_asks_nobody_to_authenticate_anew() {
+    let mut link = Link::new(unit_config(identity(UNIT)), gateway_config());
+    link.not_after = Duration::from_secs(600);
+    link.unit.connect(link.now);
+    link.settle();
+    let said = link.unit_events.iter().find_map(|event| match event {
+        Event::Connected { auth_lifetime, .. } => *auth_lifetime,
+        _ => None,
+    });
+    assert_eq!(said, Some(Duration::from_secs(86_400)));
+    link.pass(Duration::from_secs(599));
+    link.assert_children_match(1);
+    link.pass(Duration::from_secs(1));
+    assert!(link.gateway_children.is_empty() && link.unit_children.is_empty());
+}
+
+#[test]
 fn rekeys_that_cross_leave_one_pair_that_both_sides_hold() {
     for ike in [true, false] {
         let mut link = Link::attached();
@@ -153,6 +170,18 @@ fn a_probe_is_answered_by_the_living_and_silent_for_the_dead_within_six_seconds(
     let probes = link.sent[sent..].iter().filter(|(unit, _)| !unit).count();
     assert_eq!(probes, 3, "sent at 0, 2 and 4 s");
     assert_eq!(link.gateway_children.len(), 1, "silence alone deletes nothing");
+}
+
+#[test]
+fn a_peer_that_leaves_while_it_is_probed_was_not_silent() {
+    let mut link = Link::attached();
+    let sa = link.asked[0].1;
+    link.lose = Box::new(|unit, _| !unit);
+    link.gateway.probe(sa, link.now);
+    link.unit.close(link.now);
+    link.settle();
+    assert!(link.gateway_events.contains(&Event::SaDeleted { sa, by: DeletedBy::Peer }));
+    assert!(!link.gateway_events.contains(&Event::ProbeSilent { sa }));
 }
 
 #[test]

@@ -2,9 +2,29 @@
 
 use ids::Spi;
 use ike::{
-    ChildSa, DeletedBy, Event, HEADER_LEN, IkeSaId, Reason, Responder, Stats, payload::Identification,
+    ChildSa, DeletedBy, Event, HEADER_LEN, Header, IkeSaId, Path, Reason, Responder, Stats,
+    payload::Identification,
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+/// Requests of one IKE SA in 10 s that may go where nobody has proven to be: one a second, whoever asks for it, and
+/// one more when what was on its way frees the window.
+const MAX_PROBES: usize = 11;
+const PROBES_COUNTED: Duration = Duration::from_secs(10);
+
+/// Names a request of the gateway, by its own octets or those of its answer.
+fn request_key(datagram: &[u8], is_answer: bool) -> Option<(u64, u64, u32)> {
+    let header = Header::parse(datagram).ok()?;
+    (header.is_response == is_answer).then_some((header.spi_i.0, header.spi_r.0, header.message_id))
+}
+
+fn is_later_fragment(datagram: &[u8]) -> bool {
+    datagram[16] == 53 && datagram[HEADER_LEN + 4..HEADER_LEN + 6] != [0, 1]
+}
 
 /// A side in one life: a crash ends a life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +43,14 @@ pub(crate) struct Model {
     keys: HashSet<(bool, Vec<u8>)>,
     ivs: HashMap<(bool, Vec<u8>), Vec<u8>>,
     probes: BTreeMap<(Side, IkeSaId), i32>,
+    /// Where each tunnel of the gateway leads.
+    paths: BTreeMap<(Side, IkeSaId), Path>,
+    /// Where each request of the gateway went, by SPIs and number.
+    asked: HashMap<(u64, u64, u32), BTreeSet<SocketAddr>>,
+    /// The request that was answered last, and from where.
+    answered: Option<((u64, u64, u32), SocketAddr)>,
+    /// When an IKE SA of the gateway asked where nobody has proven to be.
+    probed_at: BTreeMap<(u64, u64), Vec<Instant>>,
     timeouts: u32,
     broken: Vec<String>,
 }
@@ -59,9 +87,44 @@ impl Model {
         }
     }
 
+    /// What the gateway sends: requests go where the peer has proven to be, but for a few.
+    pub(crate) fn gateway_sent(&mut self, datagram: &[u8], path: &Path, now: Instant) {
+        let Some(key) = request_key(datagram, false) else { return };
+        self.asked.entry(key).or_default().insert(path.peer);
+        if is_later_fragment(datagram) {
+            return;
+        }
+        if self.paths.values().all(|proven| proven.peer != path.peer) {
+            let times = self.probed_at.entry((key.0, key.1)).or_default();
+            times.retain(|at| now - *at < PROBES_COUNTED);
+            times.push(now);
+            if times.len() > MAX_PROBES {
+                let rule = format!("{} requests in 10 s went where nobody is: {}", times.len(), path.peer);
+                self.broken.push(rule);
+            }
+        }
+    }
+
+    /// What is about to be handed to the gateway.
+    pub(crate) fn gateway_gets(&mut self, datagram: &[u8], path: &Path) {
+        self.answered = request_key(datagram, true).map(|key| (key, path.peer));
+    }
+
+    /// A tunnel moves only to where the peer has just answered from, and only for a request that went nowhere else.
+    fn path_changed(&mut self, side: Side, sa: IkeSaId, from: &Path, to: &Path) {
+        let proof = self.answered.and_then(|(key, came)| Some((self.asked.get(&key)?, came)));
+        if proof.is_none_or(|(asked, came)| came != to.peer || *asked != BTreeSet::from([to.peer])) {
+            self.breaks(format!("{sa:?} moved from {} to {} on {proof:?}", from.peer, to.peer));
+        }
+        if self.paths.insert((side, sa), *to) != Some(*from) {
+            self.breaks(format!("{sa:?} was not at {}", from.peer));
+        }
+    }
+
     pub(crate) fn event(&mut self, side: Side, event: &Event) {
         match event {
-            Event::SaEstablished { sa, .. } => {
+            Event::SaEstablished { sa, path, .. } => {
+                self.paths.insert((side, *sa), *path);
                 if !self.granted.contains(&(side, *sa)) {
                     self.breaks(format!("{sa:?} of {side:?} stands without a grant"));
                 }
@@ -70,6 +133,7 @@ impl Model {
             Event::Connected { sa, .. } => self.established(side, *sa),
             Event::SaDeleted { sa, by } => {
                 self.timeouts += u32::from(*by == DeletedBy::DpdTimeout);
+                self.probes.remove(&(side, *sa));
                 self.deleted(side, *sa);
             }
             Event::ProbeAnswered { sa, .. } | Event::ProbeSilent { sa } => {
@@ -80,8 +144,8 @@ impl Model {
             | Event::ChildFailed { .. }
             | Event::ChildRekeyed { .. }
             | Event::IkeRekeyed { .. }
-            | Event::PathChanged { .. }
             | Event::Refused { .. } => {}
+            Event::PathChanged { sa, from, to } => self.path_changed(side, *sa, from, to),
         }
     }
 
@@ -96,6 +160,7 @@ impl Model {
     }
 
     fn deleted(&mut self, side: Side, sa: IkeSaId) {
+        self.paths.remove(&(side, sa));
         match self.tunnels.remove(&(side, sa)) {
             None => self.breaks(format!("{sa:?} of {side:?} ended without having stood")),
             Some(children) if !children.is_empty() => {
@@ -133,6 +198,7 @@ impl Model {
     pub(crate) fn crashed(&mut self, side: Side) {
         self.tunnels.retain(|(of, _), _| *of != side);
         self.probes.retain(|(of, _), _| *of != side);
+        self.paths.retain(|(of, _), _| *of != side);
     }
 
     pub(crate) fn tunnels_of(&self, side: Side) -> Vec<IkeSaId> {
@@ -159,7 +225,14 @@ impl Model {
 
     /// The network has been good for long: a unit and the gateway are joined by one tunnel with the same
     /// CHILD SAs, or know nothing of each other; and every probe has had its one answer.
-    pub(crate) fn quiet(&mut self, gateway_side: Side, gateway: &Responder, unit: Side, id: &Identification) {
+    pub(crate) fn quiet(
+        &mut self,
+        gateway_side: Side,
+        gateway: &Responder,
+        unit: Side,
+        id: &Identification,
+        seen_at: &Path,
+    ) {
         let at_gateway: Vec<_> = self
             .tunnels_of(gateway_side)
             .into_iter()
@@ -171,6 +244,10 @@ impl Model {
         }
         if let (Some(ours), Some(theirs)) = (at_gateway.first(), at_unit.first()) {
             self.children_agree((gateway_side, *ours), (unit, *theirs));
+            let path = self.paths.get(&(gateway_side, *ours)).map(|path| path.peer);
+            if path != Some(seen_at.peer) {
+                self.breaks(format!("{unit:?} is at {}, its tunnel leads to {path:?}", seen_at.peer));
+            }
         }
     }
 

@@ -22,6 +22,8 @@ use std::{
 const CHAOS: Duration = Duration::from_secs(300);
 /// Longer than liveness, all retransmissions, and every kept answer together.
 const QUIET: Duration = Duration::from_secs(600);
+/// A port that no NAT shows.
+const ELSEWHERE: u16 = 30_002;
 /// Milliseconds on the way that leave time for an answer before anything is sent again.
 const QUICK: u64 = 50;
 const GATEWAY: &str = "segw.operator.example";
@@ -41,7 +43,7 @@ pub(crate) struct World {
     units: Vec<Unit>,
     future: BinaryHeap<Reverse<Later>>,
     sequence: u64,
-    /// Somebody has crashed, or a NAT has forgotten a unit.
+    /// Somebody has crashed; or a NAT has forgotten a unit, or packets came in its name from elsewhere.
     crashed: bool,
     rebound: bool,
     /// Requests that were sent again without any silence: probes repeat what is on its way, and one that came
@@ -65,6 +67,8 @@ struct Weather {
     delay: u64,
     slow_answers: u64,
     refuses: u64,
+    /// Datagrams of a unit that somebody on the way hands on in another's name.
+    redirected: u64,
     /// Tunnels are closed and made anew, not only renewed.
     closes: bool,
 }
@@ -138,6 +142,7 @@ impl World {
             delay: [1, 50, 1_000, 4_000][draw.below(4) as usize],
             slow_answers: [0, 0, 20, 60][draw.below(4) as usize],
             refuses: [0, 10, 30][draw.below(3) as usize],
+            redirected: [0, 0, 30][draw.below(3) as usize],
             closes: draw.chance(60),
         };
         let count = 1 + draw.below(3) as usize;
@@ -199,7 +204,15 @@ impl World {
         let weather = self.weather;
         self.run_until(self.start + CHAOS);
         self.judge_excuses(weather);
-        self.weather = Weather { loss: 0, repeat: 0, delay: 20, slow_answers: 0, refuses: 0, closes: false };
+        self.weather = Weather {
+            loss: 0,
+            repeat: 0,
+            delay: 20,
+            slow_answers: 0,
+            refuses: 0,
+            redirected: 0,
+            closes: false,
+        };
         self.run_until(self.now + QUIET);
         self.judge();
         self.renew_everything();
@@ -210,7 +223,8 @@ impl World {
     /// twice: every request was answered the first time. Unless somebody closed what the other had just
     /// renewed, or told an address that a NAT had forgotten.
     fn judge_excuses(&mut self, weather: Weather) {
-        if self.crashed || weather.closes || weather.loss + weather.slow_answers + weather.refuses > 0 {
+        let spoilt = weather.loss + weather.slow_answers + weather.refuses + weather.redirected;
+        if self.crashed || weather.closes || spoilt > 0 {
             return;
         }
         if self.model.timeouts() > 0 {
@@ -234,7 +248,8 @@ impl World {
         let gateway_side = self.gateway_side();
         for unit in 0..self.units.len() {
             let id = Identification::fqdn(&name(unit));
-            self.model.quiet(gateway_side, &self.gateway, self.unit_side(unit), &id);
+            let path = gateway_path(unit, self.units[unit].outside, true);
+            self.model.quiet(gateway_side, &self.gateway, self.unit_side(unit), &id, &path);
             let stats = self.units[unit].initiator.stats().clone();
             self.model.stats(self.unit_side(unit), &stats);
         }
@@ -353,6 +368,7 @@ impl World {
         match what {
             What::ToGateway { unit, outside, natt, bytes } => {
                 let path = gateway_path(unit, outside, natt);
+                self.model.gateway_gets(&bytes, &path);
                 let (sender, receiver) = (self.unit_side(unit), self.gateway_side());
                 self.repeated += u64::from(self.tally.is_early(sender, receiver, &bytes));
                 self.gateway.handle_datagram(path, &bytes, self.now);
@@ -413,7 +429,7 @@ impl World {
     /// One thing that is drawn.
     fn act(&mut self) {
         let unit = self.draw.below(self.units.len() as u64) as usize;
-        let kind = self.draw.below(21);
+        let kind = self.draw.below(24);
         if self.trace {
             println!("{:?} act {kind} on unit {unit}", self.now - self.start);
         }
@@ -465,6 +481,7 @@ impl World {
         };
         let child = self.model.children_of(side).first().map(|child| child.spi_in);
         match kind {
+            21..=23 => self.esp_came_from(kind == 23, &tunnels),
             13 | 14 => self.gateway.rekey_ike_sa(sa, self.now),
             15 | 16 => {
                 tunnels.iter().for_each(|sa| {
@@ -484,6 +501,19 @@ impl World {
                 self.gateway.probe(sa, self.now);
                 self.repeated += self.gateway.stats().retransmitted - before;
             }
+        }
+    }
+
+    /// Fresh ESP of every unit came from the port that its NAT shows now, or as if from `elsewhere`.
+    fn esp_came_from(&mut self, elsewhere: bool, tunnels: &[IkeSaId]) {
+        self.rebound |= elsewhere;
+        self.tally.saw_if("a unit was asked where it was not", elsewhere && !tunnels.is_empty());
+        for sa in tunnels {
+            let Some((id, _)) = self.gateway.authenticated(*sa) else { continue };
+            let unit = (0..self.units.len()).find(|unit| id.as_fqdn() == Some(&name(*unit)));
+            let unit = unit.expect("an identity that a unit has");
+            let outside = if elsewhere { ELSEWHERE } else { self.units[unit].outside };
+            self.gateway.probe_path(*sa, gateway_path(unit, outside, true), self.now);
         }
     }
 
@@ -538,6 +568,7 @@ impl World {
         match output {
             Output::Transmit { path, datagram } => {
                 self.model.sent(true, &datagram);
+                self.model.gateway_sent(&datagram, &path, self.now);
                 self.tally.sent(side, &datagram, self.weather.closes);
                 let unit = unit_of(path.peer);
                 let natt = path.encapsulated;
@@ -589,6 +620,9 @@ impl World {
                 self.model.sent(false, &datagram);
                 self.tally.sent(side, &datagram, self.weather.closes);
                 let (outside, natt) = (self.units[unit].outside, path.encapsulated);
+                let redirected = self.draw.chance(self.weather.redirected);
+                self.tally.saw_if("a datagram came in another's name", redirected);
+                let outside = if redirected { ELSEWHERE } else { outside };
                 self.send(datagram, |bytes| What::ToGateway { unit, outside, natt, bytes });
             }
             Output::Keepalive { .. } => {}

@@ -1,30 +1,29 @@
-use super::{Change, SealedRow, Store, StoreError};
-use ids::{Epoch, NodeId};
+mod files;
+
+use super::{Applied, SealedRow, Store, StoreError};
+use events::journal::Mark;
+use files::{Files, wrong};
+use ids::{Epoch, NodeId, Sha256};
 use rusqlite::{
     CachedStatement, Connection, OpenFlags, OptionalExtension, Row as SqlRow, params, types::Type,
 };
-use std::{
-    fs::{self, File},
-    io::Read,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// SQLite in one file, write-ahead logged. A commit survives a crash of the process; what the journal
 /// acknowledged is brought back after a crash of the machine.
 pub struct Sqlite {
-    path: PathBuf,
-    /// Device and inode of the file that `connection` has open.
-    inode: (u64, u64),
     connection: Connection,
+    // Behind `connection`: closed after it.
+    files: Arc<Files>,
 }
 
 /// The schema that this Truecell writes; a database with a higher one is left alone.
-const SCHEMA: i64 = 1;
-const MIGRATIONS: [&str; SCHEMA as usize] = [include_str!("../../migrations/0001-rows/sqlite.sql")];
-/// What every SQLite file begins with.
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+const SCHEMA: i64 = 3;
+const MIGRATIONS: [&str; SCHEMA as usize] = [
+    include_str!("../../migrations/0001-rows/sqlite.sql"),
+    include_str!("../../migrations/0002-kind-of-change/sqlite.sql"),
+    include_str!("../../migrations/0003-applied-hash/sqlite.sql"),
+];
 /// Long enough for a checkpoint of the write-ahead log, short against a unit's retransmission.
 const BUSY: Duration = Duration::from_millis(200);
 
@@ -33,35 +32,27 @@ const BUSY: Duration = Duration::from_millis(200);
 const CACHE_KIB: i64 = -4096;
 
 impl Sqlite {
-    /// Opens the database, makes it if there is none, and brings its schema up to date.
+    /// Opens the database, makes it if there is none, looks at each of its pages, and brings its schema
+    /// up to date.
     ///
     /// # Errors
     /// [`StoreError`], also for a schema of a newer Truecell.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = Connection::open(path).map_err(|error| at(path, &error))?;
-        let mut this = Self { inode: inode(path)?, path: path.to_owned(), connection };
-        this.set_up().map_err(|error| at(path, &error))?;
+        let database = files::make(path)?;
+        let opened = Connection::open(path).and_then(|connection| set_up(&connection).map(|()| connection));
+        let connection = opened.map_err(|error| wrong(path, &error))?;
+        let files = Arc::new(Files::of(path, database)?);
+        let mut this = Self { connection, files };
+        this.check_pages()?;
         this.migrate()?;
         Ok(this)
-    }
-
-    fn set_up(&mut self) -> rusqlite::Result<()> {
-        self.connection.busy_timeout(BUSY)?;
-        self.connection.pragma_update(None, "journal_mode", "WAL")?;
-        self.connection.pragma_update(None, "synchronous", "NORMAL")?;
-        self.connection.pragma_update(None, "cache_size", CACHE_KIB)?;
-        self.connection.pragma_update(None, "trusted_schema", false)?;
-        self.connection.set_prepared_statement_cache_capacity(32);
-        Ok(())
     }
 
     fn migrate(&mut self) -> Result<(), StoreError> {
         let has: i64 = self.sql(|c| c.pragma_query_value(None, "user_version", |row| row.get(0)))?;
         if has > SCHEMA {
-            let path = self.path.display();
-            return Err(StoreError(format!(
-                "{path} has schema {has}, this Truecell knows {SCHEMA}: use a newer one"
-            )));
+            let newer = format!("it has schema {has}, this Truecell knows {SCHEMA}: use a newer one");
+            return Err(wrong(&self.files.path, &newer));
         }
         for (index, migration) in MIGRATIONS.iter().enumerate().skip(usize::try_from(has).unwrap_or(0)) {
             let script = format!("BEGIN IMMEDIATE; {migration} PRAGMA user_version = {}; COMMIT;", index + 1);
@@ -70,8 +61,14 @@ impl Sqlite {
         Ok(())
     }
 
+    /// Reads every page.
+    fn check_pages(&mut self) -> Result<(), StoreError> {
+        let found: String = self.sql(|c| c.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)))?;
+        if found == "ok" { Ok(()) } else { Err(wrong(&self.files.path, &format!("it is damaged: {found}"))) }
+    }
+
     fn sql<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        work(&mut self.connection).map_err(|error| at(&self.path, &error))
+        work(&mut self.connection).map_err(|error| self.files.failed(&error))
     }
 
     fn statement<T>(
@@ -83,13 +80,15 @@ impl Sqlite {
     }
 }
 
-fn inode(path: &Path) -> Result<(u64, u64), StoreError> {
-    let file = fs::metadata(path).map_err(|error| StoreError(format!("{}: {error}", path.display())))?;
-    Ok((file.dev(), file.ino()))
-}
-
-fn at(path: &Path, error: &rusqlite::Error) -> StoreError {
-    StoreError(format!("{}: {error}", path.display()))
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    // SQLite makes the log and its index at the first read.
+    connection.pragma_query(None, "user_version", |_| Ok(()))
 }
 
 const COLUMNS: &str = "tbl, key, revision, event, body, hmac";
@@ -165,7 +164,7 @@ impl Store for Sqlite {
             self.statement(sql, |s| s.execute([table, *name, value.as_str(), key]).map(drop))?;
         }
         if fed {
-            self.statement("INSERT INTO change (tbl, key) VALUES (?1, ?2)", |s| {
+            self.statement("INSERT INTO change (kind, key) VALUES (?1, ?2)", |s| {
                 s.execute([table, key]).map(drop)
             })?;
         }
@@ -203,29 +202,33 @@ impl Store for Sqlite {
         })
     }
 
-    fn last_entry(&mut self, table: &str, name: &str) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT value FROM entry WHERE tbl = ?1 AND name = ?2 ORDER BY value DESC LIMIT 1";
-        self.statement(sql, |s| s.query_row([table, name], |row| row.get(0)).optional())
+    fn last_entry(&mut self, table: &str, name: &str, limit: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT value FROM entry WHERE tbl = ?1 AND name = ?2 AND value <= ?3 ORDER BY value DESC LIMIT 1";
+        self.statement(sql, |s| s.query_row([table, name, limit], |row| row.get(0)).optional())
     }
 
-    fn changes(&mut self, after: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
-        let sql = "SELECT seq, tbl, key FROM change WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-        let change = |row: &SqlRow<'_>| {
-            Ok(Change { seq: unsigned(row.get(0)?), table: row.get(1)?, key: row.get(2)? })
+    fn nodes(&mut self) -> Result<Vec<NodeId>, StoreError> {
+        let names: Vec<String> =
+            self.statement("SELECT node FROM node", |s| s.query_map([], |row| row.get(0))?.collect())?;
+        let node = |name: &String| name.parse().map_err(|error| wrong(&self.files.path, &error));
+        names.iter().map(node).collect()
+    }
+
+    fn applied(&mut self, node: &NodeId) -> Result<Applied, StoreError> {
+        let sql = "SELECT applied, applied_sha256 FROM node WHERE node = ?1";
+        let read = |row: &SqlRow<'_>| {
+            let hash: Option<[u8; 32]> = row.get(1)?;
+            Ok(Applied { seq: unsigned(row.get(0)?), sha256: hash.map(Sha256) })
         };
-        self.statement(sql, |s| s.query_map(params![signed(after), signed(limit as u64)], change)?.collect())
+        let applied = self.statement(sql, |s| s.query_row([node.as_str()], read).optional())?;
+        Ok(applied.unwrap_or_default())
     }
 
-    fn applied(&mut self, node: &NodeId) -> Result<u64, StoreError> {
-        let sql = "SELECT applied FROM node WHERE node = ?1";
-        let applied = self.statement(sql, |s| s.query_row([node.as_str()], |row| row.get(0)).optional())?;
-        Ok(unsigned(applied.unwrap_or(0)))
-    }
-
-    fn set_applied(&mut self, node: &NodeId, seq: u64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO node (node, epoch, applied) VALUES (?1, 0, ?2) \
-                   ON CONFLICT (node) DO UPDATE SET applied = max(applied, ?2)";
-        self.statement(sql, |s| s.execute(params![node.as_str(), signed(seq)]).map(drop))
+    fn set_applied(&mut self, node: &NodeId, mark: &Mark) -> Result<(), StoreError> {
+        let sql = "INSERT INTO node (node, epoch, applied, applied_sha256) VALUES (?1, 0, ?2, ?3) \
+                   ON CONFLICT (node) DO UPDATE SET applied = ?2, applied_sha256 = ?3 WHERE applied <= ?2";
+        let (seq, hash) = (signed(mark.seq), mark.sha256.0);
+        self.statement(sql, |s| s.execute(params![node.as_str(), seq, hash]).map(drop))
     }
 
     fn next_epoch(&mut self, node: &NodeId) -> Result<Epoch, StoreError> {
@@ -235,27 +238,38 @@ impl Store for Sqlite {
             .map(|epoch| Epoch(unsigned(epoch)))
     }
 
-    /// What SQLite has in memory hides that the file was damaged, removed or replaced: looks at it as well.
+    /// What SQLite has in memory hides that a file was damaged, removed or replaced: looks at them as well.
     fn check(&mut self) -> Result<(), StoreError> {
-        let wrong = |what: &dyn std::fmt::Display| StoreError(format!("{}: {what}", self.path.display()));
-        let mut file = File::open(&self.path).map_err(|error| wrong(&error))?;
-        let mut magic = [0; MAGIC.len()];
-        file.read_exact(&mut magic).map_err(|error| wrong(&error))?;
-        if magic != *MAGIC {
-            return Err(wrong(&"it was overwritten: it is no database any more"));
+        self.files.check()?;
+        if self.files.is_damaged() {
+            // A connection that has nothing in memory yet.
+            self.beside()?.check_pages()?;
+            self.files.mended();
         }
-        let here = file.metadata().map_err(|error| wrong(&error))?;
-        if (here.dev(), here.ino()) != self.inode {
-            return Err(wrong(&"it was replaced by another file"));
-        }
-        self.statement("UPDATE node SET applied = applied", |s| s.execute([]).map(drop))
+        Ok(())
     }
 
     fn reader(&self) -> Result<Box<dyn Store>, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection =
-            Connection::open_with_flags(&self.path, flags).map_err(|error| at(&self.path, &error))?;
-        connection.busy_timeout(BUSY).map_err(|error| at(&self.path, &error))?;
-        Ok(Box::new(Self { path: self.path.clone(), inode: self.inode, connection }))
+        Ok(Box::new(self.beside()?))
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Store>, StoreError> {
+        let mut beside = self.beside()?;
+        // SQLite takes the snapshot at the first read.
+        beside.sql(|c| c.execute_batch("BEGIN DEFERRED; SELECT applied FROM node;"))?;
+        Ok(Box::new(beside))
     }
 }
+
+impl Sqlite {
+    fn beside(&self) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = Connection::open_with_flags(&self.files.path, flags);
+        let opened = opened.and_then(|connection| connection.busy_timeout(BUSY).map(|()| connection));
+        let connection = opened.map_err(|error| self.files.failed(&error))?;
+        Ok(Self { connection, files: self.files.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests;

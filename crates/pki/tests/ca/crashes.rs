@@ -63,3 +63,29 @@ fn a_half_written_intent_file_stops_nobody() {
     world.issue(&order()).unwrap();
     assert_eq!(std::fs::read_dir(pending).unwrap().count(), 1, "only the leftover, which no one reads");
 }
+
+#[test]
+fn what_the_books_refuse_after_the_signature_is_thrown_away_and_the_ca_opens() {
+    let world = World::new();
+    *world.books.refuses_outcome.lock().unwrap() = true;
+    let refused = world.issue(&order()).unwrap_err();
+    assert!(matches!(refused, PkiError::Forbidden(_)), "{refused}");
+    assert_eq!(world.ca.list(None, 10).unwrap(), [], "nobody has seen it");
+    let (world, settled) = world.restart();
+    assert_eq!(settled, []);
+    let words: Vec<_> = world.books.lines().iter().map(|line| line[..8].to_owned()).collect();
+    assert_eq!(words, ["intended", "abandone"]);
+}
+
+#[test]
+fn a_crash_before_a_refused_outcome_is_undone_at_the_next_start() {
+    let world = World::new();
+    *world.books.dies.lock().unwrap() = Some(Dies::BeforeOutcome);
+    assert!(catch_unwind(AssertUnwindSafe(|| world.issue(&order()))).is_err());
+    *world.books.refuses_outcome.lock().unwrap() = true;
+    let (world, settled) = world.restart();
+    assert_eq!(settled.iter().map(|settled| settled.outcome).collect::<Vec<_>>(), [Outcome::Abandoned]);
+    assert_eq!(world.ca.list(None, 10).unwrap(), []);
+    let (_, settled) = world.restart();
+    assert_eq!(settled, []);
+}

@@ -3,7 +3,6 @@
 use crate::world::*;
 use pki::{
     BACKDATE, DeviceOrder, FileKey, GatewayOrder, KeyAlgorithm, KeySource, Kind, PkiError, PrivateKey,
-    Validity,
 };
 use rcgen::PublicKeyData;
 use std::time::Duration;
@@ -77,37 +76,19 @@ fn a_request_proves_possession_and_may_not_ask_for_another_name() {
 }
 
 #[test]
-fn a_bare_public_key_is_certified_and_the_record_says_that_possession_was_not_proven() {
+fn the_books_say_how_long_and_the_record_names_their_exception() {
     let world = World::new();
-    let (_, spki) = request(KeyAlgorithm::P256, &[]);
-    let issued = world.issue(&DeviceOrder { key: KeySource::PublicKey(spki.clone()), ..order() }).unwrap();
-    assert_eq!(Certificate::from_der(&issued.chain[0]).unwrap().spki(), spki);
-    for bad in [vec![], b"no key".to_vec(), spki[..spki.len() - 1].to_vec()] {
-        let refused = world.issue(&DeviceOrder { key: KeySource::PublicKey(bad), ..order() }).unwrap_err();
-        assert!(matches!(refused, PkiError::Key(_)), "{refused}");
-    }
-}
-
-#[test]
-fn longer_than_policy_takes_an_exception_with_its_reason() {
-    let world = World::new();
-    let ask = |validity| world.issue(&DeviceOrder { validity, ..order() });
-    let exception = |span, why: &str| Validity::Exception { span, why: why.into() };
-    ask(Validity::For(days(90))).unwrap();
-    let ten_years = ask(exception(days(3650), "as the estate of 2013 had them")).unwrap();
+    let ask = |span| world.issue(&DeviceOrder { validity: Some(span), ..order() });
+    ask(days(30)).unwrap();
+    *world.books.exception.lock().unwrap() = Some("estate of 2013".into());
+    let ten_years = ask(days(3650)).unwrap();
     assert_eq!(
         ten_years.info.not_after.since(ten_years.info.not_before),
         days(3650) - Duration::from_secs(1)
     );
-    for refused in [
-        Validity::For(days(91)),
-        Validity::For(Duration::from_secs(3599)),
-        exception(days(3650), " "),
-        exception(Duration::ZERO, "why not"),
-        exception(days(40 * 365), "outlives the CA"),
-        exception(Duration::MAX, "for ever"),
-    ] {
-        let error = ask(refused.clone()).unwrap_err();
+    assert_eq!(*world.books.exceptions_used.lock().unwrap(), [None, Some("estate of 2013".to_owned())]);
+    for refused in [Duration::from_secs(3599), Duration::ZERO, days(40 * 365), Duration::MAX] {
+        let error = ask(refused).unwrap_err();
         assert!(matches!(error, PkiError::Order(_)), "{refused:?}: {error}");
     }
 }

@@ -1,9 +1,7 @@
 //! A CA in a directory of its own, and books that remember in memory.
 
 use ids::{DeviceId, Realm, UnixTime};
-use pki::{
-    Books, Ca, CaSpec, DeviceOrder, GatewayOrder, Intent, Issued, KeyAlgorithm, KeySource, PkiError, Validity,
-};
+use pki::{Books, Ca, CaSpec, DeviceOrder, GatewayOrder, Intent, Issued, KeyAlgorithm, KeySource, PkiError};
 use std::sync::Mutex;
 use tempfile::TempDir;
 use x509::{CertPathVerified, Certificate, PathError, verify_device};
@@ -37,6 +35,9 @@ pub(crate) struct Memory {
     pub(crate) dies: Mutex<Option<Dies>>,
     pub(crate) unreachable: Mutex<bool>,
     pub(crate) forbidden: Mutex<Option<DeviceId>>,
+    pub(crate) exception: Mutex<Option<String>>,
+    pub(crate) refuses_outcome: Mutex<bool>,
+    pub(crate) exceptions_used: Mutex<Vec<Option<String>>>,
 }
 
 impl Memory {
@@ -62,10 +63,12 @@ impl Memory {
 }
 
 impl Books for Memory {
-    fn may_issue(&self, device: DeviceId) -> Result<(), PkiError> {
-        match *self.forbidden.lock().unwrap() == Some(device) {
-            true => Err(PkiError::Forbidden(format!("{device} is retired"))),
-            false => Ok(()),
+    fn may_issue(&self, wanted: &Intent) -> Result<Option<String>, PkiError> {
+        match *self.forbidden.lock().unwrap() {
+            Some(device) if wanted.device == Some(device) => {
+                Err(PkiError::Forbidden(format!("{device} is retired")))
+            }
+            Some(_) | None => Ok(self.exception.lock().unwrap().clone()),
         }
     }
 
@@ -73,6 +76,7 @@ impl Books for Memory {
         self.die_at(Dies::BeforeIntent);
         self.reach()?;
         self.write(format!("intended {}", intent.serial));
+        self.exceptions_used.lock().unwrap().push(intent.exception.clone());
         self.die_at(Dies::AfterIntent);
         Ok(())
     }
@@ -81,17 +85,15 @@ impl Books for Memory {
         self.die_at(Dies::BeforeOutcome);
         self.reach()?;
         assert_eq!(intent.serial, certificate.serial());
+        if *self.refuses_outcome.lock().unwrap() {
+            return Err(PkiError::Forbidden("another has this key".into()));
+        }
         self.write(format!("issued {}", intent.serial));
         self.die_at(Dies::AfterOutcome);
         Ok(())
     }
 
-    fn imported(&self, certificate: &CertPathVerified, by: &str, _: UnixTime) -> Result<(), PkiError> {
-        self.write(format!("imported {} by {by}", certificate.serial()));
-        Ok(())
-    }
-
-    fn abandoned(&self, intent: &Intent, _: UnixTime) -> Result<(), PkiError> {
+    fn abandoned(&self, intent: &Intent, _: &str, _: UnixTime) -> Result<(), PkiError> {
         self.write(format!("abandoned {}", intent.serial));
         Ok(())
     }
@@ -137,7 +139,7 @@ pub(crate) fn order() -> DeviceOrder {
     DeviceOrder {
         device: device(),
         key: KeySource::Generate(KeyAlgorithm::P256),
-        validity: Validity::Default,
+        validity: None,
         by: "test".into(),
     }
 }

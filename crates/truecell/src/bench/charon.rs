@@ -2,7 +2,10 @@
 //! suites and units. OpenSSL's algorithms come first, as the fastest it has; cookies, blocking, liveness
 //! and logs are off; ESP is kernel-libipsec's, which does nothing until a packet comes.
 
-use super::{estate::Estate, process::GatewayProcess};
+use super::{
+    estate::Estate,
+    process::{GatewayProcess, ends_with_us},
+};
 use anyhow::{Context, bail};
 use std::{
     fs::{self, File},
@@ -55,7 +58,7 @@ impl Charon {
     pub(crate) fn start(&self, estate: &Estate) -> anyhow::Result<GatewayProcess> {
         self.write(estate)?;
         let enter = "ip link set lo up && mount -t tmpfs tmpfs /run && exec \"$0\"";
-        let mut command = Command::new("unshare");
+        let mut command = ends_with_us("unshare");
         command.args(["-n", "-m", "sh", "-c", enter, CHARON]).env("STRONGSWAN_CONF", self.conf());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let mut known = estate.known.clone();

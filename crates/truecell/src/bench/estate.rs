@@ -5,12 +5,11 @@ use crate::{
     node::Node,
 };
 use anyhow::{Context, anyhow};
-use api::LedgerBooks;
 use ids::{DeviceId, UnixTime};
 use ike::crypto::AuthKey;
 use lab::{KnownGateway, UnitIdentity};
 use ledger::NewDevice;
-use pki::{DeviceOrder, KeyAlgorithm, KeySource, Validity};
+use pki::{DeviceOrder, KeyAlgorithm, KeySource};
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
@@ -74,10 +73,10 @@ impl Estate {
         let devices: Vec<_> = (0..units as u64).map(device).collect();
         let rows = devices.iter().map(|device| (0, NewDevice::installed(*device)));
         node.ledger.import(rows, BY, now, |_| ())?;
-        let books = LedgerBooks(node.ledger.clone());
+        let books = node.books();
         let issue = |device| {
             let key = KeySource::Generate(KeyAlgorithm::P256);
-            let order = DeviceOrder { device, key, validity: Validity::Default, by: BY.into() };
+            let order = DeviceOrder { device, key, validity: None, by: BY.into() };
             let issued = ca.issue(&order, &books, now)?;
             let key = issued.private_key.context("the CA made the key")?;
             let key = Arc::new(AuthKey::from_pkcs8(key.pkcs8())?);

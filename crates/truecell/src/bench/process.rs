@@ -6,9 +6,10 @@ use rustix::{
 };
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs::{self, File},
     os::fd::AsFd,
-    process::Child,
+    process::{Child, Command},
     thread,
     time::Duration,
 };
@@ -20,6 +21,13 @@ pub(crate) struct GatewayProcess {
     pub(crate) known: KnownGateway,
     /// Where its sockets are, unless that is where ours are.
     pub(crate) network: Option<File>,
+}
+
+/// `program`, to be killed by the kernel when the thread that starts it has ended, even if by a SIGKILL.
+pub(crate) fn ends_with_us(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command
 }
 
 impl GatewayProcess {

@@ -1,4 +1,7 @@
-use super::{estate::Estate, process::GatewayProcess};
+use super::{
+    estate::Estate,
+    process::{GatewayProcess, ends_with_us},
+};
 use anyhow::{Context, anyhow};
 use std::{
     env,
@@ -13,9 +16,9 @@ use std::{
 /// # Errors
 /// It does not come up; with what it said.
 pub(crate) fn serve(estate: &Estate) -> anyhow::Result<GatewayProcess> {
-    let mut command = Command::new(env::current_exe()?);
+    let mut command = ends_with_us(env::current_exe()?);
     command.arg("--config").arg(&estate.config).arg("serve").stdin(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().context("truecell serve")?;
+    let mut child = command.spawn().context("setpriv")?;
     let log = child.stderr.take().context("a pipe was asked for")?;
     let mut process = GatewayProcess { child, known: estate.known.clone(), network: None };
     let mut lines = BufReader::new(log).lines().map_while(Result::ok);

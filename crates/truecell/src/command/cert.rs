@@ -1,14 +1,24 @@
+mod import;
+mod out;
+
 use crate::{
     cli::Cli,
     control::Control,
     failure::{Failure, Problem},
-    file,
-    output::{Output, facts},
+    output::{Output, facts, seconds},
     table::Table,
 };
-use api::certificate::{CertificateDetail, CertificatePage, IssueCertificate, IssuedCertificate};
+use api::{
+    Reason,
+    certificate::{
+        CertificateDetail, CertificatePage, IssueCertificate, IssuedCertificate, RevokeCertificate,
+    },
+};
 use clap::{Args, Subcommand};
 use ids::DeviceId;
+use import::Import;
+use ledger::Credential;
+use out::Out;
 use serde::Serialize;
 use std::{
     fs, io,
@@ -19,10 +29,14 @@ use std::{
 pub(crate) enum Cert {
     /// Have the embedded CA certify a unit's key
     Issue(Issue),
+    /// Record certificates that another CA issued as those of units
+    Import(Import),
     /// List what the embedded CA issued
     List(List),
     /// Show one certificate
     Show(Show),
+    /// A certificate counts no more: a tunnel that it opened ends, and it opens none again
+    Revoke(Revoke),
 }
 
 #[derive(Debug, Args)]
@@ -32,12 +46,12 @@ pub(crate) struct Issue {
     /// PKCS#10 request, PEM. Without it the CA makes the key
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
-    /// Days from notBefore to notAfter; 30 unless given
+    /// Days from notBefore to notAfter, as many as [admission] allows; 30 unless given
     #[arg(long)]
     days: Option<u32>,
-    /// Reason for more days than the CA's policy allows
-    #[arg(long, value_name = "WHY")]
-    exception: Option<String>,
+    /// Makes a repeated request harmless: the same answer, with the same key
+    #[arg(long)]
+    request_id: Option<String>,
     /// Folder for ID.pem (the chain), ID.key (if the CA made the key) and root.pem
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
@@ -46,7 +60,7 @@ pub(crate) struct Issue {
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// At most so many
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows())]
     limit: u32,
     /// Only those behind this serial
     #[arg(long)]
@@ -59,19 +73,36 @@ pub(crate) struct Show {
     serial: String,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    /// SHA-256 of the certificate, as `device show` lists it, or the serial number of one of the embedded CA
+    certificate: String,
+    /// The reason, for the record
+    #[arg(long, value_name = "TEXT")]
+    why: Reason,
+    /// Makes a repeated request harmless
+    #[arg(long)]
+    request_id: Option<String>,
+}
+
 impl Cert {
     pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         match self {
             Self::Issue(issue) => {
                 let request = issue.request()?;
+                let out = Out::ready(&issue.out, issue.device, request.is_none())?;
                 let mut control = Control::open(&cli.data_dir()?, "cert issue").await?;
-                issue.run(request, &mut control, output).await
+                issue.run(request, &out, &mut control, output).await
             }
+            Self::Import(import) => import.run(cli, output).await,
             Self::List(list) => {
                 list.run(&mut Control::open(&cli.data_dir()?, "cert list").await?, output).await
             }
             Self::Show(one) => {
                 one.run(&mut Control::open(&cli.data_dir()?, "cert show").await?, output).await
+            }
+            Self::Revoke(revoke) => {
+                revoke.run(&mut Control::open(&cli.data_dir()?, "cert revoke").await?, output).await
             }
         }
     }
@@ -91,7 +122,7 @@ impl Issue {
             Failure::Usage(
                 Problem::new("request-file", format!("{} cannot be read", file.display()))
                     .because(error)
-                    .next("give a PKCS#10 request in PEM, as `openssl req -new` writes it"),
+                    .next("give a PKCS#10 request in PEM; from DER: `openssl req -inform DER -in FILE -out FILE.pem`"),
             )
         })
     }
@@ -99,33 +130,22 @@ impl Issue {
     async fn run(
         &self,
         request: Option<String>,
+        out: &Out<'_>,
         control: &mut Control,
         output: &Output,
     ) -> Result<(), Failure> {
-        let (days, exception) = (self.days, self.exception.clone());
-        let order = IssueCertificate { device: self.device, request, days, exception };
+        let request_id = self.request_id.clone();
+        let order = IssueCertificate { request_id, device: self.device, request, days: self.days };
         let issued: IssuedCertificate = control.client().post("/v1/certificates", &order).await?;
-        let files = self.write(&issued).map_err(|error| {
-            Failure::system(format!("what was issued cannot be written to {}", self.out.display()), &error)
-        })?;
+        let files = out.write(&issued).map_err(|error| self.lost(&issued, &error))?;
         output.answer(&Written { certificate: issued.certificate, files }, written)
     }
 
-    fn write(&self, issued: &IssuedCertificate) -> io::Result<Vec<PathBuf>> {
-        fs::create_dir_all(&self.out)?;
-        let mut files = Vec::new();
-        if let Some(key) = &issued.key {
-            files.push(self.file(&format!("{}.key", self.device), 0o600, key)?);
-        }
-        files.push(self.file(&format!("{}.pem", self.device), 0o644, &issued.chain)?);
-        files.push(self.file("root.pem", 0o644, &issued.root)?);
-        Ok(files)
-    }
-
-    fn file(&self, name: &str, mode: u32, text: &str) -> io::Result<PathBuf> {
-        let path = self.out.join(name);
-        file::replace(&path, mode, text.as_bytes())?;
-        Ok(path)
+    fn lost(&self, issued: &IssuedCertificate, error: &io::Error) -> Failure {
+        let (serial, dir) = (&issued.certificate.serial, self.out.display());
+        let problem =
+            Problem::new("out", format!("certificate {serial} was issued, and {dir} cannot be written"));
+        Failure::Ours(problem.because(error).next("make room there, and have another one issued"))
     }
 }
 
@@ -156,8 +176,8 @@ fn list(page: &CertificatePage) -> String {
         table.row([
             certificate.serial.clone(),
             certificate.names.join(" "),
-            certificate.not_before.to_string(),
-            certificate.not_after.to_string(),
+            seconds(certificate.not_before),
+            seconds(certificate.not_after),
             certificate.key.clone(),
         ]);
     }
@@ -173,6 +193,15 @@ impl Show {
     }
 }
 
+impl Revoke {
+    async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
+        let path = format!("/v1/certificates/{}/revoke", super::query_value(&self.certificate)?);
+        let request = RevokeCertificate { request_id: self.request_id.clone(), why: self.why.clone() };
+        let revoked: Credential = control.client().post(&path, &request).await?;
+        output.answer(&revoked, |revoked| format!("{} of {} is revoked", revoked.serial, revoked.device))
+    }
+}
+
 fn certificate(info: &pki::CertificateInfo) -> Vec<(&'static str, String)> {
     vec![
         ("serial", info.serial.clone()),
@@ -180,8 +209,8 @@ fn certificate(info: &pki::CertificateInfo) -> Vec<(&'static str, String)> {
         ("subject", info.subject.clone()),
         ("issuer", info.issuer.clone()),
         ("key", info.key.clone()),
-        ("not before", info.not_before.to_string()),
-        ("not after", info.not_after.to_string()),
+        ("not before", seconds(info.not_before)),
+        ("not after", seconds(info.not_after)),
         ("sha256", info.sha256.to_string()),
     ]
 }

@@ -1,4 +1,4 @@
-use crate::{cli::Cli, failure::Failure, output::Output};
+use crate::{cli::Cli, config::expired, failure::Failure, output::Output};
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -12,6 +12,8 @@ pub(crate) enum Config {
 struct Good {
     ok: bool,
     file: String,
+    /// What does not stand in the way of a start, and a person should see.
+    warnings: Vec<String>,
     config: crate::config::Config,
 }
 
@@ -26,11 +28,17 @@ impl Config {
 fn check(cli: &Cli, output: &Output) -> Result<(), Failure> {
     let file = cli.config_file()?;
     let config = cli.read_config()?;
-    let text = std::fs::read_to_string(&file).unwrap_or_default();
-    let errors = config.wrong_files(&text, &file, ids::UnixTime::now());
+    let now = ids::UnixTime::now();
+    let errors = config.wrong_here(&file, now);
     if !errors.is_empty() {
         return Err(Failure::Config(errors));
     }
-    let good = Good { ok: true, file: file.display().to_string(), config };
-    output.answer(&good, |good| format!("{}: good", good.file))
+    let mut anchors = x509::Anchors::new();
+    config.add_anchors(&mut anchors).map_err(|error| Failure::Config(vec![error]))?;
+    let warnings = [config.ended(now), expired(&anchors, now)].concat();
+    let good = Good { ok: true, file: file.display().to_string(), warnings, config };
+    output.answer(&good, |good| {
+        let warnings = good.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+        warnings.chain([format!("{}: good\n", good.file)]).collect()
+    })
 }

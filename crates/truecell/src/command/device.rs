@@ -1,23 +1,25 @@
+mod import;
+
 use crate::{
     cli::Cli,
     control::Control,
-    failure::{Failure, Problem},
-    output::{Output, facts},
-    progress::Progress,
+    failure::Failure,
+    output::{Output, facts, seconds},
     table::Table,
 };
-use api::device::{
-    AddDevice, DeviceDetail, DevicePage, ImportDevices, ImportRow, Imported, MoveDevice, NewDevice,
-    RefusedRow,
+use api::{
+    Reason as Why,
+    device::{
+        AddDevice, DeviceChange, DeviceDetail, DevicePage, MoveDevice, NewDevice, RecordedDevice, SetDevice,
+    },
 };
-use clap::{Args, Subcommand};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use ids::{AccessLine, DeviceId};
-use ledger::{Device as View, LifeCycle};
-use std::{
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-};
+use import::Import;
+use ledger::{Credential, Device as View, LifeCycle};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Device {
@@ -29,9 +31,11 @@ pub(crate) enum Device {
     List(List),
     /// Show one unit, with its credentials and its session
     Show(Show),
+    /// Change what is known about a unit: its line, owner, site, region, class or note
+    Set(Set),
     /// Move a unit to another state of its life cycle
     Move(Move),
-    /// Stop a unit for now; undone by `device move ID installed`
+    /// Stop a unit for now; undone by `device move ID installed --why TEXT`
     Suspend(Reason),
     /// A unit was lost: if it comes back, it is refused and an incident opens
     Lost(Reason),
@@ -49,17 +53,17 @@ pub(crate) struct Add {
     /// Where it is installed
     #[arg(long, default_value = "", hide_default_value = true)]
     site: String,
-    /// Region, as policies name it
+    /// Region
     #[arg(long, default_value = "", hide_default_value = true)]
     region: String,
-    /// Class, as policies name it
+    /// Class
     #[arg(long, default_value = "", hide_default_value = true)]
     class: String,
     /// The access line behind which it is installed
     #[arg(long)]
     line: Option<AccessLine>,
     /// State of its life cycle
-    #[arg(long, default_value = "installed")]
+    #[arg(long, default_value = "installed", value_parser = states())]
     state: LifeCycle,
     /// Anything worth knowing
     #[arg(long, default_value = "", hide_default_value = true)]
@@ -70,18 +74,12 @@ pub(crate) struct Add {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Import {
-    /// CSV with a head line; `id` is required, `owner site region class line state note` are not. `-` reads standard input
-    file: PathBuf,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct List {
     /// Only those in this state
-    #[arg(long)]
+    #[arg(long, value_parser = states())]
     state: Option<LifeCycle>,
     /// At most so many
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows())]
     limit: u32,
     /// Only those behind this one in the order of their identities
     #[arg(long)]
@@ -95,10 +93,52 @@ pub(crate) struct Show {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// Which unit
+    id: DeviceId,
+    #[command(flatten)]
+    what: What,
+    /// The reason, for the record
+    #[arg(long, value_name = "TEXT")]
+    why: Why,
+    /// Makes a repeated request harmless
+    #[arg(long)]
+    request_id: Option<String>,
+}
+
+/// What is not given stays as it is; at least one is.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct What {
+    /// Who answers for it
+    #[arg(long)]
+    owner: Option<String>,
+    /// Where it is installed
+    #[arg(long)]
+    site: Option<String>,
+    /// Region
+    #[arg(long)]
+    region: Option<String>,
+    /// Class
+    #[arg(long)]
+    class: Option<String>,
+    /// The access line behind which it is installed
+    #[arg(long)]
+    line: Option<AccessLine>,
+    /// Its access line is not known any more
+    #[arg(long, conflicts_with = "line")]
+    no_line: bool,
+    /// Anything worth knowing
+    #[arg(long)]
+    note: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Move {
     /// Which unit
     id: DeviceId,
     /// Where to
+    #[arg(value_parser = states())]
     state: LifeCycle,
     #[command(flatten)]
     how: How,
@@ -115,14 +155,19 @@ pub(crate) struct Reason {
 #[derive(Debug, Args)]
 struct How {
     /// The reason, for the record
-    #[arg(long)]
-    why: String,
+    #[arg(long, value_name = "TEXT")]
+    why: Why,
     /// Who else agreed, where the move needs two
     #[arg(long)]
     approver: Option<String>,
     /// Makes a repeated request harmless
     #[arg(long)]
     request_id: Option<String>,
+}
+
+fn states() -> impl TypedValueParser<Value = LifeCycle> {
+    PossibleValuesParser::new(LifeCycle::ALL.iter().map(|state| state.as_str()))
+        .try_map(|state| state.parse())
 }
 
 impl Device {
@@ -133,6 +178,7 @@ impl Device {
             Self::Import(import) => import.run(&mut control, output).await,
             Self::List(list) => list.run(&mut control, output).await,
             Self::Show(show) => show.run(&mut control, output).await,
+            Self::Set(set) => set.run(&mut control, output).await,
             Self::Move(to) => to.how.run(to.id, to.state, &mut control, output).await,
             Self::Suspend(unit) => unit.how.run(unit.id, LifeCycle::Suspended, &mut control, output).await,
             Self::Lost(unit) => unit.how.run(unit.id, LifeCycle::Lost, &mut control, output).await,
@@ -146,6 +192,7 @@ impl Device {
             Self::Import(_) => "device import",
             Self::List(_) => "device list",
             Self::Show(_) => "device show",
+            Self::Set(_) => "device set",
             Self::Move(_) => "device move",
             Self::Suspend(_) => "device suspend",
             Self::Lost(_) => "device lost",
@@ -158,7 +205,7 @@ impl Add {
     async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
         let device = NewDevice {
             id: self.id,
-            state: Some(self.state),
+            state: self.state,
             owner: self.owner.clone(),
             site: self.site.clone(),
             region: self.region.clone(),
@@ -167,9 +214,29 @@ impl Add {
             note: self.note.clone(),
         };
         let request = AddDevice { request_id: self.request_id.clone(), device };
-        let added: View = control.client().post("/v1/devices", &request).await?;
-        output.answer(&added, |device| format!("{} added, {}", device.id, device.state))
+        let added: RecordedDevice = control.client().post("/v1/devices", &request).await?;
+        output.answer(&added, |added| format!("{} added, {}", added.device.id, added.device.state))?;
+        note_unknown(&added.unknown_line, output);
+        Ok(())
     }
+}
+
+/// Lines named in a note; the JSON answer has them all.
+const NAMED: usize = 5;
+
+/// What it means for units that their lines are not in the register.
+fn note_unknown<'a>(lines: impl IntoIterator<Item = &'a AccessLine>, output: &Output) {
+    let lines: Vec<_> = lines.into_iter().map(ToString::to_string).collect();
+    if lines.is_empty() || output.is_json() {
+        return;
+    }
+    let more = lines.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let named = lines.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+    output.note(&format!(
+        "note: not in the register of lines: {named}{more}\n  until `truecell line add`, units behind them attach \
+         from anywhere, or not at all if `unknown_line` is \"refuse\""
+    ));
 }
 
 impl List {
@@ -208,12 +275,11 @@ impl Show {
     }
 }
 
-fn show(detail: &DeviceDetail) -> String {
-    let device = &detail.device;
+fn particulars(device: &View) -> [(&'static str, String); 11] {
     let or_none = |value: Option<String>| value.unwrap_or_default();
-    let mut text = facts(&[
+    [
         ("device", device.id.to_string()),
-        ("state", device.state.to_string()),
+        ("state", format!("{}, since {}", device.state, seconds(device.state_since))),
         ("enrolment", device.enrolment.to_string()),
         ("owner", device.owner.clone()),
         ("site", device.site.clone()),
@@ -223,21 +289,55 @@ fn show(detail: &DeviceDetail) -> String {
         ("inner IPv4", or_none(device.inner_v4.map(|address| address.to_string()))),
         ("inner IPv6", or_none(device.inner_v6.map(|address| address.to_string()))),
         ("note", device.note.clone()),
-    ]);
+    ]
+}
+
+fn show(detail: &DeviceDetail) -> String {
+    let mut text = facts(&particulars(&detail.device));
     if !detail.credentials.is_empty() {
-        let mut table = Table::new(&["CERTIFICATE", "SERIAL", "NOT AFTER", "REVOKED"]);
-        for credential in &detail.credentials {
+        let mut table = Table::new(&["SERIAL", "NOT AFTER", "ORIGIN", "REVOKED", "SHA-256"]);
+        for credential in newest_last(&detail.credentials) {
             let revoked = credential
                 .revoked
                 .as_ref()
-                .map(|revoked| format!("{}: {}", revoked.at, revoked.why))
+                .map(|revoked| format!("{}: {}", seconds(revoked.at), revoked.why))
                 .unwrap_or_default();
             let (sha256, serial) = (credential.cert_sha256.to_string(), credential.serial.clone());
-            table.row([sha256, serial, credential.not_after.to_string(), revoked]);
+            let (origin, not_after) = (credential.origin.to_string(), seconds(credential.not_after));
+            table.row([serial, not_after, origin, revoked, sha256]);
         }
         text += &format!("\n{table}");
     }
+    if !detail.sessions.is_empty() {
+        text += &format!("\n{}", super::session::table(&detail.sessions));
+    }
     text
+}
+
+fn newest_last(credentials: &[Credential]) -> Vec<&Credential> {
+    let mut sorted: Vec<_> = credentials.iter().collect();
+    sorted.sort_by_key(|credential| credential.not_before);
+    sorted
+}
+
+impl Set {
+    async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
+        let What { owner, site, region, class, line, no_line, note } = &self.what;
+        let set = DeviceChange {
+            owner: owner.clone(),
+            site: site.clone(),
+            region: region.clone(),
+            class: class.clone(),
+            access_line: line.clone().map(Some).or(no_line.then_some(None)),
+            note: note.clone(),
+        };
+        let request = SetDevice { request_id: self.request_id.clone(), set, why: self.why.clone() };
+        let path = format!("/v1/devices/{}", self.id);
+        let is: RecordedDevice = control.client().post(&path, &request).await?;
+        output.answer(&is, |is| facts(&particulars(&is.device)))?;
+        note_unknown(&is.unknown_line, output);
+        Ok(())
+    }
 }
 
 impl How {
@@ -257,130 +357,4 @@ impl How {
         let moved: View = control.client().post(&format!("/v1/devices/{id}/move"), &request).await?;
         output.answer(&moved, |device| format!("{} is {}", device.id, device.state))
     }
-}
-
-impl Import {
-    async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
-        let (rows, mut sum) = read_csv(&self.file)?;
-        let progress = Progress::new(rows.len());
-        for (index, batch) in rows.chunks(BATCH).enumerate() {
-            progress.at(index * BATCH);
-            let request = ImportDevices { request_id: None, rows: batch.to_vec() };
-            let sent = control.client().post::<Imported>("/v1/devices/import", &request).await;
-            let answer = sent.map_err(|error| interrupted(error.into(), &sum))?;
-            sum.added += answer.added;
-            sum.unchanged += answer.unchanged;
-            sum.refused.extend(answer.refused);
-        }
-        progress.at(rows.len());
-        drop(progress);
-        sum.refused.sort_by_key(|row| row.line);
-        output.answer(&sum, imported)?;
-        if sum.refused.is_empty() { Ok(()) } else { Err(Failure::answered()) }
-    }
-}
-
-/// Rows sent at once: each batch is durable before the next one is sent.
-const BATCH: usize = 500;
-
-fn imported(sum: &Imported) -> String {
-    let mut text =
-        format!("{} added, {} unchanged, {} refused\n", sum.added, sum.unchanged, sum.refused.len());
-    if !sum.refused.is_empty() {
-        let mut table = Table::new(&["LINE", "DEVICE", "WHY"]);
-        for row in &sum.refused {
-            table.row([row.line.to_string(), row.id.clone(), row.why.clone()]);
-        }
-        text += &table.to_string();
-    }
-    text
-}
-
-/// What stopped an import, with what was acknowledged before.
-fn interrupted(failure: Failure, sum: &Imported) -> Failure {
-    let done = format!(
-        "{} units were acknowledged before: {} added, {} unchanged",
-        sum.added + sum.unchanged,
-        sum.added,
-        sum.unchanged
-    );
-    let add = |mut problem: Problem| {
-        problem.detail =
-            if problem.detail.is_empty() { done.clone() } else { format!("{}; {done}", problem.detail) };
-        problem.next = "run the same import again: what is there already stays as it is".into();
-        problem
-    };
-    match failure {
-        Failure::No(problem) => Failure::No(add(problem)),
-        Failure::Usage(problem) => Failure::Usage(add(problem)),
-        Failure::Ours(problem) => Failure::Ours(add(problem)),
-        Failure::Config(errors) => Failure::Config(errors),
-    }
-}
-
-/// The rows that can be read, and those refused here because they cannot.
-fn read_csv(file: &Path) -> Result<(Vec<ImportRow>, Imported), Failure> {
-    let unreadable = |error: &dyn std::fmt::Display| {
-        Failure::Usage(
-            Problem::new("import-file", format!("{} cannot be imported", file.display()))
-                .because(error)
-                .next("give a CSV file whose first line names its columns; `id` is required"),
-        )
-    };
-    let source: Box<dyn io::Read> = if file == Path::new("-") {
-        Box::new(io::stdin())
-    } else {
-        Box::new(File::open(file).map_err(|error| unreadable(&error))?)
-    };
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(false).from_reader(source);
-    let head = reader.headers().map_err(|error| unreadable(&error))?.clone();
-    if let Some(unknown) = head.iter().find(|column| !COLUMNS.contains(column)) {
-        return Err(unreadable(&format!("unknown column `{unknown}`; known are {}", COLUMNS.join(" "))));
-    }
-    if !head.iter().any(|column| column == "id") {
-        return Err(unreadable(&"there is no column `id`"));
-    }
-    let (mut rows, mut sum) = (Vec::new(), Imported::default());
-    for record in reader.records() {
-        let record = record.map_err(|error| unreadable(&error))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        match row(&record, &head) {
-            Ok(device) => rows.push(ImportRow { line, device }),
-            Err(why) => {
-                let id =
-                    record.iter().zip(&head).find(|(_, column)| *column == "id").map_or("", |(id, _)| id);
-                sum.refused.push(RefusedRow { line, id: id.into(), why });
-            }
-        }
-    }
-    Ok((rows, sum))
-}
-
-const COLUMNS: [&str; 8] = ["id", "state", "owner", "site", "region", "class", "line", "note"];
-
-fn row(record: &csv::StringRecord, head: &csv::StringRecord) -> Result<NewDevice, String> {
-    let value = |column: &str| {
-        let at = head.iter().position(|name| name == column);
-        at.and_then(|at| record.get(at)).filter(|value| !value.is_empty())
-    };
-    let text = |column: &str| value(column).unwrap_or_default().to_owned();
-    let id =
-        value("id").unwrap_or_default().parse().map_err(|error: ids::ParseDeviceError| error.to_string())?;
-    let access_line = value("line")
-        .map(str::parse)
-        .transpose()
-        .map_err(|error: ids::ParseAccessLineError| error.to_string())?;
-    Ok(NewDevice {
-        id,
-        state: value("state")
-            .map(str::parse)
-            .transpose()
-            .map_err(|error: ledger::ParseStateError| error.to_string())?,
-        owner: text("owner"),
-        site: text("site"),
-        region: text("region"),
-        class: text("class"),
-        access_line,
-        note: text("note"),
-    })
 }

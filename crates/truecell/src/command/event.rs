@@ -2,7 +2,7 @@ use crate::{
     cli::Cli,
     control::Control,
     failure::{Failure, Problem},
-    output::{Output, facts},
+    output::{Output, facts, seconds},
     table::printable,
 };
 use api::event::Verified;
@@ -27,7 +27,7 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "DIR", requires = "key")]
     journal: Option<PathBuf>,
     /// The key that it began with, 64 hex digits
-    #[arg(long, value_name = "KEY", requires = "journal")]
+    #[arg(long, value_name = "KEY", requires = "journal", value_parser = journal_key)]
     key: Option<PublicKey>,
 }
 
@@ -39,6 +39,10 @@ pub(crate) struct Tail {
     /// First record to show; without it the last 20
     #[arg(long, value_name = "SEQ")]
     from: Option<u64>,
+}
+
+fn journal_key(text: &str) -> Result<PublicKey, &'static str> {
+    text.parse().map_err(|_| "a journal key has 64 hex digits, as `truecell init` printed it")
 }
 
 impl Event {
@@ -62,7 +66,9 @@ impl Tail {
         let from = self.from.map(|from| format!("&from={from}")).unwrap_or_default();
         let path = format!("/v1/events?follow={}{from}", self.follow);
         let mut lines = control.client().lines(&path).await?;
-        while let Some(mut line) = lines.next().await? {
+        while !output.is_closed()
+            && let Some(mut line) = lines.next().await?
+        {
             line.push(b'\n');
             if output.is_json() { output.bytes(&line)? } else { output.text(&text(&line))? }
         }
@@ -80,11 +86,18 @@ fn text(line: &[u8]) -> String {
     let none = Map::new();
     let body = record.get("body").and_then(Value::as_object).unwrap_or(&none);
     let said = if body.contains_key("revision") { row_changed(body) } else { all(body) };
-    printable(&format!("{:>6}  {}  {}  {said}", word("seq"), word("at"), word("kind")))
+    printable(format!("{:>6}  {}  {}  {said}", word("seq"), word("at"), word("kind")).trim_end())
 }
 
+/// What stands first; the rest follows by name.
+const FIRST: [&str; 8] = ["device", "session", "outer", "alarm", "reason", "reasons", "detail", "how"];
+/// What is for programs: evidence in full, and signatures.
+const LEFT_OUT: [&str; 3] = ["claim", "evidence", "signature"];
+
 fn all(body: &Map<String, Value>) -> String {
-    let shown = body.iter().filter(|(_, value)| !is_nothing(value));
+    let first = FIRST.iter().filter_map(|name| body.get_key_value(*name));
+    let rest = body.iter().filter(|(name, _)| ![&FIRST[..], &LEFT_OUT].concat().contains(&name.as_str()));
+    let shown = first.chain(rest).filter(|(_, value)| !is_nothing(value));
     shown.map(|(name, value)| format!("{name}={}", word(value))).collect::<Vec<_>>().join(" ")
 }
 
@@ -97,7 +110,11 @@ fn row_changed(body: &Map<String, Value>) -> String {
         let old = before.get(name).unwrap_or(&Value::Null);
         // When it changed stands in front of the line.
         let is_time_of_change = !before.is_empty() && (name.ends_with("_since") || name.ends_with("_at"));
-        if is_time_of_change || old == new || (is_nothing(old) && is_nothing(new)) {
+        if LEFT_OUT.contains(&name.as_str())
+            || is_time_of_change
+            || old == new
+            || (is_nothing(old) && is_nothing(new))
+        {
             continue;
         }
         let old = if is_nothing(old) { String::new() } else { format!("{} -> ", word(old)) };
@@ -119,7 +136,8 @@ fn is_nothing(value: &Value) -> bool {
 }
 
 fn word(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    let time = |text: &str| text.ends_with('Z').then(|| text.parse().ok().map(seconds)).flatten();
+    value.as_str().map_or_else(|| value.to_string(), |text| time(text).unwrap_or_else(|| text.to_owned()))
 }
 
 impl Verify {
@@ -135,12 +153,13 @@ impl Verify {
 }
 
 fn report(verified: &Verified) -> String {
+    let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
     match &verified.broken {
         None => format!(
             "good: records {} to {}, proven by signatures up to {}\n{}",
-            verified.first,
-            verified.last,
-            verified.proven,
+            number(verified.first),
+            number(verified.last),
+            number(verified.proven),
             facts(&[
                 ("key", verified.key.to_string()),
                 ("head", verified.head.map(|head| head.to_string()).unwrap_or_default())
@@ -151,5 +170,20 @@ fn report(verified: &Verified) -> String {
             broken.seq,
             facts(&[("file", broken.file.display().to_string()), ("why", broken.why.clone())])
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_who_from_where_and_why_first_and_leaves_the_claim_to_programs() {
+        let line = br#"{"seq":"7","at":"2026-01-31T10:00:00.123456Z","kind":"admission.refused","body":{
+            "cert_sha256":"ab","claim":{"idi":"x"},"detail":"the unit is lost","device":"00aabbccddee",
+            "outer":"192.0.2.1:500","reason":"lost","rules":"1"}}"#;
+        let expected = "     7  2026-01-31T10:00:00Z  admission.refused  device=00aabbccddee outer=192.0.2.1:500 \
+            reason=lost detail=the unit is lost cert_sha256=ab rules=1";
+        assert_eq!(text(line), expected);
     }
 }

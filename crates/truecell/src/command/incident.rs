@@ -1,8 +1,10 @@
+mod evidence;
+
 use crate::{
     cli::Cli,
     control::Control,
     failure::Failure,
-    output::{Output, facts},
+    output::{Output, facts, seconds},
     table::Table,
 };
 use api::incident::IncidentPage;
@@ -43,7 +45,7 @@ fn list(all: &IncidentPage) -> String {
             incident.number.to_string(),
             state(incident.state).to_owned(),
             incident.kind.clone(),
-            incident.opened_at.to_string(),
+            seconds(incident.opened_at),
             devices(incident),
             incident.summary.clone(),
         ]);
@@ -63,15 +65,25 @@ fn devices(incident: &View) -> String {
 }
 
 fn show(incident: &View) -> String {
-    facts(&[
+    let facts = facts(&[
         ("incident", incident.number.to_string()),
         ("state", state(incident.state).to_owned()),
         ("kind", incident.kind.clone()),
-        ("opened", incident.opened_at.to_string()),
+        ("opened", seconds(incident.opened_at)),
         ("seen again", incident.repeats.to_string()),
-        ("last seen", incident.last_at.to_string()),
+        ("last seen", seconds(incident.last_at)),
         ("devices", devices(incident)),
         ("summary", incident.summary.clone()),
-        ("evidence", incident.evidence.to_string()),
-    ])
+    ]);
+    format!("{facts}\n{}\n{}", evidence::table(&incident.evidence), next(incident))
+}
+
+/// What a person does next, about each unit.
+fn next(incident: &View) -> String {
+    let about = incident.devices.iter().map(|device| {
+        format!(
+            "next: `truecell device show {device}`; keep it out meanwhile with `truecell device suspend {device} --why TEXT`\n"
+        )
+    });
+    about.collect()
 }

@@ -5,12 +5,13 @@ use crate::{
     failure::{Failure, Problem},
     groups,
     identity::gateway_identity,
-    node::{Node, write_pools},
-    output::{Output, facts},
+    node::{Node, keep_configured},
+    output::{Output, facts, seconds},
 };
 use clap::Args;
-use events::{JournalKey, PublicKey};
+use events::{JournalKey, KeyFileError, PublicKey};
 use ids::{CertSha256, NodeId, UnixTime};
+use ledger::RowKey;
 use pki::Ca;
 use serde::Serialize;
 use std::{
@@ -58,11 +59,12 @@ impl Init {
         let config = cli.read_config()?;
         let data = DataDir::new(config.data.clone());
         refuse_a_made_one(&data)?;
-        make_folders(&data, &config).map_err(|error| cannot(&data, &error))?;
+        make_folders(&data, &config)
+            .map_err(|error| Failure::folder(format!("{} cannot be made", data.path().display()), &error))?;
         let _lock = Lock::take(&data, "init").map_err(|not_taken| not_taken.failure(&data))?;
         let made = make(&data, &config)?;
         fs::remove_file(data.init_marker()).map_err(|error| cannot(&data, &error))?;
-        output.answer(&made, text)
+        output.answer(&made, |made| text(made, cli))
     }
 }
 
@@ -84,7 +86,7 @@ fn make_folders(data: &DataDir, config: &Config) -> io::Result<()> {
     if let Some(group) = &config.control.group {
         chown(data.path(), None, Some(groups::number(group)?))?;
     }
-    fs::write(data.init_marker(), "truecell init was interrupted: run it again\n")?;
+    pki::replace_file(&data.init_marker(), 0o644, b"truecell init was interrupted: run it again\n")?;
     folder(&data.keys(), 0o700)
 }
 
@@ -93,9 +95,10 @@ fn folder(path: &Path, mode: u32) -> io::Result<()> {
 }
 
 fn make(data: &DataDir, config: &Config) -> Result<Made, Failure> {
-    fs::write(data.node_file(), format!("{}\n", config.node)).map_err(|error| cannot(data, &error))?;
-    write_pools(data, &config.gateway.pools)?;
-    let journal_key = make_journal_key(data)?;
+    let node = format!("{}\n", config.node);
+    pki::replace_file(&data.node_file(), 0o644, node.as_bytes()).map_err(|error| cannot(data, &error))?;
+    keep_configured(data, config)?;
+    let journal_key = make_keys(data)?;
     if let Some(ca) = &config.ca {
         make_ca(data, ca.spec(&config.gateway.identity))?;
     }
@@ -109,23 +112,30 @@ fn make(data: &DataDir, config: &Config) -> Result<Made, Failure> {
     let ca = node.ca.as_ref().map(|ca| MadeCa {
         realm: ca.realm().clone(),
         root: ca.directory().join("root.pem"),
-        root_sha256: sha256(ca.root()),
+        root_sha256: CertSha256::of(ca.root()),
     });
     node.close()?;
     Ok(Made { node: config.node.clone(), data: data.path().into(), journal_key, ca, gateway })
 }
 
-fn sha256(der: &[u8]) -> CertSha256 {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der).as_ref());
-    ids::Sha256(hash)
-}
-
-fn make_journal_key(data: &DataDir) -> Result<PublicKey, Failure> {
-    let key = JournalKey::open_or_create(&data.journal_key()).map_err(|error| cannot(data, &error))?;
+/// Keys of the journal and of the ledger's rows, in a data directory that has neither yet. What an
+/// interrupted init has made stays.
+fn make_keys(data: &DataDir) -> Result<PublicKey, Failure> {
+    let is_made = data.ledger().exists();
+    let cannot_be = |error: KeyFileError| cannot(data, &error);
+    if !is_made && !data.row_key().exists() {
+        RowKey::create(&data.row_key()).map_err(cannot_be)?;
+    }
+    let key = if !is_made && !data.journal_key().exists() {
+        JournalKey::create(&data.journal_key())
+    } else {
+        JournalKey::open(&data.journal_key())
+    };
+    let key = key.map_err(cannot_be)?;
     let public = key.public_key();
-    fs::write(data.journal_public_key(), format!("{public}\n")).map_err(|error| cannot(data, &error))?;
-    Ok(public)
+    let text = format!("{public}\n");
+    let written = pki::replace_file(&data.journal_public_key(), 0o644, text.as_bytes());
+    written.map(|()| public).map_err(|error| cannot(data, &error))
 }
 
 fn make_ca(data: &DataDir, spec: pki::CaSpec) -> Result<(), Failure> {
@@ -145,17 +155,29 @@ fn cannot(data: &DataDir, error: &(impl std::error::Error + ?Sized)) -> Failure 
     Failure::system(format!("{} cannot be made", data.path().display()), &format!("{error}{cause}"))
 }
 
-fn text(made: &Made) -> String {
+fn text(made: &Made, cli: &Cli) -> String {
     let mut pairs = vec![
         ("node", made.node.to_string()),
         ("data", made.data.display().to_string()),
         ("journal key", made.journal_key.to_string()),
-        ("gateway", format!("{}, certificate until {}", made.gateway.identity, made.gateway.not_after)),
+        (
+            "gateway",
+            format!("{}, certificate until {}", made.gateway.identity, seconds(made.gateway.not_after)),
+        ),
     ];
     if let Some(ca) = &made.ca {
         pairs.push(("CA root", format!("{} (realm {})", ca.root.display(), ca.realm)));
         pairs.push(("CA root SHA-256", ca.root_sha256.to_string()));
     }
-    let next = "Keep the journal key and the CA root also elsewhere, and start with `truecell serve`.\n";
-    facts(&pairs) + next
+    let serve = format!("truecell serve{}", typed(cli));
+    facts(&pairs)
+        + &format!("Keep the journal key and the CA root also elsewhere, and start with `{serve}`.\n")
+}
+
+/// The options that said where configuration and data are, for the next command.
+fn typed(cli: &Cli) -> String {
+    let option = |name: &str, path: &Option<PathBuf>| {
+        path.as_ref().map(|path| format!(" {name} {}", path.display())).unwrap_or_default()
+    };
+    option("-c", &cli.config) + &option("--data", &cli.data)
 }

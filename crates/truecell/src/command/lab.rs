@@ -1,19 +1,22 @@
 mod unit;
 
 use crate::{
+    cli::Cli,
     failure::{Failure, Problem},
     folder::Folder,
     output::Output,
 };
 use clap::{Args, Subcommand};
 use lab::{Act, Carrier, Step, tour};
-use std::fmt::Write as _;
+use serde::Serialize;
+use std::{fmt::Write as _, path::PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A carrier on this machine's loopback, and what it does about genuine units and everyone else
 ///
-/// Gateway, CA, ledger and journal are real and new each time; the units are virtual. Needs no root and
-/// sends nothing beyond loopback.
+/// Gateway, CA, ledger and journal are real and new each time, in a folder below --data DIR, else where
+/// temporary files go, which is removed at the end; the units are virtual. Needs no root and sends
+/// nothing beyond loopback.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Lab {
@@ -33,20 +36,36 @@ enum Part {
 
 const INTRODUCTION: &str = "\
 A carrier comes up on loopback: a gateway, its own CA, a ledger and a journal, all real, and virtual
-femtocells. Every reason below is read from the journal; the units themselves learn only
-AUTHENTICATION_FAILED.
+femtocells. Every reason below is read from the journal; what the units themselves learn of it stands
+below each.
 ";
 
+/// How the tour ended, and how to check its journal.
+#[derive(Serialize)]
+struct Conclusion {
+    attempts: usize,
+    /// All ended as they must.
+    all_as_they_must_be: bool,
+    /// Units attached now.
+    attached: usize,
+    /// Records in the journal.
+    records: u64,
+    /// Its folder.
+    journal: PathBuf,
+    /// Its public key.
+    key: String,
+}
+
 impl Lab {
-    pub(crate) fn run(&self, output: &Output) -> Result<(), Failure> {
+    pub(crate) fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         match &self.part {
             Some(Part::Unit(unit)) => unit.run(output),
-            None => self.tour(output),
+            None => self.tour(cli, output),
         }
     }
 
-    fn tour(&self, output: &Output) -> Result<(), Failure> {
-        let dir = Folder::make(None, "truecell-lab")
+    fn tour(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
+        let dir = Folder::make(cli.data.as_deref(), "truecell-lab")
             .map_err(|error| Failure::system("the lab has no folder", &error))?;
         if !output.is_json() {
             output.text(INTRODUCTION)?;
@@ -65,11 +84,11 @@ impl Lab {
         .map_err(|error| broken(&error))?;
         said?;
         let wrong = steps.iter().filter(|as_it_must| !**as_it_must).count();
-        if !output.is_json() {
-            output.text(&conclusion(&carrier, steps.len(), wrong))?;
-        }
+        let conclusion = Conclusion::of(&carrier, steps.len(), wrong);
+        let last = if output.is_json() { json(&conclusion)? } else { conclusion.text(wrong) };
+        output.text(&last)?;
         if !self.once {
-            serve(output, &carrier)?;
+            serve(output, &carrier, &conclusion)?;
         }
         drop(units);
         carrier.gateway.shutdown();
@@ -77,11 +96,11 @@ impl Lab {
     }
 }
 
-fn json(step: &Step) -> Result<String, Failure> {
-    serde_json::to_string(step).map_err(|error| Failure::system("no JSON", &error))
+fn json(line: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(line).map_err(|error| Failure::system("no JSON", &error))
 }
 
-/// A step as three lines at most, under a heading when its act begins.
+/// A step as a few lines, under a heading when its act begins.
 fn text(step: &Step, before: Option<Act>) -> Result<String, Failure> {
     let mut text = String::new();
     let heading = (before != Some(step.act)).then_some(step.title);
@@ -93,7 +112,10 @@ fn text(step: &Step, before: Option<Act>) -> Result<String, Failure> {
         let verdict = if step.admitted { "admitted" } else { "refused" };
         writeln!(text, "  {verdict}  {} from {}  [{mark}]", step.name, step.outer)?;
         match (&step.reason, &step.detail) {
-            (Some(reason), Some(detail)) => writeln!(text, "    {detail} ({reason})")?,
+            (Some(reason), Some(detail)) => {
+                writeln!(text, "    {detail} ({reason})")?;
+                writeln!(text, "    the unit: {}", step.told)?;
+            }
             _ => writeln!(text, "    {}", step.told)?,
         }
         if let (false, Some((answered, sent))) = (step.admitted, step.pings) {
@@ -108,24 +130,41 @@ fn text(step: &Step, before: Option<Act>) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn conclusion(carrier: &Carrier, steps: usize, wrong: usize) -> String {
-    let sessions = carrier.gateway.stats().sessions;
-    let records = carrier.journal.head();
-    let verdict =
-        if wrong == 0 { "all as they must be".to_owned() } else { format!("{wrong} NOT as they must be") };
-    format!("\n{steps} attempts, {verdict}. {sessions} units attached, {records} records in the journal.\n")
+impl Conclusion {
+    fn of(carrier: &Carrier, attempts: usize, wrong: usize) -> Self {
+        Self {
+            attempts,
+            all_as_they_must_be: wrong == 0,
+            attached: carrier.gateway.stats().sessions,
+            records: carrier.journal.head(),
+            journal: carrier.journal.dir(),
+            key: carrier.journal.public_key().to_string(),
+        }
+    }
+
+    fn text(&self, wrong: usize) -> String {
+        let verdict = if wrong == 0 {
+            "all as they must be".to_owned()
+        } else {
+            format!("{wrong} NOT as they must be")
+        };
+        let Self { attempts, attached, records, .. } = self;
+        format!(
+            "\n{attempts} attempts, {verdict}. {attached} units attached, {records} records in the journal.\n"
+        )
+    }
 }
 
 /// Serves until Ctrl-C.
-fn serve(output: &Output, carrier: &Carrier) -> Result<(), Failure> {
+fn serve(output: &Output, carrier: &Carrier, conclusion: &Conclusion) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::system("no runtime", &error))?;
     if !output.is_json() {
-        let journal = carrier.journal.dir();
-        let (key, dir) = (carrier.journal.public_key(), carrier.dir());
+        let Conclusion { journal, key, .. } = conclusion;
         output.text(&format!(
-            "Serving until Ctrl-C. Its files are in {}; its journal is {}, with public key {key}.\n",
-            dir.display(),
+            "Serving until Ctrl-C, which removes {}. It has no control socket; its journal can be checked:\n\n    \
+             truecell event verify --journal {} --key {key}\n",
+            carrier.dir().display(),
             journal.display(),
         ))?;
     }

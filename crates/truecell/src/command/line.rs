@@ -1,6 +1,6 @@
 use crate::{cli::Cli, control::Control, failure::Failure, output::Output, table::Table};
-use api::line::{LinePage, PutLine};
-use clap::{Args, Subcommand};
+use api::line::{AddLine, ChangedLine, LinePage, SetLine};
+use clap::{ArgGroup, Args, Subcommand};
 use ids::AccessLine;
 use ipnet::IpNet;
 use ledger::AccessLineRecord as View;
@@ -9,6 +9,8 @@ use ledger::AccessLineRecord as View;
 pub(crate) enum Line {
     /// Say from which prefixes the subscribers of an access line come
     Add(Add),
+    /// Change what is known about an access line; what is not given stays
+    Set(Set),
     /// List access lines
     List,
 }
@@ -20,9 +22,24 @@ pub(crate) struct Add {
     /// Outer addresses seen behind it, as in 192.0.2.0/29
     #[arg(required = true)]
     prefixes: Vec<IpNet>,
-    /// Region, as policies name it
+    /// Region
     #[arg(long, default_value = "", hide_default_value = true)]
     region: String,
+    /// Makes a repeated request harmless
+    #[arg(long)]
+    request_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").args(["prefixes", "region"]).required(true).multiple(true)))]
+pub(crate) struct Set {
+    /// Its name in the line register
+    line: AccessLine,
+    /// Outer addresses seen behind it, all of them, as in 192.0.2.0/29
+    prefixes: Vec<IpNet>,
+    /// Region
+    #[arg(long)]
+    region: Option<String>,
     /// Makes a repeated request harmless
     #[arg(long)]
     request_id: Option<String>,
@@ -35,6 +52,10 @@ impl Line {
                 let mut control = Control::open(&cli.data_dir()?, "line add").await?;
                 add.run(&mut control, output).await
             }
+            Self::Set(set) => {
+                let mut control = Control::open(&cli.data_dir()?, "line set").await?;
+                set.run(&mut control, output).await
+            }
             Self::List => {
                 let mut control = Control::open(&cli.data_dir()?, "line list").await?;
                 let lines: LinePage = control.client().get("/v1/lines").await?;
@@ -46,7 +67,7 @@ impl Line {
 
 impl Add {
     async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
-        let request = PutLine {
+        let request = AddLine {
             request_id: self.request_id.clone(),
             line: self.line.clone(),
             prefixes: self.prefixes.clone(),
@@ -55,6 +76,27 @@ impl Add {
         let line: View = control.client().post("/v1/lines", &request).await?;
         output.answer(&line, |line| format!("{}: {}", line.line, prefixes(line)))
     }
+}
+
+impl Set {
+    async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
+        let request = SetLine {
+            request_id: self.request_id.clone(),
+            line: self.line.clone(),
+            prefixes: Some(self.prefixes.clone()).filter(|prefixes| !prefixes.is_empty()),
+            region: self.region.clone(),
+        };
+        let changed: ChangedLine = control.client().post("/v1/lines/set", &request).await?;
+        output.answer(&changed, changes)
+    }
+}
+
+fn changes(changed: &ChangedLine) -> String {
+    let mut table = Table::new(&["", "REGION", "PREFIXES"]);
+    for (when, line) in [("was", &changed.was), ("is", &changed.is)] {
+        table.row([when.to_owned(), line.region.clone(), prefixes(line)]);
+    }
+    format!("{}\n{table}", changed.is.line)
 }
 
 fn list(lines: &LinePage) -> String {

@@ -1,5 +1,8 @@
 use crate::{cli::Cli, control::Control, failure::Failure, output::Output, table::Table};
-use api::pair::{ChangePair, PairPage};
+use api::{
+    Reason,
+    pair::{ChangePair, PairPage},
+};
 use clap::{Args, Subcommand};
 use ids::DeviceId;
 use ledger::Pair as View;
@@ -22,7 +25,7 @@ pub(crate) struct Change {
     b: DeviceId,
     /// The reason, for the record
     #[arg(long)]
-    why: String,
+    why: Reason,
     /// Makes a repeated request harmless
     #[arg(long)]
     request_id: Option<String>,
@@ -31,7 +34,7 @@ pub(crate) struct Change {
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// At most so many
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows())]
     limit: u32,
     /// Only those behind this one, named by its two units
     #[arg(long, num_args = 2, value_names = ["A", "B"])]

@@ -1,13 +1,16 @@
 use crate::{
     cli::Cli,
+    config::expired,
     daemon::Daemon,
     data_dir::{DataDir, Lock},
     failure::Failure,
     gateway, logging,
-    node::{Node, write_pools},
+    node::{Node, keep_configured},
     privilege,
 };
 use clap::Args;
+use ids::UnixTime;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Runtime};
 
 /// Run the gateway and its services until SIGTERM or Ctrl-C
@@ -26,14 +29,20 @@ impl Serve {
     pub(crate) fn run(&self, cli: &Cli) -> Result<(), Failure> {
         let config = cli.read_config()?;
         logging::start(&config.log);
+        allow_descriptors();
         let data = DataDir::new(config.data.clone());
         data.node()?;
+        let differs = config.differs(&cli.config_file()?);
+        if !differs.is_empty() {
+            return Err(Failure::Config(differs));
+        }
         let opened = gateway::open(&config)?;
         privilege::give_up(&data)?;
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
-        write_pools(&data, &config.gateway.pools)?;
-        let node = Node::open(&data)?;
-        for what in &node.mended {
+        keep_configured(&data, &config)?;
+        let mut node = Node::open(&data)?;
+        node.trust(&config)?;
+        for what in node.mended.iter().chain(&expired(&node.anchors, UnixTime::now())) {
             tracing::warn!("{what}");
         }
         let gateway = gateway::start(opened, &data, &config, &node)?;
@@ -41,6 +50,15 @@ impl Serve {
             .block_on(async { Daemon::start(&data, &config, node, gateway).await?.until_stopped().await });
         drop(lock);
         served
+    }
+}
+
+/// Raises the limit of open files to what the system allows. Too few are no reason to stay down: the doors
+/// of the API are bounded far below the usual limit of 1024.
+fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, limit = limit.current, "the limit of open files stays as it is");
     }
 }
 

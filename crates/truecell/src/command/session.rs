@@ -2,13 +2,17 @@ use crate::{
     cli::Cli,
     control::Control,
     failure::Failure,
-    output::{Output, facts},
+    output::{Output, facts, seconds},
     table::Table,
 };
-use api::session::{CutSession, SessionPage};
+use api::{
+    Reason,
+    session::{CutSession, SessionPage},
+};
 use clap::{Args, Subcommand};
 use gateway::SessionView as View;
 use ids::SessionId;
+use std::net::IpAddr;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Session {
@@ -26,8 +30,8 @@ pub(crate) struct List {
     #[arg(long, value_name = "ID")]
     after: Option<SessionId>,
     /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
-    limit: usize,
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows())]
+    limit: u32,
 }
 
 #[derive(Debug, Args)]
@@ -41,8 +45,11 @@ pub(crate) struct Cut {
     /// Which session
     id: SessionId,
     /// The reason, for the record
+    #[arg(long, value_name = "TEXT")]
+    why: Reason,
+    /// Makes a repeated request harmless
     #[arg(long)]
-    why: String,
+    request_id: Option<String>,
 }
 
 impl Session {
@@ -55,7 +62,7 @@ impl Session {
                 output.answer(&session, show)
             }
             Self::Cut(cut) => {
-                let request = CutSession { why: cut.why.clone() };
+                let request = CutSession { request_id: cut.request_id.clone(), why: cut.why.clone() };
                 let path = format!("/v1/sessions/{}/cut", cut.id);
                 let session: View = control.client().post(&path, &request).await?;
                 output.answer(&session, |session| format!("{} of {} is cut", session.id, session.device))
@@ -80,56 +87,71 @@ impl List {
 }
 
 fn list(page: &SessionPage) -> String {
-    let mut table = Table::new(&["SESSION", "DEVICE", "STATE", "OUTER", "INNER", "SINCE", "IN", "OUT"]);
-    for session in &page.sessions {
+    table(&page.sessions).to_string()
+}
+
+pub(super) fn table(sessions: &[View]) -> Table {
+    let mut table =
+        Table::new(&["SESSION", "DEVICE", "STATE", "OUTER", "INNER", "SINCE", "OCTETS IN", "OCTETS OUT"]);
+    for session in sessions {
         table.row([
             session.id.to_string(),
             session.device.to_string(),
             session.state.word().to_owned(),
             session.outer.to_string(),
-            inner(session),
-            session.since.to_string(),
+            inner(&session.inner),
+            seconds(session.since),
             session.uplink.octets.to_string(),
             session.downlink.octets.to_string(),
         ]);
     }
-    table.to_string()
+    table
 }
 
-fn inner(session: &View) -> String {
-    session.inner.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+/// The inner addresses of a session.
+pub(crate) fn inner(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn show(session: &View) -> String {
+    let parts = [facts(&about(session)), children(session), drops(session)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// Facts of the session itself.
+pub(crate) fn about(session: &View) -> Vec<(&'static str, String)> {
     let amount = |amount: gateway::Amount| format!("{} octets, {} packets", amount.octets, amount.packets);
-    let mut text = facts(&[
+    vec![
         ("session", session.id.to_string()),
         ("device", session.device.to_string()),
         ("state", session.state.word().to_owned()),
         ("certificate", session.cert_sha256.to_string()),
         ("outer", session.outer.to_string()),
-        ("inner", inner(session)),
-        ("since", session.since.to_string()),
-        ("until", session.until.to_string()),
+        ("inner", inner(&session.inner)),
+        ("since", seconds(session.since)),
+        ("until", seconds(session.until)),
         ("in", amount(session.uplink)),
         ("out", amount(session.downlink)),
         ("ESP seen", if session.esp_seen { "yes" } else { "no" }.to_owned()),
-    ]);
-    if !session.children.is_empty() {
-        let mut table = Table::new(&["CHILD SA IN", "OUT", "CIPHER", "ESN"]);
-        for child in &session.children {
-            let esn = if child.esn { "yes" } else { "no" };
-            let (spi_in, spi_out) = (child.spi_in.to_string(), child.spi_out.to_string());
-            table.row([spi_in, spi_out, child.cipher.clone(), esn.to_owned()]);
-        }
-        text += &format!("\n{table}");
+    ]
+}
+
+/// A table of its CHILD SAs; empty without any.
+pub(crate) fn children(session: &View) -> String {
+    let mut table = Table::new(&["SPI IN", "SPI OUT", "CIPHER", "ESN"]);
+    for child in &session.children {
+        let esn = if child.esn { "yes" } else { "no" };
+        let (spi_in, spi_out) = (child.spi_in.to_string(), child.spi_out.to_string());
+        table.row([spi_in, spi_out, child.cipher.clone(), esn.to_owned()]);
     }
-    if !session.drops.is_empty() {
-        let mut table = Table::new(&["DROPPED", "PACKETS"]);
-        for (cause, packets) in &session.drops {
-            table.row([cause.clone(), packets.to_string()]);
-        }
-        text += &format!("\n{table}");
+    if session.children.is_empty() { String::new() } else { table.to_string() }
+}
+
+/// A table of its drops by cause; empty without any.
+pub(crate) fn drops(session: &View) -> String {
+    let mut table = Table::new(&["DROPPED", "PACKETS"]);
+    for (cause, packets) in &session.drops {
+        table.row([cause.clone(), packets.to_string()]);
     }
-    text
+    if session.drops.is_empty() { String::new() } else { table.to_string() }
 }

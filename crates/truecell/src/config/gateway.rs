@@ -1,5 +1,6 @@
 use super::{ConfigError, located::Located};
 use esp::{ParseRuleError, Rule};
+use gateway::WindowSize;
 use ids::UnixTime;
 use ipnet::IpNet;
 use ledger::Pools;
@@ -52,9 +53,15 @@ pub(crate) struct Gateway {
     /// What the units of a class may reach, where that is not everything.
     #[serde(default, rename = "class")]
     pub(crate) classes: Vec<Class>,
+    /// How many packets later than others one may arrive and still be taken (RFC 4303 §3.4.3).
+    #[serde(default = "replay_window")]
+    pub(crate) replay_window: u32,
     /// What happens to a tunnel whose unit has moved out of the network of its access line.
     #[serde(default)]
     pub(crate) off_line: OffLine,
+    /// How long such a tunnel is held before it ends.
+    #[serde(default = "off_line_hold")]
+    pub(crate) off_line_hold_s: u32,
     /// Exceptions for older units, each by name and until a day.
     #[serde(default)]
     pub(crate) legacy: Vec<Legacy>,
@@ -70,6 +77,14 @@ fn ike_port() -> u16 {
 
 fn natt_port() -> u16 {
     4500
+}
+
+fn replay_window() -> u32 {
+    1024
+}
+
+fn off_line_hold() -> u32 {
+    30
 }
 
 /// What is negotiated for IKE and ESP, best first.
@@ -136,13 +151,15 @@ pub(crate) struct Lifetimes {
     pub(crate) ike_sa_m: u32,
     /// The gateway rekeys a CHILD SA after this time.
     pub(crate) child_sa_m: u32,
+    /// Or after so many GiB in one direction.
+    pub(crate) child_sa_gib: u32,
     /// Silence after which the gateway asks whether a unit is alive (DPD).
     pub(crate) dpd_s: u32,
 }
 
 impl Default for Lifetimes {
     fn default() -> Self {
-        Self { auth_h: 24, ike_sa_m: 1200, child_sa_m: 240, dpd_s: 60 }
+        Self { auth_h: 24, ike_sa_m: 1200, child_sa_m: 240, child_sa_gib: 64, dpd_s: 60 }
     }
 }
 
@@ -233,10 +250,10 @@ impl From<Destination> for String {
 pub(crate) enum OffLine {
     /// Nothing.
     Keep,
-    /// No packet passes until the unit is back.
+    /// No packet passes until the unit is back, or has authenticated anew; in time, or it ends.
     #[default]
     Hold,
-    /// It ends.
+    /// It ends at once.
     Close,
 }
 
@@ -270,13 +287,20 @@ impl Gateway {
         if self.port == self.port_natt && self.port != 0 {
             add(&["port_natt"], "`port` and `port_natt` are equal", "500 and 4500 are what units expect");
         }
-        match (&self.certificate, &self.key) {
-            (Some(_), None) => add(&["certificate"], "a certificate without its key", "add `key`"),
-            (None, Some(_)) => add(&["key"], "a key without its certificate", "add `certificate`"),
-            (None, None) | (Some(_), Some(_)) => (),
+        match (at.has(&["gateway", "certificate"]), at.has(&["gateway", "key"])) {
+            (true, false) => add(&["certificate"], "a certificate without its key", "add `key`"),
+            (false, true) => add(&["key"], "a key without its certificate", "add `certificate`"),
+            (false, false) | (true, true) => (),
         }
-        if self.pools.v4.is_none() && self.pools.v6.is_none() {
+        if !["v4", "v6"].iter().any(|pool| at.has(&["gateway", "pools", pool])) {
             add(&["pools"], "no inner addresses to give", "add `v4`, `v6` or both");
+        }
+        let pools = [("v4", self.pools.v4.map(IpNet::V4)), ("v6", self.pools.v6.map(IpNet::V6))];
+        for (key, pool) in pools {
+            if let Some(pool) = pool.filter(|pool| pool.trunc() != *pool) {
+                let next = format!("write \"{}\"", pool.trunc());
+                add(&["pools", key], &format!("{pool} is an address in a network, not a network"), &next);
+            }
         }
         for (index, address) in self.service.addresses.iter().enumerate() {
             if self.pool_has(*address) {
@@ -295,6 +319,12 @@ impl Gateway {
         }
         if let Some(tun) = &self.tun {
             tun.wrong(&self.pools, &mut add);
+        }
+        if WindowSize::new(self.replay_window).is_none() {
+            add(&["replay_window"], "no size of a window", "write 1024, 2048, 4096, 8192 or 16384");
+        }
+        if self.off_line_hold_s == 0 {
+            add(&["off_line_hold_s"], "a hold without time", "write 1 or more, or `off_line = \"close\"`");
         }
         self.suites.wrong(&mut add);
         self.lifetimes.wrong(&mut add);
@@ -387,6 +417,10 @@ impl Lifetimes {
     fn wrong(&self, add: &mut impl FnMut(&[&str], &str, &str)) {
         if !(1..=24).contains(&self.auth_h) {
             add(&["lifetimes", "auth_h"], "not within 1 and 24 hours", "24 is the most");
+        }
+        if !(1..=1024).contains(&self.child_sa_gib) {
+            let next = "1024 is the most: 2^36 blocks under one key";
+            add(&["lifetimes", "child_sa_gib"], "not within 1 and 1024 GiB", next);
         }
         let positive = [("ike_sa_m", self.ike_sa_m), ("child_sa_m", self.child_sa_m), ("dpd_s", self.dpd_s)];
         for (key, _) in positive.iter().filter(|(_, value)| *value == 0) {

@@ -18,8 +18,26 @@ impl<'a> Located<'a> {
     /// An error at the key that `path` leads to, as in `["gateway", "key"]` or `["realm", "1", "name"]`;
     /// at the last step that is there when the rest is missing.
     pub(super) fn error(&self, path: &[&str], what: impl Into<String>, next: &str) -> ConfigError {
-        let file = self.file.display().to_string();
-        ConfigError { file, line: self.line(path), what: what.into(), next: next.into() }
+        let names: Vec<_> = path.iter().copied().filter(|step| step.parse::<usize>().is_err()).collect();
+        let key = (!names.is_empty()).then(|| names.join("."));
+        ConfigError { line: self.line(path), key, ..ConfigError::of_file(self.file, what, next) }
+    }
+
+    /// What a type refused: at its line, with how it is written where the example has it.
+    pub(super) fn not_its_form(&self, path: &[String], error: &toml::de::Error) -> ConfigError {
+        let key = (!path.is_empty()).then(|| path.join("."));
+        ConfigError { key, ..ConfigError::from_toml(error, self.text, self.file) }.with_example()
+    }
+
+    pub(super) fn root(&self) -> &DeTable<'a> {
+        &self.root
+    }
+
+    /// Whether the file has this key, of whatever form.
+    pub(super) fn has(&self, path: &[&str]) -> bool {
+        let [tables @ .., last] = path else { return false };
+        let inner = tables.iter().try_fold(&self.root, |table, step| table.get(*step)?.get_ref().as_table());
+        inner.is_some_and(|table| table.contains_key(*last))
     }
 
     fn line(&self, path: &[&str]) -> Option<usize> {

@@ -5,11 +5,12 @@ use ids::UnixTime;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{fs, path::Path};
 use x509::{Anchor, Anchors, Certificate};
+use zeroize::{Zeroize, Zeroizing};
 
 /// The gateway's certificate chain, its own first, and its private key in PKCS#8; all DER.
 pub(crate) struct Identity {
     pub(crate) chain: Vec<Vec<u8>>,
-    pub(crate) key: Vec<u8>,
+    pub(crate) key: Zeroizing<Vec<u8>>,
 }
 
 /// What is wrong with a file, without where it was named.
@@ -19,13 +20,12 @@ struct Wrong {
 }
 
 impl Config {
-    /// Names every certificate file that cannot be what it is named for, at the line that names it.
-    pub(crate) fn wrong_files(&self, text: &str, file: &Path, now: UnixTime) -> Vec<ConfigError> {
-        let Ok(at) = Located::parse(text, file) else { return Vec::new() };
+    /// Names every certificate file that cannot be what it is named for.
+    pub(super) fn wrong_files(&self, at: &Located<'_>, now: UnixTime) -> Vec<ConfigError> {
         let mut errors = Vec::new();
         for (index, realm) in self.realms.iter().enumerate() {
             let path = ["realm", &index.to_string(), "anchors"];
-            let wrong = realm.anchors.iter().filter_map(|file| anchors_in(file, now).err());
+            let wrong = realm.anchors.iter().filter_map(|file| anchors_in(file).err());
             errors.extend(wrong.map(|wrong| at.error(&path, wrong.what, wrong.next)));
         }
         if let Some((key, wrong)) = self.gateway_files(now) {
@@ -60,10 +60,10 @@ impl Config {
     }
 
     /// Adds the anchors of every configured realm.
-    pub(crate) fn add_anchors(&self, anchors: &mut Anchors, now: UnixTime) -> Result<(), ConfigError> {
+    pub(crate) fn add_anchors(&self, anchors: &mut Anchors) -> Result<(), ConfigError> {
         for realm in &self.realms {
             for file in &realm.anchors {
-                let found = anchors_in(file, now).map_err(|wrong| wrong.unlocated(file))?;
+                let found = anchors_in(file).map_err(|wrong| wrong.unlocated(file))?;
                 found.into_iter().for_each(|anchor| anchors.insert(realm.name.clone(), anchor));
             }
         }
@@ -87,22 +87,23 @@ impl Wrong {
     }
 
     fn unlocated(self, file: &Path) -> ConfigError {
-        ConfigError { file: file.display().to_string(), line: None, what: self.what, next: self.next.into() }
+        ConfigError::of_file(file, self.what, self.next)
     }
 }
 
-fn anchors_in(file: &Path, now: UnixTime) -> Result<Vec<Anchor>, Wrong> {
-    let anchors = chain_in(file)?.into_iter().map(|der| {
-        let anchor = Anchor::from_der(&der).map_err(|error| Wrong::new(file, error))?;
-        if anchor.certificate().not_after() < now {
-            return Err(Wrong {
-                what: format!("{}: expired at {}", file.display(), anchor.certificate().not_after()),
-                next: "remove it, or name its successor",
-            });
-        }
-        Ok(anchor)
-    });
-    anchors.collect()
+fn anchors_in(file: &Path) -> Result<Vec<Anchor>, Wrong> {
+    let anchors = chain_in(file)?.into_iter();
+    anchors.map(|der| Anchor::from_der(&der).map_err(|error| Wrong::new(file, error))).collect()
+}
+
+/// Warnings about anchors past their end: they vouch for nobody any more, and stop nobody else.
+pub(crate) fn expired(anchors: &Anchors, now: UnixTime) -> Vec<String> {
+    let warning = |(realm, sha256): (&ids::Realm, ids::CertSha256)| {
+        format!(
+            "an anchor of realm {realm} has expired, none of its devices can attach by it: SHA-256 {sha256}"
+        )
+    };
+    anchors.expired(now).map(warning).collect()
 }
 
 /// The certificates of a PEM file, DER.
@@ -121,16 +122,19 @@ fn chain_in(file: &Path) -> Result<Vec<Vec<u8>>, Wrong> {
     if found.is_empty() { Err(Wrong::new(file, "no certificate in it")) } else { Ok(found) }
 }
 
-fn key_in(file: &Path) -> Result<Vec<u8>, Wrong> {
-    let text = fs::read(file).map_err(|error| Wrong::new(file, error))?;
-    match PrivateKeyDer::from_pem_slice(&text) {
-        Ok(PrivateKeyDer::Pkcs8(key)) => Ok(key.secret_pkcs8_der().to_vec()),
-        Ok(_) => Err(Wrong {
+fn key_in(file: &Path) -> Result<Zeroizing<Vec<u8>>, Wrong> {
+    let text = Zeroizing::new(fs::read(file).map_err(|error| Wrong::new(file, error))?);
+    let mut key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| Wrong::new(file, error))?;
+    let pkcs8 = if let PrivateKeyDer::Pkcs8(key) = &key {
+        Ok(Zeroizing::new(key.secret_pkcs8_der().to_vec()))
+    } else {
+        Err(Wrong {
             what: format!("{}: not PKCS#8", file.display()),
             next: "convert it with `openssl pkcs8 -topk8 -nocrypt`",
-        }),
-        Err(error) => Err(Wrong::new(file, error)),
-    }
+        })
+    };
+    key.zeroize();
+    pkcs8
 }
 
 #[cfg(test)]

@@ -32,6 +32,16 @@ pub(crate) struct Control {
     /// The group whose members may operate: they connect by the socket's mode 0660.
     /// Absent: the group of the process.
     pub(crate) group: Option<String>,
+    /// Who may be named as the second person of a move that needs two.
+    pub(crate) approvers: Vec<String>,
+}
+
+impl Control {
+    pub(super) fn wrong(&self, at: &Located<'_>) -> Option<ConfigError> {
+        let bad = self.approvers.iter().find(|name| name.is_empty() || name.contains(char::is_whitespace))?;
+        let what = format!("`{bad}` is no user's name");
+        Some(at.error(&["control", "approvers"], what, "write names as the system has them"))
+    }
 }
 
 /// What `truecell serve` writes to standard error.
@@ -62,8 +72,16 @@ impl Default for Log {
 
 impl Log {
     pub(super) fn wrong(&self, at: &Located<'_>) -> Option<ConfigError> {
-        let error = tracing_subscriber::EnvFilter::try_new(&self.filter).err()?;
-        let next = "write a level (error, warn, info, debug, trace), or target=level, with commas";
+        let error = filter_error(&self.filter)?;
+        let next = "write a level (off, error, warn, info, debug, trace), or target=level, with commas";
         Some(at.error(&["log", "filter"], format!("no log filter: {error}"), next))
     }
+}
+
+/// A bare word is a level: the filter's own reader takes any other for a target, and logs nothing else.
+fn filter_error(filter: &str) -> Option<String> {
+    let bare = filter.split(',').map(str::trim).filter(|part| !part.contains(['=', '[']));
+    let mut words = bare.filter(|word| word.parse::<tracing_subscriber::filter::LevelFilter>().is_err());
+    let word = words.next().map(|word| format!("`{word}` is no level"));
+    word.or_else(|| tracing_subscriber::EnvFilter::try_new(filter).err().map(|error| error.to_string()))
 }

@@ -76,7 +76,8 @@ fn an_unknown_key_is_refused_with_its_line() {
     let line = text.lines().position(|line| line == "ports = 500").unwrap() + 1;
     assert_eq!(error.line, Some(line));
     assert!(error.what.starts_with("unknown field `ports`, expected one of"), "{}", error.what);
-    assert!(error.to_string().starts_with(&format!("/etc/truecell/truecell.toml:{line}: unknown field")));
+    let place = format!("/etc/truecell/truecell.toml:{line}: gateway.ports: unknown field");
+    assert!(error.to_string().starts_with(&place), "{error}");
 }
 
 #[test]
@@ -143,6 +144,62 @@ fn all_that_no_single_value_shows_is_named_at_once_in_the_order_of_the_lines() {
 }
 
 #[test]
+fn wrong_values_of_any_kind_are_named_together_with_their_keys_and_how_they_are_written() {
+    let text = with_every_key()
+        .replace("node = \"segw-1\"", "node = \"SEGW\"")
+        .replace("v4 = \"10.64.0.0/12\"", "v4 = \"10.64.0.0\"")
+        .replace("auth_h = 24", "auth_h = 25")
+        .replace("dpd_s = 60", "dpd_s = -1")
+        .replace("\"aes256gcm16\",", "\"rot13\",")
+        .replace("format = \"text\"", "format = \"xml\"")
+        .replace("[http]", "[http]\nport = 1")
+        + "[[realm]]\nname = \"two words\"\nanchors = [\"/a.pem\"]\n";
+    let keys = |text: &str| -> Vec<String> {
+        parse(text).unwrap_err().into_iter().filter_map(|error| error.key).collect()
+    };
+    let forms = [
+        "node",
+        "gateway.suites.ciphers",
+        "gateway.lifetimes.dpd_s",
+        "gateway.pools.v4",
+        "http.port",
+        "log.format",
+    ];
+    let expected = [&forms[..], &["realm.name"]].concat();
+    assert_eq!(keys(&text), expected);
+    let whole = text.replace("\"SEGW\"", "\"segw-1\"").replace("two words", "two.example");
+    let expected = [&forms[1..2], &["gateway.lifetimes.auth_h"], &forms[2..]].concat();
+    assert_eq!(keys(&whole), expected);
+    let pool = parse(&whole).unwrap_err().into_iter().find(|e| e.key.as_deref() == Some("gateway.pools.v4"));
+    assert_eq!(pool.unwrap().next, "write it as in `v4 = \"10.64.0.0/12\"`");
+}
+
+#[test]
+fn a_missing_key_hides_nothing_in_the_other_sections() {
+    let text = EXAMPLE.replace("identity = ", "#identity = ").replace("organization = \"Operator\"", "");
+    let whats: Vec<_> = parse(&text).unwrap_err().into_iter().map(|error| error.what).collect();
+    assert_eq!(whats, ["missing field `identity`", "missing field `organization`"]);
+}
+
+#[test]
+fn what_would_quietly_do_something_else_is_refused() {
+    for (from, to, what) in [
+        ("v4 = \"10.64.0.0/12\"", "v4 = \"10.64.0.1/12\"", "is an address in a network"),
+        ("#filter = \"info\"", "filter = \"chatty\"", "`chatty` is no level"),
+        ("#filter = \"info\"", "filter = \"gateway=debug,chatty\"", "`chatty` is no level"),
+    ] {
+        let error = only(parse(&EXAMPLE.replace(from, to)).unwrap_err());
+        assert!(error.what.contains(what), "{error}");
+    }
+    parse(&EXAMPLE.replace("#filter = \"info\"", "filter = \"warn,gateway=debug\"")).unwrap();
+    let text =
+        with_every_key().replacen("realm = \"femto.vendor.example\"", "realm = \"femto.nobody.example\"", 1);
+    let error = only(parse(&text).unwrap_err());
+    assert_eq!(error.key.as_deref(), Some("gateway.legacy.realm"));
+    assert!(error.what.ends_with("has the realm femto.nobody.example"), "{error}");
+}
+
+#[test]
 fn a_missing_file_says_so_and_what_to_do() {
     let error = only(Config::read(Path::new("/nonexistent/truecell.toml")).unwrap_err());
     assert_eq!(error.line, None);
@@ -153,4 +210,18 @@ fn a_missing_file_says_so_and_what_to_do() {
 fn relative_paths_start_at_the_folder_of_the_file() {
     let config = parse(&EXAMPLE.replace("/var/lib/truecell", "state")).unwrap();
     assert_eq!(config.data, Path::new("/etc/truecell/state"));
+}
+
+#[test]
+fn an_admission_policy_with_a_zero_is_refused_with_its_line() {
+    for (shown, zero) in [
+        ("#max_validity_d = 30", "max_validity_d = 0"),
+        ("#make_room_s = 30", "make_room_s = 0"),
+        ("#probe_interval_s = 10", "probe_interval_s = 0"),
+    ] {
+        let text = EXAMPLE.replacen(shown, zero, 1);
+        let error = only(parse(&text).unwrap_err());
+        assert_eq!(error.line, text.lines().position(|line| line == zero).map(|at| at + 1), "{error}");
+        assert!(error.to_string().contains("write 1 or more"), "{error}");
+    }
 }

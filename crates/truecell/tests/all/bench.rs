@@ -13,6 +13,8 @@ use std::{
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
     daemon: Option<Daemon>,
+    /// Commands run with umask 0: a mode is what the code asked for.
+    pub(crate) has_no_umask: bool,
 }
 
 /// A running `truecell serve`.
@@ -36,6 +38,8 @@ organization = "Operator"
 realm = "femto.operator.example"
 [http]
 listen = "127.0.0.1:0"
+[control]
+approvers = ["dave"]
 [log]
 format = "json"
 "#;
@@ -45,7 +49,7 @@ impl Bench {
     pub(crate) fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("truecell.toml"), CONFIG.replace("ADDRESS", &own_address())).unwrap();
-        Self { folder, daemon: None }
+        Self { folder, daemon: None, has_no_umask: false }
     }
 
     /// Initialised.
@@ -74,7 +78,11 @@ impl Bench {
 
     /// The binary with these arguments, not yet run.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_truecell"));
+        let binary = env!("CARGO_BIN_EXE_truecell");
+        let mut command = Command::new(if self.has_no_umask { "sh" } else { binary });
+        if self.has_no_umask {
+            command.args(["-c", "umask 0; exec \"$0\" \"$@\"", binary]);
+        }
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
         command
     }
@@ -109,7 +117,19 @@ impl Bench {
 
     /// Starts `truecell serve`, and waits for a log line with `message`.
     pub(crate) fn serve_until(&mut self, message: &str) -> Vec<String> {
-        let mut child = self.command(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        self.start(self.command(&["serve"]), message)
+    }
+
+    /// Starts `truecell serve` with these limits of the shell's `ulimit`, and waits until it is ready.
+    pub(crate) fn serve_within(&mut self, limits: &str) {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit {limits}; exec {} serve", env!("CARGO_BIN_EXE_truecell"));
+        shell.args(["-c", &script]).current_dir(&self.folder).stdin(Stdio::null());
+        self.start(shell, "ready");
+    }
+
+    fn start(&mut self, mut command: Command, message: &str) -> Vec<String> {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let mut seen = Vec::new();
         let found = lines.by_ref().inspect(|line| seen.push(line.clone())).any(|line| line.contains(message));
@@ -120,9 +140,15 @@ impl Bench {
         seen
     }
 
+    /// Process and address of pages of the running daemon.
+    pub(crate) fn daemon(&self) -> (u32, &str) {
+        let daemon = self.daemon.as_ref().unwrap();
+        (daemon.child.id(), &daemon.http)
+    }
+
     /// What the kernel says about the daemon: the values of /proc/PID/status by name.
     pub(crate) fn status(&self) -> BTreeMap<String, String> {
-        let pid = self.daemon.as_ref().unwrap().child.id();
+        let (pid, _) = self.daemon();
         let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let values = text.lines().filter_map(|line| line.split_once(":\t"));
         values.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -200,10 +226,11 @@ fn words(line: &str) -> String {
 
 fn placeholder(word: &str) -> String {
     let hex = word.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    let is_time = word.len() == 27 && word.starts_with("20") && word.ends_with('Z');
+    let is_time = word.starts_with("20") && word.ends_with('Z');
     match word.len() {
         _ if word.starts_with("127.") => "<address>".into(),
-        _ if is_time => "<time-------------------->Z".into(),
+        20 if is_time => "<time------------->Z".into(),
+        27 if is_time => "<time-------------------->Z".into(),
         128 if hex => "<signature>".into(),
         64 if hex => "<sha256>".into(),
         31..=32 if hex => "<serial>".into(),

@@ -25,6 +25,29 @@ fn a_data_directory_is_never_made_by_serve_nor_twice_by_init() {
 }
 
 #[test]
+fn a_node_whose_keys_are_missing_or_anothers_does_not_start_and_makes_none() {
+    let (bench, other) = (Bench::new(), Bench::new());
+    for name in ["row", "journal"] {
+        let key = bench.path(&format!("state/keys/{name}.key"));
+        let good = fs::read(&key).unwrap();
+        fs::remove_file(&key).unwrap();
+        for command in [["serve"].as_slice(), &["device", "list"]] {
+            let (code, why) = bench.refused(command);
+            assert_eq!(code, 70, "{why}");
+            assert!(why.contains(&format!("{name}.key")) && why.contains("backup"), "{why}");
+            assert!(!key.exists(), "made anew");
+        }
+        fs::write(&key, good).unwrap();
+        fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    fs::copy(other.path("state/keys/journal.key"), bench.path("state/keys/journal.key")).unwrap();
+    let (code, why) = bench.refused(&["serve"]);
+    assert_eq!(code, 70);
+    assert!(why.contains("journal.pub"), "{why}");
+    assert!(bench.good(&["event", "verify"]).contains("good"));
+}
+
+#[test]
 fn an_interrupted_init_is_named_and_finished_by_running_it_again() {
     let bench = Bench::new();
     bench.write("state/init-unfinished", "");
@@ -58,6 +81,42 @@ fn secrets_are_for_the_owner_alone() {
         .collect();
     assert!(open.is_empty(), "{open:?}");
     assert_eq!(fs::metadata(bench.path("state")).unwrap().mode() & 0o007, 0);
+}
+
+#[test]
+fn every_file_of_a_data_directory_is_in_the_table_of_formats_md_with_its_mode_whatever_the_umask() {
+    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/formats.md")).unwrap();
+    let rows = document.lines().filter_map(|line| {
+        let (names, rest) = line.strip_prefix("| `")?.split_once(" |")?;
+        let mode = u32::from_str_radix(rest.trim_end_matches(" |").rsplit(' ').next()?, 8).ok()?;
+        Some(names.trim_end_matches('`').split("`, `").map(move |name| (name.to_owned(), mode)))
+    });
+    let table: Vec<_> = rows.flatten().collect();
+    let mut bench = Bench::bare();
+    bench.has_no_umask = true;
+    bench.good(&["init"]);
+    bench.serve();
+    bench.good(&["device", "add", "00aabbccddee"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--out", "unit"]);
+    let state = bench.path("state");
+    for path in walk(&state) {
+        let name = path.strip_prefix(&state).unwrap().to_str().unwrap().to_owned();
+        let row = table.iter().find(|(pattern, _)| matches(pattern, &name));
+        let mode = fs::metadata(&path).unwrap().mode() & 0o777;
+        assert_eq!(row.map(|(_, mode)| format!("{mode:o}")), Some(format!("{mode:o}")), "{name}");
+    }
+    for (folder, mode) in [("state", 0o750), ("state/keys", 0o700)] {
+        assert_eq!(fs::metadata(bench.path(folder)).unwrap().mode() & 0o777, mode, "{folder}");
+    }
+}
+
+/// `<word>` in a pattern stands for any name without a slash or a dot.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((before, rest)) = pattern.split_once('<') else { return pattern == name };
+    let Some((_, after)) = rest.split_once('>') else { return false };
+    let Some(name) = name.strip_prefix(before) else { return false };
+    let word = name.find(['/', '.']).unwrap_or(name.len());
+    word > 0 && matches(after, &name[word..])
 }
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
@@ -102,9 +161,9 @@ fn a_member_of_the_group_operates_and_a_stranger_does_not_connect() {
     }
     let mut bench = Bench::bare();
     let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
-    bench.write("truecell.toml", &(config + "[control]\ngroup = \"65534\"\n"));
+    bench.write("truecell.toml", &config.replace("[control]\n", "[control]\ngroup = \"65534\"\n"));
     std::os::unix::fs::chown(bench.path("."), None, Some(65534)).unwrap();
-    fs::set_permissions(bench.path("."), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    fs::set_permissions(bench.path("."), std::os::unix::fs::PermissionsExt::from_mode(0o775)).unwrap();
     bench.good(&["init"]);
     bench.good(&["device", "add", "00aabbccddee"]);
     bench.serve();
@@ -235,6 +294,9 @@ fn one_changed_octet_in_the_journal_is_named_also_without_a_daemon() {
         "{}",
         text(&output.stdout)
     );
+    let answer = bench.run(&["--json", "event", "verify"]).stdout;
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!((&answer["first"], &answer["broken"]["seq"]), (&serde_json::Value::Null, &seq.into()));
 }
 
 #[test]
@@ -252,6 +314,21 @@ fn a_copy_of_the_journal_is_checked_elsewhere_with_the_key_from_elsewhere() {
     let output = elsewhere.run(&wrong);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("begins with another key than yours"), "{}", text(&output.stdout));
+    fs::remove_file(copy.join(segment)).unwrap();
+    let output = elsewhere.run(&verify);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("there are no records here"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_node_that_has_lost_its_journal_does_not_start_and_says_what_is_missing() {
+    let bench = Bench::new();
+    fs::remove_dir_all(bench.path("state/journal")).unwrap();
+    for command in [&["serve"][..], &["device", "list"]] {
+        let output = bench.run(command);
+        assert_eq!(output.status.code(), Some(70));
+        assert!(text(&output.stderr).contains("is missing"), "{}", text(&output.stderr));
+    }
 }
 
 #[test]
@@ -288,6 +365,23 @@ fn a_ledger_out_of_reach_is_an_alarm_a_metric_an_event_and_not_ready() {
     bench.good(&["device", "add", "00aabbccddee"]);
     let _ = follower.kill();
     follower.wait().unwrap();
+}
+
+#[test]
+fn a_ledger_made_anew_is_told_in_one_line() {
+    let mut bench = Bench::new();
+    let ids = ["00aabb000001", "00aabb000002", "00aabb000003"];
+    ids.iter().for_each(|id| drop(bench.good(&["device", "add", id])));
+    for file in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
+        let _ = fs::remove_file(bench.path("state").join(file));
+    }
+    let log = bench.serve_until("ready");
+    let told: Vec<_> = log.iter().filter(|line| line.contains("ledger: ")).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].contains("it was missing, and was made anew from 3 events of the journal"), "{told:?}");
+    let listed = bench.good(&["device", "list"]);
+    assert!(ids.iter().all(|id| listed.contains(id)), "{listed}");
+    assert_eq!(bench.json(&["ledger", "verify"])["ok"], true);
 }
 
 #[test]

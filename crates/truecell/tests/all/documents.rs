@@ -68,6 +68,46 @@ fn the_table_of_routes_is_the_one_in_the_code() {
 }
 
 #[test]
+fn the_body_of_each_post_is_one_that_the_api_takes() {
+    use api::{certificate, device, line, pair, session};
+    fn takes<T: serde::de::DeserializeOwned>(body: &str) -> Result<(), serde_json::Error> {
+        serde_json::from_str::<T>(body).map(drop)
+    }
+    let rows = table("cli.md", "bodies");
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let (route, body) = row.trim_start_matches("| POST ").split_once(" | ").unwrap();
+            (route, body.split('`').nth(1).unwrap())
+        })
+        .collect();
+    for (route, body) in &shown {
+        let taken = match *route {
+            "/v1/devices" => takes::<device::AddDevice>(body),
+            "/v1/devices/import" => takes::<device::ImportDevices>(body),
+            "/v1/devices/{id}" => takes::<device::SetDevice>(body),
+            "/v1/devices/{id}/move" => takes::<device::MoveDevice>(body),
+            "/v1/lines" => takes::<line::AddLine>(body),
+            "/v1/lines/set" => takes::<line::SetLine>(body),
+            "/v1/pairs" | "/v1/pairs/remove" => takes::<pair::ChangePair>(body),
+            "/v1/certificates" => takes::<certificate::IssueCertificate>(body),
+            "/v1/certificates/import" => takes::<certificate::ImportCertificates>(body),
+            "/v1/certificates/{serial}/revoke" => takes::<certificate::RevokeCertificate>(body),
+            "/v1/sessions/{id}/cut" => takes::<session::CutSession>(body),
+            other => panic!("{other} is a route without a type here"),
+        };
+        assert!(taken.is_ok(), "{route}: {taken:?}");
+    }
+    let routes = api::routes();
+    let posts = routes.iter().filter(|route| route.method == "POST" && !route.path.ends_with("/verify"));
+    let missing: Vec<_> = posts
+        .filter(|post| !shown.iter().any(|(route, _)| *route == post.path))
+        .map(|post| post.path)
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
 fn the_table_of_kinds_has_every_kind_of_event() {
     let of_journal = |kind: &&str| kind.starts_with("journal.");
     let expected: Vec<_> = events::kinds().filter(|kind| !of_journal(kind)).collect();

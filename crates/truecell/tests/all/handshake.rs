@@ -1,8 +1,17 @@
 //! `truecell bench handshake` in its short form: the shape of its rows, never how fast this machine is.
 
 use crate::bench::{Bench, text};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
 use serde_json::Value;
-use std::{fs, process::Command};
+use std::{
+    fs::{self, File},
+    os::fd::OwnedFd,
+    process::{Child, Command},
+    time::{Duration, Instant},
+};
 
 const SHORT: [&str; 14] = [
     "--json",
@@ -90,4 +99,49 @@ fn fewer_tunnels_than_show_a_slope_are_refused() {
     let (code, why) = Bench::bare().refused(&["bench", "handshake", "--tunnels", "10"]);
     assert_eq!(code, 2);
     assert!(why.contains("fewer than 11 show no slope"), "{why}");
+}
+
+/// Long enough for any machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn gateways_of_a_bench_that_is_killed_end_with_it() {
+    let bench = Bench::bare();
+    let mut command = bench.command(&["--data", "work", "bench", "handshake", "--attaches", "1"]);
+    command.args(["--runs", "1", "--tunnels", "11", "--rest", "600"]);
+    let mut killed = command.stderr(File::create(bench.path("said")).unwrap()).spawn().unwrap();
+    let until = Instant::now() + PATIENCE;
+    let (gateways, expected) = loop {
+        let said = fs::read_to_string(bench.path("said")).unwrap();
+        let expected = if said.contains("charon is left out: ") { 1 } else { 2 };
+        let gateways = gateways_of(&killed);
+        if gateways.len() == expected || Instant::now() > until {
+            break (gateways, expected);
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    };
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(gateways.len(), expected);
+    for gateway in gateways {
+        let patience = Timespec { tv_sec: PATIENCE.as_secs().cast_signed(), tv_nsec: 0 };
+        let ended = poll(&mut [PollFd::new(&gateway, PollFlags::IN)], Some(&patience));
+        // Nothing is left behind, whatever the outcome.
+        let _ = pidfd_send_signal(&gateway, Signal::KILL);
+        assert_eq!(ended, Ok(1), "a gateway goes on");
+    }
+}
+
+/// Its children that are gateways: `truecell serve`, and charon once it serves.
+fn gateways_of(bench: &Child) -> Vec<OwnedFd> {
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", bench.id())).unwrap_or_default();
+    let gateways = children.split_whitespace().filter(|child| {
+        // It may have ended meanwhile.
+        let line = fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        let arguments: Vec<_> = line.trim_end_matches('\0').split('\0').collect();
+        arguments == ["/usr/lib/ipsec/charon"]
+            || (arguments[0] != "setpriv" && arguments.ends_with(&["serve"]))
+    });
+    let open = |child: &str| pidfd_open(Pid::from_raw(child.parse().unwrap())?, PidfdFlags::empty()).ok();
+    gateways.filter_map(open).collect()
 }

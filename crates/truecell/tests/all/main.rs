@@ -10,9 +10,16 @@
 mod bench;
 mod checklist;
 mod commands;
+mod crash;
 mod daemon;
 mod document;
 mod documents;
+mod doors;
+mod features;
 mod handshake;
-mod key_log;
+mod import;
+mod lab;
+mod mistakes;
 mod shell;
+mod top;
+mod wreck;

@@ -11,6 +11,7 @@ fn completions_know_the_commands_and_bash_reads_them() {
         for command in ["serve", "import", "retire", "tail"] {
             assert!(script.contains(command), "{shell}: {command}");
         }
+        assert_eq!(bench.json(&["completions", shell])["script"], script.as_str());
         bench.write(shell, &script);
     }
     assert!(Command::new("bash").arg("-n").arg(bench.path("bash")).status().unwrap().success());
@@ -26,7 +27,9 @@ fn every_command_has_a_manual_page() {
         assert!(pages.contains(&page), "{pages:?}");
     }
     let page = fs::read_to_string(bench.path("pages/truecell-device-import.1")).unwrap();
-    assert!(page.contains(".TH truecell-device-import 1"), "{page}");
+    let head = format!(".TH truecell-device-import 1  \"truecell {}\" Truecell", env!("CARGO_PKG_VERSION"));
+    assert!(page.contains(&head), "{page}");
+    assert!(page.contains(".SH SYNOPSIS\ntruecell device import [OPTIONS] <FILE>\n"), "{page}");
 }
 
 #[test]

@@ -1,11 +1,54 @@
-//! The corpus of the fuzz target, replayed.
+//! The corpora of the fuzz targets, replayed.
 
-use crate::world::NAME;
+use crate::{
+    requests::{params, request},
+    world::{NAME, dns, key},
+};
 use std::path::{Path, PathBuf};
-use x509::fuzz::device_path;
+use x509::fuzz::{self, device_path};
 
 fn corpus() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/cert_path")
+    corpus_of("cert_path")
+}
+
+fn corpus_of(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target)
+}
+
+/// Requests: name, whether possession is proven, octets. Keys are drawn anew each time.
+fn requests() -> Vec<(&'static str, bool, Vec<u8>)> {
+    let p256 = key(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let of = |params: rcgen::CertificateParams| params.serialize_request(&p256).unwrap().der().to_vec();
+    let (mut two_names, mut no_name) = (params(), params());
+    two_names.subject_alt_names.push(dns("00aabbccddef.femto.example"));
+    no_name.subject_alt_names.clear();
+    let mut altered = request(&p256);
+    *altered.last_mut().unwrap() ^= 1;
+    vec![
+        ("p256", true, request(&p256)),
+        ("p384", true, request(&key(&rcgen::PKCS_ECDSA_P384_SHA384))),
+        ("rsa", true, request(&key(&rcgen::PKCS_RSA_SHA256))),
+        ("two-names", true, of(two_names)),
+        ("no-name", true, of(no_name)),
+        ("ed25519", false, request(&key(&rcgen::PKCS_ED25519))),
+        ("altered-signature", false, altered),
+        ("cut-off", false, request(&p256)[..100].to_vec()),
+        ("behind-it-more", false, [request(&p256), vec![0]].concat()),
+    ]
+}
+
+#[test]
+fn the_corpus_of_requests_proves_possession_where_its_names_say_so() {
+    for (name, is_proven, _) in requests() {
+        let octets = std::fs::read(corpus_of("request").join(name)).unwrap();
+        assert_eq!(fuzz::request(&octets), is_proven, "{name}");
+    }
+    for entry in std::fs::read_dir(corpus_of("request")).unwrap() {
+        let octets = std::fs::read(entry.unwrap().path()).unwrap();
+        for cut in 0..octets.len() {
+            fuzz::request(&octets[..cut]);
+        }
+    }
 }
 
 fn input(idi: &str, chain: &[&str]) -> Vec<u8> {
@@ -66,6 +109,15 @@ fn the_corpus_reaches_a_verified_path_in_every_hierarchy() {
     for (name, bytes, path) in seeds() {
         assert_eq!(device_path(&bytes), path, "{name}");
         assert_eq!(std::fs::read(corpus().join(&name)).unwrap(), bytes, "{name}");
+    }
+}
+
+#[test]
+#[ignore = "writes fuzz/corpus/request anew"]
+fn write_the_corpus_of_requests() {
+    std::fs::create_dir_all(corpus_of("request")).unwrap();
+    for (name, _, octets) in requests() {
+        std::fs::write(corpus_of("request").join(name), octets).unwrap();
     }
 }
 

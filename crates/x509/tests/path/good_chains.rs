@@ -62,6 +62,11 @@ fn the_facts_are_those_of_the_certificate() {
     assert_eq!(verified.issuer(), "CN=Example issuing CA,O=Example Telecom");
     assert_eq!(verified.validity(), Duration::from_secs(3650 * DAY), "ten years is a fact, not a refusal");
     assert_eq!(verified.valid_until().secs() - now().secs(), 1000 * 86_400);
+    assert_eq!(
+        verified.remaining(now()),
+        Duration::from_secs(1000 * DAY + 1),
+        "notAfter's second is the last"
+    );
     assert_eq!(verified.warnings(), [Warning::IssuerEndsFirst]);
     let sha256 = |der: &[u8]| x509::Certificate::from_der(der).unwrap().sha256();
     let path = [&device.der, &world.issuing.der, &world.root.der].map(|der| sha256(der));

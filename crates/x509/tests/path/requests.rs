@@ -3,13 +3,13 @@
 use crate::world::{NAME, device_params, dns, key};
 use x509::{KeyKind, RequestError, verify_request};
 
-fn params() -> rcgen::CertificateParams {
+pub(crate) fn params() -> rcgen::CertificateParams {
     let mut params = device_params(NAME);
     params.use_authority_key_identifier_extension = false;
     params
 }
 
-fn request(key: &rcgen::KeyPair) -> Vec<u8> {
+pub(crate) fn request(key: &rcgen::KeyPair) -> Vec<u8> {
     params().serialize_request(key).unwrap().der().to_vec()
 }
 

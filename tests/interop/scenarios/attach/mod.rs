@@ -97,6 +97,29 @@ fn a_unit_attaches_without_a_child_sa_and_makes_it_afterwards() {
 
 #[test]
 #[ignore = "needs root and strongSwan: ./test interop"]
+fn a_childless_unit_that_starts_by_itself_makes_its_child_sa_in_an_exchange_of_its_own() {
+    Carrier::with("alone", "", |carrier| {
+        let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);
+        let conf = FEMTOCELL.replace("version = 2", "version = 2\n        childless = force");
+        let charon = carrier.charon("femto", &host, &unit, &conf, "")?;
+        charon.wait_for_tunnel()?;
+        host.ping(SERVICE_V4)?;
+        host.ping(SERVICE_V6)?;
+        let log = charon.log();
+        let line = |what: &str| log.lines().find(|line| line.contains(what)).unwrap_or_default().to_owned();
+        assert!(line("parsed IKE_SA_INIT response 0").contains("N(CHDLESS_SUP)"), "{log}");
+        for message in ["generating IKE_AUTH request 1 [", "parsed IKE_AUTH response 1 ["] {
+            let payloads = line(message);
+            assert!(payloads.contains("AUTH") && !payloads.contains("SA TSi"), "{message}: {payloads}");
+        }
+        assert!(line("parsed CREATE_CHILD_SA response 2 [").ends_with("[ SA No KE TSi TSr ]"), "{log}");
+        assert_eq!(only(carrier)?.children.len(), 1);
+        Ok(())
+    });
+}
+
+#[test]
+#[ignore = "needs root and strongSwan: ./test interop"]
 fn two_child_sas_with_equal_selectors_are_one_claim() {
     Carrier::with("equal", "", |carrier| {
         let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);

@@ -22,9 +22,9 @@ struct Older {
 
 /// RSA with SHA-1, the only RSA signature without RFC 7427.
 const METHOD_1: Older =
-    Older { conf: FEMTOCELL, settings: "signature_authentication = no", reason: "ike_auth_method" };
+    Older { conf: FEMTOCELL, settings: "signature_authentication = no", reason: "ike-auth-method" };
 /// IDi is the certificate's subject (ID_DER_ASN1_DN).
-const DN_IDENTITY: Older = Older { conf: SUBJECT, settings: "", reason: "identity_not_fqdn" };
+const DN_IDENTITY: Older = Older { conf: SUBJECT, settings: "", reason: "identity-not-fqdn" };
 
 fn starts(carrier: &Carrier<'_>, older: &Older) -> Result<(Charon, interop::internet::Host)> {
     carrier.gateway.add_device("00aabbccddee", &[])?;

@@ -27,7 +27,7 @@ fn a_frozen_unit_is_noticed_and_its_session_closed() {
         })?;
         assert_eq!(
             (&closed.body["why"], &closed.body["device"]),
-            (&"dpd_timeout".into(), &"00aabbccddee".into())
+            (&"dpd-timeout".into(), &"00aabbccddee".into())
         );
         ensure!(carrier.gateway.sessions()?.is_empty());
         charon.process.thaw()?;

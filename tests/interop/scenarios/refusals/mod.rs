@@ -58,6 +58,8 @@ fn refused(carrier: &Carrier<'_>, role: &str, unit: &Unit, conf: &str, expected:
     Ok(charon)
 }
 
+const TEN_YEARS: Duration = Duration::from_secs(3_650 * 86_400);
+
 fn vendors(vendor: &Authority, id: &str) -> Result<Unit> {
     let name = format!("{id}.{VENDOR}");
     Ok(Unit { credential: vendor.issue(&name, KeyKind::P256)?, name })
@@ -85,8 +87,9 @@ fn all_refused(carrier: &Carrier<'_>, vendor: &Authority) -> Result<Vec<Charon>>
     try_it("mis-issued", &vendors(vendor, "00aabb000011")?, FEMTOCELL, Refused("mis-issued"))?;
 
     gateway.add_device("00aabb000012", &[])?;
-    let ten_years = gateway.issue("00aabb000012", &["--days", "3650", "--exception", "a test"])?;
-    let ten_years = Unit { name: device_name("00aabb000012"), credential: ten_years };
+    let name = format!("00aabb000012.{VENDOR}");
+    let ten_years = Unit { credential: vendor.issue_until(&name, KeyKind::P256, TEN_YEARS)?, name };
+    gateway.import("00aabb000012", &ten_years.credential)?;
     try_it("ten-years", &ten_years, FEMTOCELL, Refused("validity-too-long"))?;
 
     gateway.run(&["line", "add", "KT/1", "192.0.2.0/24"])?;
@@ -96,15 +99,15 @@ fn all_refused(carrier: &Carrier<'_>, vendor: &Authority) -> Result<Vec<Charon>>
     try_it("elsewhere", &elsewhere, FEMTOCELL, Refused("foreign-network"))?;
 
     let liar = Unit { name: device_name("00aabb000013"), ..carrier.unit("00aabb000014")? };
-    try_it("liar", &liar, LIAR, Failed("identity_not_in_cert"))?;
+    try_it("liar", &liar, LIAR, Failed("identity-not-in-cert"))?;
 
     let name = device_name("00aabb000014");
     let foreign = Unit { credential: Authority::root("Nobody")?.issue(&name, KeyKind::P256)?, name };
-    try_it("foreign-ca", &foreign, FEMTOCELL, Failed("cert_untrusted"))?;
+    try_it("foreign-ca", &foreign, FEMTOCELL, Failed("cert-untrusted"))?;
 
     let name = device_name("00aabb000014");
     let other_realm = Unit { credential: vendor.issue(&name, KeyKind::P256)?, name };
-    try_it("other-realm", &other_realm, FEMTOCELL, Failed("realm_of_other_anchor"))?;
+    try_it("other-realm", &other_realm, FEMTOCELL, Failed("realm-of-other-anchor"))?;
     Ok(tried)
 }
 

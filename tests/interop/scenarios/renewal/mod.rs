@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use interop::carrier::Carrier;
-use interop::charon::PROMPT;
+use interop::charon::{Charon, PROMPT};
 use interop::truecell::SERVICE_V4;
 
 use crate::FEMTOCELL;
@@ -47,14 +47,7 @@ fn a_unit_that_breaks_before_it_makes_is_no_second_claim() {
     Carrier::with("break", "", |carrier| {
         let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);
         let charon = carrier.charon("femto", &host, &unit, FEMTOCELL, "")?;
-        let before = charon.wait_for_tunnel()?;
-        charon.rekey(&["--ike", "segw", "--reauth"])?;
-        charon.wait_for_sas("a new tunnel alone", PROMPT, |sas| match sas {
-            [sa] if sa.established() && sa.text("uniqueid") != before.text("uniqueid") => {
-                (sa.installed().len() == 1).then_some(())
-            }
-            _ => None,
-        })?;
+        re_authenticate(&charon)?;
         host.ping(SERVICE_V4)?;
         no_second_claim(carrier)
     });
@@ -66,14 +59,7 @@ fn a_unit_that_makes_before_it_breaks_makes_room_itself() {
     Carrier::with("make", "", |carrier| {
         let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);
         let charon = carrier.charon("femto", &host, &unit, FEMTOCELL, "make_before_break = yes")?;
-        let before = charon.wait_for_tunnel()?;
-        charon.rekey(&["--ike", "segw", "--reauth"])?;
-        charon.wait_for_sas("a new tunnel alone", PROMPT, |sas| match sas {
-            [sa] if sa.established() && sa.text("uniqueid") != before.text("uniqueid") => {
-                (sa.installed().len() == 1).then_some(())
-            }
-            _ => None,
-        })?;
+        re_authenticate(&charon)?;
         carrier.gateway.wait_for_event("the contest's end", PROMPT, |event| {
             event.kind == "admission.contest_resolved" && event.body["how"] == "made-room"
         })?;
@@ -84,6 +70,18 @@ fn a_unit_that_makes_before_it_breaks_makes_room_itself() {
         ensure!(carrier.gateway.incidents()?.is_empty());
         carrier.gateway.verify()
     });
+}
+
+/// Has the unit authenticate anew, and waits until its new tunnel is all that is left.
+fn re_authenticate(charon: &Charon) -> Result<()> {
+    let before = charon.wait_for_tunnel()?;
+    charon.rekey(&["--ike", "segw", "--reauth"])?;
+    charon.wait_for_sas("a new tunnel alone", PROMPT, |sas| match sas {
+        [sa] if sa.established() && sa.text("uniqueid") != before.text("uniqueid") => {
+            (sa.installed().len() == 1).then_some(())
+        }
+        _ => None,
+    })
 }
 
 fn no_second_claim(carrier: &Carrier<'_>) -> Result<()> {

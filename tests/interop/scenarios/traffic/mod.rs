@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use interop::carrier::Carrier;
+use interop::charon::PROMPT;
+use interop::deadline::until;
 use interop::internet::{Host, Side};
 use interop::process::Process;
 
@@ -53,4 +55,56 @@ fn tcp_and_udp_pass_in_both_directions_to_a_host_behind_the_gateway() {
         ensure!(session.uplink.octets > 1_000_000 && session.downlink.octets > 1_000_000, "{session:?}");
         Ok(())
     });
+}
+
+/// A path narrower than the TUN device's packets, that drops IP fragments as many carrier NATs do: the gateway finds its
+/// MTU, and tells the core host.
+#[test]
+#[ignore = "needs root and strongSwan: ./test interop"]
+fn tcp_from_the_core_passes_paths_of_1280_1400_and_1500_octets_that_drop_fragments() {
+    for (octets, v6) in [(1500, false), (1400, false), (1280, false), (1400, true), (1280, true)] {
+        with_core(&format!("mtu{octets}"), |carrier, core| {
+            let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);
+            carrier.internet.set_path_mtu(octets)?;
+            carrier.internet.drop_ip_fragments()?;
+            let gateway = carrier.host.address(v6);
+            let charon = carrier.charon_to(gateway, "femto", &host, &unit, FEMTOCELL, "")?;
+            charon.wait_for_tunnel()?;
+            host.ping(&core.v4.to_string())?;
+            let passed = iperf(carrier, &host, core, "-R -t 8")?;
+            ensure!(passed > 1e6, "{octets}, IPv6 {v6}: {passed} octets per second");
+            Ok(())
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and strongSwan: ./test interop"]
+fn a_tun_device_that_is_down_or_gone_raises_an_alarm_and_the_gateway_lives() {
+    with_core("tun", |carrier, core| {
+        let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);
+        let charon = carrier.charon("femto", &host, &unit, FEMTOCELL, "")?;
+        charon.wait_for_tunnel()?;
+        let target = core.v4.to_string();
+        host.ping(&target)?;
+        let _pings = host.ping_steadily(&target, &carrier.scene.dir("pings")?.join("ping.log"))?;
+        let mut told = Vec::new();
+        for (change, raised) in
+            [("set truecell0 down", true), ("set truecell0 up", false), ("del truecell0", true)]
+        {
+            carrier.host.namespace.ip(&format!("link {change}"))?;
+            told.push(raised);
+            until(&format!("alarms {told:?}"), PROMPT, || Ok((core_alarms(carrier)? == told).then_some(())))?;
+        }
+        let [session] = carrier.gateway.sessions()?.try_into().ok().context("the tunnel stays")?;
+        ensure!(session.state == "open", "{session:?}");
+        Ok(())
+    });
+}
+
+/// Whether each alarm about the core began or ended.
+fn core_alarms(carrier: &Carrier<'_>) -> Result<Vec<bool>> {
+    let alarms = carrier.gateway.events()?.into_iter().filter(|event| event.kind == "gateway.alarm");
+    let core = alarms.filter(|event| event.body["alarm"] == "core-unreachable");
+    Ok(core.filter_map(|event| event.body["raised"].as_bool()).collect())
 }

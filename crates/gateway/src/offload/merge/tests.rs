@@ -150,8 +150,7 @@ fn what_differs_in_anything_else_stays_apart() {
         change(&mut second);
         second[36..38].fill(0);
         let length = second.len() - 20;
-        let sum =
-            Checksum::of_pseudo_header(&second[12..20].to_vec(), TCP, length).add(&second[20..]).finish();
+        let sum = Checksum::of_pseudo_header(&second[12..20], TCP, length).add(&second[20..]).finish();
         second[36..38].copy_from_slice(&sum);
         let sum = header_checksum(&second, 20);
         second[10..12].copy_from_slice(&sum);

@@ -33,7 +33,7 @@ anchors = ["ca/root.pem"]
 
 fn wrong(folder: &tempfile::TempDir, text: &str) -> Vec<ConfigError> {
     let file = folder.path().join("truecell.toml");
-    Config::parse(text, &file).unwrap().wrong_files(text, &file, UnixTime::now())
+    Config::parse(text, &file).unwrap().wrong_files(&Located::parse(text, &file).unwrap(), UnixTime::now())
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn good_files_are_good_and_become_anchors() {
     assert_eq!(wrong(&folder, TEXT), []);
     let config = Config::parse(TEXT, &folder.path().join("truecell.toml")).unwrap();
     let mut anchors = x509::Anchors::new();
-    config.add_anchors(&mut anchors, UnixTime::now()).unwrap();
+    config.add_anchors(&mut anchors).unwrap();
     assert_eq!(anchors.of(&config.realms[0].name).unwrap().iter().count(), 1);
 }
 
@@ -65,11 +65,18 @@ fn a_file_that_is_not_what_it_is_named_for_is_an_error_at_its_line() {
 }
 
 #[test]
-fn an_anchor_past_its_end_is_named() {
+fn an_anchor_past_its_end_is_a_warning_and_the_gateways_own_certificate_an_error() {
     let folder = folder();
     let file = folder.path().join("truecell.toml");
     let far = UnixTime::now().after(std::time::Duration::from_secs(100 * 365 * 86_400));
-    let errors = Config::parse(TEXT, &file).unwrap().wrong_files(TEXT, &file, far);
-    assert!(errors.iter().any(|error| error.what.contains("ca/root.pem: expired at")), "{errors:?}");
-    assert!(errors.iter().any(|error| error.what.contains("segw.pem: expired at")), "{errors:?}");
+    let config = Config::parse(TEXT, &file).unwrap();
+    let errors = config.wrong_files(&Located::parse(TEXT, &file).unwrap(), far);
+    let [error] = errors.as_slice() else { panic!("{errors:?}") };
+    assert!(error.what.contains("segw.pem: expired at"), "{error}");
+    let mut anchors = x509::Anchors::new();
+    config.add_anchors(&mut anchors).unwrap();
+    assert_eq!(expired(&anchors, UnixTime::now()), Vec::<String>::new());
+    let warnings = expired(&anchors, far);
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert!(warning.contains("realm femto.operator.example has expired"), "{warning}");
 }

@@ -1,0 +1,28 @@
+use serde::Deserialize;
+
+/// Rows in one answer: 1 to 1,000, and so many unless asked for fewer.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "usize")]
+pub(crate) struct Limit(usize);
+
+const PAGE: usize = 1_000;
+
+impl Limit {
+    pub(crate) fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(PAGE)
+    }
+}
+
+impl TryFrom<usize> for Limit {
+    type Error = String;
+
+    fn try_from(limit: usize) -> Result<Self, String> {
+        if (1..=PAGE).contains(&limit) { Ok(Self(limit)) } else { Err(format!("a limit is 1 to {PAGE}")) }
+    }
+}

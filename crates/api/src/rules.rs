@@ -1,0 +1,31 @@
+use crate::Problem;
+use admission::Policy;
+use serde::{Deserialize, Serialize};
+
+/// What the carrier has configured and the routes must know: also where no gateway runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    /// Who may attach, and so for how long certificates may be valid.
+    pub admission: Policy,
+    /// Who may be named as the second person of a move that needs two, as the system names users.
+    pub approvers: Vec<String>,
+}
+
+impl Rules {
+    /// The second person whom `by` names, as configured.
+    ///
+    /// # Errors
+    /// `needs-approver` when it is `by` again, `unknown-approver` when nobody configured it (both 409).
+    pub(crate) fn approver(&self, named: &str, by: &str) -> Result<String, Problem> {
+        let named = named.trim();
+        if named.eq_ignore_ascii_case(by.trim()) {
+            return Err(Problem::conflict("needs-approver", "nobody approves their own move")
+                .next("name someone else with --approver"));
+        }
+        self.approvers.iter().find(|known| *known == named).cloned().ok_or_else(|| {
+            Problem::conflict("unknown-approver", format!("`{named}` is not among those who may agree"))
+                .next("name one of `approvers` in [control] of the configuration")
+        })
+    }
+}

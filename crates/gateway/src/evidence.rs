@@ -1,0 +1,127 @@
+//! What is known about one claim: from AUTH, the certificate path, IKE, and the ledger.
+
+use crate::hand_off::Claim;
+use admission::{Evidence, Facts, Fingerprint, IkeSpis, Missing, Outer, Revocation, Verdict};
+use events::admission::Weighed;
+use ids::{CertSha256, DeviceId, Hex, UnixTime};
+use ike::payload::Proposal;
+use ledger::{AccessLineRecord, Credential, Device, Lease, LedgerError, Tx};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
+use std::{borrow::Cow, fmt::Write};
+
+/// What the ledger says about one claim.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) device: Option<Device>,
+    pub(crate) credential: Option<Credential>,
+    pub(crate) line: Option<AccessLineRecord>,
+    pub(crate) lease: Option<Lease>,
+}
+
+impl Known {
+    pub(crate) fn read(tx: &mut Tx<'_>, device: DeviceId, cert: CertSha256) -> Result<Self, LedgerError> {
+        let record = tx.device(device)?;
+        let line = record.as_ref().and_then(|record| record.access_line.clone());
+        Ok(Self {
+            credential: tx.credential(cert)?,
+            line: line.map(|line| tx.line(&line)).transpose()?.flatten(),
+            lease: tx.lease(device)?,
+            device: record,
+        })
+    }
+
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        Facts { device: self.device.as_ref(), credential: self.credential.as_ref(), line: self.line.as_ref() }
+    }
+}
+
+/// The claim, with all that is known about it here.
+pub(crate) fn evidence(claim: &Claim, known: &Known, now: UnixTime) -> admission::Claim {
+    let (path, auth) = (claim.authenticated.path(), claim.authenticated.auth());
+    let address = auth.path().peer;
+    let line = known.line.as_ref().filter(|line| line.covers(address.ip()) == Some(true));
+    let gathered_later = || Evidence::Missing(Missing::NotGathered);
+    admission::Claim {
+        device: claim.authenticated.device(),
+        idi: String::from_utf8_lossy(&auth.idi().data).into(),
+        cert_sha256: path.cert_sha256(),
+        serial: path.serial().into(),
+        ski: path
+            .ski()
+            .map_or(Evidence::Missing(Missing::NotSent), |ski| Evidence::seen(hex(ski), "x509", now)),
+        revocation: revocation(known.credential.as_ref(), now),
+        path: path.path().into(),
+        validity: path.not_after().since(path.not_before()),
+        outer: Outer {
+            address,
+            class: gathered_later(),
+            line: line.map_or(Evidence::Missing(Missing::NoRecord), |line| {
+                Evidence::seen(line.line.clone(), "ledger", now)
+            }),
+        },
+        ike_spis: IkeSpis { initiator: auth.spi_i(), responder: auth.spi_r() },
+        proof: gathered_later(),
+        lineage: gathered_later(),
+        fingerprint: Evidence::seen(fingerprint(&claim.request.fingerprint), "ike", now),
+        place: gathered_later(),
+        facts: gathered_later(),
+        attestation: gathered_later(),
+    }
+}
+
+/// The ledger's record is what says that a certificate counts no more.
+fn revocation(credential: Option<&Credential>, now: UnixTime) -> Evidence<Revocation> {
+    let Some(credential) = credential else { return Evidence::Missing(Missing::NoRecord) };
+    let found = credential.revoked.clone().map_or(Revocation::Good, Revocation::Revoked);
+    Evidence::seen(found, "ledger", now)
+}
+
+fn hex(octets: &[u8]) -> Box<str> {
+    Hex(octets).to_string().into()
+}
+
+fn fingerprint(seen: &ike::ObservedFingerprint) -> Fingerprint {
+    Fingerprint {
+        vendor_ids: seen.vendor_ids.iter().map(|octets| hex(octets)).collect(),
+        proposals: seen.proposals.iter().chain(&seen.child_proposals).map(proposal).collect(),
+        notifies: seen.notifies.iter().map(|kind| kind.0).collect(),
+        fragment_sizes: seen.fragment_sizes.clone().into(),
+        nonce_length: seen.nonce_length,
+        retransmissions: seen.retransmissions,
+        key_exchange: seen.key_exchange.map(|method| method.0),
+        init_to_auth_us: u64::try_from(seen.init_to_auth.as_micros()).unwrap_or(u64::MAX),
+    }
+}
+
+fn proposal(proposal: &Proposal) -> Box<str> {
+    let mut text = format!("{}.{}:", proposal.number, proposal.protocol.0);
+    for transform in &proposal.transforms {
+        // Writing to a String does not fail.
+        let _ = write!(text, " {}:{}", transform.kind.0, transform.id);
+        let _ = transform.key_len.map_or(Ok(()), |bits| write!(text, "/{bits}"));
+    }
+    text.into()
+}
+
+/// The claim as it stands in the journal.
+pub(crate) fn as_written(claim: &admission::Claim) -> Box<RawValue> {
+    to_raw_value(claim).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// What a verdict stands on, as it stands in the journal.
+pub(crate) fn weighed(verdict: &Verdict) -> Weighed {
+    let names = |names: &[&'static str]| names.iter().map(|name| Cow::Borrowed(*name)).collect();
+    Weighed {
+        conclusion: verdict.conclusion.map(|conclusion| conclusion.code().into()),
+        used: names(&verdict.used),
+        missing: names(&verdict.missing),
+    }
+}
+
+/// The claim as it stands in an incident.
+pub(crate) fn as_json(claim: &admission::Claim) -> Value {
+    serde_json::to_value(claim).unwrap_or(Value::Null)
+}

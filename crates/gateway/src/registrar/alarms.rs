@@ -1,0 +1,62 @@
+//! Whether all that admission needs can be used: ledger, journal, clock and data threads.
+
+use super::Registrar;
+use crate::{hand_off::Work, health::Alarm};
+use events::gateway::Alarm as AlarmEvent;
+use ledger::LedgerError;
+use std::time::{Duration, Instant};
+
+/// How often it is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+impl Registrar {
+    /// Looks every now and then, so that an alarm stands before the first unit is left without an answer,
+    /// and ends by itself.
+    pub(super) fn look(&mut self) {
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+            return;
+        }
+        let now = Instant::now();
+        self.looked = Some(now);
+        let ledger = self.ledger.check().err().map(|error| error.to_string());
+        self.undone.extend(self.ledger.take_finished().into_iter().map(Work::Review));
+        let journal = self.ledger.journal().check().err().map(|error| error.to_string());
+        let clock =
+            "it has gone back behind the journal's last record, or since the start: no certificate is judged";
+        let clock = self.clock.trusted().is_none().then(|| clock.to_owned());
+        self.found(Alarm::LedgerUnreachable, ledger);
+        self.found(Alarm::JournalUnwritable, journal);
+        self.found(Alarm::ClockUntrusted, clock);
+        let (stuck, trouble) = (self.watch.stuck(now), self.watch.trouble());
+        self.found(Alarm::ShardStuck, stuck);
+        self.found(Alarm::CoreUnreachable, trouble);
+    }
+
+    pub(super) fn out_of_reach(&mut self, error: &LedgerError) {
+        let alarm = if matches!(error, LedgerError::Journal(_)) {
+            Alarm::JournalUnwritable
+        } else {
+            Alarm::LedgerUnreachable
+        };
+        self.found(alarm, Some(error.to_string()));
+    }
+
+    /// Raises or ends an alarm; says so only when that is news.
+    fn found(&mut self, alarm: Alarm, wrong: Option<String>) {
+        let raised = wrong.is_some();
+        let changed =
+            wrong.as_ref().map_or_else(|| self.health.end(alarm), |why| self.health.raise(alarm, why));
+        if !changed {
+            return;
+        }
+        let detail = wrong.unwrap_or_else(|| "it works again".into());
+        if raised {
+            let (alarm, next) = (alarm.code(), alarm.next());
+            tracing::error!(alarm, why = detail, next, "nobody new is admitted; tunnels stay");
+        } else {
+            tracing::info!(alarm = alarm.code(), "over");
+        }
+        // The journal itself may be what is out of reach.
+        let _ = self.append(&AlarmEvent { alarm: alarm.code().to_owned(), raised, detail });
+    }
+}

@@ -1,0 +1,394 @@
+//! Claims: many in one transaction. All of them are read and judged before anything is written, and the
+//! journal hears of an admission last before the commit.
+
+use super::{Registrar, contests::Newcomer};
+use crate::{
+    contest::Party,
+    evidence::{Known, as_json, as_written, evidence, weighed},
+    hand_off::{Admitted, Answer, Claim},
+    health::Alarm,
+    sessions::{Beginning, Session},
+};
+use admission::{Admit, Decision, Holder, Probe, Reason, Transient, Verdict, judge};
+use events::{
+    Durability,
+    admission::{Admitted as AdmittedEvent, Contested, Refused as RefusedEvent, Voided, Weighed},
+};
+use ids::{DeviceId, SessionId, UnixTime};
+use ike::{Grant, Ticket};
+use ledger::{Lease, LedgerError, NewIncident, Tx};
+use serde_json::json;
+use std::{collections::HashSet, sync::Arc, time::Instant};
+
+/// Boxed as they came through the channel.
+pub(super) type Claims = Vec<Box<Claim>>;
+
+/// A claim that was looked at, and nothing written yet.
+enum Looked {
+    Admit { case: Case, how: Admit, weighed: Weighed, exception: Option<String> },
+    Contest { case: Case, holder: Arc<Session>, weighed: Weighed },
+    Refuse(Refusal),
+    Drop(Ticket, Transient),
+}
+
+/// A claim with all that is known about it.
+struct Case {
+    claim: Box<Claim>,
+    known: Known,
+    evidence: Box<admission::Claim>,
+}
+
+/// What a refusal tells.
+struct Refusal {
+    ticket: Ticket,
+    evidence: Box<admission::Claim>,
+    reason: Reason,
+    detail: String,
+    weighed: Weighed,
+    /// How many more of the same were left out since it was last written down; `None` when this one is, too.
+    more: Option<u64>,
+}
+
+/// What a claim becomes once the transaction stands.
+enum Judged {
+    Admitted { case: Case, session: Arc<Session>, lease: Box<Lease>, grant: Grant },
+    Contested { case: Case, holder: Arc<Session>, weighed: Weighed },
+    Refused(Refusal),
+    Dropped(Ticket, &'static str),
+}
+
+impl Registrar {
+    pub(super) fn claims(&mut self, claims: Claims) {
+        let tickets: Vec<_> = claims.iter().map(|claim| claim.ticket).collect();
+        let stands = self.health.view().alarms.into_keys().next();
+        let (None, Some(now)) = (stands, self.clock.trusted()) else {
+            self.tallies.attaches.count(stands.unwrap_or(Alarm::ClockUntrusted).code());
+            return tickets.into_iter().for_each(|ticket| self.answer(Answer::Dropped(ticket)));
+        };
+        self.tallies.batch(tickets.len());
+        match self.judge_all(claims, now) {
+            Ok(judged) => judged.into_iter().for_each(|judged| self.say(judged, now)),
+            Err(error) => {
+                self.out_of_reach(&error);
+                tickets.into_iter().for_each(|ticket| self.drop_for(ticket, error.code()));
+            }
+        }
+    }
+
+    fn drop_for(&mut self, ticket: Ticket, code: &'static str) {
+        self.tallies.attaches.count(code);
+        self.answer(Answer::Dropped(ticket));
+    }
+
+    /// Judges all claims in one transaction. An error leaves every one of them unanswered, and takes back
+    /// what the journal has of them.
+    fn judge_all(&mut self, claims: Claims, now: UnixTime) -> Result<Vec<Judged>, LedgerError> {
+        let ledger = self.ledger.clone();
+        let mut tx = ledger.begin()?;
+        let mut taken = HashSet::new();
+        let looked: Result<Vec<_>, _> =
+            claims.into_iter().map(|claim| self.look_at(&mut tx, claim, &mut taken, now)).collect();
+        let mut told = Vec::new();
+        let judged: Result<Vec<_>, _> =
+            looked?.into_iter().map(|looked| self.write(&mut tx, looked, &mut told, now)).collect();
+        let done = judged.and_then(|judged| tx.commit().map(|()| judged));
+        if done.is_err() {
+            self.voided.extend(told);
+        }
+        done
+    }
+
+    /// Reads and judges. `taken`: the devices of this batch that are being let in.
+    ///
+    /// # Errors
+    /// The transient ones; a row that can't be believed is this claim's own misfortune.
+    fn look_at(
+        &mut self,
+        tx: &mut Tx<'_>,
+        claim: Box<Claim>,
+        taken: &mut HashSet<DeviceId>,
+        now: UnixTime,
+    ) -> Result<Looked, LedgerError> {
+        let (ticket, device) = (claim.ticket, claim.authenticated.device());
+        if taken.contains(&device) || self.newcomers.contains_key(&device) {
+            return Ok(Looked::Drop(ticket, Transient::ContestRuns));
+        }
+        let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256()) {
+            Ok(known) => known,
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => return Ok(Looked::Refuse(unreadable(&claim, &error, now))),
+        };
+        let evidence = Box::new(evidence(&claim, &known, now));
+        let holder = known.lease.as_ref().map(|lease| self.holder(lease));
+        let verdict = judge(&evidence, &known.facts(), holder.as_ref(), &self.policy, now);
+        let looked = self.follow(Case { claim, known, evidence }, verdict);
+        if matches!(looked, Looked::Admit { .. } | Looked::Contest { .. }) {
+            taken.insert(device);
+        }
+        Ok(looked)
+    }
+
+    fn holder(&self, lease: &Lease) -> Holder {
+        let lives_here = self.sessions.get(lease.session).is_some();
+        Holder {
+            session: lease.session,
+            claim: self.claims.get(&lease.session).map(|claim| (**claim).clone()),
+            // A lease of ours without a session is what an end left that could not be written yet.
+            probe: if lives_here { Probe::NotAsked } else { Probe::Unreachable },
+            asked_ago: self.asked.get(&lease.device).map(Instant::elapsed),
+        }
+    }
+
+    fn follow(&self, case: Case, verdict: Verdict) -> Looked {
+        let weighed = weighed(&verdict);
+        let ticket = case.claim.ticket;
+        match verdict.decision {
+            Decision::Admit(how) => Looked::Admit { case, how, weighed, exception: verdict.exception },
+            Decision::Contest => {
+                let lease = case.known.lease.as_ref();
+                match lease.and_then(|lease| self.sessions.get(lease.session)) {
+                    Some(holder) => Looked::Contest { case, holder, weighed },
+                    None => Looked::Drop(ticket, Transient::ContestRuns),
+                }
+            }
+            Decision::Refuse(reason) => {
+                let (evidence, detail) = (case.evidence, reason.to_string());
+                Looked::Refuse(Refusal { ticket, evidence, reason, detail, weighed, more: None })
+            }
+            Decision::Drop(transient) => Looked::Drop(ticket, transient),
+        }
+    }
+
+    /// Writes what belongs into the transaction. `told`: the admissions that the journal has by now.
+    fn write(
+        &mut self,
+        tx: &mut Tx<'_>,
+        looked: Looked,
+        told: &mut Vec<Voided>,
+        now: UnixTime,
+    ) -> Result<Judged, LedgerError> {
+        match looked {
+            Looked::Admit { case, how, weighed, exception } => {
+                let (session, grant) = self.begin(&case, now);
+                let event = admitted(&case, &session, how, weighed, exception);
+                let event = self.ledger.journal().append(&event, now, Durability::Grouped)?;
+                told.push(Voided { device: session.device, session: session.id });
+                let lease = Box::new(self.lease(&session, now));
+                tx.take_lease(&lease, case.known.lease.as_ref().map(|held| held.session), event)?;
+                Ok(Judged::Admitted { case, session, lease, grant })
+            }
+            Looked::Contest { case, holder, weighed } => Ok(Judged::Contested { case, holder, weighed }),
+            Looked::Refuse(mut refusal) => {
+                refusal.more = self.refused.admit((refusal.evidence.device, refusal.reason), Instant::now());
+                if let Some(more) = refusal.more.filter(|_| refusal.reason.opens_incident()) {
+                    open_incident(tx, incident(&refusal, more), now)?;
+                }
+                Ok(Judged::Refused(refusal))
+            }
+            Looked::Drop(ticket, transient) => Ok(Judged::Dropped(ticket, transient.code())),
+        }
+    }
+
+    /// A session that is not told to anyone yet, and what its unit gets.
+    fn begin(&mut self, case: &Case, now: UnixTime) -> (Arc<Session>, Grant) {
+        let id = SessionId { epoch: self.ledger.epoch(), number: self.next_session };
+        self.next_session += 1;
+        let authenticated = &case.claim.authenticated;
+        let path = authenticated.path();
+        let lifetime = path.remaining(now).min(self.terms.auth_lifetime);
+        let device = case.known.device.as_ref();
+        let class = self.terms.classes.of(device);
+        let (inner_v4, inner_v6) = (device.and_then(|d| d.inner_v4), device.and_then(|d| d.inner_v6));
+        let session = Session::begin(Beginning {
+            id,
+            sa: case.claim.sa,
+            device: authenticated.device(),
+            cert_sha256: path.cert_sha256(),
+            inner_v4,
+            inner_v6,
+            outer: authenticated.auth().path().peer,
+            since: now,
+            until: now.after(lifetime),
+            reach: class.reach.clone(),
+        });
+        let grant = Grant {
+            inner_v4,
+            inner_v6: inner_v6.map(|v6| (v6, 128)),
+            dns: self.terms.dns.clone(),
+            ts_r: class.ts_r.clone(),
+            auth_lifetime: self.terms.auth_lifetime,
+            expires_in: lifetime,
+        };
+        (Arc::new(session), grant)
+    }
+
+    pub(super) fn lease(&self, session: &Session, now: UnixTime) -> Lease {
+        Lease {
+            device: session.device,
+            node: self.ledger.node().clone(),
+            epoch: self.ledger.epoch(),
+            session: session.id,
+            cert_sha256: session.cert_sha256,
+            outer: session.outer(),
+            since: now,
+        }
+    }
+
+    /// The transaction stands: writes down what has no row in it, and tells the IKE thread.
+    fn say(&mut self, judged: Judged, now: UnixTime) {
+        match judged {
+            Judged::Dropped(ticket, code) => self.drop_for(ticket, code),
+            Judged::Refused(refusal) => self.say_refused(refusal),
+            Judged::Admitted { case, session, lease, grant } => {
+                self.say_admitted(case, session, *lease, grant);
+            }
+            Judged::Contested { case, holder, weighed } => self.say_contested(case, &holder, weighed, now),
+        }
+    }
+
+    fn say_refused(&mut self, refusal: Refusal) {
+        let Refusal { ticket, evidence, reason, detail, weighed, more } = refusal;
+        let Some(more) = more else { return self.refuse(ticket, reason) };
+        let event = RefusedEvent {
+            device: evidence.device,
+            cert_sha256: evidence.cert_sha256,
+            outer: evidence.outer.address,
+            reason: reason.code().to_owned(),
+            detail,
+            next: reason.next().into(),
+            rules: admission::RULES.to_owned(),
+            weighed,
+            claim: as_written(&evidence),
+            more,
+        };
+        match self.append(&event).map_err(LedgerError::Journal) {
+            Ok(()) => self.refuse(ticket, reason),
+            Err(error) => self.left_unsaid(ticket, &error),
+        }
+    }
+
+    fn refuse(&mut self, ticket: Ticket, reason: Reason) {
+        self.tallies.attaches.count(reason.code());
+        self.answer(Answer::Refused(ticket));
+    }
+
+    fn say_admitted(&mut self, case: Case, session: Arc<Session>, lease: Lease, grant: Grant) {
+        let (ticket, path) = (case.claim.ticket, case.claim.authenticated.auth().path());
+        let Some(admitted) = Admitted::new(&case.claim.authenticated, lease, &session) else {
+            tracing::error!(device = %session.device, "a lease that does not fit its evidence");
+            return self.answer(Answer::Dropped(ticket));
+        };
+        self.tallies.attaches.count("admitted");
+        self.claims.insert(session.id, case.evidence);
+        self.sessions.insert(session.clone());
+        self.answer(Answer::Admitted { ticket, admitted, session, path, grant });
+    }
+
+    fn say_contested(&mut self, case: Case, holder: &Session, weighed: Weighed, now: UnixTime) {
+        let (session, grant) = self.begin(&case, now);
+        let Case { claim, evidence, .. } = case;
+        let (ticket, path) = (claim.ticket, claim.authenticated.auth().path());
+        let event = Contested {
+            device: session.device,
+            holder: holder.id,
+            holder_outer: holder.outer(),
+            newcomer: session.id,
+            newcomer_outer: session.outer(),
+            inner: session.inner().collect(),
+            weighed,
+            claim: as_written(&evidence),
+        };
+        if let Err(error) = self.append(&event) {
+            return self.left_unsaid(ticket, &LedgerError::Journal(error));
+        }
+        self.tallies.attaches.count("contested");
+        let interval = self.policy.probe_interval();
+        self.asked.retain(|_, asked| asked.elapsed() < interval);
+        self.asked.insert(session.device, Instant::now());
+        self.claims.insert(session.id, evidence);
+        self.newcomers.insert(session.device, Newcomer::new(claim.authenticated, session.clone()));
+        self.sessions.insert(session.clone());
+        let holder = Party { sa: holder.sa, session: holder.id };
+        self.answer(Answer::Contested { ticket, session, path, grant, holder });
+    }
+
+    /// What the journal does not take is not done either.
+    fn left_unsaid(&mut self, ticket: Ticket, error: &LedgerError) {
+        self.out_of_reach(error);
+        self.drop_for(ticket, error.code());
+    }
+
+    /// A row outside a claim's judgement can't be believed.
+    pub(super) fn tampered(&mut self, device: DeviceId, error: &LedgerError) {
+        tracing::error!(%device, %error, "the ledger refuses what happened");
+        let new = NewIncident {
+            kind: Reason::RowTampered.code(),
+            devices: vec![device],
+            summary: format!("{device}: {error}"),
+            evidence: json!({}),
+            more: 0,
+        };
+        if let Err(error) = self.ledger.open_incident(new, "admission", self.clock.now()) {
+            tracing::error!(%device, %error, "no incident could be opened for that");
+        }
+    }
+}
+
+/// A claim whose rows can't be believed: nothing of the ledger is used.
+fn unreadable(claim: &Claim, error: &LedgerError, now: UnixTime) -> Refusal {
+    let evidence = Box::new(evidence(claim, &Known::default(), now));
+    let (ticket, reason) = (claim.ticket, Reason::RowTampered);
+    let (detail, weighed) = (error.to_string(), Weighed::default());
+    Refusal { ticket, evidence, reason, detail, weighed, more: None }
+}
+
+fn admitted(
+    case: &Case,
+    session: &Session,
+    how: Admit,
+    weighed: Weighed,
+    exception: Option<String>,
+) -> AdmittedEvent {
+    AdmittedEvent {
+        device: session.device,
+        session: session.id,
+        cert_sha256: session.cert_sha256,
+        outer: session.outer(),
+        inner: session.inner().collect(),
+        line: case.known.line.as_ref().map(|line| line.line.clone()),
+        how: how.code().to_owned(),
+        rules: admission::RULES.to_owned(),
+        reasons: exception.into_iter().collect(),
+        weighed,
+        claim: as_written(&case.evidence),
+    }
+}
+
+fn incident(refusal: &Refusal, more: u64) -> NewIncident {
+    NewIncident {
+        kind: refusal.reason.code(),
+        devices: vec![refusal.evidence.device],
+        summary: format!("{}: {}", refusal.evidence.device, refusal.detail),
+        evidence: json!({ "claim": as_json(&refusal.evidence) }),
+        more,
+    }
+}
+
+/// Opens or repeats an incident; `None` when the one that stands can't be believed.
+///
+/// # Errors
+/// The transient ones.
+pub(super) fn open_incident(
+    tx: &mut Tx<'_>,
+    new: NewIncident,
+    now: UnixTime,
+) -> Result<Option<u64>, LedgerError> {
+    match tx.open_incident(new, "admission", now) {
+        Ok(incident) => Ok(Some(incident.number)),
+        Err(error) if error.is_transient() => Err(error),
+        Err(error) => {
+            tracing::error!(%error, "no incident could be opened");
+            Ok(None)
+        }
+    }
+}

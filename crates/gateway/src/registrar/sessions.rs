@@ -1,0 +1,126 @@
+//! What becomes of sessions that stand: they end, move, and are judged anew.
+
+use super::Registrar;
+use crate::{
+    OffLine,
+    evidence::Known,
+    hand_off::{Answer, Why},
+    sessions::Session,
+    sightings::Alternation,
+};
+use admission::{Decision, Outer, Reason, judge};
+use events::gateway::{PathAlternates, PathChanged, SessionClosed};
+use ids::{DeviceId, SessionId};
+use ledger::LedgerError;
+use std::net::SocketAddr;
+
+impl Registrar {
+    pub(super) fn closed(&mut self, session: &Session, why: &Why) -> Result<(), LedgerError> {
+        match self.release(session) {
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => self.tampered(session.device, &error),
+            Ok(()) => {}
+        }
+        let bytes = (session.traffic.uplink.view().octets, session.traffic.downlink.view().octets);
+        let why_text = why.code().to_owned();
+        self.append(&SessionClosed { device: session.device, session: session.id, why: why_text, bytes })?;
+        self.tallies.closed.count(why.code());
+        self.forget(session, why);
+        Ok(())
+    }
+
+    fn release(&self, session: &Session) -> Result<(), LedgerError> {
+        let mut tx = self.ledger.begin()?;
+        if let Some(lease) = tx.lease(session.device)?.filter(|lease| lease.session == session.id) {
+            tx.release_lease(&lease)?;
+        }
+        tx.commit()
+    }
+
+    /// The newcomer of a contest is still spoken of when that is settled.
+    fn forget(&mut self, session: &Session, why: &Why) {
+        let is_newcomer =
+            self.newcomers.get(&session.device).is_some_and(|newcomer| newcomer.session() == session.id);
+        if is_newcomer && *why == Why::NeverStood {
+            self.newcomers.remove(&session.device);
+        }
+        if !is_newcomer || *why == Why::NeverStood {
+            self.claims.remove(&session.id);
+        }
+    }
+
+    pub(super) fn moved(
+        &mut self,
+        session: &Session,
+        from: SocketAddr,
+        to: SocketAddr,
+    ) -> Result<(), LedgerError> {
+        let known = self.known(session)?;
+        let on_line = known.as_ref().and_then(|known| known.line.as_ref()?.covers(to.ip()));
+        self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
+        // A hold outlasts rows that can't be believed.
+        if known.is_some() {
+            self.seen_at(session.id, on_line == Some(false));
+        }
+        Ok(())
+    }
+
+    /// A unit is outside the network of its line, or is not known to be.
+    fn seen_at(&self, session: SessionId, outside: bool) {
+        match (self.terms.off_line, outside) {
+            (OffLine::Hold, outside) => self.answer(Answer::Line { session, outside }),
+            (OffLine::Close, true) => self.answer(Answer::End { session, why: Why::LeftLine }),
+            (OffLine::Close, false) | (OffLine::Keep, _) => {}
+        }
+    }
+
+    /// Judges those who are attached anew, after something about their unit has changed.
+    pub(super) fn review(&mut self, device: DeviceId) -> Result<(), LedgerError> {
+        let now = self.clock.now();
+        for session in self.sessions.of_device(device) {
+            let Some(known) = self.known(&session)? else { continue };
+            let Some(claim) = self.claims.get(&session.id).map(|claim| (**claim).clone()) else { continue };
+            let current = admission::Claim {
+                outer: Outer { address: session.outer(), ..claim.outer.clone() },
+                ..claim
+            };
+            let verdict = judge(&current, &known.facts(), None, &self.policy, now);
+            match verdict.decision {
+                Decision::Refuse(Reason::ForeignNetwork) => self.seen_at(session.id, true),
+                Decision::Refuse(reason) => {
+                    let why = Why::Device(reason.code().to_owned());
+                    self.answer(Answer::End { session: session.id, why });
+                }
+                Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, false),
+            }
+        }
+        Ok(())
+    }
+
+    /// What the ledger says about a session's unit; `None` where that can't be believed.
+    fn known(&mut self, session: &Session) -> Result<Option<Known>, LedgerError> {
+        let read = || {
+            let mut tx = self.ledger.begin()?;
+            let known = Known::read(&mut tx, session.device, session.cert_sha256)?;
+            tx.commit().map(|()| known)
+        };
+        match read() {
+            Ok(known) => Ok(Some(known)),
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => {
+                self.tampered(session.device, &error);
+                Ok(None)
+            }
+        }
+    }
+}
+
+pub(super) fn alternation(session: &Session, seen: &Alternation) -> PathAlternates {
+    PathAlternates {
+        device: session.device,
+        session: session.id,
+        paths: seen.places.into_iter().flatten().collect(),
+        changes: seen.changes,
+        within_ms: u64::try_from(seen.within.as_millis()).unwrap_or(u64::MAX),
+    }
+}

@@ -1,0 +1,165 @@
+use super::*;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    os::unix::fs::{FileExt, MetadataExt, symlink},
+    process::Command,
+};
+use tempfile::TempDir;
+
+const NAME: &str = "ledger.sqlite";
+
+fn open(dir: &Path) -> Sqlite {
+    Sqlite::open(&dir.join(NAME)).unwrap()
+}
+
+fn row(number: u64) -> SealedRow {
+    let event = "gw1/1".parse().unwrap();
+    let (table, key) = ("device".to_owned(), format!("{number:08}"));
+    SealedRow { table, key, revision: 1, event, body: "x".repeat(500), hmac: [0; 32] }
+}
+
+fn fill(store: &mut Sqlite, rows: std::ops::Range<u64>) -> Result<(), StoreError> {
+    for number in rows {
+        store.begin()?;
+        store.put(&row(number), &[], true)?;
+        store.commit()?;
+    }
+    Ok(())
+}
+
+/// 500 rows, none of them only in the log.
+fn filled(dir: &Path) -> Sqlite {
+    let mut store = open(dir);
+    fill(&mut store, 0..500).unwrap();
+    let truncate = "PRAGMA wal_checkpoint(TRUNCATE)";
+    store.sql(|c| c.query_row(truncate, [], |_| Ok(()))).unwrap();
+    store
+}
+
+/// Locks that this process holds on a file, as fcntl(2) knows them.
+fn locks(path: &Path) -> usize {
+    let (us, inode) = (std::process::id().to_string(), fs::metadata(path).unwrap().ino().to_string());
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    let of_ours = |line: &&str| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        words.get(1) == Some(&"POSIX")
+            && words.get(4) == Some(&us.as_str())
+            && words.get(5).and_then(|file| file.rsplit(':').next()) == Some(inode.as_str())
+    };
+    locks.lines().filter(of_ours).count()
+}
+
+#[test]
+fn looking_at_the_files_gives_up_no_lock_on_them() {
+    let dir = TempDir::new().unwrap();
+    let mut store = open(dir.path());
+    let reader = store.reader().unwrap();
+    let held = locks(&dir.path().join(NAME));
+    assert!(held > 0, "who opens a database in WAL mode locks it");
+    store.check().unwrap();
+    assert_eq!(locks(&dir.path().join(NAME)), held);
+    drop(reader);
+    assert_eq!(locks(&dir.path().join(NAME)), held);
+}
+
+#[test]
+fn a_log_or_an_index_that_was_removed_or_replaced_is_noticed() {
+    for ending in ["-wal", "-shm"] {
+        let dir = TempDir::new().unwrap();
+        let mut store = open(dir.path());
+        let (path, aside) = (dir.path().join(format!("{NAME}{ending}")), dir.path().join("aside"));
+        fs::rename(&path, &aside).unwrap();
+        assert!(store.check().is_err(), "{ending} removed");
+        fs::copy(&aside, &path).unwrap();
+        assert!(store.check().is_err(), "{ending} replaced");
+        fs::rename(&aside, &path).unwrap();
+        store.check().unwrap();
+    }
+}
+
+#[test]
+fn a_database_behind_a_link_is_looked_at_where_it_is() {
+    let (dir, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    symlink(elsewhere.path().join(NAME), dir.path().join(NAME)).unwrap();
+    open(dir.path()).check().unwrap();
+}
+
+#[test]
+fn a_database_that_was_cut_short_does_not_open_with_its_log_beside_it() {
+    let (dir, killed) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let mut store = filled(dir.path());
+    fill(&mut store, 500..501).unwrap();
+    for name in [NAME.to_owned(), format!("{NAME}-wal")] {
+        fs::copy(dir.path().join(&name), killed.path().join(&name)).unwrap();
+    }
+    let path = killed.path().join(NAME);
+    OpenOptions::new().write(true).open(&path).unwrap().set_len(20_000).unwrap();
+    let error = Sqlite::open(&path).err().unwrap();
+    assert!(error.to_string().contains("malformed") || error.to_string().contains("damaged"), "{error}");
+}
+
+#[test]
+fn a_damaged_page_that_was_met_is_a_failed_check_until_the_page_is_whole_again() {
+    let dir = TempDir::new().unwrap();
+    drop(filled(dir.path()));
+    let mut store = open(dir.path());
+    let path = dir.path().join(NAME);
+    let whole = fs::read(&path).unwrap();
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&vec![0xa5; whole.len() - 4096], 4096).unwrap();
+    let mut reader = store.reader().unwrap();
+    assert!(reader.page("device", "", 1000).is_err());
+    for _ in 0..2 {
+        assert!(store.check().is_err());
+    }
+    file.write_all_at(&whole, 0).unwrap();
+    store.check().unwrap();
+}
+
+/// A file system of a few MiB, gone with its value.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// `None` where this process may not mount.
+    fn new() -> Option<Self> {
+        let dir = TempDir::new().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(dir.path());
+        mount.output().is_ok_and(|mounted| mounted.status.success()).then_some(Self(dir))
+    }
+
+    /// Leaves no octet free.
+    fn fill(&self) {
+        let mut file = File::create(self.0.path().join("ballast")).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").args(["-l"]).arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn on_a_full_disk_a_check_fails_for_as_long_as_a_row_can_not_be_written() {
+    let Some(disk) = SmallDisk::new() else {
+        return println!("skipped: needs to mount a small file system");
+    };
+    let mut store = open(disk.0.path());
+    // The log has its full length and is written again from its beginning.
+    fill(&mut store, 0..400).unwrap();
+    disk.fill();
+    let mut next = 400;
+    while fill(&mut store, next..next + 1).is_ok() {
+        next += 1;
+    }
+    for _ in 0..20 {
+        assert!(store.check().is_err(), "and no row can be written");
+        assert!(fill(&mut store, next..next + 1).is_err());
+    }
+    fs::remove_file(disk.0.path().join("ballast")).unwrap();
+    store.check().unwrap();
+    fill(&mut store, next..next + 1).unwrap();
+}

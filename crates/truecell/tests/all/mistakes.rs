@@ -1,0 +1,246 @@
+//! What somebody is told who asks for what cannot be, and that nothing was done.
+
+use crate::bench::Bench;
+use std::{fs, os::unix::fs::PermissionsExt};
+
+fn certificates(bench: &Bench) -> usize {
+    bench.json(&["cert", "list"])["certificates"].as_array().unwrap().len()
+}
+
+#[test]
+fn nothing_is_issued_into_a_folder_that_cannot_be_written() {
+    let bench = Bench::new();
+    bench.good(&["device", "add", "00aabbccddee"]);
+    bench.write("a-file", "");
+    let before = certificates(&bench);
+    for out in ["/proc/nope", "a-file"] {
+        let (code, why) = bench.refused(&["cert", "issue", "00aabbccddee", "--out", out]);
+        assert_eq!(code, 2, "{why}");
+        assert!(why.contains("cannot be written; nothing was issued"), "{why}");
+    }
+    assert_eq!(certificates(&bench), before);
+}
+
+#[test]
+fn no_key_and_no_root_is_overwritten() {
+    let bench = Bench::new();
+    bench.good(&["device", "add", "00aabbccddee"]);
+    fs::create_dir(bench.path("unit")).unwrap();
+    bench.write("unit/root.pem", "another carrier's");
+    let issue = ["cert", "issue", "00aabbccddee", "--out", "unit"];
+    let files = bench.json(&issue)["files"].clone();
+    assert_eq!(files[2], "unit/00aabbccddee.root.pem");
+    assert_eq!(fs::read_to_string(bench.path("unit/root.pem")).unwrap(), "another carrier's");
+    let key = bench.path("unit/00aabbccddee.key");
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    let (before, made) = (certificates(&bench), fs::read(&key).unwrap());
+    let (code, why) = bench.refused(&issue);
+    assert_eq!(code, 1, "{why}");
+    assert!(why.contains("unit/00aabbccddee.key is there already") && why.contains("--out"), "{why}");
+    assert_eq!((certificates(&bench), fs::read(&key).unwrap()), (before, made));
+}
+
+#[test]
+fn a_line_that_is_there_is_changed_by_name_only_and_shown_before_and_after() {
+    let bench = Bench::new();
+    bench.good(&["line", "add", "KT/1", "192.0.2.0/24", "198.51.100.0/24", "--region", "seoul"]);
+    let (code, why) = bench.refused(&["line", "add", "KT/1", "203.0.113.0/24"]);
+    assert_eq!(code, 1, "{why}");
+    assert!(why.contains("line KT/1 is there already"), "{why}");
+    assert_eq!(bench.refused(&["line", "set", "KT/1"]).0, 2);
+    assert_eq!(bench.refused(&["line", "set", "KT/2", "--region", "busan"]).0, 1);
+    let (code, why) = bench.refused(&["line", "add", "KT/3", "198.51.100.7/24"]);
+    assert_eq!(code, 2, "{why}");
+    assert!(why.contains("write 198.51.100.0/24"), "{why}");
+    let expected = "KT/1\n     REGION  PREFIXES\n\
+        was  seoul   192.0.2.0/24 198.51.100.0/24\nis   seoul   203.0.113.0/24\n";
+    assert_eq!(bench.good(&["line", "set", "KT/1", "203.0.113.0/24"]), expected);
+}
+
+#[test]
+fn a_blank_reason_is_a_usage_error() {
+    let bench = Bench::new();
+    bench.good(&["device", "add", "00aabbccddee"]);
+    for arguments in [["device", "suspend", "00aabbccddee"], ["session", "cut", "1-1"]] {
+        for why in ["", " "] {
+            let (code, said) = bench.refused(&[&arguments[..], &["--why", why]].concat());
+            assert_eq!(code, 2, "{said}");
+            assert!(said.contains("it cannot be blank"), "{said}");
+        }
+    }
+    assert_eq!(bench.json(&["device", "show", "00aabbccddee"])["device"]["state"], "installed");
+}
+
+#[test]
+fn a_line_that_the_register_has_not_is_noted() {
+    let bench = Bench::new();
+    let noted = |arguments: &[&str]| {
+        let output = bench.run(arguments);
+        assert!(output.status.success());
+        crate::bench::text(&output.stderr).contains("note: not in the register of lines: NOPE/1\n")
+    };
+    bench.write("estate.csv", "id,line\n00aabb000001,NOPE/1\n");
+    assert!(noted(&["device", "add", "00aabbccddee", "--line", "NOPE/1"]));
+    assert!(noted(&["device", "import", "estate.csv"]));
+    bench.good(&["line", "add", "NOPE/1", "192.0.2.0/24"]);
+    assert!(!noted(&["device", "add", "00aabbccddef", "--line", "NOPE/1"]));
+    assert!(!noted(&["device", "import", "estate.csv"]));
+}
+
+#[test]
+fn a_row_that_is_no_row_stops_none_of_the_others() {
+    let bench = Bench::new();
+    let rows =
+        b"id,site\n00aabb000001,a,b\n00aabb000002\n00:aa:bb:00:00:03,c\n00aabb000004,\xff\n00aabb000005,d\n";
+    fs::write(bench.path("estate.csv"), rows).unwrap();
+    let output = bench.run(&["device", "import", "estate.csv"]);
+    let said = crate::bench::text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    let expected = "\
+1 added, 0 unchanged, 4 refused
+LINE  DEVICE             WHY
+2     00aabb000001       it has 3 fields, and the first line names 2
+3     00aabb000002       it has 1 fields, and the first line names 2
+4     00:aa:bb:00:00:03  a device identity has 12 or 16 hex digits, without `:` and `-` between them
+5     -                  it is not in UTF-8
+";
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_file_that_is_no_estate_is_named_for_what_it_is() {
+    let bench = Bench::new();
+    for (name, text) in [("semicolons.csv", "id;site\n"), ("capitals.csv", "ID,SITE\n")] {
+        bench.write(name, text);
+        let (code, why) = bench.refused(&["device", "import", name]);
+        assert_eq!(code, 2, "{why}");
+        assert!(why.contains("unknown column") && why.contains("in lower case and with commas"), "{why}");
+    }
+    for name in ["missing.csv", "state"] {
+        let (code, why) = bench.refused(&["device", "import", name]);
+        assert_eq!(code, 2, "{why}");
+        assert!(why.contains("name a CSV file in UTF-8 that this user may read"), "{why}");
+    }
+}
+
+#[test]
+fn what_init_fixed_and_what_this_machine_has_not_is_named_by_check_and_stops_serve() {
+    let bench = Bench::new();
+    let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
+    let changed = config
+        .replace("segw-1", "segw-2")
+        .replace("realm = \"femto.operator.example\"", "realm = \"other.operator.example\"")
+        .replace("[control]\n", "[control]\ngroup = \"nosuchgroup\"\n");
+    bench.write("truecell.toml", &changed);
+    let (code, why) = bench.refused(&["config", "check"]);
+    assert_eq!(code, 64, "{why}");
+    let wrong: Vec<_> = why.lines().filter(|line| line.starts_with("error: truecell.toml:")).collect();
+    assert_eq!(wrong.len(), 3, "{why}");
+    for (line, what) in
+        wrong.iter().zip(["node: state belongs to node segw-1", "femto.operator.example", "nosuchgroup"])
+    {
+        assert!(line.contains(what), "{line}");
+    }
+    let (code, why) = bench.refused(&["serve"]);
+    assert_eq!(code, 64, "{why}");
+    assert!(
+        why.contains("belongs to node segw-1") && why.contains("was made for femto.operator.example"),
+        "{why}"
+    );
+}
+
+#[test]
+fn an_exception_that_is_over_is_noted_and_stops_nothing() {
+    let bench = Bench::new();
+    let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
+    let over = "[[gateway.legacy]]\nname = \"old\"\nrealm = \"femto.operator.example\"\nuntil = \"2020-01-01T00:00:00Z\"\n";
+    bench.write("truecell.toml", &(config + over));
+    let said = bench.good(&["config", "check"]);
+    assert!(said.starts_with("warning: [[gateway.legacy]] \"old\" ended at 2020-01-01"), "{said}");
+}
+
+#[test]
+fn a_configuration_that_is_no_text_is_named_for_what_it_is() {
+    let bench = Bench::new();
+    fs::write(bench.path("binary"), [0xff, 0xfe]).unwrap();
+    for (file, what) in
+        [("state", "is a folder"), ("binary", "is no text in UTF-8"), ("none", "there is no such file")]
+    {
+        let (code, why) = bench.refused(&["config", "check", "-c", file]);
+        assert_eq!(code, 64, "{why}");
+        assert!(why.starts_with(&format!("error: {file}: {what}")), "{why}");
+    }
+    let answer = bench.run(&["--json", "config", "check", "-c", "state"]).stdout;
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+    for field in ["code", "title", "detail", "next"] {
+        assert!(answer["error"][field].as_str().is_some_and(|text| !text.is_empty()), "{answer}");
+    }
+}
+
+#[test]
+fn a_journal_is_looked_for_only_in_a_data_directory_and_by_a_whole_key() {
+    let bench = Bench::bare();
+    for command in ["verify", "tail"] {
+        let (code, why) = bench.refused(&["event", command]);
+        assert_eq!(code, 2, "{why}");
+        assert!(why.contains("is not a data directory") && why.contains("run `truecell init`"), "{why}");
+    }
+    let (code, why) = bench.refused(&["event", "verify", "--journal", ".", "--key", &"0".repeat(63)]);
+    assert_eq!(code, 2, "{why}");
+    assert!(why.contains("a journal key has 64 hex digits, as `truecell init` printed it"), "{why}");
+}
+
+#[test]
+fn a_request_that_is_none_is_answered_with_how_to_make_one() {
+    let bench = Bench::new();
+    bench.good(&["device", "add", "00aabbccddee"]);
+    fs::write(bench.path("request.der"), [0x30, 0x82, 0xff, 0xff]).unwrap();
+    let (code, why) = bench.refused(&["cert", "issue", "00aabbccddee", "--request", "request.der"]);
+    assert_eq!(code, 2, "{why}");
+    assert!(why.contains("openssl req -inform DER"), "{why}");
+    bench.write(
+        "request.pem",
+        "-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n",
+    );
+    let (code, why) = bench.refused(&["cert", "issue", "00aabbccddee", "--request", "request.pem"]);
+    assert_eq!(code, 2, "{why}");
+    assert!(
+        why.contains("the certificate request cannot be taken") && why.contains("openssl req -new"),
+        "{why}"
+    );
+}
+
+#[test]
+fn an_address_that_no_interface_has_is_named_as_such() {
+    let bench = Bench::new();
+    let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
+    let listen = config.lines().find(|line| line.starts_with("listen = [")).unwrap();
+    bench.write("truecell.toml", &config.replace(listen, "listen = [\"192.0.2.1\"]"));
+    let (code, why) = bench.refused(&["serve"]);
+    assert_eq!(code, 70, "{why}");
+    assert!(why.contains("no interface of this machine has that address"), "{why}");
+}
+
+#[test]
+fn a_limit_that_no_page_has_is_a_usage_error() {
+    let bench = Bench::bare();
+    for list in ["device", "cert", "session"] {
+        for limit in ["0", "1001"] {
+            let (code, why) = bench.refused(&[list, "list", "--limit", limit]);
+            assert_eq!(code, 2, "{why}");
+            assert!(why.contains("1..=1000"), "{why}");
+        }
+    }
+}
+
+#[test]
+fn init_repeats_what_was_typed_and_help_keeps_own_options_apart() {
+    let bench = Bench::bare();
+    fs::rename(bench.path("truecell.toml"), bench.path("t2.toml")).unwrap();
+    let made = bench.good(&["init", "-c", "t2.toml"]);
+    assert!(made.ends_with("and start with `truecell serve -c t2.toml`.\n"), "{made}");
+    let help = bench.good(&["device", "list", "--help"]);
+    let (own, global) = help.split_once("Options of every command:").unwrap();
+    assert!(own.contains("--limit") && own.contains("[possible values: made, shipped"), "{help}");
+    assert!(global.contains("--data") && !own.contains("--data"), "{help}");
+}
