@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::Path, thread, time::Duration};
 #[derive(Debug, Args)]
 pub(crate) struct Handshake {
     /// Units that attach in each run
-    #[arg(long, default_value_t = 2000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 5000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     attaches: u32,
 
     /// Of these, how many at a time
