@@ -327,7 +327,7 @@ fn a_lease_put_back_behind_a_committed_one_is_noticed_even_after_a_removal_was_r
 fn a_row_that_was_seen_and_is_gone_is_tampered_with_and_no_row_that_never_was() {
     let (dir, ledger) = fresh();
     let line = AccessLineRecord { line: "L-1".parse().unwrap(), prefixes: vec![], region: String::new() };
-    ledger.put_line(&line, "kim", now()).unwrap();
+    ledger.add_line(&line, "kim", now()).unwrap();
     ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
     let mut tx = ledger.begin().unwrap();
     tx.take_lease(&lease(&ledger, id(1), 1), None, "gw1/1".parse().unwrap()).unwrap();
