@@ -8,6 +8,7 @@ mod network;
 mod process;
 mod serve;
 mod tunnel;
+mod work;
 
 pub(crate) use esp::Esp;
 pub(crate) use handshake::Handshake;

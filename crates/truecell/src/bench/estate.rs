@@ -88,7 +88,7 @@ format = "json"
 }
 
 impl Estate {
-    /// Makes it in `folder`, which is empty. `done` hears of each certificate.
+    /// Makes it in `folder`, which is made where it is not there. `done` hears of each certificate.
     ///
     /// # Errors
     /// What could not be made.
@@ -98,6 +98,7 @@ impl Estate {
         units: usize,
         mut done: impl FnMut(),
     ) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder)?;
         let file = folder.join("truecell.toml");
         fs::write(&file, config(site))?;
         let config = file;

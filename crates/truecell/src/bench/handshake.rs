@@ -4,8 +4,9 @@ use super::{
     estate::{Estate, Site},
     process::GatewayProcess,
     serve::serve,
+    work::Work,
 };
-use crate::{folder::Folder, output::Output, progress::Progress};
+use crate::{folder::Folder, output::Output};
 use clap::Args;
 use lab::{Load, UnitIdentity};
 use std::{collections::BTreeMap, path::Path, thread, time::Duration};
@@ -169,21 +170,4 @@ fn rows(ours: Shown, peer: Option<(String, Shown)>) -> Vec<Row> {
     };
     let rows = std::iter::once(attach).chain(threads).chain([idle]);
     rows.filter(|row| row.value.is_some()).collect()
-}
-
-/// How much is done, on the terminal.
-struct Work {
-    bar: Progress,
-    done: usize,
-}
-
-impl Work {
-    fn new(total: usize) -> Self {
-        Self { bar: Progress::new(total), done: 0 }
-    }
-
-    fn one_done(&mut self) {
-        self.done += 1;
-        self.bar.at(self.done);
-    }
 }

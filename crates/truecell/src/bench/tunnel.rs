@@ -1,21 +1,19 @@
+mod cost;
+mod ends;
 mod iperf;
 mod pipe;
+mod round_trips;
 
-use super::{
-    Row, Runs,
-    charon::Charon,
-    estate::{Estate, Site, UnitFiles},
-    network::Link,
-    process::Process,
-    serve,
-};
-use crate::{folder::Folder, output::Output, progress::Progress};
+use super::{Row, Runs, charon::Charon, process::said, work::Work};
+use crate::{folder::Folder, output::Output};
 use anyhow::ensure;
 use clap::Args;
+use cost::Cost;
+use ends::{Ends, World};
 use iperf::Direction;
-use pipe::Pipe;
+use round_trips::RoundTrips;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 #[derive(Debug, Args)]
 pub(crate) struct Tunnel {
@@ -23,9 +21,17 @@ pub(crate) struct Tunnel {
     #[arg(long, default_value_t = 5, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
 
-    /// How long data goes one way in each run
+    /// How long data goes in each run: up, down, and down at a tenth of that beside round trips
     #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
+
+    /// Tunnels of our gateway, at most, when its CPU time for each packet is looked at; 0 to leave that out
+    #[arg(long, default_value_t = 10_000, value_name = "COUNT")]
+    tunnels: u32,
+
+    /// Datagrams in each run of that
+    #[arg(long, default_value_t = 200_000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    datagrams: u32,
 
     /// Leave charon out
     #[arg(long)]
@@ -35,120 +41,100 @@ pub(crate) struct Tunnel {
 const BENCH: &str = "tunnel";
 /// All that runs shares these: two ends, and who sends and receives.
 const PROCESSORS: usize = 2;
+/// Of what a tunnel has carried just before, while round trips are measured.
+const LOAD: f64 = 0.1;
 
-/// Who is at the ends of a tunnel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ends {
-    /// `truecell serve` and `truecell lab unit`.
-    Ours,
-    /// `truecell serve` and charon.
-    CharonAtOurs,
-    /// Twice charon.
-    Charon,
-    /// [`Pipe`]
-    Bare,
-}
-
-/// A tunnel that stands. The processes end before their link goes.
-struct Standing {
-    _ends: Vec<Process>,
-    _pipe: Option<Pipe>,
-    link: Link,
-}
-
-/// What the ends are made of.
-struct World {
-    estate: Estate,
-    unit: UnitFiles,
-    charon: Option<Charon>,
-    /// For the files.
-    _folder: Folder,
+/// What a pair of ends shows in all its runs.
+struct Shown {
+    ends: Ends,
+    /// Gbit/s.
+    uplink: Runs,
+    downlink: Runs,
+    /// Microseconds.
+    median: Runs,
+    p99: Runs,
 }
 
 impl Tunnel {
-    /// Measures between two network name spaces, on two processors, with all files in a folder below `parent`.
+    /// Measures on two processors, with all files in a folder below `parent`.
     ///
     /// # Errors
     /// Why there is no figure.
     pub(crate) fn measure(&self, parent: Option<&Path>, output: &Output) -> anyhow::Result<Vec<Row>> {
         ensure!(rustix::process::geteuid().is_root(), "it makes network name spaces, which takes root");
-        pin()?;
-        let world = self.world(parent, output)?;
-        let pairs = world.pairs();
-        let mut carried: Vec<_> =
-            pairs.iter().map(|ends| (*ends, Direction::BOTH.map(|_| Runs::default()))).collect();
-        let work = Progress::new(self.runs as usize * pairs.len());
-        for run in 0..self.runs as usize {
-            for (place, (ends, runs)) in carried.iter_mut().enumerate() {
-                let tunnel = world.stand(*ends)?;
-                for (direction, runs) in Direction::BOTH.into_iter().zip(runs) {
-                    runs.push(iperf::tcp(&tunnel.link, direction, self.seconds)?);
-                }
-                work.at(run * pairs.len() + place + 1);
-            }
+        for tool in [["iperf3", "--version"], ["nsenter", "--version"], ["ip", "-V"]] {
+            said(Command::new(tool[0]).arg(tool[1]))?;
         }
-        Ok(world.throughput(&carried))
+        pin()?;
+        let folder = Folder::make(parent, "truecell-bench")?;
+        let mut rows = self.ends(&folder, output)?;
+        if self.tunnels > 0 {
+            let Self { datagrams, runs, tunnels, .. } = *self;
+            rows.extend(Cost { datagrams, runs, tunnels }.measure(BENCH, &folder.path().join("cost"))?);
+        }
+        Ok(rows)
     }
 
-    fn world(&self, parent: Option<&Path>, output: &Output) -> anyhow::Result<World> {
-        let folder = Folder::make(parent, "truecell-bench")?;
-        let found = if self.alone { None } else { Some(Charon::find(folder.path().join("charon"))) };
-        let charon = found
-            .and_then(|found| found.map_err(|why| output.note(&format!("charon is left out: {why}"))).ok());
-        let estate = Estate::make(folder.path(), Site::Link, 0, || ())?;
-        let unit = estate.unit_files(folder.path())?;
-        Ok(World { estate, unit, charon, _folder: folder })
+    fn ends(&self, folder: &Folder, output: &Output) -> anyhow::Result<Vec<Row>> {
+        let charon = if self.alone { None } else { self.charon(folder, output) };
+        let world = World::make(&folder.path().join("ends"), charon)?;
+        let mut shown: Vec<_> = world.ends().into_iter().map(Shown::nothing_of).collect();
+        let mut work = Work::new(self.runs as usize * shown.len());
+        for _ in 0..self.runs {
+            for shown in &mut shown {
+                self.run(&world, shown)?;
+                work.one_done();
+            }
+        }
+        Ok(rows(&world, &shown))
+    }
+
+    fn charon(&self, folder: &Folder, output: &Output) -> Option<Charon> {
+        let found = Charon::find(folder.path().join("charon"));
+        found.map_err(|why| output.note(&format!("charon is left out: {why}"))).ok()
+    }
+
+    fn run(&self, world: &World, shown: &mut Shown) -> anyhow::Result<()> {
+        let tunnel = world.stand(shown.ends)?;
+        shown.uplink.push(iperf::tcp(&tunnel.link, Direction::Uplink, self.seconds)?);
+        let downlink = iperf::tcp(&tunnel.link, Direction::Downlink, self.seconds)?;
+        shown.downlink.push(downlink);
+        let trips = RoundTrips::under(&tunnel.link, downlink * LOAD, self.seconds)?;
+        shown.median.push(trips.percentile(50)?);
+        shown.p99.push(trips.percentile(99)?);
+        Ok(())
     }
 }
 
-impl World {
-    /// Who can be measured here.
-    fn pairs(&self) -> Vec<Ends> {
-        let with_charon = [Ends::CharonAtOurs, Ends::Charon].into_iter().filter(|_| self.charon.is_some());
-        [Ends::Ours, Ends::Bare].into_iter().chain(with_charon).collect()
+impl Shown {
+    fn nothing_of(ends: Ends) -> Self {
+        let [uplink, downlink, median, p99] = [(); 4].map(|()| Runs::default());
+        Self { ends, uplink, downlink, median, p99 }
     }
 
-    /// A tunnel over a link of its own.
-    fn stand(&self, ends: Ends) -> anyhow::Result<Standing> {
-        let link = Link::new()?;
-        let (mut processes, mut pipe) = (Vec::new(), None);
-        match (ends, &self.charon) {
-            (Ends::Ours, _) => {
-                processes.push(serve::serve_on(&link, &self.estate)?);
-                processes.push(serve::attach(&self.unit, &link)?);
-            }
-            (Ends::CharonAtOurs, Some(charon)) => {
-                processes.push(serve::serve_on(&link, &self.estate)?);
-                processes.push(charon.attach(&self.unit, &link)?);
-            }
-            (Ends::Charon, Some(charon)) => {
-                processes.push(charon.serve(&self.estate, &link)?);
-                processes.push(charon.attach(&self.unit, &link)?);
-            }
-            (Ends::Bare | Ends::CharonAtOurs | Ends::Charon, _) => pipe = Some(Pipe::lay(&link)?),
-        }
-        Ok(Standing { _ends: processes, _pipe: pipe, link })
+    /// What the figures are of, their unit, and each run's.
+    fn figures(&self) -> [(&'static str, &'static str, &Runs); 4] {
+        [
+            ("TCP uplink", "Gbit/s", &self.uplink),
+            ("TCP downlink", "Gbit/s", &self.downlink),
+            ("round trip at 10 % load, median", "us", &self.median),
+            ("round trip at 10 % load, 99 of 100", "us", &self.p99),
+        ]
     }
+}
 
-    fn throughput(&self, carried: &[(Ends, [Runs; 2])]) -> Vec<Row> {
-        let of = |ends: Ends| carried.iter().find(|(who, _)| *who == ends).map(|(_, runs)| runs);
-        let charon = || self.charon.as_ref().map(|charon| charon.name.clone()).unwrap_or_default();
-        let comparisons = [
-            (Ends::Ours, "ours at both ends", Ends::Bare, "TUN, AES-256-GCM and UDP alone".to_owned()),
-            (Ends::Ours, "ours at both ends", Ends::Charon, format!("{} at both ends", charon())),
-            (Ends::CharonAtOurs, "charon at ours", Ends::Charon, format!("{} at both ends", charon())),
-        ];
-        let row = |(who, what, peer, name): &(Ends, &str, Ends, String), direction: Direction| {
-            let (ours, its) = (of(*who)?.get(direction as usize)?, of(*peer)?.get(direction as usize)?);
-            let row = Row::new(BENCH, format!("TCP {}, {what}", direction.word()), "Gbit/s", ours.clone());
-            Some(row.beside(name.clone(), its.clone()))
-        };
-        comparisons
-            .iter()
-            .flat_map(|comparison| Direction::BOTH.map(|direction| row(comparison, direction)))
-            .flatten()
-            .collect()
-    }
+/// Ours beside each other pair that was measured.
+fn rows(world: &World, shown: &[Shown]) -> Vec<Row> {
+    let of = |ends: Ends| shown.iter().find(|shown| shown.ends == ends);
+    let pairs = [(Ends::Ours, Ends::Bare), (Ends::Ours, Ends::Charon), (Ends::OursAndCharon, Ends::Charon)];
+    let beside = |(ends, peer): (Ends, Ends)| {
+        let (ours, its) = (of(ends)?.figures(), of(peer)?.figures());
+        Some(ours.into_iter().zip(its).map(move |((what, unit, runs), (_, _, its))| {
+            let row = Row::new(BENCH, format!("{what}, {}", world.name(ends)), unit, runs.clone());
+            row.beside(world.name(peer), its.clone())
+        }))
+    };
+    pairs.into_iter().filter_map(beside).flatten().collect()
 }
 
 /// Leaves the first two of the processors that it may use to this process and what it starts.

@@ -18,33 +18,34 @@ pub(super) enum Direction {
     Downlink,
 }
 
-impl Direction {
-    pub(super) const BOTH: [Self; 2] = [Self::Uplink, Self::Downlink];
-
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Uplink => "uplink",
-            Self::Downlink => "downlink",
-        }
-    }
-}
-
 /// What one TCP connection between the unit and [`SERVICE`] carries, Gbit/s at the receiver.
 ///
 /// # Errors
 /// iperf3 is missing, or nothing passes.
 pub(super) fn tcp(link: &Link, direction: Direction, seconds: u32) -> anyhow::Result<f64> {
+    run(link, direction, seconds, &[])
+}
+
+/// The same at no more than `limit` Gbit/s.
+///
+/// # Errors
+/// As [`tcp`].
+pub(super) fn tcp_up_to(limit: f64, link: &Link, direction: Direction, seconds: u32) -> anyhow::Result<f64> {
+    run(link, direction, seconds, &["-b", &format!("{:.0}", limit * 1e9)])
+}
+
+fn run(link: &Link, direction: Direction, seconds: u32, more: &[&str]) -> anyhow::Result<f64> {
     let _server = serve(link)?;
     let mut client = link.unit.command("iperf3");
     client.args(["-J", "--connect-timeout", "10000", "-c", &SERVICE.to_string(), "-t", &seconds.to_string()]);
-    client.args((direction == Direction::Downlink).then_some("-R"));
+    client.args((direction == Direction::Downlink).then_some("-R")).args(more);
     let answer: serde_json::Value = serde_json::from_str(&said(&mut client)?)?;
     let rate = answer.pointer("/end/sum_received/bits_per_second").and_then(serde_json::Value::as_f64);
     Ok(rate.with_context(|| format!("no rate in {answer}"))? / 1e9)
 }
 
 /// A server for one run, listening.
-pub(super) fn serve(link: &Link) -> anyhow::Result<Process> {
+fn serve(link: &Link) -> anyhow::Result<Process> {
     let mut command = link.gateway.command("iperf3");
     command.args(["-s", "-1", "--forceflush", "-B", &SERVICE.to_string()]).stdout(Stdio::piped());
     let mut server = Process(command.stdin(Stdio::null()).spawn()?);
