@@ -58,7 +58,7 @@ const REALM: &str = "femto.operator.example";
 const BY: &str = "bench";
 
 /// Liveness is asked for after a day only: units of the load answer nothing once their tunnel stands.
-fn config(site: Site) -> String {
+fn truecell_toml(site: Site) -> String {
     let (listen, more) = match site {
         Site::Loopback => ("listen = [\"127.0.0.1\"]\nport = 0\nport_natt = 0".to_owned(), ""),
         Site::Link => (format!("listen = [\"{}\"]", Link::GATEWAY), "[gateway.tun]\nreachable = []\n"),
@@ -99,9 +99,8 @@ impl Estate {
         mut done: impl FnMut(),
     ) -> anyhow::Result<Self> {
         fs::create_dir_all(folder)?;
-        let file = folder.join("truecell.toml");
-        fs::write(&file, config(site))?;
-        let config = file;
+        let config = folder.join("truecell.toml");
+        fs::write(&config, truecell_toml(site))?;
         serve::truecell(&config, &["init"])?;
         let data = DataDir::new(folder.join("state"));
         let _lock = Lock::take(&data, "bench").map_err(|not_taken| failed(not_taken.failure(&data)))?;
