@@ -1,4 +1,4 @@
-//! ICMP echo over IPv4 (RFC 792), as much of it as a ping needs.
+//! ICMP echo over IPv4 (RFC 792), as much of it as a ping needs, and datagrams for the UDP echo port (RFC 862).
 
 use std::net::Ipv4Addr;
 
@@ -10,15 +10,31 @@ pub(crate) fn request(source: Ipv4Addr, destination: Ipv4Addr, sequence: u16) ->
     let sum = checksum(&icmp);
     icmp[2..4].copy_from_slice(&sum.to_be_bytes());
 
-    let length = u16::try_from(20 + icmp.len()).unwrap_or(u16::MAX);
-    let mut packet = vec![0x45, 0];
+    ipv4(source, destination, ICMP, &icmp)
+}
+
+/// A UDP datagram to the echo port, in a packet of `length` octets; without a UDP checksum.
+pub(crate) fn datagram(source: Ipv4Addr, destination: Ipv4Addr, length: usize) -> Vec<u8> {
+    let mut udp = vec![0x13, 0x88, 0, 7];
+    udp.extend_from_slice(&(length.saturating_sub(20) as u16).to_be_bytes());
+    udp.resize(length.saturating_sub(20).max(8), 0);
+    ipv4(source, destination, UDP, &udp)
+}
+
+const ICMP: u8 = 1;
+const UDP: u8 = 17;
+
+fn ipv4(source: Ipv4Addr, destination: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(20 + payload.len()).unwrap_or(u16::MAX);
+    let mut packet = Vec::with_capacity(length.into());
+    packet.extend_from_slice(&[0x45, 0]);
     packet.extend_from_slice(&length.to_be_bytes());
-    packet.extend_from_slice(&[0, 0, 0x40, 0, 64, 1, 0, 0]);
+    packet.extend_from_slice(&[0, 0, 0x40, 0, 64, protocol, 0, 0]);
     packet.extend_from_slice(&source.octets());
     packet.extend_from_slice(&destination.octets());
     let sum = checksum(&packet);
     packet[10..12].copy_from_slice(&sum.to_be_bytes());
-    packet.extend_from_slice(&icmp);
+    packet.extend_from_slice(payload);
     packet
 }
 
@@ -74,6 +90,8 @@ mod tests {
         assert_eq!(checksum(&packet[..20]), 0);
         assert_eq!(checksum(&packet[20..]), 0);
         assert_eq!(packet.len(), 60);
+        let packet = datagram(Ipv4Addr::new(10, 64, 0, 1), Ipv4Addr::new(10, 0, 0, 1), 200);
+        assert_eq!((checksum(&packet[..20]), packet.len(), &packet[2..4]), (0, 200, &[0, 200][..]));
         assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2, "the RFC's example");
     }
 }

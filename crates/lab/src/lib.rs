@@ -15,6 +15,6 @@ mod unit;
 
 pub use carrier::{Carrier, SERVICE};
 pub use femtocell::Femtocell;
-pub use load::Load;
+pub use load::{Load, Tunnel};
 pub use tour::{Act, Step, tour};
 pub use unit::{Attached, KnownGateway, Outcome, Unit, UnitIdentity};

@@ -1,11 +1,15 @@
 //! Many virtual femtocells on one thread: they attach, a bounded number at a time, and fall silent once
-//! their tunnel stands. The load of a bench; what they cost is nobody's figure.
+//! their tunnel stands, or keep it for [`traffic`]. The load of a bench; what they cost is nobody's figure.
+
+mod traffic;
+
+pub use traffic::Tunnel;
 
 use crate::{KnownGateway, UnitIdentity};
 use anyhow::{Context, bail};
 use esp::udp_encap::{self, Datagram, NON_ESP_MARKER};
 use ike::{
-    CipherSuite, Event, Initiator, InitiatorConfig, Output, Path, SuitePolicy,
+    ChildSa, CipherSuite, Event, Initiator, InitiatorConfig, Output, Path, SuitePolicy,
     crypto::AwsLc,
     payload::{self, Identification, KeyExchangeMethod},
 };
@@ -35,7 +39,8 @@ struct Unit {
     name: String,
     initiator: Initiator,
     connected: bool,
-    has_child: bool,
+    inner: Option<Ipv4Addr>,
+    child: Option<ChildSa>,
 }
 
 /// Longest wait between two looks at the timers.
@@ -80,6 +85,18 @@ impl Load {
         units: &[UnitIdentity],
         mut goes_on: impl FnMut(&[String]) -> bool,
     ) -> anyhow::Result<()> {
+        self.attach_each(units, |stand| {
+            let names: Vec<_> = stand.into_iter().map(|(_, unit)| unit.name).collect();
+            goes_on(&names)
+        })
+    }
+
+    /// `goes_on` hears of each unit whose tunnel stands, and of its place.
+    fn attach_each(
+        &mut self,
+        units: &[UnitIdentity],
+        mut goes_on: impl FnMut(Vec<(usize, Unit)>) -> bool,
+    ) -> anyhow::Result<()> {
         let mut waiting = units.iter();
         loop {
             for place in self.places.iter_mut().filter(|place| place.unit.is_none()) {
@@ -90,19 +107,19 @@ impl Load {
                 return Ok(());
             }
             self.wait();
-            if !goes_on(&self.turn()?) {
-                goes_on(&self.turn()?);
+            if !goes_on(self.turn()?) {
+                goes_on(self.turn()?);
                 self.places.iter_mut().for_each(|place| place.unit = None);
                 return Ok(());
             }
         }
     }
 
-    /// One step of every place; the names of the units whose tunnel stands now.
-    fn turn(&mut self) -> anyhow::Result<Vec<String>> {
+    /// One step of every place; the units whose tunnel stands now, each with its place.
+    fn turn(&mut self) -> anyhow::Result<Vec<(usize, Unit)>> {
         let mut stand = Vec::new();
-        for place in &mut self.places {
-            stand.extend(place.step(&self.gateway, &mut self.buffer)?);
+        for (number, place) in self.places.iter_mut().enumerate() {
+            stand.extend(place.step(&self.gateway, &mut self.buffer)?.map(|unit| (number, unit)));
         }
         Ok(stand)
     }
@@ -125,7 +142,7 @@ impl Place {
         let mut initiator = Initiator::new(self.config(identity, gateway), Arc::new(AwsLc), now);
         initiator.connect(now);
         let name = identity.name.clone();
-        self.unit = Some(Unit { name, initiator, connected: false, has_child: false });
+        self.unit = Some(Unit { name, initiator, connected: false, inner: None, child: None });
         self.drain(gateway)
     }
 
@@ -144,8 +161,8 @@ impl Place {
         config
     }
 
-    /// Takes what came in and does what is due; the unit's name when its tunnel stands, and its place is free.
-    fn step(&mut self, gateway: &KnownGateway, buffer: &mut [u8]) -> anyhow::Result<Option<String>> {
+    /// Takes what came in and does what is due; the unit when its tunnel stands, and its place is free.
+    fn step(&mut self, gateway: &KnownGateway, buffer: &mut [u8]) -> anyhow::Result<Option<Unit>> {
         while let Some((length, from)) = received(&self.socket, buffer)? {
             self.datagram(buffer.get_mut(..length).unwrap_or_default(), from, gateway)?;
         }
@@ -153,7 +170,7 @@ impl Place {
             unit.initiator.handle_timeout(Instant::now());
             self.drain(gateway)?;
         }
-        Ok(self.unit.take_if(|unit| unit.connected && unit.has_child).map(|unit| unit.name))
+        Ok(self.unit.take_if(|unit| unit.connected && unit.child.is_some()))
     }
 
     fn datagram(
@@ -184,7 +201,7 @@ impl Place {
                 Output::AskPeer { ticket, ask } => {
                     unit.initiator.handle_peer(ticket, gateway.verify(&ask), Instant::now());
                 }
-                Output::InstallChildSa { .. } => unit.has_child = true,
+                Output::InstallChildSa { child, .. } => unit.child = Some(child),
                 Output::Event(event) => unit.event(&event)?,
                 Output::Keepalive { .. } | Output::RemoveChildSa { .. } | Output::AskAdmission { .. } => {}
             }
@@ -196,7 +213,7 @@ impl Place {
 impl Unit {
     fn event(&mut self, event: &Event) -> anyhow::Result<()> {
         match event {
-            Event::Connected { .. } => self.connected = true,
+            Event::Connected { inner_v4, .. } => (self.connected, self.inner) = (true, *inner_v4),
             Event::ConnectFailed { why } => bail!("{} got no tunnel: {why:?}", self.name),
             Event::ChildFailed { notify, .. } => bail!("{} got no CHILD SA: {notify:?}", self.name),
             Event::SaDeleted { by, .. } => bail!("{} lost its tunnel: {by:?}", self.name),

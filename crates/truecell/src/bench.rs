@@ -4,11 +4,15 @@ mod charon;
 mod esp;
 mod estate;
 mod handshake;
+mod network;
 mod process;
 mod serve;
+mod tunnel;
+mod work;
 
 pub(crate) use esp::Esp;
 pub(crate) use handshake::Handshake;
+pub(crate) use tunnel::Tunnel;
 
 use serde::Serialize;
 

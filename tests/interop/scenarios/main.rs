@@ -2,6 +2,7 @@
 
 mod algorithms;
 mod attach;
+mod bench;
 mod charon_with_charon;
 mod clone;
 mod legacy;

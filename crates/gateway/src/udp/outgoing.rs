@@ -10,8 +10,9 @@ pub struct Outgoing {
     datagrams: Vec<(Path, usize)>,
 }
 
-/// Octets of one run at most: what fits an IPv4 packet.
-const MAX_RUN: usize = 65_507;
+/// Octets of one run at most. A frame of 65,536 (GSO_LEGACY_MAX_SIZE) or more the kernel cuts up itself before
+/// the link: less UDP, IPv6, and Ethernet with two VLAN tags.
+const MAX_RUN: usize = 65_535 - 8 - 40 - 22;
 
 /// Datagrams that go out at once.
 struct Run<'a> {
@@ -148,6 +149,8 @@ mod tests {
         assert_eq!(counts(&[(1, 90); 5], 2), [2, 2, 1]);
         assert_eq!(counts(&[(1, 90); 3], 0), [1, 1, 1]);
         assert_eq!(counts(&[(1, 1400); 64], 64), [46, 18], "no more than an IPv4 packet holds");
+        // 46 x 1,424 = 65,504 octets would fit an IPv4 packet, and be no frame of less than 65,536.
+        assert_eq!(counts(&[(1, 1424); 46], 64), [45, 1], "no more than a link takes whole");
         assert_eq!(counts(&[], 64), [0; 0]);
     }
 

@@ -1,4 +1,4 @@
-use super::serve;
+use super::{network::Link, serve};
 use crate::{
     data_dir::{DataDir, Lock},
     failure::Failure,
@@ -29,42 +29,79 @@ pub(crate) struct Estate {
     pub(crate) units: Vec<UnitIdentity>,
 }
 
-const GATEWAY: &str = "segw.operator.example";
+/// Where a gateway listens.
+#[derive(Clone, Copy)]
+pub(crate) enum Site {
+    /// On this machine's loopback, at ports that are free; its core is within the process.
+    Loopback,
+    /// At its end of a link, with a TUN device.
+    Link,
+}
+
+/// Files of a unit.
+pub(crate) struct UnitFiles {
+    /// Its identity.
+    pub(crate) name: String,
+    /// All PEM: its key, its certificate and those that issued it, and who vouches for the gateway.
+    pub(crate) key: PathBuf,
+    pub(crate) chain: PathBuf,
+    pub(crate) root: PathBuf,
+}
+
+/// What the gateway proves to be.
+pub(crate) const GATEWAY: &str = "segw.operator.example";
+/// Inner addresses of units.
+pub(crate) const INNER: &str = "10.64.0.0/12";
+/// What units reach behind the gateway.
+pub(crate) const SERVICE: Ipv4Addr = Ipv4Addr::new(192, 168, 255, 1);
+const REALM: &str = "femto.operator.example";
 const BY: &str = "bench";
 
 /// Liveness is asked for after a day only: units of the load answer nothing once their tunnel stands.
-const CONFIG: &str = r#"
+fn truecell_toml(site: Site) -> String {
+    let (listen, more) = match site {
+        Site::Loopback => ("listen = [\"127.0.0.1\"]\nport = 0\nport_natt = 0".to_owned(), ""),
+        Site::Link => (format!("listen = [\"{}\"]", Link::GATEWAY), "[gateway.tun]\nreachable = []\n"),
+    };
+    format!(
+        r#"
 node = "bench"
 data = "state"
 [gateway]
-identity = "segw.operator.example"
-listen = ["127.0.0.1"]
-port = 0
-port_natt = 0
+identity = "{GATEWAY}"
+{listen}
 [gateway.pools]
-v4 = "10.64.0.0/12"
+v4 = "{INNER}"
 [gateway.service]
-addresses = ["192.168.255.1"]
+addresses = ["{SERVICE}"]
 [gateway.lifetimes]
 dpd_s = 86400
 [ca]
 organization = "Operator"
-realm = "femto.operator.example"
+realm = "{REALM}"
 [http]
 listen = "127.0.0.1:0"
 [log]
 format = "json"
-"#;
+{more}"#
+    )
+}
 
 impl Estate {
-    /// Makes it in `folder`, which is empty. `done` hears of each certificate.
+    /// Makes it in `folder`, which is made where it is not there. `done` hears of each certificate.
     ///
     /// # Errors
     /// What could not be made.
-    pub(crate) fn make(folder: &Path, units: usize, mut done: impl FnMut()) -> anyhow::Result<Self> {
+    pub(crate) fn make(
+        folder: &Path,
+        site: Site,
+        units: usize,
+        mut done: impl FnMut(),
+    ) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder)?;
         let config = folder.join("truecell.toml");
-        fs::write(&config, CONFIG)?;
-        serve::init(&config)?;
+        fs::write(&config, truecell_toml(site))?;
+        serve::truecell(&config, &["init"])?;
         let data = DataDir::new(folder.join("state"));
         let _lock = Lock::take(&data, "bench").map_err(|not_taken| failed(not_taken.failure(&data)))?;
         let node = Node::open(&data).map_err(failed)?;
@@ -89,6 +126,20 @@ impl Estate {
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let known = KnownGateway { name: GATEWAY.into(), anchors, ike: nowhere, natt: nowhere };
         Ok(Self { config, data, known, root, units })
+    }
+
+    /// A further device, and its files in a folder below `folder`.
+    ///
+    /// # Errors
+    /// What could not be made.
+    pub(crate) fn unit_files(&self, folder: &Path) -> anyhow::Result<UnitFiles> {
+        const ID: &str = "00aabbccddee";
+        let out = folder.join("unit");
+        serve::truecell(&self.config, &["device", "add", ID])?;
+        serve::truecell(&self.config, &["cert", "issue", ID, "--out", &out.to_string_lossy()])?;
+        let file = |name: &str| out.join(name);
+        let (key, chain) = (file(&format!("{ID}.key")), file(&format!("{ID}.pem")));
+        Ok(UnitFiles { name: format!("{ID}.{REALM}"), key, chain, root: file("root.pem") })
     }
 }
 

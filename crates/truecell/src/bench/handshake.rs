@@ -1,5 +1,12 @@
-use super::{Row, Runs, charon::Charon, estate::Estate, process::GatewayProcess, serve::serve};
-use crate::{folder::Folder, output::Output, progress::Progress};
+use super::{
+    Row, Runs,
+    charon::Charon,
+    estate::{Estate, Site},
+    process::GatewayProcess,
+    serve::serve,
+    work::Work,
+};
+use crate::{folder::Folder, output::Output};
 use clap::Args;
 use lab::{Load, UnitIdentity};
 use std::{collections::BTreeMap, path::Path, thread, time::Duration};
@@ -7,7 +14,7 @@ use std::{collections::BTreeMap, path::Path, thread, time::Duration};
 #[derive(Debug, Args)]
 pub(crate) struct Handshake {
     /// Units that attach in each run
-    #[arg(long, default_value_t = 2000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 5000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     attaches: u32,
 
     /// Of these, how many at a time
@@ -66,7 +73,7 @@ impl Handshake {
         let folder = Folder::make(parent, "truecell-bench")?;
         let charon = if self.alone { None } else { self.charon(&folder, output) };
         let mut work = Work::new(self.units() + self.attached() * if charon.is_some() { 2 } else { 1 });
-        let estate = Estate::make(folder.path(), self.units(), || work.one_done())?;
+        let estate = Estate::make(folder.path(), Site::Loopback, self.units(), || work.one_done())?;
         let (mut ours, mut its) = (Shown::default(), Shown::default());
         for _ in 0..self.runs {
             self.attach(serve(&estate)?, &estate, &mut ours, &mut work)?;
@@ -81,7 +88,7 @@ impl Handshake {
             for (shown, idle) in [&mut ours, &mut its].into_iter().zip(idle) {
                 shown.idle.push(idle);
             }
-            gateways.into_iter().try_for_each(GatewayProcess::stop)?;
+            gateways.into_iter().try_for_each(|gateway| gateway.process.stop())?;
         }
         Ok(rows(ours, charon.map(|charon| (charon.name, its))))
     }
@@ -114,16 +121,16 @@ impl Handshake {
         let mut load = gateway.load(self.in_flight as usize)?;
         load.attach(first, || work.one_done())?;
         thread::sleep(SETTLED);
-        let before = gateway.cpu()?;
+        let before = gateway.process.cpu()?;
         load.attach(measured, || work.one_done())?;
         thread::sleep(SETTLED);
-        let spent = gateway.cpu()?.since(&before);
+        let spent = gateway.process.cpu()?.since(&before);
         let each = |spent: Duration| spent.as_secs_f64() * 1000.0 / f64::from(self.attaches);
         shown.cpu.push(each(spent.values().sum()));
         for (thread, spent) in spent {
             shown.threads.entry(thread).or_default().push(each(spent));
         }
-        gateway.stop()
+        gateway.process.stop()
     }
 
     /// Memory for each tunnel of each gateway, between an eleventh of them and all; they rest at the same time.
@@ -139,7 +146,7 @@ impl Handshake {
         let mut resident_with = |units: &[UnitIdentity]| {
             loads.iter_mut().try_for_each(|load| load.attach(units, || work.one_done()))?;
             thread::sleep(SETTLED.max(Duration::from_secs(self.rest.into())));
-            gateways.iter().map(GatewayProcess::resident).collect::<anyhow::Result<Vec<_>>>()
+            gateways.iter().map(|gateway| gateway.process.resident()).collect::<anyhow::Result<Vec<_>>>()
         };
         let (before, after) = (resident_with(few)?, resident_with(rest)?);
         let each = |(before, after): (f64, f64)| (after - before) / rest.len() as f64;
@@ -163,21 +170,4 @@ fn rows(ours: Shown, peer: Option<(String, Shown)>) -> Vec<Row> {
     };
     let rows = std::iter::once(attach).chain(threads).chain([idle]);
     rows.filter(|row| row.value.is_some()).collect()
-}
-
-/// How much is done, on the terminal.
-struct Work {
-    bar: Progress,
-    done: usize,
-}
-
-impl Work {
-    fn new(total: usize) -> Self {
-        Self { bar: Progress::new(total), done: 0 }
-    }
-
-    fn one_done(&mut self) {
-        self.done += 1;
-        self.bar.at(self.done);
-    }
 }

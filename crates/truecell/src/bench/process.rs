@@ -1,26 +1,25 @@
+use super::network::Network;
 use anyhow::{Context, bail};
 use lab::{KnownGateway, Load};
-use rustix::{
-    process::{Pid, Signal, kill_process},
-    thread::{LinkNameSpaceType, move_into_link_name_space},
-};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
-    fs::{self, File},
-    os::fd::AsFd,
-    process::{Child, Command},
-    thread,
+    fs,
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
-/// A gateway in a process of its own. Dropped, it is killed.
+/// A program that runs. Dropped, it is killed.
+pub(crate) struct Process(pub(crate) Child);
+
+/// A gateway in a process of its own.
 pub(crate) struct GatewayProcess {
-    pub(crate) child: Child,
+    pub(crate) process: Process,
     /// How units know it.
     pub(crate) known: KnownGateway,
     /// Where its sockets are, unless that is where ours are.
-    pub(crate) network: Option<File>,
+    pub(crate) network: Option<Network>,
 }
 
 /// `program`, to be killed by the kernel when the thread that starts it has ended, even if by a SIGKILL.
@@ -30,22 +29,32 @@ pub(crate) fn ends_with_us(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// Standard output of a command that ends with code 0.
+///
+/// # Errors
+/// It does not; with what it said.
+pub(crate) fn said(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{command:?}"))?;
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).trim_end().to_owned();
+    if !output.status.success() {
+        bail!("{command:?}: {} {}", text(&output.stdout), text(&output.stderr));
+    }
+    Ok(text(&output.stdout))
+}
+
 impl GatewayProcess {
     /// Units to attach to it, `places` at a time.
     pub(crate) fn load(&self, places: usize) -> anyhow::Result<Load> {
-        let Some(network) = &self.network else { return Load::new(self.known.clone(), places) };
-        // A socket stays in the name space of the thread that made it.
-        let bind = || {
-            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
-            Load::new(self.known.clone(), places)
-        };
-        thread::scope(|scope| scope.spawn(bind).join().unwrap_or_else(|_| bail!("no sockets")))
+        let bind = || Load::new(self.known.clone(), places);
+        self.network.as_ref().map_or_else(bind, |network| network.within(bind))
     }
+}
 
+impl Process {
     /// CPU time of each of its threads so far.
     pub(crate) fn cpu(&self) -> anyhow::Result<Cpu> {
         let mut threads = BTreeMap::new();
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+        for task in fs::read_dir(format!("/proc/{}/task", self.0.id()))? {
             let task = task?;
             // A thread may end meanwhile.
             let read = |file: &str| fs::read_to_string(task.path().join(file));
@@ -59,24 +68,24 @@ impl GatewayProcess {
 
     /// Its resident memory in KiB.
     pub(crate) fn resident(&self) -> anyhow::Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
         let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         Ok(rss.trim().trim_end_matches(" kB").parse()?)
     }
 
     /// Has it end in good order, and waits for that.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
-        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
-        let status = self.child.wait()?;
-        if status.success() { Ok(()) } else { bail!("the gateway ended with {status}") }
+        kill_process(Pid::from_child(&self.0), Signal::TERM)?;
+        let status = self.0.wait()?;
+        if status.success() { Ok(()) } else { bail!("it ended with {status}") }
     }
 }
 
-impl Drop for GatewayProcess {
+impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -1,12 +1,14 @@
 use super::{
-    estate::Estate,
-    process::{GatewayProcess, ends_with_us},
+    estate::{Estate, GATEWAY, SERVICE, UnitFiles},
+    network::Link,
+    process::{GatewayProcess, Process, ends_with_us, said},
 };
-use anyhow::{Context, anyhow};
+use anyhow::{Context, ensure};
 use std::{
     env,
     io::{BufRead, BufReader},
     net::SocketAddr,
+    path::Path,
     process::{Command, Stdio},
     thread,
 };
@@ -16,18 +18,44 @@ use std::{
 /// # Errors
 /// It does not come up; with what it said.
 pub(crate) fn serve(estate: &Estate) -> anyhow::Result<GatewayProcess> {
-    let mut command = ends_with_us(env::current_exe()?);
+    serve_by(ends_with_us(env::current_exe()?), estate)
+}
+
+/// The same at the gateway's end of a link.
+///
+/// # Errors
+/// As [`serve`].
+pub(crate) fn serve_on(link: &Link, estate: &Estate) -> anyhow::Result<Process> {
+    Ok(serve_by(link.gateway.command(env::current_exe()?), estate)?.process)
+}
+
+/// Attaches a `truecell lab unit` as the unit of a link, and waits until its device stands.
+///
+/// # Errors
+/// It does not attach; why is on standard error.
+pub(crate) fn attach(unit: &UnitFiles, link: &Link) -> anyhow::Result<Process> {
+    let mut command = link.unit.command(env::current_exe()?);
+    command.args(["lab", "unit", "--gateway", GATEWAY, "--to", &Link::GATEWAY.to_string()]);
+    command.args(["--route", &format!("{SERVICE}/32")]).arg(unit.key.with_extension(""));
+    let mut process = Process(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
+    let said = process.0.stdout.take().context("a pipe was asked for")?;
+    let mut line = String::new();
+    BufReader::new(said).read_line(&mut line)?;
+    ensure!(line.starts_with("attached"), "the unit is not attached");
+    Ok(process)
+}
+
+fn serve_by(mut command: Command, estate: &Estate) -> anyhow::Result<GatewayProcess> {
     command.arg("--config").arg(&estate.config).arg("serve").stdin(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().context("setpriv")?;
-    let log = child.stderr.take().context("a pipe was asked for")?;
-    let mut process = GatewayProcess { child, known: estate.known.clone(), network: None };
+    let mut process = Process(command.spawn().context("setpriv")?);
+    let log = process.0.stderr.take().context("a pipe was asked for")?;
     let mut lines = BufReader::new(log).lines().map_while(Result::ok);
     let mut said = Vec::new();
     let ready = lines.by_ref().inspect(|line| said.push(line.clone())).find_map(|line| ready(&line));
-    (process.known.ike, process.known.natt) =
-        ready.with_context(|| format!("truecell serve ended:\n{}", said.join("\n")))?;
+    let mut known = estate.known.clone();
+    (known.ike, known.natt) = ready.with_context(|| format!("truecell serve ended:\n{}", said.join("\n")))?;
     thread::spawn(move || lines.for_each(drop));
-    Ok(process)
+    Ok(GatewayProcess { process, known, network: None })
 }
 
 /// Both addresses of the line that says that units can attach.
@@ -37,17 +65,10 @@ fn ready(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     Some((address("ike")?, address("natt")?))
 }
 
-/// Makes the data directory.
-pub(crate) fn init(config: &std::path::Path) -> anyhow::Result<()> {
-    let output = Command::new(env::current_exe()?)
-        .arg("--config")
-        .arg(config)
-        .arg("init")
-        .stdin(Stdio::null())
-        .output()?;
-    if output.status.success() {
-        Ok(())
-    } else {
-        Err(anyhow!("truecell init: {}", String::from_utf8_lossy(&output.stderr)))
-    }
+/// Runs a command of this binary.
+///
+/// # Errors
+/// It refuses; with what it said.
+pub(crate) fn truecell(config: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+    said(Command::new(env::current_exe()?).arg("--config").arg(config).args(arguments)).map(drop)
 }

@@ -1,5 +1,5 @@
 use crate::{
-    bench::{Esp, Handshake, Row},
+    bench::{Esp, Handshake, Row, Tunnel},
     cli::Cli,
     failure::{Failure, Problem},
     output::Output,
@@ -18,6 +18,12 @@ pub(crate) enum Bench {
     Handshake(Handshake),
     /// What ESP adds to its cipher, in memory and on one processor
     Esp(Esp),
+    /// What a tunnel carries through UDP and TUN devices, between two network name spaces
+    ///
+    /// Needs root, iperf3, and iproute2 and util-linux for the name spaces. Our gateway and unit are
+    /// measured beside TUN, cipher and UDP alone, and beside strongSwan's charon with kernel-libipsec where
+    /// that can run; everything shares two processors.
+    Tunnel(Tunnel),
 }
 
 impl Bench {
@@ -25,6 +31,7 @@ impl Bench {
         let rows = match self {
             Self::Handshake(handshake) => handshake.measure(cli.data.as_deref(), output).map_err(broken)?,
             Self::Esp(esp) => esp.measure().map_err(broken)?,
+            Self::Tunnel(tunnel) => tunnel.measure(cli.data.as_deref(), output).map_err(broken)?,
         };
         output.answer(&rows, |rows| table(rows))
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::{
     fs::{self, File},
     os::fd::OwnedFd,
-    process::{Child, Command},
+    process::{Child, Command, Output},
     time::{Duration, Instant},
 };
 
@@ -76,18 +76,31 @@ fn charon_is_measured_beside_or_named_as_left_out() {
     assert_eq!(row(&rows, "idle tunnel")["peer_runs"].as_array().unwrap().len(), 1);
 }
 
-#[test]
-fn without_root_charon_is_left_out_and_the_rest_measured() {
+/// What the binary does as a user who is not root; `None`, and a word about it, where that can't be had.
+fn as_nobody(bench: &Bench, arguments: &[&str]) -> Option<Output> {
     if !rustix::process::geteuid().is_root() || Command::new("setpriv").arg("--version").output().is_err() {
         eprintln!("skipped: needs root and setpriv");
-        return;
+        return None;
     }
-    let bench = Bench::bare();
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     fs::set_permissions(bench.path("."), open).unwrap();
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(bench.binary_for_everyone());
-    let output = command.args(short(&[])).current_dir(bench.path(".")).output().unwrap();
+    Some(command.args(arguments).current_dir(bench.path(".")).output().unwrap())
+}
+
+#[test]
+fn without_root_the_tunnel_bench_says_what_it_needs() {
+    let bench = Bench::bare();
+    let Some(output) = as_nobody(&bench, &["--data", "work", "bench", "tunnel"]) else { return };
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("network name spaces, which takes root"), "{said}");
+}
+
+#[test]
+fn without_root_charon_is_left_out_and_the_rest_measured() {
+    let bench = Bench::bare();
+    let Some(output) = as_nobody(&bench, &short(&[])) else { return };
     let said = text(&output.stderr);
     assert!(output.status.success() && said.contains("charon is left out: this is not root"), "{said}");
     let rows: Value = serde_json::from_slice(&output.stdout).unwrap();

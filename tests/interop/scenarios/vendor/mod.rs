@@ -80,7 +80,7 @@ fn a_tunnel_ends_with_its_units_certificate_and_the_unit_is_told() {
             "gateway.attach_failed" => Some(event.body["reason"].clone()),
             _ => None,
         });
-        assert_eq!(reasons.collect::<Vec<_>>(), ["expired", "cert_expired"]);
+        assert_eq!(reasons.collect::<Vec<_>>(), ["expired", "cert-expired"]);
         ensure!(host.no_ping(SERVICE_V4) && carrier.gateway.sessions()?.is_empty());
         ensure!(!charon.log().contains("starting reauthentication"), "the unit authenticated anew too early");
         carrier.gateway.verify()
