@@ -4,7 +4,7 @@
 use events::{
     Recorded,
     admission::{Admitted, ContestResolved, Contested, Refused, Voided},
-    gateway::{Alarm as AlarmEvent, NodeStopped, PathChanged, SessionClosed},
+    gateway::{Alarm as AlarmEvent, EspNeverSeen, NodeStopped, PathChanged, SessionClosed},
     journal::Tail,
 };
 use gateway::State;
@@ -33,7 +33,10 @@ struct World {
 
 impl World {
     fn new(dir: &Path) -> Self {
-        let carrier = Carrier::start(dir).unwrap();
+        Self::of(Carrier::start(dir).unwrap(), dir)
+    }
+
+    fn of(carrier: Carrier, dir: &Path) -> Self {
         carrier.line(LINE, "127.13.0.0/16").unwrap();
         let tail = Tail::new(&carrier.journal.dir(), carrier.journal.head() + 1);
         Self { carrier, tail, database: dir.join("ledger.sqlite") }
@@ -303,4 +306,22 @@ fn what_a_stop_leaves_unwritten_is_named() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     world.carrier.gateway.shutdown();
     assert_eq!(world.next::<NodeStopped>().unwritten, 1, "the end of its session");
+}
+
+#[test]
+fn a_unit_whose_esp_never_comes_in_udp_is_an_event_and_one_that_sends_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let soon = |config: &mut gateway::GatewayConfig| config.esp_expected_within = Duration::from_secs(1);
+    let mut world = World::of(Carrier::start_with(dir.path(), soon).unwrap(), dir.path());
+    let (sends, is_silent) = (world.unit(1), world.unit(2));
+    let sends = world.attached(&sends, 1);
+    assert_eq!(sends.ping(SERVICE, 1).0, 1);
+    let silent = world.attached(&is_silent, 2);
+    let told: EspNeverSeen = world.next();
+    let session = world.carrier.gateway.sessions_of(id(2)).remove(0);
+    assert_eq!((told.device, told.session, told.spi), (id(2), session.id, session.children[0].spi_in));
+    drop((sends, silent));
+    world.carrier.gateway.shutdown();
+    let mut rest = std::iter::from_fn(|| world.tail.next_record().unwrap());
+    assert!(!rest.any(|record| record.kind == EspNeverSeen::KIND), "once, and for that unit alone");
 }
