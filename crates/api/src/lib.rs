@@ -35,7 +35,7 @@ pub use client::{Client, ClientError, Lines};
 pub use health::{Readiness, pages, serve_pages};
 pub use metrics::{Family, Kind, Metrics, Sample, Source};
 pub use problem::Problem;
-pub use reason::{BlankReason, Reason};
+pub use reason::{BadReason, Reason};
 pub use requests::{REMEMBERED, Requests};
 pub use routes::{Route, journal_router, router, routes};
 pub use rules::Rules;

@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 #[derive(Clone, Debug, Default)]
 pub struct Requests(Arc<Mutex<Seen>>);
 
+/// Octets of a name, with what it is about.
+const LONGEST_NAME: usize = 200;
 /// Answers kept; the oldest goes first.
 pub const REMEMBERED: usize = 10_000;
 
@@ -66,6 +68,10 @@ impl Requests {
 
     /// The kept answer, or `None` when the work is to be done now.
     fn start(&self, name: &str, body: [u8; 32]) -> Result<Option<Zeroizing<Vec<u8>>>, Problem> {
+        if name.len() > LONGEST_NAME {
+            let why = format!("a request_id has at most {LONGEST_NAME} octets");
+            return Err(Problem::invalid(why).next("send a UUID, or none"));
+        }
         let mut seen = self.seen();
         if let Some(known) = seen.answers.get(name) {
             return known.again(name, body).map(Some);
@@ -152,6 +158,15 @@ mod tests {
         assert_eq!(requests.once(Some("a"), &1, async { Ok(5) }).await, Ok(5));
         let refused = requests.once(Some("a"), &2, async { Ok(6) }).await.unwrap_err();
         assert_eq!((refused.status, refused.code.as_str()), (409, "request-reused"));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_would_fill_the_memory_is_refused_and_not_kept() {
+        let requests = Requests::default();
+        let refused = requests.once(Some(&"x".repeat(201)), &1, async { Ok(5) }).await.unwrap_err();
+        assert_eq!(refused.status, 422);
+        assert!(requests.seen().answers.is_empty());
+        assert_eq!(requests.once(Some(&"x".repeat(200)), &1, async { Ok(5) }).await, Ok(5));
     }
 
     #[tokio::test]
