@@ -96,5 +96,5 @@ fn all() -> Arc<Selectors> {
     let everything = [v4(Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST), v6];
     let below = v4(Ipv4Addr::UNSPECIFIED, Ipv4Addr::new(126, 255, 255, 255));
     let above = v4(Ipv4Addr::new(128, 0, 0, 0), Ipv4Addr::BROADCAST);
-    Arc::new(Selectors { local: Box::new(everything), remote: Box::new([below, above, v6]) })
+    Arc::new(Selectors { local: Arc::new(everything), remote: Box::new([below, above, v6]) })
 }

@@ -1,5 +1,5 @@
 use crate::Inner;
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 /// One traffic selector as negotiated (RFC 7296 §3.13.1): a range of addresses, of ports, and one
 /// protocol or any.
@@ -16,8 +16,8 @@ pub struct Selector {
 /// What a CHILD SA may carry: our side (TSr of a responder) and the peer's (TSi).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selectors {
-    /// Our side.
-    pub local: Box<[Selector]>,
+    /// Our side. Many CHILD SAs share one list.
+    pub local: Arc<[Selector]>,
     /// The peer's side.
     pub remote: Box<[Selector]>,
 }
@@ -108,7 +108,7 @@ mod tests {
 
     fn selectors(remote: Selector) -> Selectors {
         let all = Selector::range("0.0.0.0".parse().unwrap(), "255.255.255.255".parse().unwrap());
-        Selectors { local: Box::new([all]), remote: Box::new([remote]) }
+        Selectors { local: Arc::new([all]), remote: Box::new([remote]) }
     }
 
     #[test]

@@ -123,7 +123,7 @@ fn v6(payload: u16) -> Vec<u8> {
 fn everything() -> Arc<Selectors> {
     let range = |first: &str, last: &str| Selector::range(first.parse().unwrap(), last.parse().unwrap());
     let all = [range("0.0.0.0", "255.255.255.255"), range("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")];
-    Arc::new(Selectors { local: Box::new(all), remote: Box::new(all) })
+    Arc::new(Selectors { local: Arc::new(all), remote: Box::new(all) })
 }
 
 #[test]

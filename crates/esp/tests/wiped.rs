@@ -30,7 +30,7 @@ fn unmasked(masked: &[u8]) -> Zeroizing<Vec<u8>> {
 
 fn everything() -> Arc<Selectors> {
     let all = [Selector::range("0.0.0.0".parse().unwrap(), "255.255.255.255".parse().unwrap())];
-    Arc::new(Selectors { local: Box::new(all), remote: Box::new(all) })
+    Arc::new(Selectors { local: Arc::new(all), remote: Box::new(all) })
 }
 
 fn packet() -> Vec<u8> {

@@ -19,7 +19,7 @@ pub(crate) struct Class {
     /// What TSr is narrowed to: the networks of its rules, without protocol and port, since few peers
     /// expect several selectors with ports and a later fragment fits none; and the pools, since pairs come
     /// and go while a tunnel stands. `reach` and the pairs decide.
-    pub(crate) ts_r: Vec<TrafficSelector>,
+    pub(crate) ts_r: Arc<[TrafficSelector]>,
 }
 
 impl Classes {
@@ -61,6 +61,6 @@ mod tests {
             range("10.1.0.5", "10.1.0.5"),
             range("10.64.0.0", "10.64.255.255"),
         ];
-        assert_eq!(class.ts_r, expected);
+        assert_eq!(*class.ts_r, expected);
     }
 }

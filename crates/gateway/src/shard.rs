@@ -14,7 +14,7 @@ use crate::{
     udp::Outgoing,
     watch::Pulse,
 };
-use esp::{Dropped, InboundSa, Inner, Opened, OutboundSa, Rejected, WindowSize};
+use esp::{Dropped, InboundSa, Inner, Opened, OutboundSa, Rejected, Selector, Selectors, WindowSize};
 use ids::Spi;
 use ike::{ChildSa, IkeSaId, Path};
 use ipnet::IpNet;
@@ -229,6 +229,8 @@ pub(crate) struct Shard {
     by_spi: HashMap<Spi, IkeSaId>,
     by_inner: HashMap<IpAddr, IkeSaId>,
     notices: Vec<Notice>,
+    /// Our side of the CHILD SA installed last: those of one class have one list.
+    local: Arc<[Selector]>,
     pub(crate) counters: Arc<ShardCounters>,
 }
 
@@ -252,6 +254,7 @@ impl Shard {
             by_spi: HashMap::new(),
             by_inner: HashMap::new(),
             notices: Vec::new(),
+            local: Arc::default(),
             counters,
         }
     }
@@ -305,7 +308,13 @@ impl Shard {
 
     fn install(&mut self, sa: IkeSaId, child: ChildSa, now: Instant) {
         let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
-        let Some(child) = Child::new(child, self.limits.window, now) else {
+        let local: Arc<[_]> = child.ts_local.iter().map(selector).collect();
+        if local != self.local {
+            self.local = local;
+        }
+        let remote = child.ts_remote.iter().map(selector).collect();
+        let selectors = Arc::new(Selectors { local: self.local.clone(), remote });
+        let Some(child) = Child::new(child, selectors, self.limits.window, now) else {
             tracing::error!(?sa, "keys of a CHILD SA do not fit its suite");
             return;
         };
@@ -612,15 +621,10 @@ impl Tunnel {
 }
 
 impl Child {
-    fn new(child: ChildSa, window: WindowSize, now: Instant) -> Option<Self> {
+    fn new(child: ChildSa, selectors: Arc<Selectors>, window: WindowSize, now: Instant) -> Option<Self> {
         let suite = suite(child.suite.cipher);
         let keys = |keys: &ike::EspKeys| esp::Keys::new(suite, &keys.encr, &keys.integ).ok();
         let (inbound, outbound) = (keys(&child.keys_in)?, keys(&child.keys_out)?);
-        let selectors = |list: &[ike::payload::TrafficSelector]| list.iter().map(selector).collect();
-        let selectors = Arc::new(esp::Selectors {
-            local: selectors(&child.ts_local),
-            remote: selectors(&child.ts_remote),
-        });
         let extended = child.suite.esn;
         Some(Self {
             inbound: InboundSa::new(child.spi_in, inbound, extended, selectors.clone()).with_window(window),
@@ -669,9 +673,9 @@ fn suite(cipher: ike::CipherSuite) -> esp::Suite {
     }
 }
 
-fn selector(selector: &ike::payload::TrafficSelector) -> esp::Selector {
+fn selector(selector: &ike::payload::TrafficSelector) -> Selector {
     let ike::payload::TrafficSelector { protocol, ports, addresses } = *selector;
-    esp::Selector { protocol, ports, addresses }
+    Selector { protocol, ports, addresses }
 }
 
 #[cfg(test)]

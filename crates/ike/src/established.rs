@@ -9,7 +9,10 @@ use crate::{
     payload::{Malformed, NotifyType, Payload, TrafficSelector},
 };
 use ids::Spi;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 mod child_sas;
 mod ike_rekey;
@@ -23,7 +26,7 @@ use path_probe::PathProbe;
 /// [`Established`] exists without it.
 pub(crate) struct Standing {
     peer: VerifiedPeer,
-    ts_local: Box<[TrafficSelector]>,
+    ts_local: Arc<[TrafficSelector]>,
     ts_remote: Box<[TrafficSelector]>,
     ends_at: Option<Instant>,
     is_responder: bool,
@@ -34,7 +37,7 @@ impl Standing {
     pub(crate) fn granted(peer: VerifiedPeer, grant: &Grant, ends_at: Instant) -> Self {
         Self {
             peer,
-            ts_local: grant.ts_r.clone().into(),
+            ts_local: grant.ts_r.clone(),
             ts_remote: grant.inner().into(),
             ends_at: Some(ends_at),
             is_responder: true,
@@ -54,6 +57,11 @@ impl Standing {
             ends_at: None,
             is_responder: false,
         }
+    }
+
+    /// `agreed`, as the list that all peers share where it is the same.
+    fn shared(&self, agreed: &[TrafficSelector]) -> Arc<[TrafficSelector]> {
+        if *agreed == *self.ts_local { self.ts_local.clone() } else { agreed.into() }
     }
 
     /// The peer.

@@ -1,6 +1,7 @@
 use crate::payload::TrafficSelector;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -25,8 +26,8 @@ pub struct Grant {
     pub inner_v6: Option<(Ipv6Addr, u8)>,
     /// For INTERNAL_IP4_DNS and INTERNAL_IP6_DNS, where asked for.
     pub dns: Vec<IpAddr>,
-    /// What the peer may reach; TSr is narrowed to it.
-    pub ts_r: Vec<TrafficSelector>,
+    /// What the peer may reach; TSr is narrowed to it. Shared by all peers that may reach the same.
+    pub ts_r: Arc<[TrafficSelector]>,
     /// AUTH_LIFETIME (RFC 4478), cut at 24 h.
     pub auth_lifetime: Duration,
     /// From now to the hard end of the tunnel; no rekey moves it. The certificate's end comes

@@ -14,14 +14,14 @@ fn gateway_side() -> Arc<Selectors> {
     let host = |text: &str| Selector::host(text.parse().unwrap());
     let range = |first: &str, last: &str| Selector::range(first.parse().unwrap(), last.parse().unwrap());
     Arc::new(Selectors {
-        local: Box::new([range("10.0.0.0", "10.0.0.255"), range("fd00::", "fd00::ffff")]),
+        local: Arc::new([range("10.0.0.0", "10.0.0.255"), range("fd00::", "fd00::ffff")]),
         remote: Box::new([host("10.9.0.1"), host("fd00:9::1")]),
     })
 }
 
 fn femtocell_side() -> Arc<Selectors> {
     let Selectors { local, remote } = (*gateway_side()).clone();
-    Arc::new(Selectors { local: remote, remote: local })
+    Arc::new(Selectors { local: remote.into(), remote: local.to_vec().into() })
 }
 
 fn pair(suite: Suite, extended: bool) -> (OutboundSa, InboundSa) {

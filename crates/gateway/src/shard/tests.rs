@@ -56,7 +56,7 @@ impl Unit {
         };
         let keys = |octet: u8| esp::Keys::new(esp::Suite::Aes128Gcm16, &[octet; 20], &[]).unwrap();
         let all = [TrafficSelector::ALL_V4, TrafficSelector::ALL_V6].map(|all| selector(&all));
-        let all = Arc::new(esp::Selectors { local: Box::new(all), remote: Box::new(all) });
+        let all = Arc::new(esp::Selectors { local: Arc::new(all), remote: Box::new(all) });
         Self {
             out: OutboundSa::new(Spi(spi), keys(1), esn, all.clone()),
             into: InboundSa::new(Spi(spi + 1), keys(2), esn, all),

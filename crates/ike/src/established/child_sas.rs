@@ -17,13 +17,17 @@ use crate::{
     suite::{ChosenEsp, SuitePolicy},
 };
 use ids::Spi;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// What IKE keeps of a pair of ESP SAs; the keys went out with `InstallChildSa`.
 pub(crate) struct Child {
     spi_in: Spi,
     spi_out: Spi,
-    ts_local: Box<[TrafficSelector]>,
+    /// The tunnel's own list, where all of it was agreed.
+    ts_local: Arc<[TrafficSelector]>,
     ts_remote: Box<[TrafficSelector]>,
     phase: Phase,
     due: Instant,
@@ -132,7 +136,7 @@ impl Established {
         let mut child = Child {
             spi_in,
             spi_out,
-            ts_local: new.ts_local.clone().into(),
+            ts_local: self.standing.shared(&new.ts_local),
             ts_remote: new.ts_remote.clone().into(),
             phase: Phase::Unconfirmed,
             due: cx.now + RETRY,

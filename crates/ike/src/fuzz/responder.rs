@@ -397,7 +397,7 @@ fn grant(which: u8) -> Grant {
         inner_v4: (which & 1 == 0).then_some(Ipv4Addr::new(10, 64, 0, 1)),
         inner_v6: (which & 2 != 0).then(|| (Ipv4Addr::new(10, 64, 0, 1).to_ipv6_mapped(), 64)),
         dns: vec![Ipv4Addr::new(10, 0, 0, 1).into()],
-        ts_r: vec![TrafficSelector::ALL_V4, TrafficSelector::ALL_V6],
+        ts_r: [TrafficSelector::ALL_V4, TrafficSelector::ALL_V6].into(),
         auth_lifetime: Duration::from_secs(86_400),
         expires_in: Duration::from_secs(1 << (20 - which / 16)),
     }

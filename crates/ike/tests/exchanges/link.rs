@@ -47,10 +47,10 @@ pub(crate) fn grant() -> Grant {
         inner_v4: Some(INNER),
         inner_v6: None,
         dns: vec![],
-        ts_r: vec![TrafficSelector::addresses(
+        ts_r: [TrafficSelector::addresses(
             Ipv4Addr::new(10, 0, 0, 0).into(),
             Ipv4Addr::new(10, 0, 255, 255).into(),
-        )],
+        )].into(),
         auth_lifetime: Duration::from_secs(86_400),
         expires_in: Duration::from_secs(86_400),
     }

@@ -726,7 +726,7 @@ fn grant(unit: usize) -> Grant {
         inner_v4: Some(inner(unit)),
         inner_v6: None,
         dns: Vec::new(),
-        ts_r: vec![TrafficSelector::addresses([10, 0, 0, 0].into(), [10, 0, 255, 255].into())],
+        ts_r: [TrafficSelector::addresses([10, 0, 0, 0].into(), [10, 0, 255, 255].into())].into(),
         auth_lifetime: Duration::from_secs(86_400),
         expires_in: Duration::from_secs(86_400),
     }

@@ -143,7 +143,7 @@ fn nonce(number: usize) -> [u8; 12] {
 /// One direction of a tunnel, both ends.
 fn pair(suite: Suite) -> anyhow::Result<(OutboundSa, InboundSa)> {
     let all = Selector::range(IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::BROADCAST));
-    let selectors = Arc::new(Selectors { local: Box::new([all]), remote: Box::new([all]) });
+    let selectors = Arc::new(Selectors { local: Arc::new([all]), remote: Box::new([all]) });
     let integrity: &[u8] = if suite == Suite::Aes128Gcm16 { &[] } else { &[9; 32] };
     let encryption: &[u8] = if suite == Suite::Aes128Gcm16 { &[3; 20] } else { &[3; 16] };
     let keys = || Keys::new(suite, encryption, integrity).ok().context("keys that do not fit the suite");
