@@ -7,7 +7,7 @@ pub use import::{
     CertificateWarning, ForeignCertificate, ImportCertificates, ImportedCertificates, RefusedCertificate,
 };
 
-use crate::{Caller, Problem, Reason, Services, device::unknown, page::Limit};
+use crate::{Caller, Problem, Reason, Services, device::unknown, page::Asked};
 use axum::{
     Extension, Json,
     extract::{Path, Query, State},
@@ -83,18 +83,9 @@ pub struct RevokeCertificate {
     pub why: Reason,
 }
 
-/// Which certificates are asked for.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
-    after: Option<String>,
-    #[serde(default)]
-    limit: Limit,
-}
-
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<Asked<String>>,
 ) -> Result<Json<CertificatePage>, Problem> {
     let limit = asked.limit.get();
     let certificates =

@@ -1,6 +1,6 @@
 //! Incidents as the API shows them: the ledger's own rows.
 
-use crate::{Problem, Services, page::Limit};
+use crate::{Problem, Services, page::Asked};
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -19,23 +19,14 @@ pub struct IncidentPage {
     pub next: Option<u64>,
 }
 
-/// Which incidents are asked for.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
-    #[serde(default)]
-    after: u64,
-    #[serde(default)]
-    limit: Limit,
-}
-
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<Asked<u64>>,
 ) -> Result<Json<IncidentPage>, Problem> {
     let limit = asked.limit.get();
-    let mut incidents =
-        services.blocking(move |services| Ok(services.ledger.incidents(asked.after, limit)?)).await?;
+    let mut incidents = services
+        .blocking(move |services| Ok(services.ledger.incidents(asked.after.unwrap_or_default(), limit)?))
+        .await?;
     let next = incidents.last().filter(|_| incidents.len() == limit).map(|incident| incident.number);
     incidents.iter_mut().for_each(|incident| incident.evidence = Value::Null);
     Ok(Json(IncidentPage { incidents, next }))

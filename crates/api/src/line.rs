@@ -1,6 +1,6 @@
 //! Access lines as the API shows them: the ledger's own rows.
 
-use crate::{Caller, Problem, Services, page::Limit};
+use crate::{Caller, Problem, Services, page::Asked};
 use axum::{
     Extension, Json,
     extract::{Query, State},
@@ -62,18 +62,9 @@ pub struct LinePage {
     pub next: Option<AccessLine>,
 }
 
-/// Which lines are asked for.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
-    after: Option<AccessLine>,
-    #[serde(default)]
-    limit: Limit,
-}
-
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<Asked<AccessLine>>,
 ) -> Result<Json<LinePage>, Problem> {
     let limit = asked.limit.get();
     let after = asked.after.map(|line| line.to_string()).unwrap_or_default();

@@ -1,5 +1,14 @@
 use serde::Deserialize;
 
+/// Which rows of a list are asked for: those behind the key `after`, so many.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked<K> {
+    pub(crate) after: Option<K>,
+    #[serde(default)]
+    pub(crate) limit: Limit,
+}
+
 /// Rows in one answer: 1 to 1,000, and so many unless asked for fewer.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "usize")]

@@ -1,6 +1,6 @@
 //! Pairs of units as the API shows them: the ledger's own rows.
 
-use crate::{Caller, Problem, Reason, Services, page::Limit};
+use crate::{Caller, Problem, Reason, Services, page::Asked};
 use axum::{
     Extension, Json,
     extract::{Query, State},
@@ -32,18 +32,9 @@ pub struct PairPage {
     pub next: Option<[DeviceId; 2]>,
 }
 
-/// Which pairs are asked for.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
-    after: Option<String>,
-    #[serde(default)]
-    limit: Limit,
-}
-
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<Asked<String>>,
 ) -> Result<Json<PairPage>, Problem> {
     let limit = asked.limit.get();
     let after = asked.after.as_deref().map(devices).transpose()?;

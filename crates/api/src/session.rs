@@ -1,6 +1,6 @@
 //! Sessions as the API shows them: the gateway's own view.
 
-use crate::{Caller, Problem, Reason, Services, page::Limit};
+use crate::{Caller, Problem, Reason, Services, page::Asked};
 use axum::{
     Extension, Json,
     extract::{Path, Query, State},
@@ -42,18 +42,9 @@ pub struct CutSession {
     pub why: Reason,
 }
 
-/// Which sessions are asked for.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
-    after: Option<SessionId>,
-    #[serde(default)]
-    limit: Limit,
-}
-
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<Asked<SessionId>>,
 ) -> Json<SessionPage> {
     let limit = asked.limit.get();
     let gateway = services.gateway.as_ref();
@@ -64,7 +55,7 @@ pub(crate) async fn list(
 
 pub(crate) async fn brief(
     State(services): State<Arc<Services>>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<Asked<SessionId>>,
 ) -> Json<BriefPage> {
     let limit = asked.limit.get();
     let uptime_us = services.uptime_us();

@@ -50,7 +50,8 @@ pub(crate) fn grant() -> Grant {
         ts_r: [TrafficSelector::addresses(
             Ipv4Addr::new(10, 0, 0, 0).into(),
             Ipv4Addr::new(10, 0, 255, 255).into(),
-        )].into(),
+        )]
+        .into(),
         auth_lifetime: Duration::from_secs(86_400),
         expires_in: Duration::from_secs(86_400),
     }
