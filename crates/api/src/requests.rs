@@ -1,5 +1,5 @@
 use crate::Problem;
-use aws_lc_rs::digest::{SHA256, digest};
+use ids::Sha256;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     collections::{HashMap, VecDeque},
@@ -30,7 +30,7 @@ struct Seen {
 
 #[derive(Debug)]
 struct Answer {
-    body: [u8; 32],
+    body: Sha256,
     /// JSON, which may hold a private key; `None` while the first request is under way.
     answer: Option<Zeroizing<Vec<u8>>>,
 }
@@ -67,7 +67,7 @@ impl Requests {
     }
 
     /// The kept answer, or `None` when the work is to be done now.
-    fn start(&self, name: &str, body: [u8; 32]) -> Result<Option<Zeroizing<Vec<u8>>>, Problem> {
+    fn start(&self, name: &str, body: Sha256) -> Result<Option<Zeroizing<Vec<u8>>>, Problem> {
         if name.len() > LONGEST_NAME {
             let why = format!("a request_id has at most {LONGEST_NAME} octets");
             return Err(Problem::invalid(why).next("send a UUID, or none"));
@@ -92,7 +92,7 @@ impl Requests {
 }
 
 impl Answer {
-    fn again(&self, name: &str, body: [u8; 32]) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    fn again(&self, name: &str, body: Sha256) -> Result<Zeroizing<Vec<u8>>, Problem> {
         if self.body != body {
             return Err(Problem::conflict("request-reused", format!("the request {name} was another one"))
                 .because("the same request_id came before with another body")
@@ -129,11 +129,9 @@ impl Drop for Running {
     }
 }
 
-fn hash(body: &impl Serialize) -> Result<[u8; 32], Problem> {
+fn hash(body: &impl Serialize) -> Result<Sha256, Problem> {
     let bytes = serde_json::to_vec(body).map_err(|_| Problem::ours("a request cannot be compared"))?;
-    let mut octets = [0; 32];
-    octets.copy_from_slice(digest(&SHA256, &bytes).as_ref());
-    Ok(octets)
+    Ok(Sha256::of(&bytes))
 }
 
 #[cfg(test)]

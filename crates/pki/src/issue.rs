@@ -1,12 +1,12 @@
 use crate::issuing::IssuingCa;
 use crate::order::Subject;
 use crate::profile::{self, Holder, Window};
-use crate::shelf::{certificate_pem, sha256};
+use crate::shelf::certificate_pem;
 use crate::{
     Books, Ca, CertificateInfo, DeviceOrder, GatewayOrder, Intent, Kind, LONGEST_GATEWAY, PkiError,
     PrivateKey,
 };
-use ids::{DeviceName, Realm, UnixTime};
+use ids::{DeviceName, Hex, Realm, Sha256, UnixTime};
 use rcgen::CertificateParams;
 use std::fmt;
 use std::path::Path;
@@ -164,11 +164,11 @@ fn intent(
 ) -> Intent {
     Intent {
         v: 1,
-        serial: serial.iter().map(|octet| format!("{octet:02x}")).collect(),
+        serial: Hex(&serial).to_string(),
         kind,
         device: None,
         name: name.to_owned(),
-        spki_sha256: sha256(&subject.spki),
+        spki_sha256: Sha256::of(&subject.spki),
         not_before: window.not_before,
         not_after: window.not_after,
         possession: subject.possession.to_owned(),

@@ -1,5 +1,4 @@
 use crate::{Intent, PkiError, file};
-use aws_lc_rs::digest::{SHA256, digest};
 use der::pem::{self, LineEnding};
 use ids::{CertSha256, DeviceId, DeviceName, Realm, Sha256, UnixTime};
 use rustls_pki_types::CertificateDer;
@@ -60,7 +59,7 @@ impl CertificateInfo {
             subject: certificate.subject(),
             issuer: certificate.issuer(),
             sha256: certificate.sha256(),
-            spki_sha256: sha256(certificate.spki()),
+            spki_sha256: Sha256::of(certificate.spki()),
             key: certificate.key().map_or_else(|error| error.to_string(), |key| key.to_string()),
             not_before: certificate.not_before(),
             not_after: certificate.not_after(),
@@ -181,10 +180,4 @@ pub(crate) fn read_certificate(path: &Path) -> Result<Vec<u8>, PkiError> {
 /// A certificate in DER, as PEM.
 pub fn certificate_pem(der: &[u8]) -> String {
     pem::encode_string("CERTIFICATE", LineEnding::LF, der).unwrap_or_default()
-}
-
-pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
-    let mut octets = [0; 32];
-    octets.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    Sha256(octets)
 }

@@ -155,19 +155,13 @@ fn credential(certificate: &CertPathVerified, now: UnixTime) -> Credential {
         device,
         realm,
         serial: certificate.serial(),
-        spki_sha256: sha256(certificate.spki()),
+        spki_sha256: Sha256::of(certificate.spki()),
         not_before: certificate.not_before(),
         not_after: certificate.not_after(),
         issued_at: now,
         origin: Origin::Imported,
         revoked: None,
     }
-}
-
-fn sha256(octets: &[u8]) -> Sha256 {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, octets).as_ref());
-    Sha256(hash)
 }
 
 #[cfg(test)]
