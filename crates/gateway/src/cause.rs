@@ -1,5 +1,8 @@
 use esp::{Barred, Dropped, Unsealed};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 /// Why the data thread dropped a packet. Each has a counter for the gateway, and one for the session
 /// where there is one.
@@ -121,21 +124,16 @@ impl Cause {
     }
 }
 
-/// Drops by cause, for the whole gateway.
+/// Drops by cause.
 pub(crate) struct Drops([AtomicU64; COUNT]);
 
-/// Drops by cause for one session: half the size, and stopping at the top instead of wrapping.
-pub(crate) struct SessionDrops([AtomicU32; COUNT]);
+/// Drops by cause of one session; most have none, and take no room for them.
+#[derive(Default)]
+pub(crate) struct SessionDrops(OnceLock<Box<Drops>>);
 
 impl Default for Drops {
     fn default() -> Self {
         Self(std::array::from_fn(|_| AtomicU64::new(0)))
-    }
-}
-
-impl Default for SessionDrops {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| AtomicU32::new(0)))
     }
 }
 
@@ -156,20 +154,17 @@ impl Drops {
 }
 
 impl SessionDrops {
-    /// For the data thread, the only writer.
     pub(crate) fn count(&self, cause: Cause) {
-        if let Some(counter) = self.0.get(cause.index()) {
-            counter.store(counter.load(Relaxed).saturating_add(1), Relaxed);
-        }
+        self.0.get_or_init(Box::default).count(cause);
     }
 
     pub(crate) fn of(&self, cause: Cause) -> u64 {
-        self.0.get(cause.index()).map_or(0, |counter| counter.load(Relaxed).into())
+        self.0.get().map_or(0, |drops| drops.of(cause))
     }
 
     /// Of every cause.
     pub(crate) fn total(&self) -> u64 {
-        self.0.iter().map(|counter| u64::from(counter.load(Relaxed))).sum()
+        self.0.get().map_or(0, |drops| drops.0.iter().map(|counter| counter.load(Relaxed)).sum())
     }
 }
 

@@ -44,7 +44,7 @@ impl State {
     }
 }
 
-/// One attached unit: what the threads share of it. 400 octets while idle.
+/// One attached unit: what the threads share of it.
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) sa: IkeSaId,
