@@ -59,7 +59,7 @@ mod tests {
         for cause in Cause::all() {
             session.traffic.drops.count(cause);
         }
-        session.traffic.drops.count(Cause::Blocked);
+        session.traffic.drops.count(Cause::UplinkBlocked);
         session.traffic.downlink.add(1400);
         let brief = session.brief();
         assert_eq!(brief.drops, Cause::all().count() as u64 + 1);

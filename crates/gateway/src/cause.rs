@@ -12,8 +12,10 @@ pub enum Cause {
     Inbound(Dropped),
     /// ESP with an SPI that nothing listens to.
     UnknownSpi,
-    /// The tunnel is not open: a second claim that is still being settled, or a unit on hold.
-    Blocked,
+    /// From a unit whose tunnel is not open: a second claim that is still being settled, or a unit on hold.
+    UplinkBlocked,
+    /// For a unit whose tunnel is not open.
+    DownlinkBlocked,
     /// From a unit, but nothing that it may reach, or with headers that nobody may send.
     Uplink(Barred),
     /// For a unit, but from nowhere that it may reach, or with headers that nobody may send.
@@ -47,9 +49,10 @@ pub enum Cause {
 const INBOUND: usize = Dropped::ALL.len();
 const OUTBOUND: [Unsealed; 4] =
     [Unsealed::SequenceExhausted, Unsealed::InnerMalformed, Unsealed::OutsideSelectors, Unsealed::Crypto];
-const REST: [Cause; 13] = [
+const REST: [Cause; 14] = [
     Cause::UnknownSpi,
-    Cause::Blocked,
+    Cause::UplinkBlocked,
+    Cause::DownlinkBlocked,
     Cause::Lateral,
     Cause::FromPool,
     Cause::NoTunnel,
@@ -86,7 +89,8 @@ impl Cause {
             Self::Uplink(barred) => ("uplink", barred.label()),
             Self::Downlink(barred) => ("downlink", barred.label()),
             Self::UnknownSpi => ("uplink", "unknown_spi"),
-            Self::Blocked => ("uplink", "blocked"),
+            Self::UplinkBlocked => ("uplink", "blocked"),
+            Self::DownlinkBlocked => ("downlink", "blocked"),
             Self::Lateral => ("uplink", "lateral"),
             Self::FromPool => ("downlink", "lateral"),
             Self::NoTunnel => ("downlink", "no_tunnel"),
@@ -108,7 +112,8 @@ impl Cause {
             Self::Uplink(barred) => UPLINK + barred as usize,
             Self::Downlink(barred) => DOWNLINK + barred as usize,
             Self::UnknownSpi => OTHER,
-            Self::Blocked => OTHER + 1,
+            Self::UplinkBlocked => OTHER + 1,
+            Self::DownlinkBlocked => OTHER + 13,
             Self::Lateral => OTHER + 2,
             Self::FromPool => OTHER + 3,
             Self::NoTunnel => OTHER + 4,
@@ -180,9 +185,9 @@ mod tests {
         assert_eq!((indices.len(), labels.len()), (COUNT, COUNT));
         assert_eq!(indices.last(), Some(&(COUNT - 1)));
         let (drops, session) = (Drops::default(), SessionDrops::default());
-        drops.count(Cause::Blocked);
-        session.count(Cause::Blocked);
+        drops.count(Cause::UplinkBlocked);
+        session.count(Cause::UplinkBlocked);
         let counted = |cause| (drops.of(cause), session.of(cause));
-        assert_eq!((counted(Cause::Blocked), counted(Cause::Lateral)), ((1, 1), (0, 0)));
+        assert_eq!((counted(Cause::UplinkBlocked), counted(Cause::Lateral)), ((1, 1), (0, 0)));
     }
 }

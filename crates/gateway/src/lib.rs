@@ -10,6 +10,7 @@
 //! identity stands blocked until what the holder does has settled it; order of arrival and
 //! INITIAL_CONTACT weigh nothing.
 
+mod attempts;
 mod backlog;
 mod brief;
 mod cause;

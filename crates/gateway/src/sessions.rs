@@ -415,7 +415,7 @@ mod tests {
     #[test]
     fn a_view_names_only_the_causes_that_occurred() {
         let session = session_for_tests(7);
-        session.traffic.drops.count(Cause::Blocked);
+        session.traffic.drops.count(Cause::UplinkBlocked);
         session.traffic.drops.count(Cause::Uplink(esp::Barred::Fragment));
         session.traffic.drops.count(Cause::Downlink(esp::Barred::Fragment));
         session.traffic.uplink.add(100);

@@ -2,6 +2,7 @@
 //! no clock here; `data.rs` brings both.
 
 use crate::{
+    attempts::Attempts,
     cause::{Cause, Drops},
     core::Packets,
     hand_off::Opening,
@@ -114,26 +115,6 @@ impl Gate {
 /// Tunnels whose way is looked at in a row: 512 x 5 us of system calls = 2.5 ms.
 const LOOKS: usize = 512;
 
-/// At most one [`Notice::Spoofed`] and one [`Notice::Lateral`] for a session in this time.
-const TELL_EVERY: Duration = Duration::from_secs(60);
-
-/// How much of a count was told, and when.
-#[derive(Default)]
-struct Told {
-    count: u64,
-    at: Option<Instant>,
-}
-
-impl Told {
-    /// What there is to tell of `count` by now.
-    fn more(&mut self, count: u64, now: Instant) -> Option<u64> {
-        let lately = self.at.is_some_and(|at| now.duration_since(at) < TELL_EVERY);
-        let more = count.checked_sub(self.count).filter(|more| *more > 0 && !lately)?;
-        *self = Self { count, at: Some(now) };
-        Some(more)
-    }
-}
-
 struct Tunnel {
     session: Arc<Session>,
     path: Path,
@@ -144,10 +125,7 @@ struct Tunnel {
     begun: Instant,
     heard: Option<Instant>,
     never_seen_told: bool,
-    spoofed: Told,
-    lateral: Told,
-    /// Where the last packet for another unit was to go.
-    lateral_to: Option<IpAddr>,
+    attempts: Option<Box<Attempts>>,
 }
 
 struct Child {
@@ -283,9 +261,7 @@ impl Shard {
             begun: now,
             heard: None,
             never_seen_told: false,
-            spoofed: Told::default(),
-            lateral: Told::default(),
-            lateral_to: None,
+            attempts: None,
             session: session.clone(),
         };
         self.tunnels.insert(session.sa, tunnel);
@@ -485,7 +461,7 @@ impl Tunnel {
         notices: &mut Vec<Notice>,
     ) -> Result<Opened<'a>, Stopped> {
         if !self.gate.is_admitted {
-            return Err(Cause::Blocked.into());
+            return Err(Cause::UplinkBlocked.into());
         }
         let child =
             self.children.iter_mut().find(|child| child.inbound.spi() == spi).ok_or(Cause::UnknownSpi)?;
@@ -506,7 +482,7 @@ impl Tunnel {
             self.see(path, now, notices);
         }
         // Opened all the same: it may be the first packet from where the unit belongs.
-        if self.gate.is_held { Err(Cause::Blocked.into()) } else { Ok(opened) }
+        if self.gate.is_held { Err(Cause::UplinkBlocked.into()) } else { Ok(opened) }
     }
 
     /// Why a packet that fits the traffic selectors goes no further; `None` if it does.
@@ -526,13 +502,13 @@ impl Tunnel {
     fn stopped(&mut self, stopped: &Stopped, neighbours: &Neighbours) -> Cause {
         let is_outside = stopped.cause == Cause::Inbound(Dropped::OutsideSelectors);
         let may_be_lateral = is_outside || stopped.cause == Cause::Lateral;
-        match stopped.inner.filter(|inner| may_be_lateral && neighbours.is_lateral(inner)) {
-            Some(inner) => {
-                self.lateral_to = Some(inner.destination);
-                Cause::Lateral
-            }
-            None => stopped.cause,
+        let is_lateral = may_be_lateral && stopped.inner.is_some_and(|inner| neighbours.is_lateral(&inner));
+        let cause = if is_lateral { Cause::Lateral } else { stopped.cause };
+        if Attempts::are(cause) {
+            let destination = stopped.inner.map(|inner| inner.destination);
+            self.attempts.get_or_insert_default().see(cause, destination);
         }
+        cause
     }
 
     /// The newest packet came over `path`, or others have come from elsewhere lately.
@@ -555,7 +531,7 @@ impl Tunnel {
         errors: Option<&mut Packets>,
     ) -> Result<(), Cause> {
         if !self.gate.is_open() {
-            return Err(Cause::Blocked);
+            return Err(Cause::DownlinkBlocked);
         }
         if !neighbours.is_unit(inner.source) {
             self.session.reach.check_outbound(inner, packet).map_err(Cause::Downlink)?;
@@ -597,20 +573,14 @@ impl Tunnel {
             self.never_seen_told = true;
             notices.push(Notice::EspNeverSeen(self.session.sa));
         }
-        self.tell_attempts(now, notices);
+        if let Some(attempts) = &mut self.attempts {
+            notices.extend(attempts.tell(self.session.sa, now).into_iter().flatten());
+        }
         self.tell_alternation(now, notices);
         for child in &mut self.children {
             child.sweep(now, limits);
             child.tell_if_worn(self.session.sa, limits, notices);
         }
-    }
-
-    fn tell_attempts(&mut self, now: Instant, notices: &mut Vec<Notice>) {
-        let (sa, drops) = (self.session.sa, &self.session.traffic.drops);
-        let spoofed = self.spoofed.more(drops.of(Cause::Inbound(Dropped::SpoofedSource)), now);
-        notices.extend(spoofed.map(|packets| Notice::Spoofed { sa, packets }));
-        let lateral = self.lateral.more(drops.of(Cause::Lateral), now).zip(self.lateral_to);
-        notices.extend(lateral.map(|(packets, to)| Notice::Lateral { sa, packets, to }));
     }
 
     fn tell_alternation(&mut self, now: Instant, notices: &mut Vec<Notice>) {

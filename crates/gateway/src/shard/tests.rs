@@ -184,7 +184,7 @@ fn section_4_line_11_no_packet_passes_before_the_tunnel_is_open() {
     let sealed = unit.seal(&packet(unit.address(), SERVICE));
     assert!(uplink(&mut shard, &sealed, &path("127.0.0.9:4500"), now).is_empty());
     assert!(downlink(&mut shard, &packet(SERVICE, unit.address())).is_empty());
-    assert_eq!(unit.dropped(Cause::Blocked), 1);
+    assert_eq!(unit.dropped(Cause::UplinkBlocked), 1);
     assert_eq!(shard.counters.drops.of(Cause::NoTunnel), 1, "inner addresses lead to open tunnels alone");
     shard.command(Command::Open(Opening::for_tests(unit.sa())), now);
     assert_eq!(uplink(&mut shard, &sealed, &path("127.0.0.9:4500"), now).len(), 1);
@@ -276,7 +276,7 @@ fn nothing_passes_to_a_partner_that_is_not_there_or_not_open() {
     shard.command(Command::Hold(b.sa()), now);
     let sealed = a.seal(&packet(a.address(), b.address()));
     assert!(across(&mut shard, &sealed, now).0.is_empty());
-    assert_eq!((b.dropped(Cause::Blocked), a.dropped(Cause::Lateral)), (1, 0));
+    assert_eq!((b.dropped(Cause::DownlinkBlocked), a.dropped(Cause::Lateral)), (1, 0));
 }
 
 #[test]
@@ -480,7 +480,7 @@ fn a_held_tunnel_says_where_its_unit_is_and_one_that_was_not_admitted_says_nothi
     shard.command(Command::Hold(unit.sa()), now);
     let sealed = unit.seal(&packet(unit.address(), SERVICE));
     assert!(uplink(&mut shard, &sealed, &home, now).is_empty());
-    assert_eq!(unit.dropped(Cause::Blocked), 2);
+    assert_eq!(unit.dropped(Cause::UplinkBlocked), 2);
     let asked = Notice::Elsewhere { sa: unit.sa(), to: home };
     assert_eq!(notices(&mut shard), [Notice::Heard(unit.sa()), asked]);
 }
