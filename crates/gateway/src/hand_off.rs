@@ -120,6 +120,38 @@ pub(crate) enum Work {
     Refused(Refused),
 }
 
+impl Work {
+    /// Takes `later` into itself where the two are one story of one session, so that what waits for the ledger is
+    /// bounded by the number of sessions. Gives it back otherwise.
+    pub(crate) fn absorb(&mut self, later: Self) -> Option<Self> {
+        match (self, later) {
+            (Self::Moved { session, to, .. }, Self::Moved { session: same, to: now, .. })
+                if session.id == same.id =>
+            {
+                *to = now;
+            }
+            (Self::Spoofed { session, packets }, Self::Spoofed { session: same, packets: more })
+                if session.id == same.id =>
+            {
+                *packets = packets.saturating_add(more);
+            }
+            (
+                Self::Lateral { session, packets, to },
+                Self::Lateral { session: same, packets: more, to: last },
+            ) if session.id == same.id => {
+                (*packets, *to) = (packets.saturating_add(more), last);
+            }
+            (Self::Alternates { session, seen }, Self::Alternates { session: same, seen: more })
+                if session.id == same.id =>
+            {
+                *seen = seen.and(more);
+            }
+            (_, later) => return Some(later),
+        }
+        None
+    }
+}
+
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -333,5 +365,27 @@ mod tests {
             };
             assert!(word.split('-').all(is_plain), "{word}");
         }
+    }
+
+    #[test]
+    fn what_waits_is_one_for_each_session_and_kind() {
+        use crate::sessions::session_for_tests;
+        let at = |port| SocketAddr::from(([192, 0, 2, 1], port));
+        let moved = |session: u64, from, to| Work::Moved {
+            session: session_for_tests(session),
+            from: at(from),
+            to: at(to),
+        };
+        let spoofed = |session, packets| Work::Spoofed { session: session_for_tests(session), packets };
+        let mut first = moved(1, 1, 2);
+        assert!(first.absorb(moved(1, 2, 3)).is_none());
+        assert!(matches!(first, Work::Moved { from, to, .. } if from == at(1) && to == at(3)));
+        assert!(first.absorb(moved(2, 2, 3)).is_some(), "another session");
+        assert!(first.absorb(spoofed(1, 1)).is_some(), "another story");
+        let mut first = spoofed(1, 5);
+        assert!(first.absorb(spoofed(1, 7)).is_none());
+        assert!(matches!(first, Work::Spoofed { packets: 12, .. }));
+        let closed = || Work::Closed { session: session_for_tests(1), why: Why::Peer };
+        assert!(closed().absorb(closed()).is_some(), "an end is never taken for another");
     }
 }

@@ -176,13 +176,20 @@ impl Registrar {
                 | Work::Alternates { .. }
                 | Work::Spoofed { .. }
                 | Work::Lateral { .. }
-                | Work::Pairs) => self.undone.push_back(must),
+                | Work::Pairs) => self.must(must),
             }
         }
         // What happened before comes first: a holder that is gone frees its lease.
         self.catch_up();
         if !claims.is_empty() {
             self.claims(claims);
+        }
+    }
+
+    fn must(&mut self, work: Work) {
+        let waiting = &mut self.undone;
+        if let Some(work) = waiting.iter_mut().try_fold(work, |work, earlier| earlier.absorb(work)) {
+            waiting.push_back(work);
         }
     }
 

@@ -34,6 +34,14 @@ pub(crate) struct Alternation {
     pub(crate) within: Duration,
 }
 
+impl Alternation {
+    /// The two as one: `later` came after `self`.
+    pub(crate) fn and(self, later: Self) -> Self {
+        let changes = self.changes.saturating_add(later.changes);
+        Self { places: later.places, changes, within: self.within + later.within }
+    }
+}
+
 /// Paths that are remembered.
 pub(crate) const PLACES: usize = 4;
 /// A NAT that has forgotten its mapping makes a new one; it does not go back. One return may be chance.
