@@ -32,6 +32,8 @@ pub enum Cause {
     Outbound(Unsealed),
     /// For a unit, and too long for the way to it: its sender was told.
     TooBig,
+    /// A datagram that found the receive buffer of the NAT-T port full.
+    ReceiveBufferFull,
     /// A datagram too short for anything.
     Runt,
     /// IKE on the NAT-T port while the IKE thread had no room.
@@ -49,7 +51,7 @@ pub enum Cause {
 const INBOUND: usize = Dropped::ALL.len();
 const OUTBOUND: [Unsealed; 4] =
     [Unsealed::SequenceExhausted, Unsealed::InnerMalformed, Unsealed::OutsideSelectors, Unsealed::Crypto];
-const REST: [Cause; 14] = [
+const REST: [Cause; 15] = [
     Cause::UnknownSpi,
     Cause::UplinkBlocked,
     Cause::DownlinkBlocked,
@@ -58,6 +60,7 @@ const REST: [Cause; 14] = [
     Cause::NoTunnel,
     Cause::NoChildSa,
     Cause::TooBig,
+    Cause::ReceiveBufferFull,
     Cause::Runt,
     Cause::IkeQueueFull,
     Cause::NotSent,
@@ -96,6 +99,7 @@ impl Cause {
             Self::NoTunnel => ("downlink", "no_tunnel"),
             Self::NoChildSa => ("downlink", "no_child_sa"),
             Self::TooBig => ("downlink", "too_big"),
+            Self::ReceiveBufferFull => ("uplink", "receive_buffer_full"),
             Self::Runt => ("uplink", "runt"),
             Self::IkeQueueFull => ("uplink", "ike_queue_full"),
             Self::NotSent => ("downlink", "not_sent"),
@@ -125,6 +129,7 @@ impl Cause {
             Self::ShardFull => OTHER + 10,
             Self::CoreUnfit => OTHER + 11,
             Self::TooBig => OTHER + 12,
+            Self::ReceiveBufferFull => OTHER + 14,
         }
     }
 }

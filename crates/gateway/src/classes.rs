@@ -1,5 +1,5 @@
 use crate::GatewayConfig;
-use esp::{Reach, Rule};
+use esp::{Reach, Rule, Selector};
 use ike::payload::TrafficSelector;
 use ipnet::IpNet;
 use ledger::Device;
@@ -7,41 +7,51 @@ use std::{collections::HashMap, sync::Arc};
 
 /// What the units of each class may reach.
 pub(crate) struct Classes {
-    named: HashMap<String, Class>,
+    named: HashMap<String, Arc<Class>>,
     /// For units of a class that the configuration does not name.
-    others: Class,
+    others: Arc<Class>,
 }
 
 /// One class.
 pub(crate) struct Class {
     /// What its packets are held to.
-    pub(crate) reach: Arc<Reach>,
+    pub(crate) reach: Reach,
     /// What TSr is narrowed to: the networks of its rules, without protocol and port, since few peers
     /// expect several selectors with ports and a later fragment fits none; and the pools, since pairs come
     /// and go while a tunnel stands. `reach` and the pairs decide.
     pub(crate) ts_r: Arc<[TrafficSelector]>,
+    /// The same, as the tunnels that the unit has not narrowed have it.
+    pub(crate) local: Arc<[Selector]>,
 }
 
 impl Classes {
     pub(crate) fn new(config: &GatewayConfig) -> Self {
         let pools = config.pools();
         let open: Vec<_> = config.reachable.iter().copied().map(Rule::network).collect();
-        let named = config.classes.iter().map(|(name, rules)| (name.clone(), Class::new(rules, &pools)));
-        Self { named: named.collect(), others: Class::new(&open, &pools) }
+        let named =
+            config.classes.iter().map(|(name, rules)| (name.clone(), Arc::new(Class::new(rules, &pools))));
+        Self { named: named.collect(), others: Arc::new(Class::new(&open, &pools)) }
     }
 
-    pub(crate) fn of(&self, device: Option<&Device>) -> &Class {
+    pub(crate) fn of(&self, device: Option<&Device>) -> &Arc<Class> {
         device.and_then(|device| self.named.get(&device.class)).unwrap_or(&self.others)
     }
 }
 
 impl Class {
-    fn new(rules: &[Rule], pools: &[IpNet]) -> Self {
+    pub(crate) fn new(rules: &[Rule], pools: &[IpNet]) -> Self {
         let networks: Vec<_> = rules.iter().map(Rule::addresses).chain(pools.iter().copied()).collect();
         let range = |net: &IpNet| TrafficSelector::addresses(net.network(), net.broadcast());
-        let ts_r = IpNet::aggregate(&networks).iter().map(range).collect();
-        Self { reach: Arc::new(Reach::new(rules)), ts_r }
+        let ts_r: Arc<[_]> = IpNet::aggregate(&networks).iter().map(range).collect();
+        let local = ts_r.iter().map(selector).collect();
+        Self { reach: Reach::new(rules), ts_r, local }
     }
+}
+
+/// A traffic selector as `esp` has it.
+pub(crate) fn selector(selector: &TrafficSelector) -> Selector {
+    let TrafficSelector { protocol, ports, addresses } = *selector;
+    Selector { protocol, ports, addresses }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::{
     backlog::{Backlog, Share},
     cause::Cause,
     core::{Core, Packets},
+    refusals::Refusals,
     shard::{Command, Downlink, Elsewhere, Notice, Passed, Shard},
     udp::{Outgoing, ReceiveBatch, Socket, path_mtu, send_all, send_whole},
     waker::Waker,
@@ -13,6 +14,7 @@ use crossbeam_channel::{Receiver, Sender};
 use esp::udp_encap::{Datagram, classify};
 use ike::Path;
 use std::{
+    io,
     os::fd::AsFd,
     sync::{
         Arc,
@@ -53,6 +55,8 @@ pub(crate) struct DataThread {
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) ike_waker: Waker,
     pub(crate) stop: Arc<AtomicBool>,
+    /// Keeps an error that lasts from filling the log.
+    pub(crate) warnings: Refusals<io::ErrorKind>,
 }
 
 /// Buffers that are filled and emptied again and again.
@@ -83,8 +87,8 @@ impl DataThread {
             self.wait(SWEEP_EVERY.saturating_sub(swept.elapsed()));
             let now = Instant::now();
             self.take_commands(now);
-            for socket in self.sockets.clone() {
-                self.receive(&socket, now, &mut room);
+            for index in 0..self.sockets.len() {
+                self.receive(index, now, &mut room);
             }
             self.take_down(now, &mut room);
             self.take_handed(now, &mut room);
@@ -92,7 +96,9 @@ impl DataThread {
             if now.duration_since(swept) >= SWEEP_EVERY {
                 swept = now;
                 self.shard.sweep(now);
-                self.look_at_ways(now, &mut room.probes);
+                self.look_at_path_mtus(now, &mut room.probes);
+                let overflowed: u32 = self.sockets.iter().map(|socket| socket.overflowed()).sum();
+                self.shard.counters.drops.add(Cause::ReceiveBufferFull, overflowed as usize);
                 self.shard.counters.pulse.set_trouble(self.core.trouble());
             }
             self.tell();
@@ -109,13 +115,20 @@ impl DataThread {
         self.commands.try_iter().for_each(|command| self.shard.command(command, now));
     }
 
-    fn receive(&mut self, socket: &Socket, now: Instant, room: &mut Room) {
+    fn receive(&mut self, socket: usize, now: Instant, room: &mut Room) {
+        let Some(socket) = self.sockets.get(socket).cloned() else { return };
         for _ in 0..ROUNDS {
             match socket.receive(&mut room.batch) {
                 Ok(0) => return,
-                Ok(_) => self.take_batch(socket, now, room),
-                Err(error) => return tracing::warn!(%error, "receiving on the NAT-T port"),
+                Ok(_) => self.take_batch(&socket, now, room),
+                Err(error) => return self.warn(&error, now),
             }
+        }
+    }
+
+    fn warn(&mut self, error: &io::Error, now: Instant) {
+        if let Some(more) = self.warnings.admit(error.kind(), now) {
+            tracing::warn!(%error, more, "receiving on the NAT-T port");
         }
     }
 
@@ -212,8 +225,8 @@ impl DataThread {
         self.pass_to_units(now, room);
     }
 
-    fn look_at_ways(&mut self, now: Instant, probes: &mut Outgoing) {
-        self.shard.look_at_ways(now, |path| path_mtu(path).ok(), probes);
+    fn look_at_path_mtus(&mut self, now: Instant, probes: &mut Outgoing) {
+        self.shard.look_at_path_mtus(now, |path| path_mtu(path).ok(), probes);
         send_whole(&self.sockets, probes);
     }
 

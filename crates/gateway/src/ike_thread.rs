@@ -26,6 +26,7 @@ use ike::{
 };
 use std::{
     collections::VecDeque,
+    io,
     net::SocketAddr,
     os::fd::AsFd,
     sync::Arc,
@@ -76,6 +77,8 @@ pub(crate) struct Passing {
     why: Option<Why>,
     /// Keeps warnings about CHILD SAs from filling the log.
     children_refused: Refusals<&'static str>,
+    /// The same for errors that last.
+    warnings: Refusals<io::ErrorKind>,
     datagrams: Vec<(Path, Vec<u8>)>,
     /// Work that must not be lost and found no room. At most a few for each session.
     kept: VecDeque<Work>,
@@ -93,6 +96,8 @@ impl IkeThread {
             self.take_orders();
             self.do_what_is_due(Instant::now());
             self.hand_on();
+            let own = self.sockets.iter().filter(|socket| !socket.is_encapsulated());
+            self.control.overflowed(own.map(|socket| u64::from(socket.overflowed())).sum());
             self.control.publish(self.responder.stats(), self.contests.len());
         }
         hand_on_all(&mut self.state.kept, &self.links.to_registrar);
@@ -119,7 +124,9 @@ impl IkeThread {
                         batch.datagrams().for_each(|(meta, octets)| self.datagram(socket.path(meta), octets))
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "receiving on the IKE port");
+                        if let Some(more) = self.state.warnings.admit(error.kind(), Instant::now()) {
+                            tracing::warn!(%error, more, "receiving on the IKE port");
+                        }
                         break;
                     }
                 }

@@ -5,7 +5,10 @@
 //! packet with DF, sent from time to time to the units that get long packets.
 
 use ike::Path;
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 /// What is known of one tunnel's way.
 #[derive(Default)]
@@ -14,9 +17,43 @@ pub(crate) struct PathMtu {
     datagram: Option<usize>,
     /// Long packets went out since the last look.
     is_used: bool,
+    /// It stands in the [`PathMtuQueue`].
+    is_queued: bool,
     looked: Option<Instant>,
     probed: Option<Instant>,
     told: Option<Instant>,
+}
+
+/// Tunnels that get long packets, by their turn to be looked at.
+pub(crate) struct PathMtuQueue<T>(VecDeque<T>);
+
+/// Tunnels that are looked at in a row: 512 x 5 us of system calls = 2.5 ms.
+const LOOKS: usize = 512;
+
+impl<T> Default for PathMtuQueue<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T> PathMtuQueue<T> {
+    /// A packet went to `tunnel`. If it was long, its turn comes.
+    pub(crate) fn add(&mut self, tunnel: T, mtu: &mut PathMtu) {
+        if mtu.is_used && !std::mem::replace(&mut mtu.is_queued, true) {
+            self.0.push_back(tunnel);
+        }
+    }
+
+    /// Whose turn it is.
+    pub(crate) fn next(&mut self) -> Vec<T> {
+        self.0.drain(..self.0.len().min(LOOKS)).collect()
+    }
+
+    /// It was looked at lately, or could not be: later, if it is in use.
+    pub(crate) fn add_again(&mut self, tunnel: T, mtu: &mut PathMtu) {
+        mtu.is_queued = false;
+        self.add(tunnel, mtu);
+    }
 }
 
 /// Shorter ESP than this passes everywhere: the least that an IPv4 path need carry in practice (RFC 791), less
@@ -60,7 +97,8 @@ impl PathMtu {
         } else {
             mtu.saturating_sub(V6_UDP).max(LEAST_V6)
         };
-        (self.datagram, self.looked, self.is_used) = (Some(datagram), Some(now), false);
+        (self.datagram, self.looked) = (Some(datagram), Some(now));
+        (self.is_used, self.is_queued) = (false, false);
         let is_due = self.probed.is_none_or(|at| now.duration_since(at) >= PROBE_EVERY);
         if is_due {
             self.probed = Some(now);

@@ -11,6 +11,7 @@ use crate::{
     holds::Holds,
     ike_thread::{IkeThread, Links},
     ports::{Listening, Ports},
+    refusals::Refusals,
     registrar::{Registrar, Shared},
     sessions::Sessions,
     shard::{Shard, ShardCounters},
@@ -393,6 +394,7 @@ impl Data {
                 backlog: self.backlog.clone(),
                 ike_waker: self.ike_waker.clone(),
                 stop: self.stop.clone(),
+                warnings: Refusals::default(),
             });
         }
         Ok((ways, threads))

@@ -1,8 +1,8 @@
 use crate::{
     SessionBrief,
     cause::{Cause, SessionDrops},
+    classes::Class,
 };
-use esp::Reach;
 use ids::{CertSha256, DeviceId, SessionId, Spi, UnixTime};
 use ike::{CipherSuite, IkeSaId};
 use serde::{Deserialize, Serialize};
@@ -55,8 +55,8 @@ pub(crate) struct Session {
     pub(crate) since: UnixTime,
     /// The certificate's end or the attach's, whichever comes first.
     pub(crate) until: UnixTime,
-    /// What its class may reach.
-    pub(crate) reach: Arc<Reach>,
+    /// Its unit's, when it began.
+    pub(crate) class: Arc<Class>,
     state: AtomicU8,
     stood: AtomicBool,
     changing: Mutex<Changing>,
@@ -156,13 +156,13 @@ pub(crate) struct Beginning {
     pub(crate) outer: SocketAddr,
     pub(crate) since: UnixTime,
     pub(crate) until: UnixTime,
-    pub(crate) reach: Arc<Reach>,
+    pub(crate) class: Arc<Class>,
 }
 
 impl Session {
     /// Begins blocked; [`Self::set_state`] opens it.
     pub(crate) fn begin(beginning: Beginning) -> Self {
-        let Beginning { id, sa, device, cert_sha256, inner_v4, inner_v6, outer, since, until, reach } =
+        let Beginning { id, sa, device, cert_sha256, inner_v4, inner_v6, outer, since, until, class } =
             beginning;
         Self {
             id,
@@ -173,7 +173,7 @@ impl Session {
             inner_v6,
             since,
             until,
-            reach,
+            class,
             state: AtomicU8::new(State::Contesting as u8),
             stood: AtomicBool::new(false),
             changing: Mutex::new(Changing { outer, children: Vec::new() }),
@@ -376,7 +376,7 @@ pub(crate) fn session_for_tests(number: u64) -> Arc<Session> {
         outer: SocketAddr::from(([127, 0, 0, 9], 4500)),
         since: UnixTime::from_secs(0),
         until: UnixTime::from_secs(60),
-        reach: Arc::new(Reach::new(&["0.0.0.0/0".parse().unwrap()])),
+        class: Arc::new(Class::new(&["0.0.0.0/0".parse().unwrap()], &[])),
     }))
 }
 
@@ -398,7 +398,7 @@ mod tests {
             outer: second.outer(),
             since: second.since,
             until: second.until,
-            reach: second.reach.clone(),
+            class: second.class.clone(),
         }));
         sessions.insert(first.clone());
         sessions.insert(second.clone());

@@ -1,86 +1,34 @@
 //! A shard's state: tunnels, their SAs, and what each packet meets on its way. No socket and
 //! no clock here; `data.rs` brings both.
 
+mod child;
+mod command;
+mod neighbours;
+mod tunnel;
+
+pub(crate) use command::{Command, Notice};
+
 use crate::{
-    attempts::Attempts,
     cause::{Cause, Drops},
     core::Packets,
-    hand_off::Opening,
-    pairs::Pairs,
-    path_mtu::PathMtu,
+    path_mtu::PathMtuQueue,
     sessions::{Counted, Session, Traffic},
     shards::Place,
-    sightings::{Alternation, Sightings},
-    too_big,
     udp::Outgoing,
     watch::Pulse,
 };
-use esp::{Dropped, InboundSa, Inner, Opened, OutboundSa, Rejected, Selector, Selectors, WindowSize};
+use esp::{Inner, Opened, WindowSize};
 use ids::Spi;
 use ike::{ChildSa, IkeSaId, Path};
 use ipnet::IpNet;
+use neighbours::Neighbours;
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
     time::{Duration, Instant},
 };
-
-/// What the IKE thread has a shard do. None may be lost: the channel blocks the sender.
-pub(crate) enum Command {
-    /// A session begins, blocked.
-    Attach { session: Arc<Session>, path: Path },
-    /// Packets may pass.
-    Open(Opening),
-    /// Packets may not pass for now, whether or not they could before.
-    Hold(IkeSaId),
-    /// The hold is over. Opens nothing that was never opened.
-    Release(IkeSaId),
-    /// A pair of ESP SAs.
-    InstallChildSa { sa: IkeSaId, child: Box<ChildSa> },
-    /// No longer.
-    RemoveChildSa { sa: IkeSaId, spi_in: Spi },
-    /// The unit has proven to be elsewhere.
-    Move { sa: IkeSaId, path: Path },
-    /// A session is over.
-    Detach(IkeSaId),
-    /// Which units may send to which, from now on.
-    Pairs(Arc<Pairs>),
-}
-
-/// What the data thread tells the IKE thread about a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Notice {
-    /// Fresh authentic ESP came in.
-    Heard(IkeSaId),
-    /// It came from elsewhere: is the unit there? At most one a second for a session.
-    Elsewhere { sa: IkeSaId, to: Path },
-    /// It comes from several addresses in turn.
-    Alternates { sa: IkeSaId, seen: Alternation },
-    /// A CHILD SA has carried enough.
-    Worn { sa: IkeSaId, spi_in: Spi },
-    /// No ESP in UDP has come in for so long that the unit must be sending raw ESP, or nothing.
-    EspNeverSeen(IkeSaId),
-    /// Packets with another's inner source address were dropped: so many since the last notice.
-    Spoofed { sa: IkeSaId, packets: u64 },
-    /// Packets for another unit were dropped: so many since the last notice, the last of them for `to`.
-    Lateral { sa: IkeSaId, packets: u64, to: IpAddr },
-}
-
-impl Command {
-    /// Whom it is about; `None`: every shard.
-    pub(crate) fn sa(&self) -> Option<IkeSaId> {
-        match self {
-            Self::Attach { session, .. } => Some(session.sa),
-            Self::Open(opening) => Some(opening.sa()),
-            Self::Hold(sa) | Self::Release(sa) | Self::Detach(sa) => Some(*sa),
-            Self::InstallChildSa { sa, .. } | Self::RemoveChildSa { sa, .. } | Self::Move { sa, .. } => {
-                Some(*sa)
-            }
-            Self::Pairs(_) => None,
-        }
-    }
-}
+use tunnel::{Stopped, Tunnel, Turn};
 
 /// When things are due on the packet path.
 #[derive(Clone, Copy, Debug)]
@@ -99,45 +47,6 @@ pub(crate) struct Limits {
     pub(crate) window: WindowSize,
 }
 
-/// Whether packets may pass.
-#[derive(Clone, Copy, Default)]
-struct Gate {
-    is_admitted: bool,
-    is_held: bool,
-}
-
-impl Gate {
-    fn is_open(self) -> bool {
-        self.is_admitted && !self.is_held
-    }
-}
-
-/// Tunnels whose way is looked at in a row: 512 x 5 us of system calls = 2.5 ms.
-const LOOKS: usize = 512;
-
-struct Tunnel {
-    session: Arc<Session>,
-    path: Path,
-    mtu: PathMtu,
-    gate: Gate,
-    sightings: Option<Box<Sightings>>,
-    children: Vec<Child>,
-    begun: Instant,
-    heard: Option<Instant>,
-    never_seen_told: bool,
-    attempts: Option<Box<Attempts>>,
-}
-
-struct Child {
-    inbound: InboundSa,
-    outbound: OutboundSa,
-    /// The pair that goes on sending until the peer has shown that it uses this one.
-    waits_for: Option<Spi>,
-    worn_told: bool,
-    packets_at_sweep: u64,
-    idle_since: Instant,
-}
-
 /// Packets that came in here and belong to other shards, by shard.
 pub(crate) type Elsewhere = Vec<Packets>;
 
@@ -148,41 +57,6 @@ pub(crate) struct Passed {
     pub(crate) core: Packets,
     /// For other units.
     pub(crate) units: Packets,
-}
-
-/// Why a packet of a unit goes no further, and what it was where that could be read.
-struct Stopped {
-    cause: Cause,
-    inner: Option<Inner>,
-}
-
-impl From<Cause> for Stopped {
-    fn from(cause: Cause) -> Self {
-        Self { cause, inner: None }
-    }
-}
-
-impl From<Rejected> for Stopped {
-    fn from(rejected: Rejected) -> Self {
-        Self { cause: Cause::Inbound(rejected.why), inner: rejected.inner }
-    }
-}
-
-/// Who may send to which unit.
-struct Neighbours {
-    /// Where inner addresses come from: who sends there sends to a unit.
-    pools: Vec<IpNet>,
-    pairs: Arc<Pairs>,
-}
-
-impl Neighbours {
-    fn is_unit(&self, address: IpAddr) -> bool {
-        self.pools.iter().any(|pool| pool.contains(&address))
-    }
-
-    fn is_lateral(&self, inner: &Inner) -> bool {
-        self.is_unit(inner.destination) && !self.pairs.has(inner)
-    }
 }
 
 /// What comes of packets from the core.
@@ -206,9 +80,9 @@ pub(crate) struct Shard {
     tunnels: HashMap<IkeSaId, Tunnel>,
     by_spi: HashMap<Spi, IkeSaId>,
     by_inner: HashMap<IpAddr, IkeSaId>,
+    /// Whose path MTU is to be looked at.
+    long_packets: PathMtuQueue<IkeSaId>,
     notices: Vec<Notice>,
-    /// Our side of the CHILD SA installed last: those of one class have one list.
-    local: Arc<[Selector]>,
     pub(crate) counters: Arc<ShardCounters>,
 }
 
@@ -231,8 +105,8 @@ impl Shard {
             tunnels: HashMap::new(),
             by_spi: HashMap::new(),
             by_inner: HashMap::new(),
+            long_packets: PathMtuQueue::default(),
             notices: Vec::new(),
-            local: Arc::default(),
             counters,
         }
     }
@@ -252,25 +126,14 @@ impl Shard {
     }
 
     fn attach(&mut self, session: Arc<Session>, path: Path, now: Instant) {
-        let tunnel = Tunnel {
-            path,
-            mtu: PathMtu::default(),
-            gate: Gate::default(),
-            sightings: None,
-            children: Vec::with_capacity(1),
-            begun: now,
-            heard: None,
-            never_seen_told: false,
-            attempts: None,
-            session: session.clone(),
-        };
+        let tunnel = Tunnel::new(session.clone(), path, now);
         self.tunnels.insert(session.sa, tunnel);
     }
 
     /// From now on the inner addresses lead here; a holder's claim on them ends.
     fn open(&mut self, sa: IkeSaId) {
         let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
-        tunnel.gate.is_admitted = true;
+        tunnel.admit();
         for address in tunnel.session.inner() {
             self.by_inner.insert(address, sa);
         }
@@ -278,45 +141,37 @@ impl Shard {
 
     fn hold(&mut self, sa: IkeSaId, is_held: bool) {
         if let Some(tunnel) = self.tunnels.get_mut(&sa) {
-            tunnel.gate.is_held = is_held;
+            tunnel.hold(is_held);
         }
     }
 
     fn install(&mut self, sa: IkeSaId, child: ChildSa, now: Instant) {
         let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
-        let local: Arc<[_]> = child.ts_local.iter().map(selector).collect();
-        if local != self.local {
-            self.local = local;
-        }
-        let remote = child.ts_remote.iter().map(selector).collect();
-        let selectors = Arc::new(Selectors { local: self.local.clone(), remote });
-        let Some(child) = Child::new(child, selectors, self.limits.window, now) else {
+        let spi = child.spi_in;
+        if tunnel.install(child, &self.limits, now) {
+            self.by_spi.insert(spi, sa);
+        } else {
             tracing::error!(?sa, "keys of a CHILD SA do not fit its suite");
-            return;
-        };
-        self.by_spi.insert(child.inbound.spi(), sa);
-        tunnel.children.push(child);
+        }
     }
 
     fn remove_child(&mut self, sa: IkeSaId, spi_in: Spi) {
         self.by_spi.remove(&spi_in);
-        let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
-        tunnel.children.retain(|child| child.inbound.spi() != spi_in);
-        tunnel.children.iter_mut().for_each(|child| child.stop_waiting_for(spi_in));
+        if let Some(tunnel) = self.tunnels.get_mut(&sa) {
+            tunnel.remove(spi_in);
+        }
     }
 
     fn move_to(&mut self, sa: IkeSaId, path: Path, now: Instant) {
-        let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
-        (tunnel.path, tunnel.mtu) = (path, PathMtu::default());
-        if let Some(sightings) = &mut tunnel.sightings {
-            sightings.see(&path, now);
+        if let Some(tunnel) = self.tunnels.get_mut(&sa) {
+            tunnel.move_to(path, now);
         }
     }
 
     fn detach(&mut self, sa: IkeSaId) {
         let Some(tunnel) = self.tunnels.remove(&sa) else { return };
-        for child in &tunnel.children {
-            self.by_spi.remove(&child.inbound.spi());
+        for spi in tunnel.spis() {
+            self.by_spi.remove(&spi);
         }
         for address in tunnel.session.inner() {
             if self.by_inner.get(&address) == Some(&sa) {
@@ -337,20 +192,22 @@ impl Shard {
         let Some(tunnel) = self.by_spi.get(&spi).and_then(|sa| self.tunnels.get_mut(sa)) else {
             return self.counters.drops.count(Cause::UnknownSpi);
         };
-        let opened = tunnel.open_packet(spi, packet, path, now, &self.limits, &mut self.notices);
+        let neighbours = &self.neighbours;
+        let mut turn = Turn { now, limits: &self.limits, notices: &mut self.notices };
+        let opened = tunnel.open_packet(spi, packet, path, &mut turn);
         let judged = opened.and_then(|opened| {
-            let cause = tunnel.judge(&opened, &self.neighbours);
+            let cause = tunnel.judge(&opened, neighbours);
             cause.map_or(Ok(opened), |cause| Err(Stopped { cause, inner: Some(opened.inner) }))
         });
         match judged {
             Ok(Opened { packet, inner, .. }) => {
                 tunnel.session.traffic.uplink.add(packet.len());
                 self.counters.uplink.add(packet.len());
-                let is_for_unit = self.neighbours.is_unit(inner.destination);
+                let is_for_unit = neighbours.is_unit(inner.destination);
                 if is_for_unit { &mut passed.units } else { &mut passed.core }.push(packet);
             }
             Err(stopped) => {
-                let cause = tunnel.stopped(&stopped, &self.neighbours);
+                let cause = tunnel.stopped(&stopped, neighbours);
                 drop_for(&tunnel.session.traffic, &self.counters, cause);
             }
         }
@@ -401,12 +258,13 @@ impl Shard {
             return other
                 .map_or_else(|| self.counters.drops.count(Cause::NoTunnel), |packets| packets.push(packet));
         };
-        let path = tunnel.path;
+        let path = tunnel.path();
         let is_from_unit = self.neighbours.is_unit(inner.source);
         let errors = if is_from_unit { Some(&mut out.unit_errors) } else { out.errors.as_mut() };
         let seal = |out: &mut _| tunnel.seal(packet, inner, &self.neighbours, now, out, errors);
         match out.outgoing.push_with(path, seal) {
             Ok(()) => {
+                self.long_packets.add(tunnel.session.sa, tunnel.mtu());
                 tunnel.session.traffic.downlink.add(inner.length);
                 self.counters.downlink.add(inner.length);
             }
@@ -421,17 +279,21 @@ impl Shard {
         }
     }
 
-    /// Looks at the ways of tunnels that get long packets. Call every few seconds. `path_mtu` asks the
+    /// Looks at the path MTUs of tunnels that get long packets. Call every few seconds. `path_mtu` asks the
     /// kernel; `probes` gets what is to be sent with DF.
-    pub(crate) fn look_at_ways(
+    pub(crate) fn look_at_path_mtus(
         &mut self,
         now: Instant,
         path_mtu: impl Fn(&Path) -> Option<usize>,
         probes: &mut Outgoing,
     ) {
-        for tunnel in self.tunnels.values_mut().filter(|tunnel| tunnel.mtu.is_due(now)).take(LOOKS) {
-            if let Some(mtu) = path_mtu(&tunnel.path) {
-                tunnel.found(mtu, now, probes);
+        for sa in self.long_packets.next() {
+            let Some(tunnel) = self.tunnels.get_mut(&sa) else { continue };
+            let path = tunnel.path();
+            let found = tunnel.mtu().is_due(now).then(|| path_mtu(&path)).flatten();
+            match found {
+                Some(mtu) => tunnel.found(mtu, now, probes),
+                None => self.long_packets.add_again(sa, tunnel.mtu()),
             }
         }
     }
@@ -447,205 +309,6 @@ impl Shard {
 fn drop_for(traffic: &Traffic, counters: &ShardCounters, cause: Cause) {
     traffic.drops.count(cause);
     counters.drops.count(cause);
-}
-
-impl Tunnel {
-    /// What comes into a held tunnel goes no further, but says where its unit is: it may be back.
-    fn open_packet<'a>(
-        &mut self,
-        spi: Spi,
-        packet: &'a mut [u8],
-        path: &Path,
-        now: Instant,
-        limits: &Limits,
-        notices: &mut Vec<Notice>,
-    ) -> Result<Opened<'a>, Stopped> {
-        if !self.gate.is_admitted {
-            return Err(Cause::UplinkBlocked.into());
-        }
-        let child =
-            self.children.iter_mut().find(|child| child.inbound.spi() == spi).ok_or(Cause::UnknownSpi)?;
-        let opened = child.inbound.open(packet);
-        if opened.as_ref().err().is_some_and(|rejected| !rejected.why.is_authentic()) {
-            return opened.map_err(Stopped::from);
-        }
-        self.session.traffic.esp_seen.store(true, Relaxed);
-        child.waits_for = None;
-        let sa = self.session.sa;
-        if self.heard.is_none_or(|heard| now.duration_since(heard) >= limits.heard_every) {
-            self.heard = Some(now);
-            notices.push(Notice::Heard(sa));
-        }
-        let opened = opened?;
-        child.tell_if_worn(sa, limits, notices);
-        if opened.newest && (*path != self.path || self.sightings.is_some()) {
-            self.see(path, now, notices);
-        }
-        // Opened all the same: it may be the first packet from where the unit belongs.
-        if self.gate.is_held { Err(Cause::UplinkBlocked.into()) } else { Ok(opened) }
-    }
-
-    /// Why a packet that fits the traffic selectors goes no further; `None` if it does.
-    fn judge(&self, opened: &Opened<'_>, neighbours: &Neighbours) -> Option<Cause> {
-        let Opened { packet, inner, .. } = opened;
-        if neighbours.is_lateral(inner) {
-            return Some(Cause::Lateral);
-        }
-        let is_for_unit = neighbours.is_unit(inner.destination);
-        let judged =
-            if is_for_unit { inner.check_headers() } else { self.session.reach.check_inbound(inner, packet) };
-        judged.err().map(Cause::Uplink)
-    }
-
-    /// What a stopped packet counts as. One for another unit is an attempt, however the unit has narrowed
-    /// its traffic selectors.
-    fn stopped(&mut self, stopped: &Stopped, neighbours: &Neighbours) -> Cause {
-        let is_outside = stopped.cause == Cause::Inbound(Dropped::OutsideSelectors);
-        let may_be_lateral = is_outside || stopped.cause == Cause::Lateral;
-        let is_lateral = may_be_lateral && stopped.inner.is_some_and(|inner| neighbours.is_lateral(&inner));
-        let cause = if is_lateral { Cause::Lateral } else { stopped.cause };
-        if Attempts::are(cause) {
-            let destination = stopped.inner.map(|inner| inner.destination);
-            self.attempts.get_or_insert_default().see(cause, destination);
-        }
-        cause
-    }
-
-    /// The newest packet came over `path`, or others have come from elsewhere lately.
-    fn see(&mut self, path: &Path, now: Instant, notices: &mut Vec<Notice>) {
-        let home = self.path;
-        let sightings = self.sightings.get_or_insert_with(|| Box::new(Sightings::begin(home, now)));
-        sightings.see(path, now);
-        if *path != home && sightings.asks(now) {
-            notices.push(Notice::Elsewhere { sa: self.session.sa, to: *path });
-        }
-    }
-
-    fn seal(
-        &mut self,
-        packet: &[u8],
-        inner: &Inner,
-        neighbours: &Neighbours,
-        now: Instant,
-        out: &mut Vec<u8>,
-        errors: Option<&mut Packets>,
-    ) -> Result<(), Cause> {
-        if !self.gate.is_open() {
-            return Err(Cause::DownlinkBlocked);
-        }
-        if !neighbours.is_unit(inner.source) {
-            self.session.reach.check_outbound(inner, packet).map_err(Cause::Downlink)?;
-        }
-        // The newest pair whose peer is ready; several with equal selectors may stand side by side.
-        let fits = |child: &&mut Child| {
-            child.waits_for.is_none() && child.outbound.selectors().check_outbound(inner).is_ok()
-        };
-        let child = self.children.iter_mut().rev().find(fits).ok_or(Cause::NoChildSa)?;
-        let whole = self.mtu.datagram().map(|datagram| child.outbound.room(datagram));
-        let broken = whole.and_then(|whole| too_big::broken_mtu(packet.get(..inner.length)?, whole));
-        if let (Some(mtu), Some(errors)) = (broken, errors) {
-            if self.mtu.may_tell(now) {
-                too_big::answer(packet, mtu).iter().for_each(|answer| errors.push(answer));
-            }
-            return Err(Cause::TooBig);
-        }
-        let start = out.len();
-        child.outbound.seal(packet, out).map_err(Cause::Outbound)?;
-        self.mtu.uses(out.len() - start);
-        Ok(())
-    }
-
-    /// `mtu`: of the path.
-    fn found(&mut self, mtu: usize, now: Instant, probes: &mut Outgoing) {
-        let Some(datagram) = self.mtu.found(&self.path, mtu, now) else { return };
-        let newest = self.children.iter_mut().rev().find(|child| child.waits_for.is_none());
-        if let Some(child) = newest.filter(|_| self.gate.is_open()) {
-            let length = child.outbound.room(datagram);
-            // Its failure shows with the next packet.
-            let _ = probes.push_with(self.path, |out| child.outbound.seal_dummy(length, out));
-        }
-    }
-
-    fn sweep(&mut self, now: Instant, limits: &Limits, notices: &mut Vec<Notice>) {
-        let waited = now.duration_since(self.begun) >= limits.esp_expected_within;
-        let seen = self.session.traffic.esp_seen.load(Relaxed);
-        if waited && !seen && !self.never_seen_told && !self.children.is_empty() {
-            self.never_seen_told = true;
-            notices.push(Notice::EspNeverSeen(self.session.sa));
-        }
-        if let Some(attempts) = &mut self.attempts {
-            notices.extend(attempts.tell(self.session.sa, now).into_iter().flatten());
-        }
-        self.tell_alternation(now, notices);
-        for child in &mut self.children {
-            child.sweep(now, limits);
-            child.tell_if_worn(self.session.sa, limits, notices);
-        }
-    }
-
-    fn tell_alternation(&mut self, now: Instant, notices: &mut Vec<Notice>) {
-        let Some(sightings) = &mut self.sightings else { return };
-        notices.extend(sightings.tell(now).map(|seen| Notice::Alternates { sa: self.session.sa, seen }));
-        self.sightings.take_if(|sightings| sightings.are_over(now));
-    }
-}
-
-impl Child {
-    fn new(child: ChildSa, selectors: Arc<Selectors>, window: WindowSize, now: Instant) -> Option<Self> {
-        let suite = suite(child.suite.cipher);
-        let keys = |keys: &ike::EspKeys| esp::Keys::new(suite, &keys.encr, &keys.integ).ok();
-        let (inbound, outbound) = (keys(&child.keys_in)?, keys(&child.keys_out)?);
-        let extended = child.suite.esn;
-        Some(Self {
-            inbound: InboundSa::new(child.spi_in, inbound, extended, selectors.clone()).with_window(window),
-            outbound: OutboundSa::new(child.spi_out, outbound, extended, selectors),
-            waits_for: child.replaces.filter(|_| !child.peer_is_ready),
-            worn_told: false,
-            packets_at_sweep: 0,
-            idle_since: now,
-        })
-    }
-
-    fn stop_waiting_for(&mut self, old: Spi) {
-        if self.waits_for == Some(old) {
-            self.waits_for = None;
-        }
-    }
-
-    fn tell_if_worn(&mut self, sa: IkeSaId, limits: &Limits, notices: &mut Vec<Notice>) {
-        let octets = self.inbound.usage().octets.max(self.outbound.usage().octets);
-        let left = self.inbound.sequence_left().min(self.outbound.sequence_left());
-        let is_worn = octets >= limits.octets_per_child || left < limits.sequence_reserve;
-        if is_worn && !self.worn_told {
-            self.worn_told = true;
-            notices.push(Notice::Worn { sa, spi_in: self.inbound.spi() });
-        }
-    }
-
-    fn sweep(&mut self, now: Instant, limits: &Limits) {
-        let packets = self.inbound.usage().packets + self.outbound.usage().packets;
-        if packets != self.packets_at_sweep {
-            self.packets_at_sweep = packets;
-            self.idle_since = now;
-        } else if now.duration_since(self.idle_since) >= limits.rest_after {
-            self.inbound.rest();
-            self.outbound.rest();
-        }
-    }
-}
-
-fn suite(cipher: ike::CipherSuite) -> esp::Suite {
-    match cipher {
-        ike::CipherSuite::Aes128Gcm16 => esp::Suite::Aes128Gcm16,
-        ike::CipherSuite::Aes256Gcm16 => esp::Suite::Aes256Gcm16,
-        ike::CipherSuite::Aes128CbcHmacSha256 => esp::Suite::Aes128CbcHmacSha256,
-        ike::CipherSuite::Aes256CbcHmacSha256 => esp::Suite::Aes256CbcHmacSha256,
-    }
-}
-
-fn selector(selector: &ike::payload::TrafficSelector) -> Selector {
-    let ike::payload::TrafficSelector { protocol, ports, addresses } = *selector;
-    Selector { protocol, ports, addresses }
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ pub struct Stats {
     pub refusals_untold: u64,
     /// IKE datagrams that the socket did not take.
     pub ike_not_sent: u64,
+    /// Datagrams that found the receive buffer of the IKE port full.
+    pub ike_overflowed: u64,
     /// Attaches by outcome: `admitted`, `contested`, and reason codes of refusals and silences.
     pub attaches: BTreeMap<&'static str, u64>,
     /// Ended sessions by reason code.
@@ -49,6 +51,7 @@ pub(crate) struct Control {
     claims_dropped: AtomicU64,
     refusals_untold: AtomicU64,
     not_sent: AtomicU64,
+    overflowed: AtomicU64,
 }
 
 impl Control {
@@ -70,12 +73,17 @@ impl Control {
         self.not_sent.fetch_add(1, Relaxed);
     }
 
+    pub(crate) fn overflowed(&self, datagrams: u64) {
+        self.overflowed.fetch_add(datagrams, Relaxed);
+    }
+
     pub(crate) fn fill(&self, stats: &mut Stats) {
         let published = self.ike.lock().unwrap_or_else(PoisonError::into_inner).clone();
         (stats.ike, stats.contests) = published;
         stats.claims_dropped = self.claims_dropped.load(Relaxed);
         stats.refusals_untold = self.refusals_untold.load(Relaxed);
         stats.ike_not_sent = self.not_sent.load(Relaxed);
+        stats.ike_overflowed = self.overflowed.load(Relaxed);
     }
 }
 

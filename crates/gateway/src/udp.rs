@@ -1,25 +1,27 @@
 //! UDP sockets with what the gateway needs of them: batches, the local address of each datagram, and
 //! no DF bit on what is sent.
 
+mod options;
 mod outgoing;
+mod receive_batch;
 
 pub use outgoing::{Outgoing, send_all};
 pub(crate) use outgoing::{send_whole, socket_for};
+pub use receive_batch::ReceiveBatch;
 
 use crate::shards::ShardCount;
 use ike::Path;
-use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
-use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
+use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use std::{
-    io::{self, IoSliceMut},
+    io,
     net::{SocketAddr, UdpSocket},
     os::fd::{AsFd, BorrowedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
 };
-
-/// What the kernel may hold for us while a thread is busy: 10,000 ESP packets of 1,400 octets are
-/// 14 MB; the kernel cuts this to net.core.rmem_max.
-const RECEIVE_BUFFER: usize = 16 << 20;
 
 /// A bound socket. Threads may share it: one receives, any may send.
 pub struct Socket {
@@ -28,6 +30,10 @@ pub struct Socket {
     local: SocketAddr,
     /// It has the NAT-T port: IKE goes with the non-ESP marker (RFC 3948 §2.2).
     encapsulated: bool,
+    /// Sends from the same port what no router may fragment.
+    whole: Option<Arc<Socket>>,
+    /// How many of the datagrams that the kernel had no room for were asked for.
+    overflowed: AtomicU32,
 }
 
 impl Socket {
@@ -43,30 +49,48 @@ impl Socket {
     /// Binds a NAT-T socket for each shard to one port. The kernel hands ESP to the shard that its SPI
     /// says, and everything else to the first.
     pub(crate) fn bind_sharded(address: SocketAddr, shards: ShardCount) -> io::Result<Vec<Self>> {
-        let mut sockets: Vec<Self> = Vec::with_capacity(shards.get());
-        for _ in 0..shards.get() {
-            let raw = RawSocket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-            raw.set_reuse_port(shards.get() > 1)?;
-            let port = sockets.first().map_or(address.port(), |first| first.local.port());
-            sockets.push(Self::bound(raw, SocketAddr::new(address.ip(), port), true)?);
+        let first = Self::bind_shared(address)?;
+        options::steer(&first.socket, shards)?;
+        let same = first.local;
+        let mut sockets = vec![first];
+        for _ in 1..shards.get() {
+            sockets.push(Self::bind_shared(same)?);
         }
-        if let Some(first) = sockets.first().filter(|_| shards.get() > 1) {
-            steer(&first.socket, shards)?;
-        }
+        // The last of the group, where the kernel hands nothing to.
+        let whole = Self::bind_shared(same)?;
+        options::forbid_fragments(&whole.socket, same.is_ipv6())?;
+        let whole = Arc::new(whole);
+        sockets.iter_mut().for_each(|socket| socket.whole = Some(whole.clone()));
         Ok(sockets)
+    }
+
+    fn bind_shared(address: SocketAddr) -> io::Result<Self> {
+        let raw = RawSocket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        raw.set_reuse_port(true)?;
+        Self::bound(raw, address, true)
     }
 
     fn bound(raw: RawSocket, address: SocketAddr, encapsulated: bool) -> io::Result<Self> {
         if address.is_ipv6() {
             raw.set_only_v6(true)?;
         }
-        raw.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        let room = options::widen_receive_buffer(&raw)?;
+        if room < options::RECEIVE_BUFFER {
+            let wanted = options::RECEIVE_BUFFER;
+            tracing::warn!(%address, room, wanted, "the receive buffer is small: see net.core.rmem_max");
+        }
         raw.bind(&address.into())?;
         let socket = UdpSocket::from(raw);
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        may_be_fragmented(&socket, address.is_ipv6())?;
+        options::allow_fragments(&socket, address.is_ipv6())?;
         let local = socket.local_addr()?;
-        Ok(Self { socket, state, local, encapsulated })
+        Ok(Self { socket, state, local, encapsulated, whole: None, overflowed: AtomicU32::new(0) })
+    }
+
+    /// Datagrams that came in and found the receive buffer full, since this was last asked.
+    pub(crate) fn overflowed(&self) -> u32 {
+        let Ok(now) = options::overflowed(&self.socket) else { return 0 };
+        now.wrapping_sub(self.overflowed.swap(now, Relaxed))
     }
 
     /// Where it is bound, the port chosen.
@@ -117,13 +141,7 @@ impl Socket {
     /// # Errors
     /// The socket did not take it: it is longer than what the kernel remembers already.
     pub(crate) fn send_whole(&self, path: &Path, datagram: &[u8]) -> io::Result<()> {
-        if self.local.is_ipv6() {
-            return self.send(path, datagram);
-        }
-        rustix::net::sockopt::set_ip_mtu_discover(&self.socket, Ipv4PathMtuDiscovery::DO)?;
-        let sent = self.send(path, datagram);
-        rustix::net::sockopt::set_ip_mtu_discover(&self.socket, Ipv4PathMtuDiscovery::DONT)?;
-        sent
+        self.whole.as_deref().unwrap_or(self).send(path, datagram)
     }
 
     /// How many datagrams of one size the kernel takes at once now: 1 once it has refused more.
@@ -189,114 +207,12 @@ fn is_from_icmp(error: &io::Error) -> bool {
     )
 }
 
-/// quinn-udp sets DF for QUIC's path MTU search. IKE has to arrive over any path (RFC 7383 §2.5.1
-/// counts on 576 octets), also where a peer knows no IKE fragmentation: take it back.
-fn may_be_fragmented(socket: &UdpSocket, v6: bool) -> io::Result<()> {
-    if !v6 {
-        return Ok(rustix::net::sockopt::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT)?);
-    }
-    rustix::net::sockopt::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::WANT)?;
-    clear_ipv6_dontfrag(socket)
-}
-
-/// IPV6_DONTFRAG (RFC 3542 §11.2), which neither rustix nor socket2 offers.
-#[allow(unsafe_code)]
-fn clear_ipv6_dontfrag(socket: &UdpSocket) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
-    let off: libc::c_int = 0;
-    // SAFETY: the descriptor is open for as long as `socket` is borrowed; the option value is one
-    // c_int, which outlives the call, and its length is given.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IPV6,
-            libc::IPV6_DONTFRAG,
-            std::ptr::from_ref(&off).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Attaches a program to the group of sockets that has `socket`'s port: the low octet of the first four,
-/// modulo the number of shards, is the socket's place in the group. IKE has zeros there (RFC 3948 §2.2);
-/// for what is shorter than that the program ends with 0.
-#[allow(unsafe_code)]
-fn steer(socket: &UdpSocket, shards: ShardCount) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
-    let step = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
-    let mut program = [
-        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
-        step(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0xff),
-        step(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, shards.get() as u32),
-        step(libc::BPF_RET | libc::BPF_A, 0),
-    ];
-    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: the descriptor is open for as long as `socket` is borrowed; the option value is one
-    // `sock_fprog` whose instructions outlive the call, which copies them, and both lengths are given.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ATTACH_REUSEPORT_CBPF,
-            std::ptr::from_ref(&program).cast(),
-            size_of::<libc::sock_fprog>() as libc::socklen_t,
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Room for one batch of datagrams. With GRO a buffer may hold several of one size.
-pub struct ReceiveBatch {
-    octets: Vec<u8>,
-    meta: [RecvMeta; BATCH_SIZE],
-    filled: usize,
-}
-
-/// The longest UDP payload.
-const MAX_DATAGRAM: usize = 1 << 16;
-
-impl Default for ReceiveBatch {
-    /// The kernel maps the pages when they are first written.
-    fn default() -> Self {
-        Self {
-            octets: vec![0; MAX_DATAGRAM * BATCH_SIZE],
-            meta: [RecvMeta::default(); BATCH_SIZE],
-            filled: 0,
-        }
-    }
-}
-
-impl ReceiveBatch {
-    fn fill(
-        &mut self,
-        receive: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        self.filled = 0;
-        let mut rest = self.octets.as_mut_slice();
-        let mut slices: [IoSliceMut<'_>; BATCH_SIZE] = std::array::from_fn(|_| {
-            let (head, tail) = std::mem::take(&mut rest).split_at_mut(MAX_DATAGRAM);
-            rest = tail;
-            IoSliceMut::new(head)
-        });
-        self.filled = receive(&mut slices, &mut self.meta)?;
-        Ok(self.filled)
-    }
-
-    /// Each datagram of the last receive.
-    pub fn datagrams(&mut self) -> impl Iterator<Item = (&RecvMeta, &mut [u8])> {
-        let buffers = self.octets.chunks_mut(MAX_DATAGRAM);
-        self.meta.iter().zip(buffers).take(self.filled).flat_map(|(meta, buffer)| {
-            let received = buffer.get_mut(..meta.len).unwrap_or_default();
-            received.chunks_mut(meta.stride.max(1)).map(move |datagram| (meta, datagram))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::net::sockopt::{ip_mtu_discover, ipv6_mtu_discover};
+    use rustix::net::sockopt::{
+        Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, ip_mtu_discover, ipv6_mtu_discover,
+    };
 
     fn received(socket: &Socket) -> Vec<(SocketAddr, SocketAddr, Vec<u8>)> {
         let mut batch = ReceiveBatch::default();
@@ -332,7 +248,12 @@ mod tests {
 
     #[test]
     fn esp_comes_to_the_shard_of_its_spi_and_the_rest_to_the_first() {
-        let shards = ShardCount::new(3);
+        for shards in [1, 3].map(ShardCount::new) {
+            comes_to_its_shard(shards);
+        }
+    }
+
+    fn comes_to_its_shard(shards: ShardCount) {
         let sockets = Socket::bind_sharded("127.0.0.1:0".parse().unwrap(), shards).unwrap();
         let unit = UdpSocket::bind("127.0.0.1:0").unwrap();
         for spi in [256, 257, 258, 0xffff_ffff, 0xabcd_ef05_u32] {
@@ -344,6 +265,37 @@ mod tests {
             unit.send_to(rest, sockets[0].local()).unwrap();
             assert_eq!(received(&sockets[0])[0].2, rest);
         }
+    }
+
+    #[test]
+    fn what_may_not_be_fragmented_leaves_from_the_same_port_by_another_socket() {
+        let sockets = Socket::bind_sharded("127.0.0.1:0".parse().unwrap(), ShardCount::new(2)).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let local = sockets[1].local();
+        let path = Path { local, peer: peer.local_addr().unwrap(), encapsulated: true };
+        sockets[1].send_whole(&path, b"probe").unwrap();
+        let mut got = [0; 16];
+        let (length, from) = peer.recv_from(&mut got).unwrap();
+        assert_eq!((&got[..length], from), (&b"probe"[..], local));
+        let whole = sockets[1].whole.as_ref().unwrap();
+        assert_eq!(ip_mtu_discover(&**whole).unwrap(), Ipv4PathMtuDiscovery::DO);
+        assert!(sockets.iter().all(|own| ip_mtu_discover(own).unwrap() == Ipv4PathMtuDiscovery::DONT));
+    }
+
+    #[test]
+    fn every_datagram_comes_in_or_is_counted_as_one_that_found_no_room() {
+        let gateway = Socket::bind("127.0.0.1:0".parse().unwrap(), true).unwrap();
+        let unit = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (mut sent, mut overflowed) = (0, 0);
+        while overflowed == 0 {
+            unit.send_to(&[7; 60_000], gateway.local()).unwrap();
+            (sent, overflowed) = (sent + 1, overflowed + gateway.overflowed());
+        }
+        let (mut batch, mut received) = (ReceiveBatch::default(), 0);
+        while gateway.receive(&mut batch).unwrap() > 0 {
+            received += batch.datagrams().count() as u32;
+        }
+        assert_eq!((received + overflowed, gateway.overflowed()), (sent, 0));
     }
 
     #[test]

@@ -137,7 +137,7 @@ impl Femtocell {
             return Ok(());
         }
         let (now, ike_port) = (Instant::now(), self.gateway.ike);
-        let mut is_ike = false;
+        let (mut is_ike, mut is_alive) = (false, false);
         for (meta, octets) in batch.datagrams() {
             let path = Path { encapsulated: meta.addr != ike_port, ..socket.path(meta) };
             match udp_encap::classify(octets) {
@@ -153,6 +153,7 @@ impl Femtocell {
                     let pair = self.pairs.iter_mut().find(|pair| pair.inbound.spi() == spi);
                     if let Some(Ok(opened)) = pair.map(|pair| pair.inbound.open(octets)) {
                         downlink.push(opened.packet);
+                        is_alive = true;
                     }
                 }
                 Datagram::Keepalive | Datagram::Runt => {}
@@ -160,7 +161,7 @@ impl Femtocell {
         }
         if is_ike {
             self.drain();
-        } else {
+        } else if is_alive {
             self.initiator.heard(now);
         }
         Ok(())

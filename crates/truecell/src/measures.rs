@@ -66,6 +66,11 @@ fn ike(stats: &Stats) -> Vec<Family> {
         Family::counter("ike_retransmitted", "Requests sent once more", ike.retransmitted),
         Family::counter("ike_answered_again", "Requests answered from the kept response", ike.answered_again),
         Family::counter("ike_not_sent", "IKE datagrams that the socket did not take", stats.ike_not_sent),
+        Family::counter(
+            "ike_overflowed",
+            "IKE datagrams that found the receive buffer full",
+            stats.ike_overflowed,
+        ),
         Family::counter_by("ike_refused", "Messages and attempts refused by IKE", "reason", refused),
     ]
 }

@@ -209,7 +209,7 @@ impl Registrar {
             outer: authenticated.auth().path().peer,
             since: now,
             until: now.after(lifetime),
-            reach: class.reach.clone(),
+            class: class.clone(),
         });
         let grant = Grant {
             inner_v4,

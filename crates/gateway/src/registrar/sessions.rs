@@ -12,7 +12,7 @@ use admission::{Decision, Outer, Reason, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{DeviceId, SessionId};
 use ledger::LedgerError;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 impl Registrar {
     pub(super) fn closed(&mut self, session: &Session, why: &Why) -> Result<(), LedgerError> {
@@ -91,10 +91,19 @@ impl Registrar {
                     let why = Why::Device(reason.code().to_owned());
                     self.answer(Answer::End { session: session.id, why });
                 }
+                _ if !self.is_still_of(&session, &known) => {
+                    let why = Why::Device("class-changed".to_owned());
+                    self.answer(Answer::End { session: session.id, why });
+                }
                 Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, false),
             }
         }
         Ok(())
+    }
+
+    /// What a tunnel may reach is agreed when it begins: under another class it has to begin anew.
+    fn is_still_of(&self, session: &Session, known: &Known) -> bool {
+        Arc::ptr_eq(&session.class, self.terms.classes.of(known.device.as_ref()))
     }
 
     /// What the ledger says about a session's unit; `None` where that can't be believed.

@@ -1,8 +1,12 @@
 use super::*;
-use crate::sessions::session_for_tests;
-use crate::shards::ShardCount;
-use esp::Barred;
-use ids::Spi;
+use crate::{
+    classes::{Class, selector},
+    hand_off::Opening,
+    pairs::Pairs,
+    sessions::session_for_tests,
+    shards::ShardCount,
+};
+use esp::{Barred, InboundSa, OutboundSa};
 use ike::{CipherSuite, EspKeys, EspSuite, payload::TrafficSelector};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -85,7 +89,7 @@ impl Unit {
     fn of_class(number: u64, spi: u32, rules: &[&str]) -> Self {
         let mut unit = Self::new(number, spi);
         let rules: Vec<_> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
-        Arc::get_mut(&mut unit.session).unwrap().reach = Arc::new(esp::Reach::new(&rules));
+        Arc::get_mut(&mut unit.session).unwrap().class = Arc::new(Class::new(&rules, &[]));
         unit
     }
 
@@ -664,7 +668,7 @@ fn down(shard: &mut Shard, packet: &[u8], now: Instant, heeds: bool) -> (Vec<usi
 
 fn look(shard: &mut Shard, now: Instant, mtu: usize) -> Vec<Vec<u8>> {
     let mut probes = Outgoing::default();
-    shard.look_at_ways(now, |_| Some(mtu), &mut probes);
+    shard.look_at_path_mtus(now, |_| Some(mtu), &mut probes);
     probes.iter().map(|(_, datagram)| datagram.to_vec()).collect()
 }
 
@@ -736,4 +740,22 @@ fn a_tunnel_that_moves_has_another_way() {
     shard.command(Command::Move { sa: unit.sa(), path: path("127.0.0.8:4500") }, now);
     assert_eq!(down(&mut shard, &bound(unit.address(), 1390), now, true).0.len(), 1);
     assert_eq!(look(&mut shard, now, 1500).len(), 1);
+}
+
+#[test]
+fn every_tunnel_with_long_packets_has_its_turn_however_many_there_are() {
+    let (mut shard, start) = (shard(), Instant::now());
+    let mut units: Vec<_> = (0..3000).map(|number| Unit::new(number + 1, 0x1000 + number as u32)).collect();
+    units.iter_mut().for_each(|unit| unit.open(&mut shard, start));
+    let mut looked = std::collections::BTreeSet::new();
+    for second in 0..20_u64 {
+        let now = start + Duration::from_secs(2 * second);
+        for unit in &units {
+            down(&mut shard, &bound(unit.address(), 1390), now, true);
+        }
+        let mut probes = Outgoing::default();
+        shard.look_at_path_mtus(now, |_| Some(1500), &mut probes);
+        looked.extend(probes.iter().map(|(_, datagram)| datagram[..4].to_vec()));
+    }
+    assert_eq!(looked.len(), units.len(), "each was probed, by its SPI");
 }

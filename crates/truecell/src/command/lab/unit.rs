@@ -18,7 +18,10 @@ use std::{
     },
     thread,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
 use x509::{Anchor, AnchorSet, Certificate};
 
 /// A virtual femtocell that carries packets: attaches to a gateway, and makes a TUN device of its tunnel
@@ -84,8 +87,13 @@ impl Unit {
         let core = queue.into_cores().pop().ok_or_else(|| Failure::system("no queue", &"none was opened"))?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
-        let carrying = thread::spawn(move || unit.carry(core, &stopped));
-        wait_for_signal()?;
+        let (ends, ended) = oneshot::channel::<()>();
+        let carrying = thread::spawn(move || {
+            // Dropped when the carrying is over, however it ends.
+            let _ends = ends;
+            unit.carry(core, &stopped)
+        });
+        wait_for_signal(ended)?;
         stop.store(true, Relaxed);
         let ended = carrying.join().map_err(|_| Failure::system("the unit broke", &"its thread panicked"))?;
         ended.map_err(|error| broken(&*error))
@@ -122,7 +130,8 @@ fn broken(error: &(impl std::fmt::Display + ?Sized)) -> Failure {
     )
 }
 
-fn wait_for_signal() -> Result<(), Failure> {
+/// Or for the tunnel's end.
+fn wait_for_signal(ended: oneshot::Receiver<()>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::system("no runtime", &error))?;
     let waited = runtime.block_on(async {
@@ -131,6 +140,7 @@ fn wait_for_signal() -> Result<(), Failure> {
         tokio::select! {
             _ = interrupt.recv() => (),
             _ = terminate.recv() => (),
+            _ = ended => (),
         }
         Ok::<_, std::io::Error>(())
     });

@@ -1,0 +1,62 @@
+//! What the IKE thread and a shard say to each other.
+
+use crate::{hand_off::Opening, pairs::Pairs, sessions::Session, sightings::Alternation};
+use ids::Spi;
+use ike::{ChildSa, IkeSaId, Path};
+use std::{net::IpAddr, sync::Arc};
+
+/// What the IKE thread has a shard do. None may be lost: the channel blocks the sender.
+pub(crate) enum Command {
+    /// A session begins, blocked.
+    Attach { session: Arc<Session>, path: Path },
+    /// Packets may pass.
+    Open(Opening),
+    /// Packets may not pass for now, whether or not they could before.
+    Hold(IkeSaId),
+    /// The hold is over. Opens nothing that was never opened.
+    Release(IkeSaId),
+    /// A pair of ESP SAs.
+    InstallChildSa { sa: IkeSaId, child: Box<ChildSa> },
+    /// No longer.
+    RemoveChildSa { sa: IkeSaId, spi_in: Spi },
+    /// The unit has proven to be elsewhere.
+    Move { sa: IkeSaId, path: Path },
+    /// A session is over.
+    Detach(IkeSaId),
+    /// Which units may send to which, from now on.
+    Pairs(Arc<Pairs>),
+}
+
+/// What the data thread tells the IKE thread about a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// Fresh authentic ESP came in.
+    Heard(IkeSaId),
+    /// It came from elsewhere: is the unit there? At most one a second for a session.
+    Elsewhere { sa: IkeSaId, to: Path },
+    /// It comes from several addresses in turn.
+    Alternates { sa: IkeSaId, seen: Alternation },
+    /// A CHILD SA has carried enough.
+    Worn { sa: IkeSaId, spi_in: Spi },
+    /// No ESP in UDP has come in for so long that the unit must be sending raw ESP, or nothing.
+    EspNeverSeen(IkeSaId),
+    /// Packets with another's inner source address were dropped: so many since the last notice.
+    Spoofed { sa: IkeSaId, packets: u64 },
+    /// Packets for another unit were dropped: so many since the last notice, the last of them for `to`.
+    Lateral { sa: IkeSaId, packets: u64, to: IpAddr },
+}
+
+impl Command {
+    /// Whom it is about; `None`: every shard.
+    pub(crate) fn sa(&self) -> Option<IkeSaId> {
+        match self {
+            Self::Attach { session, .. } => Some(session.sa),
+            Self::Open(opening) => Some(opening.sa()),
+            Self::Hold(sa) | Self::Release(sa) | Self::Detach(sa) => Some(*sa),
+            Self::InstallChildSa { sa, .. } | Self::RemoveChildSa { sa, .. } | Self::Move { sa, .. } => {
+                Some(*sa)
+            }
+            Self::Pairs(_) => None,
+        }
+    }
+}
