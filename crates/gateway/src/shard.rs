@@ -37,7 +37,7 @@ pub(crate) enum Command {
     Release(IkeSaId),
     /// A pair of ESP SAs.
     InstallChildSa { sa: IkeSaId, child: Box<ChildSa> },
-    /// No longer.
+    /// Nothing goes out over it any more; what has come in by now is still read.
     RemoveChildSa { sa: IkeSaId, spi_in: Spi },
     /// The unit has proven to be elsewhere.
     Move { sa: IkeSaId, path: Path },
@@ -155,6 +155,8 @@ struct Child {
     outbound: OutboundSa,
     /// The pair that goes on sending until the peer has shown that it uses this one.
     waits_for: Option<Spi>,
+    /// It was removed, and receives what was on its way to us before that.
+    is_leaving: bool,
     worn_told: bool,
     packets_at_sweep: u64,
     idle_since: Instant,
@@ -229,6 +231,8 @@ pub(crate) struct Shard {
     by_spi: HashMap<Spi, IkeSaId>,
     by_inner: HashMap<IpAddr, IkeSaId>,
     notices: Vec<Notice>,
+    /// CHILD SAs that were removed and still receive, in that order.
+    leaving: Vec<(IkeSaId, Spi)>,
     /// Our side of the CHILD SA installed last: those of one class have one list.
     local: Arc<[Selector]>,
     pub(crate) counters: Arc<ShardCounters>,
@@ -254,6 +258,7 @@ impl Shard {
             by_spi: HashMap::new(),
             by_inner: HashMap::new(),
             notices: Vec::new(),
+            leaving: Vec::new(),
             local: Arc::default(),
             counters,
         }
@@ -266,7 +271,7 @@ impl Shard {
             Command::Hold(sa) => self.hold(sa, true),
             Command::Release(sa) => self.hold(sa, false),
             Command::InstallChildSa { sa, child } => self.install(sa, *child, now),
-            Command::RemoveChildSa { sa, spi_in } => self.remove_child(sa, spi_in),
+            Command::RemoveChildSa { sa, spi_in } => self.leave(sa, spi_in),
             Command::Move { sa, path } => self.move_to(sa, path, now),
             Command::Detach(sa) => self.detach(sa),
             Command::Pairs(pairs) => self.neighbours.pairs = pairs,
@@ -322,11 +327,29 @@ impl Shard {
         tunnel.children.push(child);
     }
 
-    fn remove_child(&mut self, sa: IkeSaId, spi_in: Spi) {
-        self.by_spi.remove(&spi_in);
+    fn leave(&mut self, sa: IkeSaId, spi_in: Spi) {
         let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
-        tunnel.children.retain(|child| child.inbound.spi() != spi_in);
-        tunnel.children.iter_mut().for_each(|child| child.stop_waiting_for(spi_in));
+        for child in &mut tunnel.children {
+            child.is_leaving |= child.inbound.spi() == spi_in;
+            child.stop_waiting_for(spi_in);
+        }
+        self.leaving.push((sa, spi_in));
+    }
+
+    /// How many CHILD SAs were removed and still receive.
+    pub(crate) fn leaving(&self) -> usize {
+        self.leaving.len()
+    }
+
+    /// Ends the first so many of them. The peer sent nothing over them after its part of the DELETE, which went by way
+    /// of another thread: call this when all is read that had come in by the time of that.
+    pub(crate) fn end_leaving(&mut self, count: usize) {
+        for (sa, spi_in) in self.leaving.drain(..count.min(self.leaving.len())) {
+            self.by_spi.remove(&spi_in);
+            if let Some(tunnel) = self.tunnels.get_mut(&sa) {
+                tunnel.children.retain(|child| child.inbound.spi() != spi_in);
+            }
+        }
     }
 
     fn move_to(&mut self, sa: IkeSaId, path: Path, now: Instant) {
@@ -561,9 +584,8 @@ impl Tunnel {
             self.session.reach.check_outbound(inner, packet).map_err(Cause::Downlink)?;
         }
         // The newest pair whose peer is ready; several with equal selectors may stand side by side.
-        let fits = |child: &&mut Child| {
-            child.waits_for.is_none() && child.outbound.selectors().check_outbound(inner).is_ok()
-        };
+        let fits =
+            |child: &&mut Child| child.may_send() && child.outbound.selectors().check_outbound(inner).is_ok();
         let child = self.children.iter_mut().rev().find(fits).ok_or(Cause::NoChildSa)?;
         let whole = self.mtu.datagram().map(|datagram| child.outbound.room(datagram));
         let broken = whole.and_then(|whole| too_big::broken_mtu(packet.get(..inner.length)?, whole));
@@ -582,7 +604,7 @@ impl Tunnel {
     /// `mtu`: of the path.
     fn found(&mut self, mtu: usize, now: Instant, probes: &mut Outgoing) {
         let Some(datagram) = self.mtu.found(&self.path, mtu, now) else { return };
-        let newest = self.children.iter_mut().rev().find(|child| child.waits_for.is_none());
+        let newest = self.children.iter_mut().rev().find(|child| child.may_send());
         if let Some(child) = newest.filter(|_| self.gate.is_open()) {
             let length = child.outbound.room(datagram);
             // Its failure shows with the next packet.
@@ -630,10 +652,15 @@ impl Child {
             inbound: InboundSa::new(child.spi_in, inbound, extended, selectors.clone()).with_window(window),
             outbound: OutboundSa::new(child.spi_out, outbound, extended, selectors),
             waits_for: child.replaces.filter(|_| !child.peer_is_ready),
+            is_leaving: false,
             worn_told: false,
             packets_at_sweep: 0,
             idle_since: now,
         })
+    }
+
+    fn may_send(&self) -> bool {
+        self.waits_for.is_none() && !self.is_leaving
     }
 
     fn stop_waiting_for(&mut self, old: Spi) {
