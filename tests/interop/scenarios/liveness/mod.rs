@@ -164,23 +164,23 @@ fn after_the_gateway_was_killed_nothing_of_old_sas_passes_and_units_come_back_by
         // Frozen, since charon would notice the restart while it lasts.
         units.iter().try_for_each(|unit| unit.charon.process.freeze())?;
         carrier.gateway.process.kill()?;
+        carrier.gateway.restart()?;
         let arrived = || units.iter().map(|unit| unit.up.arrived()).sum::<u64>();
         let at_its_end = arrived();
-        carrier.gateway.restart()?;
         units.iter().try_for_each(|unit| unit.charon.process.thaw())?;
         until("packets of old SAs", PROMPT, || {
             Ok((carrier.gateway.counters()?.dropped("unknown_spi") > 100).then_some(()))
         })?;
         let (then, sessions) = (arrived(), carrier.gateway.sessions()?);
-        ensure!(then == at_its_end || !sessions.is_empty(), "{at_its_end} datagrams became {then}");
+        ensure!(sessions.is_empty() && then == at_its_end, "{at_its_end} became {then}, {sessions:?}");
         carrier.gateway.wait_for_sessions("every unit", |all| (all.len() == units.len()).then_some(()))?;
         for (unit, before) in units.iter().zip(&before) {
             assert_eq!(&inner(unit)?, before, "a device keeps its inner addresses");
             unit.host.ping(&core.v4.to_string())?;
             unit.both_ways()?;
         }
-        let passed = carrier.gateway.sessions()?.iter().map(|session| session.uplink.packets).sum::<u64>();
         let arrived = arrived() - at_its_end;
+        let passed = carrier.gateway.sessions()?.iter().map(|session| session.uplink.packets).sum::<u64>();
         ensure!(arrived <= passed, "{arrived} arrived, {passed} were let through");
         ensure!(carrier.gateway.incidents()?.is_empty(), "{:?}", carrier.gateway.incidents());
         carrier.gateway.verify()
