@@ -1,14 +1,15 @@
-//! How much of what strangers send may wait for the IKE thread. A channel bounds the number; this bounds
-//! the memory.
+//! How much may wait for another thread. A channel bounds the number; this bounds the memory.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// Octets that wait now.
-#[derive(Default)]
-pub(crate) struct Backlog(AtomicUsize);
+/// Octets that wait now, and how many may.
+pub(crate) struct Backlog {
+    waiting: AtomicUsize,
+    most: usize,
+}
 
 /// A share of it, given back when it is dropped.
 pub(crate) struct Share {
@@ -17,20 +18,21 @@ pub(crate) struct Share {
 }
 
 impl Backlog {
-    /// 32,000 attaches' worth of IKE_SA_INIT.
-    pub(crate) const MAX: usize = 16 << 20;
+    pub(crate) fn new(most: usize) -> Self {
+        Self { waiting: AtomicUsize::new(0), most }
+    }
 
     /// `None` when there is no room for so many more.
     pub(crate) fn take(self: &Arc<Self>, octets: usize) -> Option<Share> {
-        let more = |waiting: usize| waiting.checked_add(octets).filter(|all| *all <= Self::MAX);
-        self.0.fetch_update(Relaxed, Relaxed, more).ok()?;
+        let more = |waiting: usize| waiting.checked_add(octets).filter(|all| *all <= self.most);
+        self.waiting.fetch_update(Relaxed, Relaxed, more).ok()?;
         Some(Share { backlog: self.clone(), octets })
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.backlog.0.fetch_sub(self.octets, Relaxed);
+        self.backlog.waiting.fetch_sub(self.octets, Relaxed);
     }
 }
 
@@ -40,12 +42,12 @@ mod tests {
 
     #[test]
     fn no_more_waits_than_the_bound_and_what_is_taken_makes_room() {
-        let backlog = Arc::new(Backlog::default());
-        let most = backlog.take(Backlog::MAX - 1).unwrap();
+        let backlog = Arc::new(Backlog::new(100));
+        let most = backlog.take(99).unwrap();
         assert!(backlog.take(2).is_none());
         let last = backlog.take(1).unwrap();
         assert!(backlog.take(1).is_none() && backlog.take(usize::MAX).is_none());
         drop((most, last));
-        assert!(backlog.take(Backlog::MAX).is_some());
+        assert!(backlog.take(100).is_some());
     }
 }

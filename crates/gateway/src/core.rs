@@ -31,6 +31,11 @@ impl Packets {
         self.ends.len()
     }
 
+    /// Octets of all of them.
+    pub fn octets(&self) -> usize {
+        self.octets.len()
+    }
+
     /// There is none.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()

@@ -109,9 +109,8 @@ const TO_IKE: usize = 1024;
 /// To each data thread: nothing may be lost, so the IKE thread keeps what finds it full. That grows with
 /// the tunnels that there are, and with nothing else: while a shard is stuck nobody new is admitted.
 const TO_DATA: usize = 4096;
-/// From one data thread to another: batches of packets of up to 256 KiB. Full, they are dropped and
-/// counted.
-const BETWEEN_SHARDS: usize = 16;
+/// IKE messages that wait for the IKE thread: 32,000 attaches' worth of IKE_SA_INIT, octets.
+const BACKLOG: usize = 16 << 20;
 /// To the registrar: claims find it full and are answered with silence; what must not be lost is kept
 /// by the IKE thread until there is room.
 const TO_REGISTRAR: usize = 1024;
@@ -285,7 +284,7 @@ impl Common {
     fn data(&self, to_ike: Sender<FromData>) -> Data {
         Data {
             to_ike,
-            backlog: Arc::default(),
+            backlog: Arc::new(Backlog::new(BACKLOG)),
             ike_waker: self.ike_waker.clone(),
             routes: self.routes.clone(),
             stop: self.stop_data.clone(),
@@ -371,9 +370,9 @@ impl Data {
         let mut ends = Vec::new();
         for _ in 0..shards.get() {
             let (waker, (commands, taken)) = (Waker::new()?, bounded(TO_DATA));
-            let (packets, handed) = bounded(BETWEEN_SHARDS);
             ways.commands.push(CommandLink::new(commands, waker.clone()));
-            ways.packets.push(ToShard { packets, waker });
+            let (packets, handed) = ToShard::new(waker);
+            ways.packets.push(packets);
             ways.counters.push(Arc::new(ShardCounters::default()));
             ends.push((taken, handed));
         }

@@ -83,6 +83,8 @@ pub(crate) struct Shard {
     /// Whose path MTU is to be looked at.
     long_packets: PathMtuQueue<IkeSaId>,
     notices: Vec<Notice>,
+    /// CHILD SAs that were removed and still receive, in that order.
+    leaving: Vec<(IkeSaId, Spi)>,
     pub(crate) counters: Arc<ShardCounters>,
 }
 
@@ -107,6 +109,7 @@ impl Shard {
             by_inner: HashMap::new(),
             long_packets: PathMtuQueue::default(),
             notices: Vec::new(),
+            leaving: Vec::new(),
             counters,
         }
     }
@@ -118,7 +121,7 @@ impl Shard {
             Command::Hold(sa) => self.hold(sa, true),
             Command::Release(sa) => self.hold(sa, false),
             Command::InstallChildSa { sa, child } => self.install(sa, *child, now),
-            Command::RemoveChildSa { sa, spi_in } => self.remove_child(sa, spi_in),
+            Command::RemoveChildSa { sa, spi_in } => self.leave(sa, spi_in),
             Command::Move { sa, path } => self.move_to(sa, path, now),
             Command::Detach(sa) => self.detach(sa),
             Command::Pairs(pairs) => self.neighbours.pairs = pairs,
@@ -155,10 +158,26 @@ impl Shard {
         }
     }
 
-    fn remove_child(&mut self, sa: IkeSaId, spi_in: Spi) {
-        self.by_spi.remove(&spi_in);
+    fn leave(&mut self, sa: IkeSaId, spi_in: Spi) {
         if let Some(tunnel) = self.tunnels.get_mut(&sa) {
-            tunnel.remove(spi_in);
+            tunnel.leave(spi_in);
+            self.leaving.push((sa, spi_in));
+        }
+    }
+
+    /// How many CHILD SAs were removed and still receive.
+    pub(crate) fn leaving(&self) -> usize {
+        self.leaving.len()
+    }
+
+    /// Ends the first so many of them. The peer sent nothing over them after its part of the DELETE, which went by way
+    /// of another thread: call this when all is read that had come in by the time of that.
+    pub(crate) fn end_leaving(&mut self, count: usize) {
+        for (sa, spi_in) in self.leaving.drain(..count.min(self.leaving.len())) {
+            self.by_spi.remove(&spi_in);
+            if let Some(tunnel) = self.tunnels.get_mut(&sa) {
+                tunnel.remove(spi_in);
+            }
         }
     }
 

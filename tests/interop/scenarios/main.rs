@@ -15,6 +15,7 @@ mod silence;
 mod traffic;
 mod tshark;
 mod vendor;
+mod weather;
 
 /// The unit of docs/interop.md: it attaches by itself, and comes back by itself from all that may pass.
 const FEMTOCELL: &str = include_str!("femtocell.conf");

@@ -1,7 +1,7 @@
 //! IKE on the wire: captured by dumpcap, decrypted and read by tshark.
 
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -37,6 +37,17 @@ pub struct Message {
     pub complaints: Vec<String>,
 }
 
+/// A datagram, whatever is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// From where.
+    pub from: SocketAddr,
+    /// Where to.
+    pub to: SocketAddr,
+    /// IKE; ESP, or a NAT-keepalive, otherwise.
+    pub is_ike: bool,
+}
+
 impl Capture {
     /// Captures on `interface` in `namespace`, into a file in `dir`.
     ///
@@ -49,6 +60,20 @@ impl Capture {
         let mut dumpcap = Process::spawn(&mut command, &dir.join("dumpcap.log"))?;
         dumpcap.wait_for_line("File: ", PROMPT)?;
         Ok(Self { file, _dumpcap: dumpcap })
+    }
+
+    /// Every datagram over IPv4 that is captured so far, in order.
+    ///
+    /// # Errors
+    /// When tshark cannot read the capture.
+    pub fn datagrams(&self) -> Result<Vec<Datagram>> {
+        let mut tshark = Command::new("tshark");
+        tshark.args(["-T", "fields", "-Y", "udp"]);
+        for field in ["ip.src", "udp.srcport", "ip.dst", "udp.dstport", "frame.protocols"] {
+            tshark.args(["-e", field]);
+        }
+        let text = run(tshark.arg("-r").arg(&self.file)).context("tshark")?;
+        text.lines().map(|line| datagram(line).with_context(|| line.to_owned())).collect()
     }
 
     /// What is captured so far, decrypted with `keys`, rows of Wireshark's table `ikev2_decryption_table`.
@@ -77,6 +102,17 @@ impl Message {
         let inside = self.payloads.iter().filter(|payload| !["SK", "SKF"].contains(payload));
         inside.fold(self.exchange.clone(), |summary, payload| format!("{summary} {payload}"))
     }
+}
+
+/// Reads a line of fields; those of the headers inside stand behind those outside, after a comma.
+fn datagram(line: &str) -> Option<Datagram> {
+    let fields: Vec<&str> = line.split('\t').collect();
+    let [from, from_port, to, to_port, protocols] = fields[..] else { return None };
+    let address = |ip: &str, port: &str| {
+        Some(SocketAddr::new(ip.split(',').next()?.parse().ok()?, port.split(',').next()?.parse().ok()?))
+    };
+    let is_ike = protocols.contains("isakmp");
+    Some(Datagram { from: address(from, from_port)?, to: address(to, to_port)?, is_ike })
 }
 
 /// Reads what `tshark -V` prints: a line for each field, deeper ones further to the right.
@@ -158,6 +194,17 @@ Internet Protocol Version 4, Src: 198.18.2.2, Dst: 198.18.1.2
         Integrity Checksum Data: d1f2 (2 bytes)[incorrect, should be 00 (2 bytes)]
             [Expert Info (Warning/Checksum): IKEv2 Integrity Checksum Data is incorrect]
 ";
+
+    #[test]
+    fn a_datagram_is_read_with_what_is_in_it() {
+        let line = |protocols| {
+            format!("198.18.2.2\t40123\t198.18.1.2\t4500\teth:ethertype:ip:udp:udpencap:{protocols}")
+        };
+        let [ike, esp] = ["isakmp", "esp"].map(|inside| datagram(&line(inside)).unwrap());
+        assert_eq!((ike.from, ike.to), (([198, 18, 2, 2], 40123).into(), ([198, 18, 1, 2], 4500).into()));
+        assert!(ike.is_ike && !esp.is_ike);
+        assert_eq!(datagram("198.18.2.2\t\t\t"), None);
+    }
 
     #[test]
     fn a_message_is_read_with_its_payloads_and_what_tshark_complains_of() {

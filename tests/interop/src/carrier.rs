@@ -10,6 +10,9 @@ use crate::internet::{Host, Internet, Side};
 use crate::scene::Scene;
 use crate::truecell::{IDENTITY, Truecell, device_name};
 
+/// What units may reach behind the gateway: every host of the internet.
+const CORE: &str = "gateway.tun.reachable = [\"198.18.0.0/15\", \"2001:db8::/32\"]\n";
+
 /// The scenario's world.
 #[derive(Debug)]
 pub struct Carrier<'a> {
@@ -39,6 +42,19 @@ impl<'a> Carrier<'a> {
     /// When `body` fails; the message is its error.
     pub fn with(name: &str, settings: &str, body: impl FnOnce(&mut Carrier<'_>) -> Result<()>) {
         Scene::play(name, |scene| body(&mut Carrier::new(scene, settings)?));
+    }
+
+    /// The same with a TUN device, the gateway's host as a router, and a core host behind it that knows the way back.
+    ///
+    /// # Panics
+    /// When `body` fails; the message is its error.
+    pub fn with_core(name: &str, settings: &str, body: impl FnOnce(&mut Carrier<'_>, &Host) -> Result<()>) {
+        Self::with(name, &(CORE.to_owned() + settings), |carrier| {
+            let core = carrier.internet.host(Side::Core, "core")?;
+            carrier.host.forward()?;
+            carrier.internet.lead_to(&carrier.host, &["10.64.0.0/12", "fd00:7c::/64"])?;
+            body(carrier, &core)
+        });
     }
 
     /// A gateway that serves, and nobody else yet.

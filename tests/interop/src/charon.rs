@@ -5,6 +5,7 @@
 //! because the kernel's ESP cannot be relied on.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -229,6 +230,15 @@ impl IkeSa {
     #[must_use]
     pub fn inner(&self) -> &[String] {
         self.0.list("local-vips")
+    }
+
+    /// Its inner IPv4 address.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn inner_v4(&self) -> Result<IpAddr> {
+        let parsed = self.inner().iter().find_map(|address| address.parse::<Ipv4Addr>().ok());
+        parsed.map(IpAddr::V4).with_context(|| format!("no IPv4 in {:?}", self.inner()))
     }
 
     /// Its CHILD SAs.

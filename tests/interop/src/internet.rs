@@ -238,6 +238,16 @@ impl Host {
         forward(&self.namespace)
     }
 
+    /// From now on nothing goes from here to `other` but through a tunnel.
+    ///
+    /// # Errors
+    /// When a route cannot be added.
+    pub fn reach_through_tunnel_alone(&self, other: &Host) -> Result<()> {
+        // charon's routes stand in a table that is asked before this one.
+        self.namespace.ip(&format!("route add blackhole {}", other.v4))?;
+        other.v6.map_or(Ok(()), |v6| self.namespace.ip(&format!("-6 route add blackhole {v6}")).map(drop))
+    }
+
     /// Waits for an answer to ICMP echo from `target`.
     ///
     /// # Errors

@@ -1,10 +1,13 @@
 //! A network namespace that goes away with its owner.
 
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::process::{Command, Output};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// What the name of each namespace made here begins with: `tci-<pid>-<number>-<role>`.
 const PREFIX: &str = "tci-";
@@ -62,6 +65,19 @@ impl Namespace {
     /// As [`Self::run`].
     pub fn ip(&self, line: &str) -> Result<String> {
         run(Command::new("ip").args(["-n", &self.name]).args(line.split_whitespace()))
+    }
+
+    /// Runs `body` on a thread inside. A socket that it makes stays inside, whoever uses it later.
+    ///
+    /// # Errors
+    /// What `body` says, or when the thread cannot go inside.
+    pub fn inside<T: Send>(&self, body: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let namespace = File::open(format!("/run/netns/{}", self.name))?;
+        let enter = || {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+            body()
+        };
+        std::thread::scope(|scope| scope.spawn(enter).join()).map_err(|_| anyhow!("it panicked"))?
     }
 
     /// Sets a kernel parameter inside, e.g. `net.ipv4.ip_forward=1`.

@@ -5,15 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::carrier::Unit;
 use crate::certificate::{Credential, KeyKind, request, split};
 use crate::deadline::until;
 use crate::namespace::Namespace;
@@ -81,6 +84,17 @@ pub struct Amount {
     pub octets: u64,
 }
 
+/// What it has counted since its start, as its socket says at `/v1/stats`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Counters {
+    /// From units.
+    pub uplink: Amount,
+    /// To units.
+    pub downlink: Amount,
+    /// Packets dropped, by direction and cause.
+    pub drops: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
 /// An incident, as `incident show` has it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Incident {
@@ -101,6 +115,14 @@ pub struct Event {
     pub kind: String,
     /// What it says.
     pub body: Value,
+}
+
+impl Counters {
+    /// Packets dropped for `cause`, in either direction.
+    #[must_use]
+    pub fn dropped(&self, cause: &str) -> u64 {
+        self.drops.values().filter_map(|by_cause| by_cause.get(cause)).sum()
+    }
 }
 
 #[derive(Deserialize)]
@@ -241,6 +263,32 @@ impl Truecell {
     /// When it does not answer.
     pub fn sessions(&self) -> Result<Vec<Session>> {
         Ok(self.ask::<Sessions>(&["session", "list"])?.sessions)
+    }
+
+    /// The only tunnel of a unit.
+    ///
+    /// # Errors
+    /// When it has none or several.
+    pub fn session_of(&self, unit: &Unit) -> Result<Session> {
+        let mut all = self.sessions()?;
+        all.retain(|session| device_name(&session.device) == unit.name);
+        let [session] = all.try_into().map_err(|all| anyhow!("not one session: {all:#?}"))?;
+        Ok(session)
+    }
+
+    /// What it has counted.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn counters(&self) -> Result<Counters> {
+        let mut socket = UnixStream::connect(self.dir.join("state/control.sock"))?;
+        socket.set_read_timeout(Some(PROMPT))?;
+        socket.write_all(b"GET /v1/stats HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        let (_, body) = answer.split_once("\r\n\r\n").context("no body")?;
+        let stats: Value = serde_json::from_str(body).with_context(|| answer.clone())?;
+        Ok(serde_json::from_value(stats["counters"].clone())?)
     }
 
     /// Its incidents, with their evidence.

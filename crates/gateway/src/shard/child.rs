@@ -10,6 +10,8 @@ pub(super) struct Child {
     pub(super) outbound: OutboundSa,
     /// The pair that goes on sending until the peer has shown that it uses this one.
     pub(super) waits_for: Option<Spi>,
+    /// It was removed, and receives what was on its way to us before that.
+    is_leaving: bool,
     worn_told: bool,
     packets_at_sweep: u64,
     idle_since: Instant,
@@ -30,16 +32,21 @@ impl Child {
             inbound: InboundSa::new(child.spi_in, inbound, extended, selectors.clone()).with_window(window),
             outbound: OutboundSa::new(child.spi_out, outbound, extended, selectors),
             waits_for: child.replaces.filter(|_| !child.peer_is_ready),
+            is_leaving: false,
             worn_told: false,
             packets_at_sweep: 0,
             idle_since: now,
         })
     }
 
-    pub(super) fn stop_waiting_for(&mut self, old: Spi) {
-        if self.waits_for == Some(old) {
-            self.waits_for = None;
-        }
+    pub(super) fn may_send(&self) -> bool {
+        self.waits_for.is_none() && !self.is_leaving
+    }
+
+    /// The pair with this SPI, this one or the one that it waits for, sends no more.
+    pub(super) fn leave(&mut self, spi_in: Spi) {
+        self.is_leaving |= self.inbound.spi() == spi_in;
+        self.waits_for.take_if(|old| *old == spi_in);
     }
 
     pub(super) fn tell_if_worn(&mut self, sa: IkeSaId, limits: &Limits, notices: &mut Vec<Notice>) {

@@ -17,7 +17,7 @@ pub(crate) enum Command {
     Release(IkeSaId),
     /// A pair of ESP SAs.
     InstallChildSa { sa: IkeSaId, child: Box<ChildSa> },
-    /// No longer.
+    /// Nothing goes out over it any more; what has come in by now is still read.
     RemoveChildSa { sa: IkeSaId, spi_in: Spi },
     /// The unit has proven to be elsewhere.
     Move { sa: IkeSaId, path: Path },

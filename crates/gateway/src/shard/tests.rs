@@ -590,6 +590,31 @@ fn section_4_line_30_equal_selectors_side_by_side_and_a_rekey_that_waits() {
 }
 
 #[test]
+fn what_came_in_before_a_child_sa_was_removed_is_read_and_nothing_goes_out_over_it() {
+    let (mut shard, mut old, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    old.open(&mut shard, now);
+    let mut new = Unit::new(1, 0x2000);
+    let child = ChildSa { replaces: Some(Spi(0x1000)), ..new.child.take().unwrap() };
+    shard.command(Command::InstallChildSa { sa: old.sa(), child: Box::new(child) }, now);
+    let sealed = [(); 3].map(|()| old.seal(&packet(old.address(), SERVICE)));
+    shard.command(Command::RemoveChildSa { sa: old.sa(), spi_in: Spi(0x1000) }, now);
+    assert_eq!(uplink(&mut shard, &sealed[0], &path(HOME), now).len(), 1);
+    let [(_, mut down)] = downlink(&mut shard, &packet(SERVICE, old.address())).try_into().unwrap();
+    assert!(new.into.open(&mut down).is_ok());
+    // The thread's round: what is removed meanwhile waits for the next one.
+    let leaving = shard.leaving();
+    shard.command(Command::RemoveChildSa { sa: old.sa(), spi_in: Spi(0x2000) }, now);
+    assert_eq!(uplink(&mut shard, &sealed[1], &path(HOME), now).len(), 1);
+    shard.end_leaving(leaving);
+    assert!(uplink(&mut shard, &sealed[2], &path(HOME), now).is_empty());
+    assert_eq!(shard.counters.drops.of(Cause::UnknownSpi), 1);
+    let last = new.seal(&packet(old.address(), SERVICE));
+    assert_eq!(uplink(&mut shard, &last, &path(HOME), now).len(), 1);
+    assert!(downlink(&mut shard, &packet(SERVICE, old.address())).is_empty());
+    assert_eq!(old.dropped(Cause::NoChildSa), 1);
+}
+
+#[test]
 fn section_4_line_25_a_worn_sa_is_told_once() {
     let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
     unit.open(&mut shard, now);

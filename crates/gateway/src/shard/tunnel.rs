@@ -102,9 +102,13 @@ impl Tunnel {
         fits
     }
 
+    /// Nothing goes out over this CHILD SA any more.
+    pub(super) fn leave(&mut self, spi_in: Spi) {
+        self.children.iter_mut().for_each(|child| child.leave(spi_in));
+    }
+
     pub(super) fn remove(&mut self, spi_in: Spi) {
         self.children.retain(|child| child.inbound.spi() != spi_in);
-        self.children.iter_mut().for_each(|child| child.stop_waiting_for(spi_in));
     }
 
     /// Of its inbound SAs.
@@ -218,9 +222,8 @@ impl Tunnel {
             self.session.class.reach.check_outbound(inner, packet).map_err(Cause::Downlink)?;
         }
         // The newest pair whose peer is ready; several with equal selectors may stand side by side.
-        let fits = |child: &&mut Child| {
-            child.waits_for.is_none() && child.outbound.selectors().check_outbound(inner).is_ok()
-        };
+        let fits =
+            |child: &&mut Child| child.may_send() && child.outbound.selectors().check_outbound(inner).is_ok();
         let child = self.children.iter_mut().rev().find(fits).ok_or(Cause::NoChildSa)?;
         let whole = self.mtu.datagram().map(|datagram| child.outbound.room(datagram));
         let broken = whole.and_then(|whole| too_big::broken_mtu(packet.get(..inner.length)?, whole));
@@ -239,7 +242,7 @@ impl Tunnel {
     /// `mtu`: of the path.
     pub(super) fn found(&mut self, mtu: usize, now: Instant, probes: &mut Outgoing) {
         let Some(datagram) = self.mtu.found(&self.path, mtu, now) else { return };
-        let newest = self.children.iter_mut().rev().find(|child| child.waits_for.is_none());
+        let newest = self.children.iter_mut().rev().find(|child| child.may_send());
         if let Some(child) = newest.filter(|_| self.gate.is_open()) {
             let length = child.outbound.room(datagram);
             // Its failure shows with the next packet.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use interop::carrier::Carrier;
-use interop::charon::{Charon, PROMPT};
+use interop::charon::{Charon, IkeSa, PROMPT};
+use interop::numbered::{Numbered, Outcome};
 use interop::truecell::SERVICE_V4;
 
 use crate::FEMTOCELL;
@@ -13,32 +14,65 @@ use crate::FEMTOCELL;
 const EACH_MINUTE: &str = "gateway.lifetimes = { ike_sa_m = 1, child_sa_m = 1 }";
 const LATER: Duration = Duration::from_secs(75);
 
+/// A datagram each way in this time.
+const PACE: Duration = Duration::from_micros(500);
+
 #[test]
 #[ignore = "needs root and strongSwan: ./test interop"]
-fn the_gateway_renews_both_sas_and_no_packet_is_lost() {
-    Carrier::with("rekey", EACH_MINUTE, |carrier| {
+fn both_sas_are_renewed_by_either_side_under_load_and_no_packet_is_lost() {
+    Carrier::with_core("rekey", EACH_MINUTE, |carrier, core| {
         let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);
+        host.reach_through_tunnel_alone(core)?;
         let charon = carrier.charon("femto", &host, &unit, FEMTOCELL, "")?;
-        let before = charon.wait_for_tunnel()?;
-        host.ping(SERVICE_V4)?;
-        let pings = host.ping_steadily(SERVICE_V4, &carrier.scene.dir("femto")?.join("ping.txt"))?;
+        let mut sa = charon.wait_for_tunnel()?;
+        let inner = sa.inner_v4()?;
+        host.ping(&core.v4.to_string())?;
+        let up = Numbered::start((&host, inner), (core, core.v4.into()), PACE)?;
+        let down = Numbered::start((core, core.v4.into()), (&host, inner), PACE)?;
+        for _ in 0..5 {
+            charon.rekey(&["--child", "core"])?;
+            sa = renewed(&charon, "a CHILD SA renewed by the unit", &sa, is_new_child)?;
+            charon.rekey(&["--ike", "segw"])?;
+            sa = renewed(&charon, "an IKE SA renewed by the unit", &sa, is_new_ike)?;
+        }
+        let asked = charon.log().matches("generating CREATE_CHILD_SA request").count();
+        ensure!(asked == 10, "the unit has asked {asked} times");
         charon.wait_for_log("parsed CREATE_CHILD_SA request 0 [", 1, LATER)?;
-        charon.wait_for_sas("both SAs renewed", LATER, |sas| {
-            let [sa] = sas else { return None };
-            let is_new = sa.text("initiator-spi") != before.text("initiator-spi");
-            let has_own_exchange =
-                matches!(sa.installed()[..], [child] if !child.text("dh-group").is_empty());
-            (is_new && has_own_exchange).then_some(())
+        renewed(&charon, "both SAs renewed by the gateway", &sa, |new, old| {
+            is_new_ike(new, old) && is_new_child(new, old)
         })?;
-        host.ping(SERVICE_V4)?;
-        let pinged = pings.stop()?;
-        ensure!(pinged.lost == 0, "{pinged:?}");
-        ensure!(
-            !charon.log().contains("generating CREATE_CHILD_SA request"),
-            "the unit renewed something itself"
-        );
+        let asks = charon.log().matches("generating CREATE_CHILD_SA request").count();
+        ensure!(asks == asked, "the unit renewed something itself");
+        for (way, stream) in [("up", &up), ("down", &down)] {
+            stream.wait_for(1000, PROMPT).context(way)?;
+        }
+        let [up, down] = [up.stop()?, down.stop()?];
+        let session = carrier.gateway.session_of(&unit)?;
+        let evidence = format!("up {up:?}\ndown {down:?}\n{session:#?}\n{:?}", carrier.gateway.counters()?);
+        for stream in [up, down] {
+            ensure!(stream == Outcome { sent: stream.sent, ..Outcome::default() }, "{evidence}");
+        }
+        ensure!(session.drops.is_empty(), "{evidence}");
         no_second_claim(carrier)
     });
+}
+
+/// Waits until one IKE SA with one CHILD SA in use is left that `is_new` beside `old`.
+fn renewed(charon: &Charon, what: &str, old: &IkeSa, is_new: fn(&IkeSa, &IkeSa) -> bool) -> Result<IkeSa> {
+    charon.wait_for_sas(what, LATER, |sas| {
+        let [sa] = sas else { return None };
+        (sa.installed().len() == 1 && is_new(sa, old)).then(|| sa.clone())
+    })
+}
+
+fn is_new_ike(new: &IkeSa, old: &IkeSa) -> bool {
+    new.text("initiator-spi") != old.text("initiator-spi")
+}
+
+/// With a key exchange of its own.
+fn is_new_child(new: &IkeSa, old: &IkeSa) -> bool {
+    let spi = |sa: &IkeSa| sa.installed().first().map(|child| child.text("spi-in").to_owned());
+    spi(new) != spi(old) && new.installed().iter().all(|child| !child.text("dh-group").is_empty())
 }
 
 #[test]

@@ -1,47 +1,40 @@
 //! Traffic of charon's units through a gateway with a TUN device, to a host behind it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use interop::carrier::Carrier;
 use interop::charon::PROMPT;
 use interop::deadline::until;
-use interop::internet::{Host, Side};
-use interop::process::Process;
+use interop::internet::Host;
+use interop::iperf::Iperf;
 
 use crate::FEMTOCELL;
 
-/// A gateway with a TUN device, a forwarding host, and a core host behind it that knows the way back.
-fn with_core(name: &str, body: impl FnOnce(&mut Carrier<'_>, &Host) -> Result<()>) {
-    let tun = "[gateway.tun]\nreachable = [\"198.18.0.0/15\", \"2001:db8::/32\"]\n";
-    Carrier::with(name, tun, |carrier| {
-        let core = carrier.internet.host(Side::Core, "core")?;
-        carrier.host.forward()?;
-        carrier.internet.lead_to(&carrier.host, &["10.64.0.0/12", "fd00:7c::/64"])?;
-        body(carrier, &core)
-    });
+const CBC: &str = include_str!("cbc.conf");
+
+/// How long a run of a few seconds may take on a busy machine.
+const IPERF: Duration = Duration::from_secs(60);
+
+/// One run of iperf3 over IPv4 with the arguments in `how`; octets per second at each receiver.
+fn iperf(carrier: &Carrier<'_>, from: &Host, to: &Host, how: &str) -> Result<Vec<f64>> {
+    iperf_to(to.v4.into(), carrier, from, to, how)
 }
 
-/// One run of iperf3 with the arguments in `how`; octets per second at the receiver.
-fn iperf(carrier: &Carrier<'_>, from: &Host, to: &Host, how: &str) -> Result<f64> {
-    let part = format!("iperf{}", how.replace(' ', ""));
-    let log = carrier.scene.dir(&part)?.join("server.log");
-    let mut serve = to.namespace.command("iperf3");
-    let mut server = Process::spawn(serve.args(["-s", "-1", "--forceflush"]), &log)?;
-    server.wait_for_line("Server listening", Duration::from_secs(5))?;
-    let answer = from.namespace.run(&format!("iperf3 -J -t 2 -c {} {how}", to.v4))?;
-    let answer: serde_json::Value = serde_json::from_str(&answer)?;
-    let end = &answer["end"];
-    let received = if how.contains("-u") { &end["sum"] } else { &end["sum_received"] };
-    let lost = received["lost_percent"].as_f64().unwrap_or(0.0);
-    ensure!(lost < 1.0, "{lost} % lost: {end}");
-    received["bits_per_second"].as_f64().map(|bits| bits / 8.0).with_context(|| format!("{answer}"))
+fn iperf_to(address: IpAddr, carrier: &Carrier<'_>, from: &Host, to: &Host, how: &str) -> Result<Vec<f64>> {
+    let run = Iperf::start(from, to, address, &format!("-t 2 {how}"), &carrier.scene.dir("iperf")?)?;
+    let report = run.finish(IPERF)?;
+    for (lost, sent) in report.lost() {
+        ensure!(lost * 100 < sent, "{how}: {lost} of {sent} lost");
+    }
+    report.octets_per_second()
 }
 
 #[test]
 #[ignore = "needs root and strongSwan: ./test interop"]
 fn tcp_and_udp_pass_in_both_directions_to_a_host_behind_the_gateway() {
-    with_core("iperf", |carrier, core| {
+    Carrier::with_core("iperf", "", |carrier, core| {
         let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);
         let charon = carrier.charon("femto", &host, &unit, FEMTOCELL, "")?;
         charon.wait_for_tunnel()?;
@@ -49,10 +42,42 @@ fn tcp_and_udp_pass_in_both_directions_to_a_host_behind_the_gateway() {
         host.ping(&core.address(true).to_string())?;
         for how in ["", "-R", "-u -b 20M", "-u -b 20M -R"] {
             let octets = iperf(carrier, &host, core, how)?;
-            ensure!(octets > 1e6, "{how}: {octets} octets per second");
+            ensure!(octets[0] > 1e6, "{how}: {octets:?} octets per second");
         }
         let [session] = carrier.gateway.sessions()?.try_into().ok().context("one session")?;
         ensure!(session.uplink.octets > 1_000_000 && session.downlink.octets > 1_000_000, "{session:?}");
+        Ok(())
+    });
+}
+
+/// Over which IP the unit reaches the gateway, and the core host inside; with which configuration.
+const COMBINATIONS: [(&str, bool, bool, &str); 3] = [
+    ("AES-CBC with HMAC", false, false, CBC),
+    ("IPv4 in IPv6", true, false, FEMTOCELL),
+    ("IPv6 in IPv4", false, true, FEMTOCELL),
+];
+
+#[test]
+#[ignore = "needs root and strongSwan: ./test interop"]
+fn tcp_and_udp_pass_both_ways_at_once_with_cbc_and_with_either_ip_in_the_other() {
+    Carrier::with_core("mixed", "", |carrier, core| {
+        for (n, (name, v6_outside, v6_inside, conf)) in COMBINATIONS.into_iter().enumerate() {
+            let (unit, host) = (carrier.unit(&format!("00aabb00000{n}"))?, carrier.access("femto")?);
+            host.reach_through_tunnel_alone(core)?;
+            let gateway = carrier.host.address(v6_outside);
+            let charon = carrier.charon_to(gateway, &format!("femto{n}"), &host, &unit, conf, "")?;
+            charon.wait_for_tunnel()?;
+            let target = core.address(v6_inside);
+            host.ping(&target.to_string()).context(name)?;
+            for how in ["--bidir", "-u -b 10M --bidir"] {
+                let octets = iperf_to(target, carrier, &host, core, how).context(name)?;
+                ensure!(octets.len() == 2 && octets.iter().all(|octets| *octets > 1e5), "{name}: {octets:?}");
+            }
+            let session = carrier.gateway.session_of(&unit)?;
+            ensure!(session.outer.starts_with('[') == v6_outside, "{name}: {session:?}");
+            ensure!(session.uplink.octets.min(session.downlink.octets) > 1_000_000, "{name}: {session:?}");
+            ensure!(session.drops.is_empty(), "{name}: {session:?}");
+        }
         Ok(())
     });
 }
@@ -63,7 +88,7 @@ fn tcp_and_udp_pass_in_both_directions_to_a_host_behind_the_gateway() {
 #[ignore = "needs root and strongSwan: ./test interop"]
 fn tcp_from_the_core_passes_paths_of_1280_1400_and_1500_octets_that_drop_fragments() {
     for (octets, v6) in [(1500, false), (1400, false), (1280, false), (1400, true), (1280, true)] {
-        with_core(&format!("mtu{octets}"), |carrier, core| {
+        Carrier::with_core(&format!("mtu{octets}"), "", |carrier, core| {
             let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);
             carrier.internet.set_path_mtu(octets)?;
             carrier.internet.drop_ip_fragments()?;
@@ -72,7 +97,7 @@ fn tcp_from_the_core_passes_paths_of_1280_1400_and_1500_octets_that_drop_fragmen
             charon.wait_for_tunnel()?;
             host.ping(&core.v4.to_string())?;
             let passed = iperf(carrier, &host, core, "-R -t 8")?;
-            ensure!(passed > 1e6, "{octets}, IPv6 {v6}: {passed} octets per second");
+            ensure!(passed[0] > 1e6, "{octets}, IPv6 {v6}: {passed:?} octets per second");
             Ok(())
         });
     }
@@ -81,7 +106,7 @@ fn tcp_from_the_core_passes_paths_of_1280_1400_and_1500_octets_that_drop_fragmen
 #[test]
 #[ignore = "needs root and strongSwan: ./test interop"]
 fn a_tun_device_that_is_down_or_gone_raises_an_alarm_and_the_gateway_lives() {
-    with_core("tun", |carrier, core| {
+    Carrier::with_core("tun", "", |carrier, core| {
         let (unit, host) = (carrier.unit("00aabbccddee")?, carrier.access("femto")?);
         let charon = carrier.charon("femto", &host, &unit, FEMTOCELL, "")?;
         charon.wait_for_tunnel()?;
