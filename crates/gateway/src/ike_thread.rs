@@ -12,7 +12,7 @@ use crate::{
     refusals::Refusals,
     sessions::{Child, Session, Sessions, State},
     shard::{Command, Notice},
-    shards::{Routes, ShardCount},
+    shards::ShardCount,
     stats::Control,
     udp::{ReceiveBatch, Socket, socket_for},
     waker::Waker,
@@ -44,7 +44,6 @@ pub(crate) struct IkeThread {
     /// Its own, and those of the first shard to send from.
     pub(crate) sockets: Vec<Arc<Socket>>,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) routes: Arc<Routes>,
     pub(crate) contests: Contests,
     pub(crate) holds: Holds,
     pub(crate) anchors: Arc<Anchors>,
@@ -367,7 +366,7 @@ impl IkeThread {
     fn close(&mut self, session: &Arc<Session>, why: Why) {
         self.sessions.remove(session.id);
         self.holds.end(session.id);
-        session.inner().for_each(|address| self.routes.end(address, session.sa));
+        self.command_all(|| Command::Forget(session.clone()));
         self.command(Command::Detach(session.sa));
         let over = self.contests.gone(session.device, session.sa, &why);
         self.must(Work::Closed { session: session.clone(), why });
@@ -428,8 +427,8 @@ impl IkeThread {
     fn open(&mut self, admitted: &Admitted) {
         if let Some(session) = self.sessions.get(admitted.session()) {
             session.set_state(if self.holds.has(session.id) { State::Held } else { State::Open });
-            session.inner().for_each(|address| self.routes.lead(address, session.sa));
             self.command(Command::Open(Opening::of(admitted)));
+            self.command_all(|| Command::Lead(session.clone()));
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     registrar::{Registrar, Shared},
     sessions::Sessions,
     shard::{Shard, ShardCounters},
-    shards::{Place, Routes, ShardCount},
+    shards::{Place, ShardCount},
     stats::{Control, Tallies},
     udp::Socket,
     waker::Waker,
@@ -92,7 +92,6 @@ pub struct Gateway {
 /// What several threads read and write.
 struct Common {
     sessions: Arc<Sessions>,
-    routes: Arc<Routes>,
     clock: Arc<ClockGuard>,
     control: Arc<Control>,
     health: Arc<Health>,
@@ -270,7 +269,6 @@ impl Common {
     fn new(deps: &Deps) -> Result<Self, StartError> {
         Ok(Self {
             sessions: Arc::default(),
-            routes: Arc::default(),
             clock: started(deps)?,
             control: Arc::default(),
             health: Arc::default(),
@@ -286,7 +284,6 @@ impl Common {
             to_ike,
             backlog: Arc::new(Backlog::new(BACKLOG)),
             ike_waker: self.ike_waker.clone(),
-            routes: self.routes.clone(),
             stop: self.stop_data.clone(),
         }
     }
@@ -315,7 +312,6 @@ impl Common {
             responder: Responder::new(config.responder.clone(), crypto, Instant::now()),
             sockets,
             sessions: self.sessions.clone(),
-            routes: self.routes.clone(),
             contests: Contests::new(config.policy.make_room()),
             holds: Holds::new(config.off_line_hold),
             anchors: Arc::new(anchors),
@@ -343,7 +339,6 @@ struct Data {
     to_ike: Sender<FromData>,
     backlog: Arc<Backlog>,
     ike_waker: Waker,
-    routes: Arc<Routes>,
     stop: Arc<AtomicBool>,
 }
 
@@ -380,7 +375,7 @@ impl Data {
         for (own, ((core, (commands, handed)), sockets)) in
             cores.into_iter().zip(ends).zip(&ports.natt).enumerate()
         {
-            let place = Place { own, shards, routes: self.routes.clone() };
+            let place = Place { own, shards };
             threads.push(DataThread {
                 shard: Shard::new(place, config.limits(), config.pools(), ways.counters[own].clone()),
                 core,

@@ -79,6 +79,7 @@ pub(crate) struct Shard {
     neighbours: Neighbours,
     tunnels: HashMap<IkeSaId, Tunnel>,
     by_spi: HashMap<Spi, IkeSaId>,
+    /// Of every shard.
     by_inner: HashMap<IpAddr, IkeSaId>,
     /// Whose path MTU is to be looked at.
     long_packets: PathMtuQueue<IkeSaId>,
@@ -122,6 +123,8 @@ impl Shard {
             Command::Release(sa) => self.hold(sa, false),
             Command::InstallChildSa { sa, child } => self.install(sa, *child, now),
             Command::RemoveChildSa { sa, spi_in } => self.leave(sa, spi_in),
+            Command::Lead(session) => self.lead(&session),
+            Command::Forget(session) => self.forget(&session),
             Command::Move { sa, path } => self.move_to(sa, path, now),
             Command::Detach(sa) => self.detach(sa),
             Command::Pairs(pairs) => self.neighbours.pairs = pairs,
@@ -133,12 +136,21 @@ impl Shard {
         self.tunnels.insert(session.sa, tunnel);
     }
 
-    /// From now on the inner addresses lead here; a holder's claim on them ends.
     fn open(&mut self, sa: IkeSaId) {
-        let Some(tunnel) = self.tunnels.get_mut(&sa) else { return };
-        tunnel.admit();
-        for address in tunnel.session.inner() {
-            self.by_inner.insert(address, sa);
+        if let Some(tunnel) = self.tunnels.get_mut(&sa) {
+            tunnel.admit();
+        }
+    }
+
+    fn lead(&mut self, session: &Session) {
+        self.by_inner.extend(session.inner().map(|address| (address, session.sa)));
+    }
+
+    fn forget(&mut self, session: &Session) {
+        for address in session.inner() {
+            if self.by_inner.get(&address) == Some(&session.sa) {
+                self.by_inner.remove(&address);
+            }
         }
     }
 
@@ -191,11 +203,6 @@ impl Shard {
         let Some(tunnel) = self.tunnels.remove(&sa) else { return };
         for spi in tunnel.spis() {
             self.by_spi.remove(&spi);
-        }
-        for address in tunnel.session.inner() {
-            if self.by_inner.get(&address) == Some(&sa) {
-                self.by_inner.remove(&address);
-            }
         }
     }
 
@@ -270,12 +277,14 @@ impl Shard {
     }
 
     fn deliver(&mut self, packet: &[u8], inner: &Inner, now: Instant, out: &mut Downlink) {
-        let tunnel = self.by_inner.get(&inner.destination).and_then(|sa| self.tunnels.get_mut(sa));
-        let Some(tunnel) = tunnel else {
-            let other =
-                self.place.other_shard(inner.destination).and_then(|other| out.elsewhere.get_mut(other));
-            return other
-                .map_or_else(|| self.counters.drops.count(Cause::NoTunnel), |packets| packets.push(packet));
+        let Some(&sa) = self.by_inner.get(&inner.destination) else {
+            return self.counters.drops.count(Cause::NoTunnel);
+        };
+        if let Some(other) = self.place.other_shard(sa).and_then(|other| out.elsewhere.get_mut(other)) {
+            return other.push(packet);
+        }
+        let Some(tunnel) = self.tunnels.get_mut(&sa) else {
+            return self.counters.drops.count(Cause::NoTunnel);
         };
         let path = tunnel.path();
         let is_from_unit = self.neighbours.is_unit(inner.source);

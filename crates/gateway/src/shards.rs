@@ -2,11 +2,6 @@
 //! which shard has them; so the kernel can hand each ESP packet to its shard, and nothing is looked up.
 
 use ike::IkeSaId;
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, PoisonError, RwLock},
-};
 
 /// How many shards there are, each with a thread, a socket and a side of the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,45 +32,17 @@ impl ShardCount {
     }
 }
 
-/// Which IKE SA an inner address leads to, for packets from the core that come in on the side of a shard
-/// that has no tunnel for them. Written by the IKE thread.
-#[derive(Default)]
-pub(crate) struct Routes(RwLock<HashMap<IpAddr, IkeSaId>>);
-
-impl Routes {
-    pub(crate) fn lead(&self, address: IpAddr, sa: IkeSaId) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(address, sa);
-    }
-
-    /// Forgets the address if it still leads there.
-    pub(crate) fn end(&self, address: IpAddr, sa: IkeSaId) {
-        let mut routes = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if routes.get(&address) == Some(&sa) {
-            routes.remove(&address);
-        }
-    }
-
-    fn find(&self, address: IpAddr) -> Option<IkeSaId> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&address).copied()
-    }
-}
-
-/// Which shard one is, among which, and how the others are found.
-#[derive(Clone)]
+/// Which shard one is, and among how many.
+#[derive(Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) own: usize,
     pub(crate) shards: ShardCount,
-    pub(crate) routes: Arc<Routes>,
 }
 
 impl Place {
-    /// Whose an inner address is, if another shard's.
-    pub(crate) fn other_shard(&self, address: IpAddr) -> Option<usize> {
-        if self.shards.get() == 1 {
-            return None;
-        }
-        let shard = self.routes.find(address).map(|sa| self.shards.of_sa(sa));
-        shard.filter(|shard| *shard != self.own)
+    /// Whose an IKE SA is, if another shard's.
+    pub(crate) fn other_shard(self, sa: IkeSaId) -> Option<usize> {
+        Some(self.shards.of_sa(sa)).filter(|shard| *shard != self.own)
     }
 }
 

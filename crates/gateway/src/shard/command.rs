@@ -19,6 +19,11 @@ pub(crate) enum Command {
     InstallChildSa { sa: IkeSaId, child: Box<ChildSa> },
     /// Nothing goes out over it any more; what has come in by now is still read.
     RemoveChildSa { sa: IkeSaId, spi_in: Spi },
+    /// The inner addresses of this session, which may be another shard's, lead to it from now on, and not to who held
+    /// them.
+    Lead(Arc<Session>),
+    /// They do not any more, if they still did.
+    Forget(Arc<Session>),
     /// The unit has proven to be elsewhere.
     Move { sa: IkeSaId, path: Path },
     /// A session is over.
@@ -56,7 +61,7 @@ impl Command {
             Self::InstallChildSa { sa, .. } | Self::RemoveChildSa { sa, .. } | Self::Move { sa, .. } => {
                 Some(*sa)
             }
-            Self::Pairs(_) => None,
+            Self::Lead(_) | Self::Forget(_) | Self::Pairs(_) => None,
         }
     }
 }

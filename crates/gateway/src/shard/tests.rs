@@ -80,9 +80,19 @@ impl Unit {
         shard.command(Command::InstallChildSa { sa: self.sa(), child }, now);
     }
 
+    fn admit(&self, shard: &mut Shard, now: Instant) {
+        shard.command(Command::Open(Opening::for_tests(self.sa())), now);
+        shard.command(Command::Lead(self.session.clone()), now);
+    }
+
+    fn end(&self, shard: &mut Shard, now: Instant) {
+        shard.command(Command::Forget(self.session.clone()), now);
+        shard.command(Command::Detach(self.sa()), now);
+    }
+
     fn open(&mut self, shard: &mut Shard, now: Instant) {
         self.attach(shard, now);
-        shard.command(Command::Open(Opening::for_tests(self.sa())), now);
+        self.admit(shard, now);
     }
 
     /// With another class than that of most units here, which may reach everything.
@@ -129,7 +139,7 @@ fn shard() -> Shard {
 }
 
 fn shard_with(limits: Limits) -> Shard {
-    shard_at(Place { own: 0, shards: ShardCount::new(1), routes: Arc::default() }, limits)
+    shard_at(Place { own: 0, shards: ShardCount::new(1) }, limits)
 }
 
 fn shard_at(place: Place, limits: Limits) -> Shard {
@@ -190,7 +200,7 @@ fn section_4_line_11_no_packet_passes_before_the_tunnel_is_open() {
     assert!(downlink(&mut shard, &packet(SERVICE, unit.address())).is_empty());
     assert_eq!(unit.dropped(Cause::UplinkBlocked), 1);
     assert_eq!(shard.counters.drops.of(Cause::NoTunnel), 1, "inner addresses lead to open tunnels alone");
-    shard.command(Command::Open(Opening::for_tests(unit.sa())), now);
+    unit.admit(&mut shard, now);
     assert_eq!(uplink(&mut shard, &sealed, &path("127.0.0.9:4500"), now).len(), 1);
     let [(to, mut datagram)] = downlink(&mut shard, &packet(SERVICE, unit.address())).try_into().unwrap();
     assert_eq!(to, path("127.0.0.9:4500"));
@@ -285,13 +295,12 @@ fn nothing_passes_to_a_partner_that_is_not_there_or_not_open() {
 
 #[test]
 fn a_partner_on_another_shard_is_reached_through_it_and_the_pair_looked_up_again() {
-    let routes: Arc<crate::shards::Routes> = Arc::default();
-    let at = |own| shard_at(Place { own, shards: ShardCount::new(2), routes: routes.clone() }, LIMITS);
+    let at = |own| shard_at(Place { own, shards: ShardCount::new(2) }, LIMITS);
     let (mut even, mut odd, now) = (at(0), at(1), Instant::now());
     let (mut a, mut b) = (Unit::new(2, 0x2000), Unit::new(1, 0x1001));
     a.open(&mut even, now);
     b.open(&mut odd, now);
-    b.session.inner().for_each(|address| routes.lead(address, b.session.sa));
+    even.command(Command::Lead(b.session.clone()), now);
     let sent = packet(a.address(), b.address());
     [&mut even, &mut odd].into_iter().for_each(|shard| shard.command(listed(&[(&a, &b)]), now));
     let (datagrams, elsewhere) = across(&mut even, &a.seal(&sent), now);
@@ -464,7 +473,7 @@ fn a_held_tunnel_passes_nothing_until_it_is_released() {
     unit.attach(&mut shard, now);
     shard.command(Command::Release(unit.sa()), now);
     assert!(downlink(&mut shard, &packet(SERVICE, unit.address())).is_empty(), "it was never opened");
-    shard.command(Command::Open(Opening::for_tests(unit.sa())), now);
+    unit.admit(&mut shard, now);
     shard.command(Command::Hold(unit.sa()), now);
     assert!(downlink(&mut shard, &packet(SERVICE, unit.address())).is_empty());
     shard.command(Command::Release(unit.sa()), now);
@@ -479,7 +488,7 @@ fn a_held_tunnel_says_where_its_unit_is_and_one_that_was_not_admitted_says_nothi
     let sealed = unit.seal(&packet(unit.address(), SERVICE));
     assert!(uplink(&mut shard, &sealed, &elsewhere, now).is_empty());
     assert_eq!(notices(&mut shard), []);
-    shard.command(Command::Open(Opening::for_tests(unit.sa())), now);
+    unit.admit(&mut shard, now);
     shard.command(Command::Move { sa: unit.sa(), path: elsewhere }, now);
     shard.command(Command::Hold(unit.sa()), now);
     let sealed = unit.seal(&packet(unit.address(), SERVICE));
@@ -494,7 +503,7 @@ fn a_hold_that_comes_before_the_opening_holds() {
     let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
     unit.attach(&mut shard, now);
     shard.command(Command::Hold(unit.sa()), now);
-    shard.command(Command::Open(Opening::for_tests(unit.sa())), now);
+    unit.admit(&mut shard, now);
     assert!(downlink(&mut shard, &packet(SERVICE, unit.address())).is_empty());
     shard.command(Command::Release(unit.sa()), now);
     assert_eq!(downlink(&mut shard, &packet(SERVICE, unit.address())).len(), 1);
@@ -544,7 +553,7 @@ fn what_is_removed_is_unknown() {
     let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
     unit.open(&mut shard, now);
     let sealed = unit.seal(&packet(unit.address(), SERVICE));
-    shard.command(Command::Detach(unit.sa()), now);
+    unit.end(&mut shard, now);
     assert!(!shard.knows(Spi(0x1000)));
     assert!(uplink(&mut shard, &sealed, &path("127.0.0.9:4500"), now).is_empty());
     assert_eq!(shard.counters.drops.of(Cause::UnknownSpi), 1);
@@ -561,7 +570,7 @@ fn a_newcomer_that_opens_takes_the_inner_address_and_keeps_it() {
     session.sa = IkeSaId(2);
     newcomer.session = Arc::new(session);
     newcomer.open(&mut shard, now);
-    shard.command(Command::Detach(holder.sa()), now);
+    holder.end(&mut shard, now);
     let [(_, mut datagram)] = downlink(&mut shard, &packet(SERVICE, newcomer.address())).try_into().unwrap();
     assert!(newcomer.into.open(&mut datagram).is_ok());
 }
