@@ -66,19 +66,19 @@ impl Carrier {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_before(dir: &Path, core: Box<dyn Core>) -> anyhow::Result<Self> {
-        Self::made(dir, core, |_| ())
+        Self::made(dir, vec![core], |_| ())
     }
 
     fn made(
         dir: &Path,
-        core: Box<dyn Core>,
+        cores: Vec<Box<dyn Core>>,
         adjust: impl FnOnce(&mut GatewayConfig),
     ) -> anyhow::Result<Self> {
         let (journal_key, row_key) = key_paths(dir);
         let (ledger, journal) = books(dir, JournalKey::create(&journal_key)?, RowKey::create(&row_key)?)?;
         let realm: Realm = REALM.parse()?;
         let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), UnixTime::now())?;
-        let (gateway, known) = start_gateway(&ledger, &ca, (0, 0), core, adjust)?;
+        let (gateway, known) = start_gateway(&ledger, &ca, (0, 0), cores, adjust)?;
         Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned() })
     }
 
@@ -173,8 +173,10 @@ fn identity(id: DeviceId, ca: &Ca, issued: pki::Issued) -> anyhow::Result<UnitId
     Ok(UnitIdentity { name: format!("{id}.{}", ca.realm()), chain: issued.chain, key })
 }
 
-fn service() -> Box<dyn Core> {
-    Box::new(VirtualCore::new(vec![SERVICE.into()]))
+/// The core's sides, one for each shard.
+fn service() -> Vec<Box<dyn Core>> {
+    let side = || Box::new(VirtualCore::new(vec![SERVICE.into()])) as Box<dyn Core>;
+    vec![side(), side()]
 }
 
 fn pools() -> anyhow::Result<Pools> {
@@ -202,7 +204,7 @@ fn start_gateway(
     ledger: &Ledger,
     ca: &Ca,
     (ike_port, natt_port): (u16, u16),
-    core: Box<dyn Core>,
+    cores: Vec<Box<dyn Core>>,
     adjust: impl FnOnce(&mut GatewayConfig),
 ) -> anyhow::Result<(Gateway, KnownGateway)> {
     let order = GatewayOrder {
@@ -222,14 +224,14 @@ fn start_gateway(
     let Pools { v4, v6 } = pools()?;
     let mut config = GatewayConfig::new(identity, v4, v6);
     let addresses = vec![Ipv4Addr::LOCALHOST.into()];
-    let ports = Ports::bind(&Listen { addresses, ike_port, natt_port, shards: 1 })?;
+    let ports = Ports::bind(&Listen { addresses, ike_port, natt_port, shards: cores.len() })?;
     config.reachable = vec!["10.0.0.0/24".parse()?];
     config.policy.make_room_s = u32::try_from(MAKE_ROOM.as_secs())?;
     adjust(&mut config);
     let deps = Deps {
         ledger: ledger.clone(),
         anchors: ca.anchors().clone(),
-        cores: vec![core],
+        cores,
         clock: Arc::new(SystemClock),
         crypto: Arc::new(AwsLc),
     };
