@@ -1,17 +1,21 @@
 //! The IKE thread: owns the responder and all public-key work, receives IKE on its own sockets and
 //! what the data thread passes on, asks `x509` about peers and the registrar about admission.
 
+mod answer;
+mod event;
+mod peer;
+
 use crate::{
     clock::ClockGuard,
     command_link::CommandLink,
-    contest::{Contests, Party},
+    contest::Contests,
     data::FromData,
-    hand_off::{Admitted, Answer, Authenticated, Claim, Opening, Order, Refused, TRY_AGAIN, Why, Work},
+    hand_off::{Answer, Order, Refused, TRY_AGAIN, Why, Work},
     holds::Holds,
-    identity::{self, PeerPolicy},
+    identity::PeerPolicy,
     refusals::Refusals,
-    sessions::{Child, Session, Sessions, State},
-    shard::{Command, Notice},
+    sessions::Sessions,
+    shard::Command,
     shards::ShardCount,
     stats::Control,
     udp::{ReceiveBatch, Socket, socket_for},
@@ -19,15 +23,10 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, SendError, Sender, TrySendError};
 use esp::udp_encap::NON_ESP_MARKER;
-use ids::SessionId;
-use ike::{
-    Admission, AskPeer, AttachRequest, AuthVerified, ChildSa, DeletedBy, Event, Grant, IkeSaId, Output, Path,
-    Peer, Reason, Refusal, Responder, Ticket, payload::NotifyType,
-};
+use ike::{Output, Path, Responder};
 use std::{
     collections::VecDeque,
     io,
-    net::SocketAddr,
     os::fd::AsFd,
     sync::Arc,
     time::{Duration, Instant},
@@ -153,35 +152,6 @@ impl IkeThread {
         }
     }
 
-    fn notice(&mut self, notice: Notice, now: Instant) {
-        match notice {
-            Notice::Heard(sa) => self.responder.heard(sa, now),
-            Notice::Worn { sa, spi_in } => self.responder.rekey_child_sa(sa, spi_in, now),
-            Notice::Elsewhere { sa, to } => self.responder.probe_path(sa, to, now),
-            Notice::Alternates { sa, seen } => {
-                if let Some(session) = self.sessions.of_sa(sa) {
-                    self.must(Work::Alternates { session, seen });
-                }
-            }
-            Notice::EspNeverSeen(sa) => {
-                if let Some(session) = self.sessions.of_sa(sa) {
-                    self.must(Work::EspNeverSeen(session));
-                }
-            }
-            Notice::Spoofed { sa, packets } => {
-                if let Some(session) = self.sessions.of_sa(sa) {
-                    self.must(Work::Spoofed { session, packets });
-                }
-            }
-            Notice::Lateral { sa, packets, to } => {
-                if let Some(session) = self.sessions.of_sa(sa) {
-                    self.must(Work::Lateral { session, packets, to });
-                }
-            }
-        }
-        self.drain(now);
-    }
-
     /// Everything that the responder has to say about one input.
     fn drain(&mut self, now: Instant) {
         while let Some(output) = self.responder.poll_output() {
@@ -201,308 +171,6 @@ impl IkeThread {
                 }
                 Output::Event(event) => self.event(event, now),
             }
-        }
-    }
-
-    /// Path validation, here and at once: pure, no ledger.
-    fn answer_peer(&mut self, ticket: Ticket, ask: &AskPeer, now: Instant) {
-        let peer = match self.clock.trusted() {
-            None => Err(Refusal::Transient),
-            Some(wall) => match identity::verify(&self.anchors, &self.peers, ask, wall) {
-                Ok(verified) => {
-                    let peer = Peer {
-                        public_key_spki: verified.path.spki().to_vec(),
-                        not_after: verified.path.remaining(wall),
-                        allow_sha1_signature: verified.allow_sha1_signature,
-                    };
-                    self.state.path = Some(verified.path);
-                    Ok(peer)
-                }
-                Err(error) => {
-                    self.state.refusal =
-                        Some(refused(error.code(), error.to_string(), &ask.path, Some(&ask.idi)));
-                    Err(Refusal::Final)
-                }
-            },
-        };
-        self.responder.handle_peer(ticket, peer, now);
-    }
-
-    /// Drop policy: a claim that finds the registrar's channel full, or older work waiting for it, is
-    /// answered with silence and counted. Units retransmit.
-    fn ask_admission(
-        &mut self,
-        ticket: Ticket,
-        sa: IkeSaId,
-        auth: AuthVerified,
-        request: AttachRequest,
-        now: Instant,
-    ) {
-        let path = self.state.path.take();
-        let authenticated = path.and_then(|path| Authenticated::new(path, auth));
-        let claim = authenticated.map(|authenticated| Claim { ticket, sa, authenticated, request });
-        let taken = claim.is_some_and(|claim| {
-            self.state.kept.is_empty()
-                && self.links.to_registrar.try_send(Work::Claim(Box::new(claim))).is_ok()
-        });
-        if !taken {
-            self.control.claim_dropped();
-            self.responder.handle_admission(ticket, Admission::Drop, now);
-        }
-    }
-
-    fn install(&mut self, sa: IkeSaId, child: ChildSa) {
-        if !child.path.encapsulated {
-            tracing::debug!(?sa, "the peer means to send raw ESP, which is not served");
-        }
-        if let Some(session) = self.sessions.of_sa(sa) {
-            let (cipher, esn) = (child.suite.cipher, child.suite.esn);
-            session.child_installed(Child { spi_in: child.spi_in, spi_out: child.spi_out, cipher, esn });
-        }
-        self.command(Command::InstallChildSa { sa, child: Box::new(child) });
-    }
-
-    fn event(&mut self, event: Event, now: Instant) {
-        match event {
-            Event::SaEstablished { sa, .. } => {
-                if let Some(session) = self.sessions.of_sa(sa) {
-                    session.stands();
-                }
-            }
-            Event::SaDeleted { sa, by } => self.ended(sa, by),
-            Event::ProbeAnswered { sa, round_trip } => {
-                if let Some(session) = self.sessions.of_sa(sa) {
-                    self.contests.answered(session.device, sa, round_trip);
-                }
-            }
-            Event::ProbeSilent { sa } => {
-                let session = self.sessions.of_sa(sa);
-                let over = session.and_then(|session| self.contests.silent(session.device, sa));
-                over.into_iter().for_each(|(contest, outcome)| self.must(Work::Resolve { contest, outcome }));
-            }
-            Event::PathChanged { sa, from, to } => {
-                self.command(Command::Move { sa, path: to });
-                self.moved(sa, from.peer, to.peer);
-            }
-            Event::Refused { path, reason, idi, .. } => self.refused(&path, reason, idi.as_ref()),
-            Event::ChildFailed { sa, notify } => self.child_failed(sa, notify, now),
-            Event::ChildEstablished { .. }
-            | Event::ChildRekeyed { .. }
-            | Event::IkeRekeyed { .. }
-            | Event::Connected { .. }
-            | Event::ConnectFailed { .. } => {}
-        }
-    }
-
-    /// A unit that is refused the CHILD SA it asks for passes nothing, or nothing for long.
-    fn child_failed(&mut self, sa: IkeSaId, notify: NotifyType, now: Instant) {
-        let comes_right =
-            [NotifyType::TEMPORARY_FAILURE, NotifyType::CHILD_SA_NOT_FOUND, NotifyType::INVALID_KE_PAYLOAD];
-        let Some(session) = self.sessions.of_sa(sa).filter(|_| !comes_right.contains(&notify)) else {
-            return;
-        };
-        let notify = notify.name().unwrap_or("unknown");
-        if let Some(more) = self.state.children_refused.admit(notify, now) {
-            let (device, session) = (session.device, session.id);
-            tracing::warn!(%device, %session, notify, more, "a unit was refused a CHILD SA: its proposals or selectors do not fit");
-        }
-    }
-
-    /// Refusals of the registrar have their event from there.
-    fn refused(&mut self, path: &Path, reason: Reason, idi: Option<&ike::payload::Identification>) {
-        let detail = self.state.refusal.take();
-        let refused = match reason {
-            Reason::AdmissionRefused | Reason::AdmissionUnavailable => return,
-            Reason::PeerRefused => detail,
-            Reason::Malformed
-            | Reason::UnknownCritical
-            | Reason::MajorVersion
-            | Reason::NoProposalChosen
-            | Reason::InvalidKe
-            | Reason::PublicValue
-            | Reason::EapOnly
-            | Reason::NoIdentity
-            | Reason::NoCertificate
-            | Reason::CertificateEncoding
-            | Reason::CertificateSize
-            | Reason::AuthMethod
-            | Reason::PeerUnavailable
-            | Reason::AuthMismatch
-            | Reason::HalfOpenFull
-            | Reason::PrefixQuota
-            | Reason::HalfOpenTimeout
-            | Reason::UnknownSpi
-            | Reason::NotAuthentic
-            | Reason::MessageId
-            | Reason::UnexpectedExchange
-            | Reason::OurFault => None,
-        };
-        let refused = refused.unwrap_or_else(|| self::refused(reason.code(), reason.to_string(), path, idi));
-        // Drop policy: what finds no room is in the counters of `ike` alone.
-        if self.links.to_registrar.try_send(Work::Refused(refused)).is_err() {
-            self.control.refusal_untold();
-        }
-    }
-
-    fn moved(&mut self, sa: IkeSaId, from: SocketAddr, to: SocketAddr) {
-        let Some(session) = self.sessions.of_sa(sa).filter(|session| session.outer() != to) else { return };
-        session.moved_to(to);
-        self.must(Work::Moved { session, from, to });
-    }
-
-    fn ended(&mut self, sa: IkeSaId, by: DeletedBy) {
-        let Some(session) = self.sessions.of_sa(sa) else { return };
-        let why = match by {
-            DeletedBy::Peer | DeletedBy::Reauthenticated => Why::Peer,
-            DeletedBy::Us => self.state.why.take().unwrap_or(Why::Shutdown),
-            DeletedBy::Expired => Why::Expired,
-            DeletedBy::DpdTimeout => Why::DpdTimeout,
-            DeletedBy::PeerRefused => Why::PeerRefused,
-        };
-        self.close(&session, why);
-    }
-
-    /// Takes a session whose IKE SA is gone out of everything.
-    fn close(&mut self, session: &Arc<Session>, why: Why) {
-        self.sessions.remove(session.id);
-        self.holds.end(session.id);
-        self.command_all(|| Command::Forget(session.clone()));
-        self.command(Command::Detach(session.sa));
-        let over = self.contests.gone(session.device, session.sa, &why);
-        self.must(Work::Closed { session: session.clone(), why });
-        over.into_iter().for_each(|(contest, outcome)| self.must(Work::Resolve { contest, outcome }));
-    }
-
-    /// Deletes an IKE SA; its end follows at once.
-    fn end(&mut self, session: &Session, why: Why, now: Instant) {
-        self.state.why = Some(why);
-        self.responder.delete(session.sa, now);
-        self.drain(now);
-        self.state.why = None;
-    }
-
-    fn end_session(&mut self, id: SessionId, why: Why, now: Instant) {
-        if let Some(session) = self.sessions.get(id) {
-            self.end(&session, why, now);
-        }
-    }
-
-    fn take_answers(&mut self) {
-        for _ in 0..self.links.answers.len() {
-            let Ok(answer) = self.links.answers.try_recv() else { return };
-            let now = Instant::now();
-            self.answer(answer, now);
-            self.drain(now);
-            self.send_datagrams();
-        }
-    }
-
-    fn answer(&mut self, answer: Answer, now: Instant) {
-        match answer {
-            // An attempt that is gone by now needs no answer.
-            Answer::Refused(ticket) => _ = self.responder.handle_admission(ticket, Admission::Refuse, now),
-            Answer::Dropped(ticket) => _ = self.responder.handle_admission(ticket, Admission::Drop, now),
-            Answer::Admitted { ticket, admitted, session, path, grant } => {
-                self.attach(&session, path);
-                self.open(&admitted);
-                self.stand(ticket, grant, &session, now);
-            }
-            Answer::Contested { ticket, session, path, grant, holder } => {
-                self.attach(&session, path);
-                if self.stand(ticket, grant, &session, now) {
-                    self.contest(&session, holder, now);
-                }
-            }
-            Answer::Moved(admitted) => self.open(&admitted),
-            Answer::End { session, why } => self.end_session(session, why, now),
-            Answer::Line { session, outside } => self.line(session, outside, now),
-            Answer::Pairs(pairs) => self.command_all(|| Command::Pairs(pairs.clone())),
-        }
-    }
-
-    fn attach(&mut self, session: &Arc<Session>, path: Path) {
-        self.command(Command::Attach { session: session.clone(), path });
-    }
-
-    fn open(&mut self, admitted: &Admitted) {
-        if let Some(session) = self.sessions.get(admitted.session()) {
-            session.set_state(if self.holds.has(session.id) { State::Held } else { State::Open });
-            self.command(Command::Open(Opening::of(admitted)));
-            self.command_all(|| Command::Lead(session.clone()));
-        }
-    }
-
-    /// Answers IKE_AUTH; `false` when the attempt is gone by now.
-    fn stand(&mut self, ticket: Ticket, grant: Grant, session: &Arc<Session>, now: Instant) -> bool {
-        self.responder.handle_admission(ticket, Admission::Grant(grant), now);
-        self.drain(now);
-        if !session.has_stood() {
-            self.close(session, Why::NeverStood);
-        }
-        session.has_stood()
-    }
-
-    fn contest(&mut self, newcomer: &Session, holder: Party, now: Instant) {
-        let party = Party { sa: newcomer.sa, session: newcomer.id };
-        if !self.contests.begin(newcomer.device, party, holder, now) {
-            return self.end_session(newcomer.id, Why::NeverStood, now);
-        }
-        if self.sessions.get(holder.session).is_some() {
-            self.responder.probe(holder.sa, now);
-        } else {
-            // It ended while the registrar judged; its end is on its way there and says how.
-            let over = self.contests.ended_before(newcomer.device);
-            over.into_iter().for_each(|(contest, outcome)| self.must(Work::Resolve { contest, outcome }));
-        }
-    }
-
-    /// Holds a session whose unit is outside its line's network, or lets it go on. One that contests is held
-    /// too, so that it opens into a hold.
-    fn line(&mut self, id: SessionId, outside: bool, now: Instant) {
-        let Some(session) = self.sessions.get(id) else { return };
-        let (state, command) = if outside {
-            self.holds.begin(id, now);
-            (State::Held, Command::Hold(session.sa))
-        } else {
-            self.holds.end(id);
-            (State::Open, Command::Release(session.sa))
-        };
-        if matches!(session.state(), State::Open | State::Held) {
-            session.set_state(state);
-        }
-        self.command(command);
-    }
-
-    fn take_orders(&mut self) {
-        while let Ok(order) = self.links.orders.try_recv() {
-            let now = Instant::now();
-            match order {
-                Order::Cut { session, by, why } => self.end_session(session, Why::Cut { by, why }, now),
-                Order::DeviceChanged(device) => self.must(Work::Review(device)),
-                Order::PairsChanged => self.must(Work::Pairs),
-                Order::Shutdown => self.shut_down(now),
-            }
-        }
-    }
-
-    /// Tells every unit; their answers are not waited for.
-    fn shut_down(&mut self, now: Instant) {
-        for id in self.sessions.ids() {
-            self.end_session(id, Why::Shutdown, now);
-        }
-        self.state.stopping = true;
-    }
-
-    fn do_what_is_due(&mut self, now: Instant) {
-        if self.responder.poll_timeout().is_some_and(|(at, _)| at <= now) {
-            self.responder.handle_timeout(now);
-            self.drain(now);
-        }
-        for (contest, outcome) in self.contests.due(now) {
-            self.must(Work::Resolve { contest, outcome });
-        }
-        for session in self.holds.due(now) {
-            self.end_session(session, Why::LeftLine, now);
         }
     }
 
@@ -570,15 +238,6 @@ fn hand_on_all(kept: &mut VecDeque<Work>, to_registrar: &Sender<Work>) {
             tracing::error!(%work, "there is no registrar to write it down");
         }
     }
-}
-
-fn refused(
-    code: &'static str,
-    text: String,
-    path: &Path,
-    idi: Option<&ike::payload::Identification>,
-) -> Refused {
-    Refused { code, text, outer: path.peer, idi: idi.and_then(identity::printable) }
 }
 
 #[cfg(test)]
