@@ -12,6 +12,7 @@ pub(crate) const FRAGMENT: u8 = 44;
 pub(crate) const GRE: u8 = 47;
 pub(crate) const ESP: u8 = 50;
 pub(crate) const AH: u8 = 51;
+pub(crate) const SWIPE: u8 = 53;
 pub(crate) const MOBILE: u8 = 55;
 pub(crate) const ICMPV6: u8 = 58;
 pub(crate) const NONE: u8 = 59;
@@ -19,10 +20,12 @@ pub(crate) const DESTINATION: u8 = 60;
 pub(crate) const IPIP: u8 = 94;
 pub(crate) const ETHERIP: u8 = 97;
 pub(crate) const ENCAP: u8 = 98;
+pub(crate) const IPCOMP: u8 = 108;
 pub(crate) const L2TP: u8 = 115;
 pub(crate) const SCTP: u8 = 132;
 pub(crate) const UDP_LITE: u8 = 136;
 pub(crate) const MPLS: u8 = 137;
+pub(crate) const ROHC: u8 = 142;
 pub(crate) const ETHERNET: u8 = 143;
 
 /// The protocols that a rule can name; all others have their number.
@@ -57,5 +60,21 @@ pub(crate) fn has_ports(number: u8) -> bool {
 
 /// What it carries has addresses of its own, or can't be looked into.
 pub(crate) fn encapsulates(number: u8) -> bool {
-    matches!(number, IPV4 | IPV6 | GRE | ESP | AH | MOBILE | IPIP | ETHERIP | ENCAP | L2TP | MPLS | ETHERNET)
+    matches!(
+        number,
+        IPV4 | IPV6
+            | GRE
+            | ESP
+            | AH
+            | SWIPE
+            | MOBILE
+            | IPIP
+            | ETHERIP
+            | ENCAP
+            | IPCOMP
+            | L2TP
+            | MPLS
+            | ROHC
+            | ETHERNET
+    )
 }

@@ -251,4 +251,14 @@ mod tests {
         assert_eq!(inbound(&reach(&["0.0.0.0/0"]), &routed), Err(Barred::SourceRoute));
         assert_eq!(outbound(&reach(&["0.0.0.0/0"]), &routed), Err(Barred::SourceRoute));
     }
+
+    /// IPComp (RFC 3173) holds another packet or hides the ports; ROHC (RFC 5858) and SwIPe as well.
+    #[test]
+    fn what_hides_its_content_must_be_named() {
+        let all = reach(&["10.1.0.5"]);
+        for protocol in [108, 142, 53] {
+            let packet = v4(UNIT, HOST, protocol, 0, &[4, 0, 0, 2, 0, 0, 0, 0]);
+            assert_eq!(inbound(&all, &packet), Err(Barred::OutOfReach), "{protocol}");
+        }
+    }
 }

@@ -76,11 +76,12 @@ impl Sightings {
         if self.returned.is_some_and(|returned| now.duration_since(returned) >= SETTLED) {
             (self.returns, self.returned) = (0, None);
         }
-        let known = self.paths.iter().position(|seen| seen == path);
-        if let Some(index) = known {
-            self.paths.remove(index);
+        if self.is_return(path) {
             self.returns += 1;
             self.returned = Some(now);
+        }
+        if let Some(index) = self.paths.iter().position(|seen| seen == path) {
+            self.paths.remove(index);
         } else if self.paths.len() == PLACES {
             self.paths.remove(0);
         }
@@ -89,6 +90,14 @@ impl Sightings {
         let (changes, since) = self.untold.unwrap_or((0, now));
         self.untold = Some((changes + 1, since));
         self.alternated |= self.alternates(now);
+    }
+
+    /// To where the packets came from before: the same address and port, or another port of an address that they had
+    /// left for another.
+    fn is_return(&self, path: &Path) -> bool {
+        let ip = path.peer.ip();
+        let was_elsewhere = self.paths.last().is_some_and(|last| last.peer.ip() != ip);
+        self.paths.iter().any(|seen| seen == path || was_elsewhere && seen.peer.ip() == ip)
     }
 
     fn alternates(&self, now: Instant) -> bool {
@@ -190,5 +199,19 @@ mod tests {
         assert!(!sightings.are_over(last + TELL_EVERY), "something is untold");
         assert!(sightings.tell(last + TELL_EVERY).is_some());
         assert!(sightings.are_over(last + TELL_EVERY));
+    }
+
+    #[test]
+    fn two_places_that_use_a_new_port_each_time_alternate_too() {
+        let start = Instant::now();
+        let at = |place: u8, port: u16| Path { peer: ([203, 0, 113, place], port).into(), ..path(1) };
+        let mut sightings = Sightings::begin(at(1, 4500), start);
+        let mut told = Vec::new();
+        for tenth in 0..1200_u64 {
+            let now = start + millis(100 * tenth);
+            sightings.see(&at(1 + (tenth % 2) as u8, 10_000 + tenth as u16), now);
+            told.extend(sightings.tell(now));
+        }
+        assert!(!told.is_empty(), "two addresses in turn for two minutes, and nobody hears of it");
     }
 }

@@ -23,6 +23,12 @@ impl AwaitIkeAuth {
         config: &ResponderConfig,
         cx: &mut Context<'_>,
     ) -> Option<IkeSaState> {
+        // Where IKE_SA_INIT came from has received our nonce and public value; nobody else need have. The port changes
+        // with NAT traversal (RFC 7296 §2.23), the address does not.
+        if path.peer.ip() != self.handshake.path.peer.ip() {
+            cx.stats.count(Reason::OtherAddress);
+            return Some(IkeSaState::HalfOpen(self));
+        }
         let received = match self.handshake.keys() {
             Ok(keys) => keys.sa.receive(header, datagram, cx.now),
             Err(reason) => {

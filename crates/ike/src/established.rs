@@ -14,10 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod allowance;
 mod child_sas;
 mod ike_rekey;
 mod path_probe;
 
+use allowance::Allowance;
 pub(crate) use child_sas::{Child, NewChild, negotiate};
 use ike_rekey::Candidate;
 use path_probe::PathProbe;
@@ -88,6 +90,7 @@ pub(crate) struct Established {
     /// When it began last.
     path_asked: Option<Instant>,
     rekey_at: Instant,
+    allowance: Allowance,
 }
 
 /// A request that we will make once the window is free.
@@ -142,6 +145,7 @@ impl Established {
             path_probe: None,
             path_asked: None,
             rekey_at: cx.jittered(cx.times.rekey.ike_sa),
+            allowance: Allowance::new(cx.now),
         }
     }
 

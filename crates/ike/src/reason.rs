@@ -72,6 +72,9 @@ pub enum Reason {
     /// No IKE SA has this SPI.
     #[error("no such IKE SA")]
     UnknownSpi,
+    /// IKE_AUTH from another address than IKE_SA_INIT.
+    #[error("IKE_AUTH from another address than IKE_SA_INIT")]
+    OtherAddress,
     /// The integrity check failed.
     #[error("integrity check failed")]
     NotAuthentic,
@@ -97,7 +100,7 @@ pub enum Answer {
 
 impl Reason {
     /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Malformed,
         Self::UnknownCritical,
         Self::MajorVersion,
@@ -119,6 +122,7 @@ impl Reason {
         Self::PrefixQuota,
         Self::HalfOpenTimeout,
         Self::UnknownSpi,
+        Self::OtherAddress,
         Self::NotAuthentic,
         Self::MessageId,
         Self::UnexpectedExchange,
@@ -149,6 +153,7 @@ impl Reason {
             Self::PrefixQuota => "ike-prefix-quota",
             Self::HalfOpenTimeout => "ike-half-open-timeout",
             Self::UnknownSpi => "ike-unknown-spi",
+            Self::OtherAddress => "ike-other-address",
             Self::NotAuthentic => "ike-not-authentic",
             Self::MessageId => "ike-message-id",
             Self::UnexpectedExchange => "ike-unexpected-exchange",
@@ -182,6 +187,7 @@ impl Reason {
             | Self::PrefixQuota
             | Self::HalfOpenTimeout
             | Self::UnknownSpi
+            | Self::OtherAddress
             | Self::NotAuthentic
             | Self::MessageId
             | Self::UnexpectedExchange

@@ -83,6 +83,7 @@ impl IkeThread {
             | Reason::PrefixQuota
             | Reason::HalfOpenTimeout
             | Reason::UnknownSpi
+            | Reason::OtherAddress
             | Reason::NotAuthentic
             | Reason::MessageId
             | Reason::UnexpectedExchange

@@ -201,6 +201,10 @@ impl Established {
     }
 
     pub(super) fn on_create_child_sa(&mut self, contents: Contents, path: Path, cx: &mut Context<'_>) {
+        if !self.allowance.take(cx.now) {
+            let refused = Payload::notify(NotifyType::TEMPORARY_FAILURE, &[]);
+            return self.respond(ExchangeType::CREATE_CHILD_SA, &[refused], path, cx);
+        }
         match CreateChildSaRequest::parse(contents) {
             Some(CreateChildSaRequest::ChildSa(request)) => {
                 let answer = self.accept_child_sa(request, cx).unwrap_or_else(|refused| {

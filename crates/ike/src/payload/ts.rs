@@ -56,11 +56,18 @@ impl TrafficSelector {
     }
 }
 
-/// Narrows what a peer offers to what is allowed: every non-empty intersection, in the offer's order.
+/// As many as a payload can count.
+const MOST: usize = u8::MAX as usize;
+
+/// Narrows what a peer offers to what is allowed: every non-empty intersection that lies in no other before it, in the
+/// offer's order, as far as one payload holds them. A responder may narrow as it likes (RFC 7296 §2.9).
 pub(crate) fn narrow(offered: &[TrafficSelector], allowed: &[TrafficSelector]) -> Vec<TrafficSelector> {
-    let mut narrowed = Vec::new();
+    let mut narrowed: Vec<TrafficSelector> = Vec::new();
     for selector in offered.iter().flat_map(|o| allowed.iter().filter_map(|a| o.intersect(a))) {
-        if !narrowed.contains(&selector) {
+        if narrowed.len() == MOST {
+            break;
+        }
+        if !narrowed.iter().any(|wider| wider.intersect(&selector) == Some(selector)) {
             narrowed.push(selector);
         }
     }
@@ -115,5 +122,38 @@ pub(super) fn write(selectors: &[TrafficSelector], out: &mut Vec<u8>) {
             }
         }
         patch_length(out, start);
+    }
+}
+
+#[cfg(test)]
+mod narrowing {
+    use super::*;
+
+    fn networks(count: u8) -> Vec<TrafficSelector> {
+        let network = |n| TrafficSelector::addresses([10, n, 0, 0].into(), [10, n, 0, 255].into());
+        (0..count).map(network).collect()
+    }
+
+    /// A class has up to 64 destinations, and a peer names up to 255 selectors that all cover each of them.
+    #[test]
+    fn narrowing_makes_no_more_selectors_than_a_payload_holds() {
+        let offered: Vec<_> = (0..255_u16)
+            .map(|port| TrafficSelector { ports: (port, u16::MAX), ..TrafficSelector::ALL_V4 })
+            .collect();
+        let narrowed = narrow(&offered, &networks(64));
+        let mut body = Vec::new();
+        write(&narrowed, &mut body);
+        assert!(parse(PayloadType::TS_R, &body).as_ref() == Ok(&narrowed), "{} selectors", narrowed.len());
+    }
+
+    /// No attack at all: a peer that splits its offer by five protocols, and a class of 64 destinations.
+    #[test]
+    fn an_honest_offer_of_five_protocols_is_answered_with_a_payload_that_reads_back() {
+        let offered =
+            [1, 6, 17, 50, 132].map(|protocol| TrafficSelector { protocol, ..TrafficSelector::ALL_V4 });
+        let narrowed = narrow(&offered, &networks(64));
+        let mut body = Vec::new();
+        write(&narrowed, &mut body);
+        assert!(parse(PayloadType::TS_R, &body).as_ref() == Ok(&narrowed), "{} selectors", narrowed.len());
     }
 }

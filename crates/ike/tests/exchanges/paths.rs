@@ -1,4 +1,4 @@
-use crate::link::{HOME, Link, seen_at};
+use crate::link::{HOME, Link, UNIT, gateway_config, identity, seen_at, unit_config};
 use ike::{Event, Header, IkeSaId, Output};
 use std::{
     net::Ipv4Addr,
@@ -224,4 +224,35 @@ fn esp_in_udp_keeps_to_its_port() {
     link.gateway.probe_path(sa, plain, link.now);
     link.settle();
     assert_eq!(link.sent_to, []);
+}
+
+/// Whoever holds a copied key far from the unit's line sends IKE_SA_INIT from where it is, since it needs the
+/// answer, and IKE_AUTH in the name of an address on the line, whose answer it can do without: CREATE_CHILD_SA
+/// brings it an SPI wherever it asks from. Admission judges the address that has received nothing.
+#[test]
+fn an_address_that_has_received_nothing_is_not_what_admission_judges() {
+    let mut link = Link::new(unit_config(identity(UNIT)), gateway_config());
+    link.unit.connect(link.now);
+    let Some(Output::Transmit { datagram: init, .. }) = link.unit.poll_output() else {
+        panic!("IKE_SA_INIT")
+    };
+    let over = |port, address: Ipv4Addr| ike::Path {
+        local: ([127, 0, 0, 1], port).into(),
+        peer: (address, port).into(),
+        encapsulated: port == 4500,
+    };
+    link.gateway.handle_datagram(over(500, MOVED), &init, link.now);
+    let [(MOVED, answer)] = &held_back(&mut link)[..] else { panic!("its answer") };
+    let own = ike::Path {
+        local: ([127, 0, 0, 2], 500).into(),
+        peer: ([127, 0, 0, 1], 500).into(),
+        encapsulated: false,
+    };
+    link.unit.handle_datagram(own, answer, link.now);
+    let Some(Output::Transmit { datagram: auth, .. }) = link.unit.poll_output() else { panic!("IKE_AUTH") };
+    link.unit_at = MOVED;
+    link.gateway.handle_datagram(over(4500, VICTIM), &auth, link.now);
+    link.settle();
+    let judged: Vec<_> = link.asked.iter().map(|(_, _, auth, _)| auth.path().peer.ip()).collect();
+    assert!(!judged.contains(&VICTIM.into()), "{judged:?}: nobody there has received anything of ours");
 }

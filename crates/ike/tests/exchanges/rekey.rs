@@ -224,3 +224,27 @@ fn the_gateway_deletes_and_the_unit_is_told() {
     assert!(link.gateway_events.contains(&Event::SaDeleted { sa, by: DeletedBy::Us }));
     assert_eq!(link.gateway.stats().established_now, 0);
 }
+
+/// A rooted unit renews its CHILD SA as fast as it gets answers: each is a key exchange of the gateway's one IKE
+/// thread, which all other units wait for.
+#[test]
+fn a_unit_that_rekeys_without_end_does_not_get_every_key_exchange_it_asks_for() {
+    let mut link = Link::attached();
+    for _ in 0..500 {
+        link.unit.rekey_child_sa(link.unit_children.last().unwrap().spi_in, link.now);
+        link.settle();
+    }
+    let made = link.gateway.stats().children_rekeyed;
+    assert!(made < 100, "{made} key exchanges for one unit while no time passed at all");
+}
+
+#[test]
+fn a_unit_that_rekeys_its_ike_sa_without_end_does_not_get_every_key_exchange_it_asks_for() {
+    let mut link = Link::attached();
+    for _ in 0..500 {
+        link.unit.rekey_ike_sa(link.now);
+        link.settle();
+    }
+    let made = link.gateway.stats().ike_rekeyed;
+    assert!(made < 100, "{made} key exchanges for one unit while no time passed at all");
+}
