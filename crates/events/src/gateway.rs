@@ -127,6 +127,21 @@ pub struct LateralAttempt {
     pub to: IpAddr,
 }
 
+/// Packets came from where the unit has not proven to be, though it was asked there again and again, and were dropped:
+/// whoever sends them has its keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathUnproven {
+    /// Whose.
+    pub device: DeviceId,
+    /// Which.
+    pub session: SessionId,
+    /// How many since the last record.
+    #[serde(with = "number_as_text")]
+    pub packets: u64,
+    /// Where the last of them came from.
+    pub from: SocketAddr,
+}
+
 /// Something that people must see to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
@@ -163,6 +178,7 @@ recorded! {
     EspNeverSeen => "gateway.esp_never_seen",
     SpoofedSource => "gateway.spoofed_source",
     LateralAttempt => "gateway.lateral_attempt",
+    PathUnproven => "gateway.path_unproven",
     Alarm => "gateway.alarm",
     SessionCut => "gateway.session_cut",
 }

@@ -1,15 +1,15 @@
-//! What a unit tries against others, as it is told: packets with another's inner source address, and packets for
-//! other units.
+//! What a unit tries, or somebody with its keys, as it is told: packets with another's inner source address, packets
+//! for other units, and packets from where the unit has not proven to be.
 
 use crate::{cause::Cause, shard::Notice};
 use esp::Dropped;
 use ike::IkeSaId;
 use std::{
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
-/// At most one [`Notice::Spoofed`] and one [`Notice::Lateral`] for a session in this time.
+/// At most one notice of each kind for a session in this time.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// The attempts of one tunnel that has made some.
@@ -19,6 +19,9 @@ pub(crate) struct Attempts {
     lateral: Untold,
     /// Where the last packet for another unit was to go.
     lateral_to: Option<IpAddr>,
+    unproven: Untold,
+    /// Where the last packet from an unproven place came from.
+    unproven_from: Option<SocketAddr>,
 }
 
 impl Attempts {
@@ -37,13 +40,21 @@ impl Attempts {
         }
     }
 
+    /// One more, from where the unit has not proven to be.
+    pub(crate) fn see_unproven(&mut self, from: SocketAddr) {
+        self.unproven.packets += 1;
+        self.unproven_from = Some(from);
+    }
+
     /// What there is to tell by now.
-    pub(crate) fn tell(&mut self, sa: IkeSaId, now: Instant) -> [Option<Notice>; 2] {
+    pub(crate) fn tell(&mut self, sa: IkeSaId, now: Instant) -> [Option<Notice>; 3] {
         let spoofed = self.spoofed.take(now);
         let lateral = self.lateral.take(now).zip(self.lateral_to);
+        let unproven = self.unproven.take(now).zip(self.unproven_from);
         [
             spoofed.map(|packets| Notice::Spoofed { sa, packets }),
             lateral.map(|(packets, to)| Notice::Lateral { sa, packets, to }),
+            unproven.map(|(packets, from)| Notice::Unproven { sa, packets, from }),
         ]
     }
 }

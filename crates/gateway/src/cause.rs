@@ -20,6 +20,8 @@ pub enum Cause {
     Uplink(Barred),
     /// For a unit, but from nowhere that it may reach, or with headers that nobody may send.
     Downlink(Barred),
+    /// From a place where the unit has not proven to be, though it was asked there.
+    UnprovenPath,
     /// From one unit for another (TS 33.320 clause 4.4.3 filters), and the two are no pair.
     Lateral,
     /// From the core, but with an inner address of a unit as its source.
@@ -51,10 +53,11 @@ pub enum Cause {
 const INBOUND: usize = Dropped::ALL.len();
 const OUTBOUND: [Unsealed; 4] =
     [Unsealed::SequenceExhausted, Unsealed::InnerMalformed, Unsealed::OutsideSelectors, Unsealed::Crypto];
-const REST: [Cause; 15] = [
+const REST: [Cause; 16] = [
     Cause::UnknownSpi,
     Cause::UplinkBlocked,
     Cause::DownlinkBlocked,
+    Cause::UnprovenPath,
     Cause::Lateral,
     Cause::FromPool,
     Cause::NoTunnel,
@@ -94,6 +97,7 @@ impl Cause {
             Self::UnknownSpi => ("uplink", "unknown_spi"),
             Self::UplinkBlocked => ("uplink", "blocked"),
             Self::DownlinkBlocked => ("downlink", "blocked"),
+            Self::UnprovenPath => ("uplink", "unproven_path"),
             Self::Lateral => ("uplink", "lateral"),
             Self::FromPool => ("downlink", "lateral"),
             Self::NoTunnel => ("downlink", "no_tunnel"),
@@ -130,6 +134,7 @@ impl Cause {
             Self::CoreUnfit => OTHER + 11,
             Self::TooBig => OTHER + 12,
             Self::ReceiveBufferFull => OTHER + 14,
+            Self::UnprovenPath => OTHER + 15,
         }
     }
 }

@@ -112,6 +112,8 @@ pub(crate) enum Work {
     Spoofed { session: Arc<Session>, packets: u64 },
     /// Packets for another unit were dropped, the last of them for `to`.
     Lateral { session: Arc<Session>, packets: u64, to: IpAddr },
+    /// Packets from where the unit has not proven to be were dropped, the last of them came from `from`.
+    Unproven { session: Arc<Session>, packets: u64, from: SocketAddr },
     /// The pairs in the ledger have changed.
     Pairs,
     /// Packets of one SA come from several addresses in turn.
@@ -141,6 +143,12 @@ impl Work {
             ) if session.id == same.id => {
                 (*packets, *to) = (packets.saturating_add(more), last);
             }
+            (
+                Self::Unproven { session, packets, from },
+                Self::Unproven { session: same, packets: more, from: last },
+            ) if session.id == same.id => {
+                (*packets, *from) = (packets.saturating_add(more), last);
+            }
             (Self::Alternates { session, seen }, Self::Alternates { session: same, seen: more })
                 if session.id == same.id =>
             {
@@ -167,6 +175,9 @@ impl fmt::Display for Work {
             Self::Spoofed { session, packets } => write!(f, "session {} spoofed {packets}", session.id),
             Self::Lateral { session, packets, .. } => {
                 write!(f, "session {} sent {packets} to another unit", session.id)
+            }
+            Self::Unproven { session, packets, .. } => {
+                write!(f, "{packets} packets of session {} came from elsewhere", session.id)
             }
             Self::Pairs => write!(f, "the list of pairs"),
             Self::Refused(refused) => write!(f, "an attempt that was refused: {}", refused.code),

@@ -1,6 +1,7 @@
-//! Sessions whose unit was seen outside the network of its access line: no packet passes, and each has so much
-//! time to be back, or to authenticate anew.
+//! Sessions whose unit was seen outside the network of its access line, or at an address that nobody has judged yet:
+//! no packet passes. Outside, each has so much time to be back, or to authenticate anew.
 
+use crate::OffLine;
 use ids::SessionId;
 use std::{
     collections::HashMap,
@@ -9,18 +10,30 @@ use std::{
 
 /// Every hold that runs.
 pub(crate) struct Holds {
+    policy: OffLine,
     time: Duration,
-    ends: HashMap<SessionId, Instant>,
+    /// `None`: until the unit's address is judged.
+    ends: HashMap<SessionId, Option<Instant>>,
 }
 
 impl Holds {
-    pub(crate) fn new(time: Duration) -> Self {
-        Self { time, ends: HashMap::new() }
+    pub(crate) fn new(policy: OffLine, time: Duration) -> Self {
+        Self { policy, time, ends: HashMap::new() }
+    }
+
+    /// The unit has another address. Returns whether it is held until that is judged, which lasts as long as the
+    /// ledger is out of reach.
+    pub(crate) fn ask(&mut self, session: SessionId) -> bool {
+        let asks = self.policy != OffLine::Keep;
+        if asks {
+            self.ends.entry(session).or_insert(None);
+        }
+        asks
     }
 
     /// The unit is outside. Another address outside does not begin it anew.
     pub(crate) fn begin(&mut self, session: SessionId, now: Instant) {
-        self.ends.entry(session).or_insert(now + self.time);
+        self.ends.entry(session).or_insert(None).get_or_insert(now + self.time);
     }
 
     /// The unit is back, or its session is over.
@@ -34,14 +47,15 @@ impl Holds {
 
     /// Those whose time is over.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<SessionId> {
-        let due: Vec<_> = self.ends.iter().filter(|(_, end)| **end <= now).map(|(id, _)| *id).collect();
+        let is_due = |end: &Option<Instant>| end.is_some_and(|end| end <= now);
+        let due: Vec<_> = self.ends.iter().filter(|(_, end)| is_due(end)).map(|(id, _)| *id).collect();
         due.iter().for_each(|id| self.end(*id));
         due
     }
 
     /// When the next one is over.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.ends.values().min().copied()
+        self.ends.values().flatten().min().copied()
     }
 }
 
@@ -54,7 +68,7 @@ mod tests {
     fn a_hold_has_its_time_from_the_first_address_outside_and_ends_once() {
         let (now, time) = (Instant::now(), Duration::from_secs(30));
         let [away, back] = [1, 2].map(|number| SessionId { epoch: Epoch(1), number });
-        let mut holds = Holds::new(time);
+        let mut holds = Holds::new(OffLine::Hold, time);
         holds.begin(away, now);
         holds.begin(back, now);
         holds.begin(away, now + time / 2);
@@ -63,5 +77,18 @@ mod tests {
         assert_eq!(holds.due(now + time - Duration::from_millis(1)), []);
         assert_eq!(holds.due(now + time), [away]);
         assert_eq!((holds.due(now + time * 2), holds.next_due()), (vec![], None));
+    }
+
+    #[test]
+    fn an_address_that_is_not_judged_has_no_time_until_it_is_found_to_be_outside() {
+        let (now, time) = (Instant::now(), Duration::from_secs(30));
+        let session = SessionId { epoch: Epoch(1), number: 1 };
+        let mut holds = Holds::new(OffLine::Close, time);
+        assert!(holds.ask(session) && holds.has(session));
+        assert_eq!((holds.due(now + time * 9), holds.next_due()), (vec![], None));
+        holds.begin(session, now);
+        assert!(holds.ask(session), "and another one");
+        assert_eq!(holds.next_due(), Some(now + time));
+        assert!(!Holds::new(OffLine::Keep, time).ask(session));
     }
 }

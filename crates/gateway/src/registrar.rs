@@ -35,7 +35,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use events::{
     Durability, JournalError, Recorded,
     admission::Voided,
-    gateway::{AttachFailed, EspNeverSeen, LateralAttempt, NodeStopped, SpoofedSource},
+    gateway::{AttachFailed, EspNeverSeen, LateralAttempt, NodeStopped, PathUnproven, SpoofedSource},
 };
 use ids::{DeviceId, SessionId, Spi};
 use ledger::{Ledger, LedgerError};
@@ -176,6 +176,7 @@ impl Registrar {
                 | Work::Alternates { .. }
                 | Work::Spoofed { .. }
                 | Work::Lateral { .. }
+                | Work::Unproven { .. }
                 | Work::Pairs) => self.must(must),
             }
         }
@@ -237,6 +238,10 @@ impl Registrar {
             Work::Lateral { session, packets, to } => {
                 let (device, session, packets) = (session.device, session.id, *packets);
                 self.append(&LateralAttempt { device, session, packets, to: *to })?;
+            }
+            Work::Unproven { session, packets, from } => {
+                let (device, session, packets) = (session.device, session.id, *packets);
+                self.append(&PathUnproven { device, session, packets, from: *from })?;
             }
             Work::Pairs => self.pairs()?,
         }

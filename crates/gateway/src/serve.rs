@@ -313,7 +313,7 @@ impl Common {
             sockets,
             sessions: self.sessions.clone(),
             contests: Contests::new(config.policy.make_room()),
-            holds: Holds::new(config.off_line_hold),
+            holds: Holds::new(config.off_line, config.off_line_hold),
             anchors: Arc::new(anchors),
             peers: config.peers.clone(),
             clock: self.clock.clone(),

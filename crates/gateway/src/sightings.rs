@@ -21,6 +21,8 @@ pub(crate) struct Sightings {
     /// They alternated since that was told.
     alternated: bool,
     told: Option<Instant>,
+    /// When the first and the last came over a path that the tunnel has not, since it has this one.
+    strayed: Option<(Instant, Instant)>,
 }
 
 /// One SA at several addresses in turn.
@@ -50,6 +52,8 @@ const RETURNS: u32 = 2;
 const SETTLED: Duration = Duration::from_secs(10);
 /// At most one probe is asked for in this time; `ike` keeps to it, too.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Packets over another path pass for so long before the unit has answered there: it is asked once a second.
+const PROVEN_WITHIN: Duration = Duration::from_secs(10);
 /// At most one [`Alternation`] is told in this time, and after it a tunnel without changes is forgotten here.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
@@ -65,7 +69,22 @@ impl Sightings {
             untold: None,
             alternated: false,
             told: None,
+            strayed: None,
         }
+    }
+
+    /// A packet came over another path than the tunnel's. Returns whether the unit has had its time to prove that it
+    /// is there.
+    pub(crate) fn stray(&mut self, now: Instant) -> bool {
+        let (since, last) = self.strayed.get_or_insert((now, now));
+        *last = now;
+        now.duration_since(*since) >= PROVEN_WITHIN
+    }
+
+    /// The tunnel has another path.
+    pub(crate) fn moved(&mut self, path: &Path, now: Instant) {
+        self.strayed = None;
+        self.see(path, now);
     }
 
     /// The newest packet came over `path`.
@@ -127,7 +146,8 @@ impl Sightings {
 
     /// Nothing has changed for long, and nothing is left to tell.
     pub(crate) fn are_over(&self, now: Instant) -> bool {
-        !self.alternated && now.duration_since(self.changed) >= TELL_EVERY
+        let last = self.strayed.map_or(self.changed, |(_, last)| last.max(self.changed));
+        !self.alternated && now.duration_since(last) >= TELL_EVERY
     }
 }
 

@@ -3,7 +3,7 @@
 
 use events::{
     Record, Recorded,
-    gateway::{PathAlternates, PathChanged, SessionClosed},
+    gateway::{PathAlternates, PathChanged, PathUnproven, SessionClosed},
     journal::Tail,
 };
 use gateway::{OffLine, SessionView, State};
@@ -85,7 +85,7 @@ fn a_tunnel_follows_a_unit_that_its_nat_has_forgotten() {
     let mut world = World::new(dir.path(), 21, OffLine::Hold, LONG);
     let home = world.unit.outer;
     world.unit.move_to(world.inside(2).into()).unwrap();
-    world.ping_until(|session| session.outer == world.unit.outer);
+    world.ping_until(|session| session.outer == world.unit.outer && session.state == State::Open);
     assert_eq!(world.unit.ping(SERVICE, 5).0, 5);
     assert_eq!(world.carrier.gateway.sessions_of(DEVICE)[0].state, State::Open);
     world.wait(|world| !world.records::<PathChanged>().is_empty());
@@ -229,4 +229,38 @@ fn a_gateway_that_starts_anew_takes_no_packet_of_the_one_before() {
     replay(&carrier);
     assert_eq!(carrier.gateway.stats().uplink.packets, passed + 1, "the new tunnel's own ping");
     assert_eq!(anew.ping(SERVICE, 3).0, 3);
+}
+
+#[test]
+fn a_unit_with_another_address_passes_nothing_while_nobody_can_judge_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path(), 41, OffLine::Hold, LONG);
+    let other = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    world.unit.move_to(world.inside(2).into()).unwrap();
+    world.ping_until(|session| session.outer == world.unit.outer);
+    assert_eq!(world.unit.ping(SERVICE, 5).0, 0);
+    assert_eq!(world.carrier.gateway.sessions_of(DEVICE)[0].state, State::Held);
+    other.execute_batch("ROLLBACK").unwrap();
+    world.wait(|world| world.carrier.gateway.sessions_of(DEVICE)[0].state == State::Open);
+    assert_eq!(world.unit.ping(SERVICE, 5).0, 5, "it is on its line");
+}
+
+/// A copy of the tunnel's keys sends from off the line; the unit itself answers IKE at home.
+#[test]
+fn packets_from_where_the_unit_is_not_are_dropped_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path(), 43, OffLine::Hold, LONG);
+    let elsewhere = UdpSocket::bind((Ipv4Addr::from(world.outside()), 0)).unwrap();
+    world.wait(|world| {
+        let sealed = world.unit.intercepted_ping(SERVICE).unwrap();
+        elsewhere.send_to(&sealed, world.carrier.known().natt).unwrap();
+        !world.records::<PathUnproven>().is_empty()
+    });
+    let told = &world.records::<PathUnproven>()[0];
+    assert_eq!((told.device, told.from), (DEVICE, elsewhere.local_addr().unwrap()));
+    let session = &world.carrier.gateway.sessions_of(DEVICE)[0];
+    assert_eq!((session.outer, session.state), (world.unit.outer, State::Open));
+    assert!(session.drops["unproven_path"] >= told.packets, "{session:?}");
+    assert_eq!(world.unit.ping(SERVICE, 3).0, 3, "at home all is well");
 }

@@ -85,17 +85,22 @@ impl IkeThread {
     /// too, so that it opens into a hold.
     fn line(&mut self, id: SessionId, outside: bool, now: Instant) {
         let Some(session) = self.sessions.get(id) else { return };
-        let (state, command) = if outside {
+        if outside {
             self.holds.begin(id, now);
-            (State::Held, Command::Hold(session.sa))
-        } else {
-            self.holds.end(id);
-            (State::Open, Command::Release(session.sa))
-        };
-        if matches!(session.state(), State::Open | State::Held) {
-            session.set_state(state);
+            return self.hold(&session);
         }
-        self.command(command);
+        self.holds.end(id);
+        if session.state() == State::Held {
+            session.set_state(State::Open);
+        }
+        self.command(Command::Release(session.sa));
+    }
+
+    pub(super) fn hold(&mut self, session: &Session) {
+        if session.state() == State::Open {
+            session.set_state(State::Held);
+        }
+        self.command(Command::Hold(session.sa));
     }
 
     pub(super) fn take_orders(&mut self) {

@@ -7,7 +7,7 @@ use crate::{
     shard::{Command, Notice},
 };
 use ids::SessionId;
-use ike::{ChildSa, DeletedBy, Event, IkeSaId, payload::NotifyType};
+use ike::{ChildSa, DeletedBy, Event, IkeSaId, Path, payload::NotifyType};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 impl IkeThread {
@@ -20,6 +20,9 @@ impl IkeThread {
             Notice::EspNeverSeen(sa) => self.must_of(sa, Work::EspNeverSeen),
             Notice::Spoofed { sa, packets } => {
                 self.must_of(sa, |session| Work::Spoofed { session, packets });
+            }
+            Notice::Unproven { sa, packets, from } => {
+                self.must_of(sa, |session| Work::Unproven { session, packets, from });
             }
             Notice::Lateral { sa, packets, to } => {
                 self.must_of(sa, |session| Work::Lateral { session, packets, to });
@@ -64,10 +67,7 @@ impl IkeThread {
                 let over = session.and_then(|session| self.contests.silent(session.device, sa));
                 over.into_iter().for_each(|(contest, outcome)| self.must(Work::Resolve { contest, outcome }));
             }
-            Event::PathChanged { sa, from, to } => {
-                self.command(Command::Move { sa, path: to });
-                self.moved(sa, from.peer, to.peer);
-            }
+            Event::PathChanged { sa, from, to } => self.moved(sa, from.peer, to),
             Event::Refused { path, reason, idi, .. } => self.refused(&path, reason, idi.as_ref()),
             Event::ChildFailed { sa, notify } => self.child_failed(sa, notify, now),
             Event::ChildEstablished { .. }
@@ -92,10 +92,18 @@ impl IkeThread {
         }
     }
 
-    fn moved(&mut self, sa: IkeSaId, from: SocketAddr, to: SocketAddr) {
-        let Some(session) = self.sessions.of_sa(sa).filter(|session| session.outer() != to) else { return };
-        session.moved_to(to);
-        self.must(Work::Moved { session, from, to });
+    /// Where the address is another one, no packet passes before the registrar has found the unit on its line.
+    fn moved(&mut self, sa: IkeSaId, from: SocketAddr, to: Path) {
+        let session = self.sessions.of_sa(sa).filter(|session| session.outer() != to.peer);
+        let asked = session.as_ref().filter(|_| from.ip() != to.peer.ip());
+        if let Some(session) = asked.filter(|session| self.holds.ask(session.id)) {
+            self.hold(session);
+        }
+        self.command(Command::Move { sa, path: to });
+        if let Some(session) = session {
+            session.moved_to(to.peer);
+            self.must(Work::Moved { session, from, to: to.peer });
+        }
     }
 
     fn ended(&mut self, sa: IkeSaId, by: DeletedBy) {

@@ -57,11 +57,9 @@ impl Registrar {
     ) -> Result<(), LedgerError> {
         let known = self.known(session)?;
         let on_line = known.as_ref().and_then(|known| known.line.as_ref()?.covers(to.ip()));
+        // First, as the journal may be out of reach. Rows that can't be believed put nobody on a line.
+        self.seen_at(session.id, known.is_none() || on_line == Some(false));
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
-        // A hold outlasts rows that can't be believed.
-        if known.is_some() {
-            self.seen_at(session.id, on_line == Some(false));
-        }
         Ok(())
     }
 
@@ -70,7 +68,8 @@ impl Registrar {
         match (self.terms.off_line, outside) {
             (OffLine::Hold, outside) => self.answer(Answer::Line { session, outside }),
             (OffLine::Close, true) => self.answer(Answer::End { session, why: Why::LeftLine }),
-            (OffLine::Close, false) | (OffLine::Keep, _) => {}
+            (OffLine::Close, false) => self.answer(Answer::Line { session, outside: false }),
+            (OffLine::Keep, _) => {}
         }
     }
 

@@ -3,7 +3,10 @@
 use crate::{hand_off::Opening, pairs::Pairs, sessions::Session, sightings::Alternation};
 use ids::Spi;
 use ike::{ChildSa, IkeSaId, Path};
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 /// What the IKE thread has a shard do. None may be lost: the channel blocks the sender.
 pub(crate) enum Command {
@@ -49,6 +52,9 @@ pub(crate) enum Notice {
     Spoofed { sa: IkeSaId, packets: u64 },
     /// Packets for another unit were dropped: so many since the last notice, the last of them for `to`.
     Lateral { sa: IkeSaId, packets: u64, to: IpAddr },
+    /// Packets from where the unit has not proven to be were dropped: so many since the last notice, the last of them
+    /// came from there.
+    Unproven { sa: IkeSaId, packets: u64, from: SocketAddr },
 }
 
 impl Command {

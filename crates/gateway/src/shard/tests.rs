@@ -793,3 +793,33 @@ fn every_tunnel_with_long_packets_has_its_turn_however_many_there_are() {
     }
     assert_eq!(looked.len(), units.len(), "each was probed, by its SPI");
 }
+
+/// A copy of an SA's keys sends from elsewhere, and nobody there answers a probe, so that no `Move` ever comes.
+#[test]
+fn packets_from_where_the_unit_never_proves_to_be_are_dropped_and_told() {
+    let (mut shard, mut unit, start) = (shard(), Unit::new(1, 0x1000), Instant::now());
+    unit.open(&mut shard, start);
+    let elsewhere = path("203.0.113.66:9");
+    let (mut passed, mut asked, mut told) = (0, 0, Vec::new());
+    for second in 0..600 {
+        let now = start + Duration::from_secs(second);
+        let sealed = unit.seal(&packet(unit.address(), SERVICE));
+        passed += uplink(&mut shard, &sealed, &elsewhere, now).len();
+        shard.sweep(now);
+        for notice in notices(&mut shard) {
+            asked += u32::from(matches!(notice, Notice::Elsewhere { .. }));
+            if let Notice::Unproven { packets, from, .. } = notice {
+                told.push((packets, from));
+            }
+        }
+    }
+    assert_eq!((passed, asked), (10, 600), "for as long as it may take to prove, and asked on");
+    assert_eq!(told.len(), 10, "at most one a minute: {told:?}");
+    assert!(told.iter().all(|(_, from)| *from == elsewhere.peer));
+    let now = start + Duration::from_secs(600);
+    let sealed = unit.seal(&packet(unit.address(), SERVICE));
+    assert_eq!(uplink(&mut shard, &sealed, &path(HOME), now).len(), 1, "its own place is not touched");
+    shard.command(Command::Move { sa: unit.sa(), path: elsewhere }, now);
+    let sealed = unit.seal(&packet(unit.address(), SERVICE));
+    assert_eq!(uplink(&mut shard, &sealed, &elsewhere, now).len(), 1, "it has proven to be there");
+}

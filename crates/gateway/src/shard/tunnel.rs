@@ -123,7 +123,7 @@ impl Tunnel {
     pub(super) fn move_to(&mut self, path: Path, now: Instant) {
         (self.path, self.mtu) = (path, PathMtu::default());
         if let Some(sightings) = &mut self.sightings {
-            sightings.see(&path, now);
+            sightings.moved(&path, now);
         }
     }
     /// Tunnels of one class share the list of what they reach, unless the unit has narrowed it.
@@ -162,6 +162,11 @@ impl Tunnel {
         child.tell_if_worn(self.session.sa, turn.limits, turn.notices);
         if opened.newest && (*path != self.path || self.sightings.is_some()) {
             self.see(path, turn);
+        }
+        let is_stray = *path != self.path && self.sightings.as_mut().is_some_and(|seen| seen.stray(turn.now));
+        if is_stray {
+            self.attempts.get_or_insert_default().see_unproven(path.peer);
+            return Err(Cause::UnprovenPath.into());
         }
         // Opened all the same: it may be the first packet from where the unit belongs.
         if self.gate.is_held { Err(Cause::UplinkBlocked.into()) } else { Ok(opened) }
