@@ -20,7 +20,7 @@ const PATIENT: &str = "retransmit_timeout = 0.3\nretransmit_base = 1.2\nretransm
 /// Each in a thousand. The gateway's replay window takes what comes 1,023 packets late, charon's what comes 31 late.
 fn weather(way: Way, kind: Kind) -> Weather {
     match (kind, way) {
-        (Kind::Ike, _) => Weather { lost: 200, doubled: 100, late: 0, by: 0 },
+        (Kind::Ike, _) => Weather { lost: 300, doubled: 100, late: 0, by: 0 },
         (Kind::Esp, Way::Up) => Weather { lost: 30, doubled: 20, late: 50, by: 200 },
         (Kind::Esp, Way::Down) => Weather { lost: 30, doubled: 20, late: 50, by: 16 },
     }
