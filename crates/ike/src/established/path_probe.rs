@@ -68,9 +68,11 @@ impl Established {
         cx.stats.paths_probed += 1;
     }
 
-    /// The answer to a request that went to one path alone has come, over `came`.
+    /// The answer to a request that went to one path alone has come, over `came`. If that was another, it waits to be
+    /// asked itself.
     pub(super) fn on_path_answer(&mut self, came: Path, cx: &mut Context<'_>) {
-        let probe = self.path_probe.take().filter(|probe| probe.path == came);
+        let probe =
+            self.path_probe.take_if(|probe| probe.asking.is_some()).filter(|probe| probe.path == came);
         if probe.is_some() {
             cx.stats.paths_changed += 1;
             cx.out.event(Event::PathChanged { sa: self.id, from: self.path, to: came });
