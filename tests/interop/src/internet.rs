@@ -310,7 +310,8 @@ fn icmp_seqs(log: &str) -> BTreeSet<u64> {
 }
 
 impl Nat {
-    /// Forgets every mapping, as a home router does when it restarts; new ones get other ports.
+    /// Forgets every mapping, as a home router does when it restarts; new ones get other ports. For a moment it lets
+    /// packets out as they are, as a router does whose firewall is loaded anew.
     ///
     /// # Errors
     /// When the address or the firewall rule cannot be changed.

@@ -30,7 +30,7 @@ pub struct Weather {
     pub doubled: u64,
     /// So many are held back.
     pub late: u64,
-    /// Those go on when 1 to so many others have overtaken them, or in a [lull](LULL).
+    /// Those go on when 1 to so many others have overtaken them, or when none has come for 20 ms.
     pub by: u64,
 }
 
@@ -68,6 +68,9 @@ pub struct Tally {
 /// A relay that runs. `Drop` ends it.
 #[derive(Debug)]
 pub struct Relay {
+    /// Where it stands.
+    host: Host,
+    gateway: IpAddr,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -126,7 +129,7 @@ impl Relay {
     /// # Errors
     /// When the ports cannot be bound.
     pub fn start(
-        host: &Host,
+        host: Host,
         gateway: IpAddr,
         seed: u64,
         weather: impl Fn(Way, Kind) -> Weather,
@@ -144,7 +147,13 @@ impl Relay {
                 threads.push(thread::spawn(move || shared.relay(&sockets, lane)));
             }
         }
-        Ok(Self { shared, threads })
+        Ok(Self { host, gateway, shared, threads })
+    }
+
+    /// What the unit is to take for the gateway's address.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.host.address(self.gateway.is_ipv6())
     }
 
     /// What became of the datagrams of one kind on one way so far.

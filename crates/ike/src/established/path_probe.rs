@@ -30,15 +30,17 @@ impl PathProbe {
 
 impl Established {
     /// A fresh authentic packet came over `path`: the peer may be there (RFC 7296 §2.23). What is on its way
-    /// is repeated there, since the window is one; its answer frees the window and proves nothing. An initiator
+    /// is repeated there, since the window is one; its answer frees the window and proves nothing. So it is with a
+    /// request to yet another path, whence older packets came: the peer has moved on. An initiator
     /// stays with the address it chose, and ESP in UDP with its port.
     pub(crate) fn seen_at(&mut self, path: Path, cx: &mut Context<'_>) {
         let fits = self.standing.is_responder && (path.encapsulated || !self.path.encapsulated);
         let is_early = self.path_asked.is_some_and(|asked| cx.now < asked + AT_MOST_EVERY);
-        let is_asking = self.path_probe.as_ref().is_some_and(|probe| probe.asking.is_some());
+        let is_asked = |probe: &PathProbe| probe.asking.is_some() && probe.path == path;
         if path == self.path {
             self.path_probe.take_if(|probe| probe.asking.is_none());
-        } else if fits && !is_early && !is_asking {
+        } else if fits && !is_early && !self.path_probe.as_deref().is_some_and(is_asked) {
+            self.put_off_path_probe(cx);
             self.path_asked = Some(cx.now);
             self.path_probe = Some(Box::new(PathProbe { path, asking: None }));
             self.current.repeat(path, cx);
@@ -66,9 +68,11 @@ impl Established {
         cx.stats.paths_probed += 1;
     }
 
-    /// The answer to a request that went to one path alone has come, over `came`.
+    /// The answer to a request that went to one path alone has come, over `came`. If that was another, it waits to be
+    /// asked itself.
     pub(super) fn on_path_answer(&mut self, came: Path, cx: &mut Context<'_>) {
-        let probe = self.path_probe.take().filter(|probe| probe.path == came);
+        let probe =
+            self.path_probe.take_if(|probe| probe.asking.is_some()).filter(|probe| probe.path == came);
         if probe.is_some() {
             cx.stats.paths_changed += 1;
             cx.out.event(Event::PathChanged { sa: self.id, from: self.path, to: came });
