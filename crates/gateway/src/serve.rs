@@ -108,8 +108,9 @@ const TO_IKE: usize = 1024;
 /// To each data thread: nothing may be lost, so the IKE thread keeps what finds it full. That grows with
 /// the tunnels that there are, and with nothing else: while a shard is stuck nobody new is admitted.
 const TO_DATA: usize = 4096;
-/// From one data thread to another: batches of packets of up to 256 KiB. Full, they are dropped and
-/// counted.
+/// From one data thread to another, as batches: of what one look at the TUN device gave (256 KiB and one large
+/// packet), and of what units sent each other in one receive (32 buffers of up to 64 KiB, 2 MiB). Full, they are
+/// dropped and counted.
 const BETWEEN_SHARDS: usize = 16;
 /// To the registrar: claims find it full and are answered with silence; what must not be lost is kept
 /// by the IKE thread until there is room.
@@ -125,9 +126,10 @@ impl Gateway {
         let common = Common::new(&deps)?;
         let (to_ike, from_data) = bounded(TO_IKE);
         let (to_registrar, work) = bounded(TO_REGISTRAR);
-        // At most one answer for each piece of work, and one for each session that is ended.
+        // Without a bound, as nothing may be lost: at most one answer for each piece of work, and one for each session
+        // that is ended.
         let (to_control, answers) = unbounded();
-        // Filled by people.
+        // The same: what operators order.
         let (orders, from_api) = unbounded();
         let (ways, data) = common.data(to_ike).threads(&config, &ports, deps.cores)?;
         let Ports { ike, natt, listening } = ports;
