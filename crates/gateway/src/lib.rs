@@ -23,6 +23,8 @@ mod contest;
 mod core;
 mod data;
 mod evidence;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod hand_off;
 mod health;
 mod holds;
