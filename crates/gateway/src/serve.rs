@@ -54,7 +54,7 @@ pub struct Deps {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A port is taken, or needs CAP_NET_BIND_SERVICE.
-    #[error("{address} cannot be bound: {source}")]
+    #[error("{address} cannot be bound")]
     Bind {
         /// Which.
         address: SocketAddr,
@@ -70,7 +70,7 @@ pub enum StartError {
         shards: usize,
     },
     /// A thread or an eventfd could not be made.
-    #[error("{0}")]
+    #[error(transparent)]
     System(#[from] io::Error),
     /// The journal could not be written.
     #[error("the journal cannot be used: {0}")]
