@@ -192,14 +192,16 @@ fn not_started(error: StartError) -> Failure {
 }
 
 fn not_bound(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::AddrNotAvailable => {
-            "no interface of this machine has that address: correct `listen` in [gateway]"
-        }
-        io::ErrorKind::AddrInUse => "see what else uses the port: `ss -lunp` shows it",
-        io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE (docs/deployment.md)",
-        _ => "correct what the system names, and try again",
-    }
+    let known = [
+        (
+            io::ErrorKind::AddrNotAvailable,
+            "no interface of this machine has that address: correct `listen` in [gateway]",
+        ),
+        (io::ErrorKind::AddrInUse, "see what else uses the port: `ss -lunp` shows it"),
+        (io::ErrorKind::PermissionDenied, "ports below 1024 need CAP_NET_BIND_SERVICE (docs/deployment.md)"),
+    ];
+    let next = known.into_iter().find(|(of, _)| *of == kind).map(|(_, next)| next);
+    next.unwrap_or("correct what the system names, and try again")
 }
 
 #[cfg(test)]
