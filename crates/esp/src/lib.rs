@@ -14,13 +14,15 @@
 //! - the padding must be the sequence 1, 2, 3 ... (RFC 4303 §2.4);
 //! - a sequence number is never used twice: an SA that ran out of them seals no more
 //!   ([`Unsealed::SequenceExhausted`]), and AES-GCM takes its IV from the sequence number;
-//! - TFC padding is cut off, dummy packets are dropped; none are made;
+//! - TFC padding is cut off and dummy packets are dropped; no padding is made, and a dummy packet only when asked
+//!   for ([`OutboundSa::seal_dummy`]);
 //! - the CBC IV is the encrypted sequence number (NIST SP 800-38A appendix C, first method), so
 //!   that no randomness is needed: unpredictable to who lacks the key, and never the same twice.
 //!
 //! Memory: an SA keeps its raw keys (20 to 64 octets), for one direction also the window (128 octets to 2 KiB),
 //! which is made at the first packet. So are key schedules, the larger part, which can be let go with
-//! [`InboundSa::rest`] and [`OutboundSa::rest`]. In steady state no packet allocates.
+//! [`InboundSa::rest`] and [`OutboundSa::rest`]. In steady state no packet allocates, but for
+//! those dummy ones.
 
 #[cfg(feature = "fuzz")]
 pub mod fuzz;

@@ -3,8 +3,9 @@
 //!
 //! The *data threads*, one for each shard, own the NAT-T sockets, all ESP, and the core's side; they never
 //! wait for anybody. The *IKE thread* owns the responder and all public-key work; it asks `x509` who a peer is. The
-//! *registrar* alone works with ledger and journal, in batches. Between them are bounded channels, with
-//! the drop policy written where each is made.
+//! *registrar* alone works with ledger and journal, in batches. What strangers can fill between them is
+//! bounded, with the drop policy written where it is made; what must not be lost (how a session moves and
+//! ends, what an operator orders) waits without a bound of its own, as only who was admitted can add to it.
 //!
 //! A tunnel opens only with an [`Admitted`]: certificate path, AUTH and lease. A second claim on a live
 //! identity stands blocked until what the holder does has settled it; order of arrival and
@@ -22,6 +23,8 @@ mod contest;
 mod core;
 mod data;
 mod evidence;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod hand_off;
 mod health;
 mod holds;

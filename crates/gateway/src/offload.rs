@@ -13,4 +13,6 @@ mod virtio_net;
 pub(crate) use checksum::Checksum;
 pub(crate) use merge::Merger;
 pub(crate) use split::split;
+#[cfg(feature = "fuzz")]
+pub(crate) use virtio_net::Segments;
 pub(crate) use virtio_net::VirtioNet;

@@ -55,7 +55,7 @@ pub struct Deps {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A port is taken, or needs CAP_NET_BIND_SERVICE.
-    #[error("{address} cannot be bound: {source}")]
+    #[error("{address} cannot be bound")]
     Bind {
         /// Which.
         address: SocketAddr,
@@ -71,7 +71,7 @@ pub enum StartError {
         shards: usize,
     },
     /// A thread or an eventfd could not be made.
-    #[error("{0}")]
+    #[error(transparent)]
     System(#[from] io::Error),
     /// The journal could not be written.
     #[error("the journal cannot be used: {0}")]
@@ -124,9 +124,10 @@ impl Gateway {
         let common = Common::new(&deps)?;
         let (to_ike, from_data) = bounded(TO_IKE);
         let (to_registrar, work) = bounded(TO_REGISTRAR);
-        // At most one answer for each piece of work, and one for each session that is ended.
+        // Without a bound, as nothing may be lost: at most one answer for each piece of work, and one for each session
+        // that is ended.
         let (to_control, answers) = unbounded();
-        // Filled by people.
+        // The same: what operators order.
         let (orders, from_api) = unbounded();
         let (ways, data) = common.data(to_ike).threads(&config, &ports, deps.cores)?;
         let Ports { ike, natt, listening } = ports;

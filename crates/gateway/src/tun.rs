@@ -30,10 +30,10 @@ pub struct Tun {
 #[derive(Debug, thiserror::Error)]
 pub enum TunError {
     /// No /dev/net/tun, or not allowed.
-    #[error("/dev/net/tun cannot be opened: {0}")]
+    #[error("/dev/net/tun cannot be opened")]
     Open(#[source] io::Error),
     /// The name is taken or not allowed, or CAP_NET_ADMIN is missing.
-    #[error("TUN device {name} cannot be made: {source}")]
+    #[error("TUN device {name} cannot be made")]
     Make {
         /// Which.
         name: String,

@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use events::{
-    Record, Recorded,
+    Recorded,
     gateway::{PathAlternates, PathChanged, PathUnproven, SessionClosed},
     journal::Tail,
 };
 use gateway::{OffLine, SessionView, State};
-use ids::DeviceId;
+use ids::{DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
@@ -64,9 +64,14 @@ impl World {
     }
 
     fn records<T: Recorded>(&self) -> Vec<T> {
+        self.timed_records().into_iter().map(|(_, record)| record).collect()
+    }
+
+    /// With the journal's times.
+    fn timed_records<T: Recorded>(&self) -> Vec<(UnixTime, T)> {
         let mut tail = Tail::new(&self.carrier.journal.dir(), 1);
         let records = std::iter::from_fn(|| tail.next_record().unwrap());
-        records.filter_map(|record: Record| record.read::<T>().unwrap()).collect()
+        records.filter_map(|record| Some((record.at, record.read().unwrap()?))).collect()
     }
 }
 
@@ -145,17 +150,20 @@ fn one_sa_at_two_addresses_in_turn_moves_no_tunnel_back_and_forth() {
 #[test]
 fn a_unit_off_its_line_passes_nothing_and_is_cut_when_its_time_is_over() {
     let dir = tempfile::tempdir().unwrap();
-    let mut world = World::new(dir.path(), 27, OffLine::Hold, Duration::from_secs(4));
+    let hold = Duration::from_secs(4);
+    let mut world = World::new(dir.path(), 27, OffLine::Hold, hold);
     world.unit.move_to(world.outside().into()).unwrap();
     world.ping_until(|session| session.state == State::Held);
-    let held = Instant::now();
     assert_eq!(world.unit.ping(SERVICE, 1).0, 0);
     let before = world.carrier.gateway.sessions_of(DEVICE)[0].uplink;
     world.unit.ping_and_forget(SERVICE);
     assert!(world.unit.wait_deleted(Duration::from_secs(10)).is_some());
-    assert!(held.elapsed() > Duration::from_secs(3), "{:?}", held.elapsed());
     world.wait(|world| !world.records::<SessionClosed>().is_empty());
-    let [closed] = &world.records::<SessionClosed>()[..] else { panic!("one session") };
+    let [(moved_at, moved)] = &world.timed_records::<PathChanged>()[..] else { panic!("one move") };
+    let [(closed_at, closed)] = &world.timed_records::<SessionClosed>()[..] else { panic!("one session") };
+    // The hold begins once the move is written down, by another clock than the journal's.
+    let after = closed_at.since(*moved_at);
+    assert!(moved.on_line == Some(false) && after > hold - Duration::from_secs(1), "{moved:?}, {after:?}");
     assert_eq!((closed.why.as_str(), closed.bytes.0), ("left-line", before.octets));
     assert_eq!(world.carrier.gateway.stats().sessions, 0);
     let again = world.carrier.attach(&world.identity, world.outside()).unwrap();

@@ -15,6 +15,35 @@ pub(crate) use handshake::Handshake;
 pub(crate) use tunnel::Tunnel;
 
 use serde::Serialize;
+use std::fmt;
+
+/// What this machine lacks for a measurement; as the context of what the system said about it.
+#[derive(Debug)]
+pub(crate) enum Lacks {
+    /// Network name spaces.
+    Root,
+    /// A program of this name.
+    Tool(&'static str),
+}
+
+impl Lacks {
+    /// What a person does next.
+    pub(crate) fn next(&self) -> String {
+        match self {
+            Self::Root => "run it as root".into(),
+            Self::Tool(name) => format!("install {name}"),
+        }
+    }
+}
+
+impl fmt::Display for Lacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => f.write_str("it makes network name spaces, which takes root"),
+            Self::Tool(name) => write!(f, "{name} does not run"),
+        }
+    }
+}
 
 /// One figure.
 #[derive(Debug, Serialize)]

@@ -182,14 +182,46 @@ fn legacy(profile: &config::Legacy) -> LegacyProfile {
 
 fn not_started(error: StartError) -> Failure {
     let next = match &error {
-        StartError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
-            "no interface of this machine has that address: correct `listen` in [gateway]"
-        }
-        StartError::Bind { .. } => {
-            "see what else uses the port; ports below 1024 need CAP_NET_BIND_SERVICE (docs/deployment.md)"
-        }
-        StartError::System(_) | StartError::Cores { .. } => "see what the system's limits are",
+        StartError::Bind { source, .. } => not_bound(source.kind()),
+        StartError::System(_) => "see what the system's limits are",
+        StartError::Cores { .. } => "report it: this is our mistake",
         StartError::Journal(_) => "run `truecell event verify`, and bring the journal back from a backup",
     };
-    Failure::Ours(Problem::new("gateway", "the gateway does not start").because(error).next(next))
+    let why = format!("{:#}", anyhow::Error::from(error));
+    Failure::Ours(Problem::new("gateway", "the gateway does not start").because(why).next(next))
+}
+
+fn not_bound(kind: io::ErrorKind) -> &'static str {
+    let known = [
+        (
+            io::ErrorKind::AddrNotAvailable,
+            "no interface of this machine has that address: correct `listen` in [gateway]",
+        ),
+        (io::ErrorKind::AddrInUse, "see what else uses the port: `ss -lunp` shows it"),
+        (io::ErrorKind::PermissionDenied, "ports below 1024 need CAP_NET_BIND_SERVICE (docs/deployment.md)"),
+    ];
+    let next = known.into_iter().find(|(of, _)| *of == kind).map(|(_, next)| next);
+    next.unwrap_or("correct what the system names, and try again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_fails_names_its_cause_once_and_what_to_do_about_this_one() {
+        let bind =
+            |kind| StartError::Bind { address: ([127, 0, 0, 1], 500).into(), source: io::Error::from(kind) };
+        let failed = |error, why: &str, next: &str| {
+            let Failure::Ours(problem) = not_started(error) else { panic!("it is ours") };
+            assert_eq!(problem.detail, why);
+            assert!(problem.next.contains(next), "{problem:?}");
+        };
+        let taken = "127.0.0.1:500 cannot be bound: address in use";
+        failed(bind(io::ErrorKind::AddrInUse), taken, "what else uses the port");
+        let denied = "127.0.0.1:500 cannot be bound: permission denied";
+        failed(bind(io::ErrorKind::PermissionDenied), denied, "CAP_NET_BIND_SERVICE");
+        failed(StartError::Cores { cores: 1, shards: 2 }, "1 sides of the core for 2 shards", "our mistake");
+        failed(StartError::System(io::Error::other("no threads")), "no threads", "limits");
+    }
 }

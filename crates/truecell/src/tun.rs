@@ -4,10 +4,14 @@ use crate::{
     config::{Gateway, Tun},
     failure::{Failure, Problem},
 };
-use ::gateway::Core;
+use ::gateway::{Core, TunError};
+use anyhow::Context;
 use ipnet::IpNet;
 use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 /// How a device is to be.
 pub(crate) struct Link<'a> {
@@ -22,20 +26,38 @@ pub(crate) struct Link<'a> {
 /// Makes the gateway's device, up and ready: the service addresses are its own, the pools are behind it.
 ///
 /// # Errors
-/// It cannot be made or set up, for want of CAP_NET_ADMIN above all.
+/// It cannot be made or set up.
 pub(crate) fn open(tun: &Tun, gateway: &Gateway, queues: usize) -> Result<Vec<Box<dyn Core>>, Failure> {
-    let device = ::gateway::Tun::open(&tun.device, queues).map_err(|error| failed(tun, &error))?;
+    let failed = |error| failed(&tun.device, &error);
+    let device = ::gateway::Tun::open(&tun.device, queues).map_err(|error| failed(error.into()))?;
     let pools = gateway.pools.v4.map(IpNet::V4).into_iter().chain(gateway.pools.v6.map(IpNet::V6));
     let routes: Vec<_> = pools.collect();
     let link = Link { mtu: tun.mtu, addresses: &gateway.service.addresses, routes: &routes };
-    set_up(device.name(), &link).map_err(|error| failed(tun, &error))?;
+    set_up(device.name(), &link).map_err(failed)?;
     tracing::info!(device = device.name(), mtu = tun.mtu, offload = device.has_offload(), "TUN device");
     Ok(device.into_cores())
 }
 
-fn failed(tun: &Tun, error: &dyn std::fmt::Display) -> Failure {
-    let problem = Problem::new("tun", format!("the TUN device {} cannot be used", tun.device));
-    Failure::Ours(problem.because(error).next("it needs /dev/net/tun and CAP_NET_ADMIN (docs/deployment.md)"))
+/// A device of that name was not opened or not set up.
+pub(crate) fn failed(name: &str, error: &anyhow::Error) -> Failure {
+    let problem = Problem::new("tun", format!("the TUN device {name} cannot be used"));
+    Failure::Ours(problem.because(format!("{error:#}")).next(next(error)))
+}
+
+fn next(error: &anyhow::Error) -> &'static str {
+    use io::ErrorKind::{AlreadyExists, InvalidInput, NotFound, PermissionDenied, ResourceBusy};
+    let kind = error.chain().find_map(|cause| cause.downcast_ref()).map(io::Error::kind);
+    match (error.downcast_ref(), kind) {
+        (_, Some(PermissionDenied)) => "it needs CAP_NET_ADMIN (docs/deployment.md)",
+        (Some(TunError::Open(_)), Some(NotFound)) => "load the kernel's module `tun`",
+        (Some(TunError::Make { .. }), Some(ResourceBusy | InvalidInput)) => {
+            "another interface has that name, or none may have it: choose another"
+        }
+        (None, Some(AlreadyExists)) => {
+            "see what else has that address or route: `ip addr` and `ip route` show it"
+        }
+        _ => "correct what the system names, and try again",
+    }
 }
 
 /// Gives a device its MTU, addresses and routes, and brings it up.
@@ -49,13 +71,15 @@ pub(crate) fn set_up(name: &str, link: &Link<'_>) -> anyhow::Result<()> {
         tokio::spawn(connection);
         let index = index(name)?;
         let up = LinkUnspec::new_with_index(index).mtu(link.mtu.into()).up().build();
-        handle.link().set(up).execute().await?;
+        handle.link().set(up).execute().await.map_err(refusal).context("not brought up")?;
         for address in link.addresses {
             let net = IpNet::from(*address);
-            handle.address().add(index, *address, net.prefix_len()).execute().await?;
+            let added = handle.address().add(index, *address, net.prefix_len()).execute().await;
+            added.map_err(refusal).with_context(|| format!("address {address}"))?;
         }
         for route in link.routes {
-            add_route(&handle, *route, index).await?;
+            let added = add_route(&handle, *route, index).await;
+            added.map_err(refusal).with_context(|| format!("route {route}"))?;
         }
         Ok(())
     })
@@ -66,7 +90,16 @@ fn index(name: &str) -> anyhow::Result<u32> {
     Ok(rustix::net::netdevice::name_to_index(socket, name)?)
 }
 
-async fn add_route(handle: &Handle, to: IpNet, device: u32) -> anyhow::Result<()> {
+/// What the kernel said.
+fn refusal(error: rtnetlink::Error) -> io::Error {
+    if let rtnetlink::Error::NetlinkError(message) = error {
+        message.to_io()
+    } else {
+        io::Error::other(error)
+    }
+}
+
+async fn add_route(handle: &Handle, to: IpNet, device: u32) -> Result<(), rtnetlink::Error> {
     let route = match to.network() {
         IpAddr::V4(network) => RouteMessageBuilder::<Ipv4Addr>::new()
             .destination_prefix(network, to.prefix_len())
@@ -78,5 +111,33 @@ async fn add_route(handle: &Handle, to: IpNet, device: u32) -> anyhow::Result<()
             .output_interface(device)
             .build(),
     };
-    Ok(handle.route().add(route).execute().await?)
+    handle.route().add(route).execute().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::anyhow;
+
+    #[test]
+    fn each_refusal_of_the_kernel_has_advice_of_its_own() {
+        let said = |code| io::Error::from_raw_os_error(code);
+        let make = |code| TunError::Make { name: "tun0".into(), source: said(code) }.into();
+        let route = |code| anyhow!(said(code)).context("route 10.64.0.0/12");
+        let cases = [
+            (TunError::Open(said(libc::ENOENT)).into(), "module `tun`"),
+            (make(libc::EPERM), "CAP_NET_ADMIN"),
+            (make(libc::EBUSY), "that name"),
+            (make(libc::EINVAL), "that name"),
+            (make(libc::EMFILE), "correct what the system names"),
+            (route(libc::EEXIST), "`ip route`"),
+            (route(libc::EPERM), "CAP_NET_ADMIN"),
+            (route(libc::EINVAL), "correct what the system names"),
+        ];
+        for (error, advice) in cases {
+            assert!(next(&error).contains(advice), "{error:#}: {}", next(&error));
+        }
+        let Failure::Ours(problem) = failed("tun0", &make(libc::EBUSY)) else { panic!("it is ours") };
+        assert_eq!(problem.detail, "TUN device tun0 cannot be made: Device or resource busy (os error 16)");
+    }
 }

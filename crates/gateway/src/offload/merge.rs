@@ -149,7 +149,7 @@ fn flow(packet: &[u8]) -> Option<(&[u8], &[u8])> {
 
 impl TcpData {
     /// `None` for everything that goes alone: other protocols, options of IP, fragments, SYN, FIN, RST,
-    /// URG, ECE, CWR, no data, a wrong checksum.
+    /// URG, ECE, CWR, no data, a wrong length or checksum.
     fn of(packet: &[u8]) -> Option<Self> {
         flow(packet)?;
         let is_v4 = packet.first()? >> 4 == 4;
@@ -157,6 +157,7 @@ impl TcpData {
         let tcp = packet.get(transport..)?;
         let (payload, flags) = (transport + usize::from(tcp.get(12)? >> 4) * 4, *tcp.get(13)?);
         let size = packet.len().checked_sub(payload).filter(|size| *size > 0)?;
+        let length = if is_v4 { u16_at(packet, 2).into() } else { usize::from(u16_at(packet, 4)) + 40 };
         let is_plain = if is_v4 {
             const DONT_FRAGMENT: u16 = 0x4000;
             *packet.first()? == 0x45
@@ -165,7 +166,7 @@ impl TcpData {
         } else {
             true
         };
-        let is_data = payload >= transport + 20 && flags & !PSH == ACK && is_plain;
+        let is_data = payload >= transport + 20 && flags & !PSH == ACK && is_plain && length == packet.len();
         if !is_data || !pseudo(packet, is_v4, tcp.len()).add(tcp).is_good() {
             return None;
         }

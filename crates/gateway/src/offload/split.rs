@@ -66,12 +66,12 @@ impl Layout {
             _ => return Err(Unfit),
         };
         let protocol = if header.segments == Segments::Udp { UDP } else { TCP };
-        let length = match protocol {
-            UDP => 8,
-            _ => usize::from(packet.get(transport + 12).ok_or(Unfit)? >> 4) * 4,
+        let (least, length) = match protocol {
+            UDP => (8, 8),
+            _ => (20, usize::from(packet.get(transport + 12).ok_or(Unfit)? >> 4) * 4),
         };
         let payload = transport + length;
-        let fits = length >= 8 && payload <= packet.len() && header.segment_size > 0;
+        let fits = length >= least && payload <= packet.len() && header.segment_size > 0;
         if fits { Ok(Self { transport, payload, is_v4, protocol }) } else { Err(Unfit) }
     }
 

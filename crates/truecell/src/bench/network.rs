@@ -1,6 +1,9 @@
 //! Network name spaces: they go away with this process and what it started in them, however it ends.
 
-use super::process::{ends_with_us, said};
+use super::{
+    Lacks,
+    process::{ends_with_us, said},
+};
 use anyhow::{Context, bail};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::{
@@ -24,7 +27,7 @@ impl Network {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let mut first = ends_with_us("unshare");
         first.args(["-n", "sh", "-c", "echo && exec cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut first = first.spawn().context("setpriv")?;
+        let mut first = first.spawn().context(Lacks::Tool("setpriv"))?;
         let said = first.stdout.take().context("a pipe was asked for")?;
         BufReader::new(said).read_line(&mut String::new())?;
         let network = File::open(format!("/proc/{}/ns/net", first.id())).map(Self);

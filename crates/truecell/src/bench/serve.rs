@@ -1,4 +1,5 @@
 use super::{
+    Lacks,
     estate::{Estate, GATEWAY, SERVICE, UnitFiles},
     network::Link,
     process::{GatewayProcess, Process, ends_with_us, said},
@@ -47,7 +48,7 @@ pub(crate) fn attach(unit: &UnitFiles, link: &Link) -> anyhow::Result<Process> {
 
 fn serve_by(mut command: Command, estate: &Estate) -> anyhow::Result<GatewayProcess> {
     command.arg("--config").arg(&estate.config).arg("serve").stdin(Stdio::null()).stderr(Stdio::piped());
-    let mut process = Process(command.spawn().context("setpriv")?);
+    let mut process = Process(command.spawn().context(Lacks::Tool("setpriv"))?);
     let log = process.0.stderr.take().context("a pipe was asked for")?;
     let mut lines = BufReader::new(log).lines().map_while(Result::ok);
     let mut said = Vec::new();

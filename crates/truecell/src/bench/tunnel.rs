@@ -4,9 +4,9 @@ mod iperf;
 mod pipe;
 mod round_trips;
 
-use super::{Row, Runs, charon::Charon, process::said, work::Work};
+use super::{Lacks, Row, Runs, charon::Charon, process::said, work::Work};
 use crate::{folder::Folder, output::Output};
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use clap::Args;
 use cost::Cost;
 use ends::{Ends, World};
@@ -21,7 +21,7 @@ pub(crate) struct Tunnel {
     #[arg(long, default_value_t = 5, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
 
-    /// How long data goes in each run: up, down, and down at a tenth of that beside round trips
+    /// How long data goes in each run: up, down, and down beside round trips
     #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
 
@@ -41,7 +41,8 @@ pub(crate) struct Tunnel {
 const BENCH: &str = "tunnel";
 /// All that runs shares these: two ends, and who sends and receives.
 const PROCESSORS: usize = 2;
-/// Of what a tunnel has carried just before, while round trips are measured.
+/// While round trips are measured: of what TCP down to the unit has carried in the same run between the first ends,
+/// charon's where it is measured. So all ends have one load.
 const LOAD: f64 = 0.1;
 
 /// What a pair of ends shows in all its runs.
@@ -61,9 +62,9 @@ impl Tunnel {
     /// # Errors
     /// Why there is no figure.
     pub(crate) fn measure(&self, parent: Option<&Path>, output: &Output) -> anyhow::Result<Vec<Row>> {
-        ensure!(rustix::process::geteuid().is_root(), "it makes network name spaces, which takes root");
-        for tool in [["iperf3", "--version"], ["nsenter", "--version"], ["ip", "-V"]] {
-            said(Command::new(tool[0]).arg(tool[1]))?;
+        ensure!(rustix::process::geteuid().is_root(), Lacks::Root);
+        for [tool, version] in [["iperf3", "--version"], ["nsenter", "--version"], ["ip", "-V"]] {
+            said(Command::new(tool).arg(version)).context(Lacks::Tool(tool))?;
         }
         pin()?;
         let folder = Folder::make(parent, "truecell-bench")?;
@@ -81,8 +82,9 @@ impl Tunnel {
         let mut shown: Vec<_> = world.ends().into_iter().map(Shown::nothing_of).collect();
         let mut work = Work::new(self.runs as usize * shown.len());
         for _ in 0..self.runs {
+            let mut load = None;
             for shown in &mut shown {
-                self.run(&world, shown)?;
+                self.run(&world, shown, &mut load)?;
                 work.one_done();
             }
         }
@@ -94,12 +96,14 @@ impl Tunnel {
         found.map_err(|why| output.note(&format!("charon is left out: {why}"))).ok()
     }
 
-    fn run(&self, world: &World, shown: &mut Shown) -> anyhow::Result<()> {
+    /// `load`: Gbit/s beside round trips; the first ends of a run set it.
+    fn run(&self, world: &World, shown: &mut Shown, load: &mut Option<f64>) -> anyhow::Result<()> {
         let tunnel = world.stand(shown.ends)?;
         shown.uplink.push(iperf::tcp(&tunnel.link, Direction::Uplink, self.seconds)?);
         let downlink = iperf::tcp(&tunnel.link, Direction::Downlink, self.seconds)?;
         shown.downlink.push(downlink);
-        let trips = RoundTrips::under(&tunnel.link, downlink * LOAD, self.seconds)?;
+        let load = *load.get_or_insert(downlink * LOAD);
+        let trips = RoundTrips::under(&tunnel.link, load, self.seconds)?;
         shown.median.push(trips.percentile(50)?);
         shown.p99.push(trips.percentile(99)?);
         Ok(())
@@ -117,8 +121,8 @@ impl Shown {
         [
             ("TCP uplink", "Gbit/s", &self.uplink),
             ("TCP downlink", "Gbit/s", &self.downlink),
-            ("round trip at 10 % load, median", "us", &self.median),
-            ("round trip at 10 % load, 99 of 100", "us", &self.p99),
+            ("round trip at one load, median", "us", &self.median),
+            ("round trip at one load, 99 of 100", "us", &self.p99),
         ]
     }
 }

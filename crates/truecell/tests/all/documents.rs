@@ -2,6 +2,7 @@
 
 use crate::document::{Desk, steps};
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -112,8 +113,34 @@ fn the_table_of_kinds_has_every_kind_of_event() {
     let of_journal = |kind: &&str| kind.starts_with("journal.");
     let expected: Vec<_> = events::kinds().filter(|kind| !of_journal(kind)).collect();
     let rows = table("formats.md", "kinds");
-    let named: Vec<_> = rows.iter().map(|row| row.split('`').nth(1).unwrap()).collect();
+    let named: Vec<_> = rows.iter().map(|row| words(row)[0]).collect();
     assert_eq!(named, expected);
+}
+
+/// The words in backticks of each row.
+fn words(row: &str) -> Vec<&str> {
+    row.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_table_of_alarms_has_every_alarm_and_its_check() {
+    let rows = table("formats.md", "alarms");
+    let named: Vec<_> = rows.iter().map(|row| words(row)).collect();
+    let expected: Vec<_> =
+        gateway::Alarm::ALL.iter().map(|alarm| vec![alarm.code(), alarm.needs()]).collect();
+    assert_eq!(named, expected);
+}
+
+#[test]
+fn the_table_of_drops_has_every_cause_in_the_order_of_the_metric() {
+    let cells = |row: String| -> Vec<String> {
+        row.split(" | ").map(|cell| cell.trim_matches(['|', ' ', '`']).to_owned()).collect()
+    };
+    let rows: Vec<_> = table("deployment.md", "drops").into_iter().map(cells).collect();
+    let named: Vec<_> = rows.iter().map(|row| (row[0].as_str(), row[1].as_str())).collect();
+    let expected: BTreeSet<_> = gateway::Cause::all().map(gateway::Cause::labels).collect();
+    assert_eq!(named, expected.into_iter().collect::<Vec<_>>());
+    assert!(rows.iter().all(|row| row.len() == 4 && row.iter().all(|cell| !cell.is_empty())), "{rows:?}");
 }
 
 #[test]

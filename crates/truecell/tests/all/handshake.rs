@@ -95,6 +95,20 @@ fn without_root_the_tunnel_bench_says_what_it_needs() {
     let Some(output) = as_nobody(&bench, &["--data", "work", "bench", "tunnel"]) else { return };
     let said = text(&output.stderr);
     assert!(!output.status.success() && said.contains("network name spaces, which takes root"), "{said}");
+    assert!(said.ends_with("\n  next: run it as root\n"), "{said}");
+}
+
+#[test]
+fn the_tunnel_bench_names_the_program_that_it_lacks() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: needs root");
+    }
+    let bench = Bench::bare();
+    let output =
+        bench.command(&["--data", "work", "bench", "tunnel"]).env("PATH", "/nowhere").output().unwrap();
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("why: iperf3 does not run: "), "{said}");
+    assert!(said.ends_with("\n  next: install iperf3\n"), "{said}");
 }
 
 #[test]

@@ -46,10 +46,13 @@ impl World {
         Ok(Self { estate, unit, charon })
     }
 
-    /// Who can be measured here.
+    /// Who can be measured here; charon with charon first.
     pub(super) fn ends(&self) -> Vec<Ends> {
-        let with_charon = [Ends::OursAndCharon, Ends::Charon].into_iter().filter(|_| self.charon.is_some());
-        [Ends::Ours, Ends::Bare].into_iter().chain(with_charon).collect()
+        if self.charon.is_some() {
+            vec![Ends::Charon, Ends::Ours, Ends::Bare, Ends::OursAndCharon]
+        } else {
+            vec![Ends::Ours, Ends::Bare]
+        }
     }
 
     /// As a row names them.

@@ -70,7 +70,8 @@ struct Attached {
 
 impl Unit {
     pub(crate) fn run(&self, output: &Output) -> Result<(), Failure> {
-        let queue = ::gateway::Tun::open(&self.device, 1).map_err(|error| broken(&error))?;
+        let queue = ::gateway::Tun::open(&self.device, 1)
+            .map_err(|error| tun::failed(&self.device, &error.into()))?;
         let device = queue.name().to_owned();
         let wants_v6 = self.routes.iter().any(|route| matches!(route, IpNet::V6(_)));
         let outer = if self.to.is_ipv4() { "0.0.0.0" } else { "::" };
@@ -78,7 +79,7 @@ impl Unit {
         let (identity, known) = (self.identity()?, self.known()?);
         let unit = Femtocell::attach(&identity, &known, outer, wants_v6).map_err(|error| broken(&*error))?;
         let link = tun::Link { mtu: self.mtu, addresses: unit.inner(), routes: &self.routes };
-        tun::set_up(&device, &link).map_err(|error| broken(&*error))?;
+        tun::set_up(&device, &link).map_err(|error| tun::failed(&device, &error))?;
         let attached = Attached { device, inner: unit.inner().to_vec() };
         output.answer(&attached, |attached| {
             let inner: Vec<_> = attached.inner.iter().map(ToString::to_string).collect();
@@ -125,9 +126,7 @@ impl Unit {
 
 fn broken(error: &(impl std::fmt::Display + ?Sized)) -> Failure {
     let problem = Problem::new("unit", "the unit does not run").because(error);
-    Failure::Ours(
-        problem.next("see that the gateway is reachable and knows it, and that it may make the device"),
-    )
+    Failure::Ours(problem.next("see that the gateway is reachable and knows it"))
 }
 
 /// Or for the tunnel's end.
