@@ -51,6 +51,17 @@ impl Rule {
         Self { network: network.trunc(), protocol: None, ports: ALL_PORTS }
     }
 
+    /// Of these addresses ICMP alone, or ICMPv6.
+    pub fn icmp(network: IpNet) -> Self {
+        let protocol = if matches!(network, IpNet::V4(_)) { protocol::ICMP } else { protocol::ICMPV6 };
+        Self { protocol: Some(protocol), ..Self::network(network) }
+    }
+
+    /// Of these addresses one UDP port alone.
+    pub fn udp(network: IpNet, port: u16) -> Self {
+        Self { protocol: Some(protocol::UDP), ports: (port, port), ..Self::network(network) }
+    }
+
     /// Its addresses.
     pub fn addresses(&self) -> IpNet {
         self.network

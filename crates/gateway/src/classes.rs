@@ -27,10 +27,9 @@ pub(crate) struct Class {
 impl Classes {
     pub(crate) fn new(config: &GatewayConfig) -> Self {
         let pools = config.pools();
-        let open: Vec<_> = config.reachable.iter().copied().map(Rule::network).collect();
         let named =
             config.classes.iter().map(|(name, rules)| (name.clone(), Arc::new(Class::new(rules, &pools))));
-        Self { named: named.collect(), others: Arc::new(Class::new(&open, &pools)) }
+        Self { named: named.collect(), others: Arc::new(Class::new(&config.reachable, &pools)) }
     }
 
     pub(crate) fn of(&self, device: Option<&Device>) -> &Arc<Class> {

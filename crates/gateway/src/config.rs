@@ -19,7 +19,7 @@ pub struct GatewayConfig {
     /// Name servers told to the units.
     pub dns: Vec<IpAddr>,
     /// What units may reach whose class stands not in `classes`. Never the pools, here and there.
-    pub reachable: Vec<IpNet>,
+    pub reachable: Vec<Rule>,
     /// What the units of a class may reach, by its name in the ledger.
     pub classes: BTreeMap<String, Vec<Rule>>,
     /// A unit authenticates anew within this time (AUTH_LIFETIME, RFC 4478); at most 24 h. The tunnel

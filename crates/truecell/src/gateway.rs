@@ -93,8 +93,8 @@ fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {
     made.responder = responder(own, made.responder);
     made.peers = PeerPolicy { legacy: own.legacy.iter().map(legacy).collect(), ..PeerPolicy::default() };
     made.dns.clone_from(&own.dns);
-    made.reachable = own.service.addresses.iter().copied().map(IpNet::from).collect();
-    made.reachable.extend(own.tun.iter().flat_map(|tun| &tun.reachable));
+    let networks = own.tun.iter().flat_map(|tun| &tun.reachable);
+    made.reachable = networks.copied().map(Rule::network).chain(service(own)).collect();
     made.classes = own.classes.iter().map(|class| (class.name.clone(), rules(class, own))).collect();
     made.auth_lifetime = hours(own.lifetimes.auth_h);
     made.replay_window = WindowSize::new(own.replay_window).unwrap_or_default();
@@ -109,10 +109,18 @@ fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {
     made
 }
 
-/// Service addresses are for every unit.
+/// RFC 862.
+const ECHO: u16 = 7;
+
 fn rules(class: &config::Class, own: &config::Gateway) -> Vec<Rule> {
-    let service = own.service.addresses.iter().map(|address| Rule::network(IpNet::from(*address)));
-    class.rules().chain(service).collect()
+    class.rules().chain(service(own)).collect()
+}
+
+/// Service addresses are for every unit, and what they answer there: with a TUN device they are this machine's own, where
+/// others listen, too.
+fn service(own: &config::Gateway) -> impl Iterator<Item = Rule> {
+    let hosts = own.service.addresses.iter().copied().map(IpNet::from);
+    hosts.flat_map(|host| [Rule::icmp(host), Rule::udp(host, ECHO)])
 }
 
 fn responder(own: &config::Gateway, mut made: ResponderConfig) -> ResponderConfig {

@@ -60,8 +60,12 @@ const BY: &str = "bench";
 /// Liveness is asked for after a day only: units of the load answer nothing once their tunnel stands.
 fn truecell_toml(site: Site) -> String {
     let (listen, more) = match site {
-        Site::Loopback => ("listen = [\"127.0.0.1\"]\nport = 0\nport_natt = 0".to_owned(), ""),
-        Site::Link => (format!("listen = [\"{}\"]", Link::GATEWAY), "[gateway.tun]\nreachable = []\n"),
+        Site::Loopback => ("listen = [\"127.0.0.1\"]\nport = 0\nport_natt = 0".to_owned(), String::new()),
+        Site::Link => {
+            // The load's TCP goes to the service address.
+            let tun = format!("[gateway.tun]\nreachable = [\"{SERVICE}/32\"]\n");
+            (format!("listen = [\"{}\"]", Link::GATEWAY), tun)
+        }
     };
     format!(
         r#"
