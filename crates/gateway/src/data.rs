@@ -34,13 +34,28 @@ pub(crate) enum FromData {
 /// The way to a shard's thread for packets that came in elsewhere.
 #[derive(Clone)]
 pub(crate) struct ToShard {
-    packets: Sender<Handed>,
+    packets: Sender<(Handed, Share)>,
     room: Arc<Backlog>,
     pub(crate) waker: Waker,
 }
 
-/// Packets from another shard, and their share of what may wait.
-type Handed = (Packets, Share);
+/// What came in on another shard.
+pub(crate) enum Handed {
+    /// Packets for units.
+    Inner(Packets),
+    /// ESP that the kernel had joined with something else of its sender (GRO), and steered by that.
+    Esp(Path, Vec<u8>),
+}
+
+impl Handed {
+    /// Packets and octets.
+    fn size(&self) -> (usize, usize) {
+        match self {
+            Self::Inner(packets) => (packets.len(), packets.octets()),
+            Self::Esp(_, octets) => (1, octets.len()),
+        }
+    }
+}
 
 impl ToShard {
     /// While a thread is not run its packets come one by one, so that octets count and not batches: 4 MiB are 30 ms
@@ -50,15 +65,15 @@ impl ToShard {
     const MAX_BATCHES: usize = 4096;
 
     /// With the other end.
-    pub(crate) fn new(waker: Waker) -> (Self, Receiver<Handed>) {
+    pub(crate) fn new(waker: Waker) -> (Self, Receiver<(Handed, Share)>) {
         let (packets, handed) = bounded(Self::MAX_BATCHES);
         (Self { packets, room: Arc::new(Backlog::new(Self::MAX_OCTETS)), waker }, handed)
     }
 
     /// Whether there was room.
-    fn give(&self, packets: Packets) -> bool {
-        let share = self.room.take(packets.octets());
-        let is_given = share.is_some_and(|share| self.packets.try_send((packets, share)).is_ok());
+    fn give(&self, handed: Handed) -> bool {
+        let share = self.room.take(handed.size().1);
+        let is_given = share.is_some_and(|share| self.packets.try_send((handed, share)).is_ok());
         if is_given {
             self.waker.wake();
         }
@@ -78,7 +93,7 @@ pub(crate) struct DataThread {
     pub(crate) waker: Waker,
     /// By shard, this one included.
     pub(crate) shards: Vec<ToShard>,
-    pub(crate) handed: Receiver<Handed>,
+    pub(crate) handed: Receiver<(Handed, Share)>,
     pub(crate) to_ike: Sender<FromData>,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) ike_waker: Waker,
@@ -183,13 +198,16 @@ impl DataThread {
                 Datagram::Keepalive => self.shard.counters.keepalives.add(1),
                 Datagram::Ike(message) => messages.push((path, message.to_vec())),
                 Datagram::Runt => self.shard.counters.drops.count(Cause::Runt),
-                Datagram::Esp(spi, _) => {
-                    if !self.shard.knows(spi) {
-                        // Its SA may stand in the channel: installed before the peer was answered.
-                        self.commands.try_iter().for_each(|command| self.shard.command(command, now));
+                Datagram::Esp(spi, _) => match self.shard.other_shard(spi) {
+                    Some(other) => self.give(other, Handed::Esp(path, octets.to_vec())),
+                    None => {
+                        if !self.shard.knows(spi) {
+                            // Its SA may stand in the channel: installed before the peer was answered.
+                            self.commands.try_iter().for_each(|command| self.shard.command(command, now));
+                        }
+                        self.shard.uplink(spi, octets, &path, now, &mut room.passed);
                     }
-                    self.shard.uplink(spi, octets, &path, now, &mut room.passed);
-                }
+                },
             }
         }
         self.pass_up(room);
@@ -241,20 +259,33 @@ impl DataThread {
         }
     }
 
-    /// Packets that another shard let through: from its side of the core, or from its units.
     fn take_handed(&mut self, now: Instant, room: &mut Room) {
         for _ in 0..self.handed.len() {
-            let Ok((packets, _)) = self.handed.try_recv() else { return };
-            self.shard.between(&packets, now, &mut room.down);
-            self.send(&mut room.down.outgoing);
-            // They came here because they are ours: what is another's by now has moved meanwhile.
-            let moved = room.down.elsewhere.iter_mut().map(|packets| {
-                let count = packets.len();
-                packets.clear();
-                count
-            });
-            self.shard.counters.drops.add(Cause::NoTunnel, moved.sum());
+            match self.handed.try_recv() {
+                Ok((Handed::Inner(packets), _)) => self.take_inner(&packets, now, room),
+                Ok((Handed::Esp(path, mut octets), _)) => {
+                    if let Datagram::Esp(spi, _) = classify(&octets) {
+                        self.shard.uplink(spi, &mut octets, &path, now, &mut room.passed);
+                    }
+                }
+                Err(_) => break,
+            }
         }
+        self.pass_up(room);
+        self.pass_to_units(now, room);
+    }
+
+    /// Packets that another shard let through: from its side of the core, or from its units.
+    fn take_inner(&mut self, packets: &Packets, now: Instant, room: &mut Room) {
+        self.shard.between(packets, now, &mut room.down);
+        self.send(&mut room.down.outgoing);
+        // They came here because they are ours: what is another's by now has moved meanwhile.
+        let moved = room.down.elsewhere.iter_mut().map(|packets| {
+            let count = packets.len();
+            packets.clear();
+            count
+        });
+        self.shard.counters.drops.add(Cause::NoTunnel, moved.sum());
     }
 
     /// Errors for the senders of what did not fit, behind the core and among the units.
@@ -273,15 +304,17 @@ impl DataThread {
         send_whole(&self.sockets, probes);
     }
 
-    /// Drop policy: packets that find no room on their way to the other shard are dropped and counted.
     fn hand_over(&self, elsewhere: &mut Elsewhere) {
-        for (packets, to) in elsewhere.iter_mut().zip(&self.shards).filter(|(packets, _)| !packets.is_empty())
-        {
-            let packets = std::mem::take(packets);
-            let count = packets.len();
-            if !to.give(packets) {
-                self.shard.counters.drops.add(Cause::ShardFull, count);
-            }
+        for (other, packets) in elsewhere.iter_mut().enumerate().filter(|(_, packets)| !packets.is_empty()) {
+            self.give(other, Handed::Inner(std::mem::take(packets)));
+        }
+    }
+
+    /// Drop policy: packets that find no room on their way to the other shard are dropped and counted.
+    fn give(&self, other: usize, handed: Handed) {
+        let (count, _) = handed.size();
+        if !self.shards.get(other).is_some_and(|to| to.give(handed)) {
+            self.shard.counters.drops.add(Cause::ShardFull, count);
         }
     }
 
@@ -307,10 +340,10 @@ impl DataThread {
 mod tests {
     use super::*;
 
-    fn packets(count: usize, octets: usize) -> Packets {
+    fn packets(count: usize, octets: usize) -> Handed {
         let mut packets = Packets::new();
         (0..count).for_each(|_| packets.push(&vec![0; octets]));
-        packets
+        Handed::Inner(packets)
     }
 
     #[test]

@@ -239,6 +239,11 @@ impl Shard {
         }
     }
 
+    /// Whose SPI this is, if another shard's.
+    pub(crate) fn other_shard(&self, spi: Spi) -> Option<usize> {
+        self.place.other_shard_of(spi)
+    }
+
     /// Whether a packet with this SPI would find its SA.
     pub(crate) fn knows(&self, spi: Spi) -> bool {
         self.by_spi.contains_key(&spi)

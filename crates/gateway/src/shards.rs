@@ -26,7 +26,6 @@ impl ShardCount {
     }
 
     /// Whose an ESP packet is.
-    #[cfg(test)]
     pub(crate) fn of_spi(self, spi: ids::Spi) -> usize {
         usize::from(spi.0 as u8 % self.0)
     }
@@ -40,6 +39,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Whose an ESP packet is, if another shard's.
+    pub(crate) fn other_shard_of(self, spi: ids::Spi) -> Option<usize> {
+        Some(self.shards.of_spi(spi)).filter(|shard| *shard != self.own)
+    }
+
     /// Whose an IKE SA is, if another shard's.
     pub(crate) fn other_shard(self, sa: IkeSaId) -> Option<usize> {
         Some(self.shards.of_sa(sa)).filter(|shard| *shard != self.own)
