@@ -706,4 +706,4 @@ fn selector(selector: &ike::payload::TrafficSelector) -> Selector {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
