@@ -339,6 +339,77 @@ impl DataThread {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shard::tests::{SERVICE, Unit, packet, shard};
+    use ids::Spi;
+    use rustix::event::{PollFd, PollFlags, poll};
+    use std::{net::UdpSocket, sync::atomic::AtomicUsize, thread};
+
+    /// Counts what left tunnels.
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Core for Counting {
+        fn uplink(&mut self, packets: &Packets) -> usize {
+            self.0.fetch_add(packets.len(), Relaxed);
+            0
+        }
+
+        fn downlink(&mut self, _: &mut Packets) -> usize {
+            0
+        }
+    }
+
+    fn data_thread(
+        shard: Shard,
+        socket: Arc<Socket>,
+        commands: Receiver<Command>,
+    ) -> (DataThread, Arc<AtomicUsize>) {
+        let (waker, passed) = (Waker::new().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let (to_shard, handed) = ToShard::new(waker.clone());
+        let thread = DataThread {
+            shard,
+            core: Box::new(Counting(passed.clone())),
+            sockets: vec![socket],
+            commands,
+            waker: waker.clone(),
+            shards: vec![to_shard],
+            handed,
+            to_ike: bounded(16).0,
+            backlog: Arc::new(Backlog::new(0)),
+            ike_waker: waker,
+            stop: Arc::default(),
+            warnings: Refusals::default(),
+        };
+        (thread, passed)
+    }
+
+    #[test]
+    fn a_packet_that_came_in_before_its_child_sa_was_removed_passes_though_it_is_read_later() {
+        let (mut shard, mut unit, now) = (shard(), Unit::new(1, 0x1000), Instant::now());
+        unit.open(&mut shard, now);
+        let socket = Arc::new(Socket::bind("127.0.0.1:0".parse().unwrap(), true).unwrap());
+        let femtocell = UdpSocket::bind("127.0.0.1:0").unwrap();
+        femtocell.send_to(&unit.seal(&packet(unit.address(), SERVICE)), socket.local()).unwrap();
+        poll(&mut [PollFd::new(&*socket, PollFlags::IN)], None).unwrap();
+        let (commands, taken) = bounded(1);
+        commands.send(Command::RemoveChildSa { sa: unit.sa(), spi_in: Spi(0x1000) }).unwrap();
+        let (data, passed) = data_thread(shard, socket.clone(), taken);
+        let (counters, stop, waker) = (data.shard.counters.clone(), data.stop.clone(), data.waker.clone());
+        let running = thread::spawn(|| data.run());
+        let dropped = || counters.drops.of(Cause::UnknownSpi);
+        while passed.load(Relaxed) == 0 && dropped() == 0 {
+            thread::yield_now();
+        }
+        assert_eq!((passed.load(Relaxed), dropped()), (1, 0));
+        // The next one finds it gone.
+        femtocell.send_to(&unit.seal(&packet(unit.address(), SERVICE)), socket.local()).unwrap();
+        while passed.load(Relaxed) == 1 && dropped() == 0 {
+            thread::yield_now();
+        }
+        assert_eq!((passed.load(Relaxed), dropped()), (1, 1));
+        stop.store(true, Relaxed);
+        waker.wake();
+        running.join().unwrap();
+    }
 
     fn packets(count: usize, octets: usize) -> Handed {
         let mut packets = Packets::new();

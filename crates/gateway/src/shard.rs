@@ -345,4 +345,4 @@ fn drop_for(traffic: &Traffic, counters: &ShardCounters, cause: Cause) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -18,7 +18,7 @@ const PROMPT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Capture {
     file: PathBuf,
-    _dumpcap: Process,
+    dumpcap: Process,
 }
 
 /// What tshark makes of one datagram of IKE.
@@ -59,14 +59,16 @@ impl Capture {
         command.args(["-q", "-i", interface, "-f", "udp port 500 or udp port 4500", "-w"]).arg(&file);
         let mut dumpcap = Process::spawn(&mut command, &dir.join("dumpcap.log"))?;
         dumpcap.wait_for_line("File: ", PROMPT)?;
-        Ok(Self { file, _dumpcap: dumpcap })
+        Ok(Self { file, dumpcap })
     }
 
-    /// Every datagram over IPv4 that is captured so far, in order.
+    /// Ends it, and returns every datagram over IPv4, in order.
     ///
     /// # Errors
     /// When tshark cannot read the capture.
-    pub fn datagrams(&self) -> Result<Vec<Datagram>> {
+    pub fn datagrams(mut self) -> Result<Vec<Datagram>> {
+        // What is still written may end in the middle of a packet.
+        self.dumpcap.stop()?;
         let mut tshark = Command::new("tshark");
         tshark.args(["-T", "fields", "-Y", "udp"]);
         for field in ["ip.src", "udp.srcport", "ip.dst", "udp.dstport", "frame.protocols"] {

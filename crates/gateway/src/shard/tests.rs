@@ -18,7 +18,7 @@ const LIMITS: Limits = Limits {
     rest_after: Duration::from_secs(60),
     window: WindowSize::ALL[0],
 };
-const SERVICE: [u8; 4] = [10, 0, 0, 1];
+pub(crate) const SERVICE: [u8; 4] = [10, 0, 0, 1];
 const V6_POOL: u128 = 0xfd64 << 112;
 const HOME: &str = "127.0.0.9:4500";
 
@@ -28,7 +28,7 @@ fn path(peer: &str) -> Path {
 }
 
 /// One femtocell's end of a CHILD SA, and what the gateway is given of it.
-struct Unit {
+pub(crate) struct Unit {
     session: Arc<Session>,
     out: OutboundSa,
     into: InboundSa,
@@ -36,7 +36,7 @@ struct Unit {
 }
 
 impl Unit {
-    fn new(number: u64, spi: u32) -> Self {
+    pub(crate) fn new(number: u64, spi: u32) -> Self {
         Self::with_esn(number, spi, true)
     }
 
@@ -69,7 +69,7 @@ impl Unit {
         }
     }
 
-    fn sa(&self) -> IkeSaId {
+    pub(crate) fn sa(&self) -> IkeSaId {
         self.session.sa
     }
 
@@ -90,7 +90,7 @@ impl Unit {
         shard.command(Command::Detach(self.sa()), now);
     }
 
-    fn open(&mut self, shard: &mut Shard, now: Instant) {
+    pub(crate) fn open(&mut self, shard: &mut Shard, now: Instant) {
         self.attach(shard, now);
         self.admit(shard, now);
     }
@@ -115,11 +115,11 @@ impl Unit {
         opened.collect()
     }
 
-    fn address(&self) -> [u8; 4] {
+    pub(crate) fn address(&self) -> [u8; 4] {
         self.session.inner_v4.unwrap().octets()
     }
 
-    fn seal(&mut self, packet: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(&mut self, packet: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         self.out.seal(packet, &mut out).unwrap();
         out
@@ -130,11 +130,11 @@ impl Unit {
     }
 }
 
-fn packet(source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
+pub(crate) fn packet(source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
     [&[0x45, 0, 0, 24, 0, 0, 0, 0, 64, 253, 0, 0][..], &source, &destination, &[7; 4]].concat()
 }
 
-fn shard() -> Shard {
+pub(crate) fn shard() -> Shard {
     shard_with(LIMITS)
 }
 
