@@ -3,7 +3,8 @@
 //!
 //! The *data threads*, one for each shard, own the NAT-T sockets, all ESP, and the core's side; they never
 //! wait for anybody. The *IKE thread* owns the responder and all public-key work; it asks `x509` who a peer is. The
-//! *registrar* alone works with ledger and journal, in batches. Between them are bounded channels, with
+//! *registrar* alone works with ledger and journal, in batches; a fourth thread sends the journal's
+//! checkpoints to a witness, where there is one. Between them are bounded channels, with
 //! the drop policy written where each is made.
 //!
 //! A tunnel opens only with an [`Admitted`]: certificate path, AUTH and lease. A second claim on a live
@@ -43,6 +44,7 @@ mod tun;
 pub mod udp;
 mod waker;
 mod watch;
+mod witness;
 
 pub use brief::SessionBrief;
 pub use cause::Cause;
