@@ -22,4 +22,5 @@ mod lab;
 mod mistakes;
 mod shell;
 mod top;
+mod witness;
 mod wreck;
