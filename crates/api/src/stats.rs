@@ -34,8 +34,13 @@ pub struct StandingAlarm {
     pub why: String,
     /// What a person does next.
     pub next: String,
-    /// While it stands, nobody new is admitted.
+    /// While it stands, nobody new is admitted; so it was of every alarm before there was this field.
+    #[serde(default = "yes")]
     pub stops_admission: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Counters since the start, and sizes as of now.

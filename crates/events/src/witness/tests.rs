@@ -166,7 +166,7 @@ fn a_drop_takes_a_checkpoint_whole_and_never_in_the_place_of_another() {
     let checkpoint = chain.checkpoint();
     let drop = dropped(&[checkpoint.clone(), checkpoint.clone()]);
     let name = format!("00000000000000000002.{}.checkpoint", &checkpoint.sha256.to_string()[..16]);
-    assert_eq!(names(drop.path()), [name.clone()]);
+    assert_eq!(names(drop.path()), std::slice::from_ref(&name));
     assert_eq!(fs::read(drop.path().join(&name)).unwrap(), chain.lines[1].as_bytes());
     fs::write(drop.path().join(&name), "evidence").unwrap();
     let folder = DropFolder::new(drop.path().to_owned());
