@@ -247,10 +247,12 @@ fn what_the_node_has_not_signed_stays_in_the_drop_and_is_named() {
     std::os::unix::fs::symlink("/dev/zero", name(5)).unwrap();
     let pipe = std::process::Command::new("mkfifo").arg(name(6)).status().unwrap();
     assert!(pipe.success());
+    let elsewhere = dropped(&[chain.checkpoint()]);
+    std::os::unix::fs::symlink(elsewhere.path().join(&names(elsewhere.path())[0]), name(7)).unwrap();
     fs::write(drop.path().join("notes.txt"), "of the administrator").unwrap();
     let intake = Kept::open(own.path(), key.public_key()).unwrap().take_in(drop.path()).unwrap();
-    assert_eq!((intake.new, intake.contradictions.len(), intake.refused.len()), (1, 0, 5), "{intake:?}");
-    assert_eq!(names(drop.path()).len(), 6);
+    assert_eq!((intake.new, intake.contradictions.len(), intake.refused.len()), (1, 0, 6), "{intake:?}");
+    assert_eq!(names(drop.path()).len(), 7);
     assert_eq!(Standing::read(own.path()).unwrap().last.unwrap().seq, 2);
 }
 
