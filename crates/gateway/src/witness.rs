@@ -18,9 +18,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// From one checkpoint to the next: half of the 60 s for which a cut may go unseen, so that the witness has
-/// the other half to take it in. Also when nothing happens: silence would look like a cut.
-const EVERY: Duration = Duration::from_secs(30);
+/// From one checkpoint to the next: of the 60 s for which a cut may go unseen, the witness has 30 to take it in,
+/// and 5 are for slow disks. Also when nothing happens: silence would look like a cut.
+const EVERY: Duration = Duration::from_secs(25);
 /// How often a witness out of reach is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// The witness hangs when it has taken nothing for so long.

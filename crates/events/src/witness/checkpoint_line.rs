@@ -4,7 +4,7 @@ use crate::{
 };
 use ids::{Hex, NodeId, Sha256, UnixTime};
 
-/// Octets of a checkpoint's line at most: one takes about 400.
+/// Octets of a checkpoint's line at most: one takes 324 and more.
 pub(super) const MAX_LINE: u64 = 1024;
 
 /// A checkpoint as its line stands in the journal. Its signature may be anyone's until
