@@ -8,7 +8,11 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use events::{PublicKey, Record, journal::Tail};
+use events::{
+    PublicKey, Record,
+    journal::{Tail, verify_with},
+    witness::{Testimony, Witnessed},
+};
 use http_body_util::channel::{Channel, Sender};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -28,6 +32,8 @@ pub struct JournalFiles {
     pub dir: PathBuf,
     /// The key that signed first.
     pub key: PublicKey,
+    /// What a witness has of it, where it is to be compared with that.
+    pub witness: Option<Arc<Testimony>>,
     /// Turns true when streams must end.
     pub stop: watch::Receiver<bool>,
 }
@@ -155,7 +161,7 @@ pub struct Verified {
     pub ok: bool,
     /// The key that signed first, by which the journal was checked.
     pub key: PublicKey,
-    /// First record that is there; absent, as the next two, when a record is bad.
+    /// First record that is there; absent, as all up to `broken`, when a record is bad.
     pub first: Option<u64>,
     /// Last record that is there.
     pub last: Option<u64>,
@@ -163,6 +169,12 @@ pub struct Verified {
     pub proven: Option<u64>,
     /// Hash of the last line.
     pub head: Option<ids::Sha256>,
+    /// Up to where a witness has seen the same; absent when none was asked.
+    pub witnessed: Option<Witnessed>,
+    /// From this record on, something may have been cut off: nothing outside this machine vouches for it.
+    /// Without a witness it is the first behind the last checkpoint, and whoever has the journal's key could
+    /// have written even what is before.
+    pub unproven_from: Option<u64>,
     /// The first bad record, if there is one.
     pub broken: Option<Broken>,
 }
@@ -187,7 +199,10 @@ pub(crate) async fn verify(State(files): State<JournalFiles>) -> Result<Json<Ver
 const TRIES: usize = 5;
 
 fn check(files: &JournalFiles) -> Verified {
-    let verify = || events::journal::verify(&files.dir, files.key);
+    let verify = || match &files.witness {
+        Some(witness) => verify_with(&files.dir, files.key, witness),
+        None => events::journal::verify(&files.dir, files.key),
+    };
     let mut found = verify();
     for _ in 1..TRIES {
         if !found.as_ref().is_err_and(|broken| broken.is_unfinished) {
@@ -207,6 +222,8 @@ fn verified(found: Result<events::journal::Report, events::journal::Broken>, key
             last: Some(report.last),
             proven: Some(report.proven),
             head: Some(report.head),
+            unproven_from: Some(report.witnessed.as_ref().map_or(report.proven, |same| same.seq) + 1),
+            witnessed: report.witnessed,
             broken: None,
         },
         Err(broken) => Verified {
@@ -216,6 +233,8 @@ fn verified(found: Result<events::journal::Report, events::journal::Broken>, key
             last: None,
             proven: None,
             head: None,
+            witnessed: None,
+            unproven_from: None,
             broken: Some(Broken { seq: broken.seq, file: broken.path, why: broken.why }),
         },
     }

@@ -10,9 +10,10 @@ use tokio::net::TcpListener;
 /// The answer of `/readyz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Readiness {
-    /// All checks are good.
+    /// A unit would be admitted.
     pub ready: bool,
-    /// What admission needs: why not, for each check that is bad; `null` for those that are good.
+    /// Why not, for each check that is bad; `null` for those that are good. All but `witness` are needed to
+    /// admit.
     pub checks: BTreeMap<&'static str, Option<String>>,
 }
 
@@ -64,7 +65,7 @@ mod tests {
         let text = serde_json::to_string(&Readiness::from(health)).unwrap();
         assert_eq!(
             text,
-            r#"{"ready":false,"checks":{"clock":null,"core":null,"journal":null,"ledger":"locked","shards":null,"threads":null}}"#
+            r#"{"ready":false,"checks":{"clock":null,"core":null,"journal":null,"ledger":"locked","shards":null,"threads":null,"witness":null}}"#
         );
     }
 }

@@ -19,7 +19,7 @@ pub struct NodeStats {
     pub epoch: Epoch,
     /// The moment: microseconds since the start.
     pub uptime_us: u64,
-    /// What stands in the way of admission; while there is one, nobody new is admitted.
+    /// What does not work.
     pub alarms: Vec<StandingAlarm>,
     /// What it counts.
     pub counters: Counters,
@@ -34,6 +34,13 @@ pub struct StandingAlarm {
     pub why: String,
     /// What a person does next.
     pub next: String,
+    /// While it stands, nobody new is admitted; so it was of every alarm before there was this field.
+    #[serde(default = "yes")]
+    pub stops_admission: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Counters since the start, and sizes as of now.
@@ -82,6 +89,7 @@ fn standing(health: HealthView) -> Vec<StandingAlarm> {
             alarm: alarm.code().to_owned(),
             why,
             next: alarm.next().to_owned(),
+            stops_admission: alarm.stops_admission(),
         })
         .collect()
 }

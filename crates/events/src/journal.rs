@@ -7,7 +7,9 @@
 //!
 //! A `journal.checkpoint` signs the line before it, with its own time, after a second of activity, after 1,000
 //! records, and when the journal is closed. Lines behind the last checkpoint are chained but not yet
-//! proven. An unfinished last line is cut off at start, and named by a `journal.recovered`.
+//! proven. [`Journal::checkpoint`] makes one at any time for a [witness](crate::witness): without, whoever
+//! has files and key can cut the end off, or write another journal. An unfinished last line is cut off at
+//! start, and named by a `journal.recovered`.
 
 mod append;
 mod segment;
@@ -16,7 +18,8 @@ mod verify;
 
 pub use append::{Durability, Journal, JournalError, Mark, Recovery};
 pub use tail::{Tail, TailError};
-pub use verify::{Broken, Report, verify};
+pub(crate) use verify::canonical;
+pub use verify::{Broken, Report, verify, verify_with};
 
 use crate::{PublicKey, record::recorded};
 use ids::{NodeId, Sha256, UnixTime, number_as_text};
@@ -96,7 +99,7 @@ impl Place<'_> {
         format!("truecell {what} 1\n{}\n{}\n{}\n{}\n{rest}", self.node, self.seq, self.prev, self.at)
     }
 
-    fn checkpoint(&self) -> String {
+    pub(crate) fn checkpoint(&self) -> String {
         self.message("checkpoint", "")
     }
 

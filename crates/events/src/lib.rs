@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod pki;
 mod record;
 mod signer;
+pub mod witness;
 
 pub use journal::{Durability, Journal, JournalError, Recovery};
 pub use key_file::{KeyFile, KeyFileError};

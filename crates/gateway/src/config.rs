@@ -2,7 +2,7 @@ use crate::{PeerPolicy, shard::Limits};
 use esp::{Rule, WindowSize};
 use ike::{LocalIdentity, ResponderConfig};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 /// What the gateway is told. [`GatewayConfig::new`] has the defaults.
 #[derive(Clone)]
@@ -39,6 +39,9 @@ pub struct GatewayConfig {
     pub off_line_hold: Duration,
     /// Whom to admit.
     pub policy: admission::Policy,
+    /// Folder of a witness on another host that takes the journal's checkpoints
+    /// ([`events::witness`]); at least one in 60 s goes there.
+    pub witness: Option<PathBuf>,
 }
 
 /// What happens to a tunnel whose unit has moved out of the network of its access line. An event
@@ -82,6 +85,7 @@ impl GatewayConfig {
             off_line: OffLine::default(),
             off_line_hold: Duration::from_secs(30),
             policy: admission::Policy::default(),
+            witness: None,
         }
     }
 

@@ -4,7 +4,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// What an alarm is about. While one stands, nobody new is admitted; tunnels stay.
+/// What an alarm is about. While one stands that [stops admission](Self::stops_admission), nobody new is
+/// admitted; tunnels stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Alarm {
@@ -20,18 +21,26 @@ pub enum Alarm {
     ShardStuck,
     /// The core's side takes or gives no packets: its device is down or gone.
     CoreUnreachable,
+    /// The journal's witness does not take its checkpoints: a cut would not be seen.
+    WitnessUnreachable,
 }
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::LedgerUnreachable,
         Self::JournalUnwritable,
         Self::ClockUntrusted,
         Self::ThreadEnded,
         Self::ShardStuck,
         Self::CoreUnreachable,
+        Self::WitnessUnreachable,
     ];
+
+    /// Whether admission needs what does not work.
+    pub fn stops_admission(self) -> bool {
+        self != Self::WitnessUnreachable
+    }
 
     /// Stable word, for events.
     pub fn code(self) -> &'static str {
@@ -42,10 +51,11 @@ impl Alarm {
             Self::ThreadEnded => "thread-ended",
             Self::ShardStuck => "shard-stuck",
             Self::CoreUnreachable => "core-unreachable",
+            Self::WitnessUnreachable => "witness-unreachable",
         }
     }
 
-    /// What admission needs and lacks: stable word, for health pages and metrics.
+    /// What is out of reach: stable word, for health pages and metrics.
     pub fn needs(self) -> &'static str {
         match self {
             Self::LedgerUnreachable => "ledger",
@@ -54,6 +64,7 @@ impl Alarm {
             Self::ThreadEnded => "threads",
             Self::ShardStuck => "shards",
             Self::CoreUnreachable => "core",
+            Self::WitnessUnreachable => "witness",
         }
     }
 
@@ -66,6 +77,9 @@ impl Alarm {
             Self::ThreadEnded => "start it anew, and report the panic that its log has",
             Self::ShardStuck => "keep a stack of every thread (gdb -p), then restart",
             Self::CoreUnreachable => "see `ip link show` for the TUN device; restart if it is gone",
+            Self::WitnessUnreachable => {
+                "see that the witness's folder is mounted, has room and may be written to; it catches up by itself"
+            }
         }
     }
 }
@@ -80,7 +94,7 @@ pub struct HealthView {
 impl HealthView {
     /// Units can be admitted.
     pub fn can_admit(&self) -> bool {
-        self.alarms.is_empty()
+        !self.alarms.keys().any(|alarm| alarm.stops_admission())
     }
 }
 
@@ -122,5 +136,7 @@ mod tests {
         assert!(!health.end(Alarm::JournalUnwritable));
         assert!(health.end(Alarm::LedgerUnreachable));
         assert!(health.view().can_admit());
+        assert!(health.raise(Alarm::WitnessUnreachable, "unmounted"));
+        assert!(health.view().can_admit(), "evidence is at risk, not admission");
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! The *data threads*, one for each shard, own the NAT-T sockets, all ESP, and the core's side; they never
 //! wait for anybody. The *IKE thread* owns the responder and all public-key work; it asks `x509` who a peer is. The
-//! *registrar* alone works with ledger and journal, in batches. What strangers can fill between them is
+//! *registrar* alone works with ledger and journal, in batches; a fourth thread sends the journal's checkpoints to a
+//! witness, where there is one. What strangers can fill between them is
 //! bounded, with the drop policy written where it is made; what must not be lost (how a session moves and
 //! ends, what an operator orders) waits without a bound of its own, as only who was admitted can add to it.
 //!
@@ -47,6 +48,7 @@ mod tun;
 pub mod udp;
 mod waker;
 mod watch;
+mod witness;
 
 pub use brief::SessionBrief;
 pub use cause::Cause;

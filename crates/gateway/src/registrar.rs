@@ -28,6 +28,7 @@ use crate::{
     stats::Tallies,
     waker::Waker,
     watch::Watch,
+    witness::Delivery,
 };
 use admission::{Policy, Reason};
 use contests::Newcomer;
@@ -57,6 +58,7 @@ pub(crate) struct Registrar {
     sessions: Arc<Sessions>,
     clock: Arc<ClockGuard>,
     health: Arc<Health>,
+    delivery: Arc<Delivery>,
     tallies: Arc<Tallies>,
     answers: Sender<Answer>,
     ike_waker: Waker,
@@ -93,6 +95,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) clock: Arc<ClockGuard>,
     pub(crate) health: Arc<Health>,
+    pub(crate) delivery: Arc<Delivery>,
     pub(crate) tallies: Arc<Tallies>,
     pub(crate) shards: Vec<Arc<ShardCounters>>,
     pub(crate) answers: Sender<Answer>,
@@ -101,7 +104,7 @@ pub(crate) struct Shared {
 
 impl Registrar {
     pub(crate) fn new(config: &GatewayConfig, ledger: Ledger, shared: Shared) -> Self {
-        let Shared { sessions, clock, health, tallies, shards, answers, ike_waker } = shared;
+        let Shared { sessions, clock, health, delivery, tallies, shards, answers, ike_waker } = shared;
         let terms = Terms {
             classes: Classes::new(config),
             dns: config.dns.clone(),
@@ -115,6 +118,7 @@ impl Registrar {
             sessions,
             clock,
             health,
+            delivery,
             tallies,
             answers,
             ike_waker,

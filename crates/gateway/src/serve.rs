@@ -19,15 +19,17 @@ use crate::{
     stats::{Control, Tallies},
     udp::Socket,
     waker::Waker,
+    witness::{Delivery, Witness},
 };
 use crossbeam_channel::{Sender, bounded, unbounded};
-use events::{Durability, gateway::NodeStarted};
+use events::{Durability, Journal, gateway::NodeStarted};
 use ids::{DeviceId, SessionId};
 use ike::{Responder, crypto::CryptoProvider};
 use ledger::Ledger;
 use std::{
     io,
     net::SocketAddr,
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -87,6 +89,7 @@ pub struct Gateway {
     orders: Sender<Order>,
     shards: Vec<ToShard>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    witness: Mutex<Option<Witness>>,
 }
 
 /// What several threads read and write.
@@ -95,6 +98,7 @@ struct Common {
     clock: Arc<ClockGuard>,
     control: Arc<Control>,
     health: Arc<Health>,
+    delivery: Arc<Delivery>,
     tallies: Arc<Tallies>,
     ike_waker: Waker,
     stop_data: Arc<AtomicBool>,
@@ -141,21 +145,39 @@ impl Gateway {
             to_registrar,
         };
         let shared = common.shared(ways.counters.clone(), to_control);
+        let journal = deps.ledger.journal().clone();
         let registrar = Registrar::new(&config, deps.ledger, shared);
         let ike = common.ike_thread(&config, sockets, deps.anchors, deps.crypto, links);
         let (counters, shards) = (ways.counters, ways.packets);
-        let gateway = Self { listening, common, counters, orders, shards, threads: Mutex::default() };
+        let gateway = Self {
+            listening,
+            common,
+            counters,
+            orders,
+            shards,
+            threads: Mutex::default(),
+            witness: Mutex::default(),
+        };
         for (index, data) in data.into_iter().enumerate() {
             gateway.spawn(&format!("data-{index}"), move || data.run())?;
         }
         gateway.spawn("registrar", move || registrar.run(&work))?;
         gateway.spawn("ike", move || ike.run())?;
+        gateway.send_to_witness(config.witness.as_deref(), journal)?;
         Ok(gateway)
     }
 
     fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let thread = thread(name, &self.common.health, run)?;
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
+    }
+
+    fn send_to_witness(&self, folder: Option<&Path>, journal: Journal) -> io::Result<()> {
+        let Some(folder) = folder else { return Ok(()) };
+        let (clock, delivery) = (self.common.clock.clone(), self.common.delivery.clone());
+        let witness = Witness::start(folder, journal, clock, delivery)?;
+        *self.witness.lock().unwrap_or_else(PoisonError::into_inner) = Some(witness);
         Ok(())
     }
 
@@ -235,7 +257,8 @@ impl Gateway {
         self.common.health.view()
     }
 
-    /// Tells every unit that its tunnel ends, releases the leases, and waits for the threads.
+    /// Tells every unit that its tunnel ends, releases the leases, waits for the threads, and has the end
+    /// witnessed.
     pub fn shutdown(&self) {
         self.order(Order::Shutdown);
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
@@ -250,6 +273,8 @@ impl Gateway {
                 tracing::error!("a gateway thread panicked");
             }
         }
+        let witness = self.witness.lock().unwrap_or_else(PoisonError::into_inner).take();
+        witness.into_iter().for_each(Witness::stop);
     }
 
     fn order(&self, order: Order) {
@@ -273,6 +298,7 @@ impl Common {
             clock: started(deps)?,
             control: Arc::default(),
             health: Arc::default(),
+            delivery: Arc::default(),
             tallies: Arc::default(),
             ike_waker: Waker::new()?,
             stop_data: Arc::default(),
@@ -294,6 +320,7 @@ impl Common {
             sessions: self.sessions.clone(),
             clock: self.clock.clone(),
             health: self.health.clone(),
+            delivery: self.delivery.clone(),
             tallies: self.tallies.clone(),
             shards,
             answers,

@@ -212,3 +212,16 @@ fn a_data_thread_that_is_stuck() {
     drop(held);
     world.assert_all_is_well_again(15);
 }
+
+#[test]
+fn a_witness_that_takes_nothing_keeps_nobody_out() {
+    let (dir, witness) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let drop = witness.path().join("drop");
+    let carrier = Carrier::start_with(dir.path(), |config| config.witness = Some(drop.clone()));
+    let world = World::before(carrier.unwrap(), 19);
+    world.wait_for(|carrier| carrier.gateway.health().alarms.contains_key(&Alarm::WitnessUnreachable));
+    world.assert_all_is_well_again(19);
+    assert!(world.carrier.gateway.health().alarms.contains_key(&Alarm::WitnessUnreachable));
+    fs::create_dir(&drop).unwrap();
+    world.wait_for(|carrier| carrier.gateway.health().alarms.is_empty());
+}

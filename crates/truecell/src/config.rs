@@ -7,6 +7,7 @@ mod error;
 mod form;
 mod gateway;
 mod here;
+mod journal;
 mod located;
 mod material;
 mod realm;
@@ -42,6 +43,9 @@ pub(crate) struct Config {
     /// Who may attach, beyond what is never allowed.
     #[serde(default)]
     pub(crate) admission: admission::Policy,
+    /// The event journal.
+    #[serde(default)]
+    pub(crate) journal: journal::Journal,
     /// Health and metrics.
     #[serde(default)]
     pub(crate) http: Http,
@@ -91,6 +95,7 @@ impl Config {
         errors.extend(realm::wrong(&self.realms, at));
         errors.extend(self.admission_wrong(at));
         errors.extend(self.without_ca(at));
+        errors.extend(self.journal.wrong(&self.data, at));
         errors.extend(self.http.wrong(at));
         errors.extend(self.control.wrong(at));
         errors.extend(self.log.wrong(at));
@@ -143,6 +148,7 @@ impl Config {
     fn resolve(&mut self, folder: &Path) {
         let paths = [&mut self.data].into_iter();
         let paths = paths.chain(&mut self.gateway.certificate).chain(&mut self.gateway.key);
+        let paths = paths.chain(self.journal.witness.iter_mut().map(|witness| &mut witness.drop));
         for path in paths.chain(self.realms.iter_mut().flat_map(|realm| &mut realm.anchors)) {
             *path = folder.join(&*path);
         }

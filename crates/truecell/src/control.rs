@@ -4,10 +4,12 @@ use crate::{
     node::Node,
 };
 use api::{Client, ClientError, event::JournalFiles};
-use events::PublicKey;
+use events::{PublicKey, witness::Testimony};
 use std::{
+    fs::{self, File},
     io,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::watch;
@@ -79,17 +81,28 @@ impl Control {
         Ok(Self::files(data.journal_files(stop)?))
     }
 
-    /// A copy of some journal, with the key that it began with.
+    /// The journal only, read by this process also while a daemon runs, with what its witness has of it.
+    ///
+    /// # Errors
+    /// Not a data directory, or not allowed.
+    pub(crate) fn witnessed(data: &DataDir, witness: Testimony) -> Result<Self, Failure> {
+        let (_, stop) = watch::channel(false);
+        let files = data.journal_files(stop)?;
+        readable(&files.dir)?;
+        Ok(Self::files(JournalFiles { witness: Some(Arc::new(witness)), ..files }))
+    }
+
+    /// A copy of some journal, with the key that it began with, and what a witness has of it.
     ///
     /// # Errors
     /// There is no such folder.
-    pub(crate) fn copy(dir: &Path, key: PublicKey) -> Result<Self, Failure> {
+    pub(crate) fn copy(dir: &Path, key: PublicKey, witness: Option<Testimony>) -> Result<Self, Failure> {
         if !dir.is_dir() {
             let problem = Problem::new("no-journal", format!("there is no folder {}", dir.display()));
             return Err(Failure::Usage(problem.next("name the folder that holds the .jsonl files")));
         }
         let (_, stop) = watch::channel(false);
-        Ok(Self::files(JournalFiles { dir: dir.into(), key, stop }))
+        Ok(Self::files(JournalFiles { dir: dir.into(), key, witness: witness.map(Arc::new), stop }))
     }
 
     fn files(files: JournalFiles) -> Self {
@@ -103,6 +116,19 @@ impl Control {
 
     pub(crate) fn client(&mut self) -> &mut Client {
         &mut self.client
+    }
+}
+
+/// A file that this user may not read is no sign of a bad record.
+fn readable(dir: &Path) -> Result<(), Failure> {
+    let open = || fs::read_dir(dir)?.try_for_each(|entry| File::open(entry?.path()).map(drop));
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Failure::No(
+            Problem::new("forbidden", format!("{} may not be read by this user", dir.display()))
+                .because(error)
+                .next("run as root or as the user that the gateway runs as, or check a copy of the journal"),
+        )),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

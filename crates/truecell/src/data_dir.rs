@@ -88,7 +88,7 @@ impl DataDir {
         let text = fs::read_to_string(&file).map_err(|error| self.bad(&file, &error))?;
         let key = text.trim().parse().map_err(|error: ids::ParseSha256Error| self.bad(&file, &error))?;
         let dir = self.0.join("journal").join(node.to_string());
-        Ok(JournalFiles { dir, key, stop })
+        Ok(JournalFiles { dir, key, witness: None, stop })
     }
 
     pub(crate) fn lock_file(&self) -> PathBuf {

@@ -106,6 +106,7 @@ fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {
         config::OffLine::Close => OffLine::Close,
     };
     made.policy = config.admission.clone();
+    made.witness = config.journal.witness.as_ref().map(|witness| witness.drop.clone());
     made
 }
 

@@ -85,7 +85,7 @@ fn world() -> World {
     let (_, stop) = tokio::sync::watch::channel(false);
     let services = Services {
         ledger,
-        journal_files: JournalFiles { dir, key: public, stop },
+        journal_files: JournalFiles { dir, key: public, witness: None, stop },
         ca: Some(Arc::new(ca)),
         anchors: x509::Anchors::new(),
         gateway: None,

@@ -1,5 +1,5 @@
 use super::{Begun, Checkpoint, Place, Recovered, Tail, segment};
-use crate::{JournalKey, PublicKey, Record, Recorded};
+use crate::{JournalKey, PublicKey, Record, Recorded, witness::CheckpointLine};
 use ids::{EventRef, NodeId, Sha256, UnixTime};
 use rustix::{
     fs::{FallocateFlags, fallocate},
@@ -251,7 +251,7 @@ impl Journal {
         let is_first = state.sync_due.is_none();
         let seq = state.append(&self.0.shared.node, T::KIND, T::V, &body, at)?;
         if state.unsigned >= CHECKPOINT_RECORDS {
-            self.0.shared.checkpoint(&mut state);
+            self.0.shared.sign(&mut state);
         }
         if durability == Durability::Durable {
             state.wanted = state.wanted.max(seq);
@@ -273,6 +273,25 @@ impl Journal {
         state.wanted = state.wanted.max(seq);
         self.0.shared.changed.notify_all();
         self.0.shared.wait_until_synced(state, seq)
+    }
+
+    /// Signs a checkpoint now, behind everything written so far, and returns once it is on disk: what a
+    /// [witness](crate::witness) keeps.
+    ///
+    /// # Errors
+    /// [`JournalError`]
+    pub fn checkpoint(&self, at: UnixTime) -> Result<CheckpointLine, JournalError> {
+        let shared = &self.0.shared;
+        let mut state = lock(&shared.state);
+        if state.closing {
+            return Err(JournalError::Closed);
+        }
+        shared.checkpoint(&mut state, at)?;
+        let (seq, line) = (state.seq, CheckpointLine::parse(&state.line));
+        state.wanted = state.wanted.max(seq);
+        shared.changed.notify_all();
+        shared.wait_until_synced(state, seq)?;
+        line.map_err(|why| JournalError::Event(why.to_string()))
     }
 
     /// Something can be written now where it will be found, and what was written is signed in time: takes
@@ -314,7 +333,7 @@ impl Handle {
         let Some(flusher) = lock(&self.flusher).take() else { return Ok(()) };
         let mut state = lock(&self.shared.state);
         if state.unsigned > 0 {
-            self.shared.checkpoint(&mut state);
+            self.shared.sign(&mut state);
         }
         state.closing = true;
         self.shared.changed.notify_all();
@@ -343,16 +362,22 @@ impl Shared {
     }
 
     /// Signs what is unsigned. What can't be written now is tried again, and [`Journal::check`] says so.
-    fn checkpoint(&self, state: &mut State) {
-        let at = state.last_at;
+    fn checkpoint(&self, state: &mut State, at: UnixTime) -> Result<(), JournalError> {
         let message = state.place(&self.node, at).checkpoint();
         let signature = self.key.sign(&message);
-        state.checkpoint_failed = state.append_control(&self.node, &Checkpoint { signature }, at).err();
-        if state.checkpoint_failed.is_some() {
+        let signed = state.append_control(&self.node, &Checkpoint { signature }, at);
+        state.checkpoint_failed = signed.as_ref().err().cloned();
+        if signed.is_err() {
             state.checkpoint_due = Some(Instant::now() + CHECKPOINT_AFTER);
         } else {
             (state.unsigned, state.checkpoint_due) = (0, None);
         }
+        signed.map(drop)
+    }
+
+    /// The same where nobody waits for it: it has the time of the record before.
+    fn sign(&self, state: &mut State) {
+        let _ = self.checkpoint(state, state.last_at);
     }
 
     /// Does what is due, or waits until something may be; `false` once closed and all on disk.
@@ -360,7 +385,7 @@ impl Shared {
         let mut state = lock(&self.state);
         let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= Instant::now());
         if is_due(state.checkpoint_due) && !state.closing {
-            self.checkpoint(&mut state);
+            self.sign(&mut state);
         }
         let is_dirty = state.synced.seq < state.seq && state.lost.is_none();
         if is_dirty && (state.closing || state.synced.seq < state.wanted || is_due(state.sync_due)) {

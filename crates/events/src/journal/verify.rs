@@ -1,5 +1,9 @@
 use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment};
-use crate::{PublicKey, Record, Recorded, record::kinds};
+use crate::{
+    PublicKey, Record, Recorded,
+    record::kinds,
+    witness::{Comparison, Extent, Testimony, Witnessed},
+};
 use ids::{NodeId, Sha256};
 use serde::Serialize;
 use std::{
@@ -17,9 +21,11 @@ pub struct Report {
     pub first: u64,
     /// Last record that is there.
     pub last: u64,
-    /// Up to here a checkpoint proves every octet. What is behind is chained, but whoever can write
-    /// the files could have cut or changed its end.
+    /// Up to here a checkpoint proves every octet, unless whoever has the key wrote it all anew. What is
+    /// behind is chained, but whoever can write the files could have cut or changed its end.
     pub proven: u64,
+    /// Up to where a witness has seen the same; `None` when none was asked.
+    pub witnessed: Option<Witnessed>,
     /// Hash of the last line.
     pub head: Sha256,
     /// The key that signs now.
@@ -48,6 +54,20 @@ pub struct Broken {
 /// # Errors
 /// [`Broken`], also for a folder without records.
 pub fn verify(dir: &Path, key: PublicKey) -> Result<Report, Broken> {
+    check(dir, Chain::new(key, None))
+}
+
+/// The same, and the journal has everything that a witness has seen, and nothing else in its place: a
+/// journal that was cut before its last witnessed record, or written anew and signed, is found.
+///
+/// # Errors
+/// [`Broken`]: the first record that is bad; else the first one that is missing, or the first that may be
+/// another one than the witness saw.
+pub fn verify_with(dir: &Path, key: PublicKey, witness: &Testimony) -> Result<Report, Broken> {
+    check(dir, Chain::new(key, Some(witness)))
+}
+
+fn check(dir: &Path, mut chain: Chain<'_>) -> Result<Report, Broken> {
     let unreadable = |source: io::Error| Broken {
         seq: 0,
         path: dir.to_owned(),
@@ -55,15 +75,18 @@ pub fn verify(dir: &Path, key: PublicKey) -> Result<Report, Broken> {
         is_unfinished: false,
     };
     let segments = segment::list(dir).map_err(unreadable)?;
-    let mut chain = Chain::new(key, segments.first().map_or(1, |(first, _)| *first));
+    chain.begin(segments.first().map_or(1, |(first, _)| *first));
     for (first, path) in segments {
         chain.segment(first, &path)?;
     }
     chain.finish(dir)
 }
 
-struct Chain {
+struct Chain<'a> {
     key: PublicKey,
+    /// All that have signed, the present one last.
+    keys: Vec<PublicKey>,
+    witness: Option<Comparison<'a>>,
     first: u64,
     /// Where the next line stands, and what its `prev` must be; `None` before the first.
     next: u64,
@@ -86,21 +109,28 @@ struct Doubt {
     path: PathBuf,
 }
 
-impl Chain {
-    fn new(key: PublicKey, first: u64) -> Self {
+impl<'a> Chain<'a> {
+    fn new(key: PublicKey, witness: Option<&'a Testimony>) -> Self {
         let zero = Sha256([0; 32]);
         Self {
             key,
-            first,
-            next: first,
-            prev: (first == 1).then_some(zero),
+            keys: vec![key],
+            witness: witness.map(Comparison::new),
+            first: 1,
+            next: 1,
+            prev: Some(zero),
             node: None,
             proven: 0,
-            pruned: first == 1,
+            pruned: true,
             first_prev: zero,
             doubt: None,
             path: PathBuf::new(),
         }
+    }
+
+    fn begin(&mut self, first: u64) {
+        (self.first, self.next, self.pruned) = (first, first, first == 1);
+        self.prev = self.prev.filter(|_| first == 1);
     }
 
     fn broken(&self, why: impl Into<String>) -> Broken {
@@ -145,6 +175,9 @@ impl Chain {
         if self.doubt.is_none() {
             self.place(&record)?;
             self.control(&record)?;
+        }
+        if let Some(witness) = &mut self.witness {
+            witness.record(self.next, &hash);
         }
         (self.next, self.prev) = (self.next + 1, Some(hash));
         Ok(())
@@ -202,6 +235,7 @@ impl Chain {
                 self.signed(&self.key, &message, &changed.by_old)?;
                 self.signed(&changed.key, &message, &changed.by_new)?;
                 self.key = changed.key;
+                self.keys.push(changed.key);
             }
             Pruned::KIND => {
                 let pruned: Pruned = self.body(record)?;
@@ -249,12 +283,19 @@ impl Chain {
                 self.broken("earlier records are gone, and no signed record says that they were pruned")
             );
         }
-        Ok(Report { node, first: self.first, last: self.next - 1, proven: self.proven, head, key: self.key })
+        let (first, last, proven, key) = (self.first, self.next - 1, self.proven, self.key);
+        let extent = Extent { node: &node, first, last, keys: &self.keys };
+        let witnessed = match self.witness.take().map(|witness| witness.conclude(&extent)) {
+            Some(Err(differs)) => return Err(Broken { seq: differs.seq, ..self.broken(differs.why) }),
+            Some(Ok(witnessed)) => witnessed,
+            None => None,
+        };
+        Ok(Report { node, first, last, proven, witnessed, head, key })
     }
 }
 
 /// The line as [`super::Journal`] writes it: no other spelling of the same JSON is taken.
-fn canonical(record: &Record) -> String {
+pub(crate) fn canonical(record: &Record) -> String {
     let Record { seq, prev, at, node, kind, v, body } = record;
     format!(
         r#"{{"seq":"{seq}","prev":"{prev}","at":"{at}","node":"{node}","kind":"{kind}","v":{v},"body":{body}}}"#

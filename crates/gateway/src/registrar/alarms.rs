@@ -1,4 +1,5 @@
-//! Whether all that admission needs can be used: ledger, journal, clock and data threads.
+//! Whether all that admission needs can be used: ledger, journal, clock and data threads; and the journal's
+//! witness.
 
 use super::Registrar;
 use crate::{hand_off::Work, health::Alarm};
@@ -30,6 +31,7 @@ impl Registrar {
         let (stuck, trouble) = (self.watch.stuck(now), self.watch.trouble());
         self.found(Alarm::ShardStuck, stuck);
         self.found(Alarm::CoreUnreachable, trouble);
+        self.found(Alarm::WitnessUnreachable, self.delivery.trouble(now));
     }
 
     pub(super) fn out_of_reach(&mut self, error: &LedgerError) {
@@ -51,8 +53,12 @@ impl Registrar {
         }
         let detail = wrong.unwrap_or_else(|| "it works again".into());
         if raised {
-            let (alarm, next) = (alarm.code(), alarm.next());
-            tracing::error!(alarm, why = detail, next, "nobody new is admitted; tunnels stay");
+            let (code, next) = (alarm.code(), alarm.next());
+            if alarm.stops_admission() {
+                tracing::error!(alarm = code, why = detail, next, "nobody new is admitted; tunnels stay");
+            } else {
+                tracing::error!(alarm = code, why = detail, next, "admission goes on");
+            }
         } else {
             tracing::info!(alarm = alarm.code(), "over");
         }

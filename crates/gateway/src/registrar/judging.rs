@@ -60,7 +60,7 @@ enum Judged {
 impl Registrar {
     pub(super) fn claims(&mut self, claims: Claims) {
         let tickets: Vec<_> = claims.iter().map(|claim| claim.ticket).collect();
-        let stands = self.health.view().alarms.into_keys().next();
+        let stands = self.health.view().alarms.into_keys().find(|alarm| alarm.stops_admission());
         let (None, Some(now)) = (stands, self.clock.trusted()) else {
             self.tallies.attaches.count(stands.unwrap_or(Alarm::ClockUntrusted).code());
             return tickets.into_iter().for_each(|ticket| self.answer(Answer::Dropped(ticket)));

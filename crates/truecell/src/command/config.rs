@@ -35,7 +35,8 @@ fn check(cli: &Cli, output: &Output) -> Result<(), Failure> {
     }
     let mut anchors = x509::Anchors::new();
     config.add_anchors(&mut anchors).map_err(|error| Failure::Config(vec![error]))?;
-    let warnings = [config.ended(now), expired(&anchors, now)].concat();
+    let mut warnings = [config.ended(now), expired(&anchors, now)].concat();
+    warnings.extend(config.journal.out_of_reach());
     let good = Good { ok: true, file: file.display().to_string(), warnings, config };
     output.answer(&good, |good| {
         let warnings = good.warnings.iter().map(|warning| format!("warning: {warning}\n"));

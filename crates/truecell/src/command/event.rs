@@ -1,3 +1,5 @@
+mod witness;
+
 use crate::{
     cli::Cli,
     control::Control,
@@ -10,6 +12,7 @@ use clap::{Args, Subcommand};
 use events::PublicKey;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
+use witness::testimony;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Event {
@@ -17,6 +20,8 @@ pub(crate) enum Event {
     Tail(Tail),
     /// Check every record of the journal, and name the first bad one
     Verify(Verify),
+    /// Show what a witness has of a node's journal, and take in what the node has sent
+    Witness(witness::Witness),
 }
 
 /// Without arguments, the journal of the data directory is checked with the key in it. Whoever must not
@@ -29,6 +34,9 @@ pub(crate) struct Verify {
     /// The key that it began with, 64 hex digits
     #[arg(long, value_name = "KEY", requires = "journal", value_parser = journal_key)]
     key: Option<PublicKey>,
+    /// Folder of the node on its witness: name what was cut off or written anew since
+    #[arg(long, value_name = "DIR")]
+    witness: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -50,6 +58,7 @@ impl Event {
         match self {
             Self::Tail(tail) => tail.run(&mut Control::journal(&cli.data_dir()?).await?, output).await,
             Self::Verify(verify) => verify.run(cli, output).await,
+            Self::Witness(witness) => witness.run(output),
         }
     }
 }
@@ -142,14 +151,26 @@ fn word(value: &Value) -> String {
 
 impl Verify {
     async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
-        let mut control = match (&self.journal, self.key) {
-            (Some(dir), Some(key)) => Control::copy(dir, key)?,
-            (Some(_), None) | (None, Some(_)) | (None, None) => Control::journal(&cli.data_dir()?).await?,
+        // Before the journal: what is there by then must be in that.
+        let witness = self.witness.as_deref().map(testimony).transpose()?;
+        let mut control = match (&self.journal, self.key, witness) {
+            (Some(dir), Some(key), witness) => Control::copy(dir, key, witness)?,
+            (None, _, Some(witness)) | (_, None, Some(witness)) => {
+                Control::witnessed(&cli.data_dir()?, witness)?
+            }
+            (None, _, None) | (_, None, None) => Control::journal(&cli.data_dir()?).await?,
         };
         let verified: Verified = control.client().post("/v1/events/verify", &serde_json::json!({})).await?;
         output.answer(&verified, report)?;
         if verified.ok { Ok(()) } else { Err(Failure::answered()) }
     }
+}
+
+fn witness(verified: &Verified) -> String {
+    verified.witnessed.as_ref().map_or_else(
+        || "none was asked (--witness)".into(),
+        |same| format!("saw the same up to record {}, signed {}", same.seq, seconds(same.at)),
+    )
 }
 
 fn report(verified: &Verified) -> String {
@@ -162,7 +183,12 @@ fn report(verified: &Verified) -> String {
             number(verified.proven),
             facts(&[
                 ("key", verified.key.to_string()),
-                ("head", verified.head.map(|head| head.to_string()).unwrap_or_default())
+                ("head", verified.head.map(|head| head.to_string()).unwrap_or_default()),
+                ("witness", witness(verified)),
+                (
+                    "unproven",
+                    format!("whether anything was cut off from record {} on", number(verified.unproven_from))
+                ),
             ])
         ),
         Some(broken) => format!(

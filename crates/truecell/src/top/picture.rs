@@ -79,7 +79,7 @@ impl Picture {
             version: stats.version,
             epoch: stats.epoch,
             uptime_s: stats.uptime_us / 1_000_000,
-            ready: stats.alarms.is_empty(),
+            ready: !stats.alarms.iter().any(|alarm| alarm.stops_admission),
             alarms: stats.alarms,
             sessions: stats.counters.sessions,
             contests: stats.counters.contests,

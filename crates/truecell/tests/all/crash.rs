@@ -27,6 +27,8 @@ use x509::AnchorSet;
 
 /// Something to reach behind the gateway.
 const SERVICE: &str = "[gateway.service]\naddresses = [\"192.168.255.1\"]\n";
+/// Keeps what the journal must not lose.
+const WITNESS: &str = "[journal.witness]\ndrop = \"drop\"\n";
 
 const UNITS: u64 = 200;
 const IN_FLIGHT: usize = 64;
@@ -139,7 +141,8 @@ impl Estate {
     fn new() -> Self {
         let bench = Bench::bare();
         let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
-        bench.write("truecell.toml", &(config + SERVICE));
+        bench.write("truecell.toml", &(config + SERVICE + WITNESS));
+        fs::create_dir(bench.path("drop")).unwrap();
         bench.good(&["init"]);
         let (units, anchors) = enrol(&bench);
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -185,6 +188,8 @@ impl Estate {
 
     /// Nobody has the files open: all that was told, now `stand` too, is in them. What is unfinished.
     fn assert_all_told_holds(&self, told: &mut Told, stand: &BTreeSet<DeviceId>) -> Vec<String> {
+        let verify = self.bench.json(&["event", "verify", "--witness", "drop"]);
+        assert!(verify["ok"] == true && verify["witnessed"]["seq"].as_u64() > Some(0), "{verify}");
         let wreck = Wreck::read(&self.bench);
         let epoch = wreck.epoch();
         told.extend(stand.iter().map(|device| (epoch, *device)));

@@ -23,4 +23,5 @@ mod mistakes;
 mod shell;
 mod top;
 mod unit_file;
+mod witness;
 mod wreck;

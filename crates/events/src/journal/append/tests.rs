@@ -1,7 +1,8 @@
 use super::*;
 use crate::{
     gateway::NodeStarted,
-    journal::{KeyChanged, Pruned, verify},
+    journal::{KeyChanged, Pruned, verify, verify_with},
+    witness::{DropFolder, Testimony},
 };
 use tempfile::TempDir;
 
@@ -138,4 +139,31 @@ fn pruned_segments_are_missed_unless_a_signed_record_says_so() {
     assert_eq!(verify(dir.path(), key.public_key()).unwrap().first, 2);
     fs::remove_file(second).unwrap();
     assert!(verify(dir.path(), key.public_key()).is_err(), "the second was not to be pruned");
+}
+
+#[test]
+fn a_pruned_journal_must_still_have_the_last_that_its_witness_saw() {
+    let (dir, key, journal) = open();
+    let old = journal.checkpoint(at()).unwrap();
+    journal.fill_segment();
+    let recent = journal.checkpoint(at()).unwrap();
+    let segments = segment::list(dir.path()).unwrap();
+    let [(1, begun), (first, second)] = segments.as_slice() else { panic!("{segments:?}") };
+    let line = fs::read(second).unwrap();
+    let prev =
+        serde_json::from_slice::<Record>(line.split(|octet| *octet == b'\n').next().unwrap()).unwrap().prev;
+    journal.append_signed(|place| {
+        let signature = key.sign(&place.pruned(*first, &prev));
+        Pruned { first: *first, prev, signature }
+    });
+    journal.close().unwrap();
+    fs::remove_file(begun).unwrap();
+    let drop = TempDir::new().unwrap();
+    let check = |checkpoint| {
+        DropFolder::new(drop.path().to_owned()).put(checkpoint).unwrap();
+        verify_with(dir.path(), key.public_key(), &Testimony::read(drop.path()).unwrap())
+    };
+    let broken = check(&old).unwrap_err();
+    assert!(broken.seq == *first && broken.why.contains("gone before it"), "{broken}");
+    assert_eq!(check(&recent).unwrap().witnessed.unwrap().checkpoints, 1);
 }

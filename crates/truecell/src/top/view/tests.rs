@@ -109,6 +109,7 @@ fn alarms_and_a_silent_node_are_told_in_words() {
         alarm: "ledger-unreachable".into(),
         why: "database is locked\u{1b}[2J".into(),
         next: "see who holds its lock".into(),
+        stops_admission: true,
     });
     screen.see(bad);
     let words = shown(&mut screen);
