@@ -50,6 +50,7 @@ impl Outcome {
             | Why::SecondClaim
             | Why::Cut { .. }
             | Why::Device(_)
+            | Why::ClassChanged
             | Why::LeftLine
             | Why::NeverStood
             | Why::Shutdown => Self::HolderEnded,

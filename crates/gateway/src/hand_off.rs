@@ -229,6 +229,8 @@ pub enum Why {
     },
     /// The device may not be attached any more.
     Device(String),
+    /// The device has another class, under which something else is within reach.
+    ClassChanged,
     /// It left the network of its access line.
     LeftLine,
     /// Granted, but its IKE SA or its contest could not begin any more.
@@ -249,6 +251,7 @@ impl Why {
             Self::SecondClaim => "second-claim",
             Self::Cut { .. } => "cut",
             Self::Device(_) => "device",
+            Self::ClassChanged => "class-changed",
             Self::LeftLine => "left-line",
             Self::NeverStood => "never-stood",
             Self::Shutdown => "shutdown",
@@ -310,6 +313,7 @@ mod tests {
             Why::SecondClaim,
             cut,
             Why::Device(String::new()),
+            Why::ClassChanged,
             Why::LeftLine,
             Why::NeverStood,
             Why::Shutdown,

@@ -62,6 +62,13 @@ impl Ports {
             ike.push(Arc::new(own));
             natt.iter_mut().zip(sharded).for_each(|(shard, socket)| shard.push(Arc::new(socket)));
         }
+        let lacks = natt.iter().flatten().map(|socket| socket.lacks()).max().unwrap_or(0);
+        if lacks > 0 {
+            tracing::warn!(
+                octets = lacks,
+                "receive buffers are smaller than wanted: set net.core.rmem_max to 16777216, or give CAP_NET_ADMIN"
+            );
+        }
         Ok(Self { ike, natt, listening })
     }
 

@@ -74,11 +74,7 @@ impl Socket {
         if address.is_ipv6() {
             raw.set_only_v6(true)?;
         }
-        let room = options::widen_receive_buffer(&raw)?;
-        if room < options::RECEIVE_BUFFER {
-            let wanted = options::RECEIVE_BUFFER;
-            tracing::warn!(%address, room, wanted, "the receive buffer is small: see net.core.rmem_max");
-        }
+        options::widen_receive_buffer(&raw)?;
         raw.bind(&address.into())?;
         let socket = UdpSocket::from(raw);
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
@@ -96,6 +92,11 @@ impl Socket {
     /// Where it is bound, the port chosen.
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Octets that its receive buffer lacks of what we want it to have.
+    pub(crate) fn lacks(&self) -> usize {
+        options::RECEIVE_BUFFER.saturating_sub(options::receive_buffer(&self.socket).unwrap_or(0))
     }
 
     pub(crate) fn is_encapsulated(&self) -> bool {

@@ -56,7 +56,7 @@ fn a_unit_whose_class_changes_attaches_anew_and_reaches_what_the_new_class_does(
     assert_eq!(first.ping(SERVICE, 1).0, 1, "a class that the configuration does not name is no other");
     set_class(&carrier, "factory");
     let closed = closed(&carrier);
-    assert_eq!((closed.device, closed.why.as_str()), (DEVICE, "device"));
+    assert_eq!((closed.device, closed.why.as_str()), (DEVICE, "class-changed"));
     let second = attach(&carrier, &identity);
     assert_eq!(second.ping(SERVICE, 1).0, 0, "another class, and nothing beyond it");
     assert_eq!(carrier.gateway.sessions_of(DEVICE).len(), 1);

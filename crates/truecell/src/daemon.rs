@@ -26,6 +26,7 @@ pub(crate) struct Daemon {
     gateway: Arc<Gateway>,
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
     control: JoinHandle<()>,
     pages: JoinHandle<()>,
     socket: std::path::PathBuf,
@@ -40,8 +41,12 @@ impl Daemon {
         gateway: Gateway,
     ) -> Result<Self, Failure> {
         let gateway = Arc::new(gateway);
-        let signals = || Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
-        let (terminate, interrupt) =
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+        let signals = || {
+            let [terminate, interrupt, hangup] = kinds.map(signal);
+            Ok((terminate?, interrupt?, hangup?))
+        };
+        let (terminate, interrupt, hangup) =
             signals().map_err(|error: io::Error| Failure::system("no signals", &error))?;
         let socket = data.socket();
         let (page_listener, page_address) = bind_pages(config).await?;
@@ -59,10 +64,10 @@ impl Daemon {
         let (ike, natt) = (ike.join(" "), natt.join(" "));
         tracing::info!(control = %socket.display(), http = %page_address, ike, natt, "ready");
         told(notify::systemd("READY=1"));
-        Ok(Self { node, gateway, terminate, interrupt, control, pages, socket })
+        Ok(Self { node, gateway, terminate, interrupt, hangup, control, pages, socket })
     }
 
-    /// Serves until SIGTERM or SIGINT, then stops in good order; the same once a thread has panicked.
+    /// Serves until SIGTERM, SIGINT or SIGHUP (a terminal that was closed), then stops in good order; the same once a thread has panicked.
     ///
     /// # Errors
     /// A thread has panicked, or the journal was not closed.
@@ -70,6 +75,7 @@ impl Daemon {
         tokio::select! {
             _ = self.terminate.recv() => (),
             _ = self.interrupt.recv() => (),
+            _ = self.hangup.recv() => (),
             () = broken(&self.gateway) => (),
         }
         tracing::info!("stopping");

@@ -34,8 +34,20 @@ pub(crate) fn open(tun: &Tun, gateway: &Gateway, queues: usize) -> Result<Vec<Bo
     let routes: Vec<_> = pools.collect();
     let link = Link { mtu: tun.mtu, addresses: &gateway.service.addresses, routes: &routes };
     set_up(device.name(), &link).map_err(failed)?;
+    routes.iter().filter(|pool| !forwards(pool)).for_each(|pool| {
+        tracing::warn!(%pool, "this machine does not forward packets of its family: units reach nothing behind it");
+    });
     tracing::info!(device = device.name(), mtu = tun.mtu, offload = device.has_offload(), "TUN device");
     Ok(device.into_cores())
+}
+
+/// Whether the machine forwards packets of the network's family; that it can't be told counts as yes.
+fn forwards(net: &IpNet) -> bool {
+    let name = match net {
+        IpNet::V4(_) => "ipv4/ip_forward",
+        IpNet::V6(_) => "ipv6/conf/all/forwarding",
+    };
+    std::fs::read_to_string(format!("/proc/sys/net/{name}")).map_or(true, |said| said.trim() != "0")
 }
 
 /// A device of that name was not opened or not set up.
@@ -49,7 +61,9 @@ fn next(error: &anyhow::Error) -> &'static str {
     let kind = error.chain().find_map(|cause| cause.downcast_ref()).map(io::Error::kind);
     match (error.downcast_ref(), kind) {
         (_, Some(PermissionDenied)) => "it needs CAP_NET_ADMIN (docs/deployment.md)",
-        (Some(TunError::Open(_)), Some(NotFound)) => "load the kernel's module `tun`",
+        (Some(TunError::Open(_)), Some(NotFound)) => {
+            "load the kernel's module `tun`, or give the container /dev/net/tun"
+        }
         (Some(TunError::Make { .. }), Some(ResourceBusy | InvalidInput)) => {
             "another interface has that name, or none may have it: choose another"
         }

@@ -91,8 +91,7 @@ impl Registrar {
                     self.answer(Answer::End { session: session.id, why });
                 }
                 _ if !self.is_still_of(&session, &known) => {
-                    let why = Why::Device("class-changed".to_owned());
-                    self.answer(Answer::End { session: session.id, why });
+                    self.answer(Answer::End { session: session.id, why: Why::ClassChanged });
                 }
                 Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, false),
             }

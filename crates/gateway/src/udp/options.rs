@@ -15,11 +15,14 @@ pub(super) const RECEIVE_BUFFER: usize = 16 << 20;
 /// Of <asm-generic/socket.h>; the crate `libc` has it not.
 const SO_MEMINFO: libc::c_int = 55;
 
-/// As wide as we want it with CAP_NET_ADMIN, else as net.core.rmem_max has it. Returns how wide that is.
-pub(super) fn widen_receive_buffer(socket: &impl AsFd) -> io::Result<usize> {
+/// As wide as we want it with CAP_NET_ADMIN, else as net.core.rmem_max has it.
+pub(super) fn widen_receive_buffer(socket: &impl AsFd) -> io::Result<()> {
     let forced = sockopt::set_socket_recv_buffer_size_force(socket, RECEIVE_BUFFER);
-    forced.or_else(|_| sockopt::set_socket_recv_buffer_size(socket, RECEIVE_BUFFER))?;
-    // The kernel doubles what it is asked for, for its bookkeeping, and says it so.
+    Ok(forced.or_else(|_| sockopt::set_socket_recv_buffer_size(socket, RECEIVE_BUFFER))?)
+}
+
+/// Octets. The kernel doubles what it is asked for, for its bookkeeping, and says it so.
+pub(super) fn receive_buffer(socket: &impl AsFd) -> io::Result<usize> {
     Ok(sockopt::socket_recv_buffer_size(socket)? / 2)
 }
 

@@ -313,7 +313,8 @@ impl Gateway {
         }
         for (index, class) in self.classes.iter().enumerate() {
             let number = index.to_string();
-            class.wrong(self.classes.iter().take(index), &mut |key: &[&str], what: &str, next: &str| {
+            let before = self.classes.iter().take(index);
+            class.wrong(before, &self.pools, &mut |key: &[&str], what: &str, next: &str| {
                 add(&[&["class", &number], key].concat(), what, next);
             });
         }
@@ -353,6 +354,7 @@ impl Class {
     fn wrong<'a>(
         &self,
         mut before: impl Iterator<Item = &'a Self>,
+        pools: &Pools,
         add: &mut impl FnMut(&[&str], &str, &str),
     ) {
         if self.name.is_empty() {
@@ -367,11 +369,30 @@ impl Class {
             add(&["reach"], &what, "use prefixes");
         }
         for (index, destination) in self.reach.iter().enumerate() {
-            if let Err(error) = &destination.rule {
-                let next = "docs/configuration.md has the form of a destination";
-                add(&["reach", &index.to_string()], &error.to_string(), next);
+            let key = ["reach", &index.to_string()];
+            match &destination.rule {
+                Err(error) => {
+                    add(&key, &error.to_string(), "docs/configuration.md has the form of a destination");
+                }
+                Ok(rule) if overlap(pools, &rule.addresses()) => {
+                    add(&key, &overlaps(rule.addresses()), NO_UNITS)
+                }
+                Ok(_) => (),
             }
         }
+    }
+}
+
+const NO_UNITS: &str = "units never reach each other this way (`truecell pair add`): leave the pools out";
+
+fn overlaps(net: IpNet) -> String {
+    format!("{net} overlaps a pool of inner addresses")
+}
+
+fn overlap(pools: &Pools, net: &IpNet) -> bool {
+    match net {
+        IpNet::V4(net) => pools.v4.is_some_and(|pool| pool.contains(net) || net.contains(&pool)),
+        IpNet::V6(net) => pools.v6.is_some_and(|pool| pool.contains(net) || net.contains(&pool)),
     }
 }
 
@@ -385,13 +406,8 @@ impl Tun {
         if !(1280..=9000).contains(&self.mtu) {
             add(&["tun", "mtu"], "not within 1280 and 9000", "1390 fits every Ethernet");
         }
-        let in_pool = |net: &IpNet| match net {
-            IpNet::V4(net) => pools.v4.is_some_and(|pool| pool.contains(net) || net.contains(&pool)),
-            IpNet::V6(net) => pools.v6.is_some_and(|pool| pool.contains(net) || net.contains(&pool)),
-        };
-        for net in self.reachable.iter().filter(|net| in_pool(net)) {
-            let what = format!("{net} overlaps a pool of inner addresses");
-            add(&["tun", "reachable"], &what, "units never reach each other this way: leave the pools out");
+        for net in self.reachable.iter().filter(|net| overlap(pools, net)) {
+            add(&["tun", "reachable"], &overlaps(*net), NO_UNITS);
         }
     }
 }

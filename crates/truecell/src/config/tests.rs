@@ -107,6 +107,13 @@ fn a_destination_that_is_none_is_refused_with_its_line_and_the_word_that_is_wron
 }
 
 #[test]
+fn a_destination_among_the_units_is_refused() {
+    let text = format!("{EXAMPLE}\n[[gateway.class]]\nname = \"home\"\nreach = [\"10.64.1.10 tcp 5201\"]\n");
+    let error = only(parse(&text).unwrap_err());
+    assert_eq!(error.what, "10.64.1.10/32 overlaps a pool of inner addresses");
+}
+
+#[test]
 fn a_class_has_one_name_of_its_own() {
     let class = |name: &str| format!("[[gateway.class]]\nname = \"{name}\"\nreach = [\"10.0.0.9 tcp\"]\n");
     let text = [EXAMPLE, &class("home"), &class(""), &class("home"), &class("office")].concat();

@@ -136,9 +136,11 @@ fn wait_for_signal(ended: oneshot::Receiver<()>) -> Result<(), Failure> {
     let waited = runtime.block_on(async {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut hangup = signal(SignalKind::hangup())?;
         tokio::select! {
             _ = interrupt.recv() => (),
             _ = terminate.recv() => (),
+            _ = hangup.recv() => (),
             _ = ended => (),
         }
         Ok::<_, std::io::Error>(())
