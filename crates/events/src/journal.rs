@@ -113,4 +113,4 @@ impl Place<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,13 +4,13 @@ use proptest::prelude::*;
 use std::{fs, path::Path, thread};
 use tempfile::TempDir;
 
-fn key() -> JournalKey {
+pub(crate) fn key() -> JournalKey {
     let pkcs8 =
         aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
     JournalKey::from_pkcs8(pkcs8.as_ref()).unwrap()
 }
 
-fn node() -> NodeId {
+pub(crate) fn node() -> NodeId {
     "gw1".parse().unwrap()
 }
 

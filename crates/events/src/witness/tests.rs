@@ -2,22 +2,16 @@ use super::*;
 use crate::{
     Journal, JournalKey, PublicKey, Recorded,
     gateway::NodeStarted,
-    journal::{Begun, Broken, Checkpoint, Place, Report, verify_with},
+    journal::{
+        Begun, Broken, Checkpoint, Place, Report,
+        tests::{key, node},
+        verify_with,
+    },
 };
-use ids::{NodeId, Sha256, UnixTime};
+use ids::{Sha256, UnixTime};
 use proptest::prelude::*;
 use std::{fs, path::Path};
 use tempfile::TempDir;
-
-fn key() -> JournalKey {
-    let pkcs8 =
-        aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
-    JournalKey::from_pkcs8(pkcs8.as_ref()).unwrap()
-}
-
-fn node() -> NodeId {
-    "gw1".parse().unwrap()
-}
 
 fn at(seconds: i64) -> UnixTime {
     UnixTime::from_secs(1_790_000_000 + seconds)

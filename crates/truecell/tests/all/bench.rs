@@ -110,6 +110,14 @@ impl Bench {
         (output.status.code().unwrap(), text(&output.stderr))
     }
 
+    /// Follows the journal from its first record: the command, and each record as JSON.
+    pub(crate) fn follow(&self) -> (Child, impl Iterator<Item = String> + use<>) {
+        let mut follow = self.command(&["--json", "event", "tail", "--follow", "--from", "1"]);
+        let mut follower = follow.stdout(Stdio::piped()).spawn().unwrap();
+        let records = BufReader::new(follower.stdout.take().unwrap()).lines().map_while(Result::ok);
+        (follower, records)
+    }
+
     /// Starts `truecell serve`, and waits until it is ready.
     pub(crate) fn serve(&mut self) {
         self.serve_until("ready");

@@ -4,7 +4,6 @@
 use crate::bench::{Bench, golden, text};
 use std::{
     fs,
-    io::{BufRead, BufReader},
     os::unix::fs::{FileTypeExt, MetadataExt},
     process::{Command, Stdio},
 };
@@ -229,12 +228,7 @@ fn sigterm_stops_in_good_order_and_leaves_no_socket() {
 fn a_follower_sees_new_records_and_ends_with_the_daemon() {
     let mut bench = Bench::new();
     bench.serve();
-    let mut follower = bench
-        .command(&["--json", "event", "tail", "--follow", "--from", "1"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let (mut follower, mut lines) = bench.follow();
     assert!(lines.by_ref().any(|line| line.contains("ledger.opened")));
     bench.good(&["device", "add", "00aabbccddee"]);
     assert!(lines.by_ref().any(|line| line.contains("00aabbccddee")));
@@ -252,14 +246,9 @@ fn a_crash_in_the_middle_of_an_import_loses_nothing_acknowledged() {
     let rows: String = (0..20_000).map(|number| format!("00aa{number:08x},site {number}\n")).collect();
     bench.write("estate.csv", &format!("id,site\n{rows}"));
     bench.serve();
-    let mut follower = bench
-        .command(&["--json", "event", "tail", "--follow", "--from", "1"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let (mut follower, mut lines) = bench.follow();
     let import =
         bench.command(&["--json", "device", "import", "estate.csv"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map_while(Result::ok);
     assert!(lines.by_ref().any(|line| line.contains("00aa00000bb8")), "3,000 units are under way");
     bench.kill();
     let output = import.wait_with_output().unwrap();
@@ -336,15 +325,8 @@ fn a_ledger_out_of_reach_is_an_alarm_a_metric_an_event_and_not_ready() {
     let mut bench = Bench::new();
     bench.serve();
     assert_eq!(bench.page("/readyz").0, 200);
-    let mut follower = bench
-        .command(&["--json", "event", "tail", "--follow", "--from", "1"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut alarms = BufReader::new(follower.stdout.take().unwrap())
-        .lines()
-        .map_while(Result::ok)
-        .filter(|line| line.contains("gateway.alarm"));
+    let (mut follower, records) = bench.follow();
+    let mut alarms = records.filter(|line| line.contains("gateway.alarm"));
     let intruder = rusqlite::Connection::open(bench.path("state/ledger.sqlite")).unwrap();
     intruder.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let raised = alarms.next().unwrap();

@@ -8,10 +8,7 @@ use events::{
 use ids::UnixTime;
 use serde_json::Value;
 use std::{
-    fs,
-    io::{BufRead, BufReader},
-    process::Stdio,
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
@@ -167,13 +164,8 @@ fn a_witness_out_of_reach_is_an_alarm_that_stops_no_admission_and_it_catches_up(
     let said = bench.good(&["config", "check"]);
     assert!(said.contains("warning: [journal.witness] there is no folder"), "{said}");
     bench.serve();
-    let mut follower = bench
-        .command(&["--json", "event", "tail", "--follow", "--from", "1"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let alarms = BufReader::new(follower.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let mut alarms = alarms.filter(|line| line.contains("gateway.alarm"));
+    let (mut follower, records) = bench.follow();
+    let mut alarms = records.filter(|line| line.contains("gateway.alarm"));
     let raised = alarms.next().unwrap();
     assert!(raised.contains(r#""alarm":"witness-unreachable","raised":true"#), "{raised}");
     let (status, why) = bench.page("/readyz");
