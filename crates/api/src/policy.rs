@@ -5,6 +5,7 @@ use admission::Reason as Refusal;
 use axum::{
     Extension, Json,
     extract::{Query, State},
+    http::StatusCode,
 };
 use ids::DeviceId;
 use ledger::{Breaker, Device, LedgerError, Mode, Observed, PolicyRule, Scope, allows};
@@ -139,7 +140,7 @@ pub(crate) async fn set(
     let reason = refusal(&request.reason)?;
     if !reason.may_be_observed() {
         let text = format!("{} is always enforced", reason.code());
-        return Err(Problem::invalid(text).because(reason.to_string()).next(observable()));
+        return Err(Problem::invalid(text).next(observable()));
     }
     if (reason, request.mode) == (Refusal::MisIssued, Mode::Observe) && request.scope == Scope::default() {
         let text = "mis-issued can't be observed for every unit: any certificate with a good chain would do";
@@ -163,7 +164,16 @@ pub(crate) async fn resume(
     let work = changed(services.clone(), move |services| {
         services.ledger.set_back(reason.code(), &caller.name, &why, services.now())
     });
+    let work = async move { work.await.map_err(|problem| not_tripped(reason, problem)) };
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
+}
+
+fn not_tripped(reason: Refusal, problem: Problem) -> Problem {
+    if problem.status != StatusCode::NOT_FOUND.as_u16() {
+        return problem;
+    }
+    Problem::not_found(format!("the breaker of {} has not tripped", reason.code()))
+        .next("`truecell policy show` has those that have")
 }
 
 fn changed<T: Send + 'static>(

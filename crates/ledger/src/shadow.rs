@@ -3,7 +3,7 @@
 mod books;
 
 use crate::{Device, Row};
-use ids::{DeviceId, UnixTime, number_as_text};
+use ids::{DeviceId, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -77,10 +77,8 @@ pub struct Breaker {
     /// Since when.
     pub tripped_at: UnixTime,
     /// How many good units it hit in the time before.
-    #[serde(with = "number_as_text")]
     pub hits: u64,
     /// How many good units there were.
-    #[serde(with = "number_as_text")]
     pub good: u64,
     /// Some of those hit.
     pub examples: Vec<DeviceId>,

@@ -56,10 +56,10 @@ impl Import {
 }
 
 fn note_observed(scopes: &BTreeSet<Scope>, output: &Output) {
-    for scope in scopes {
+    for scope in scopes.iter().filter(|_| !output.is_json()) {
         let scope = scope_in_words(scope);
         output.note(&format!(
-            "{scope}: new, so what a list may be wrong about is observed first, not enforced; see `truecell policy readiness`"
+            "note: {scope}: new, so what a list may be wrong about is observed first, not enforced; see `truecell policy readiness`"
         ));
     }
 }
