@@ -10,8 +10,6 @@ pub struct Policy {
     pub max_validity_d: u32,
     /// Longer ones, each by name and until a day.
     pub validity_exceptions: Vec<ValidityException>,
-    /// What becomes of a unit whose access line nobody knows.
-    pub unknown_line: UnknownLine,
     /// How long a holder may take to delete its own session when another claims its identity, seconds.
     pub make_room_s: u32,
     /// A holder is asked whether it lives at most once in this time, seconds.
@@ -36,26 +34,9 @@ pub struct ValidityException {
     pub until: UnixTime,
 }
 
-/// What becomes of a unit whose access line, or its networks, nobody knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum UnknownLine {
-    /// It may attach: unknown is neither match nor mismatch.
-    #[default]
-    Allow,
-    /// It may not.
-    Refuse,
-}
-
 impl Default for Policy {
     fn default() -> Self {
-        Self {
-            max_validity_d: 30,
-            validity_exceptions: Vec::new(),
-            unknown_line: UnknownLine::Allow,
-            make_room_s: 30,
-            probe_interval_s: 10,
-        }
+        Self { max_validity_d: 30, validity_exceptions: Vec::new(), make_room_s: 30, probe_interval_s: 10 }
     }
 }
 

@@ -1,3 +1,4 @@
+use ledger::Mode;
 use serde::Serialize;
 
 /// Why a claim is refused for good. The peer learns AUTHENTICATION_FAILED and nothing else.
@@ -114,6 +115,40 @@ impl Reason {
             Self::RowTampered => "see `truecell ledger verify`, and find out who wrote to the database",
             Self::SecondClaim => "an incident names both: find out which one is the genuine unit",
         }
+    }
+
+    /// The reason of a stable word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
+    /// Whether a unit may be let in and written down instead. The others are always enforced: what a person
+    /// said about the unit or its certificate, what cannot be judged, and what would let two in at once.
+    pub fn may_be_observed(self) -> bool {
+        matches!(
+            self,
+            Self::NotInstalled
+                | Self::MisIssued
+                | Self::ValidityTooLong
+                | Self::ForeignNetwork
+                | Self::LineUnknown
+        )
+    }
+
+    /// A list or a file of ours may be wrong about it for many units at once: the breaker watches it.
+    pub fn is_soft(self) -> bool {
+        matches!(self, Self::ForeignNetwork | Self::LineUnknown)
+    }
+
+    /// Whether an imported estate begins with it observed: a good chain that nobody recorded needs a
+    /// person's word.
+    pub fn is_observed_after_import(self) -> bool {
+        self.may_be_observed() && self != Self::MisIssued
+    }
+
+    /// How it is applied where no rule says so.
+    pub fn usual_mode(self) -> Mode {
+        if self == Self::LineUnknown { Mode::Observe } else { Mode::Enforce }
     }
 
     /// An incident is opened for it.

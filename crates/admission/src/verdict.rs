@@ -1,10 +1,10 @@
-use crate::{Claim, Evidence, Facts, Holder, Policy, Probe, Reason, Transient, UnknownLine};
+use crate::{Claim, Effect, Evidence, Facts, Holder, Modes, Policy, Probe, Reason, Transient};
 use ids::UnixTime;
 use ledger::{LifeCycle, allows};
 use serde::Serialize;
 
 /// Version of the rules below; every verdict names it.
-pub const RULES: &str = "1";
+pub const RULES: &str = "2";
 
 /// What is decided, and on what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -13,6 +13,10 @@ pub struct Verdict {
     pub decision: Decision,
     /// What it means, when two hold one key.
     pub conclusion: Option<Conclusion>,
+    /// Reasons for which the claim would have been refused, were they enforced.
+    pub observed: Vec<Reason>,
+    /// One of them is observed only as it hit too many good units at once.
+    pub on_probation: bool,
     /// A named exception without which the claim would have been refused.
     pub exception: Option<String>,
     /// Evidence that was read.
@@ -83,32 +87,49 @@ impl Conclusion {
 
 /// Judges a claim.
 ///
-/// `holder`: who has the unit's lease, if anyone. After [`Decision::Contest`] ask again, with what the
+/// `modes`: which reasons are enforced against this unit. `holder`: who has the unit's lease, if anyone. After [`Decision::Contest`] ask again, with what the
 /// holder did.
 pub fn judge(
     claim: &Claim,
     facts: &Facts<'_>,
     holder: Option<&Holder>,
     policy: &Policy,
+    modes: &Modes,
     now: UnixTime,
 ) -> Verdict {
     let exception = exception(claim, facts, policy, now);
-    let decision = match RULE_TABLE.iter().find_map(|rule| rule(claim, facts, policy, now)) {
-        Some(reason) => Decision::Refuse(reason),
+    let found: Vec<_> = RULE_TABLE
+        .iter()
+        .filter_map(|rule| rule(claim, facts, policy, now))
+        .map(|reason| (reason, modes.effect(reason, facts.device)))
+        .collect();
+    let having = |wanted: Effect| found.iter().filter(move |(_, effect)| *effect == wanted);
+    let decision = match having(Effect::Refused).next() {
+        Some((reason, _)) => Decision::Refuse(*reason),
         None => settle(holder, policy),
     };
+    let observed = found.iter().filter(|(_, effect)| *effect != Effect::Refused);
     let conclusion = match (decision, holder) {
         (Decision::Admit(_), Some(_)) => Some(Conclusion::Reconnect),
         (Decision::Refuse(Reason::SecondClaim), Some(_)) => Some(Conclusion::Undecided),
         _ => None,
     };
     let (used, missing) = inventory(claim, facts);
-    Verdict { decision, conclusion, exception, used, missing, rules: RULES }
+    Verdict {
+        decision,
+        conclusion,
+        observed: observed.map(|(reason, _)| *reason).collect(),
+        on_probation: having(Effect::OnProbation).next().is_some(),
+        exception,
+        used,
+        missing,
+        rules: RULES,
+    }
 }
 
 type Rule = fn(&Claim, &Facts<'_>, &Policy, UnixTime) -> Option<Reason>;
 
-/// The rules in order: the first that speaks decides. First who it is, then its certificate, then where
+/// The rules in order: the first that speaks and is enforced decides. First who it is, then its certificate, then where
 /// it comes from.
 const RULE_TABLE: [Rule; 4] = [life_cycle, certificate, validity, access_line];
 
@@ -145,11 +166,11 @@ fn validity(claim: &Claim, facts: &Facts<'_>, policy: &Policy, now: UnixTime) ->
     allowed.is_err().then_some(Reason::ValidityTooLong)
 }
 
-fn access_line(claim: &Claim, facts: &Facts<'_>, policy: &Policy, _: UnixTime) -> Option<Reason> {
+fn access_line(claim: &Claim, facts: &Facts<'_>, _: &Policy, _: UnixTime) -> Option<Reason> {
     match facts.line.and_then(|line| line.covers(claim.outer.address.ip())) {
         Some(true) => None,
         Some(false) => Some(Reason::ForeignNetwork),
-        None => (policy.unknown_line == UnknownLine::Refuse).then_some(Reason::LineUnknown),
+        None => Some(Reason::LineUnknown),
     }
 }
 

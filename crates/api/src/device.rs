@@ -1,13 +1,14 @@
 //! Devices as the API shows them: the ledger's own rows.
 
 use crate::{Caller, Problem, Reason, Role, Services, page::Limit};
+use admission::Reason as Refusal;
 use axum::{
     Extension, Json,
     extract::{Path, Query, State},
 };
 use gateway::SessionView;
 use ids::{AccessLine, DeviceId};
-use ledger::{Approval, Credential, Device, Imported, LifeCycle};
+use ledger::{Approval, Credential, Device, Imported, LifeCycle, Scope};
 pub use ledger::{DeviceChange, NewDevice, RefusedRow};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
@@ -32,6 +33,9 @@ pub struct ImportDevices {
     pub request_id: Option<String>,
     /// The units, with the line of each in the file that they come from.
     pub rows: Vec<ImportRow>,
+    /// Nothing begins observed.
+    #[serde(default)]
+    pub enforce: bool,
 }
 
 /// One unit of an import.
@@ -62,6 +66,8 @@ pub struct ImportedDevices {
     pub rows: Imported,
     /// Access lines of rows, of which the register has none of that name.
     pub unknown_lines: BTreeSet<AccessLine>,
+    /// New groups of units: for them, what a list may be wrong about is observed first.
+    pub observed: BTreeSet<Scope>,
 }
 
 /// Asks to change what is known about one unit.
@@ -179,10 +185,12 @@ pub(crate) async fn import(
         return Err(Problem::invalid(format!("more than {ROWS} rows at once")).next("send them in parts"));
     }
     let rows: Vec<_> = request.rows.iter().map(|row| (row.line, row.device.clone())).collect();
+    let enforce = request.enforce;
     let work = services.blocking(move |services| {
         let lines: BTreeSet<_> = rows.iter().filter_map(|(_, row)| row.access_line.clone()).collect();
+        let observed = if enforce { BTreeSet::new() } else { services.begin_observed(&rows, &caller)? };
         let rows = services.ledger.import(rows, &caller.name, services.now(), |_| ())?;
-        Ok(ImportedDevices { rows, unknown_lines: services.unknown_lines(&lines)? })
+        Ok(ImportedDevices { rows, unknown_lines: services.unknown_lines(&lines)?, observed })
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }
@@ -228,6 +236,20 @@ pub(crate) async fn set(
 }
 
 impl Services {
+    /// Before the units are there: none of them is judged by what is only going to be observed.
+    fn begin_observed(&self, rows: &[(u64, NewDevice)], caller: &Caller) -> Result<BTreeSet<Scope>, Problem> {
+        let scope = |device: &NewDevice| Scope {
+            class: Some(device.class.clone()),
+            region: Some(device.region.clone()),
+        };
+        let scopes = rows.iter().map(|(_, device)| scope(device)).collect();
+        let reasons = Refusal::ALL.into_iter().filter(|reason| reason.is_observed_after_import());
+        let codes: Vec<_> = reasons.map(Refusal::code).collect();
+        let begun = self.ledger.begin_observed(&scopes, &codes, &caller.name, self.now())?;
+        self.gateway.iter().for_each(|gateway| gateway.policy_changed());
+        Ok(begun)
+    }
+
     fn recorded(&self, device: Device) -> Result<RecordedDevice, Problem> {
         let unknown_line = self.unknown_lines(device.access_line.as_ref())?.pop_first();
         Ok(RecordedDevice { device, unknown_line })

@@ -18,6 +18,7 @@ pub mod line;
 mod metrics;
 mod page;
 pub mod pair;
+pub mod policy;
 mod problem;
 mod reason;
 mod requests;

@@ -48,6 +48,12 @@ pub struct Weighed {
     pub used: Vec<Cow<'static, str>>,
     /// Evidence that was not.
     pub missing: Vec<Cow<'static, str>>,
+    /// Reasons for which it would have been refused, were they enforced: stable codes.
+    #[serde(default)]
+    pub observed: Vec<Cow<'static, str>>,
+    /// One of them is not enforced only as it hit too many good units at once.
+    #[serde(default)]
+    pub on_probation: bool,
 }
 
 /// An admission did not come to be: the ledger did not take its lease. Nothing passed, and the unit was

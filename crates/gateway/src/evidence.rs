@@ -118,6 +118,8 @@ pub(crate) fn weighed(verdict: &Verdict) -> Weighed {
         conclusion: verdict.conclusion.map(|conclusion| conclusion.code().into()),
         used: names(&verdict.used),
         missing: names(&verdict.missing),
+        observed: verdict.observed.iter().map(|reason| reason.code().into()).collect(),
+        on_probation: verdict.on_probation,
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`Admitted`]; only from that comes the [`Opening`] that the data thread takes.
 
 use crate::{
+    breaker::Tripped,
     contest::{Contest, Outcome, Party},
     pairs::Pairs,
     sessions::Session,
@@ -116,6 +117,10 @@ pub(crate) enum Work {
     Unproven { session: Arc<Session>, packets: u64, from: SocketAddr },
     /// The pairs in the ledger have changed.
     Pairs,
+    /// How reasons to refuse are applied has changed in the ledger.
+    Policy,
+    /// A soft reason has hit too many good units at once.
+    Tripped(Tripped),
     /// Packets of one SA come from several addresses in turn.
     Alternates { session: Arc<Session>, seen: Alternation },
     /// An attempt was refused before admission was asked.
@@ -180,6 +185,8 @@ impl fmt::Display for Work {
                 write!(f, "{packets} packets of session {} came from elsewhere", session.id)
             }
             Self::Pairs => write!(f, "the list of pairs"),
+            Self::Policy => write!(f, "the policy"),
+            Self::Tripped(tripped) => write!(f, "the breaker of {}", tripped.reason.code()),
             Self::Refused(refused) => write!(f, "an attempt that was refused: {}", refused.code),
         }
     }
@@ -287,6 +294,8 @@ pub(crate) enum Order {
     DeviceChanged(DeviceId),
     /// The list of pairs has changed.
     PairsChanged,
+    /// How reasons to refuse are applied has changed in the ledger.
+    PolicyChanged,
     /// End all sessions, and then the thread.
     Shutdown,
 }

@@ -23,11 +23,13 @@ pub enum Alarm {
     CoreUnreachable,
     /// The journal's witness does not take its checkpoints: a cut would not be seen.
     WitnessUnreachable,
+    /// A soft reason to refuse hit too many good units at once: it refuses nobody now.
+    BreakerTripped,
 }
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::LedgerUnreachable,
         Self::JournalUnwritable,
         Self::ClockUntrusted,
@@ -35,11 +37,12 @@ impl Alarm {
         Self::ShardStuck,
         Self::CoreUnreachable,
         Self::WitnessUnreachable,
+        Self::BreakerTripped,
     ];
 
     /// Whether admission needs what does not work.
     pub fn stops_admission(self) -> bool {
-        self != Self::WitnessUnreachable
+        !matches!(self, Self::WitnessUnreachable | Self::BreakerTripped)
     }
 
     /// Stable word, for events.
@@ -52,6 +55,7 @@ impl Alarm {
             Self::ShardStuck => "shard-stuck",
             Self::CoreUnreachable => "core-unreachable",
             Self::WitnessUnreachable => "witness-unreachable",
+            Self::BreakerTripped => "breaker-tripped",
         }
     }
 
@@ -65,6 +69,7 @@ impl Alarm {
             Self::ShardStuck => "shards",
             Self::CoreUnreachable => "core",
             Self::WitnessUnreachable => "witness",
+            Self::BreakerTripped => "policy",
         }
     }
 
@@ -79,6 +84,9 @@ impl Alarm {
             Self::CoreUnreachable => "see `ip link show` for the TUN device; restart if it is gone",
             Self::WitnessUnreachable => {
                 "see that the witness's folder is mounted, has room and may be written to; it catches up by itself"
+            }
+            Self::BreakerTripped => {
+                "see `truecell policy show` and `policy readiness`; mend the list that is wrong, then `truecell policy resume`"
             }
         }
     }

@@ -14,6 +14,7 @@
 
 mod attempts;
 mod backlog;
+mod breaker;
 mod brief;
 mod cause;
 mod classes;

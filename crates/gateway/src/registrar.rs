@@ -15,6 +15,7 @@ mod contests;
 mod judging;
 mod pairs;
 mod sessions;
+mod shadow;
 
 use crate::{
     GatewayConfig, OffLine,
@@ -40,6 +41,7 @@ use events::{
 };
 use ids::{DeviceId, SessionId, Spi};
 use ledger::{Ledger, LedgerError};
+use shadow::Shadow;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -80,6 +82,7 @@ pub(crate) struct Registrar {
     /// When all that admission needs was last looked at.
     looked: Option<Instant>,
     watch: Watch,
+    shadow: Shadow,
 }
 
 /// What units get.
@@ -129,14 +132,16 @@ impl Registrar {
             claims: HashMap::new(),
             asked: HashMap::new(),
             voided: VecDeque::new(),
-            undone: VecDeque::from([Work::Pairs]),
+            undone: VecDeque::from([Work::Policy, Work::Pairs]),
             looked: None,
             watch: Watch::new(&shards, Instant::now()),
+            shadow: Shadow::default(),
         }
     }
 
     /// Works until the IKE thread is gone and all is written, or can't be.
     pub(crate) fn run(mut self, work: &Receiver<Work>) {
+        self.recall_good();
         loop {
             let is_done = self.undone.is_empty() && self.voided.is_empty();
             let patience = if is_done { Duration::from_secs(1) } else { TRY_AGAIN };
@@ -181,7 +186,9 @@ impl Registrar {
                 | Work::Spoofed { .. }
                 | Work::Lateral { .. }
                 | Work::Unproven { .. }
-                | Work::Pairs) => self.must(must),
+                | Work::Pairs
+                | Work::Policy
+                | Work::Tripped(_)) => self.must(must),
             }
         }
         // What happened before comes first: a holder that is gone frees its lease.
@@ -220,7 +227,7 @@ impl Registrar {
                 Ok(()) => {}
             }
         }
-        Ok(())
+        self.write_observed()
     }
 
     fn carry_out(&mut self, work: &Work) -> Result<(), LedgerError> {
@@ -248,6 +255,8 @@ impl Registrar {
                 self.append(&PathUnproven { device, session, packets, from: *from })?;
             }
             Work::Pairs => self.pairs()?,
+            Work::Policy => self.policy()?,
+            Work::Tripped(tripped) => self.tripped(tripped)?,
         }
         Ok(())
     }

@@ -228,6 +228,12 @@ impl Gateway {
         self.order(Order::PairsChanged);
     }
 
+    /// To be called after a policy rule or a breaker has changed in the ledger: the next claim is judged by it, and
+    /// tunnels that it concerns are judged anew.
+    pub fn policy_changed(&self) {
+        self.order(Order::PolicyChanged);
+    }
+
     /// Since it started.
     pub fn uptime(&self) -> Duration {
         self.common.started.elapsed()

@@ -1,6 +1,6 @@
 use crate::{
-    AccessLineRecord, Credential, Device, DeviceChange, Incident, Lease, LedgerError, LifeCycle, NewDevice,
-    NewIncident, Pair, Pools, Row, RowKey, Tx,
+    AccessLineRecord, Breaker, Credential, Device, DeviceChange, Incident, Lease, LedgerError, LifeCycle,
+    NewDevice, NewIncident, Observation, Pair, PolicyRule, Pools, Row, RowKey, Tx,
     pool::Addresses,
     row::SealedRow,
     seen::Seen,
@@ -139,7 +139,10 @@ impl Ledger {
         Ok(())
     }
 
-    fn change<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+    pub(crate) fn change<T>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
         let mut tx = self.begin()?;
         let done = work(&mut tx)?;
         tx.commit()?;
@@ -286,7 +289,10 @@ impl Ledger {
         self.change(|tx| tx.open_incident(new, by, now))
     }
 
-    fn read<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, LedgerError> {
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>,
+    ) -> Result<T, LedgerError> {
         Ok(work(&mut **lock(&self.0.reader))?)
     }
 
@@ -295,7 +301,7 @@ impl Ledger {
         row.map(|row| self.0.row_key.unseal(&row)).transpose()
     }
 
-    fn rows<R: Row>(&self, rows: &[SealedRow]) -> Result<Vec<R>, LedgerError> {
+    pub(crate) fn rows<R: Row>(&self, rows: &[SealedRow]) -> Result<Vec<R>, LedgerError> {
         rows.iter().map(|row| self.0.row_key.unseal(row)).collect()
     }
 
@@ -536,6 +542,9 @@ fn entries_of(table: &str, body: serde_json::Value) -> Vec<(&'static str, String
         Credential::TABLE => of::<Credential>(body),
         Incident::TABLE => of::<Incident>(body),
         Pair::TABLE => of::<Pair>(body),
+        PolicyRule::TABLE => of::<PolicyRule>(body),
+        Observation::TABLE => of::<Observation>(body),
+        Breaker::TABLE => of::<Breaker>(body),
         _ => Vec::new(),
     }
 }
@@ -551,6 +560,9 @@ fn body_of(table: &str, body: &serde_json::Value) -> String {
         Incident::TABLE => of::<Incident>(body),
         AccessLineRecord::TABLE => of::<AccessLineRecord>(body),
         Pair::TABLE => of::<Pair>(body),
+        PolicyRule::TABLE => of::<PolicyRule>(body),
+        Observation::TABLE => of::<Observation>(body),
+        Breaker::TABLE => of::<Breaker>(body),
         _ => None,
     };
     typed.unwrap_or_else(|| body.to_string())

@@ -1,5 +1,5 @@
 use crate::{
-    Enrolment, LedgerError, LifeCycle, Row,
+    Enrolment, LedgerError, LifeCycle, Row, Scope,
     life_cycle::allows,
     pool::{v4_entry, v6_entry},
 };
@@ -200,7 +200,7 @@ impl Row for Device {
     }
 
     fn entries(&self) -> Vec<(&'static str, String)> {
-        let mut entries = vec![("state", self.state.to_string())];
+        let mut entries = vec![("state", self.state.to_string()), ("scope", Scope::of(self).entry())];
         entries.extend(self.inner_v4.map(|v4| ("inner_v4", v4_entry(v4))));
         entries.extend(self.inner_v6.map(|v6| ("inner_v6", v6_entry(v6))));
         entries.extend(self.access_line.as_ref().map(|line| ("line", line.to_string())));

@@ -22,6 +22,7 @@ mod pair;
 mod pool;
 mod row;
 mod seen;
+mod shadow;
 mod transaction;
 mod verify;
 
@@ -40,5 +41,6 @@ pub use life_cycle::{Allowed, Approval, Enrolment, LifeCycle, Move, ParseStateEr
 pub use pair::{Pair, Removed};
 pub use pool::Pools;
 pub use row::{Row, RowKey};
+pub use shadow::{Breaker, Mode, Observation, Observed, PolicyRule, Scope, SetBack};
 pub use transaction::Tx;
 pub use verify::{Finding, Verified};

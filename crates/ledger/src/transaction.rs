@@ -79,7 +79,7 @@ impl<'a> Tx<'a> {
         }
     }
 
-    fn row<R: Row>(&mut self, key: &str) -> Result<Option<(R, u64)>, LedgerError> {
+    pub(crate) fn row<R: Row>(&mut self, key: &str) -> Result<Option<(R, u64)>, LedgerError> {
         let Some(sealed) = self.writer.store.get(R::TABLE, key)? else {
             return self.writer.seen.read_none(R::TABLE, key).map(|()| None);
         };
@@ -118,20 +118,33 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// As [`Self::device`].
     pub fn pairs(&mut self) -> Result<Vec<Pair>, LedgerError> {
+        let mut pairs: Vec<Pair> = self.all(Some(("state", Pair::LISTED)))?;
+        pairs.retain(|pair| pair.removed.is_none());
+        Ok(pairs)
+    }
+
+    /// All rows of a table, or those with that other value.
+    pub(crate) fn all<R: Row>(&mut self, found_by: Option<(&str, &str)>) -> Result<Vec<R>, LedgerError> {
         const PAGE: usize = 1000;
-        let (mut pairs, mut after) = (Vec::new(), String::new());
+        let (mut all, mut after) = (Vec::new(), String::new());
         loop {
-            let rows = self.writer.store.find(Pair::TABLE, "state", Pair::LISTED, &after, PAGE)?;
+            let rows = match found_by {
+                Some((name, value)) => self.writer.store.find(R::TABLE, name, value, &after, PAGE)?,
+                None => self.writer.store.page(R::TABLE, &after, PAGE)?,
+            };
             for sealed in &rows {
-                let pair: Pair = self.inner.row_key.unseal(sealed)?;
+                all.push(self.inner.row_key.unseal(sealed)?);
                 self.writer.seen.read(sealed)?;
-                pairs.extend(Some(pair).filter(|pair| pair.removed.is_none()));
             }
             match rows.last() {
                 Some(last) if rows.len() == PAGE => after.clone_from(&last.key),
-                Some(_) | None => return Ok(pairs),
+                Some(_) | None => return Ok(all),
             }
         }
+    }
+
+    pub(crate) fn finds_any<R: Row>(&mut self, name: &str, value: &str) -> Result<bool, LedgerError> {
+        Ok(!self.writer.store.find(R::TABLE, name, value, "", 1)?.is_empty())
     }
 
     /// The lease of a unit, unless a newer start of its node voids it.

@@ -1,5 +1,6 @@
 use crate::{
-    AccessLineRecord, Credential, Device, Incident, Lease, Ledger, LedgerError, Pair, Row,
+    AccessLineRecord, Breaker, Credential, Device, Incident, Lease, Ledger, LedgerError, Observation, Pair,
+    PolicyRule, Row,
     store::{SealedRow, Store, StoreError},
 };
 use events::{
@@ -40,6 +41,18 @@ struct Explained {
     after: Option<Value>,
 }
 
+/// Tables of which each row is what its newest event says.
+const EXPLAINED: [&str; 8] = [
+    Device::TABLE,
+    Credential::TABLE,
+    AccessLineRecord::TABLE,
+    Pair::TABLE,
+    PolicyRule::TABLE,
+    Observation::TABLE,
+    Breaker::TABLE,
+    Incident::TABLE,
+];
+
 impl Ledger {
     /// Replays this node's journal and names every row that no event explains, that is older than its
     /// newest event, that is missing, or whose HMAC does not fit: as of one moment, while others go on
@@ -51,8 +64,7 @@ impl Ledger {
         let (mut store, head) = self.begin()?.snapshot()?;
         let (mut explained, admitted) = self.replay(head)?;
         let mut verified = Verified::default();
-        for table in [Device::TABLE, Credential::TABLE, AccessLineRecord::TABLE, Pair::TABLE, Incident::TABLE]
-        {
+        for table in EXPLAINED {
             each_row(&mut *store, table, |row| {
                 verified.rows += 1;
                 let known = explained.remove(&(row.table.clone(), row.key.clone()));

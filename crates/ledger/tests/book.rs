@@ -4,10 +4,11 @@
 use events::{Durability, Journal, JournalError, JournalKey};
 use ids::{CertSha256, DeviceId, EventRef, SessionId, Sha256, UnixTime};
 use ledger::{
-    AccessLineRecord, Credential, DeviceChange, Lease, Ledger, LedgerError, LifeCycle, NewDevice,
-    NewIncident, Opened, Origin, Pools, RowKey, store::Sqlite,
+    AccessLineRecord, Breaker, Credential, DeviceChange, Lease, Ledger, LedgerError, LifeCycle, Mode,
+    NewDevice, NewIncident, Opened, Origin, Pools, RowKey, Scope, store::Sqlite,
 };
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -785,4 +786,87 @@ fn a_removed_pair_that_is_put_back_in_the_database_does_not_count() {
     let refused = ledger.begin().unwrap().pairs();
     assert!(matches!(refused, Err(LedgerError::Tampered { .. })), "{refused:?}");
     assert_eq!(ledger.verify().unwrap().findings.len(), 1);
+}
+
+fn scope(class: &str, region: &str) -> Scope {
+    Scope { class: Some(class.into()), region: Some(region.into()) }
+}
+
+#[test]
+fn a_group_of_units_begins_observed_only_while_it_has_neither_a_unit_nor_a_rule() {
+    let (dir, ledger) = fresh();
+    let home = NewDevice { class: "home".into(), region: "서울".into(), ..NewDevice::installed(id(1)) };
+    ledger.add_device(home, "kim", now()).unwrap();
+    let ruled = scope("office", "");
+    ledger.set_mode("line-unknown", &ruled, Mode::Enforce, "kim", "strict", now()).unwrap();
+    let all = [scope("home", "서울"), ruled, scope("home", "busan"), scope("office", "서울")];
+    let all: BTreeSet<_> = all.into_iter().collect();
+    let begin = |ledger: &Ledger| ledger.begin_observed(&all, &["line-unknown"], "kim", now()).unwrap();
+    let new: BTreeSet<_> = [scope("home", "busan"), scope("office", "서울")].into();
+    assert_eq!(begin(&ledger), new);
+    assert_eq!(begin(&ledger), BTreeSet::new(), "they have a rule now");
+    assert_eq!(ledger.policy().unwrap().0.len(), 3);
+    assert_eq!(ledger.verify().unwrap().findings, []);
+    drop(ledger);
+    sql(dir.path(), "DELETE FROM entry WHERE name = 'scope'; DELETE FROM row WHERE tbl = 'policy'");
+    sql(dir.path(), "PRAGMA user_version = 3");
+    let (ledger, _) = open(dir.path());
+    assert!(!begin(&ledger).contains(&scope("home", "서울")), "found though its row is of an older schema");
+}
+
+#[test]
+fn what_would_refuse_a_unit_keeps_its_time_until_it_is_gone() {
+    let (dir, ledger) = fresh();
+    let later = now().after(Duration::from_secs(60));
+    let observe = |ledger: &Ledger, reasons: &[&str], at| {
+        let mut tx = ledger.begin().unwrap();
+        tx.observe(id(1), reasons, at).unwrap();
+        tx.commit().unwrap();
+    };
+    let stands = |ledger: &Ledger| -> Vec<_> {
+        let all = ledger.observations(None, 10).unwrap();
+        all.into_iter().flat_map(|o| o.reasons).map(|o| (o.reason, o.since)).collect()
+    };
+    observe(&ledger, &["line-unknown"], now());
+    let head = ledger.journal().head();
+    observe(&ledger, &["line-unknown"], later);
+    assert_eq!(ledger.journal().head(), head, "nothing is new");
+    observe(&ledger, &["line-unknown", "validity-too-long"], later);
+    let both = [("line-unknown".to_owned(), now()), ("validity-too-long".to_owned(), later)];
+    assert_eq!(stands(&ledger), both);
+    drop(ledger);
+    let (ledger, _) = open(dir.path());
+    assert_eq!(stands(&ledger), both);
+    assert_eq!(ledger.begin().unwrap().observations().unwrap().len(), 1);
+    observe(&ledger, &[], later);
+    assert_eq!(stands(&ledger), []);
+    assert_eq!(ledger.begin().unwrap().observations().unwrap(), []);
+    assert_eq!(ledger.verify().unwrap().findings, []);
+}
+
+#[test]
+fn a_breaker_is_set_back_once() {
+    let (_dir, ledger) = fresh();
+    let none = ledger.set_back("foreign-network", "kim", "mended", now());
+    assert!(matches!(none, Err(LedgerError::NotFound { table: "breaker", .. })), "{none:?}");
+    let (reason, examples) = ("foreign-network".to_owned(), vec![id(1)]);
+    let breaker = Breaker { reason, tripped_at: now(), hits: 201, good: 20_000, examples, set_back: None };
+    let mut tx = ledger.begin().unwrap();
+    tx.trip(&breaker, now()).unwrap();
+    tx.commit().unwrap();
+    let back = ledger.set_back("foreign-network", "kim", "mended", now()).unwrap();
+    assert_eq!(back.set_back.unwrap().by, "kim");
+    let twice = ledger.set_back("foreign-network", "kim", "mended", now());
+    assert!(matches!(twice, Err(LedgerError::NotFound { .. })), "{twice:?}");
+}
+
+#[test]
+fn a_rule_that_is_changed_behind_truecells_back_is_refused_and_named() {
+    let (dir, ledger) = fresh();
+    ledger.set_mode("foreign-network", &Scope::default(), Mode::Enforce, "kim", "strict", now()).unwrap();
+    sql(dir.path(), "UPDATE row SET body = replace(body, 'enforce', 'observe') WHERE tbl = 'policy'");
+    let read = ledger.begin().unwrap().policy();
+    assert!(matches!(read, Err(LedgerError::Tampered { table, .. }) if table == "policy"));
+    let findings = ledger.verify().unwrap().findings;
+    assert_eq!((findings.len(), findings[0].table.as_str()), (1, "policy"));
 }

@@ -50,6 +50,9 @@ pub(crate) enum Command {
     /// Units that may send packets to each other; no others may
     #[command(subcommand)]
     Pair(command::pair::Pair),
+    /// Which reasons to refuse are enforced, and whom the others would hit
+    #[command(subcommand)]
+    Policy(command::policy::Policy),
     /// The journal of everything that changed a decision
     #[command(subcommand)]
     Event(command::event::Event),

@@ -11,6 +11,7 @@ pub(crate) mod lab;
 pub(crate) mod ledger;
 pub(crate) mod line;
 pub(crate) mod pair;
+pub(crate) mod policy;
 pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod shell;
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
         Command::Device(device) => wait(device.run(cli, output)),
         Command::Line(line) => wait(line.run(cli, output)),
         Command::Pair(pair) => wait(pair.run(cli, output)),
+        Command::Policy(policy) => wait(policy.run(cli, output)),
         Command::Event(event) => wait(event.run(cli, output)),
         Command::Cert(cert) => wait(cert.run(cli, output)),
         Command::Session(session) => wait(session.run(cli, output)),

@@ -1,7 +1,9 @@
 use super::*;
 use crate::{IkeSpis, Missing, Outer, ValidityException};
 use ids::{DeviceId, IkeSpi, SessionId, Sha256};
-use ledger::{AccessLineRecord, Credential, Device, Enrolment, Origin, Revoked, allows};
+use ledger::{
+    AccessLineRecord, Credential, Device, Enrolment, Mode, Origin, PolicyRule, Revoked, Scope, allows,
+};
 use proptest::prelude::*;
 use std::{collections::HashSet, time::Duration};
 
@@ -83,19 +85,39 @@ fn line() -> AccessLineRecord {
 
 const HOME: &str = "127.10.0.9:4500";
 
+fn rule(reason: Reason, class: Option<&str>, region: Option<&str>, mode: Mode) -> PolicyRule {
+    PolicyRule {
+        reason: reason.code().into(),
+        scope: Scope { class: class.map(str::to_owned), region: region.map(str::to_owned) },
+        mode,
+        why: "test".into(),
+        by: "kim".into(),
+        since: now(),
+    }
+}
+
+fn enforced(reason: Reason) -> Modes {
+    Modes::new(vec![rule(reason, None, None, Mode::Enforce)], &[])
+}
+
+fn observed(reasons: &[Reason]) -> Modes {
+    Modes::new(reasons.iter().map(|reason| rule(*reason, None, None, Mode::Observe)).collect(), &[])
+}
+
 fn decide(
     claim: &Claim,
     device: Option<&Device>,
     credential: Option<&Credential>,
     line: Option<&AccessLineRecord>,
 ) -> Decision {
-    judge(claim, &Facts { device, credential, line }, None, &Policy::default(), now()).decision
+    judge(claim, &Facts { device, credential, line }, None, &Policy::default(), &Modes::default(), now())
+        .decision
 }
 
 fn decide_with(claim: &Claim, holder: Option<&Holder>) -> Verdict {
     let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
     let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line) };
-    judge(claim, &facts, holder, &Policy::default(), now())
+    judge(claim, &facts, holder, &Policy::default(), &Modes::default(), now())
 }
 
 fn holder(probe: Probe) -> Holder {
@@ -140,7 +162,7 @@ fn section_4_line_7_a_vendors_certificate_opens_no_tunnel_by_its_chain_alone() {
     assert_eq!(decide(&claim(HOME), Some(&device), None, Some(&line)), Decision::Refuse(Reason::MisIssued));
     let enrolled = Credential { realm: "vendor.example".parse().unwrap(), ..credential() };
     let facts = Facts { device: Some(&device), credential: Some(&enrolled), line: Some(&line) };
-    let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), now());
+    let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &Modes::default(), now());
     assert_eq!(verdict.decision, Decision::Admit(Admit::First), "unless it was recorded for this very unit");
 }
 
@@ -150,15 +172,16 @@ fn section_4_line_8_a_certificate_counts_until_the_moment_it_is_revoked_whoever_
     let (credential, moment) = (credential(), now());
     let revoked = Credential { revoked: Some(Revoked { at: moment, why: "key lost".into() }), ..credential };
     let facts = Facts { device: Some(&device), credential: Some(&revoked), line: Some(&line) };
-    let at =
-        |now, holder: Option<&Holder>| judge(&claim(HOME), &facts, holder, &Policy::default(), now).decision;
+    let at = |now, holder: Option<&Holder>| {
+        judge(&claim(HOME), &facts, holder, &Policy::default(), &Modes::default(), now).decision
+    };
     let (second, silent) = (Duration::from_secs(1), holder(Probe::Silent));
     assert_eq!(at(moment.before(second), None), Decision::Admit(Admit::First));
     for later in [moment, moment.after(second), moment.after(Duration::from_secs(10 * 365 * DAY))] {
         assert_eq!(at(later, None), Decision::Refuse(Reason::Revoked));
         assert_eq!(at(later, Some(&silent)), Decision::Refuse(Reason::Revoked), "the way in of a reconnect");
     }
-    let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), moment);
+    let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &Modes::default(), moment);
     assert!(verdict.missing.contains(&"revocation"), "a look that was not taken is named");
 }
 
@@ -169,7 +192,7 @@ fn ten_years_are_too_long_unless_a_named_exception_says_so_and_until_it_ends() {
     let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
     let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line) };
     let mut policy = Policy::default();
-    let of = |policy: &Policy| judge(&claim, &facts, None, policy, now());
+    let of = |policy: &Policy| judge(&claim, &facts, None, policy, &Modes::default(), now());
     assert_eq!(of(&policy).decision, Decision::Refuse(Reason::ValidityTooLong));
     let exception = |until| ValidityException {
         name: "vendor-x-2019".into(),
@@ -218,9 +241,9 @@ fn section_4_line_16_the_source_must_be_the_units_own_line_and_unknown_is_neithe
     assert_eq!(of("127.66.0.9:4500", None), Decision::Admit(Admit::First));
     let empty = AccessLineRecord { prefixes: vec![], ..line.clone() };
     assert_eq!(of("127.66.0.9:4500", Some(&empty)), Decision::Admit(Admit::First));
-    let strict = Policy { unknown_line: UnknownLine::Refuse, ..Policy::default() };
+    let strict = enforced(Reason::LineUnknown);
     let facts = Facts { device: Some(&device), credential: Some(&credential), line: None };
-    let verdict = judge(&claim(HOME), &facts, None, &strict, now());
+    let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &strict, now());
     assert_eq!(verdict.decision, Decision::Refuse(Reason::LineUnknown));
     assert!(verdict.missing.contains(&"access line"), "missing evidence is named, and never counted as good");
 }
@@ -252,6 +275,64 @@ fn a_holder_is_asked_once_in_ten_seconds_at_most() {
 fn a_silent_holder_opens_no_door_for_what_is_refused_anyway() {
     let verdict = decide_with(&claim("127.66.0.9:4500"), Some(&holder(Probe::Silent)));
     assert_eq!(verdict.decision, Decision::Refuse(Reason::ForeignNetwork));
+}
+
+#[test]
+fn what_is_observed_lets_in_and_says_so_and_what_is_enforced_still_refuses() {
+    let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
+    let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line) };
+    let abroad = Claim { validity: Duration::from_secs(3650 * DAY), ..claim("127.66.0.9:4500") };
+    let under = |modes: &Modes| judge(&abroad, &facts, None, &Policy::default(), modes, now());
+    let both = under(&observed(&[Reason::ValidityTooLong, Reason::ForeignNetwork]));
+    assert_eq!(both.decision, Decision::Admit(Admit::First));
+    assert_eq!(both.observed, [Reason::ValidityTooLong, Reason::ForeignNetwork]);
+    assert!(!both.on_probation);
+    let one = under(&observed(&[Reason::ValidityTooLong]));
+    assert_eq!(one.decision, Decision::Refuse(Reason::ForeignNetwork));
+    assert_eq!(one.observed, [Reason::ValidityTooLong]);
+    assert_eq!(under(&Modes::default()).decision, Decision::Refuse(Reason::ValidityTooLong));
+    let mut tripped = enforced(Reason::ValidityTooLong);
+    tripped.trip(Reason::ForeignNetwork);
+    assert_eq!(under(&tripped).decision, Decision::Refuse(Reason::ValidityTooLong));
+    tripped = observed(&[Reason::ValidityTooLong]);
+    tripped.trip(Reason::ForeignNetwork);
+    assert_eq!(under(&tripped).decision, Decision::Admit(Admit::First));
+    assert!(under(&tripped).on_probation);
+}
+
+#[test]
+fn what_is_observed_still_takes_no_identity_from_a_holder_that_lives() {
+    let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
+    let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line) };
+    let modes = observed(&[Reason::ForeignNetwork]);
+    let of = |probe| {
+        let holder = holder(probe);
+        judge(&claim("127.66.0.9:4500"), &facts, Some(&holder), &Policy::default(), &modes, now()).decision
+    };
+    assert_eq!(of(Probe::NotAsked), Decision::Contest);
+    assert_eq!(of(Probe::Answered), Decision::Refuse(Reason::SecondClaim));
+}
+
+#[test]
+fn nobody_can_be_let_in_against_what_a_person_said_or_what_can_not_be_judged() {
+    let all = observed(&Reason::ALL);
+    let (known, credential, line) = (device(LifeCycle::Live), credential(), line());
+    for state in [LifeCycle::Suspended, LifeCycle::Lost, LifeCycle::Stolen, LifeCycle::Retired] {
+        let device = device(state);
+        let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line) };
+        let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &all, now());
+        assert!(matches!(verdict.decision, Decision::Refuse(_)), "{state}");
+    }
+    let other = Credential { device: DeviceId::eui48([9; 6]), ..credential.clone() };
+    let gone = Credential { revoked: Some(Revoked { at: now(), why: String::new() }), ..credential.clone() };
+    for (credential, reason) in [(&other, Reason::OthersCertificate), (&gone, Reason::Revoked)] {
+        let facts = Facts { device: Some(&known), credential: Some(credential), line: Some(&line) };
+        let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &all, now());
+        assert_eq!(verdict.decision, Decision::Refuse(reason));
+    }
+    let facts = Facts { device: None, credential: Some(&credential), line: Some(&line) };
+    let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &all, now());
+    assert_eq!(verdict.decision, Decision::Refuse(Reason::UnknownDevice));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use super::segment;
 use crate::Record;
+use ids::UnixTime;
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Seek, SeekFrom},
@@ -40,6 +41,21 @@ impl Tail {
     /// Begins with record `from`, or the first one there is behind it; 0 and 1 are the beginning.
     pub fn new(dir: &Path, from: u64) -> Self {
         Self { dir: dir.to_owned(), next: from.max(1), reader: None }
+    }
+
+    /// Begins with the segment that has the first record of `time` or later: a few records before it come first.
+    ///
+    /// # Errors
+    /// [`TailError`]
+    pub fn since(dir: &Path, time: UnixTime) -> Result<Self, TailError> {
+        let io = |source| TailError::Io { path: dir.to_owned(), source };
+        for (first, _) in segment::list(dir).map_err(io)?.into_iter().rev() {
+            let mut tail = Self::new(dir, first);
+            if tail.next_record()?.is_some_and(|record| record.at <= time) {
+                return Ok(Self::new(dir, first));
+            }
+        }
+        Ok(Self::new(dir, 1))
     }
 
     /// The next record, or `None` as long as there is none yet. An unfinished line is not there yet.

@@ -110,6 +110,7 @@ impl IkeThread {
                 Order::Cut { session, by, why } => self.end_session(session, Why::Cut { by, why }, now),
                 Order::DeviceChanged(device) => self.must(Work::Review(device)),
                 Order::PairsChanged => self.must(Work::Pairs),
+                Order::PolicyChanged => self.must(Work::Policy),
                 Order::Shutdown => self.shut_down(now),
             }
         }

@@ -32,6 +32,7 @@ impl Registrar {
         self.found(Alarm::ShardStuck, stuck);
         self.found(Alarm::CoreUnreachable, trouble);
         self.found(Alarm::WitnessUnreachable, self.delivery.trouble(now));
+        self.found(Alarm::BreakerTripped, self.shadow.trouble());
     }
 
     pub(super) fn out_of_reach(&mut self, error: &LedgerError) {

@@ -77,7 +77,7 @@ impl Registrar {
     }
 
     fn settle(
-        &self,
+        &mut self,
         newcomer: &mut Newcomer,
         contest: &Contest,
         outcome: Outcome,
@@ -87,7 +87,8 @@ impl Registrar {
             return Ok(Settled::Holder(None));
         };
         let now = self.clock.now();
-        let mut tx = self.ledger.begin()?;
+        let ledger = self.ledger.clone();
+        let mut tx = ledger.begin()?;
         if let Written::Resolved(event) = &newcomer.written {
             return self.hand_over(tx, newcomer, contest, event.clone(), now);
         }
@@ -112,7 +113,7 @@ impl Registrar {
     /// # Errors
     /// The transient ones; a row that can't be believed speaks against the newcomer.
     fn judge_again(
-        &self,
+        &mut self,
         tx: &mut Tx<'_>,
         newcomer: &Newcomer,
         contest: &Contest,
@@ -129,8 +130,13 @@ impl Registrar {
         };
         let session = contest.holder.session;
         let holder = Holder { session, claim: claim(session).cloned(), probe, asked_ago: None };
-        let verdict = judge(claim_of_newcomer, &known.facts(), Some(&holder), &self.policy, now);
-        Ok((verdict.decision, weighed(&verdict)))
+        let verdict =
+            judge(claim_of_newcomer, &known.facts(), Some(&holder), &self.policy, &self.shadow.modes, now);
+        let weighed = weighed(&verdict);
+        if let Decision::Admit(_) = verdict.decision {
+            self.let_in(contest.device, &verdict, now);
+        }
+        Ok((verdict.decision, weighed))
     }
 
     fn hand_over(

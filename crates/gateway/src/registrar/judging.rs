@@ -120,12 +120,22 @@ impl Registrar {
         };
         let evidence = Box::new(evidence(&claim, &known, now));
         let holder = known.lease.as_ref().map(|lease| self.holder(lease));
-        let verdict = judge(&evidence, &known.facts(), holder.as_ref(), &self.policy, now);
+        let verdict =
+            judge(&evidence, &known.facts(), holder.as_ref(), &self.policy, &self.shadow.modes, now);
+        match verdict.decision {
+            Decision::Admit(_) => self.let_in(device, &verdict, now),
+            Decision::Refuse(reason) if !self.lives(device) => self.hit(reason, device, now),
+            Decision::Refuse(_) | Decision::Contest | Decision::Drop(_) => {}
+        }
         let looked = self.follow(Case { claim, known, evidence }, verdict);
         if matches!(looked, Looked::Admit { .. } | Looked::Contest { .. }) {
             taken.insert(device);
         }
         Ok(looked)
+    }
+
+    fn lives(&self, device: DeviceId) -> bool {
+        !self.sessions.of_device(device).is_empty()
     }
 
     fn holder(&self, lease: &Lease) -> Holder {

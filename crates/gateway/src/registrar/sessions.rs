@@ -58,7 +58,9 @@ impl Registrar {
         let known = self.known(session)?;
         let on_line = known.as_ref().and_then(|known| known.line.as_ref()?.covers(to.ip()));
         // First, as the journal may be out of reach. Rows that can't be believed put nobody on a line.
-        self.seen_at(session.id, known.is_none() || on_line == Some(false));
+        let is_outside = on_line == Some(false)
+            && self.is_outside(known.as_ref().and_then(|known| known.device.as_ref()), session.device);
+        self.seen_at(session.id, known.is_none() || is_outside);
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
         Ok(())
     }
@@ -83,7 +85,11 @@ impl Registrar {
                 outer: Outer { address: session.outer(), ..claim.outer.clone() },
                 ..claim
             };
-            let verdict = judge(&current, &known.facts(), None, &self.policy, now);
+            let verdict = judge(&current, &known.facts(), None, &self.policy, &self.shadow.modes, now);
+            match verdict.decision {
+                Decision::Refuse(reason) => self.hit(reason, device, now),
+                Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.stays(device, &verdict),
+            }
             match verdict.decision {
                 Decision::Refuse(Reason::ForeignNetwork) => self.seen_at(session.id, true),
                 Decision::Refuse(reason) => {
@@ -97,6 +103,15 @@ impl Registrar {
             }
         }
         Ok(())
+    }
+
+    /// A unit was seen outside the network of its line: whether it is to be treated so.
+    fn is_outside(&mut self, device: Option<&ledger::Device>, id: DeviceId) -> bool {
+        let is_enforced = self.leaves_line(device);
+        if is_enforced {
+            self.hit(Reason::ForeignNetwork, id, self.clock.now());
+        }
+        is_enforced
     }
 
     /// What a tunnel may reach is agreed when it begins: under another class it has to begin anew.

@@ -18,11 +18,12 @@ pub struct Sqlite {
 }
 
 /// The schema that this Truecell writes; a database with a higher one is left alone.
-const SCHEMA: i64 = 3;
+const SCHEMA: i64 = 4;
 const MIGRATIONS: [&str; SCHEMA as usize] = [
     include_str!("../../migrations/0001-rows/sqlite.sql"),
     include_str!("../../migrations/0002-kind-of-change/sqlite.sql"),
     include_str!("../../migrations/0003-applied-hash/sqlite.sql"),
+    include_str!("../../migrations/0004-scope-of-device/sqlite.sql"),
 ];
 /// Long enough for a checkpoint of the write-ahead log, short against a unit's retransmission.
 const BUSY: Duration = Duration::from_millis(200);

@@ -235,7 +235,7 @@ fn note_unknown<'a>(lines: impl IntoIterator<Item = &'a AccessLine>, output: &Ou
     let named = lines.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
     output.note(&format!(
         "note: not in the register of lines: {named}{more}\n  until `truecell line add`, units behind them attach \
-         from anywhere, or not at all if `unknown_line` is \"refuse\""
+         from anywhere, or not at all where `line-unknown` is enforced"
     ));
 }
 

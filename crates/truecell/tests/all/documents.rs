@@ -70,7 +70,7 @@ fn the_table_of_routes_is_the_one_in_the_code() {
 
 #[test]
 fn the_body_of_each_post_is_one_that_the_api_takes() {
-    use api::{certificate, device, line, pair, session};
+    use api::{certificate, device, line, pair, policy, session};
     fn takes<T: serde::de::DeserializeOwned>(body: &str) -> Result<(), serde_json::Error> {
         serde_json::from_str::<T>(body).map(drop)
     }
@@ -91,6 +91,8 @@ fn the_body_of_each_post_is_one_that_the_api_takes() {
             "/v1/lines" => takes::<line::AddLine>(body),
             "/v1/lines/set" => takes::<line::SetLine>(body),
             "/v1/pairs" | "/v1/pairs/remove" => takes::<pair::ChangePair>(body),
+            "/v1/policy" => takes::<policy::SetMode>(body),
+            "/v1/policy/resume" => takes::<policy::Resume>(body),
             "/v1/certificates" => takes::<certificate::IssueCertificate>(body),
             "/v1/certificates/import" => takes::<certificate::ImportCertificates>(body),
             "/v1/certificates/{serial}/revoke" => takes::<certificate::RevokeCertificate>(body),

@@ -1,4 +1,5 @@
 use crate::{
+    command::policy::scope_in_words,
     control::Control,
     failure::{Failure, Problem},
     output::Output,
@@ -7,8 +8,9 @@ use crate::{
 };
 use api::device::{ImportDevices, ImportRow, ImportedDevices, NewDevice, RefusedRow};
 use clap::Args;
-use ledger::{Imported, LifeCycle};
+use ledger::{Imported, LifeCycle, Scope};
 use std::{
+    collections::BTreeSet,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -18,6 +20,10 @@ use std::{
 pub(crate) struct Import {
     /// CSV with a head line; `id` is required, `owner site region class line state note` are not. `-` reads standard input
     file: PathBuf,
+    /// Enforce every reason to refuse against them from the first attach on, also those that are observed first for a
+    /// class and region that is new
+    #[arg(long)]
+    enforce: bool,
 }
 
 impl Import {
@@ -30,20 +36,31 @@ impl Import {
         let progress = Progress::new(rows.len());
         for (index, batch) in rows.chunks(BATCH).enumerate() {
             progress.at(index * BATCH);
-            let request = ImportDevices { request_id: None, rows: batch.to_vec() };
+            let request = ImportDevices { request_id: None, rows: batch.to_vec(), enforce: self.enforce };
             let sent = control.client().post::<ImportedDevices>("/v1/devices/import", &request).await;
             let answer = sent.map_err(|error| interrupted(error.into(), &sum.rows))?;
             sum.rows.added += answer.rows.added;
             sum.rows.unchanged += answer.rows.unchanged;
             sum.rows.refused.extend(answer.rows.refused);
             sum.unknown_lines.extend(answer.unknown_lines);
+            sum.observed.extend(answer.observed);
         }
         progress.at(rows.len());
         drop(progress);
         sum.rows.refused.sort_by_key(|row| row.line);
         output.answer(&sum, |sum| imported(&sum.rows))?;
         super::note_unknown(&sum.unknown_lines, output);
+        note_observed(&sum.observed, output);
         if sum.rows.refused.is_empty() { Ok(()) } else { Err(Failure::answered()) }
+    }
+}
+
+fn note_observed(scopes: &BTreeSet<Scope>, output: &Output) {
+    for scope in scopes.iter().filter(|_| !output.is_json()) {
+        let scope = scope_in_words(scope);
+        output.note(&format!(
+            "note: {scope}: new, so what a list may be wrong about is observed first, not enforced; see `truecell policy readiness`"
+        ));
     }
 }
 

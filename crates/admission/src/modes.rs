@@ -1,0 +1,68 @@
+use crate::Reason;
+use ledger::{Breaker, Device, Mode, PolicyRule};
+
+/// How each reason to refuse is applied, by class and region, as the ledger has it at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Modes {
+    rules: Vec<(Reason, PolicyRule)>,
+    tripped: Vec<Reason>,
+}
+
+/// What a reason does to one unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It is refused.
+    Refused,
+    /// It is let in, and written down.
+    Observed,
+    /// The same, as the reason hit too many good units at once to be believed.
+    OnProbation,
+}
+
+impl Modes {
+    /// From the ledger's rows; rules about reasons that this version does not know, or that are always
+    /// enforced, mean nothing.
+    pub fn new(rules: Vec<PolicyRule>, breakers: &[Breaker]) -> Self {
+        let observable = |code: &str| Reason::from_code(code).filter(|reason| reason.may_be_observed());
+        let known = |rule: PolicyRule| observable(&rule.reason).map(|reason| (reason, rule));
+        let open = breakers.iter().filter(|breaker| breaker.set_back.is_none());
+        let tripped = open.filter_map(|breaker| Reason::from_code(&breaker.reason));
+        let mut modes = Self { rules: rules.into_iter().filter_map(known).collect(), tripped: Vec::new() };
+        tripped.for_each(|reason| modes.trip(reason));
+        modes
+    }
+
+    /// From now on the reason refuses nobody. Only a soft one does that.
+    pub fn trip(&mut self, reason: Reason) {
+        if reason.is_soft() && !self.tripped.contains(&reason) {
+            self.tripped.push(reason);
+        }
+    }
+
+    /// Reasons that refuse nobody now as they hit too many at once.
+    pub fn tripped(&self) -> &[Reason] {
+        &self.tripped
+    }
+
+    /// What a reason does to a unit; one that the ledger does not know is always refused.
+    pub fn effect(&self, reason: Reason, device: Option<&Device>) -> Effect {
+        let Some(device) = device.filter(|_| reason.may_be_observed()) else { return Effect::Refused };
+        if self.tripped.contains(&reason) {
+            return Effect::OnProbation;
+        }
+        match self.mode(reason, device) {
+            Mode::Observe => Effect::Observed,
+            Mode::Enforce | Mode::Inherit => Effect::Refused,
+        }
+    }
+
+    /// The narrowest rule decides.
+    fn mode(&self, reason: Reason, device: &Device) -> Mode {
+        let of_reason = self.rules.iter().filter(|(of, _)| *of == reason).map(|(_, rule)| rule);
+        let that_fit = of_reason.filter(|rule| rule.mode != Mode::Inherit && rule.scope.has(device));
+        that_fit.max_by_key(|rule| rule.scope.width()).map_or(reason.usual_mode(), |rule| rule.mode)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,279 @@
+//! Which reasons to refuse are enforced, whom the others would hit, and breakers.
+
+use crate::{Caller, Problem, Reason, Services, page::Asked};
+use admission::Reason as Refusal;
+use axum::{
+    Extension, Json,
+    extract::{Query, State},
+    http::StatusCode,
+};
+use ids::DeviceId;
+use ledger::{Breaker, Device, LedgerError, Mode, Observed, PolicyRule, Scope, allows};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+/// Each reason to refuse, in the order in which they are looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyView {
+    /// The reasons.
+    pub reasons: Vec<ReasonView>,
+}
+
+/// How one reason is applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonView {
+    /// Stable word.
+    pub reason: String,
+    /// What it means.
+    pub means: String,
+    /// Where no rule says otherwise.
+    pub usual: Mode,
+    /// It is always enforced.
+    pub always: bool,
+    /// A breaker watches it.
+    pub soft: bool,
+    /// The rules about it.
+    pub rules: Vec<PolicyRule>,
+    /// Its breaker, if that ever tripped; while it is not set back, the reason refuses nobody.
+    pub breaker: Option<Breaker>,
+}
+
+/// Asks to apply a reason otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetMode {
+    /// Makes a repeated request harmless.
+    #[serde(default)]
+    pub request_id: Option<String>,
+    /// Which reason to refuse; its stable word.
+    pub reason: String,
+    /// To which units.
+    #[serde(default)]
+    pub scope: Scope,
+    /// How.
+    pub mode: Mode,
+    /// Why, for the record.
+    pub why: Reason,
+}
+
+/// Asks to set a breaker back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resume {
+    /// Makes a repeated request harmless.
+    #[serde(default)]
+    pub request_id: Option<String>,
+    /// Of which reason to refuse; its stable word.
+    pub reason: String,
+    /// Why, for the record.
+    pub why: Reason,
+}
+
+/// Who would be refused, by class and region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// The groups, by class, then region.
+    pub groups: Vec<Group>,
+}
+
+/// The units of one class and region that may attach.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Class.
+    pub class: String,
+    /// Region.
+    pub region: String,
+    /// How many there are.
+    pub units: u64,
+    /// How many of them have a tunnel here now.
+    pub attached: u64,
+    /// How many attached last with a reason against them that is not enforced, or was not then.
+    pub would_be_refused: u64,
+    /// How many for which reason; a unit counts for each.
+    pub reasons: BTreeMap<String, u64>,
+}
+
+/// Some units that would be refused, by identity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservationPage {
+    /// The units.
+    pub units: Vec<ObservedUnit>,
+    /// Ask with `after` = this for more; absent when these were the last.
+    pub next: Option<DeviceId>,
+}
+
+/// One unit that would be refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedUnit {
+    /// Which.
+    pub device: DeviceId,
+    /// Its class.
+    pub class: String,
+    /// Its region.
+    pub region: String,
+    /// Why, and since when.
+    pub reasons: Vec<Observed>,
+}
+
+pub(crate) async fn show(State(services): State<Arc<Services>>) -> Result<Json<PolicyView>, Problem> {
+    let (rules, breakers) = services.blocking(|services| Ok(services.ledger.policy()?)).await?;
+    let view = |reason: Refusal| ReasonView {
+        reason: reason.code().to_owned(),
+        means: reason.to_string(),
+        usual: reason.usual_mode(),
+        always: !reason.may_be_observed(),
+        soft: reason.is_soft(),
+        rules: rules.iter().filter(|rule| rule.reason == reason.code()).cloned().collect(),
+        breaker: breakers.iter().find(|breaker| breaker.reason == reason.code()).cloned(),
+    };
+    Ok(Json(PolicyView { reasons: Refusal::ALL.into_iter().map(view).collect() }))
+}
+
+pub(crate) async fn set(
+    State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
+    Json(request): Json<SetMode>,
+) -> Result<Json<PolicyRule>, Problem> {
+    let reason = refusal(&request.reason)?;
+    if !reason.may_be_observed() {
+        let text = format!("{} is always enforced", reason.code());
+        return Err(Problem::invalid(text).next(observable()));
+    }
+    if (reason, request.mode) == (Refusal::MisIssued, Mode::Observe) && request.scope == Scope::default() {
+        let text = "mis-issued can't be observed for every unit: any certificate with a good chain would do";
+        return Err(Problem::invalid(text).next("name a class, a region, or both"));
+    }
+    let asked = request.clone();
+    let work = changed(services.clone(), move |services| {
+        let SetMode { scope, mode, why, .. } = asked;
+        services.ledger.set_mode(reason.code(), &scope, mode, &caller.name, &why, services.now())
+    });
+    services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
+}
+
+pub(crate) async fn resume(
+    State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
+    Json(request): Json<Resume>,
+) -> Result<Json<Breaker>, Problem> {
+    let reason = refusal(&request.reason)?;
+    let why = request.why.clone();
+    let work = changed(services.clone(), move |services| {
+        services.ledger.set_back(reason.code(), &caller.name, &why, services.now())
+    });
+    let work = async move { work.await.map_err(|problem| not_tripped(reason, problem)) };
+    services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
+}
+
+fn not_tripped(reason: Refusal, problem: Problem) -> Problem {
+    if problem.status != StatusCode::NOT_FOUND.as_u16() {
+        return problem;
+    }
+    Problem::not_found(format!("the breaker of {} has not tripped", reason.code()))
+        .next("`truecell policy show` has those that have")
+}
+
+fn changed<T: Send + 'static>(
+    services: Arc<Services>,
+    work: impl FnOnce(&Services) -> Result<T, LedgerError> + Send + 'static,
+) -> impl Future<Output = Result<T, Problem>> + Send {
+    services.blocking(move |services| {
+        let done = work(services);
+        // Also after an error: what is recorded may still be to be written.
+        services.gateway.iter().for_each(|gateway| gateway.policy_changed());
+        Ok(done?)
+    })
+}
+
+fn refusal(code: &str) -> Result<Refusal, Problem> {
+    Refusal::from_code(code)
+        .ok_or_else(|| Problem::invalid(format!("`{code}` is no reason to refuse")).next(observable()))
+}
+
+/// What can be set, in words.
+fn observable() -> String {
+    let codes = Refusal::ALL.into_iter().filter(|reason| reason.may_be_observed());
+    format!("one of {}", codes.map(Refusal::code).collect::<Vec<_>>().join(", "))
+}
+
+/// Rows read at once.
+const PAGE: usize = 1_000;
+
+pub(crate) async fn readiness(State(services): State<Arc<Services>>) -> Result<Json<Readiness>, Problem> {
+    services.blocking(|services| services.readiness()).await.map(Json)
+}
+
+pub(crate) async fn observations(
+    State(services): State<Arc<Services>>,
+    Query(asked): Query<Asked<DeviceId>>,
+) -> Result<Json<ObservationPage>, Problem> {
+    let limit = asked.limit.get();
+    let work = services.blocking(move |services| {
+        let observations = services.ledger.observations(asked.after, limit)?;
+        let next = observations.last().filter(|_| observations.len() == limit).map(|last| last.device);
+        let mut units = Vec::new();
+        for observation in observations {
+            let device = services.ledger.device(observation.device)?;
+            let (class, region) = device.map(|device| (device.class, device.region)).unwrap_or_default();
+            let (device, reasons) = (observation.device, observation.reasons);
+            units.push(ObservedUnit { device, class, region, reasons });
+        }
+        Ok(ObservationPage { units, next })
+    });
+    work.await.map(Json)
+}
+
+impl Services {
+    fn readiness(&self) -> Result<Readiness, Problem> {
+        let observed = self.all_observed()?;
+        let mut groups = BTreeMap::<(String, String), Group>::new();
+        let mut after = None;
+        loop {
+            let devices = self.ledger.devices(after, None, PAGE)?;
+            for device in &devices {
+                self.count(device, observed.get(&device.id), &mut groups);
+            }
+            match devices.last().filter(|_| devices.len() == PAGE) {
+                Some(last) => after = Some(last.id),
+                None => return Ok(Readiness { groups: groups.into_values().collect() }),
+            }
+        }
+    }
+
+    fn all_observed(&self) -> Result<HashMap<DeviceId, Vec<Observed>>, Problem> {
+        let (mut all, mut after) = (HashMap::new(), None);
+        loop {
+            let page = self.ledger.observations(after, PAGE)?;
+            after = page.last().filter(|_| page.len() == PAGE).map(|last| last.device);
+            all.extend(page.into_iter().map(|observation| (observation.device, observation.reasons)));
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    fn count(
+        &self,
+        device: &Device,
+        observed: Option<&Vec<Observed>>,
+        groups: &mut BTreeMap<(String, String), Group>,
+    ) {
+        if observed.is_none() && !allows(device.state, device.enrolment).attach {
+            return;
+        }
+        let (class, region) = (device.class.clone(), device.region.clone());
+        let group = groups.entry((class.clone(), region.clone())).or_default();
+        (group.class, group.region) = (class, region);
+        group.units += 1;
+        let attached =
+            self.gateway.as_ref().is_some_and(|gateway| !gateway.sessions_of(device.id).is_empty());
+        group.attached += u64::from(attached);
+        group.would_be_refused += u64::from(observed.is_some());
+        for observed in observed.into_iter().flatten() {
+            *group.reasons.entry(observed.reason.clone()).or_default() += 1;
+        }
+    }
+}

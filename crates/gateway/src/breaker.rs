@@ -1,0 +1,163 @@
+//! Good units, and how many of them a soft reason to refuse hits at once: a wrong list must not become an
+//! outage.
+
+use admission::Reason;
+use ids::{DeviceId, UnixTime};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+/// A unit is good for so long after it attached with no reason against it. AUTH_LIFETIME is at most a day:
+/// whoever was good yesterday has attached since then.
+pub(crate) const GOOD_FOR: Duration = Duration::from_secs(48 * 3600);
+/// In so much time ...
+const WITHIN: Duration = Duration::from_secs(600);
+/// ... more than this part of the good units, in per cent ...
+const SHARE: usize = 1;
+/// ... and at least so many units: fewer are units, not a list that is wrong.
+const LEAST: usize = 10;
+/// Units that are named.
+const EXAMPLES: usize = 10;
+
+/// Counts.
+#[derive(Default)]
+pub(crate) struct Breaker {
+    good: HashMap<DeviceId, UnixTime>,
+    swept: UnixTime,
+    hits: HashMap<Reason, HashMap<DeviceId, Instant>>,
+}
+
+/// A reason has hit too many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tripped {
+    pub(crate) reason: Reason,
+    /// Whom, in order.
+    pub(crate) hits: Vec<DeviceId>,
+    pub(crate) good: usize,
+}
+
+impl Breaker {
+    /// A unit attached with no reason against it.
+    pub(crate) fn is_good(&mut self, device: DeviceId, at: UnixTime) {
+        self.good.insert(device, at);
+    }
+
+    /// A soft reason speaks against a unit; says so when that is one too many.
+    pub(crate) fn hit(
+        &mut self,
+        reason: Reason,
+        device: DeviceId,
+        at: UnixTime,
+        now: Instant,
+    ) -> Option<Tripped> {
+        self.sweep(at);
+        if !self.good.contains_key(&device) {
+            return None;
+        }
+        let hits = self.hits.entry(reason).or_default();
+        hits.retain(|_, hit| now.duration_since(*hit) < WITHIN);
+        hits.insert(device, now);
+        let good = self.good.len();
+        if hits.len() < LEAST || hits.len() * 100 <= good * SHARE {
+            return None;
+        }
+        let mut hits: Vec<_> = self.hits.remove(&reason)?.into_keys().collect();
+        hits.sort();
+        Some(Tripped { reason, hits, good })
+    }
+
+    /// Whom a reason has hit so far does not count any more.
+    pub(crate) fn forget(&mut self, reason: Reason) {
+        self.hits.remove(&reason);
+    }
+
+    fn sweep(&mut self, at: UnixTime) {
+        if at.since(self.swept) >= WITHIN {
+            self.swept = at;
+            self.good.retain(|_, good| at.since(*good) < GOOD_FOR);
+        }
+    }
+}
+
+impl Tripped {
+    /// As the ledger keeps it.
+    pub(crate) fn as_row(&self, now: UnixTime) -> ledger::Breaker {
+        ledger::Breaker {
+            reason: self.reason.code().to_owned(),
+            tripped_at: now,
+            hits: self.hits.len() as u64,
+            good: self.good as u64,
+            examples: self.hits.iter().take(EXAMPLES).copied().collect(),
+            set_back: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn id(n: usize) -> DeviceId {
+        DeviceId::eui64((n as u64).to_be_bytes())
+    }
+
+    fn at() -> UnixTime {
+        UnixTime::from_secs(1_790_000_000)
+    }
+
+    fn with_good(units: usize) -> Breaker {
+        let mut breaker = Breaker::default();
+        (0..units).for_each(|n| breaker.is_good(id(n), at()));
+        breaker
+    }
+
+    fn hit_all(breaker: &mut Breaker, units: std::ops::Range<usize>, now: Instant) -> Option<Tripped> {
+        units.into_iter().find_map(|n| breaker.hit(Reason::ForeignNetwork, id(n), at(), now))
+    }
+
+    #[test]
+    fn more_than_one_per_cent_of_the_good_units_within_ten_minutes_is_too_many() {
+        let (mut breaker, now) = (with_good(5_000), Instant::now());
+        assert_eq!(hit_all(&mut breaker, 0..50, now), None, "one per cent is not more than that");
+        assert_eq!(hit_all(&mut breaker, 0..50, now), None, "the same units are not more units");
+        let tripped = breaker.hit(Reason::ForeignNetwork, id(50), at(), now).unwrap();
+        assert_eq!((tripped.hits.len(), tripped.good), (51, 5_000));
+        assert_eq!(tripped.as_row(at()).examples.len(), EXAMPLES);
+    }
+
+    #[test]
+    fn what_was_hit_longer_ago_does_not_count() {
+        let (mut breaker, now) = (with_good(5_000), Instant::now());
+        assert_eq!(hit_all(&mut breaker, 0..50, now), None);
+        assert_eq!(hit_all(&mut breaker, 50..100, now + WITHIN), None);
+        assert!(hit_all(&mut breaker, 100..101, now + WITHIN).is_some());
+    }
+
+    #[test]
+    fn a_few_units_of_a_small_estate_are_units_and_no_wrong_list() {
+        let (mut breaker, now) = (with_good(20), Instant::now());
+        assert_eq!(hit_all(&mut breaker, 0..9, now), None);
+        assert!(hit_all(&mut breaker, 9..10, now).is_some());
+    }
+
+    #[test]
+    fn strangers_and_units_not_seen_for_two_days_trip_nothing() {
+        let (mut breaker, now) = (with_good(100), Instant::now());
+        assert_eq!(hit_all(&mut breaker, 100..1_000, now), None, "nobody knows them as good");
+        let later = at().after(2 * DAY);
+        let tripped = (0..100).find_map(|n| breaker.hit(Reason::ForeignNetwork, id(n), later, now));
+        assert_eq!(tripped, None);
+    }
+
+    #[test]
+    fn reasons_count_apart_and_begin_anew_when_set_back() {
+        let (mut breaker, now) = (with_good(100), Instant::now());
+        assert_eq!(hit_all(&mut breaker, 0..9, now), None);
+        assert_eq!(breaker.hit(Reason::LineUnknown, id(10), at(), now), None);
+        breaker.forget(Reason::ForeignNetwork);
+        assert_eq!(hit_all(&mut breaker, 9..18, now), None);
+    }
+}

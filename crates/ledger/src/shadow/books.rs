@@ -1,0 +1,167 @@
+//! What is written about the shadow mode, and read of it.
+
+use super::{Breaker, Mode, Observation, Observed, PolicyRule, Scope, SetBack};
+use crate::{Device, Ledger, LedgerError, Row, Tx, transaction::Because};
+use ids::{DeviceId, UnixTime};
+use std::collections::BTreeSet;
+
+impl Tx<'_> {
+    /// All rules, and all breakers that ever tripped.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn policy(&mut self) -> Result<(Vec<PolicyRule>, Vec<Breaker>), LedgerError> {
+        Ok((self.all(None)?, self.all(None)?))
+    }
+
+    /// Every unit that would be refused.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn observations(&mut self) -> Result<Vec<Observation>, LedgerError> {
+        self.all(Some(("state", Observation::STANDS)))
+    }
+
+    /// A unit attached, and would have been refused for these reasons; for none, now. Times of reasons that
+    /// stood before stay.
+    ///
+    /// # Errors
+    /// As [`Self::device`]; once the intent is recorded, [`LedgerError::Unfinished`].
+    pub fn observe(&mut self, device: DeviceId, reasons: &[&str], now: UnixTime) -> Result<(), LedgerError> {
+        let before = self.row::<Observation>(&device.to_string())?.map(|(before, _)| before.reasons);
+        let before = before.unwrap_or_default();
+        let stood = |reason: &str| before.iter().find(|observed| observed.reason == reason);
+        let reasons: Vec<_> = reasons
+            .iter()
+            .map(|reason| Observed {
+                reason: (*reason).to_owned(),
+                since: stood(reason).map_or(now, |observed| observed.since),
+            })
+            .collect();
+        if reasons == before {
+            return Ok(());
+        }
+        self.put_row(&Observation { device, reasons }, &Because::new("admission", "attached"), now).map(drop)
+    }
+
+    /// A reason hit so many good units at once that it refuses nobody from now on.
+    ///
+    /// # Errors
+    /// As [`Self::observe`].
+    pub fn trip(&mut self, breaker: &Breaker, now: UnixTime) -> Result<(), LedgerError> {
+        let why = "it hit too many good units at once";
+        self.put_row(breaker, &Because::new("admission", why), now).map(drop)
+    }
+
+    fn set_mode(
+        &mut self,
+        reason: &str,
+        scope: &Scope,
+        mode: Mode,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<PolicyRule, LedgerError> {
+        let (why, by) = (because.why.to_owned(), because.by.to_owned());
+        let rule = PolicyRule { reason: reason.to_owned(), scope: scope.clone(), mode, why, by, since: now };
+        let known = self.row::<PolicyRule>(&rule.key())?.map(|(known, _)| known);
+        if let Some(known) = known.filter(|known| known.mode == mode) {
+            return Ok(known);
+        }
+        self.put_row(&rule, because, now)?;
+        Ok(rule)
+    }
+
+    fn has_units_in(&mut self, scope: &Scope) -> Result<bool, LedgerError> {
+        self.finds_any::<Device>("scope", &scope.entry())
+    }
+}
+
+impl Ledger {
+    /// Says how a reason is applied to the units of a scope.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub fn set_mode(
+        &self,
+        reason: &str,
+        scope: &Scope,
+        mode: Mode,
+        by: &str,
+        why: &str,
+        now: UnixTime,
+    ) -> Result<PolicyRule, LedgerError> {
+        self.change(|tx| tx.set_mode(reason, scope, mode, &Because::new(by, why), now))
+    }
+
+    /// Observes `reasons` for the units of each scope that has neither a unit nor a rule yet; says which
+    /// those were.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub fn begin_observed(
+        &self,
+        scopes: &BTreeSet<Scope>,
+        reasons: &[&str],
+        by: &str,
+        now: UnixTime,
+    ) -> Result<BTreeSet<Scope>, LedgerError> {
+        self.change(|tx| {
+            let rules: Vec<PolicyRule> = tx.all(None)?;
+            let mut begun = BTreeSet::new();
+            for scope in scopes {
+                if rules.iter().any(|rule| rule.scope == *scope) || tx.has_units_in(scope)? {
+                    continue;
+                }
+                for reason in reasons {
+                    tx.set_mode(reason, scope, Mode::Observe, &Because::new(by, "imported"), now)?;
+                }
+                begun.insert(scope.clone());
+            }
+            Ok(begun)
+        })
+    }
+
+    /// A reason is applied again.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] when its breaker has not tripped, and the transient ones.
+    pub fn set_back(&self, reason: &str, by: &str, why: &str, now: UnixTime) -> Result<Breaker, LedgerError> {
+        self.change(|tx| {
+            let stands = tx.row::<Breaker>(reason)?.map(|(breaker, _)| breaker);
+            let stands = stands.filter(|breaker| breaker.set_back.is_none());
+            let not_found = || LedgerError::NotFound { table: Breaker::TABLE, key: reason.to_owned() };
+            let mut breaker = stands.ok_or_else(not_found)?;
+            breaker.set_back = Some(SetBack { at: now, by: by.to_owned(), why: why.to_owned() });
+            tx.put_row(&breaker, &Because::new(by, why), now)?;
+            Ok(breaker)
+        })
+    }
+
+    /// All rules, and all breakers that ever tripped.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn policy(&self) -> Result<(Vec<PolicyRule>, Vec<Breaker>), LedgerError> {
+        let rules = self.read(|store| store.page(PolicyRule::TABLE, "", RULES))?;
+        let breakers = self.read(|store| store.page(Breaker::TABLE, "", RULES))?;
+        Ok((self.rows(&rules)?, self.rows(&breakers)?))
+    }
+
+    /// Up to `limit` units that would be refused, behind `after`, by identity.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn observations(
+        &self,
+        after: Option<DeviceId>,
+        limit: usize,
+    ) -> Result<Vec<Observation>, LedgerError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let rows =
+            self.read(|store| store.find(Observation::TABLE, "state", Observation::STANDS, &after, limit))?;
+        self.rows(&rows)
+    }
+}
+
+/// Rules that are shown at most.
+const RULES: usize = 10_000;

@@ -1,0 +1,220 @@
+use crate::{
+    cli::Cli,
+    control::Control,
+    failure::Failure,
+    output::Output,
+    table::{Table, printable},
+};
+use api::{
+    Reason,
+    policy::{ObservationPage, PolicyView, Readiness, Resume as ResumeRequest, SetMode},
+};
+use clap::{Args, Subcommand, ValueEnum};
+use ids::DeviceId;
+use ledger::{Breaker, Mode, PolicyRule, Scope};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Show how each reason to refuse is applied, and to whom
+    Show,
+    /// Enforce a reason to refuse, or only observe it, for a class, a region, or every unit
+    Set(Set),
+    /// Show who would be refused, why, and since when
+    Readiness(ReadinessArgs),
+    /// Apply a reason again that hit too many good units at once
+    Resume(Resume),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// Which reason, as `policy show` names it
+    reason: String,
+    /// How
+    mode: How,
+    /// For units of this class only
+    #[arg(long)]
+    class: Option<String>,
+    /// For units of this region only
+    #[arg(long)]
+    region: Option<String>,
+    /// The reason, for the record
+    #[arg(long)]
+    why: Reason,
+    /// Makes a repeated request harmless
+    #[arg(long)]
+    request_id: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum How {
+    /// Let them in, and write down that they would be refused
+    Observe,
+    /// Refuse them
+    Enforce,
+    /// As the next wider scope says
+    Inherit,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReadinessArgs {
+    /// List the units instead of counting them
+    #[arg(long)]
+    units: bool,
+    /// With --units: at most so many
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows(), requires = "units")]
+    limit: u32,
+    /// With --units: only those behind this one
+    #[arg(long, value_name = "DEVICE", requires = "units")]
+    after: Option<DeviceId>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// Which reason
+    reason: String,
+    /// What was mended, for the record
+    #[arg(long)]
+    why: Reason,
+    /// Makes a repeated request harmless
+    #[arg(long)]
+    request_id: Option<String>,
+}
+
+impl Policy {
+    pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
+        let mut control = Control::open(&cli.data_dir()?, self.word()).await?;
+        match self {
+            Self::Show => {
+                let view: PolicyView = control.client().get("/v1/policy").await?;
+                output.answer(&view, show)
+            }
+            Self::Set(set) => set.run(&mut control, output).await,
+            Self::Readiness(args) if args.units => args.units(&mut control, output).await,
+            Self::Readiness(_) => {
+                let readiness: Readiness = control.client().get("/v1/policy/readiness").await?;
+                output.answer(&readiness, groups)
+            }
+            Self::Resume(resume) => resume.run(&mut control, output).await,
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Show => "policy show",
+            Self::Set(_) => "policy set",
+            Self::Readiness(_) => "policy readiness",
+            Self::Resume(_) => "policy resume",
+        }
+    }
+}
+
+impl Set {
+    async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
+        let mode = match self.mode {
+            How::Observe => Mode::Observe,
+            How::Enforce => Mode::Enforce,
+            How::Inherit => Mode::Inherit,
+        };
+        let request = SetMode {
+            request_id: self.request_id.clone(),
+            reason: self.reason.clone(),
+            scope: Scope { class: self.class.clone(), region: self.region.clone() },
+            mode,
+            why: self.why.clone(),
+        };
+        let rule: PolicyRule = control.client().post("/v1/policy", &request).await?;
+        output.answer(&rule, |rule| {
+            format!("{}: {}: {}", rule.reason, scope_in_words(&rule.scope), mode_in_words(rule.mode))
+        })
+    }
+}
+
+impl ReadinessArgs {
+    async fn units(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
+        let mut path = format!("/v1/policy/observations?limit={}", self.limit);
+        if let Some(after) = self.after {
+            path += &format!("&after={after}");
+        }
+        let page: ObservationPage = control.client().get(&path).await?;
+        output.answer(&page, units)?;
+        if let (Some(next), false) = (page.next, output.is_json()) {
+            output.note(&format!("more: add --after {next}"));
+        }
+        Ok(())
+    }
+}
+
+impl Resume {
+    async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
+        let request = ResumeRequest {
+            request_id: self.request_id.clone(),
+            reason: self.reason.clone(),
+            why: self.why.clone(),
+        };
+        let breaker: Breaker = control.client().post("/v1/policy/resume", &request).await?;
+        output.answer(&breaker, |breaker| format!("{} is applied again", breaker.reason))
+    }
+}
+
+/// `class home, region seoul`
+pub(crate) fn scope_in_words(scope: &Scope) -> String {
+    let named =
+        |what: &str, name: &Option<String>| name.as_ref().map(|name| format!("{what} {}", printable(name)));
+    let names = [named("class", &scope.class), named("region", &scope.region)];
+    let names: Vec<_> = names.into_iter().flatten().collect();
+    if names.is_empty() { "every unit".into() } else { names.join(", ") }
+}
+
+fn mode_in_words(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Observe => "observed from now on",
+        Mode::Enforce => "enforced from now on",
+        Mode::Inherit => "as the next wider rule says from now on",
+    }
+}
+
+fn show(view: &PolicyView) -> String {
+    let mut table = Table::new(&["REASON", "UNITS", "MODE", "SINCE", "WHY"]);
+    for reason in &view.reasons {
+        let usual = if reason.always { "enforce, always".to_owned() } else { reason.usual.to_string() };
+        table.row([reason.reason.clone(), "every unit".into(), usual, String::new(), String::new()]);
+        for rule in reason.rules.iter().filter(|rule| rule.mode != Mode::Inherit) {
+            let (scope, since) = (scope_in_words(&rule.scope), rule.since.to_string());
+            table.row([reason.reason.clone(), scope, rule.mode.to_string(), since, rule.why.clone()]);
+        }
+        let tripped = reason.breaker.as_ref().filter(|breaker| breaker.set_back.is_none());
+        if let Some(breaker) = tripped {
+            let why = format!("it hit {} of {} good units", breaker.hits, breaker.good);
+            let (all, mode) = ("every unit".into(), "probation".into());
+            table.row([reason.reason.clone(), all, mode, breaker.tripped_at.to_string(), why]);
+        }
+    }
+    table.to_string()
+}
+
+fn groups(readiness: &Readiness) -> String {
+    let mut table = Table::new(&["CLASS", "REGION", "UNITS", "ATTACHED", "WOULD BE REFUSED", "WHY"]);
+    for group in &readiness.groups {
+        let why: Vec<_> = group.reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        let counts = [group.units, group.attached, group.would_be_refused].map(|count| count.to_string());
+        let names = [group.class.clone(), group.region.clone()];
+        table.row(names.into_iter().chain(counts).chain([why.join(", ")]));
+    }
+    table.to_string()
+}
+
+fn units(page: &ObservationPage) -> String {
+    let mut table = Table::new(&["DEVICE", "CLASS", "REGION", "WHY", "SINCE"]);
+    for unit in &page.units {
+        for observed in &unit.reasons {
+            table.row([
+                unit.device.to_string(),
+                unit.class.clone(),
+                unit.region.clone(),
+                observed.reason.clone(),
+                observed.since.to_string(),
+            ]);
+        }
+    }
+    table.to_string()
+}
