@@ -10,11 +10,13 @@ use ids::{DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
 use ledger::DeviceChange;
 use std::{
+    net::Ipv4Addr,
     thread,
     time::{Duration, Instant},
 };
 
 const LINE: &str = "L-1";
+const FACTORY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
 const DEVICE: DeviceId = DeviceId::eui48([2, 0, 0, 0, 0, 1]);
 
 fn attach(carrier: &Carrier, identity: &UnitIdentity) -> Unit {
@@ -49,7 +51,7 @@ fn a_unit_whose_class_changes_attaches_anew_and_reaches_what_the_new_class_does(
     let dir = tempfile::tempdir().unwrap();
     let carrier = Carrier::start_with(dir.path(), |config| {
         config.reachable = vec![SERVICE.to_string().parse().unwrap()];
-        config.classes = [("factory".to_owned(), vec!["10.0.0.9 udp 2152".parse().unwrap()])].into();
+        config.classes = [("factory".to_owned(), vec![format!("{FACTORY} udp 2152").parse().unwrap()])].into();
     });
     let carrier = carrier.unwrap();
     carrier.line(LINE, "127.14.0.0/16").unwrap();
@@ -71,7 +73,8 @@ fn a_unit_whose_class_changes_attaches_anew_and_reaches_what_the_new_class_does(
     let [factory] = &carrier.gateway.sessions_of(DEVICE)[..] else { panic!("one session") };
     assert_eq!((factory.class.as_str(), factory.class_listed), ("factory", true));
     assert_eq!(factory.reach, ["10.0.0.9 udp 2152"]);
+    assert_eq!(second.ping(FACTORY, 1).0, 0, "that protocol is not listed");
     let told: OutOfReach = first(&carrier);
-    assert_eq!((told.device, told.packets, told.to), (DEVICE, 1, SERVICE.into()));
+    assert_eq!((told.device, told.packets, told.to), (DEVICE, 1, FACTORY.into()));
     assert_eq!((told.protocol.as_str(), told.port), ("icmp", None));
 }

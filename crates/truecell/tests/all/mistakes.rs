@@ -181,7 +181,7 @@ fn a_line_that_the_register_has_not_is_noted() {
 fn a_row_that_is_no_row_stops_none_of_the_others() {
     let bench = Bench::new();
     let rows =
-        b"id,site\n00aabb000001,a,b\n00aabb000002\n00:aa:bb:00:00:03,c\n00aabb000004,\xff\n00aabb000005,d\n";
+        b"id,site\n00aabb000001,a,b\n00aabb000002\n00:aa-bb:00:00:03,c\n00aabb000004,\xff\n00aabb000005,d\n";
     fs::write(bench.path("estate.csv"), rows).unwrap();
     let output = bench.run(&["device", "import", "estate.csv"]);
     let said = crate::bench::text(&output.stdout);
@@ -191,7 +191,7 @@ fn a_row_that_is_no_row_stops_none_of_the_others() {
 LINE  DEVICE             WHY
 2     00aabb000001       it has 3 fields, and the first line names 2
 3     00aabb000002       it has 1 fields, and the first line names 2
-4     00:aa:bb:00:00:03  a device identity has 12 or 16 hex digits, without `:` and `-` between them
+4     00:aa-bb:00:00:03  a device identity has 12 or 16 hex digits, with `:` or `-` between all octets or none
 5     -                  it is not in UTF-8
 ";
     assert_eq!(said, expected);
