@@ -51,7 +51,8 @@ fn a_unit_whose_class_changes_attaches_anew_and_reaches_what_the_new_class_does(
     let dir = tempfile::tempdir().unwrap();
     let carrier = Carrier::start_with(dir.path(), |config| {
         config.reachable = vec![SERVICE.to_string().parse().unwrap()];
-        config.classes = [("factory".to_owned(), vec![format!("{FACTORY} udp 2152").parse().unwrap()])].into();
+        config.classes =
+            [("factory".to_owned(), vec![format!("{FACTORY} udp 2152").parse().unwrap()])].into();
     });
     let carrier = carrier.unwrap();
     carrier.line(LINE, "127.14.0.0/16").unwrap();

@@ -160,9 +160,11 @@ fn reach(session: &View) -> String {
     let none = "nothing".to_owned();
     let list = if session.reach.is_empty() { none } else { session.reach.join(", ") };
     match (session.class_listed, session.class.as_str()) {
-        (true, _) => format!("{list} (reach of its [[gateway.class]])"),
-        (false, "") => format!("{list} (gateway.tun.reachable)"),
-        (false, _) => format!("{list} (gateway.tun.reachable, as no [[gateway.class]] is named so)"),
+        (true, _) => format!("{list} (its [[gateway.class]] and the services)"),
+        (false, "") => format!("{list} (gateway.tun.reachable and the services)"),
+        (false, _) => {
+            format!("{list} (gateway.tun.reachable and the services, as no [[gateway.class]] is named so)")
+        }
     }
 }
 
@@ -214,4 +216,51 @@ pub(crate) fn drops(session: &View) -> String {
         table.row([cause.clone(), packets.to_string()]);
     }
     if session.drops.is_empty() { String::new() } else { table.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(held: &str, class: &str, is_listed: bool) -> View {
+        let json = format!(
+            r#"{{"id": "4-1", "device": "00aabbccddee", "cert_sha256": "{:064x}", "state": "held", "held": {held},
+                "outer": "192.0.2.1:4500", "inner": ["10.64.0.1"], "since": "2026-01-31T10:00:00.000000Z",
+                "until": "2026-02-01T10:00:00.000000Z", "class": "{class}", "class_listed": {is_listed},
+                "reach": ["10.1.0.5 udp 2152", "10.96.0.1 icmp"], "uplink": {{"packets": 0, "octets": 0}},
+                "downlink": {{"packets": 0, "octets": 0}}, "drops": {{}}, "esp_seen": true, "children": []}}"#,
+            0
+        );
+        serde_json::from_str(&json).unwrap()
+    }
+
+    fn line(session: &View, name: &str) -> String {
+        let said = show(session);
+        let line = said.lines().find(|line| line.starts_with(&format!("{name}:"))).unwrap();
+        line.split_once(": ").unwrap().1.trim().to_owned()
+    }
+
+    #[test]
+    fn a_held_session_says_why_and_until_when() {
+        let off_line = r#"{"why": "off_line", "until": "2026-01-31T10:00:30.500000Z"}"#;
+        let expected = "held, off its line until 2026-01-31T10:00:30Z";
+        let held = session(off_line, "", false);
+        assert_eq!(line(&held, "state"), expected);
+        assert!(table(&[held]).to_string().contains(expected), "and in the list");
+        let not_judged = session(r#"{"why": "not_judged", "until": null}"#, "", false);
+        assert_eq!(line(&not_judged, "state"), "held, at an address not judged yet");
+        assert_eq!(line(&session("null", "", false), "state"), "held");
+    }
+
+    #[test]
+    fn a_session_says_what_its_class_lets_it_reach_and_where_that_is_configured() {
+        let reach = |class, is_listed| line(&session("null", class, is_listed), "may reach");
+        let list = "10.1.0.5 udp 2152, 10.96.0.1 icmp";
+        assert_eq!(reach("home", true), format!("{list} (its [[gateway.class]] and the services)"));
+        assert_eq!(reach("", false), format!("{list} (gateway.tun.reachable and the services)"));
+        let expected =
+            format!("{list} (gateway.tun.reachable and the services, as no [[gateway.class]] is named so)");
+        assert_eq!(reach("hoem", false), expected);
+        assert_eq!(line(&session("null", "hoem", false), "class"), "hoem");
+    }
 }
