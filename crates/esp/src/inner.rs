@@ -52,7 +52,7 @@ const MAX_EXTENSIONS: usize = 8;
 impl Inner {
     /// Where it goes to, as [`Rule`](crate::Rule) writes one destination: an address, a protocol by name or number, and a
     /// port where the packet shows one.
-    pub fn destination(&self) -> Destination {
+    pub fn goes_to(&self) -> Destination {
         let port = self.ports.filter(|_| protocol::has_ports(self.protocol)).map(|(_, port)| port);
         Destination { address: self.destination, protocol: self.protocol, port }
     }
