@@ -56,6 +56,8 @@ pub struct RecordedDevice {
     pub device: Device,
     /// Its access line, if the register has none of that name.
     pub unknown_line: Option<AccessLine>,
+    /// Its class, if there are `[[gateway.class]]` sections and none has that name.
+    pub unknown_class: Option<String>,
 }
 
 /// What became of an import.
@@ -66,6 +68,8 @@ pub struct ImportedDevices {
     pub rows: Imported,
     /// Access lines of rows, of which the register has none of that name.
     pub unknown_lines: BTreeSet<AccessLine>,
+    /// Classes of rows, if there are `[[gateway.class]]` sections and none has that name.
+    pub unknown_classes: BTreeSet<String>,
     /// New groups of units: for them, what a list may be wrong about is observed first.
     pub observed: BTreeSet<Scope>,
 }
@@ -188,9 +192,12 @@ pub(crate) async fn import(
     let enforce = request.enforce;
     let work = services.blocking(move |services| {
         let lines: BTreeSet<_> = rows.iter().filter_map(|(_, row)| row.access_line.clone()).collect();
+        let classes = rows.iter().map(|(_, row)| row.class.clone());
+        let unknown_classes = classes.filter(|class| services.rules.is_unknown(class)).collect();
         let observed = if enforce { BTreeSet::new() } else { services.begin_observed(&rows, &caller)? };
         let rows = services.ledger.import(rows, &caller.name, services.now(), |_| ())?;
-        Ok(ImportedDevices { rows, unknown_lines: services.unknown_lines(&lines)?, observed })
+        let unknown_lines = services.unknown_lines(&lines)?;
+        Ok(ImportedDevices { rows, unknown_lines, unknown_classes, observed })
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }
@@ -252,7 +259,8 @@ impl Services {
 
     fn recorded(&self, device: Device) -> Result<RecordedDevice, Problem> {
         let unknown_line = self.unknown_lines(device.access_line.as_ref())?.pop_first();
-        Ok(RecordedDevice { device, unknown_line })
+        let unknown_class = self.rules.is_unknown(&device.class).then(|| device.class.clone());
+        Ok(RecordedDevice { device, unknown_line, unknown_class })
     }
 }
 

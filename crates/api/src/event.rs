@@ -1,6 +1,6 @@
 //! The journal as the API shows it: records are the journal's own lines, octet for octet.
 
-use crate::{Problem, Services};
+use crate::{Problem, Services, page::Limit};
 use axum::{
     Json,
     body::{Body, Bytes},
@@ -14,6 +14,7 @@ use events::{
     witness::{Testimony, Witnessed},
 };
 use http_body_util::channel::{Channel, Sender};
+use ids::DeviceId;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::VecDeque,
@@ -48,8 +49,12 @@ impl FromRef<Arc<Services>> for JournalFiles {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Asked {
-    /// First record; absent: the last [`LAST`].
+    /// First record; absent: the last ones.
     from: Option<u64>,
+    /// How many of those; absent: [`LAST`].
+    last: Option<Limit>,
+    /// Only records that name this device.
+    device: Option<DeviceId>,
     /// Go on with each new record.
     #[serde(default)]
     follow: bool,
@@ -67,40 +72,95 @@ pub(crate) async fn tail(
     State(files): State<JournalFiles>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    let follow = asked.follow;
+    let Asked { follow, device, .. } = asked;
     let dir = files.dir.clone();
-    let (first, reader) = reading(move || start(&dir, asked.from)).await?;
+    let (first, reader) = reading(move || start(&dir, &asked)).await?;
     let (sender, body) = Channel::<Bytes, Infallible>::new(4);
+    let reader = Reader { tail: reader, wanted: Wanted::of(device) };
     tokio::spawn(send(first, reader, follow, sender, files.stop));
     Ok(([(header::CONTENT_TYPE, "application/jsonl")], Body::new(body)).into_response())
 }
 
 /// A reader, and what it has read already.
-fn start(dir: &Path, from: Option<u64>) -> Result<(Vec<Record>, Tail), Problem> {
-    if let Some(from) = from {
+fn start(dir: &Path, asked: &Asked) -> Result<(Vec<Record>, Tail), Problem> {
+    if let Some(from) = asked.from {
         return Ok((Vec::new(), Tail::new(dir, from)));
     }
-    let back = u64::try_from(LAST).unwrap_or(0);
-    let mut tail = Tail::new(dir, last_segment(dir).saturating_sub(back));
-    let mut last = VecDeque::with_capacity(LAST);
-    while let Some(record) = tail.next_record().map_err(unreadable)? {
-        if last.len() == LAST {
-            last.pop_front();
-        }
-        last.push_back(record);
-    }
-    Ok((last.into(), tail))
+    last(dir, asked.last.map_or(LAST, Limit::get), &Wanted::of(asked.device))
 }
 
-/// The number that the newest segment begins with; 1 when there is none.
-fn last_segment(dir: &Path) -> u64 {
+/// The last `count` that are wanted, from the newest segment back until they are found, and the reader behind them.
+fn last(dir: &Path, count: usize, wanted: &Wanted) -> Result<(Vec<Record>, Tail), Problem> {
+    let (mut last, mut reader, mut end) = (VecDeque::new(), None, u64::MAX);
+    for first in segments(dir) {
+        let (mut tail, mut found) = (Tail::new(dir, first), VecDeque::new());
+        while let Some(record) = tail.next_record().map_err(unreadable)?.filter(|record| record.seq < end) {
+            if wanted.has(&record) {
+                found.push_back(record);
+            }
+            if found.len() + last.len() > count {
+                found.pop_front();
+            }
+        }
+        found.append(&mut last);
+        (last, end) = (found, first);
+        reader.get_or_insert(tail);
+        if last.len() == count {
+            break;
+        }
+    }
+    Ok((last.into(), reader.unwrap_or_else(|| Tail::new(dir, 1))))
+}
+
+/// The numbers that the segments begin with, the newest first.
+fn segments(dir: &Path) -> Vec<u64> {
     let first_of = |entry: fs::DirEntry| Path::new(&entry.file_name()).file_stem()?.to_str()?.parse().ok();
-    fs::read_dir(dir).into_iter().flatten().flatten().filter_map(first_of).max().unwrap_or(1)
+    let mut segments: Vec<u64> =
+        fs::read_dir(dir).into_iter().flatten().flatten().filter_map(first_of).collect();
+    segments.sort_unstable_by(|a, b| b.cmp(a));
+    segments
+}
+
+/// Which records are shown.
+enum Wanted {
+    All,
+    /// Those with this identity in their body: as their device, as the key of a row, or in what it called itself.
+    Naming(String),
+}
+
+impl Wanted {
+    fn of(device: Option<DeviceId>) -> Self {
+        device.map_or(Self::All, |device| Self::Naming(device.to_string()))
+    }
+
+    fn has(&self, record: &Record) -> bool {
+        match self {
+            Self::All => true,
+            Self::Naming(device) => names(&record.body.get().to_ascii_lowercase(), device),
+        }
+    }
+}
+
+/// Whether `device` stands in `text` by itself, and not within a longer identity or a hash.
+fn names(text: &str, device: &str) -> bool {
+    let is_digit = |octet: Option<&u8>| octet.is_some_and(u8::is_ascii_hexdigit);
+    let octets = text.as_bytes();
+    let mut found = text.match_indices(device);
+    found.any(|(at, _)| {
+        let before = at.checked_sub(1).and_then(|before| octets.get(before));
+        !is_digit(before) && !is_digit(octets.get(at + device.len()))
+    })
+}
+
+/// Reads on.
+struct Reader {
+    tail: Tail,
+    wanted: Wanted,
 }
 
 async fn send(
     mut records: Vec<Record>,
-    mut tail: Tail,
+    mut reader: Reader,
     follow: bool,
     mut sender: Sender<Bytes, Infallible>,
     mut stop: watch::Receiver<bool>,
@@ -109,12 +169,12 @@ async fn send(
         if !records.is_empty() && sender.send_data(lines(&records)).await.is_err() {
             return;
         }
-        let read = tokio::task::spawn_blocking(move || batch(tail)).await;
+        let read = tokio::task::spawn_blocking(move || batch(reader)).await;
         let Ok(Ok((next, same))) = read else {
             tracing::error!("the journal cannot be read on");
             return;
         };
-        (records, tail) = (next, same);
+        (records, reader) = (next, same);
         if records.is_empty() {
             let ends = !follow || *stop.borrow();
             if ends || tokio::time::timeout(PAUSE, stop.wait_for(|stop| *stop)).await.is_ok() {
@@ -124,14 +184,16 @@ async fn send(
     }
 }
 
-fn batch(mut tail: Tail) -> Result<(Vec<Record>, Tail), Problem> {
+fn batch(mut reader: Reader) -> Result<(Vec<Record>, Reader), Problem> {
     let mut records = Vec::new();
     while records.len() < BATCH
-        && let Some(record) = tail.next_record().map_err(unreadable)?
+        && let Some(record) = reader.tail.next_record().map_err(unreadable)?
     {
-        records.push(record);
+        if reader.wanted.has(&record) {
+            records.push(record);
+        }
     }
-    Ok((records, tail))
+    Ok((records, reader))
 }
 
 fn lines(records: &[Record]) -> Bytes {
@@ -237,5 +299,63 @@ fn verified(found: Result<events::journal::Report, events::journal::Broken>, key
             unproven_from: None,
             broken: Some(Broken { seq: broken.seq, file: broken.path, why: broken.why }),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_named_by_itself_and_not_within_something_longer() {
+        let device = "00aabbccddee";
+        for text in [
+            r#"{"device":"00aabbccddee"}"#,
+            r#"{"table":"pair","key":"00aabb000001-00aabbccddee"}"#,
+            r#"{"claimed":"00aabbccddee.femto.operator.example"}"#,
+            r#"{"sha256":"f00aabbccddee","device":"00aabbccddee"}"#,
+        ] {
+            assert!(names(text, device), "{text}");
+        }
+        for text in ["", "{}", r#"{"device":"00aabbccddeeff01"}"#, r#"{"sha256":"f00aabbccddee"}"#] {
+            assert!(!names(text, device), "{text}");
+        }
+    }
+
+    /// Segments of a journal by their first records, each record about the device that `device` says.
+    fn journal(segments: &[&[u64]], device: impl Fn(u64) -> u8) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for records in segments {
+            let line = |seq: &u64| {
+                format!(
+                    r#"{{"seq":"{seq}","prev":"{:064x}","at":"2026-01-31T10:00:00.000000Z","node":"n","kind":"k","v":1,"body":{{"device":"0000000000{:02x}"}}}}"#,
+                    0,
+                    device(*seq)
+                ) + "\n"
+            };
+            let path = dir.path().join(format!("{:020}.jsonl", records[0]));
+            fs::write(path, records.iter().map(line).collect::<String>()).unwrap();
+        }
+        dir
+    }
+
+    fn numbers(dir: &Path, count: usize, device: Option<u8>) -> Vec<u64> {
+        let device = device.map(|last| DeviceId::eui48([0, 0, 0, 0, 0, last]));
+        let (records, mut tail) = last(dir, count, &Wanted::of(device)).unwrap();
+        assert!(tail.next_record().unwrap().is_none(), "what is behind them is new");
+        records.iter().map(|record| record.seq).collect()
+    }
+
+    #[test]
+    fn the_last_records_are_found_across_segments() {
+        let dir = journal(&[&[1, 2, 3], &[4, 5, 6], &[7]], |seq| u8::from(seq % 2 == 0));
+        assert_eq!(numbers(dir.path(), 1, None), [7]);
+        assert_eq!(numbers(dir.path(), 3, None), [5, 6, 7]);
+        assert_eq!(numbers(dir.path(), 99, None), [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(numbers(dir.path(), 2, Some(1)), [4, 6]);
+        assert_eq!(numbers(dir.path(), 3, Some(0)), [3, 5, 7]);
+        assert!(numbers(dir.path(), 3, Some(9)).is_empty());
+        let empty = tempfile::tempdir().unwrap();
+        assert!(numbers(empty.path(), 3, None).is_empty());
     }
 }

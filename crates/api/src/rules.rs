@@ -10,9 +10,18 @@ pub struct Rules {
     pub admission: Policy,
     /// Who may be named as the second person of a move that needs two, as the system names users.
     pub approvers: Vec<String>,
+    /// Names of the `[[gateway.class]]` sections.
+    #[serde(default)]
+    pub classes: Vec<String>,
 }
 
 impl Rules {
+    /// Whether units of this class were meant to have a section of their own and have none: they reach what all
+    /// others do. Not where no class has one.
+    pub(crate) fn is_unknown(&self, class: &str) -> bool {
+        !class.is_empty() && !self.classes.is_empty() && !self.classes.iter().any(|known| known == class)
+    }
+
     /// The second person whom `by` names, as configured.
     ///
     /// # Errors

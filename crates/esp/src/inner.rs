@@ -23,6 +23,24 @@ pub struct Inner {
     pub(crate) barred: Option<Barred>,
 }
 
+/// Where a packet goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// Address.
+    pub address: IpAddr,
+    /// Protocol behind the IP headers.
+    pub protocol: u8,
+    /// Port; `None` where the protocol has none, or a later fragment does not show it.
+    pub port: Option<u16>,
+}
+
+impl Destination {
+    /// The protocol as [`Rule`](crate::Rule) writes it: by name, or its number.
+    pub fn protocol_word(&self) -> String {
+        protocol::name(self.protocol).map_or_else(|| self.protocol.to_string(), str::to_owned)
+    }
+}
+
 /// No IPv4 or IPv6 packet, or shorter than its header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no whole IP packet")]
@@ -32,6 +50,13 @@ pub struct NotIp;
 const MAX_EXTENSIONS: usize = 8;
 
 impl Inner {
+    /// Where it goes to, as [`Rule`](crate::Rule) writes one destination: an address, a protocol by name or number, and a
+    /// port where the packet shows one.
+    pub fn goes_to(&self) -> Destination {
+        let port = self.ports.filter(|_| protocol::has_ports(self.protocol)).map(|(_, port)| port);
+        Destination { address: self.destination, protocol: self.protocol, port }
+    }
+
     /// Reads the headers of an IPv4 or IPv6 packet. Octets behind its length are allowed.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ mod selector;
 mod transform;
 pub mod udp_encap;
 
-pub use inner::{Inner, NotIp};
+pub use inner::{Destination, Inner, NotIp};
 pub use reach::{Barred, Reach};
 pub use replay::{Replay, ReplayWindow, WindowSize};
 pub use rule::{ParseRuleError, Rule};

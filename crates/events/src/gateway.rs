@@ -125,6 +125,31 @@ pub struct LateralAttempt {
     pub packets: u64,
     /// The inner address that the last of them went to.
     pub to: IpAddr,
+    /// Its protocol, as [`OutOfReach::protocol`]; empty where an older version wrote the record.
+    #[serde(default)]
+    pub protocol: String,
+    /// Its port, as [`OutOfReach::port`].
+    #[serde(default)]
+    pub port: Option<u16>,
+}
+
+/// Packets from a unit were dropped for what its class may not reach: address, protocol or port of another end than
+/// the configuration lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutOfReach {
+    /// Whose.
+    pub device: DeviceId,
+    /// Which.
+    pub session: SessionId,
+    /// How many since the last record.
+    #[serde(with = "number_as_text")]
+    pub packets: u64,
+    /// The address that the last of them went to.
+    pub to: IpAddr,
+    /// Its protocol, by name or number as the configuration writes it in `reach`.
+    pub protocol: String,
+    /// Its port; `None` where the protocol has none, or a later fragment did not show it.
+    pub port: Option<u16>,
 }
 
 /// Packets came from where the unit has not proven to be, though it was asked there again and again, and were dropped:
@@ -178,6 +203,7 @@ recorded! {
     EspNeverSeen => "gateway.esp_never_seen",
     SpoofedSource => "gateway.spoofed_source",
     LateralAttempt => "gateway.lateral_attempt",
+    OutOfReach => "gateway.out_of_reach",
     PathUnproven => "gateway.path_unproven",
     Alarm => "gateway.alarm",
     SessionCut => "gateway.session_cut",

@@ -121,6 +121,13 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_that_an_older_version_wrote_is_read() {
+        let body = r#"{"device": "00aabbccddee", "session": "3-17", "packets": "4", "to": "10.64.0.2"}"#;
+        let attempt: gateway::LateralAttempt = serde_json::from_str(body).unwrap();
+        assert_eq!((attempt.packets, attempt.protocol.as_str(), attempt.port), (4, "", None));
+    }
+
+    #[test]
     fn numbers_of_64_bits_are_text_in_every_body() {
         let device = DeviceId::eui64([1; 8]);
         let session = SessionId { epoch: Epoch(1), number: 1 };
@@ -141,6 +148,14 @@ mod tests {
             paths: Vec::new(),
             changes: u64::MAX,
             within_ms: u64::MAX,
+        });
+        is_whole(&gateway::OutOfReach {
+            device,
+            session,
+            packets: u64::MAX,
+            to: [10, 0, 0, 1].into(),
+            protocol: "icmp".into(),
+            port: None,
         });
         is_whole(&ledger::Opened { epoch: u64::MAX, finished: Vec::new() });
         for incident in [None, Some(u64::MAX)] {

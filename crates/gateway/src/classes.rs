@@ -14,6 +14,10 @@ pub(crate) struct Classes {
 
 /// One class.
 pub(crate) struct Class {
+    /// The configuration names it; otherwise it is what all others have.
+    pub(crate) is_listed: bool,
+    /// What its units may reach, as it was configured.
+    pub(crate) rules: Box<[Rule]>,
     /// What its packets are held to.
     pub(crate) reach: Reach,
     /// What TSr is narrowed to: the networks of its rules, without protocol and port, since few peers
@@ -29,7 +33,8 @@ impl Classes {
         let pools = config.pools();
         let named =
             config.classes.iter().map(|(name, rules)| (name.clone(), Arc::new(Class::new(rules, &pools))));
-        Self { named: named.collect(), others: Arc::new(Class::new(&config.reachable, &pools)) }
+        let others = Class { is_listed: false, ..Class::new(&config.reachable, &pools) };
+        Self { named: named.collect(), others: Arc::new(others) }
     }
 
     pub(crate) fn of(&self, device: Option<&Device>) -> &Arc<Class> {
@@ -43,7 +48,7 @@ impl Class {
         let range = |net: &IpNet| TrafficSelector::addresses(net.network(), net.broadcast());
         let ts_r: Arc<[_]> = IpNet::aggregate(&networks).iter().map(range).collect();
         let local = ts_r.iter().map(selector).collect();
-        Self { reach: Reach::new(rules), ts_r, local }
+        Self { is_listed: true, rules: rules.into(), reach: Reach::new(rules), ts_r, local }
     }
 }
 

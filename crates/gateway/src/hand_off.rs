@@ -11,15 +11,11 @@ use crate::{
     sessions::Session,
     sightings::Alternation,
 };
+use esp::Destination;
 use ids::{DeviceId, SessionId};
 use ike::{AttachRequest, AuthVerified, Grant, IkeSaId, Path, Ticket};
 use ledger::Lease;
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 use x509::CertPathVerified;
 
 /// A peer that proved to hold the key of a certificate with a path to an anchor of its realm.
@@ -112,7 +108,9 @@ pub(crate) enum Work {
     /// Packets with another's inner source address were dropped.
     Spoofed { session: Arc<Session>, packets: u64 },
     /// Packets for another unit were dropped, the last of them for `to`.
-    Lateral { session: Arc<Session>, packets: u64, to: IpAddr },
+    Lateral { session: Arc<Session>, packets: u64, to: Destination },
+    /// Packets for what its unit may not reach were dropped, the last of them for `to`.
+    OutOfReach { session: Arc<Session>, packets: u64, to: Destination },
     /// Packets from where the unit has not proven to be were dropped, the last of them came from `from`.
     Unproven { session: Arc<Session>, packets: u64, from: SocketAddr },
     /// The pairs in the ledger have changed.
@@ -145,6 +143,10 @@ impl Work {
             (
                 Self::Lateral { session, packets, to },
                 Self::Lateral { session: same, packets: more, to: last },
+            )
+            | (
+                Self::OutOfReach { session, packets, to },
+                Self::OutOfReach { session: same, packets: more, to: last },
             ) if session.id == same.id => {
                 (*packets, *to) = (packets.saturating_add(more), last);
             }
@@ -180,6 +182,9 @@ impl fmt::Display for Work {
             Self::Spoofed { session, packets } => write!(f, "session {} spoofed {packets}", session.id),
             Self::Lateral { session, packets, .. } => {
                 write!(f, "session {} sent {packets} to another unit", session.id)
+            }
+            Self::OutOfReach { session, packets, .. } => {
+                write!(f, "session {} sent {packets} to where it may not", session.id)
             }
             Self::Unproven { session, packets, .. } => {
                 write!(f, "{packets} packets of session {} came from elsewhere", session.id)

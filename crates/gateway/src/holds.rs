@@ -2,11 +2,31 @@
 //! no packet passes. Outside, each has so much time to be back, or to authenticate anew.
 
 use crate::OffLine;
-use ids::SessionId;
+use ids::{SessionId, UnixTime};
+use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
+
+/// A hold as people and programs see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Why.
+    pub why: HeldWhy,
+    /// When the session ends, unless it is over by then; `None` as long as nobody can judge the address.
+    pub until: Option<UnixTime>,
+}
+
+/// Why a session is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldWhy {
+    /// The unit is outside the network of its access line.
+    OffLine,
+    /// The unit has another address, and whether that is on its line is not known yet.
+    NotJudged,
+}
 
 /// Every hold that runs.
 pub(crate) struct Holds {
@@ -43,6 +63,13 @@ impl Holds {
 
     pub(crate) fn has(&self, session: SessionId) -> bool {
         self.ends.contains_key(&session)
+    }
+
+    /// As it is shown; `now` and `wall` are the same moment.
+    pub(crate) fn of(&self, session: SessionId, now: Instant, wall: UnixTime) -> Option<Held> {
+        let end = *self.ends.get(&session)?;
+        let until = end.map(|end| wall.after(end.saturating_duration_since(now)));
+        Some(Held { why: if end.is_some() { HeldWhy::OffLine } else { HeldWhy::NotJudged }, until })
     }
 
     /// Those whose time is over.
@@ -85,9 +112,14 @@ mod tests {
         let session = SessionId { epoch: Epoch(1), number: 1 };
         let mut holds = Holds::new(OffLine::Close, time);
         assert!(holds.ask(session) && holds.has(session));
+        let wall = UnixTime::from_secs(1_000);
+        let not_judged = Held { why: HeldWhy::NotJudged, until: None };
+        assert_eq!(holds.of(session, now, wall), Some(not_judged));
         assert_eq!((holds.due(now + time * 9), holds.next_due()), (vec![], None));
         holds.begin(session, now);
         assert!(holds.ask(session), "and another one");
+        let off_line = Held { why: HeldWhy::OffLine, until: Some(UnixTime::from_secs(1_020)) };
+        assert_eq!(holds.of(session, now + Duration::from_secs(10), wall), Some(off_line));
         assert_eq!(holds.next_due(), Some(now + time));
         assert!(!Holds::new(OffLine::Keep, time).ask(session));
     }

@@ -59,6 +59,7 @@ pub use core::{Core, Packets, VirtualCore};
 pub use esp::WindowSize;
 pub use hand_off::{Admitted, Why};
 pub use health::{Alarm, HealthView};
+pub use holds::{Held, HeldWhy};
 pub use identity::{LegacyProfile, PeerPolicy};
 pub use ports::{Listen, Listening, Ports};
 pub use serve::{Deps, Gateway, StartError};

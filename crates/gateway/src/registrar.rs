@@ -37,7 +37,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use events::{
     Durability, JournalError, Recorded,
     admission::Voided,
-    gateway::{AttachFailed, EspNeverSeen, LateralAttempt, NodeStopped, PathUnproven, SpoofedSource},
+    gateway::{
+        AttachFailed, EspNeverSeen, LateralAttempt, NodeStopped, OutOfReach, PathUnproven, SpoofedSource,
+    },
 };
 use ids::{DeviceId, SessionId, Spi};
 use ledger::{Ledger, LedgerError};
@@ -185,6 +187,7 @@ impl Registrar {
                 | Work::Alternates { .. }
                 | Work::Spoofed { .. }
                 | Work::Lateral { .. }
+                | Work::OutOfReach { .. }
                 | Work::Unproven { .. }
                 | Work::Pairs
                 | Work::Policy
@@ -248,7 +251,13 @@ impl Registrar {
             }
             Work::Lateral { session, packets, to } => {
                 let (device, session, packets) = (session.device, session.id, *packets);
-                self.append(&LateralAttempt { device, session, packets, to: *to })?;
+                let (protocol, port, to) = (to.protocol_word(), to.port, to.address);
+                self.append(&LateralAttempt { device, session, packets, to, protocol, port })?;
+            }
+            Work::OutOfReach { session, packets, to } => {
+                let (device, session, packets) = (session.device, session.id, *packets);
+                let (protocol, port, to) = (to.protocol_word(), to.port, to.address);
+                self.append(&OutOfReach { device, session, packets, to, protocol, port })?;
             }
             Work::Unproven { session, packets, from } => {
                 let (device, session, packets) = (session.device, session.id, *packets);

@@ -2,6 +2,7 @@ use crate::{
     SessionBrief,
     cause::{Cause, SessionDrops},
     classes::Class,
+    holds::Held,
 };
 use ids::{CertSha256, DeviceId, SessionId, Spi, UnixTime};
 use ike::{CipherSuite, IkeSaId};
@@ -57,6 +58,8 @@ pub(crate) struct Session {
     pub(crate) until: UnixTime,
     /// Its unit's, when it began.
     pub(crate) class: Arc<Class>,
+    /// As the ledger named it then; `class` may be what all others have.
+    class_name: Box<str>,
     state: AtomicU8,
     stood: AtomicBool,
     changing: Mutex<Changing>,
@@ -67,6 +70,7 @@ pub(crate) struct Session {
 struct Changing {
     outer: SocketAddr,
     children: Vec<Child>,
+    held: Option<Held>,
 }
 
 /// A CHILD SA of a session.
@@ -157,13 +161,25 @@ pub(crate) struct Beginning {
     pub(crate) since: UnixTime,
     pub(crate) until: UnixTime,
     pub(crate) class: Arc<Class>,
+    pub(crate) class_name: Box<str>,
 }
 
 impl Session {
     /// Begins blocked; [`Self::set_state`] opens it.
     pub(crate) fn begin(beginning: Beginning) -> Self {
-        let Beginning { id, sa, device, cert_sha256, inner_v4, inner_v6, outer, since, until, class } =
-            beginning;
+        let Beginning {
+            id,
+            sa,
+            device,
+            cert_sha256,
+            inner_v4,
+            inner_v6,
+            outer,
+            since,
+            until,
+            class,
+            class_name,
+        } = beginning;
         Self {
             id,
             sa,
@@ -174,9 +190,10 @@ impl Session {
             since,
             until,
             class,
+            class_name,
             state: AtomicU8::new(State::Contesting as u8),
             stood: AtomicBool::new(false),
-            changing: Mutex::new(Changing { outer, children: Vec::new() }),
+            changing: Mutex::new(Changing { outer, children: Vec::new(), held: None }),
             traffic: Traffic::default(),
         }
     }
@@ -207,6 +224,10 @@ impl Session {
         self.changing().outer = outer;
     }
 
+    pub(crate) fn set_held(&self, held: Option<Held>) {
+        self.changing().held = held;
+    }
+
     pub(crate) fn child_installed(&self, child: Child) {
         self.changing().children.push(child);
     }
@@ -225,9 +246,9 @@ impl Session {
     }
 
     pub(crate) fn view(&self) -> SessionView {
-        let (outer, children) = {
+        let (outer, children, held) = {
             let changing = self.changing();
-            (changing.outer, changing.children.clone())
+            (changing.outer, changing.children.clone(), changing.held)
         };
         let mut drops = BTreeMap::new();
         for (cause, count) in Cause::all().map(|cause| (cause, self.traffic.drops.of(cause))) {
@@ -240,10 +261,14 @@ impl Session {
             device: self.device,
             cert_sha256: self.cert_sha256,
             state: self.state(),
+            held,
             outer,
             inner: self.inner().collect(),
             since: self.since,
             until: self.until,
+            class: self.class_name.to_string(),
+            class_listed: self.class.is_listed,
+            reach: self.class.rules.iter().map(ToString::to_string).collect(),
             uplink: self.traffic.uplink.view(),
             downlink: self.traffic.downlink.view(),
             drops,
@@ -264,6 +289,8 @@ pub struct SessionView {
     pub cert_sha256: CertSha256,
     /// How far it is.
     pub state: State,
+    /// Why no packet may pass, and until when, where its unit is not known to be on its access line.
+    pub held: Option<Held>,
     /// Where the unit is seen: address and port of its datagrams.
     pub outer: SocketAddr,
     /// Its inner addresses.
@@ -272,6 +299,12 @@ pub struct SessionView {
     pub since: UnixTime,
     /// When it ends at the latest.
     pub until: UnixTime,
+    /// The class that the ledger had for its unit when it began; empty without one.
+    pub class: String,
+    /// A `[[gateway.class]]` has that name, and `reach` is its own; otherwise it is `reachable`, as of all others.
+    pub class_listed: bool,
+    /// What it may reach, each destination as the configuration writes it.
+    pub reach: Vec<String>,
     /// From the unit, passed on.
     pub uplink: Amount,
     /// To the unit.
@@ -377,6 +410,7 @@ pub(crate) fn session_for_tests(number: u64) -> Arc<Session> {
         since: UnixTime::from_secs(0),
         until: UnixTime::from_secs(60),
         class: Arc::new(Class::new(&["0.0.0.0/0".parse().unwrap()], &[])),
+        class_name: "home".into(),
     }))
 }
 
@@ -399,6 +433,7 @@ mod tests {
             since: second.since,
             until: second.until,
             class: second.class.clone(),
+            class_name: "home".into(),
         }));
         sessions.insert(first.clone());
         sessions.insert(second.clone());
@@ -427,6 +462,6 @@ mod tests {
 
     #[test]
     fn a_session_stays_small() {
-        assert!(size_of::<Session>() <= 400, "{} octets", size_of::<Session>());
+        assert!(size_of::<Session>() <= 448, "{} octets", size_of::<Session>());
     }
 }

@@ -23,6 +23,9 @@ pub enum ParseDeviceError {
     /// Written with `:` or `-` between the octets.
     #[error("a device identity has 12 or 16 hex digits, without `:` and `-` between them")]
     Separated,
+    /// Typed with separators, but not one and the same after each octet.
+    #[error("a device identity has 12 or 16 hex digits, with `:` or `-` between all octets or none")]
+    Typed,
     /// A character that is no hex digit.
     #[error("a device identity has hex digits only")]
     NotHex,
@@ -43,6 +46,21 @@ impl DeviceId {
     /// An EUI-64, most significant octet first.
     pub const fn eui64(octets: [u8; 8]) -> Self {
         Self(Eui::Eui64(octets))
+    }
+
+    /// What a person types: as [`FromStr`] has it, or with `:` or `-` between all octets. Certificates, IDi and
+    /// files of programs have the first form alone.
+    ///
+    /// # Errors
+    /// [`ParseDeviceError`]
+    pub fn typed(text: &str) -> Result<Self, ParseDeviceError> {
+        let Some(separator) = [':', '-'].into_iter().find(|separator| text.contains(*separator)) else {
+            return text.parse();
+        };
+        if text.split(separator).any(|octet| octet.len() != 2) {
+            return Err(ParseDeviceError::Typed);
+        }
+        text.split(separator).collect::<String>().parse()
     }
 
     /// The 6 or 8 octets, most significant first.
@@ -152,6 +170,30 @@ mod tests {
     fn separators_are_named() {
         for separated in ["00:aa:bb:cc:dd:ee", "00-AA-BB-CC-DD-EE"] {
             assert_eq!(separated.parse::<DeviceId>(), Err(ParseDeviceError::Separated));
+        }
+    }
+
+    #[test]
+    fn what_a_person_types_may_have_separators_between_all_octets() {
+        let id = DeviceId::eui48([0, 0xaa, 0xbb, 0xcc, 0xdd, 0xee]);
+        for typed in ["00aabbccddee", "00:aa:bb:cc:dd:ee", "00-AA-BB-CC-DD-EE"] {
+            assert_eq!(DeviceId::typed(typed), Ok(id), "{typed}");
+        }
+        let long = DeviceId::eui64([0, 0xaa, 0xbb, 0xff, 0xfe, 0xcc, 0xdd, 0xee]);
+        assert_eq!(DeviceId::typed("00:aa:bb:ff:fe:cc:dd:ee"), Ok(long));
+        for bad in [
+            "00:aabbccddee",
+            "00:aa-bb:cc-dd:ee",
+            "00aa:bbcc:ddee",
+            ":00:aa:bb:cc:dd:ee",
+            "00:aa:bb:cc:dd:ee:",
+            "00:aa:bb:cc:dd",
+            "00:aa:bb:cc:dd:eg",
+            "0:0a:ab:bc:cd:de:e0",
+            "00:aa:bb:cc:dd:\u{e9}",
+            "",
+        ] {
+            assert!(DeviceId::typed(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -14,7 +14,7 @@ mod tour;
 mod unit;
 
 pub use carrier::{Carrier, SERVICE};
-pub use femtocell::Femtocell;
+pub use femtocell::{Femtocell, NoTunnel};
 pub use load::{Load, Tunnel};
 pub use tour::{Act, Step, tour};
 pub use unit::{Attached, KnownGateway, Outcome, Unit, UnitIdentity};

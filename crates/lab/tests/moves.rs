@@ -6,7 +6,7 @@ use events::{
     gateway::{PathAlternates, PathChanged, PathUnproven, SessionClosed},
     journal::Tail,
 };
-use gateway::{OffLine, SessionView, State};
+use gateway::{Held, HeldWhy, OffLine, SessionView, State};
 use ids::{DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
 use std::{
@@ -155,7 +155,9 @@ fn a_unit_off_its_line_passes_nothing_and_is_cut_when_its_time_is_over() {
     world.unit.move_to(world.outside().into()).unwrap();
     world.ping_until(|session| session.state == State::Held);
     assert_eq!(world.unit.ping(SERVICE, 1).0, 0);
-    let before = world.carrier.gateway.sessions_of(DEVICE)[0].uplink;
+    let session = &world.carrier.gateway.sessions_of(DEVICE)[0];
+    let (before, held) = (session.uplink, session.held.unwrap());
+    assert_eq!(held.why, HeldWhy::OffLine);
     world.unit.ping_and_forget(SERVICE);
     assert!(world.unit.wait_deleted(Duration::from_secs(10)).is_some());
     world.wait(|world| !world.records::<SessionClosed>().is_empty());
@@ -164,6 +166,12 @@ fn a_unit_off_its_line_passes_nothing_and_is_cut_when_its_time_is_over() {
     // The hold begins once the move is written down, by another clock than the journal's.
     let after = closed_at.since(*moved_at);
     assert!(moved.on_line == Some(false) && after > hold - Duration::from_secs(1), "{moved:?}, {after:?}");
+    let until = held.until.unwrap();
+    let second = Duration::from_secs(1);
+    assert!(
+        until.since(*moved_at) > hold - second && until < closed_at.after(second),
+        "{held:?}, {closed_at}"
+    );
     assert_eq!((closed.why.as_str(), closed.bytes.0), ("left-line", before.octets));
     assert_eq!(world.carrier.gateway.stats().sessions, 0);
     let again = world.carrier.attach(&world.identity, world.outside()).unwrap();
@@ -179,6 +187,7 @@ fn a_unit_that_is_back_on_its_line_in_time_goes_on_with_the_same_tunnel() {
     world.ping_until(|session| session.state == State::Held);
     world.unit.move_to(world.inside(3).into()).unwrap();
     world.ping_until(|session| session.state == State::Open && session.id == id);
+    assert_eq!(world.carrier.gateway.sessions_of(DEVICE)[0].held, None);
     assert_eq!(world.unit.ping(SERVICE, 3).0, 3);
 }
 
@@ -248,7 +257,11 @@ fn a_unit_with_another_address_passes_nothing_while_nobody_can_judge_it() {
     world.unit.move_to(world.inside(2).into()).unwrap();
     world.ping_until(|session| session.outer == world.unit.outer);
     assert_eq!(world.unit.ping(SERVICE, 5).0, 0);
-    assert_eq!(world.carrier.gateway.sessions_of(DEVICE)[0].state, State::Held);
+    let session = &world.carrier.gateway.sessions_of(DEVICE)[0];
+    assert_eq!(
+        (session.state, session.held),
+        (State::Held, Some(Held { why: HeldWhy::NotJudged, until: None }))
+    );
     other.execute_batch("ROLLBACK").unwrap();
     world.wait(|world| world.carrier.gateway.sessions_of(DEVICE)[0].state == State::Open);
     assert_eq!(world.unit.ping(SERVICE, 5).0, 5, "it is on its line");

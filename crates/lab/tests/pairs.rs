@@ -54,6 +54,7 @@ fn units_reach_each_other_while_they_are_a_pair() {
     assert_eq!((lateral(&carrier, 1), lateral(&carrier, 2)), (1, 0), "it came to the gateway");
     let attempt = attempt_of(&carrier, 1);
     assert_eq!((attempt.packets, attempt.to), (1, IpAddr::V4(*two)));
+    assert_eq!((attempt.protocol.as_str(), attempt.port), ("icmp", None));
 
     carrier.ledger.add_pair([id(1), id(2)], "test", "one site", UnixTime::now()).unwrap();
     carrier.gateway.pairs_changed();

@@ -85,7 +85,11 @@ impl Config {
 
     /// What the routes must know of it.
     pub(crate) fn rules(&self) -> api::Rules {
-        api::Rules { admission: self.admission.clone(), approvers: self.control.approvers.clone() }
+        api::Rules {
+            admission: self.admission.clone(),
+            approvers: self.control.approvers.clone(),
+            classes: self.gateway.classes.iter().map(|class| class.name.clone()).collect(),
+        }
     }
 
     /// What no single value shows: keys that need each other, names used twice.

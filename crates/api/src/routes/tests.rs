@@ -208,7 +208,8 @@ async fn particulars_change_one_by_one_and_null_takes_the_line_away() {
         let (status, answer) =
             ask(&world, Some(Role::Admin), "POST", "/v1/devices/00aabbccddee", &body).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
-        let crate::device::RecordedDevice { device, unknown_line } = serde_json::from_str(&answer).unwrap();
+        let crate::device::RecordedDevice { device, unknown_line, .. } =
+            serde_json::from_str(&answer).unwrap();
         assert_eq!(unknown_line, device.access_line, "no line is in the register");
         (device.owner, device.access_line.map(|line| line.to_string()))
     };

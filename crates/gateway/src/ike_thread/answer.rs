@@ -87,16 +87,18 @@ impl IkeThread {
         let Some(session) = self.sessions.get(id) else { return };
         if outside {
             self.holds.begin(id, now);
-            return self.hold(&session);
+            return self.hold(&session, now);
         }
         self.holds.end(id);
+        session.set_held(None);
         if session.state() == State::Held {
             session.set_state(State::Open);
         }
         self.command(Command::Release(session.sa));
     }
 
-    pub(super) fn hold(&mut self, session: &Session) {
+    pub(super) fn hold(&mut self, session: &Session, now: Instant) {
+        session.set_held(self.holds.of(session.id, now, self.clock.now()));
         if session.state() == State::Open {
             session.set_state(State::Held);
         }

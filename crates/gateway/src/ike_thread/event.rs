@@ -27,6 +27,9 @@ impl IkeThread {
             Notice::Lateral { sa, packets, to } => {
                 self.must_of(sa, |session| Work::Lateral { session, packets, to });
             }
+            Notice::OutOfReach { sa, packets, to } => {
+                self.must_of(sa, |session| Work::OutOfReach { session, packets, to });
+            }
         }
         self.drain(now);
     }
@@ -67,7 +70,7 @@ impl IkeThread {
                 let over = session.and_then(|session| self.contests.silent(session.device, sa));
                 over.into_iter().for_each(|(contest, outcome)| self.must(Work::Resolve { contest, outcome }));
             }
-            Event::PathChanged { sa, from, to } => self.moved(sa, from.peer, to),
+            Event::PathChanged { sa, from, to } => self.moved(sa, from.peer, to, now),
             Event::Refused { path, reason, idi, .. } => self.refused(&path, reason, idi.as_ref()),
             Event::ChildFailed { sa, notify } => self.child_failed(sa, notify, now),
             Event::ChildEstablished { .. }
@@ -93,11 +96,11 @@ impl IkeThread {
     }
 
     /// Where the address is another one, no packet passes before the registrar has found the unit on its line.
-    fn moved(&mut self, sa: IkeSaId, from: SocketAddr, to: Path) {
+    fn moved(&mut self, sa: IkeSaId, from: SocketAddr, to: Path, now: Instant) {
         let session = self.sessions.of_sa(sa).filter(|session| session.outer() != to.peer);
         let asked = session.as_ref().filter(|_| from.ip() != to.peer.ip());
         if let Some(session) = asked.filter(|session| self.holds.ask(session.id)) {
-            self.hold(session);
+            self.hold(session, now);
         }
         self.command(Command::Move { sa, path: to });
         if let Some(session) = session {

@@ -220,6 +220,7 @@ impl Registrar {
             since: now,
             until: now.after(lifetime),
             class: class.clone(),
+            class_name: device.map_or("", |device| &device.class).into(),
         });
         let grant = Grant {
             inner_v4,

@@ -1,12 +1,10 @@
 //! What the IKE thread and a shard say to each other.
 
 use crate::{hand_off::Opening, pairs::Pairs, sessions::Session, sightings::Alternation};
+use esp::Destination;
 use ids::Spi;
 use ike::{ChildSa, IkeSaId, Path};
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 /// What the IKE thread has a shard do. None may be lost: the channel blocks the sender.
 pub(crate) enum Command {
@@ -51,7 +49,9 @@ pub(crate) enum Notice {
     /// Packets with another's inner source address were dropped: so many since the last notice.
     Spoofed { sa: IkeSaId, packets: u64 },
     /// Packets for another unit were dropped: so many since the last notice, the last of them for `to`.
-    Lateral { sa: IkeSaId, packets: u64, to: IpAddr },
+    Lateral { sa: IkeSaId, packets: u64, to: Destination },
+    /// The same of packets for what the unit's class may not reach.
+    OutOfReach { sa: IkeSaId, packets: u64, to: Destination },
     /// Packets from where the unit has not proven to be were dropped: so many since the last notice, the last of them
     /// came from there.
     Unproven { sa: IkeSaId, packets: u64, from: SocketAddr },

@@ -6,7 +6,7 @@ use crate::{
     sessions::session_for_tests,
     shards::ShardCount,
 };
-use esp::{Barred, InboundSa, OutboundSa};
+use esp::{Barred, Destination, InboundSa, OutboundSa};
 use ike::{CipherSuite, EspKeys, EspSuite, payload::TrafficSelector};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -223,7 +223,7 @@ fn section_4_line_15_spoofed_and_lateral_packets_are_dropped_and_counted() {
     assert_eq!(unit.session.view().uplink.packets, 0);
     notices(&mut shard);
     shard.sweep(now);
-    let to = other.session.inner_v4.unwrap().into();
+    let to = Destination { address: other.session.inner_v4.unwrap().into(), protocol: 253, port: None };
     let sa = unit.sa();
     let attempt = |packets| Notice::Lateral { sa, packets, to };
     assert_eq!(notices(&mut shard), [Notice::Spoofed { sa: unit.sa(), packets: 1 }, attempt(1)]);
@@ -387,6 +387,34 @@ fn what_a_class_may_not_reach_and_headers_that_deceive_are_dropped_both_ways_eac
     let plain = |from, to| ipv6(from, to, 253, &[7; 8]);
     assert_eq!(uplink(&mut shard, &unit.seal(&plain(own_v6, core_v6)), &path(HOME), now).len(), 1);
     assert_eq!(downlink(&mut shard, &plain(core_v6, own_v6)).len(), 1);
+}
+
+#[test]
+fn what_is_out_of_reach_is_told_with_where_it_was_to_go_and_once_an_hour() {
+    let (mut shard, now) = (shard(), Instant::now());
+    let mut unit = Unit::of_class(1, 0x1000, &["10.0.0.1 udp 2152"]);
+    unit.open(&mut shard, now);
+    let own = unit.address();
+    let mut send = |shard: &mut Shard, to: [u8; 4], number: u8, ports: [u8; 4]| {
+        let mut packet = protocol(number, packet(own, to));
+        packet[20..24].copy_from_slice(&ports);
+        assert!(uplink(shard, &unit.seal(&packet), &path(HOME), now).is_empty());
+    };
+    send(&mut shard, [10, 0, 0, 2], 17, [0, 9, 0, 53]);
+    send(&mut shard, SERVICE, 17, [0, 9, 0, 123]);
+    notices(&mut shard);
+    let sa = ike::IkeSaId(1);
+    let told = |packets, address: [u8; 4], protocol, port| {
+        [Notice::OutOfReach { sa, packets, to: Destination { address: address.into(), protocol, port } }]
+    };
+    shard.sweep(now);
+    assert_eq!(notices(&mut shard), told(2, SERVICE, 17, Some(123)));
+    send(&mut shard, SERVICE, 6, [0, 9, 1, 187]);
+    send(&mut shard, [10, 0, 0, 3], 1, [8, 0, 0, 0]);
+    shard.sweep(now + Duration::from_secs(3599));
+    assert_eq!(notices(&mut shard), []);
+    shard.sweep(now + Duration::from_secs(3600));
+    assert_eq!(notices(&mut shard), told(2, [10, 0, 0, 3], 1, None), "what ICMP has is no port");
 }
 
 #[test]

@@ -195,8 +195,8 @@ impl Tunnel {
         let is_lateral = may_be_lateral && stopped.inner.is_some_and(|inner| neighbours.is_lateral(&inner));
         let cause = if is_lateral { Cause::Lateral } else { stopped.cause };
         if Attempts::are(cause) {
-            let destination = stopped.inner.map(|inner| inner.destination);
-            self.attempts.get_or_insert_default().see(cause, destination);
+            let to = stopped.inner.map(|inner| inner.goes_to());
+            self.attempts.get_or_insert_default().see(cause, to);
         }
         cause
     }

@@ -42,6 +42,7 @@ pub(crate) enum Cert {
 #[derive(Debug, Args)]
 pub(crate) struct Issue {
     /// Which unit; it must be in the ledger
+    #[arg(value_parser = DeviceId::typed)]
     device: DeviceId,
     /// PKCS#10 request, PEM. Without it the CA makes the key
     #[arg(long, value_name = "FILE")]

@@ -5,7 +5,7 @@ use crate::{
     control::Control,
     failure::Failure,
     output::{Output, facts, seconds},
-    table::Table,
+    table::{Table, printable},
 };
 use api::{
     Reason as Why,
@@ -45,7 +45,8 @@ pub(crate) enum Device {
 
 #[derive(Debug, Args)]
 pub(crate) struct Add {
-    /// EUI-48 or EUI-64, 12 or 16 hex digits
+    /// EUI-48 or EUI-64, 12 or 16 hex digits; `:` or `-` may stand between all octets
+    #[arg(value_parser = DeviceId::typed)]
     id: DeviceId,
     /// Who answers for it
     #[arg(long, default_value = "", hide_default_value = true)]
@@ -82,19 +83,21 @@ pub(crate) struct List {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows())]
     limit: u32,
     /// Only those behind this one in the order of their identities
-    #[arg(long)]
+    #[arg(long, value_parser = DeviceId::typed)]
     after: Option<DeviceId>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     /// Which unit
+    #[arg(value_parser = DeviceId::typed)]
     id: DeviceId,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Set {
     /// Which unit
+    #[arg(value_parser = DeviceId::typed)]
     id: DeviceId,
     #[command(flatten)]
     what: What,
@@ -136,6 +139,7 @@ struct What {
 #[derive(Debug, Args)]
 pub(crate) struct Move {
     /// Which unit
+    #[arg(value_parser = DeviceId::typed)]
     id: DeviceId,
     /// Where to
     #[arg(value_parser = states())]
@@ -147,6 +151,7 @@ pub(crate) struct Move {
 #[derive(Debug, Args)]
 pub(crate) struct Reason {
     /// Which unit
+    #[arg(value_parser = DeviceId::typed)]
     id: DeviceId,
     #[command(flatten)]
     how: How,
@@ -216,27 +221,42 @@ impl Add {
         let request = AddDevice { request_id: self.request_id.clone(), device };
         let added: RecordedDevice = control.client().post("/v1/devices", &request).await?;
         output.answer(&added, |added| format!("{} added, {}", added.device.id, added.device.state))?;
-        note_unknown(&added.unknown_line, output);
+        note_unknown(&added.unknown_line, &added.unknown_class, output);
         Ok(())
     }
 }
 
-/// Lines named in a note; the JSON answer has them all.
-const NAMED: usize = 5;
-
-/// What it means for units that their lines are not in the register.
-fn note_unknown<'a>(lines: impl IntoIterator<Item = &'a AccessLine>, output: &Output) {
-    let lines: Vec<_> = lines.into_iter().map(ToString::to_string).collect();
-    if lines.is_empty() || output.is_json() {
+/// What it means for units that their lines are not in the register, and their classes not in the configuration.
+fn note_unknown<'a>(
+    lines: impl IntoIterator<Item = &'a AccessLine>,
+    classes: impl IntoIterator<Item = &'a String>,
+    output: &Output,
+) {
+    if output.is_json() {
         return;
     }
-    let more = lines.len().saturating_sub(NAMED);
+    if let Some(lines) = named(lines) {
+        output.note(&format!(
+            "note: not in the register of lines: {lines}\n  until `truecell line add`, units behind them attach \
+             from anywhere, or not at all where `line-unknown` is enforced"
+        ));
+    }
+    if let Some(classes) = named(classes) {
+        output.note(&format!(
+            "note: no [[gateway.class]] is named {classes}\n  its units reach all of gateway.tun.reachable"
+        ));
+    }
+}
+
+/// Words in a note; the JSON answer has them all.
+const NAMED: usize = 5;
+
+fn named(words: impl IntoIterator<Item = impl ToString>) -> Option<String> {
+    let words: Vec<_> = words.into_iter().map(|word| printable(&word.to_string())).collect();
+    let more = words.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let named = lines.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
-    output.note(&format!(
-        "note: not in the register of lines: {named}{more}\n  until `truecell line add`, units behind them attach \
-         from anywhere, or not at all where `line-unknown` is enforced"
-    ));
+    let first = words.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    (!words.is_empty()).then(|| first + &more)
 }
 
 impl List {
@@ -335,7 +355,7 @@ impl Set {
         let path = format!("/v1/devices/{}", self.id);
         let is: RecordedDevice = control.client().post(&path, &request).await?;
         output.answer(&is, |is| facts(&particulars(&is.device)))?;
-        note_unknown(&is.unknown_line, output);
+        note_unknown(&is.unknown_line, &is.unknown_class, output);
         Ok(())
     }
 }

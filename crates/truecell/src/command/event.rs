@@ -10,6 +10,7 @@ use crate::{
 use api::event::Verified;
 use clap::{Args, Subcommand};
 use events::PublicKey;
+use ids::DeviceId;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use witness::testimony;
@@ -44,9 +45,15 @@ pub(crate) struct Tail {
     /// Go on with each new record until Ctrl-C
     #[arg(long)]
     follow: bool,
-    /// First record to show; without it the last 20
+    /// First record to show; without it the last ones
     #[arg(long, value_name = "SEQ")]
     from: Option<u64>,
+    /// How many of the last ones
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20, conflicts_with = "from", value_parser = super::rows())]
+    last: u32,
+    /// Only records that name this unit
+    #[arg(long, value_name = "EUI", value_parser = DeviceId::typed)]
+    device: Option<DeviceId>,
 }
 
 fn journal_key(text: &str) -> Result<PublicKey, &'static str> {
@@ -72,8 +79,9 @@ impl Tail {
                     .next("start `truecell serve`, or leave out --follow"),
             ));
         }
-        let from = self.from.map(|from| format!("&from={from}")).unwrap_or_default();
-        let path = format!("/v1/events?follow={}{from}", self.follow);
+        let from = self.from.map_or_else(|| format!("&last={}", self.last), |from| format!("&from={from}"));
+        let device = self.device.map(|device| format!("&device={device}")).unwrap_or_default();
+        let path = format!("/v1/events?follow={}{from}{device}", self.follow);
         let mut lines = control.client().lines(&path).await?;
         while !output.is_closed()
             && let Some(mut line) = lines.next().await?

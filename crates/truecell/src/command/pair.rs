@@ -1,4 +1,10 @@
-use crate::{cli::Cli, control::Control, failure::Failure, output::Output, table::Table};
+use crate::{
+    cli::Cli,
+    control::Control,
+    failure::Failure,
+    output::{Output, seconds},
+    table::Table,
+};
 use api::{
     Reason,
     pair::{ChangePair, PairPage},
@@ -20,8 +26,10 @@ pub(crate) enum Pair {
 #[derive(Debug, Args)]
 pub(crate) struct Change {
     /// One unit
+    #[arg(value_parser = DeviceId::typed)]
     a: DeviceId,
     /// The other
+    #[arg(value_parser = DeviceId::typed)]
     b: DeviceId,
     /// The reason, for the record
     #[arg(long)]
@@ -37,7 +45,7 @@ pub(crate) struct List {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows())]
     limit: u32,
     /// Only those behind this one, named by its two units
-    #[arg(long, num_args = 2, value_names = ["A", "B"])]
+    #[arg(long, num_args = 2, value_names = ["A", "B"], value_parser = DeviceId::typed)]
     after: Option<Vec<DeviceId>>,
 }
 
@@ -99,7 +107,7 @@ fn list(page: &PairPage) -> String {
     let mut table = Table::new(&["DEVICE", "DEVICE", "SINCE", "WHY"]);
     for pair in &page.pairs {
         let [a, b] = pair.devices.map(|device| device.to_string());
-        table.row([a, b, pair.since.to_string(), pair.why.clone()]);
+        table.row([a, b, seconds(pair.since), pair.why.clone()]);
     }
     table.to_string()
 }

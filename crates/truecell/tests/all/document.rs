@@ -12,6 +12,8 @@
 //! - `<!-- test: background -->`: runs until the end of the document; the next block waits until it
 //!   printed a line with `ready`, and SIGTERM must end it with code 0.
 //! - `<!-- test: exit N -->`: the last command of the block ends with code N instead of 0.
+//! - `<!-- test: root -->`: the block, one script, needs root. It is run in network, mount and process name spaces that
+//!   end with it, and left out, aloud, where these cannot be had.
 //! - `<!-- test: write FILE -->`: the block, of any language, is written to FILE.
 //!
 //! `cargo run --release -- ` stands for `truecell `, which is this build. 127.0.0.1 is replaced by a
@@ -35,6 +37,7 @@ pub(crate) struct Step {
 pub(crate) enum What {
     Run { command: String, exit: i32, prints: Option<Vec<String>> },
     Background(String),
+    Root(String),
     Write { file: String, text: String },
 }
 
@@ -45,6 +48,7 @@ enum Directive {
     Skip,
     Run(String),
     Background,
+    Root,
     Exit(i32),
     Write(String),
 }
@@ -82,6 +86,7 @@ fn read_directive(text: &str, line: usize) -> Directive {
         ("skip", why) if !why.is_empty() => Directive::Skip,
         ("run", command) if !command.is_empty() => Directive::Run(command.into()),
         ("background", "") => Directive::Background,
+        ("root", "") => Directive::Root,
         ("exit", code) => {
             Directive::Exit(code.parse().unwrap_or_else(|_| panic!("line {line}: exit {code}?")))
         }
@@ -97,6 +102,7 @@ fn block_steps(language: &str, block: &[&str], directive: Directive, line: usize
         Directive::Skip => Vec::new(),
         Directive::Write(file) => step(What::Write { file, text: block.join("\n") + "\n" }),
         Directive::Run(command) => step(run(command, 0)),
+        Directive::Root => step(What::Root(block.join("\n"))),
         Directive::Background => step(What::Background(block.join("\n").trim_start_matches("$ ").into())),
         Directive::None | Directive::Exit(_) => {
             let exit = if let Directive::Exit(code) = directive { code } else { 0 };
@@ -164,6 +170,15 @@ impl Desk {
         match &step.what {
             What::Write { file, text } => fs::write(self.folder.path().join(file), self.here(text)).unwrap(),
             What::Background(command) => self.start(&at, command),
+            What::Root(script) if !has_name_spaces() => {
+                println!("{at}: left out, as it needs root and /dev/net/tun:\n{script}");
+            }
+            What::Root(script) => {
+                let output =
+                    apart(&self.here(script), self.folder.path()).env("PATH", self.path()).output().unwrap();
+                let said = [output.stdout, output.stderr].concat();
+                assert!(output.status.success(), "{at}: {script}\n{}", String::from_utf8_lossy(&said));
+            }
             What::Run { command, exit, prints } => self.run(&at, command, *exit, prints.as_deref()),
         }
     }
@@ -192,13 +207,15 @@ impl Desk {
     }
 
     fn shell(&self, command: &str) -> Command {
-        let path = std::env::join_paths(
-            std::iter::once(self.bin.clone())
-                .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
-        );
         let mut shell = Command::new("sh");
-        shell.args(["-euc", &self.here(command)]).current_dir(&self.folder).env("PATH", path.unwrap());
+        shell.args(["-euc", &self.here(command)]).current_dir(&self.folder).env("PATH", self.path());
         shell
+    }
+
+    fn path(&self) -> std::ffi::OsString {
+        let others = std::env::var_os("PATH").unwrap();
+        let own = std::iter::once(self.bin.clone());
+        std::env::join_paths(own.chain(std::env::split_paths(&others))).unwrap()
     }
 
     fn here(&self, text: &str) -> String {
@@ -224,6 +241,25 @@ impl Drop for Desk {
             let _ = child.wait();
         }
     }
+}
+
+/// Name spaces of its own for one command: nothing of its networks, mounts and processes is left when it ends.
+const APART: [&str; 6] = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+
+/// Whether this process may have them, and a TUN device in them.
+pub(crate) fn has_name_spaces() -> bool {
+    let mut tried = Command::new("unshare");
+    tried.args(APART).args(["test", "-c", "/dev/net/tun"]).output().is_ok_and(|tried| tried.status.success())
+}
+
+/// A script that is run there, for two minutes at most.
+pub(crate) fn apart(script: &str, folder: &Path) -> Command {
+    let mut command = Command::new("timeout");
+    // `ip netns` keeps its names below /run, which is the machine's.
+    let script = format!("mount -t tmpfs tmpfs /run; ip link set lo up\n{script}");
+    command.args(["120", "unshare"]).args(APART).args(["sh", "-euc", &script]).current_dir(folder);
+    command.stdin(Stdio::null());
+    command
 }
 
 fn terminate(child: &Child) {

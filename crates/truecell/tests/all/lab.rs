@@ -1,6 +1,9 @@
 //! `truecell lab`: what it tells, and what it leaves.
 
-use crate::bench::{Bench, text};
+use crate::{
+    bench::{Bench, text},
+    document::{apart, has_name_spaces},
+};
 use serde_json::Value;
 use std::{
     fs,
@@ -45,4 +48,68 @@ fn the_last_json_line_of_a_lab_is_its_conclusion() {
     assert_eq!(last["attached"], 3);
     assert!(last["records"].as_u64() > Some(0) && last["journal"].is_string());
     assert_eq!(last["key"].as_str().unwrap().len(), 64);
+}
+
+/// The gateway stops, starts again, and then does not want the unit any more; `said` is what the unit said.
+const COMES_BACK: &str = r#"
+ip netns add femtocell
+ip link add access type veth peer name eth0 netns femtocell
+ip addr add 192.0.2.1/24 dev access
+ip link set access up
+ip -n femtocell addr add 192.0.2.2/24 dev eth0
+ip -n femtocell link set eth0 up
+unit() { ip netns exec femtocell "$truecell" lab unit unit/00aabbccddee --to 192.0.2.1 "$@"; }
+until_said() { until [ "$(grep -c "$1" said)" = "$2" ]; do sleep 0.1; done; }
+"$truecell" init
+"$truecell" device add 00aabbccddee
+"$truecell" cert issue 00aabbccddee --out unit
+"$truecell" serve 2> log & gateway=$!
+code=0; unit --gateway another.operator.example 2> another || code=$?
+[ $code = 1 ]
+unit --gateway segw.operator.example --route 10.96.0.1/32,10.96.0.2/32 --route 10.96.0.3/32 > said 2>&1 & unit=$!
+until_said ^attached 1
+ip netns exec femtocell ping -c 1 -W 5 10.96.0.1
+kill $gateway
+wait $gateway
+until_said '; attaching again in' 1
+"$truecell" serve 2> log & gateway=$!
+until_said ^attached 2
+ip netns exec femtocell ping -c 1 -W 5 10.96.0.1
+"$truecell" device suspend 00aabbccddee --why test
+code=0; wait $unit || code=$?
+[ $code = 1 ]
+kill $gateway
+wait $gateway
+"#;
+
+#[test]
+fn a_unit_comes_back_when_its_gateway_does_and_ends_when_it_is_refused() {
+    if !has_name_spaces() {
+        return println!("skipped: needs root, and /dev/net/tun");
+    }
+    let bench = Bench::bare();
+    let config = "node = \"segw-1\"\ndata = \"state\"\ngateway.identity = \"segw.operator.example\"\n\
+        gateway.listen = [\"192.0.2.1\"]\ngateway.pools.v4 = \"10.64.0.0/12\"\n\
+        gateway.service.addresses = [\"10.96.0.1\"]\ngateway.tun.reachable = [\"10.96.0.0/24\"]\n\
+        ca.organization = \"Operator\"\nca.realm = \"femto.operator.example\"\n";
+    bench.write("truecell.toml", config);
+    let folder = bench.path("");
+    let output = apart(COMES_BACK, &folder).env("truecell", env!("CARGO_BIN_EXE_truecell")).output().unwrap();
+    let read = |name| fs::read_to_string(bench.path(name)).unwrap_or_default();
+    let (said, log) = (read("said"), read("log"));
+    let all = format!("{}{}{said}{log}", text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{all}");
+    let another =
+        "error: the gateway did not prove to be who was asked for\n  next: let --gateway be `identity`";
+    assert!(read("another").starts_with(another), "{}", read("another"));
+    let attached = "attached: 10.64.0.1 on femtocell0, routes: 10.96.0.1/32 10.96.0.2/32 10.96.0.3/32";
+    let expected = [
+        attached,
+        "the gateway ended the tunnel; attaching again in 1 s",
+        attached,
+        "the gateway ended the tunnel; attaching again in 2 s",
+        "error: the gateway refused the unit: AUTHENTICATION_FAILED",
+        "  next: see why on the gateway: `truecell event tail --device 00aabbccddee`",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected, "{all}");
 }

@@ -72,6 +72,96 @@ fn a_blank_reason_is_a_usage_error() {
 }
 
 #[test]
+fn a_class_that_the_configuration_has_not_is_noted_with_and_without_a_daemon() {
+    let noted = |bench: &Bench, arguments: &[&str], class: &str| {
+        let output = bench.run(arguments);
+        assert!(output.status.success());
+        let said = crate::bench::text(&output.stderr);
+        let note = format!(
+            "note: no [[gateway.class]] is named {class}\n  its units reach all of gateway.tun.reachable\n"
+        );
+        assert_eq!(said.contains("[[gateway.class]]"), said.contains(&note), "{said}");
+        said.contains(&note)
+    };
+    let bench = Bench::new();
+    assert!(
+        !noted(&bench, &["device", "add", "00aabbccddee", "--class", "home"], "home"),
+        "no class is configured"
+    );
+    for is_served in [false, true] {
+        let mut bench = Bench::bare();
+        let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
+        let class = "[[gateway.class]]\nname = \"home\"\nreach = [\"10.1.0.5 udp 2152\"]\n";
+        bench.write("truecell.toml", &(config + class));
+        bench.good(&["init"]);
+        if is_served {
+            bench.serve();
+        }
+        assert!(!noted(&bench, &["device", "add", "00aabb000001", "--class", "home"], ""));
+        assert!(!noted(&bench, &["device", "add", "00aabb000002"], ""), "no class at all is no mistake");
+        assert!(noted(&bench, &["device", "add", "00aabb000003", "--class", "hoem"], "hoem"));
+        assert!(noted(
+            &bench,
+            &["device", "set", "00aabb000001", "--class", "Home", "--why", "typed"],
+            "Home"
+        ));
+        bench.write(
+            "estate.csv",
+            "id,class\n00aabb000004,home\n00aabb000005,b\n00aabb000006,a\n00aabb000007,b\n",
+        );
+        assert!(noted(&bench, &["device", "import", "estate.csv"], "a, b"));
+        let said = bench.json(&["device", "set", "00aabb000001", "--class", "lab", "--why", "typed"]);
+        assert_eq!(said["unknown_class"], "lab");
+        assert!(bench.json(&["device", "add", "00aabb000008", "--class", "home"])["unknown_class"].is_null());
+    }
+}
+
+#[test]
+fn an_identity_may_be_typed_with_separators_and_is_printed_without() {
+    let bench = Bench::new();
+    assert_eq!(bench.good(&["device", "add", "00:AA:bb:cc:dd:ee"]), "00aabbccddee added, installed\n");
+    bench.write("estate.csv", "id\n00-aa-bb-cc-dd-ff\n");
+    assert!(bench.good(&["device", "import", "estate.csv"]).starts_with("1 added"));
+    let pair = ["pair", "add", "00-AA-BB-CC-DD-EE", "00:aa:bb:cc:dd:ff", "--why", "one site"];
+    assert_eq!(bench.good(&pair), "00aabbccddee and 00aabbccddff are a pair\n");
+    let pairs = bench.good(&["pair", "list"]);
+    let since = pairs.lines().nth(1).unwrap().split_whitespace().nth(2).unwrap();
+    assert_eq!(since.len(), "2026-01-31T10:00:00Z".len(), "seconds: {pairs}");
+    let files = bench.json(&["cert", "issue", "00:aa:bb:cc:dd:ee", "--out", "unit"])["files"].clone();
+    assert_eq!(files[0], "unit/00aabbccddee.key");
+    let (code, why) = bench.refused(&["session", "show", "00:aa:bb:cc:dd:ee"]);
+    assert!(code == 1 && why.contains("00aabbccddee has no tunnel on this node"), "{why}");
+    let (code, why) = bench.refused(&["device", "show", "00:aabbccddee"]);
+    assert!(code == 2 && why.contains("between all octets or none"), "{why}");
+    let (code, why) = bench.refused(&["session", "show", "tunnel"]);
+    assert!(code == 2 && why.contains("such as 3-17"), "{why}");
+}
+
+#[test]
+fn the_journal_is_shown_from_its_end_and_for_one_unit() {
+    let bench = Bench::new();
+    for number in 1..=30 {
+        bench.good(&["device", "add", &format!("00aabb0000{number:02}")]);
+    }
+    let devices = |arguments: &[&str]| -> Vec<String> {
+        let tail = bench.good(&[&["--json", "event", "tail"], arguments].concat());
+        let record = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let keys = tail.lines().map(|line| record(line)["body"]["key"].as_str().map(str::to_owned));
+        keys.flatten().collect()
+    };
+    assert_eq!(bench.good(&["event", "tail"]).lines().count(), 20);
+    assert_eq!(bench.good(&["event", "tail", "-n", "3"]).lines().count(), 3);
+    assert_eq!(devices(&["--device", "00:aa:bb:00:00:07"]), ["00aabb000007"]);
+    assert_eq!(devices(&["--device", "00aabb000007", "--from", "1"]), ["00aabb000007"]);
+    bench.good(&["device", "lost", "00aabb000007", "--why", "gone"]);
+    assert_eq!(devices(&["--device", "00aabb000007"]).len(), 2);
+    let last = bench.good(&["event", "tail", "--device", "00aabb000007", "-n", "1"]);
+    assert!(last.lines().count() == 1 && last.contains("state=installed -> lost"), "{last}");
+    assert_eq!(bench.refused(&["event", "tail", "-n", "3", "--from", "1"]).0, 2);
+    assert_eq!(bench.refused(&["event", "tail", "-n", "0"]).0, 2);
+}
+
+#[test]
 fn a_line_that_the_register_has_not_is_noted() {
     let bench = Bench::new();
     let noted = |arguments: &[&str]| {
@@ -91,7 +181,7 @@ fn a_line_that_the_register_has_not_is_noted() {
 fn a_row_that_is_no_row_stops_none_of_the_others() {
     let bench = Bench::new();
     let rows =
-        b"id,site\n00aabb000001,a,b\n00aabb000002\n00:aa:bb:00:00:03,c\n00aabb000004,\xff\n00aabb000005,d\n";
+        b"id,site\n00aabb000001,a,b\n00aabb000002\n00:aa-bb:00:00:03,c\n00aabb000004,\xff\n00aabb000005,d\n";
     fs::write(bench.path("estate.csv"), rows).unwrap();
     let output = bench.run(&["device", "import", "estate.csv"]);
     let said = crate::bench::text(&output.stdout);
@@ -101,7 +191,7 @@ fn a_row_that_is_no_row_stops_none_of_the_others() {
 LINE  DEVICE             WHY
 2     00aabb000001       it has 3 fields, and the first line names 2
 3     00aabb000002       it has 1 fields, and the first line names 2
-4     00:aa:bb:00:00:03  a device identity has 12 or 16 hex digits, without `:` and `-` between them
+4     00:aa-bb:00:00:03  a device identity has 12 or 16 hex digits, with `:` or `-` between all octets or none
 5     -                  it is not in UTF-8
 ";
     assert_eq!(said, expected);

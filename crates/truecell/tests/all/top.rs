@@ -140,14 +140,14 @@ fn an_attach_is_seen_as_an_admission_and_traffic_as_rates_of_its_tunnel() {
     let mut watching = Watching::start(&bench);
     let nobody = watching.until(|_| true);
     assert_eq!((&nobody["node"], &nobody["sessions"]), (&json!("segw-1"), &json!(0)));
-    let femtocell = Femtocell::attach(&unit, &gateway, OUTER.into(), false).unwrap();
+    let femtocell = Femtocell::attach(&unit, &gateway, OUTER.into(), false, &AtomicBool::new(false)).unwrap();
     let admitted = watching.until(|line| line["rates"]["admissions_s"].as_f64() > Some(0.0));
     assert_eq!(admitted["ready"], true);
 
     let Some(IpAddr::V4(inner)) = femtocell.inner().first().copied() else { panic!("no inner address") };
     let stop = Arc::new(AtomicBool::new(false));
-    let (stopped, talker) = (stop.clone(), Talker(udp(inner, 500)));
-    let carrying = thread::spawn(move || femtocell.carry(Box::new(talker), &stopped).unwrap());
+    let (stopped, mut talker) = (stop.clone(), Talker(udp(inner, 500)));
+    let carrying = thread::spawn(move || femtocell.carry(&mut talker, &stopped).unwrap());
     let of_500_octets = |flow: &Value| {
         let number = |of: &str| flow[of].as_f64().unwrap_or(0.0);
         // Packets and octets are not read at the same instant.

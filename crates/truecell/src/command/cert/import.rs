@@ -28,7 +28,7 @@ use x509::{Certificate, MAX_CHAIN_OCTETS, PathError};
 #[derive(Debug, Args)]
 pub(crate) struct Import {
     /// Which unit; it must be in the ledger
-    #[arg(required_unless_present = "list", requires = "files")]
+    #[arg(required_unless_present = "list", requires = "files", value_parser = DeviceId::typed)]
     device: Option<DeviceId>,
     /// Its certificates: PEM, each with the issuers below the anchor behind it, or DER
     #[arg(value_name = "FILE")]
@@ -144,7 +144,7 @@ impl Found {
     }
 
     fn add(&mut self, from: String, device: &str, file: &Path) {
-        let id = device.parse().map_err(|error: ids::ParseDeviceError| error.to_string());
+        let id = DeviceId::typed(device).map_err(|error| error.to_string());
         match id.and_then(|id| Ok((id, chain_in(file)?))) {
             Ok((device, chain)) => self.rows.push(ForeignCertificate { from, device, chain }),
             Err(why) => self.refused.push(RefusedCertificate { from, device: device.to_owned(), why }),

@@ -8,6 +8,7 @@ use crate::{
 };
 use api::device::{ImportDevices, ImportRow, ImportedDevices, NewDevice, RefusedRow};
 use clap::Args;
+use ids::DeviceId;
 use ledger::{Imported, LifeCycle, Scope};
 use std::{
     collections::BTreeSet,
@@ -44,12 +45,13 @@ impl Import {
             sum.rows.refused.extend(answer.rows.refused);
             sum.unknown_lines.extend(answer.unknown_lines);
             sum.observed.extend(answer.observed);
+            sum.unknown_classes.extend(answer.unknown_classes);
         }
         progress.at(rows.len());
         drop(progress);
         sum.rows.refused.sort_by_key(|row| row.line);
         output.answer(&sum, |sum| imported(&sum.rows))?;
-        super::note_unknown(&sum.unknown_lines, output);
+        super::note_unknown(&sum.unknown_lines, &sum.unknown_classes, output);
         note_observed(&sum.observed, output);
         if sum.rows.refused.is_empty() { Ok(()) } else { Err(Failure::answered()) }
     }
@@ -177,8 +179,7 @@ fn row(record: &csv::StringRecord, head: &csv::StringRecord) -> Result<NewDevice
     }
     let value = |column: &str| value(record, head, column);
     let text = |column: &str| value(column).unwrap_or_default().to_owned();
-    let id =
-        value("id").unwrap_or_default().parse().map_err(|error: ids::ParseDeviceError| error.to_string())?;
+    let id = DeviceId::typed(value("id").unwrap_or_default()).map_err(|error| error.to_string())?;
     let access_line = value("line")
         .map(str::parse)
         .transpose()
