@@ -17,7 +17,7 @@ mod pairs;
 mod sessions;
 
 use crate::{
-    GatewayConfig, OffLine,
+    CoreCheck, GatewayConfig, OffLine,
     classes::Classes,
     clock::ClockGuard,
     hand_off::{Answer, Refused, Work},
@@ -80,6 +80,7 @@ pub(crate) struct Registrar {
     /// When all that admission needs was last looked at.
     looked: Option<Instant>,
     watch: Watch,
+    core_check: CoreCheck,
 }
 
 /// What units get.
@@ -98,13 +99,15 @@ pub(crate) struct Shared {
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) tallies: Arc<Tallies>,
     pub(crate) shards: Vec<Arc<ShardCounters>>,
+    pub(crate) core_check: CoreCheck,
     pub(crate) answers: Sender<Answer>,
     pub(crate) ike_waker: Waker,
 }
 
 impl Registrar {
     pub(crate) fn new(config: &GatewayConfig, ledger: Ledger, shared: Shared) -> Self {
-        let Shared { sessions, clock, health, delivery, tallies, shards, answers, ike_waker } = shared;
+        let Shared { sessions, clock, health, delivery, tallies, shards, core_check, answers, ike_waker } =
+            shared;
         let terms = Terms {
             classes: Classes::new(config),
             dns: config.dns.clone(),
@@ -132,6 +135,7 @@ impl Registrar {
             undone: VecDeque::from([Work::Pairs]),
             looked: None,
             watch: Watch::new(&shards, Instant::now()),
+            core_check,
         }
     }
 

@@ -1,5 +1,5 @@
 use crate::{
-    Core, GatewayConfig, SessionBrief, SessionView, Stats, WallClock,
+    Core, CoreCheck, GatewayConfig, SessionBrief, SessionView, Stats, WallClock,
     backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
@@ -47,6 +47,8 @@ pub struct Deps {
     pub anchors: Anchors,
     /// What stands behind the tunnels: a side of it for each shard.
     pub cores: Vec<Box<dyn Core>>,
+    /// Whether that can be reached.
+    pub core_check: CoreCheck,
     /// Wall time.
     pub clock: Arc<dyn WallClock>,
     /// Randomness and public-key work of IKE.
@@ -144,7 +146,7 @@ impl Gateway {
             to_shards: ways.commands,
             to_registrar,
         };
-        let shared = common.shared(ways.counters.clone(), to_control);
+        let shared = common.shared(ways.counters.clone(), deps.core_check, to_control);
         let journal = deps.ledger.journal().clone();
         let registrar = Registrar::new(&config, deps.ledger, shared);
         let ike = common.ike_thread(&config, sockets, deps.anchors, deps.crypto, links);
@@ -315,7 +317,12 @@ impl Common {
         }
     }
 
-    fn shared(&self, shards: Vec<Arc<ShardCounters>>, answers: Sender<Answer>) -> Shared {
+    fn shared(
+        &self,
+        shards: Vec<Arc<ShardCounters>>,
+        core_check: CoreCheck,
+        answers: Sender<Answer>,
+    ) -> Shared {
         Shared {
             sessions: self.sessions.clone(),
             clock: self.clock.clone(),
@@ -323,6 +330,7 @@ impl Common {
             delivery: self.delivery.clone(),
             tallies: self.tallies.clone(),
             shards,
+            core_check,
             answers,
             ike_waker: self.ike_waker.clone(),
         }
