@@ -25,7 +25,7 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 use events::{Durability, Journal, gateway::NodeStarted};
 use ids::{DeviceId, SessionId};
 use ike::{Responder, crypto::CryptoProvider};
-use ledger::Ledger;
+use ledger::{Ledger, LedgerError};
 use std::{
     io,
     net::SocketAddr,
@@ -77,9 +77,9 @@ pub enum StartError {
     /// A thread or an eventfd could not be made.
     #[error(transparent)]
     System(#[from] io::Error),
-    /// The journal could not be written.
-    #[error("the journal cannot be used: {0}")]
-    Journal(String),
+    /// Ledger or journal could not be written.
+    #[error("the start cannot be written down")]
+    Ledger(#[from] LedgerError),
 }
 
 /// The security gateway, running. Dropped, it stops as [`Self::shutdown`] does.
@@ -360,13 +360,13 @@ impl Common {
     }
 }
 
-/// The clock's guard, once the start is in the journal.
+/// The clock's guard, once this start has an epoch and is in the journal.
 fn started(deps: &Deps) -> Result<Arc<ClockGuard>, StartError> {
     let last_seen = deps.ledger.journal().seen_until();
     let clock = Arc::new(ClockGuard::new(deps.clock.clone(), last_seen, Instant::now()));
+    deps.ledger.begin_epoch(clock.now())?;
     let started = NodeStarted { epoch: deps.ledger.epoch().0, version: env!("CARGO_PKG_VERSION").to_owned() };
-    let written = deps.ledger.journal().append(&started, clock.now(), Durability::Durable);
-    written.map_err(|error| StartError::Journal(error.to_string()))?;
+    deps.ledger.journal().append(&started, clock.now(), Durability::Durable).map_err(LedgerError::from)?;
     Ok(clock)
 }
 

@@ -199,7 +199,9 @@ fn not_started(error: StartError) -> Failure {
         StartError::Bind { source, .. } => not_bound(source.kind()),
         StartError::System(_) => "see what the system's limits are",
         StartError::Cores { .. } => "report it: this is our mistake",
-        StartError::Journal(_) => "run `truecell event verify`, and bring the journal back from a backup",
+        StartError::Ledger(_) => {
+            "see that the disk has room and works, and that nobody else holds the ledger"
+        }
     };
     let why = format!("{:#}", anyhow::Error::from(error));
     Failure::Ours(Problem::new("gateway", "the gateway does not start").because(why).next(next))
