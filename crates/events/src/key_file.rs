@@ -21,7 +21,7 @@ pub struct KeyFile<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// Reading or writing failed, or it is not there.
-    #[error("{what} {path}: {source}")]
+    #[error("{what} {path}")]
     Io {
         /// Which key.
         what: &'static str,

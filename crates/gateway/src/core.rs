@@ -76,16 +76,15 @@ pub trait Core: Send {
         false
     }
 
-    /// Why it takes or gives no packets, as far as the last ones have shown.
-    fn trouble(&self) -> Option<String> {
-        None
-    }
-
     /// Readable when more is there for units; `None` where that only comes as an answer to `uplink`.
     fn readable(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 }
+
+/// Looks whether packets get to the core and from there to the units: why not, and `None` when they do. It
+/// is called each second, and must not wait.
+pub type CoreCheck = Box<dyn FnMut() -> Option<String> + Send>;
 
 /// A core within the process: it answers ICMP and ICMPv6 echo and UDP datagrams sent to port 7 of a
 /// service address, and nothing else. What `lab` uses, and `serve` where there is no TUN.

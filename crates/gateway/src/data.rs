@@ -140,7 +140,6 @@ impl DataThread {
                 self.look_at_path_mtus(now, &mut room.probes);
                 let overflowed: u32 = self.sockets.iter().map(|socket| socket.overflowed()).sum();
                 self.shard.counters.drops.add(Cause::ReceiveBufferFull, overflowed as usize);
-                self.shard.counters.pulse.set_trouble(self.core.trouble());
             }
             self.tell();
             self.shard.counters.pulse.beat();

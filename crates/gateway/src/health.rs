@@ -19,7 +19,7 @@ pub enum Alarm {
     ThreadEnded,
     /// A data thread does not come round: its tunnels pass nothing.
     ShardStuck,
-    /// The core's side takes or gives no packets: its device is down or gone.
+    /// Packets don't get to the core or back: its device is down or gone, or has lost its routes.
     CoreUnreachable,
     /// The journal's witness does not take its checkpoints: a cut would not be seen.
     WitnessUnreachable,
@@ -81,7 +81,9 @@ impl Alarm {
             Self::ClockUntrusted => "set the clock",
             Self::ThreadEnded => "start it anew, and report the panic that its log has",
             Self::ShardStuck => "keep a stack of every thread (gdb -p), then restart",
-            Self::CoreUnreachable => "see `ip link show` for the TUN device; restart if it is gone",
+            Self::CoreUnreachable => {
+                "bring the TUN device up and add its routes again (docs/deployment.md, Health), or restart"
+            }
             Self::WitnessUnreachable => {
                 "see that the witness's folder is mounted, has room and may be written to; it catches up by itself"
             }

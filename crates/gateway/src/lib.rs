@@ -55,7 +55,7 @@ pub use brief::SessionBrief;
 pub use cause::Cause;
 pub use clock::{SystemClock, WallClock};
 pub use config::{GatewayConfig, OffLine};
-pub use core::{Core, Packets, VirtualCore};
+pub use core::{Core, CoreCheck, Packets, VirtualCore};
 pub use esp::WindowSize;
 pub use hand_off::{Admitted, Why};
 pub use health::{Alarm, HealthView};

@@ -18,7 +18,7 @@ mod sessions;
 mod shadow;
 
 use crate::{
-    GatewayConfig, OffLine,
+    CoreCheck, GatewayConfig, OffLine,
     classes::Classes,
     clock::ClockGuard,
     hand_off::{Answer, Refused, Work},
@@ -85,6 +85,7 @@ pub(crate) struct Registrar {
     looked: Option<Instant>,
     watch: Watch,
     shadow: Shadow,
+    core_check: CoreCheck,
 }
 
 /// What units get.
@@ -103,13 +104,15 @@ pub(crate) struct Shared {
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) tallies: Arc<Tallies>,
     pub(crate) shards: Vec<Arc<ShardCounters>>,
+    pub(crate) core_check: CoreCheck,
     pub(crate) answers: Sender<Answer>,
     pub(crate) ike_waker: Waker,
 }
 
 impl Registrar {
     pub(crate) fn new(config: &GatewayConfig, ledger: Ledger, shared: Shared) -> Self {
-        let Shared { sessions, clock, health, delivery, tallies, shards, answers, ike_waker } = shared;
+        let Shared { sessions, clock, health, delivery, tallies, shards, core_check, answers, ike_waker } =
+            shared;
         let terms = Terms {
             classes: Classes::new(config),
             dns: config.dns.clone(),
@@ -138,6 +141,7 @@ impl Registrar {
             looked: None,
             watch: Watch::new(&shards, Instant::now()),
             shadow: Shadow::default(),
+            core_check,
         }
     }
 

@@ -1,5 +1,5 @@
 use crate::{
-    Core, GatewayConfig, SessionBrief, SessionView, Stats, WallClock,
+    Core, CoreCheck, GatewayConfig, SessionBrief, SessionView, Stats, WallClock,
     backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
@@ -25,7 +25,7 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 use events::{Durability, Journal, gateway::NodeStarted};
 use ids::{DeviceId, SessionId};
 use ike::{Responder, crypto::CryptoProvider};
-use ledger::Ledger;
+use ledger::{Ledger, LedgerError};
 use std::{
     io,
     net::SocketAddr,
@@ -47,6 +47,8 @@ pub struct Deps {
     pub anchors: Anchors,
     /// What stands behind the tunnels: a side of it for each shard.
     pub cores: Vec<Box<dyn Core>>,
+    /// Whether that can be reached.
+    pub core_check: CoreCheck,
     /// Wall time.
     pub clock: Arc<dyn WallClock>,
     /// Randomness and public-key work of IKE.
@@ -75,9 +77,9 @@ pub enum StartError {
     /// A thread or an eventfd could not be made.
     #[error(transparent)]
     System(#[from] io::Error),
-    /// The journal could not be written.
-    #[error("the journal cannot be used: {0}")]
-    Journal(String),
+    /// Ledger or journal could not be written.
+    #[error("the start cannot be written down")]
+    Ledger(#[from] LedgerError),
 }
 
 /// The security gateway, running. Dropped, it stops as [`Self::shutdown`] does.
@@ -144,7 +146,7 @@ impl Gateway {
             to_shards: ways.commands,
             to_registrar,
         };
-        let shared = common.shared(ways.counters.clone(), to_control);
+        let shared = common.shared(ways.counters.clone(), deps.core_check, to_control);
         let journal = deps.ledger.journal().clone();
         let registrar = Registrar::new(&config, deps.ledger, shared);
         let ike = common.ike_thread(&config, sockets, deps.anchors, deps.crypto, links);
@@ -321,7 +323,12 @@ impl Common {
         }
     }
 
-    fn shared(&self, shards: Vec<Arc<ShardCounters>>, answers: Sender<Answer>) -> Shared {
+    fn shared(
+        &self,
+        shards: Vec<Arc<ShardCounters>>,
+        core_check: CoreCheck,
+        answers: Sender<Answer>,
+    ) -> Shared {
         Shared {
             sessions: self.sessions.clone(),
             clock: self.clock.clone(),
@@ -329,6 +336,7 @@ impl Common {
             delivery: self.delivery.clone(),
             tallies: self.tallies.clone(),
             shards,
+            core_check,
             answers,
             ike_waker: self.ike_waker.clone(),
         }
@@ -358,13 +366,13 @@ impl Common {
     }
 }
 
-/// The clock's guard, once the start is in the journal.
+/// The clock's guard, once this start has an epoch and is in the journal.
 fn started(deps: &Deps) -> Result<Arc<ClockGuard>, StartError> {
     let last_seen = deps.ledger.journal().seen_until();
     let clock = Arc::new(ClockGuard::new(deps.clock.clone(), last_seen, Instant::now()));
+    deps.ledger.begin_epoch(clock.now())?;
     let started = NodeStarted { epoch: deps.ledger.epoch().0, version: env!("CARGO_PKG_VERSION").to_owned() };
-    let written = deps.ledger.journal().append(&started, clock.now(), Durability::Durable);
-    written.map_err(|error| StartError::Journal(error.to_string()))?;
+    deps.ledger.journal().append(&started, clock.now(), Durability::Durable).map_err(LedgerError::from)?;
     Ok(clock)
 }
 

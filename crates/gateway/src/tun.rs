@@ -146,7 +146,7 @@ const MAX_PARTS: usize = Merger::MAX_PACKETS + 1;
 
 impl TunCore {
     fn new(queue: OwnedFd) -> Self {
-        let queue = Queue { fd: queue, trouble: None };
+        let queue = Queue { fd: queue, is_gone: false };
         Self { queue, merges: true, merger: Merger::default(), large: Box::new([0; MAX_PACKET]) }
     }
 
@@ -172,8 +172,8 @@ impl TunCore {
 /// The device's end in this process.
 struct Queue {
     fd: OwnedFd,
-    /// The device is down (EIO) or gone (EBADFD), as the last use has shown.
-    trouble: Option<Errno>,
+    /// The device was deleted, as the last use has shown.
+    is_gone: bool,
 }
 
 impl Queue {
@@ -190,11 +190,8 @@ impl Queue {
             *slice = IoSlice::new(part);
             count += 1;
         }
-        let written = rustix::io::writev(&self.fd, slices.get(..count).unwrap_or_default()).map(drop);
-        if written.is_ok() {
-            self.trouble = None;
-        }
-        written.inspect_err(|error| self.note(*error))
+        let written = rustix::io::writev(&self.fd, slices.get(..count).unwrap_or_default());
+        written.map(drop).inspect_err(|error| self.note(*error))
     }
 
     /// Octets of header and packet; 0 when there is none.
@@ -205,13 +202,7 @@ impl Queue {
     }
 
     fn note(&mut self, error: Errno) {
-        if matches!(error, Errno::IO | Errno::BADFD) {
-            self.trouble = Some(error);
-        }
-    }
-
-    fn is_gone(&self) -> bool {
-        self.trouble == Some(Errno::BADFD)
+        self.is_gone |= error == Errno::BADFD;
     }
 }
 
@@ -245,13 +236,9 @@ impl Core for TunCore {
         true
     }
 
-    fn trouble(&self) -> Option<String> {
-        self.queue.trouble.map(|error| format!("the TUN device is down or gone: {error}"))
-    }
-
     /// A device that is gone would be readable all the time.
     fn readable(&self) -> Option<BorrowedFd<'_>> {
-        (!self.queue.is_gone()).then(|| self.queue.fd.as_fd())
+        (!self.queue.is_gone).then(|| self.queue.fd.as_fd())
     }
 }
 
@@ -280,6 +267,5 @@ mod tests {
         assert_eq!((core.downlink(&mut packets), packets.len()), (0, 0));
         packets.push(&[0x45; 40]);
         assert_eq!(core.uplink(&packets), 1, "the device is down");
-        assert!(core.trouble().is_some());
     }
 }

@@ -1,10 +1,9 @@
-//! Whether the data threads still come round and the core still takes packets: seen from outside, and
-//! waited for by nobody.
+//! Whether the data threads still come round: seen from outside, and waited for by nobody.
 
 use crate::shard::ShardCounters;
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -14,22 +13,12 @@ use std::{
 #[derive(Default)]
 pub(crate) struct Pulse {
     rounds: AtomicU64,
-    trouble: Mutex<Option<String>>,
 }
 
 impl Pulse {
     /// The thread comes round: at least every 2 s.
     pub(crate) fn beat(&self) {
         self.rounds.store(self.rounds.load(Relaxed).wrapping_add(1), Relaxed);
-    }
-
-    /// What is wrong with its side of the core.
-    pub(crate) fn set_trouble(&self, trouble: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
-
-    fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -58,13 +47,11 @@ impl Watch {
     pub(crate) fn stuck(&mut self, now: Instant) -> Option<String> {
         let times = self.shards.iter_mut().map(|shard| shard.still_for(now)).enumerate();
         let stuck = times.filter(|(_, still)| *still >= STUCK_AFTER);
-        said(stuck.map(|(shard, still)| format!("data-{shard} stands still for {} s", still.as_secs())))
-    }
-
-    /// What is wrong with the core, in words.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        let troubles = self.shards.iter().map(|shard| shard.counters.pulse.trouble()).enumerate();
-        said(troubles.filter_map(|(shard, trouble)| Some(format!("data-{shard}: {}", trouble?))))
+        let said = |(shard, still): (usize, Duration)| {
+            format!("data-{shard} stands still for {} s", still.as_secs())
+        };
+        let stuck: Vec<_> = stuck.map(said).collect();
+        (!stuck.is_empty()).then(|| stuck.join("; "))
     }
 }
 
@@ -76,11 +63,6 @@ impl Watched {
         }
         now.saturating_duration_since(self.since)
     }
-}
-
-fn said(all: impl Iterator<Item = String>) -> Option<String> {
-    let all: Vec<_> = all.collect();
-    (!all.is_empty()).then(|| all.join("; "))
 }
 
 #[cfg(test)]
@@ -106,16 +88,5 @@ mod tests {
         let start = Instant::now();
         let mut watch = Watch::new(&[Arc::default()], start);
         assert!(watch.stuck(start + STUCK_AFTER).is_some());
-    }
-
-    #[test]
-    fn trouble_with_the_core_is_told_until_it_is_over() {
-        let shards = [Arc::<ShardCounters>::default()];
-        let watch = Watch::new(&shards, Instant::now());
-        assert_eq!(watch.trouble(), None);
-        shards[0].pulse.set_trouble(Some("it is down".into()));
-        assert_eq!(watch.trouble().unwrap(), "data-0: it is down");
-        shards[0].pulse.set_trouble(None);
-        assert_eq!(watch.trouble(), None);
     }
 }

@@ -2,7 +2,7 @@ use crate::serde_as_text;
 use std::{fmt, str::FromStr, sync::Arc};
 
 /// The domain under which a vendor or operator certifies its devices, such as
-/// `femto.operator.example`: two or more letter-digit-hyphen labels (RFC 1123 §2.1), lower case,
+/// `femto.operator.example`: two or more letter-digit-hyphen labels, the last not a number (RFC 1123 §2.1), lower case,
 /// at most 236 octets so that `<16 hex digits>.<realm>` stays a domain name (RFC 1035 §2.3.4).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Realm(Arc<str>);
@@ -20,6 +20,9 @@ pub enum ParseRealmError {
     /// any character but letters, digits and hyphens.
     #[error("a label is 1 to 63 letters, digits and inner hyphens; no wildcard, no trailing dot")]
     Label,
+    /// An IP address, or like one: no top-level domain is a number.
+    #[error("a name does not end in a number: an IP address is none")]
+    Number,
 }
 
 impl Realm {
@@ -41,6 +44,9 @@ impl FromStr for Realm {
         }
         if !text.contains('.') {
             return Err(ParseRealmError::OneLabel);
+        }
+        if text.rsplit('.').next().is_some_and(|last| last.bytes().all(|octet| octet.is_ascii_digit())) {
+            return Err(ParseRealmError::Number);
         }
         Ok(Self(text.to_ascii_lowercase().into()))
     }
@@ -77,6 +83,10 @@ mod tests {
         for bad in ["", "example", "a..b", ".a.b", "a.b.", "*.b", "-a.b", "a-.b", "a_b.c", "b\u{fc}cher.de"] {
             assert!(bad.parse::<Realm>().is_err(), "{bad:?}");
         }
+        for number in ["192.0.2.1", "segw.1"] {
+            assert_eq!(number.parse::<Realm>(), Err(ParseRealmError::Number));
+        }
+        assert!("segw.1a".parse::<Realm>().is_ok() && "1.example".parse::<Realm>().is_ok());
         assert_eq!(format!("{}.b", "a".repeat(64)).parse::<Realm>(), Err(ParseRealmError::Label));
         assert_eq!("ab.".repeat(80).parse::<Realm>(), Err(ParseRealmError::TooLong));
     }

@@ -232,6 +232,7 @@ fn start_gateway(
         ledger: ledger.clone(),
         anchors: ca.anchors().clone(),
         cores,
+        core_check: Box::new(|| None),
         clock: Arc::new(SystemClock),
         crypto: Arc::new(AwsLc),
     };

@@ -1,6 +1,6 @@
 use crate::{
     AccessLineRecord, Breaker, Credential, Device, DeviceChange, Incident, Lease, LedgerError, LifeCycle,
-    NewDevice, NewIncident, Observation, Pair, PolicyRule, Pools, Row, RowKey, Tx,
+    NewDevice, NewIncident, Observation, Outside, Pair, PolicyRule, Pools, Row, RowKey, Tx,
     pool::Addresses,
     row::SealedRow,
     seen::Seen,
@@ -10,12 +10,15 @@ use crate::{
 use events::{
     Durability, Journal, JournalError,
     journal::Tail,
-    ledger::{Opened as OpenedEvent, RowChanged},
+    ledger::{Opened, RowChanged},
 };
 use ids::{AccessLine, CertSha256, DeviceId, Epoch, EventRef, NodeId, Sha256, UnixTime};
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 /// The ledger, open. Clones share it.
@@ -30,7 +33,8 @@ pub(crate) struct Inner {
     reader: Mutex<Box<dyn Store>>,
     pub(crate) journal: Journal,
     pub(crate) row_key: RowKey,
-    epoch: Epoch,
+    /// 0 before one is begun.
+    epoch: AtomicU64,
 }
 
 pub(crate) struct Writer {
@@ -43,17 +47,9 @@ pub(crate) struct Writer {
     finished: BTreeSet<DeviceId>,
 }
 
-/// What opening found and did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opened {
-    /// This start of the node. Leases of its earlier epochs are void.
-    pub epoch: Epoch,
-    /// Intents that had no row yet and were finished now: `<table> <key>`.
-    pub finished: Vec<String>,
-}
-
 impl Ledger {
-    /// Opens the ledger, finishes what a crash left half done, and begins a new epoch of this node.
+    /// Opens the ledger, and finishes what a crash left half done: `<table> <key>` of each row that had only its
+    /// intent so far. Where there is nothing to finish, nothing is written.
     ///
     /// # Errors
     /// [`LedgerError`]; [`LedgerError::AnotherNode`] and [`events::JournalError::Missing`] when this is
@@ -64,26 +60,49 @@ impl Ledger {
         row_key: RowKey,
         pools: Pools,
         now: UnixTime,
-    ) -> Result<(Self, Opened), LedgerError> {
+    ) -> Result<(Self, Vec<String>), LedgerError> {
         is_explained_by(&mut *store, &journal)?;
         let finished = redo(&mut *store, &journal, &row_key)?;
         let finished: Vec<_> =
             finished.iter().map(|changed| format!("{} {}", changed.table, changed.key)).collect();
-        let epoch = in_transaction(&mut *store, |store| store.next_epoch(journal.node()))?;
-        let event = OpenedEvent { epoch: epoch.0, finished: finished.clone() };
-        journal.append(&event, now, Durability::Durable)?;
         let addresses = Addresses::open(pools, &mut *store)?;
         let reader = Mutex::new(store.reader()?);
         let writer =
             Writer { store, seen: Seen::default(), addresses, unfinished: false, finished: BTreeSet::new() };
         let writer = Mutex::new(writer);
-        let ledger = Self(Arc::new(Inner { writer, reader, journal, row_key, epoch }));
-        Ok((ledger, Opened { epoch, finished }))
+        let ledger = Self(Arc::new(Inner { writer, reader, journal, row_key, epoch: AtomicU64::new(0) }));
+        if !finished.is_empty() {
+            ledger.next_epoch(finished.clone(), now)?;
+        }
+        Ok((ledger, finished))
     }
 
-    /// This start of the node.
+    /// A start of the node: from now on leases of its earlier epochs are void. For who gives leases.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub fn begin_epoch(&self, now: UnixTime) -> Result<(), LedgerError> {
+        self.next_epoch(Vec::new(), now)
+    }
+
+    fn next_epoch(&self, finished: Vec<String>, now: UnixTime) -> Result<(), LedgerError> {
+        let epoch = in_transaction(&mut *lock(&self.0.writer).store, |store| store.next_epoch(self.node()))?;
+        self.journal().append(&Opened { epoch: epoch.0, finished }, now, Durability::Durable)?;
+        self.0.epoch.store(epoch.0, Relaxed);
+        Ok(())
+    }
+
+    /// This start of the node; 0 before one was begun.
     pub fn epoch(&self) -> Epoch {
-        self.0.epoch
+        self.0.epoch()
+    }
+
+    /// Units whose inner addresses are in none of these pools.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unreachable`]
+    pub fn outside(&self, pools: &Pools) -> Result<Vec<Outside>, LedgerError> {
+        self.read(|store| pools.outside(store))
     }
 
     /// Whose journal explains the rows.
@@ -446,7 +465,7 @@ impl Ledger {
 
 impl Inner {
     pub(crate) fn epoch(&self) -> Epoch {
-        self.epoch
+        Epoch(self.epoch.load(Relaxed))
     }
 }
 

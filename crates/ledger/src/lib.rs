@@ -29,7 +29,7 @@ mod verify;
 pub mod store;
 
 pub use access_line::AccessLineRecord;
-pub use book::{Ledger, Opened};
+pub use book::Ledger;
 pub use credential::{Credential, Origin, Revoked};
 pub use device::{Device, DeviceChange, NewDevice};
 pub use error::LedgerError;
@@ -39,7 +39,7 @@ pub use incident::{Incident, IncidentState, NewIncident};
 pub use lease::Lease;
 pub use life_cycle::{Allowed, Approval, Enrolment, LifeCycle, Move, ParseStateError, allows};
 pub use pair::{Pair, Removed};
-pub use pool::Pools;
+pub use pool::{Outside, Pools};
 pub use row::{Row, RowKey};
 pub use shadow::{Breaker, Mode, Observation, Observed, PolicyRule, Scope, SetBack};
 pub use transaction::Tx;

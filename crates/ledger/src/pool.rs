@@ -16,6 +16,36 @@ pub struct Pools {
     pub v6: Option<Ipv6Net>,
 }
 
+/// Units whose inner addresses of one family are in no pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// `v4` or `v6`.
+    pub family: &'static str,
+    /// How many.
+    pub units: u64,
+    /// One of them.
+    pub example: String,
+}
+
+impl Pools {
+    /// What a database has that these pools have not.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn outside(&self, store: &mut dyn Store) -> Result<Vec<Outside>, StoreError> {
+        let v4 = self.v4.map(|net| [v4_entry(net.network()), v4_entry(net.broadcast())]);
+        let v6 = self.v6.map(|net| [v6_entry(net.network()), v6_entry(net.broadcast())]);
+        let mut outside = Vec::new();
+        for (family, name, ends) in [("v4", "inner_v4", v4), ("v6", "inner_v6", v6)] {
+            // Without a pool, behind the empty text: every address.
+            let [first, last] = ends.unwrap_or_default();
+            let found = store.outside("device", name, &first, &last)?;
+            outside.extend(found.map(|(units, example)| Outside { family, units, example }));
+        }
+        Ok(outside)
+    }
+}
+
 /// Hands out addresses in order, behind the highest of each pool that a unit has; what was handed out is
 /// in the device rows.
 pub(crate) struct Addresses {

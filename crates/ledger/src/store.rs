@@ -71,6 +71,16 @@ pub trait Store: Send {
     /// The highest value of that name, up to `limit` and with it.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
     fn last_entry(&mut self, table: &str, name: &str, limit: &str) -> Result<Option<String>, StoreError>;
+    /// How many rows have a value of that name before `first` or behind `last`, and the key of one; `None` when none
+    /// has.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn outside(
+        &mut self,
+        table: &str,
+        name: &str,
+        first: &str,
+        last: &str,
+    ) -> Result<Option<(u64, String)>, StoreError>;
 
     /// The nodes whose journals explain rows.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]

@@ -5,7 +5,7 @@ use events::{Durability, Journal, JournalError, JournalKey};
 use ids::{CertSha256, DeviceId, EventRef, SessionId, Sha256, UnixTime};
 use ledger::{
     AccessLineRecord, Breaker, Credential, DeviceChange, Lease, Ledger, LedgerError, LifeCycle, Mode,
-    NewDevice, NewIncident, Opened, Origin, Pools, RowKey, Scope, store::Sqlite,
+    NewDevice, NewIncident, Origin, Pools, RowKey, Scope, store::Sqlite,
 };
 use std::{
     collections::BTreeSet,
@@ -27,11 +27,11 @@ fn pools() -> Pools {
     Pools { v4: Some("10.64.0.0/22".parse().unwrap()), v6: Some("fd00:64::/64".parse().unwrap()) }
 }
 
-fn try_open(dir: &Path) -> Result<(Ledger, Opened), LedgerError> {
+fn try_open(dir: &Path) -> Result<(Ledger, Vec<String>), LedgerError> {
     open_with(dir, pools())
 }
 
-fn open_with(dir: &Path, pools: Pools) -> Result<(Ledger, Opened), LedgerError> {
+fn open_with(dir: &Path, pools: Pools) -> Result<(Ledger, Vec<String>), LedgerError> {
     let journal = open_journal(dir, "gw1");
     let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);
     Ledger::open(store, journal, RowKey::open(&dir.join("row.key")).unwrap(), pools, now())
@@ -47,8 +47,10 @@ fn open_journal(dir: &Path, node: &str) -> Journal {
     Journal::open(&dir.join("journal"), node.parse().unwrap(), key, now()).unwrap().0
 }
 
-fn open(dir: &Path) -> (Ledger, Opened) {
-    try_open(dir).unwrap()
+fn open(dir: &Path) -> (Ledger, Vec<String>) {
+    let (ledger, finished) = try_open(dir).unwrap();
+    ledger.begin_epoch(now()).unwrap();
+    (ledger, finished)
 }
 
 fn fresh() -> (TempDir, Ledger) {
@@ -250,8 +252,8 @@ fn a_lease_is_exclusive_released_only_by_its_holder_and_void_after_a_restart() {
     tx.commit().unwrap();
     drop(ledger);
 
-    let (ledger, opened) = open(dir.path());
-    assert_eq!(opened.epoch.0, 2);
+    let (ledger, _) = open(dir.path());
+    assert_eq!(ledger.epoch().0, 2);
     let mut tx = ledger.begin().unwrap();
     assert_eq!(tx.lease(id(1)).unwrap(), None, "the new epoch voids it");
     let again = lease(&ledger, id(1), 1);
@@ -525,11 +527,46 @@ fn an_intent_without_its_row_is_finished_at_the_next_start_and_named() {
     };
     ledger.journal().append(&intent, now(), Durability::Durable).unwrap();
     drop(ledger);
-    let (ledger, opened) = open(dir.path());
-    assert_eq!(opened.finished, [format!("device {}", id(1))]);
+    let (ledger, finished) = open(dir.path());
+    assert_eq!(finished, [format!("device {}", id(1))]);
     assert_eq!(ledger.device(id(1)).unwrap().unwrap().state, LifeCycle::Lost);
     assert_eq!(ledger.devices(None, Some(LifeCycle::Lost), 10).unwrap().len(), 1);
     assert_eq!(ledger.verify().unwrap().findings, []);
+}
+
+#[test]
+fn a_ledger_that_is_opened_to_look_at_it_writes_nothing_and_no_lease_is_in_force_there() {
+    let (dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    let mut tx = ledger.begin().unwrap();
+    tx.take_lease(&lease(&ledger, id(1), 1), None, "gw1/1".parse().unwrap()).unwrap();
+    tx.commit().unwrap();
+    ledger.close().unwrap();
+    drop(ledger);
+    let before = fs::read(segment(dir.path())).unwrap();
+    let (ledger, _) = try_open(dir.path()).unwrap();
+    assert!(ledger.device(id(1)).unwrap().is_some());
+    assert_eq!(ledger.begin().unwrap().lease(id(1)).unwrap(), None);
+    ledger.close().unwrap();
+    assert_eq!(fs::read(segment(dir.path())).unwrap(), before);
+}
+
+#[test]
+fn units_whose_addresses_are_outside_the_pools_are_counted_and_one_is_named() {
+    let (_dir, ledger) = fresh();
+    (1..=3).for_each(|n| drop(ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap()));
+    let outside = |v4: Option<&str>, v6: Option<&str>| {
+        let pools = Pools { v4: v4.map(|net| net.parse().unwrap()), v6: v6.map(|net| net.parse().unwrap()) };
+        let found = ledger.outside(&pools).unwrap();
+        found.into_iter().map(|outside| (outside.family, outside.units, outside.example)).collect::<Vec<_>>()
+    };
+    let (v4, v6) = ("10.64.0.0/22", "fd00:64::/64");
+    assert_eq!(outside(Some(v4), Some(v6)), []);
+    assert_eq!(outside(Some("10.0.0.0/8"), Some("fd00:64::/56")), [], "larger ones");
+    // The units have .1 to .3 of each.
+    assert_eq!(outside(Some("10.64.0.0/31"), Some(v6)), [("v4", 2, id(2).to_string())]);
+    assert_eq!(outside(Some("10.64.0.2/31"), Some(v6)), [("v4", 1, id(1).to_string())]);
+    assert_eq!(outside(Some(v4), None), [("v6", 3, id(1).to_string())]);
 }
 
 fn segment(dir: &Path) -> PathBuf {

@@ -16,6 +16,7 @@ mod services;
 pub(crate) use ca::Ca;
 pub(crate) use error::ConfigError;
 pub(crate) use gateway::{Cipher, Class, Gateway, KeyExchange, Legacy, OffLine, Prf, Tun};
+pub(crate) use here::{KEEP_POOLS, outside_pool};
 pub(crate) use material::{Identity, certificates, expired};
 pub(crate) use realm::Realm;
 pub(crate) use services::{Control, Http, Log, LogFormat};

@@ -8,7 +8,7 @@ use events::{PublicKey, witness::Testimony};
 use std::{
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -95,11 +95,15 @@ impl Control {
     /// A copy of some journal, with the key that it began with, and what a witness has of it.
     ///
     /// # Errors
-    /// There is no such folder.
+    /// There is no such folder, or the journal is in a folder below it.
     pub(crate) fn copy(dir: &Path, key: PublicKey, witness: Option<Testimony>) -> Result<Self, Failure> {
         if !dir.is_dir() {
             let problem = Problem::new("no-journal", format!("there is no folder {}", dir.display()));
             return Err(Failure::Usage(problem.next("name the folder that holds the .jsonl files")));
+        }
+        if let Some(below) = journal_in(dir, 2).filter(|found| found != dir) {
+            let problem = Problem::new("no-journal", format!("no journal is in {} itself", dir.display()));
+            return Err(Failure::Usage(problem.next(format!("one is below: --journal {}", below.display()))));
         }
         let (_, stop) = watch::channel(false);
         Ok(Self::files(JournalFiles { dir: dir.into(), key, witness: witness.map(Arc::new), stop }))
@@ -117,6 +121,17 @@ impl Control {
     pub(crate) fn client(&mut self) -> &mut Client {
         &mut self.client
     }
+}
+
+/// The first folder with records: this one, or one so many levels below.
+fn journal_in(dir: &Path, levels: usize) -> Option<PathBuf> {
+    let mut entries: Vec<_> = fs::read_dir(dir).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    if entries.iter().any(|path| path.extension().is_some_and(|end| end == "jsonl")) {
+        return Some(dir.to_owned());
+    }
+    let levels = levels.checked_sub(1)?;
+    entries.sort();
+    entries.iter().find_map(|entry| journal_in(entry, levels))
 }
 
 /// A file that this user may not read is no sign of a bad record.

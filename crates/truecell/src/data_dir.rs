@@ -4,12 +4,15 @@ use crate::failure::{Failure, Problem};
 use api::{Rules, event::JournalFiles};
 use ids::NodeId;
 use ledger::Pools;
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::{
+    fs::{Access, FlockOperation, OFlags, access, flock},
+    process::{getegid, geteuid},
+};
 use serde::de::DeserializeOwned;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 use tokio::sync::watch;
@@ -65,7 +68,22 @@ impl DataDir {
                 "correct --data or `data`; on a new machine run `truecell init`, and see that the right volume is mounted",
             ));
         }
-        Failure::system(format!("{path} cannot be read"), error)
+        self.anothers().unwrap_or_else(|| Failure::system(format!("{path} cannot be read"), error))
+    }
+
+    /// The first file that belongs to another user and is closed to this one: what a command leaves that was run by
+    /// root while no gateway ran.
+    pub(crate) fn anothers(&self) -> Option<Failure> {
+        let (path, owner) = anothers(&self.0)?;
+        let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+        let problem =
+            Problem::new("another-owner", format!("{} may not be used by this user", path.display()));
+        Some(Failure::Ours(
+            problem.because(format!("it belongs to user {owner}, and this process runs as user {user}")).next(format!(
+                "run as user {owner}; or, if the gateway is to run as user {user}: chown -R {user}:{group} {}",
+                self.0.display()
+            )),
+        ))
     }
 
     fn bad(&self, file: &Path, error: &dyn std::fmt::Display) -> Failure {
@@ -154,6 +172,18 @@ impl DataDir {
     }
 }
 
+fn anothers(path: &Path) -> Option<(PathBuf, u32)> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    let search = if metadata.is_dir() { Access::EXEC_OK } else { Access::empty() };
+    let is_closed = || access(path, Access::READ_OK | Access::WRITE_OK | search).is_err();
+    if metadata.uid() != geteuid().as_raw() && is_closed() {
+        return Some((path.to_owned(), metadata.uid()));
+    }
+    let mut entries: Vec<_> = fs::read_dir(path).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    entries.sort();
+    entries.iter().find_map(|entry| anothers(entry))
+}
+
 /// Proof that no other process writes to DATA; the lock falls with the value, or with the process.
 #[derive(Debug)]
 pub(crate) struct Lock {
@@ -170,6 +200,20 @@ pub(crate) enum NotTaken {
 }
 
 impl Lock {
+    /// Whether another process holds it; takes nothing, and makes no file.
+    ///
+    /// # Errors
+    /// [`NotTaken::Held`]. What else is wrong shows when it is taken.
+    pub(crate) fn look(data: &DataDir) -> Result<(), NotTaken> {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+        let Ok(mut file) = options.open(data.lock_file()) else { return Ok(()) };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(NotTaken::Held(holder(&mut file))),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Takes DATA/lock without waiting, and writes there who did: process id and `command`.
     ///
     /// # Errors
@@ -213,7 +257,9 @@ impl NotTaken {
                     .because(format!("{} is held by {who}", lock.display()))
                     .next("wait for it to end, or stop it; one process at a time writes a data directory"),
             ),
-            Self::Io(error) => Failure::system(format!("{} cannot be locked", lock.display()), &error),
+            Self::Io(error) => data
+                .anothers()
+                .unwrap_or_else(|| Failure::system(format!("{} cannot be locked", lock.display()), &error)),
         }
     }
 }

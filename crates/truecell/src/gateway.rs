@@ -10,8 +10,8 @@ use crate::{
 };
 use esp::Rule;
 use gateway::{
-    Core, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy, Ports, StartError,
-    SystemClock, VirtualCore, WindowSize,
+    Core, CoreCheck, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy, Ports,
+    StartError, SystemClock, VirtualCore, WindowSize,
 };
 use ids::UnixTime;
 use ike::{
@@ -26,6 +26,7 @@ use std::{io, sync::Arc, time::Duration};
 pub(crate) struct Opened {
     ports: Ports,
     cores: Vec<Box<dyn Core>>,
+    core_check: CoreCheck,
 }
 
 /// Binds the ports, and makes the TUN device where there is to be one.
@@ -42,11 +43,14 @@ pub(crate) fn open(config: &Config) -> Result<Opened, Failure> {
     };
     let ports = Ports::bind(&listen).map_err(not_started)?;
     let virtual_core = || Box::new(VirtualCore::new(own.service.addresses.clone())) as Box<dyn Core>;
-    let cores = match &own.tun {
-        Some(tun) => tun::open(tun, own, ports.shards())?,
-        None => (0..ports.shards()).map(|_| virtual_core()).collect(),
+    let (cores, core_check): (_, CoreCheck) = match &own.tun {
+        Some(tun) => {
+            let (cores, link) = tun::open(tun, own, ports.shards())?;
+            (cores, Box::new(move || link.trouble()))
+        }
+        None => ((0..ports.shards()).map(|_| virtual_core()).collect(), Box::new(|| None)),
     };
-    Ok(Opened { ports, cores })
+    Ok(Opened { ports, cores, core_check })
 }
 
 /// Lets units in.
@@ -73,6 +77,7 @@ pub(crate) fn start(
         ledger: node.ledger.clone(),
         anchors: node.anchors.clone(),
         cores: opened.cores,
+        core_check: opened.core_check,
         clock: Arc::new(SystemClock),
         crypto: crypto()?,
     };
@@ -194,7 +199,9 @@ fn not_started(error: StartError) -> Failure {
         StartError::Bind { source, .. } => not_bound(source.kind()),
         StartError::System(_) => "see what the system's limits are",
         StartError::Cores { .. } => "report it: this is our mistake",
-        StartError::Journal(_) => "run `truecell event verify`, and bring the journal back from a backup",
+        StartError::Ledger(_) => {
+            "see that the disk has room and works, and that nobody else holds the ledger"
+        }
     };
     let why = format!("{:#}", anyhow::Error::from(error));
     Failure::Ours(Problem::new("gateway", "the gateway does not start").because(why).next(next))

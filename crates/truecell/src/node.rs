@@ -1,7 +1,7 @@
 //! A node's data, open for writing: journal, ledger, CA.
 
 use crate::{
-    config::Config,
+    config::{Config, ConfigError, KEEP_POOLS, outside_pool},
     data_dir::DataDir,
     failure::{Failure, Problem},
 };
@@ -10,7 +10,7 @@ use api::{LedgerBooks, Requests, Rules, Services, event::JournalFiles};
 use axum::Router;
 use events::{Journal, JournalError, JournalKey};
 use ids::UnixTime;
-use ledger::{Ledger, LedgerError, RowKey, store::Sqlite};
+use ledger::{Ledger, LedgerError, Pools, RowKey, store::Sqlite};
 use pki::Ca;
 use serde::Serialize;
 use std::{fmt::Display, io, path::Path, sync::Arc};
@@ -45,12 +45,36 @@ impl Node {
 
     /// The same while `truecell init` is under way.
     pub(crate) fn open_unfinished(data: &DataDir) -> Result<Self, Failure> {
+        Self::open_with(data, data.pools()?, data.rules()?)
+    }
+
+    /// The same with what the configuration says now, which is kept from then on; `file`: where that stands.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; units have inner addresses outside the pools.
+    pub(crate) fn open_configured(data: &DataDir, config: &Config, file: &Path) -> Result<Self, Failure> {
+        data.node()?;
+        let pools = &config.gateway.pools;
+        let node = Self::open_with(data, pools.clone(), config.rules())?;
+        let outside = node.ledger.outside(pools).map_err(|error| ledger_failure(&error))?;
+        if !outside.is_empty() {
+            let error = |outside| ConfigError::of_file(file, outside_pool(outside), KEEP_POOLS);
+            return Err(Failure::Config(outside.iter().map(error).collect()));
+        }
+        keep_configured(data, config)?;
+        Ok(node)
+    }
+
+    fn open_with(data: &DataDir, pools: Pools, rules: Rules) -> Result<Self, Failure> {
+        Self::open_all(data, pools, rules).map_err(|failure| data.anothers().unwrap_or(failure))
+    }
+
+    fn open_all(data: &DataDir, pools: Pools, rules: Rules) -> Result<Self, Failure> {
         let (stop, stopped) = channel(false);
         let journal_files = data.journal_files(stopped)?;
         let mut mended = Vec::new();
         let journal = open_journal(data, &journal_files, &mut mended)?;
-        let ledger = open_ledger(data, &journal, &mut mended)?;
-        let rules = data.rules()?;
+        let ledger = open_ledger(data, &journal, pools, &mut mended)?;
         let books = LedgerBooks { ledger: ledger.clone(), policy: rules.admission.clone() };
         let ca = open_ca(data, &books, &mut mended)?;
         let anchors = ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
@@ -106,16 +130,20 @@ fn open_journal(data: &DataDir, files: &JournalFiles, mended: &mut Vec<String>) 
     Ok(journal)
 }
 
-fn open_ledger(data: &DataDir, journal: &Journal, mended: &mut Vec<String>) -> Result<Ledger, Failure> {
+fn open_ledger(
+    data: &DataDir,
+    journal: &Journal,
+    pools: Pools,
+    mended: &mut Vec<String>,
+) -> Result<Ledger, Failure> {
     let row_key = RowKey::open(&data.row_key()).map_err(|error| broken("row key", &error))?;
     let was_there = data.ledger().exists();
     let store = Sqlite::open(&data.ledger()).map_err(|error| ledger_failure(&error))?;
-    let pools = data.pools()?;
     let opened = Ledger::open(Box::new(store), journal.clone(), row_key, pools, UnixTime::now());
-    let (ledger, opened) = opened.map_err(|error| {
+    let (ledger, finished) = opened.map_err(|error| {
         if let LedgerError::Journal(error) = error { journal_failure(error) } else { ledger_failure(&error) }
     })?;
-    mended.extend(brought_in(&opened.finished, was_there));
+    mended.extend(brought_in(&finished, was_there));
     Ok(ledger)
 }
 

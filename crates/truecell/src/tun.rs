@@ -1,5 +1,7 @@
 //! TUN devices of this process: made, addressed, and given their routes.
 
+mod standing;
+
 use crate::{
     config::{Gateway, Tun},
     failure::{Failure, Problem},
@@ -7,7 +9,11 @@ use crate::{
 use ::gateway::{Core, TunError};
 use anyhow::Context;
 use ipnet::IpNet;
-use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
+use rtnetlink::{
+    Handle, LinkUnspec, RouteMessageBuilder,
+    packet_route::route::{RouteMessage, RouteScope},
+};
+pub(crate) use standing::Standing;
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -23,22 +29,27 @@ pub(crate) struct Link<'a> {
     pub(crate) routes: &'a [IpNet],
 }
 
-/// Makes the gateway's device, up and ready: the service addresses are its own, the pools are behind it.
+/// Makes the gateway's device, up and ready: the service addresses are its own, the pools are behind it. With
+/// it comes whoever looks whether that stays so.
 ///
 /// # Errors
 /// It cannot be made or set up.
-pub(crate) fn open(tun: &Tun, gateway: &Gateway, queues: usize) -> Result<Vec<Box<dyn Core>>, Failure> {
+pub(crate) fn open(
+    tun: &Tun,
+    gateway: &Gateway,
+    queues: usize,
+) -> Result<(Vec<Box<dyn Core>>, Standing), Failure> {
     let failed = |error| failed(&tun.device, &error);
     let device = ::gateway::Tun::open(&tun.device, queues).map_err(|error| failed(error.into()))?;
     let pools = gateway.pools.v4.map(IpNet::V4).into_iter().chain(gateway.pools.v6.map(IpNet::V6));
     let routes: Vec<_> = pools.collect();
     let link = Link { mtu: tun.mtu, addresses: &gateway.service.addresses, routes: &routes };
-    set_up(device.name(), &link).map_err(failed)?;
+    let standing = set_up(device.name(), &link).map_err(failed)?;
     routes.iter().filter(|pool| !forwards(pool)).for_each(|pool| {
         tracing::warn!(%pool, "this machine does not forward packets of its family: units reach nothing behind it");
     });
     tracing::info!(device = device.name(), mtu = tun.mtu, offload = device.has_offload(), "TUN device");
-    Ok(device.into_cores())
+    Ok((device.into_cores(), standing))
 }
 
 /// Whether the machine forwards packets of the network's family; that it can't be told counts as yes.
@@ -74,11 +85,11 @@ fn next(error: &anyhow::Error) -> &'static str {
     }
 }
 
-/// Gives a device its MTU, addresses and routes, and brings it up.
+/// Gives a device its MTU, addresses and routes, and brings it up; what has to stand from then on.
 ///
 /// # Errors
 /// What the kernel refuses.
-pub(crate) fn set_up(name: &str, link: &Link<'_>) -> anyhow::Result<()> {
+pub(crate) fn set_up(name: &str, link: &Link<'_>) -> anyhow::Result<Standing> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (connection, handle, _) = rtnetlink::new_connection()?;
@@ -95,7 +106,12 @@ pub(crate) fn set_up(name: &str, link: &Link<'_>) -> anyhow::Result<()> {
             let added = add_route(&handle, *route, index).await;
             added.map_err(refusal).with_context(|| format!("route {route}"))?;
         }
-        Ok(())
+        let own = link.addresses.iter().copied().map(IpNet::from);
+        Ok(Standing {
+            device: name.to_owned(),
+            index,
+            networks: own.chain(link.routes.iter().copied()).collect(),
+        })
     })
 }
 
@@ -114,18 +130,21 @@ fn refusal(error: rtnetlink::Error) -> io::Error {
 }
 
 async fn add_route(handle: &Handle, to: IpNet, device: u32) -> Result<(), rtnetlink::Error> {
-    let route = match to.network() {
+    handle.route().add(route(to, device)).execute().await
+}
+
+fn route(to: IpNet, device: u32) -> RouteMessage {
+    match to.network() {
         IpAddr::V4(network) => RouteMessageBuilder::<Ipv4Addr>::new()
             .destination_prefix(network, to.prefix_len())
             .output_interface(device)
-            .scope(rtnetlink::packet_route::route::RouteScope::Link)
+            .scope(RouteScope::Link)
             .build(),
         IpAddr::V6(network) => RouteMessageBuilder::<Ipv6Addr>::new()
             .destination_prefix(network, to.prefix_len())
             .output_interface(device)
             .build(),
-    };
-    handle.route().add(route).execute().await
+    }
 }
 
 #[cfg(test)]

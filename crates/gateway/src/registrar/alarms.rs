@@ -1,4 +1,4 @@
-//! Whether all that admission needs can be used: ledger, journal, clock and data threads; and the journal's
+//! Whether all that admission needs can be used: ledger, journal, clock, data threads and core; and the journal's
 //! witness.
 
 use super::Registrar;
@@ -28,9 +28,9 @@ impl Registrar {
         self.found(Alarm::LedgerUnreachable, ledger);
         self.found(Alarm::JournalUnwritable, journal);
         self.found(Alarm::ClockUntrusted, clock);
-        let (stuck, trouble) = (self.watch.stuck(now), self.watch.trouble());
+        let (stuck, core) = (self.watch.stuck(now), (self.core_check)());
         self.found(Alarm::ShardStuck, stuck);
-        self.found(Alarm::CoreUnreachable, trouble);
+        self.found(Alarm::CoreUnreachable, core);
         self.found(Alarm::WitnessUnreachable, self.delivery.trouble(now));
         self.found(Alarm::BreakerTripped, self.shadow.trouble());
     }

@@ -7,7 +7,7 @@ use ids::{Epoch, NodeId, Sha256};
 use rusqlite::{
     CachedStatement, Connection, OpenFlags, OptionalExtension, Row as SqlRow, params, types::Type,
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 /// SQLite in one file, write-ahead logged. A commit survives a crash of the process; what the journal
 /// acknowledged is brought back after a crash of the machine.
@@ -47,6 +47,19 @@ impl Sqlite {
         this.check_pages()?;
         this.migrate()?;
         Ok(this)
+    }
+
+    /// Opens a database that is there, for reading, beside whoever writes to it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let database = File::open(path).map_err(|error| wrong(path, &error))?;
+        // SQLite makes the log and its index at the first read.
+        let read = |connection: &Connection| connection.pragma_query(None, "user_version", |_| Ok(()));
+        let opened = read_only(path).and_then(|connection| read(&connection).map(|()| connection));
+        let connection = opened.map_err(|error| wrong(path, &error))?;
+        Ok(Self { connection, files: Arc::new(Files::of(path, database)?) })
     }
 
     fn migrate(&mut self) -> Result<(), StoreError> {
@@ -208,6 +221,19 @@ impl Store for Sqlite {
         self.statement(sql, |s| s.query_row([table, name, limit], |row| row.get(0)).optional())
     }
 
+    fn outside(
+        &mut self,
+        table: &str,
+        name: &str,
+        first: &str,
+        last: &str,
+    ) -> Result<Option<(u64, String)>, StoreError> {
+        let sql = "SELECT count(*), min(key) FROM entry WHERE tbl = ?1 AND name = ?2 AND (value < ?3 OR value > ?4)";
+        let found = |row: &SqlRow<'_>| Ok((unsigned(row.get(0)?), row.get::<_, Option<String>>(1)?));
+        let (rows, key) = self.statement(sql, |s| s.query_row([table, name, first, last], found))?;
+        Ok(key.map(|key| (rows, key)))
+    }
+
     fn nodes(&mut self) -> Result<Vec<NodeId>, StoreError> {
         let names: Vec<String> =
             self.statement("SELECT node FROM node", |s| s.query_map([], |row| row.get(0))?.collect())?;
@@ -264,12 +290,16 @@ impl Store for Sqlite {
 
 impl Sqlite {
     fn beside(&self) -> Result<Self, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let opened = Connection::open_with_flags(&self.files.path, flags);
-        let opened = opened.and_then(|connection| connection.busy_timeout(BUSY).map(|()| connection));
-        let connection = opened.map_err(|error| self.files.failed(&error))?;
+        let connection = read_only(&self.files.path).map_err(|error| self.files.failed(&error))?;
         Ok(Self { connection, files: self.files.clone() })
     }
+}
+
+fn read_only(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    Ok(connection)
 }
 
 #[cfg(test)]

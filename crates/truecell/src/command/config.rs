@@ -37,6 +37,7 @@ fn check(cli: &Cli, output: &Output) -> Result<(), Failure> {
     config.add_anchors(&mut anchors).map_err(|error| Failure::Config(vec![error]))?;
     let mut warnings = [config.ended(now), expired(&anchors, now)].concat();
     warnings.extend(config.journal.out_of_reach());
+    warnings.extend(config.not_here());
     let good = Good { ok: true, file: file.display().to_string(), warnings, config };
     output.answer(&good, |good| {
         let warnings = good.warnings.iter().map(|warning| format!("warning: {warning}\n"));

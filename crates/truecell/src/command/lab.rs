@@ -50,7 +50,14 @@ struct Conclusion {
     attached: usize,
     /// Records in the journal.
     records: u64,
-    /// Its folder.
+    /// Where it can be checked, while the lab serves.
+    #[serde(flatten)]
+    kept: Option<Kept>,
+}
+
+#[derive(Serialize)]
+struct Kept {
+    /// Folder of the journal.
     journal: PathBuf,
     /// Its public key.
     key: String,
@@ -84,11 +91,11 @@ impl Lab {
         .map_err(|error| broken(&error))?;
         said?;
         let wrong = steps.iter().filter(|as_it_must| !**as_it_must).count();
-        let conclusion = Conclusion::of(&carrier, steps.len(), wrong);
+        let conclusion = Conclusion::of(&carrier, steps.len(), wrong, !self.once);
         let last = if output.is_json() { json(&conclusion)? } else { conclusion.text(wrong) };
         output.text(&last)?;
-        if !self.once {
-            serve(output, &carrier, &conclusion)?;
+        if let Some(kept) = &conclusion.kept {
+            serve(output, &carrier, kept)?;
         }
         drop(units);
         carrier.gateway.shutdown();
@@ -131,14 +138,14 @@ fn text(step: &Step, before: Option<Act>) -> Result<String, Failure> {
 }
 
 impl Conclusion {
-    fn of(carrier: &Carrier, attempts: usize, wrong: usize) -> Self {
+    fn of(carrier: &Carrier, attempts: usize, wrong: usize, serves: bool) -> Self {
+        let kept = || Kept { journal: carrier.journal.dir(), key: carrier.journal.public_key().to_string() };
         Self {
             attempts,
             all_as_they_must_be: wrong == 0,
             attached: carrier.gateway.stats().sessions,
             records: carrier.journal.head(),
-            journal: carrier.journal.dir(),
-            key: carrier.journal.public_key().to_string(),
+            kept: serves.then(kept),
         }
     }
 
@@ -156,11 +163,11 @@ impl Conclusion {
 }
 
 /// Serves until Ctrl-C.
-fn serve(output: &Output, carrier: &Carrier, conclusion: &Conclusion) -> Result<(), Failure> {
+fn serve(output: &Output, carrier: &Carrier, kept: &Kept) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::system("no runtime", &error))?;
     if !output.is_json() {
-        let Conclusion { journal, key, .. } = conclusion;
+        let Kept { journal, key } = kept;
         output.text(&format!(
             "Serving until Ctrl-C, which removes {}. It has no control socket; its journal can be checked:\n\n    \
              truecell event verify --journal {} --key {key}\n",

@@ -5,7 +5,7 @@ use crate::{
     data_dir::{DataDir, Lock},
     failure::Failure,
     gateway, logging,
-    node::{Node, keep_configured},
+    node::Node,
     privilege,
 };
 use clap::Args;
@@ -32,15 +32,16 @@ impl Serve {
         allow_descriptors();
         let data = DataDir::new(config.data.clone());
         data.node()?;
-        let differs = config.differs(&cli.config_file()?);
+        Lock::look(&data).map_err(|held| held.failure(&data))?;
+        let file = cli.config_file()?;
+        let differs = config.differs(&file);
         if !differs.is_empty() {
             return Err(Failure::Config(differs));
         }
         let opened = gateway::open(&config)?;
         privilege::give_up(&data)?;
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
-        keep_configured(&data, &config)?;
-        let mut node = Node::open(&data)?;
+        let mut node = Node::open_configured(&data, &config, &file)?;
         node.trust(&config)?;
         for what in node.mended.iter().chain(&expired(&node.anchors, UnixTime::now())) {
             tracing::warn!("{what}");

@@ -3,21 +3,26 @@
 
 use super::{Config, ConfigError, located::Located};
 use serde::Deserialize;
+use std::ops::Range;
 use toml::{
     Spanned,
     de::{DeTable, DeValue, Deserializer},
 };
+
+/// What is said of the file as a whole. A key may begin there, too, but none is empty.
+const WHOLE: Range<usize> = 0..0;
 
 /// A configuration from the values that have their form, if these are enough for one, and what is wrong
 /// with the others.
 pub(super) fn read(at: &Located<'_>) -> (Option<Config>, Vec<ConfigError>) {
     let (mut root, mut errors, mut taken) = (at.root().clone(), Vec::new(), Vec::<Vec<String>>::new());
     loop {
-        let error = match Config::deserialize(Deserializer::from(Spanned::new(0..0, root.clone()))) {
+        let error = match Config::deserialize(Deserializer::from(Spanned::new(WHOLE, root.clone()))) {
             Ok(config) => return (Some(config), errors),
             Err(error) => error,
         };
-        let path = error.span().and_then(|span| path_at(&root, span.start)).unwrap_or_default();
+        let within = error.span().filter(|span| *span != WHOLE);
+        let path = within.and_then(|span| path_at(&root, span.start)).unwrap_or_default();
         let missing = missing_field(&error).map(|field| [&path[..], &[field]].concat());
         if missing.is_none_or(|missing| !taken.contains(&missing)) {
             errors.push(at.not_its_form(&path, &error));

@@ -297,9 +297,8 @@ impl Gateway {
         }
         let pools = [("v4", self.pools.v4.map(IpNet::V4)), ("v6", self.pools.v6.map(IpNet::V6))];
         for (key, pool) in pools {
-            if let Some(pool) = pool.filter(|pool| pool.trunc() != *pool) {
-                let next = format!("write \"{}\"", pool.trunc());
-                add(&["pools", key], &format!("{pool} is an address in a network, not a network"), &next);
+            if let Some((what, next)) = pool.as_ref().and_then(host_bits) {
+                add(&["pools", key], &what, &next);
             }
         }
         for (index, address) in self.service.addresses.iter().enumerate() {
@@ -383,6 +382,13 @@ impl Class {
     }
 }
 
+/// What is wrong with a prefix that has bits behind its length, and what to write.
+fn host_bits(net: &IpNet) -> Option<(String, String)> {
+    let network = net.trunc();
+    let what = format!("{net} is an address in a network, not a network");
+    (network != *net).then(|| (what, format!("write \"{network}\"")))
+}
+
 const NO_UNITS: &str = "units never reach each other this way (`truecell pair add`): leave the pools out";
 
 fn overlaps(net: IpNet) -> String {
@@ -405,6 +411,9 @@ impl Tun {
         }
         if !(1280..=9000).contains(&self.mtu) {
             add(&["tun", "mtu"], "not within 1280 and 9000", "1390 fits every Ethernet");
+        }
+        for (what, next) in self.reachable.iter().filter_map(host_bits) {
+            add(&["tun", "reachable"], &what, &next);
         }
         for net in self.reachable.iter().filter(|net| overlap(pools, net)) {
             add(&["tun", "reachable"], &overlaps(*net), NO_UNITS);

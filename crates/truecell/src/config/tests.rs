@@ -189,15 +189,28 @@ fn a_missing_key_hides_nothing_in_the_other_sections() {
 }
 
 #[test]
+fn a_missing_section_is_not_blamed_on_the_key_that_the_file_begins_with() {
+    let error = only(parse("node = \"segw-1\"\ndata = \"state\"\n").unwrap_err());
+    assert_eq!((error.key.as_deref(), error.what.as_str()), (None, "missing field `gateway`"));
+}
+
+#[test]
 fn what_would_quietly_do_something_else_is_refused() {
     for (from, to, what) in [
         ("v4 = \"10.64.0.0/12\"", "v4 = \"10.64.0.1/12\"", "is an address in a network"),
+        ("identity = \"segw.operator.example\"", "identity = \"192.0.2.1\"", "an IP address is none"),
         ("#filter = \"info\"", "filter = \"chatty\"", "`chatty` is no level"),
         ("#filter = \"info\"", "filter = \"gateway=debug,chatty\"", "`chatty` is no level"),
     ] {
         let error = only(parse(&EXAMPLE.replace(from, to)).unwrap_err());
         assert!(error.what.contains(what), "{error}");
     }
+    let text = with_every_key().replace("reachable = [\"10.0.0.0/24\"]", "reachable = [\"10.0.0.9/24\"]");
+    let error = only(parse(&text).unwrap_err());
+    assert!(
+        error.what.starts_with("10.0.0.9/24 is an address") && error.next.contains("10.0.0.0/24"),
+        "{error}"
+    );
     parse(&EXAMPLE.replace("#filter = \"info\"", "filter = \"warn,gateway=debug\"")).unwrap();
     let text =
         with_every_key().replacen("realm = \"femto.vendor.example\"", "realm = \"femto.nobody.example\"", 1);

@@ -126,10 +126,100 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 #[test]
 fn a_second_serve_says_who_holds_the_lock() {
     let mut bench = Bench::new();
-    bench.serve();
+    let log = bench.serve_until("ready");
+    // On the same ports, as it is on port 500: they are not what is told about.
+    let ready: serde_json::Value = serde_json::from_str(log.last().unwrap()).unwrap();
+    let port = |name: &str| ready[name].as_str().unwrap().rsplit_once(':').unwrap().1.to_owned();
+    let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
+    let config = config.replace("port = 0", &format!("port = {}", port("ike")));
+    bench.write("truecell.toml", &config.replace("port_natt = 0", &format!("port_natt = {}", port("natt"))));
     let (code, why) = bench.refused(&["serve"]);
     assert_eq!(code, 70);
-    assert!(why.contains("state/lock is held by pid ") && why.contains("truecell serve, since 20"), "{why}");
+    let holder = format!("state/lock is held by pid {}: truecell serve, since 20", bench.daemon().0);
+    assert!(why.contains(&holder), "{why}");
+}
+
+#[test]
+fn commands_that_only_read_leave_the_journal_as_it_is() {
+    let mut bench = Bench::new();
+    bench.serve();
+    bench.good(&["device", "add", "00aabbccddee"]);
+    assert_eq!(bench.stop(), 0);
+    let segment = bench.path("state/journal/segw-1/00000000000000000001.jsonl");
+    let before = fs::read_to_string(&segment).unwrap();
+    for command in [
+        &["device", "list"][..],
+        &["device", "show", "00aabbccddee"],
+        &["cert", "list"],
+        &["line", "list"],
+        &["pair", "list"],
+        &["incident", "list"],
+        &["event", "tail"],
+        &["event", "verify"],
+        &["ledger", "verify"],
+        &["config", "check"],
+    ] {
+        bench.good(command);
+        assert_eq!(fs::read_to_string(&segment).unwrap(), before, "{command:?}");
+    }
+}
+
+#[test]
+fn pools_that_units_have_addresses_outside_of_are_named_by_check_and_stop_serve() {
+    let mut bench = Bench::new();
+    bench.good(&["device", "add", "00aabbccddee"]);
+    let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
+    let line = 1 + config.lines().position(|line| line.starts_with("v4 = ")).unwrap();
+    let with_pool = |pool: &str| bench.write("truecell.toml", &config.replace("10.64.0.0/12", pool));
+    with_pool("10.128.0.0/12");
+    let wrong = "units whose inner address is not in the v4 pool: 1, such as 00aabbccddee";
+    for command in [["config", "check"].as_slice(), &["serve"]] {
+        let (code, why) = bench.refused(command);
+        assert_eq!(code, 64, "{why}");
+        assert!(why.contains(&format!("truecell.toml:{line}: gateway.pools.v4: {wrong}")), "{why}");
+    }
+    // A ledger that is made anew from the journal shows it only then.
+    for file in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
+        let _ = fs::remove_file(bench.path("state").join(file));
+    }
+    let (code, why) = bench.refused(&["serve"]);
+    assert_eq!(code, 64, "{why}");
+    assert!(why.contains(wrong), "{why}");
+    // Nothing of it is kept: who comes next gets an address of the old pool.
+    bench.good(&["device", "add", "00aabbccddef"]);
+    with_pool("10.64.0.0/11");
+    bench.good(&["config", "check"]);
+    bench.serve();
+    let next = bench.json(&["device", "show", "00aabbccddef"]);
+    assert_eq!(next["device"]["inner_v4"], "10.64.0.2");
+}
+
+#[test]
+fn a_file_of_another_owner_is_named_with_its_owner_and_what_to_do() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: needs root");
+        return;
+    }
+    let bench = Bench::new();
+    fs::set_permissions(bench.path("."), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let give = |path: &std::path::Path, owner| {
+        std::os::unix::fs::lchown(path, Some(owner), Some(owner)).unwrap();
+    };
+    let state = bench.path("state");
+    let given = Command::new("chown").args(["-R", "65533:65533"]).arg(&state).status().unwrap();
+    assert!(given.success());
+    for file in ["keys/journal.key", "ledger.sqlite", "journal/segw-1/00000000000000000001.jsonl", "lock"] {
+        let path = state.join(file);
+        give(&path, 0);
+        let (code, why) = bench.refused(&["serve"]);
+        give(&path, 65533);
+        assert_eq!(code, 70, "{why}");
+        let told = format!(
+            "error: state/{file} may not be used by this user\n  why: it belongs to user 0, and this process runs as user \
+             65533\n  next: run as user 0; or, if the gateway is to run as user 65533: chown -R 65533:65533 state\n"
+        );
+        assert!(why.ends_with(&told), "{why}");
+    }
 }
 
 #[test]
@@ -299,6 +389,9 @@ fn a_copy_of_the_journal_is_checked_elsewhere_with_the_key_from_elsewhere() {
     fs::copy(bench.path("state/journal/segw-1").join(segment), copy.join(segment)).unwrap();
     let verify = ["event", "verify", "--journal", "copy", "--key", key.trim()];
     assert_eq!(elsewhere.json(&verify)["ok"], true);
+    let (code, why) = elsewhere.refused(&["event", "verify", "--journal", ".", "--key", key.trim()]);
+    assert_eq!(code, 2, "{why}");
+    assert!(why.contains("no journal is in . itself") && why.contains("--journal ./copy"), "{why}");
     let wrong = ["event", "verify", "--journal", "copy", "--key", &"0".repeat(64)];
     let output = elsewhere.run(&wrong);
     assert_eq!(output.status.code(), Some(1));

@@ -46,8 +46,8 @@ fn the_last_json_line_of_a_lab_is_its_conclusion() {
         (Some(steps.len() as u64), Some(true))
     );
     assert_eq!(last["attached"], 3);
-    assert!(last["records"].as_u64() > Some(0) && last["journal"].is_string());
-    assert_eq!(last["key"].as_str().unwrap().len(), 64);
+    assert!(last["records"].as_u64() > Some(0));
+    assert!(last.get("journal").is_none() && last.get("key").is_none(), "it is gone by now: {last}");
 }
 
 /// The gateway stops, starts again, and then does not want the unit any more; `said` is what the unit said.

@@ -312,6 +312,26 @@ fn an_address_that_no_interface_has_is_named_as_such() {
 }
 
 #[test]
+fn what_a_start_would_miss_on_this_machine_is_a_warning() {
+    let bench = Bench::bare();
+    bench.write("a-file", "");
+    let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
+    assert_eq!(bench.good(&["config", "check"]), "truecell.toml: good\n");
+    let listen = config.lines().find(|line| line.starts_with("listen = [")).unwrap();
+    let config = config.replace(listen, "listen = [\"192.0.2.1\", \"127.0.0.1\"]");
+    bench.write("truecell.toml", &config.replace("\"state\"", "\"a-file/state\""));
+    let expected = "\
+warning: data: a-file/state cannot be made: a-file is no folder that this user may write
+warning: [gateway] listen: no interface of this machine has 192.0.2.1 now
+truecell.toml: good
+";
+    assert_eq!(bench.good(&["config", "check"]), expected);
+    bench.write("truecell.toml", &config.replace("\"state\"", "\"a-file\""));
+    let said = bench.good(&["config", "check"]);
+    assert!(said.starts_with("warning: data: a-file is no folder\n"), "{said}");
+}
+
+#[test]
 fn a_limit_that_no_page_has_is_a_usage_error() {
     let bench = Bench::bare();
     for list in ["device", "cert", "session"] {
