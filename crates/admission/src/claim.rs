@@ -1,5 +1,5 @@
 use crate::Evidence;
-use ids::{AccessLine, CertSha256, DeviceId, IkeSpi, SessionId, number_as_text};
+use ids::{AccessLine, CertSha256, DeviceId, IkeSpi, Network, SessionId, number_as_text};
 use ledger::{AccessLineRecord, Credential, Device, Revoked};
 use serde::{Serialize, Serializer};
 use std::{net::SocketAddr, time::Duration};
@@ -119,8 +119,19 @@ pub struct Holder {
     pub claim: Option<Claim>,
     /// Whether it lives.
     pub probe: Probe,
+    /// Where it is; `None` when its session is not here.
+    pub outer: Option<SocketAddr>,
     /// How long ago it was last asked, for this or another claim.
     pub asked_ago: Option<Duration>,
+}
+
+impl Holder {
+    /// Whether the claim comes from the network that the holder is in: /24, or /48 of IPv6. A unit that authenticates
+    /// anew does.
+    pub(crate) fn is_near(&self, claim: &Claim) -> bool {
+        let from = Network::of(claim.outer.address.ip());
+        self.outer.is_some_and(|outer| Network::of(outer.ip()) == from)
+    }
 }
 
 /// What a holder said when asked whether it lives.

@@ -12,7 +12,8 @@ pub struct Policy {
     pub validity_exceptions: Vec<ValidityException>,
     /// How long a holder may take to delete its own session when another claims its identity, seconds.
     pub make_room_s: u32,
-    /// A holder is asked whether it lives at most once in this time, seconds.
+    /// A holder is asked whether it lives at most once in this time, seconds; for claims from another network, once in
+    /// twelve times as long.
     pub probe_interval_s: u32,
 }
 
@@ -33,6 +34,9 @@ pub struct ValidityException {
     /// From then on it counts no more.
     pub until: UnixTime,
 }
+
+/// Longer than make-room time and the retransmissions in it, shorter than the 165 s for which charon asks.
+const ELSEWHERE: u32 = 12;
 
 impl Default for Policy {
     fn default() -> Self {
@@ -76,8 +80,14 @@ impl Policy {
         Duration::from_secs(self.make_room_s.into())
     }
 
-    /// The least time between two questions whether a holder lives.
+    /// The least time between two questions whether a holder lives, for claims from its own network.
     pub fn probe_interval(&self) -> Duration {
         Duration::from_secs(self.probe_interval_s.into())
+    }
+
+    /// The same for claims from elsewhere: whoever has a copy of the key can't keep the unit itself, which has to
+    /// authenticate anew each day, from being heard.
+    pub fn probe_interval_elsewhere(&self) -> Duration {
+        self.probe_interval() * ELSEWHERE
     }
 }

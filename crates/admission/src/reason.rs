@@ -172,6 +172,9 @@ pub enum Transient {
     /// Another claim on the same identity is being settled.
     #[error("another claim on the same unit is being settled")]
     ContestRuns,
+    /// The same unit has attached from the same network too often.
+    #[error("the unit attaches again and again from one network")]
+    TooOften,
     /// The holder was asked a moment ago.
     #[error("the holder was asked a moment ago whether it lives")]
     ProbedLately,
@@ -182,6 +185,7 @@ impl Transient {
     pub fn code(self) -> &'static str {
         match self {
             Self::ContestRuns => "contest-runs",
+            Self::TooOften => "too-often",
             Self::ProbedLately => "probed-lately",
         }
     }

@@ -106,7 +106,7 @@ pub fn judge(
     let having = |wanted: Effect| found.iter().filter(move |(_, effect)| *effect == wanted);
     let decision = match having(Effect::Refused).next() {
         Some((reason, _)) => Decision::Refuse(*reason),
-        None => settle(holder, policy),
+        None => settle(claim, holder, policy),
     };
     let observed = found.iter().filter(|(_, effect)| *effect != Effect::Refused);
     let conclusion = match (decision, holder) {
@@ -175,14 +175,16 @@ fn access_line(claim: &Claim, facts: &Facts<'_>, _: &Policy, _: UnixTime) -> Opt
 }
 
 /// A claim that nothing speaks against, when another may hold the lease.
-fn settle(holder: Option<&Holder>, policy: &Policy) -> Decision {
+fn settle(claim: &Claim, holder: Option<&Holder>, policy: &Policy) -> Decision {
     let Some(holder) = holder else { return Decision::Admit(Admit::First) };
     match holder.probe {
         Probe::Silent | Probe::Unreachable => Decision::Admit(Admit::Reconnect),
         Probe::MadeRoom => Decision::Admit(Admit::MadeRoom),
         Probe::Answered => Decision::Refuse(Reason::SecondClaim),
         Probe::NotAsked => {
-            let lately = holder.asked_ago.is_some_and(|ago| ago < policy.probe_interval());
+            let near = holder.is_near(claim);
+            let interval = if near { policy.probe_interval() } else { policy.probe_interval_elsewhere() };
+            let lately = holder.asked_ago.is_some_and(|ago| ago < interval);
             if lately { Decision::Drop(Transient::ProbedLately) } else { Decision::Contest }
         }
     }

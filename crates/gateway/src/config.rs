@@ -37,6 +37,9 @@ pub struct GatewayConfig {
     pub off_line: OffLine,
     /// With [`OffLine::Hold`]: how long, before the session ends.
     pub off_line_hold: Duration,
+    /// Octets of the journal's disk that are kept back: with less, nobody new is admitted and nothing that strangers do
+    /// is written down, so that there is room for what operators do and those who are attached.
+    pub disk_reserve: u64,
     /// Whom to admit.
     pub policy: admission::Policy,
     /// Folder of a witness on another host that takes the journal's checkpoints
@@ -84,6 +87,7 @@ impl GatewayConfig {
             rest_after: Duration::from_secs(60),
             off_line: OffLine::default(),
             off_line_hold: Duration::from_secs(30),
+            disk_reserve: 0,
             policy: admission::Policy::default(),
             witness: None,
         }

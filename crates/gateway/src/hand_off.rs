@@ -339,7 +339,7 @@ mod tests {
             Outcome::HolderEnded,
             Outcome::NewcomerLeft,
         ];
-        let transients = [Transient::ContestRuns, Transient::ProbedLately];
+        let transients = [Transient::ContestRuns, Transient::ProbedLately, Transient::TooOften];
         let admits = [Admit::First, Admit::Reconnect, Admit::MadeRoom];
         let mut words: Vec<_> = ends.iter().map(Why::code).collect();
         words.extend(outcomes.map(Outcome::code));

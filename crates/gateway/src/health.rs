@@ -13,6 +13,8 @@ pub enum Alarm {
     LedgerUnreachable,
     /// Events can't be written.
     JournalUnwritable,
+    /// The disk of the journal has less room than is kept back for operators and those who are attached.
+    DiskLow,
     /// The clock has gone back behind what was seen: certificates can't be judged.
     ClockUntrusted,
     /// A thread of the gateway has panicked. It does not come back; the process has to be started anew.
@@ -29,9 +31,10 @@ pub enum Alarm {
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::LedgerUnreachable,
         Self::JournalUnwritable,
+        Self::DiskLow,
         Self::ClockUntrusted,
         Self::ThreadEnded,
         Self::ShardStuck,
@@ -50,6 +53,7 @@ impl Alarm {
         match self {
             Self::LedgerUnreachable => "ledger-unreachable",
             Self::JournalUnwritable => "journal-unwritable",
+            Self::DiskLow => "disk-low",
             Self::ClockUntrusted => "clock-untrusted",
             Self::ThreadEnded => "thread-ended",
             Self::ShardStuck => "shard-stuck",
@@ -64,6 +68,7 @@ impl Alarm {
         match self {
             Self::LedgerUnreachable => "ledger",
             Self::JournalUnwritable => "journal",
+            Self::DiskLow => "disk",
             Self::ClockUntrusted => "clock",
             Self::ThreadEnded => "threads",
             Self::ShardStuck => "shards",
@@ -78,6 +83,7 @@ impl Alarm {
         match self {
             Self::LedgerUnreachable => "see that its disk has room and who holds its lock",
             Self::JournalUnwritable => "see that its disk has room and works",
+            Self::DiskLow => "make room, or move the data directory to a larger disk",
             Self::ClockUntrusted => "set the clock",
             Self::ThreadEnded => "start it anew, and report the panic that its log has",
             Self::ShardStuck => "keep a stack of every thread (gdb -p), then restart",

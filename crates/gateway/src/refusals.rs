@@ -4,11 +4,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Lets through 20 events of each kind at once, then one each period: a flood must not fill the journal.
-/// What is left out is counted in the next one of its kind.
+/// Lets through some of each kind at once, then one each period: a flood must fill neither the journal nor
+/// the disk. What is left out is counted in the next one of its kind.
 pub(crate) struct Refusals<K> {
-    every: Duration,
+    pace: Pace,
     kinds: HashMap<K, Kind>,
+    /// What comes on top of the kinds that there is room for.
+    rest: Kind,
+    swept: Instant,
+}
+
+/// How many are let through.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// At once.
+    pub(crate) burst: u32,
+    /// Then one in this time.
+    pub(crate) every: Duration,
+    /// Kinds that are told apart, 64 octets each; all others together are one.
+    pub(crate) room: usize,
 }
 
 struct Kind {
@@ -17,43 +31,63 @@ struct Kind {
     left_out: u64,
 }
 
-const BURST: u32 = 20;
-/// Kinds remembered at most, 64 octets each; what comes on top is let through.
-const KINDS: usize = 16_384;
-
-/// One each second.
+/// 20 of each kind, then one a second.
 impl<K: Eq + Hash> Default for Refusals<K> {
     fn default() -> Self {
-        Self::one_each(Duration::from_secs(1))
+        Self::new(Pace { burst: 20, every: Duration::from_secs(1), room: 16_384 })
     }
 }
 
 impl<K: Eq + Hash> Refusals<K> {
-    pub(crate) fn one_each(every: Duration) -> Self {
-        Self { every, kinds: HashMap::new() }
+    pub(crate) fn new(pace: Pace) -> Self {
+        let now = Instant::now();
+        Self { pace, kinds: HashMap::new(), rest: Kind::full(&pace, now), swept: now }
     }
 
-    /// Whether to write one down now; if so, how many of its kind were left out before.
+    /// Whether to let one through now; if so, how many of its kind were left out before.
     pub(crate) fn admit(&mut self, of: K, now: Instant) -> Option<u64> {
-        if self.kinds.len() >= KINDS {
-            let full_again = self.every * BURST;
-            self.kinds.retain(|_, kind| kind.left_out > 0 || now.duration_since(kind.filled) < full_again);
+        let pace = self.pace;
+        self.sweep(now);
+        let has_room = self.kinds.len() < pace.room || self.kinds.contains_key(&of);
+        let kind = if has_room {
+            self.kinds.entry(of).or_insert_with(|| Kind::full(&pace, now))
+        } else {
+            &mut self.rest
+        };
+        kind.admit(&pace, now)
+    }
+
+    /// Forgets kinds that have all of theirs again; when there is no room, and once a period at most.
+    fn sweep(&mut self, now: Instant) {
+        let pace = self.pace;
+        if self.kinds.len() < pace.room || now.saturating_duration_since(self.swept) < pace.every {
+            return;
         }
-        if self.kinds.len() >= KINDS && !self.kinds.contains_key(&of) {
-            return Some(0);
-        }
-        let kind = self.kinds.entry(of).or_insert(Kind { tokens: BURST, filled: now, left_out: 0 });
-        let periods = now.duration_since(kind.filled).as_secs() / self.every.as_secs();
+        self.swept = now;
+        let full_again = pace.every * pace.burst;
+        self.kinds.retain(|_, kind| kind.left_out > 0 || now.duration_since(kind.filled) < full_again);
+    }
+}
+
+impl Kind {
+    fn full(pace: &Pace, now: Instant) -> Self {
+        Self { tokens: pace.burst, filled: now, left_out: 0 }
+    }
+
+    fn admit(&mut self, pace: &Pace, now: Instant) -> Option<u64> {
+        let since = now.saturating_duration_since(self.filled);
+        let periods = since.as_nanos() / pace.every.as_nanos().max(1);
         if periods > 0 {
-            kind.tokens = BURST.min(kind.tokens.saturating_add(u32::try_from(periods).unwrap_or(BURST)));
-            kind.filled = now;
+            let more = u32::try_from(periods).unwrap_or(pace.burst);
+            self.tokens = pace.burst.min(self.tokens.saturating_add(more));
+            self.filled = now;
         }
-        if kind.tokens == 0 {
-            kind.left_out += 1;
+        if self.tokens == 0 {
+            self.left_out += 1;
             return None;
         }
-        kind.tokens -= 1;
-        Some(std::mem::take(&mut kind.left_out))
+        self.tokens -= 1;
+        Some(std::mem::take(&mut self.left_out))
     }
 }
 
@@ -62,10 +96,11 @@ mod tests {
     use super::*;
 
     const EVERY: Duration = Duration::from_secs(60);
+    const PACE: Pace = Pace { burst: 20, every: EVERY, room: 1_000 };
 
     #[test]
     fn a_flood_leaves_one_record_each_period_and_loses_no_count() {
-        let (mut refusals, now) = (Refusals::one_each(EVERY), Instant::now());
+        let (mut refusals, now) = (Refusals::new(PACE), Instant::now());
         let written = (0..10_000).filter(|_| refusals.admit("cert-untrusted", now).is_some()).count();
         assert_eq!(written, 20);
         assert_eq!(refusals.admit("ike-auth-mismatch", now), Some(0), "another kind has its own room");
@@ -74,13 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn kinds_without_end_take_no_memory_without_end() {
-        let (mut refusals, now) = (Refusals::one_each(EVERY), Instant::now());
-        for kind in 0..KINDS + 100 {
-            assert_eq!(refusals.admit(kind, now), Some(0));
-        }
-        assert_eq!(refusals.kinds.len(), KINDS);
-        refusals.admit(0, now + EVERY * BURST);
+    fn kinds_without_end_take_no_memory_without_end_and_are_one_kind_together() {
+        let (mut refusals, now) = (Refusals::new(PACE), Instant::now());
+        let admitted = (0..5_000).filter(|kind| refusals.admit(*kind, now).is_some()).count();
+        assert_eq!((admitted, refusals.kinds.len()), (1_020, 1_000));
+        assert_eq!(refusals.admit(0, now), Some(0), "those before keep what is theirs");
+        assert_eq!(refusals.admit(5_000, now + EVERY), Some(3_980));
+        assert_eq!(refusals.admit(5_000, now + EVERY * 20), Some(0), "the others are forgotten");
         assert_eq!(refusals.kinds.len(), 1);
     }
 }

@@ -22,8 +22,8 @@ use crate::{
     classes::Classes,
     clock::ClockGuard,
     hand_off::{Answer, Refused, Work},
-    health::Health,
-    refusals::Refusals,
+    health::{Alarm, Health},
+    refusals::{Pace, Refusals},
     sessions::Sessions,
     shard::ShardCounters,
     stats::Tallies,
@@ -41,7 +41,7 @@ use events::{
         AttachFailed, EspNeverSeen, LateralAttempt, NodeStopped, OutOfReach, PathUnproven, SpoofedSource,
     },
 };
-use ids::{DeviceId, SessionId, Spi};
+use ids::{DeviceId, Network, SessionId, Spi};
 use ledger::{Ledger, LedgerError};
 use shadow::Shadow;
 use std::{
@@ -54,6 +54,13 @@ use std::{
 const BATCH: usize = 64;
 /// How often a ledger out of reach is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+/// Records of one unit refused for one reason: with copies of the keys of 189,000 units, 1.5 GB at once, then 11 GB a
+/// day; each counts what was left out.
+const REFUSED: Pace = Pace { burst: 3, every: Duration::from_secs(3600), room: 1 << 18 };
+/// Claims of one unit from one network, each with some 2.5 kB in the journal: a unit that has to attach anew does so once
+/// a day.
+const ATTACHES: Pace = Pace { burst: 20, every: Duration::from_secs(60), room: 1 << 18 };
 
 pub(crate) struct Registrar {
     policy: Policy,
@@ -70,6 +77,8 @@ pub(crate) struct Registrar {
     failed: Refusals<&'static str>,
     /// Refused units, by unit and reason.
     refused: Refusals<(DeviceId, Reason)>,
+    /// Claims, by unit and the network that they come from.
+    paces: Refusals<(DeviceId, Network)>,
     next_session: u64,
     /// Who waits for the end of a contest, by device: no other claim on that is judged meanwhile.
     newcomers: HashMap<DeviceId, Newcomer>,
@@ -85,6 +94,8 @@ pub(crate) struct Registrar {
     looked: Option<Instant>,
     watch: Watch,
     shadow: Shadow,
+    /// Octets on the journal's disk that strangers never fill.
+    disk_reserve: u64,
     core_check: CoreCheck,
 }
 
@@ -131,7 +142,8 @@ impl Registrar {
             answers,
             ike_waker,
             failed: Refusals::default(),
-            refused: Refusals::one_each(Duration::from_secs(60)),
+            refused: Refusals::new(REFUSED),
+            paces: Refusals::new(ATTACHES),
             next_session: 1,
             newcomers: HashMap::new(),
             claims: HashMap::new(),
@@ -141,6 +153,7 @@ impl Registrar {
             looked: None,
             watch: Watch::new(&shards, Instant::now()),
             shadow: Shadow::default(),
+            disk_reserve: config.disk_reserve,
             core_check,
         }
     }
@@ -285,7 +298,8 @@ impl Registrar {
 
     fn attach_failed(&mut self, refused: Refused) {
         self.tallies.attaches.count(refused.code);
-        if let Some(more) = self.failed.admit(refused.code, Instant::now()) {
+        let has_room = !self.health.view().alarms.contains_key(&Alarm::DiskLow);
+        if let Some(more) = self.failed.admit(refused.code, Instant::now()).filter(|_| has_room) {
             let Refused { code, text, outer, idi } = refused;
             let event = AttachFailed { reason: code.to_owned(), detail: text, outer, claimed: idi, more };
             if let Err(error) = self.append(&event) {

@@ -5,6 +5,7 @@
 mod access_line;
 mod device;
 mod digest;
+mod network;
 mod node;
 mod realm;
 mod spi;
@@ -15,6 +16,7 @@ pub mod number_as_text;
 pub use access_line::{AccessLine, ParseAccessLineError};
 pub use device::{DeviceId, DeviceName, ParseDeviceError};
 pub use digest::{CertSha256, Hex, ParseSha256Error, Sha256};
+pub use network::Network;
 pub use node::{Epoch, EventRef, NodeId, ParseNodeError, ParseSessionError, SessionId};
 pub use realm::{ParseRealmError, Realm};
 pub use spi::{IkeSpi, Spi};

@@ -186,6 +186,41 @@ fn a_full_disk() {
     assert!(report.is_ok(), "{report:?}");
 }
 
+/// What is kept back is for operators, and for those who are attached.
+#[test]
+fn a_disk_with_no_more_room_than_is_kept_back() {
+    let Some(disk) = SmallDisk::new() else {
+        return println!("skipped: needs to mount a small file system");
+    };
+    let carrier = Carrier::start_with(disk.0.path(), |config| config.disk_reserve = 1 << 20);
+    let world = World::before(carrier.unwrap(), 16);
+    let ballast = disk.0.path().join("ballast");
+    let mut file = File::create(&ballast).unwrap();
+    let room = || {
+        let disk = rustix::fs::statvfs(disk.0.path()).unwrap();
+        disk.f_bavail * disk.f_frsize
+    };
+    while room() >= 1 << 20 {
+        file.write_all(&[0; 4096]).unwrap();
+    }
+    world.wait_for(|carrier| !carrier.gateway.health().can_admit());
+    world.assert_only_new_ones_wait(16, Alarm::DiskLow);
+    let told = world.carrier.journal.head();
+    let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for _ in 0..50 {
+        stranger.send_to(&[0; 64], world.carrier.known().ike).unwrap();
+    }
+    let ledger = &world.carrier.ledger;
+    ledger.move_device(id(2), LifeCycle::Lost, "kim", "gone", None, UnixTime::now()).unwrap();
+    let records = world.carrier.journal.head() - told;
+    assert!(records <= 4, "{records} records: the move, and checkpoints");
+    ledger.move_device(id(2), LifeCycle::Suspended, "kim", "found", Some("dave"), UnixTime::now()).unwrap();
+    ledger.move_device(id(2), LifeCycle::Installed, "kim", "back", None, UnixTime::now()).unwrap();
+    drop(file);
+    fs::remove_file(&ballast).unwrap();
+    world.assert_all_is_well_again(16);
+}
+
 /// A core that lets nobody go on while somebody else has its lock.
 struct Sticky(VirtualCore, Arc<Mutex<()>>);
 

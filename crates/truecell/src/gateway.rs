@@ -110,6 +110,7 @@ fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {
         config::OffLine::Hold => OffLine::Hold,
         config::OffLine::Close => OffLine::Close,
     };
+    made.disk_reserve = u64::from(config.journal.reserve_mib) << 20;
     made.policy = config.admission.clone();
     made.witness = config.journal.witness.as_ref().map(|witness| witness.drop.clone());
     made

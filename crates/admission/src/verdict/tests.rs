@@ -122,7 +122,7 @@ fn decide_with(claim: &Claim, holder: Option<&Holder>) -> Verdict {
 
 fn holder(probe: Probe) -> Holder {
     let session = SessionId { epoch: ids::Epoch(1), number: 1 };
-    Holder { session, claim: Some(claim(HOME)), probe, asked_ago: None }
+    Holder { session, claim: Some(claim(HOME)), probe, outer: Some(HOME.parse().unwrap()), asked_ago: None }
 }
 
 #[test]
@@ -269,6 +269,30 @@ fn a_holder_is_asked_once_in_ten_seconds_at_most() {
     let asked = |ago| Holder { asked_ago: Some(Duration::from_secs(ago)), ..holder(Probe::NotAsked) };
     assert_eq!(decide_with(&claim(HOME), Some(&asked(9))).decision, Decision::Drop(Transient::ProbedLately));
     assert_eq!(decide_with(&claim(HOME), Some(&asked(10))).decision, Decision::Contest);
+}
+
+#[test]
+fn who_comes_from_elsewhere_keeps_the_unit_itself_from_nothing() {
+    let (device, credential) = (device(LifeCycle::Live), credential());
+    let line =
+        AccessLineRecord { prefixes: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()], ..line() };
+    let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line) };
+    let of = |from: &str, held_at: Option<&str>, ago| {
+        let outer = held_at.map(|outer| outer.parse().unwrap());
+        let holder = Holder { outer, asked_ago: Some(Duration::from_secs(ago)), ..holder(Probe::NotAsked) };
+        judge(&claim(from), &facts, Some(&holder), &Policy::default(), &Modes::default(), now()).decision
+    };
+    let later = Decision::Drop(Transient::ProbedLately);
+    for near in ["127.10.0.200:500", "[::ffff:127.10.0.1]:4500"] {
+        assert_eq!(of(near, Some(HOME), 10), Decision::Contest, "{near}");
+    }
+    for elsewhere in ["127.10.1.9:4500", "[2001:db8:1::1]:4500"] {
+        assert_eq!(of(elsewhere, Some(HOME), 119), later, "{elsewhere}");
+        assert_eq!(of(elsewhere, Some(HOME), 120), Decision::Contest, "{elsewhere}");
+    }
+    assert_eq!(of("[2001:db8:1:2::1]:4500", Some("[2001:db8:1::1]:4500"), 10), Decision::Contest);
+    assert_eq!(of("[2001:db8:2::1]:4500", Some("[2001:db8:1::1]:4500"), 119), later);
+    assert_eq!(of(HOME, None, 119), later, "nobody knows where the holder is");
 }
 
 #[test]

@@ -27,12 +27,24 @@ impl Registrar {
         let clock = self.clock.trusted().is_none().then(|| clock.to_owned());
         self.found(Alarm::LedgerUnreachable, ledger);
         self.found(Alarm::JournalUnwritable, journal);
+        self.found(Alarm::DiskLow, self.disk_low());
         self.found(Alarm::ClockUntrusted, clock);
         let (stuck, core) = (self.watch.stuck(now), (self.core_check)());
         self.found(Alarm::ShardStuck, stuck);
         self.found(Alarm::CoreUnreachable, core);
         self.found(Alarm::WitnessUnreachable, self.delivery.trouble(now));
         self.found(Alarm::BreakerTripped, self.shadow.trouble());
+    }
+
+    /// What is left then is for those who are attached, and for what operators do.
+    fn disk_low(&self) -> Option<String> {
+        let dir = self.ledger.journal().dir();
+        // Whether it can be written to at all is the journal's own alarm.
+        let disk = rustix::fs::statvfs(&dir).ok()?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let mib = |octets: u64| octets >> 20;
+        let text = || format!("{} MiB are free, and {} are kept back", mib(free), mib(self.disk_reserve));
+        (free < self.disk_reserve).then(text)
     }
 
     pub(super) fn out_of_reach(&mut self, error: &LedgerError) {

@@ -129,7 +129,7 @@ impl Registrar {
             return Ok((Decision::Refuse(Reason::RowTampered), Weighed::default()));
         };
         let session = contest.holder.session;
-        let holder = Holder { session, claim: claim(session).cloned(), probe, asked_ago: None };
+        let holder = Holder { session, claim: claim(session).cloned(), probe, outer: None, asked_ago: None };
         let verdict =
             judge(claim_of_newcomer, &known.facts(), Some(&holder), &self.policy, &self.shadow.modes, now);
         let weighed = weighed(&verdict);

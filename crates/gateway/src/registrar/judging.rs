@@ -14,7 +14,7 @@ use events::{
     Durability,
     admission::{Admitted as AdmittedEvent, Contested, Refused as RefusedEvent, Voided, Weighed},
 };
-use ids::{DeviceId, SessionId, UnixTime};
+use ids::{DeviceId, Network, SessionId, UnixTime};
 use ike::{Grant, Ticket};
 use ledger::{Lease, LedgerError, NewIncident, Tx};
 use serde_json::json;
@@ -122,6 +122,9 @@ impl Registrar {
         let holder = known.lease.as_ref().map(|lease| self.holder(lease));
         let verdict =
             judge(&evidence, &known.facts(), holder.as_ref(), &self.policy, &self.shadow.modes, now);
+        if matches!(verdict.decision, Decision::Admit(_) | Decision::Contest) && !self.is_in_pace(&claim) {
+            return Ok(Looked::Drop(ticket, Transient::TooOften));
+        }
         match verdict.decision {
             Decision::Admit(_) => self.let_in(device, &verdict, now),
             Decision::Refuse(reason) if !self.lives(device) => self.hit(reason, device, now),
@@ -134,17 +137,24 @@ impl Registrar {
         Ok(looked)
     }
 
+    /// A unit, or a copy of it, that attaches again and again from one network must not fill the journal.
+    fn is_in_pace(&mut self, claim: &Claim) -> bool {
+        let from = Network::of(claim.authenticated.auth().path().peer.ip());
+        self.paces.admit((claim.authenticated.device(), from), Instant::now()).is_some()
+    }
+
     fn lives(&self, device: DeviceId) -> bool {
         !self.sessions.of_device(device).is_empty()
     }
 
     fn holder(&self, lease: &Lease) -> Holder {
-        let lives_here = self.sessions.get(lease.session).is_some();
+        let session = self.sessions.get(lease.session);
         Holder {
             session: lease.session,
             claim: self.claims.get(&lease.session).map(|claim| (**claim).clone()),
             // A lease of ours without a session is what an end left that could not be written yet.
-            probe: if lives_here { Probe::NotAsked } else { Probe::Unreachable },
+            probe: if session.is_some() { Probe::NotAsked } else { Probe::Unreachable },
+            outer: session.map(|session| session.outer()),
             asked_ago: self.asked.get(&lease.device).map(Instant::elapsed),
         }
     }
@@ -313,7 +323,7 @@ impl Registrar {
             return self.left_unsaid(ticket, &LedgerError::Journal(error));
         }
         self.tallies.attaches.count("contested");
-        let interval = self.policy.probe_interval();
+        let interval = self.policy.probe_interval_elsewhere();
         self.asked.retain(|_, asked| asked.elapsed() < interval);
         self.asked.insert(session.device, Instant::now());
         self.claims.insert(session.id, evidence);

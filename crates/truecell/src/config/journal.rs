@@ -3,9 +3,11 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The event journal.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Journal {
+    /// Room on its disk below which nobody new is admitted, MiB.
+    pub(crate) reserve_mib: u32,
     /// Who keeps its checkpoints; absent: whoever can write here could cut it unseen.
     pub(crate) witness: Option<Witness>,
 }
@@ -16,6 +18,12 @@ pub(crate) struct Journal {
 pub(crate) struct Witness {
     /// The folder of this node there, as it is mounted here. It is never made.
     pub(crate) drop: PathBuf,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { reserve_mib: 512, witness: None }
+    }
 }
 
 impl Journal {
