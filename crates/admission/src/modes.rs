@@ -60,7 +60,7 @@ impl Modes {
     fn mode(&self, reason: Reason, device: &Device) -> Mode {
         let of_reason = self.rules.iter().filter(|(of, _)| *of == reason).map(|(_, rule)| rule);
         let that_fit = of_reason.filter(|rule| rule.mode != Mode::Inherit && rule.scope.has(device));
-        that_fit.max_by_key(|rule| rule.scope.width()).map_or(reason.usual_mode(), |rule| rule.mode)
+        that_fit.max_by_key(|rule| rule.scope.narrowness()).map_or(reason.usual_mode(), |rule| rule.mode)
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Policy {
     /// How long a holder may take to delete its own session when another claims its identity, seconds.
     pub make_room_s: u32,
     /// A holder is asked whether it lives at most once in this time, seconds; for claims from another network, once in
-    /// twelve times as long.
+    /// twelve times as long, 150 s at most.
     pub probe_interval_s: u32,
 }
 
@@ -35,8 +35,10 @@ pub struct ValidityException {
     pub until: UnixTime,
 }
 
-/// Longer than make-room time and the retransmissions in it, shorter than the 165 s for which charon asks.
+/// How much longer it is for claims from elsewhere: between two of them the unit itself is heard.
 const ELSEWHERE: u32 = 12;
+/// A unit that is away from where its tunnel is asks for 165 s (charon 5.9.8): it is heard within them.
+const RETRANSMITS: Duration = Duration::from_secs(150);
 
 impl Default for Policy {
     fn default() -> Self {
@@ -88,6 +90,7 @@ impl Policy {
     /// The same for claims from elsewhere: whoever has a copy of the key can't keep the unit itself, which has to
     /// authenticate anew each day, from being heard.
     pub fn probe_interval_elsewhere(&self) -> Duration {
-        self.probe_interval() * ELSEWHERE
+        let long = (self.probe_interval() * ELSEWHERE).max(self.make_room() * 2);
+        long.min(RETRANSMITS).max(self.probe_interval())
     }
 }

@@ -253,7 +253,7 @@ impl Services {
         let reasons = Refusal::ALL.into_iter().filter(|reason| reason.is_observed_after_import());
         let codes: Vec<_> = reasons.map(Refusal::code).collect();
         let begun = self.ledger.begin_observed(&scopes, &codes, &caller.name, self.now())?;
-        self.gateway.iter().for_each(|gateway| gateway.policy_changed());
+        self.gateway.iter().filter(|_| !begun.is_empty()).for_each(|gateway| gateway.policy_changed());
         Ok(begun)
     }
 

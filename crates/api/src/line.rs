@@ -144,7 +144,7 @@ impl Services {
         let mut after = None;
         loop {
             let devices = self.ledger.devices_behind(line, after, PAGE)?;
-            let attached = devices.iter().filter(|device| !gateway.sessions_of(device.id).is_empty());
+            let attached = devices.iter().filter(|device| gateway.is_attached(device.id));
             attached.for_each(|device| gateway.device_changed(device.id));
             match devices.last().filter(|_| devices.len() == PAGE) {
                 Some(last) => after = Some(last.id),

@@ -74,7 +74,7 @@ pub struct Resume {
 
 /// Who would be refused, by class and region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Readiness {
+pub struct PolicyReadiness {
     /// The groups, by class, then region.
     pub groups: Vec<Group>,
 }
@@ -202,7 +202,9 @@ fn observable() -> String {
 /// Rows read at once.
 const PAGE: usize = 1_000;
 
-pub(crate) async fn readiness(State(services): State<Arc<Services>>) -> Result<Json<Readiness>, Problem> {
+pub(crate) async fn readiness(
+    State(services): State<Arc<Services>>,
+) -> Result<Json<PolicyReadiness>, Problem> {
     services.blocking(|services| services.readiness()).await.map(Json)
 }
 
@@ -227,7 +229,7 @@ pub(crate) async fn observations(
 }
 
 impl Services {
-    fn readiness(&self) -> Result<Readiness, Problem> {
+    fn readiness(&self) -> Result<PolicyReadiness, Problem> {
         let observed = self.all_observed()?;
         let mut groups = BTreeMap::<(String, String), Group>::new();
         let mut after = None;
@@ -238,7 +240,7 @@ impl Services {
             }
             match devices.last().filter(|_| devices.len() == PAGE) {
                 Some(last) => after = Some(last.id),
-                None => return Ok(Readiness { groups: groups.into_values().collect() }),
+                None => return Ok(PolicyReadiness { groups: groups.into_values().collect() }),
             }
         }
     }
@@ -261,15 +263,16 @@ impl Services {
         observed: Option<&Vec<Observed>>,
         groups: &mut BTreeMap<(String, String), Group>,
     ) {
-        if observed.is_none() && !allows(device.state, device.enrolment).attach {
+        let not_installed = |of: &Observed| of.reason == Refusal::NotInstalled.code();
+        let comes = observed.is_some_and(|observed| observed.iter().any(not_installed));
+        if !comes && !allows(device.state, device.enrolment).attach {
             return;
         }
         let (class, region) = (device.class.clone(), device.region.clone());
         let group = groups.entry((class.clone(), region.clone())).or_default();
         (group.class, group.region) = (class, region);
         group.units += 1;
-        let attached =
-            self.gateway.as_ref().is_some_and(|gateway| !gateway.sessions_of(device.id).is_empty());
+        let attached = self.gateway.as_ref().is_some_and(|gateway| gateway.is_attached(device.id));
         group.attached += u64::from(attached);
         group.would_be_refused += u64::from(observed.is_some());
         for observed in observed.into_iter().flatten() {

@@ -22,10 +22,12 @@ const EXAMPLES: usize = 10;
 
 /// Counts.
 #[derive(Default)]
-pub(crate) struct Breaker {
+pub(crate) struct Hits {
     good: HashMap<DeviceId, UnixTime>,
     swept: UnixTime,
     hits: HashMap<Reason, HashMap<DeviceId, Instant>>,
+    /// The good units of the time before the start are not known yet: nothing is too many.
+    recalls: bool,
 }
 
 /// A reason has hit too many.
@@ -37,9 +39,9 @@ pub(crate) struct Tripped {
     pub(crate) good: usize,
 }
 
-impl Breaker {
+impl Hits {
     /// A unit attached with no reason against it.
-    pub(crate) fn is_good(&mut self, device: DeviceId, at: UnixTime) {
+    pub(crate) fn note_good(&mut self, device: DeviceId, at: UnixTime) {
         self.good.insert(device, at);
     }
 
@@ -52,7 +54,7 @@ impl Breaker {
         now: Instant,
     ) -> Option<Tripped> {
         self.sweep(at);
-        if !self.good.contains_key(&device) {
+        if self.recalls || !self.good.contains_key(&device) {
             return None;
         }
         let hits = self.hits.entry(reason).or_default();
@@ -65,6 +67,20 @@ impl Breaker {
         let mut hits: Vec<_> = self.hits.remove(&reason)?.into_keys().collect();
         hits.sort();
         Some(Tripped { reason, hits, good })
+    }
+
+    /// Until [`Self::recalled`], nothing is too many.
+    pub(crate) fn recall(&mut self) {
+        self.recalls = true;
+    }
+
+    /// Units that were good before the start.
+    pub(crate) fn recalled(&mut self, good: HashMap<DeviceId, UnixTime>) {
+        self.recalls = false;
+        for (device, at) in good {
+            let known = self.good.entry(device).or_insert(at);
+            *known = at.max(*known);
+        }
     }
 
     /// Whom a reason has hit so far does not count any more.
@@ -108,13 +124,13 @@ mod tests {
         UnixTime::from_secs(1_790_000_000)
     }
 
-    fn with_good(units: usize) -> Breaker {
-        let mut breaker = Breaker::default();
-        (0..units).for_each(|n| breaker.is_good(id(n), at()));
+    fn with_good(units: usize) -> Hits {
+        let mut breaker = Hits::default();
+        (0..units).for_each(|n| breaker.note_good(id(n), at()));
         breaker
     }
 
-    fn hit_all(breaker: &mut Breaker, units: std::ops::Range<usize>, now: Instant) -> Option<Tripped> {
+    fn hit_all(breaker: &mut Hits, units: std::ops::Range<usize>, now: Instant) -> Option<Tripped> {
         units.into_iter().find_map(|n| breaker.hit(Reason::ForeignNetwork, id(n), at(), now))
     }
 

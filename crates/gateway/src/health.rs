@@ -129,6 +129,10 @@ impl Health {
         self.standing().alarms.remove(&alarm).is_some()
     }
 
+    pub(crate) fn has(&self, alarm: Alarm) -> bool {
+        self.standing().alarms.contains_key(&alarm)
+    }
+
     pub(crate) fn view(&self) -> HealthView {
         self.standing().clone()
     }

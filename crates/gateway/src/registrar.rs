@@ -23,7 +23,7 @@ use crate::{
     clock::ClockGuard,
     hand_off::{Answer, Refused, Work},
     health::{Alarm, Health},
-    refusals::{Pace, Refusals},
+    refusals::{Beyond, Pace, Refusals},
     sessions::Sessions,
     shard::ShardCounters,
     stats::Tallies,
@@ -45,7 +45,7 @@ use ids::{DeviceId, Network, SessionId, Spi};
 use ledger::{Ledger, LedgerError};
 use shadow::Shadow;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -57,10 +57,11 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// Records of one unit refused for one reason: with copies of the keys of 189,000 units, 1.5 GB at once, then 11 GB a
 /// day; each counts what was left out.
-const REFUSED: Pace = Pace { burst: 3, every: Duration::from_secs(3600), room: 1 << 18 };
+const REFUSED: Pace = Pace { burst: 3, every: Duration::from_secs(3600), room: 1 << 18, beyond: Beyond::One };
 /// Claims of one unit from one network, each with some 2.5 kB in the journal: a unit that has to attach anew does so once
 /// a day.
-const ATTACHES: Pace = Pace { burst: 20, every: Duration::from_secs(60), room: 1 << 18 };
+const ATTACHES: Pace =
+    Pace { burst: 20, every: Duration::from_secs(60), room: 1 << 18, beyond: Beyond::Through };
 
 pub(crate) struct Registrar {
     policy: Policy,
@@ -84,12 +85,16 @@ pub(crate) struct Registrar {
     newcomers: HashMap<DeviceId, Newcomer>,
     /// The claims of those who hold a lease.
     claims: HashMap<SessionId, Box<admission::Claim>>,
-    /// When each holder was last asked whether it lives.
-    asked: HashMap<DeviceId, Instant>,
+    /// When each session was last asked, as a holder, whether it lives.
+    asked: HashMap<SessionId, Instant>,
     /// Admissions that the journal has and that did not come to be, not taken back yet.
     voided: VecDeque<Voided>,
     /// What must not be lost and could not be written yet.
     undone: VecDeque<Work>,
+    /// Units whose sessions are to be judged anew: a part of them each round, as there may be all.
+    reviews: BTreeSet<DeviceId>,
+    /// Something could not be written a moment ago.
+    stumbled: bool,
     /// When all that admission needs was last looked at.
     looked: Option<Instant>,
     watch: Watch,
@@ -150,6 +155,8 @@ impl Registrar {
             asked: HashMap::new(),
             voided: VecDeque::new(),
             undone: VecDeque::from([Work::Policy, Work::Pairs]),
+            reviews: BTreeSet::new(),
+            stumbled: false,
             looked: None,
             watch: Watch::new(&shards, Instant::now()),
             shadow: Shadow::default(),
@@ -161,9 +168,9 @@ impl Registrar {
     /// Works until the IKE thread is gone and all is written, or can't be.
     pub(crate) fn run(mut self, work: &Receiver<Work>) {
         self.recall_good();
+        self.look();
         loop {
-            let is_done = self.undone.is_empty() && self.voided.is_empty();
-            let patience = if is_done { Duration::from_secs(1) } else { TRY_AGAIN };
+            let patience = self.patience();
             match work.recv_timeout(patience) {
                 Ok(first) => self.batch(first, work),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -172,6 +179,17 @@ impl Registrar {
             self.catch_up();
             self.look();
             self.ike_waker.wake();
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let all_written = self.undone.is_empty() && self.voided.is_empty() && self.shadow.is_written();
+        if !all_written || self.stumbled {
+            TRY_AGAIN
+        } else if self.reviews.is_empty() {
+            Duration::from_secs(1)
+        } else {
+            Duration::ZERO
         }
     }
 
@@ -184,7 +202,7 @@ impl Registrar {
         for work in &self.undone {
             tracing::error!(%work, "could not be written any more");
         }
-        let unwritten = (self.voided.len() + self.undone.len()) as u64;
+        let unwritten = (self.voided.len() + self.undone.len() + self.shadow.unwritten()) as u64;
         if let Err(error) = self.append(&NodeStopped { epoch: self.ledger.epoch().0, unwritten }) {
             tracing::error!(%error, "the end is not in the journal");
         }
@@ -196,10 +214,10 @@ impl Registrar {
             match work {
                 Work::Claim(claim) => claims.push(claim),
                 Work::Refused(refused) => self.attach_failed(refused),
+                Work::Review(device) => drop(self.reviews.insert(device)),
                 must @ (Work::Resolve { .. }
                 | Work::Closed { .. }
                 | Work::Moved { .. }
-                | Work::Review(_)
                 | Work::EspNeverSeen(_)
                 | Work::Alternates { .. }
                 | Work::Spoofed { .. }
@@ -226,7 +244,9 @@ impl Registrar {
     }
 
     fn catch_up(&mut self) {
-        if let Err(error) = self.write_what_waits() {
+        let done = self.write_what_waits();
+        self.stumbled = done.is_err();
+        if let Err(error) = done {
             self.out_of_reach(&error);
         }
     }
@@ -247,16 +267,29 @@ impl Registrar {
                 Ok(()) => {}
             }
         }
+        self.review_some()?;
         self.write_observed()
+    }
+
+    fn review_some(&mut self) -> Result<(), LedgerError> {
+        for _ in 0..BATCH {
+            let Some(device) = self.reviews.first().copied() else { break };
+            match self.review(device) {
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => tracing::error!(%device, %error, "the ledger refuses what happened"),
+                Ok(()) => {}
+            }
+            self.reviews.remove(&device);
+        }
+        Ok(())
     }
 
     fn carry_out(&mut self, work: &Work) -> Result<(), LedgerError> {
         match work {
-            Work::Claim(_) | Work::Refused(_) => {}
+            Work::Claim(_) | Work::Refused(_) | Work::Review(_) => {}
             Work::Resolve { contest, outcome } => self.resolve(contest, *outcome)?,
             Work::Closed { session, why } => self.closed(session, why)?,
             Work::Moved { session, from, to } => self.moved(session, *from, *to)?,
-            Work::Review(device) => self.review(*device)?,
             Work::EspNeverSeen(session) => {
                 let spi = session.view().children.first().map_or(Spi(0), |child| child.spi_in);
                 self.append(&EspNeverSeen { device: session.device, session: session.id, spi })?;
@@ -281,7 +314,7 @@ impl Registrar {
                 self.append(&PathUnproven { device, session, packets, from: *from })?;
             }
             Work::Pairs => self.pairs()?,
-            Work::Policy => self.policy()?,
+            Work::Policy => self.reread_modes()?,
             Work::Tripped(tripped) => self.tripped(tripped)?,
         }
         Ok(())
@@ -298,8 +331,10 @@ impl Registrar {
 
     fn attach_failed(&mut self, refused: Refused) {
         self.tallies.attaches.count(refused.code);
-        let has_room = !self.health.view().alarms.contains_key(&Alarm::DiskLow);
-        if let Some(more) = self.failed.admit(refused.code, Instant::now()).filter(|_| has_room) {
+        if self.health.has(Alarm::DiskLow) {
+            return self.failed.leave_out(refused.code, Instant::now());
+        }
+        if let Some(more) = self.failed.admit(refused.code, Instant::now()) {
             let Refused { code, text, outer, idi } = refused;
             let event = AttachFailed { reason: code.to_owned(), detail: text, outer, claimed: idi, more };
             if let Err(error) = self.append(&event) {

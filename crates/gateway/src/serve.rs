@@ -208,6 +208,11 @@ impl Gateway {
         self.common.sessions.of_device(device).iter().map(|session| session.view()).collect()
     }
 
+    /// Whether a unit has a session.
+    pub fn is_attached(&self, device: DeviceId) -> bool {
+        self.common.sessions.is_attached(device)
+    }
+
     /// Ends a session: its packets stop and the unit is told, within milliseconds. `false` when there
     /// is none of that name.
     pub fn cut(&self, id: SessionId, by: &str, why: &str) -> bool {

@@ -364,6 +364,16 @@ impl Sessions {
         self.read().by_device.get(&device).cloned().unwrap_or_default()
     }
 
+    pub(crate) fn is_attached(&self, device: DeviceId) -> bool {
+        self.read().by_device.contains_key(&device)
+    }
+
+    /// Units whose tunnels pass nothing now.
+    pub(crate) fn held(&self) -> Vec<DeviceId> {
+        let tables = self.read();
+        tables.by_id.values().filter(|session| session.state() == State::Held).map(|one| one.device).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.read().by_id.len()
     }

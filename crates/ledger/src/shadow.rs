@@ -127,13 +127,13 @@ impl Scope {
         fits(&self.class, &device.class) && fits(&self.region, &device.region)
     }
 
-    /// By which units are found.
+    /// By which units are found, and as which it stands in a rule's key.
     pub(crate) fn entry(&self) -> String {
         serde_json::json!([self.class, self.region]).to_string()
     }
 
     /// How narrow it is: a class is narrower than a region, both than either.
-    pub fn width(&self) -> u8 {
+    pub fn narrowness(&self) -> u8 {
         2 * u8::from(self.class.is_some()) + u8::from(self.region.is_some())
     }
 }
@@ -142,8 +142,7 @@ impl Row for PolicyRule {
     const TABLE: &'static str = "policy";
 
     fn key(&self) -> String {
-        let named = |name: &Option<String>| name.as_ref().map_or("*".to_owned(), |name| format!("{name:?}"));
-        format!("{} {} {}", self.reason, named(&self.scope.class), named(&self.scope.region))
+        format!("{} {}", self.reason, self.scope.entry())
     }
 }
 

@@ -2,7 +2,7 @@
 //! witness.
 
 use super::Registrar;
-use crate::{hand_off::Work, health::Alarm};
+use crate::health::Alarm;
 use events::gateway::Alarm as AlarmEvent;
 use ledger::LedgerError;
 use std::time::{Duration, Instant};
@@ -20,7 +20,8 @@ impl Registrar {
         let now = Instant::now();
         self.looked = Some(now);
         let ledger = self.ledger.check().err().map(|error| error.to_string());
-        self.undone.extend(self.ledger.take_finished().into_iter().map(Work::Review));
+        self.reviews.extend(self.ledger.take_finished());
+        self.take_recalled();
         let journal = self.ledger.journal().check().err().map(|error| error.to_string());
         let clock =
             "it has gone back behind the journal's last record, or since the start: no certificate is judged";
@@ -43,8 +44,14 @@ impl Registrar {
         let disk = rustix::fs::statvfs(&dir).ok()?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         let mib = |octets: u64| octets >> 20;
+        // An alarm that stands ends with some room to spare, so that it does not come and go.
+        let enough = if self.health.has(Alarm::DiskLow) {
+            self.disk_reserve.saturating_add(self.disk_reserve / 8)
+        } else {
+            self.disk_reserve
+        };
         let text = || format!("{} MiB are free, and {} are kept back", mib(free), mib(self.disk_reserve));
-        (free < self.disk_reserve).then(text)
+        (free < enough).then(text)
     }
 
     pub(super) fn out_of_reach(&mut self, error: &LedgerError) {

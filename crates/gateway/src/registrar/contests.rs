@@ -23,6 +23,8 @@ pub(super) struct Newcomer {
     authenticated: Authenticated,
     session: Arc<Session>,
     written: Written,
+    /// Reasons against it that are not enforced.
+    observed: Vec<Reason>,
 }
 
 /// What stands already when the settlement of a contest is tried again.
@@ -43,7 +45,7 @@ enum Settled {
 
 impl Newcomer {
     pub(super) fn new(authenticated: Authenticated, session: Arc<Session>) -> Self {
-        Self { authenticated, session, written: Written::Nothing }
+        Self { authenticated, session, written: Written::Nothing, observed: Vec::new() }
     }
 
     pub(super) fn session(&self) -> SessionId {
@@ -77,7 +79,7 @@ impl Registrar {
     }
 
     fn settle(
-        &mut self,
+        &self,
         newcomer: &mut Newcomer,
         contest: &Contest,
         outcome: Outcome,
@@ -87,8 +89,7 @@ impl Registrar {
             return Ok(Settled::Holder(None));
         };
         let now = self.clock.now();
-        let ledger = self.ledger.clone();
-        let mut tx = ledger.begin()?;
+        let mut tx = self.ledger.begin()?;
         if let Written::Resolved(event) = &newcomer.written {
             return self.hand_over(tx, newcomer, contest, event.clone(), now);
         }
@@ -113,9 +114,9 @@ impl Registrar {
     /// # Errors
     /// The transient ones; a row that can't be believed speaks against the newcomer.
     fn judge_again(
-        &mut self,
+        &self,
         tx: &mut Tx<'_>,
-        newcomer: &Newcomer,
+        newcomer: &mut Newcomer,
         contest: &Contest,
         probe: Probe,
         now: UnixTime,
@@ -133,9 +134,7 @@ impl Registrar {
         let verdict =
             judge(claim_of_newcomer, &known.facts(), Some(&holder), &self.policy, &self.shadow.modes, now);
         let weighed = weighed(&verdict);
-        if let Decision::Admit(_) = verdict.decision {
-            self.let_in(contest.device, &verdict, now);
-        }
+        newcomer.observed = verdict.observed;
         Ok((verdict.decision, weighed))
     }
 
@@ -179,9 +178,10 @@ impl Registrar {
 
     fn act_on(&mut self, settled: Settled, newcomer: Newcomer, contest: &Contest, outcome: Outcome) {
         self.tallies.settled.count(outcome.code());
-        let Newcomer { authenticated, session, .. } = newcomer;
+        let Newcomer { authenticated, session, observed, .. } = newcomer;
         match settled {
             Settled::Newcomer(lease) => {
+                self.let_in(session.device, &observed, self.clock.now());
                 // Gone already, unless it was silent.
                 self.answer(Answer::End { session: contest.holder.session, why: Why::HolderSilent });
                 if let Some(admitted) = Admitted::new(&authenticated, *lease, &session) {

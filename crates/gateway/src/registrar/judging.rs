@@ -5,7 +5,7 @@ use super::{Registrar, contests::Newcomer};
 use crate::{
     contest::Party,
     evidence::{Known, as_json, as_written, evidence, weighed},
-    hand_off::{Admitted, Answer, Claim},
+    hand_off::{Admitted, Answer, Claim, Refused},
     health::Alarm,
     sessions::{Beginning, Session},
 };
@@ -28,6 +28,7 @@ enum Looked {
     Admit { case: Case, how: Admit, weighed: Weighed, exception: Option<String> },
     Contest { case: Case, holder: Arc<Session>, weighed: Weighed },
     Refuse(Refusal),
+    TooOften(Ticket, Box<Refused>),
     Drop(Ticket, Transient),
 }
 
@@ -36,6 +37,8 @@ struct Case {
     claim: Box<Claim>,
     known: Known,
     evidence: Box<admission::Claim>,
+    /// Reasons against it that are not enforced.
+    observed: Vec<Reason>,
 }
 
 /// What a refusal tells.
@@ -54,6 +57,7 @@ enum Judged {
     Admitted { case: Case, session: Arc<Session>, lease: Box<Lease>, grant: Grant },
     Contested { case: Case, holder: Arc<Session>, weighed: Weighed },
     Refused(Refusal),
+    TooOften(Ticket, Box<Refused>),
     Dropped(Ticket, &'static str),
 }
 
@@ -123,14 +127,13 @@ impl Registrar {
         let verdict =
             judge(&evidence, &known.facts(), holder.as_ref(), &self.policy, &self.shadow.modes, now);
         if matches!(verdict.decision, Decision::Admit(_) | Decision::Contest) && !self.is_in_pace(&claim) {
-            return Ok(Looked::Drop(ticket, Transient::TooOften));
+            return Ok(Looked::TooOften(ticket, Box::new(too_often(&claim))));
         }
-        match verdict.decision {
-            Decision::Admit(_) => self.let_in(device, &verdict, now),
-            Decision::Refuse(reason) if !self.lives(device) => self.hit(reason, device, now),
-            Decision::Refuse(_) | Decision::Contest | Decision::Drop(_) => {}
+        if let (Decision::Refuse(reason), false) = (verdict.decision, self.lives(device)) {
+            self.hit(reason, device, now);
         }
-        let looked = self.follow(Case { claim, known, evidence }, verdict);
+        let observed = verdict.observed.clone();
+        let looked = self.follow(Case { claim, known, evidence, observed }, verdict);
         if matches!(looked, Looked::Admit { .. } | Looked::Contest { .. }) {
             taken.insert(device);
         }
@@ -155,7 +158,7 @@ impl Registrar {
             // A lease of ours without a session is what an end left that could not be written yet.
             probe: if session.is_some() { Probe::NotAsked } else { Probe::Unreachable },
             outer: session.map(|session| session.outer()),
-            asked_ago: self.asked.get(&lease.device).map(Instant::elapsed),
+            asked_ago: self.asked.get(&lease.session).map(Instant::elapsed),
         }
     }
 
@@ -199,12 +202,14 @@ impl Registrar {
             }
             Looked::Contest { case, holder, weighed } => Ok(Judged::Contested { case, holder, weighed }),
             Looked::Refuse(mut refusal) => {
-                refusal.more = self.refused.admit((refusal.evidence.device, refusal.reason), Instant::now());
+                let kind = (refusal.evidence.device, refusal.reason);
+                refusal.more = self.refused.would_admit(kind, Instant::now());
                 if let Some(more) = refusal.more.filter(|_| refusal.reason.opens_incident()) {
                     open_incident(tx, incident(&refusal, more), now)?;
                 }
                 Ok(Judged::Refused(refusal))
             }
+            Looked::TooOften(ticket, refused) => Ok(Judged::TooOften(ticket, refused)),
             Looked::Drop(ticket, transient) => Ok(Judged::Dropped(ticket, transient.code())),
         }
     }
@@ -259,8 +264,13 @@ impl Registrar {
     fn say(&mut self, judged: Judged, now: UnixTime) {
         match judged {
             Judged::Dropped(ticket, code) => self.drop_for(ticket, code),
+            Judged::TooOften(ticket, refused) => {
+                self.answer(Answer::Dropped(ticket));
+                self.attach_failed(*refused);
+            }
             Judged::Refused(refusal) => self.say_refused(refusal),
             Judged::Admitted { case, session, lease, grant } => {
+                self.let_in(session.device, &case.observed, now);
                 self.say_admitted(case, session, *lease, grant);
             }
             Judged::Contested { case, holder, weighed } => self.say_contested(case, &holder, weighed, now),
@@ -269,6 +279,7 @@ impl Registrar {
 
     fn say_refused(&mut self, refusal: Refusal) {
         let Refusal { ticket, evidence, reason, detail, weighed, more } = refusal;
+        self.refused.admit((evidence.device, reason), Instant::now());
         let Some(more) = more else { return self.refuse(ticket, reason) };
         let event = RefusedEvent {
             device: evidence.device,
@@ -323,9 +334,7 @@ impl Registrar {
             return self.left_unsaid(ticket, &LedgerError::Journal(error));
         }
         self.tallies.attaches.count("contested");
-        let interval = self.policy.probe_interval_elsewhere();
-        self.asked.retain(|_, asked| asked.elapsed() < interval);
-        self.asked.insert(session.device, Instant::now());
+        self.asked.insert(holder.id, Instant::now());
         self.claims.insert(session.id, evidence);
         self.newcomers.insert(session.device, Newcomer::new(claim.authenticated, session.clone()));
         self.sessions.insert(session.clone());
@@ -352,6 +361,17 @@ impl Registrar {
         if let Err(error) = self.ledger.open_incident(new, "admission", self.clock.now()) {
             tracing::error!(%device, %error, "no incident could be opened for that");
         }
+    }
+}
+
+/// What a journal reader learns of a claim that comes too often.
+fn too_often(claim: &Claim) -> Refused {
+    let auth = claim.authenticated.auth();
+    Refused {
+        code: Transient::TooOften.code(),
+        text: Transient::TooOften.to_string(),
+        outer: auth.path().peer,
+        idi: Some(claim.authenticated.device().to_string()),
     }
 }
 

@@ -39,6 +39,7 @@ impl Registrar {
 
     /// The newcomer of a contest is still spoken of when that is settled.
     fn forget(&mut self, session: &Session, why: &Why) {
+        self.asked.remove(&session.id);
         let is_newcomer =
             self.newcomers.get(&session.device).is_some_and(|newcomer| newcomer.session() == session.id);
         if is_newcomer && *why == Why::NeverStood {
@@ -58,9 +59,10 @@ impl Registrar {
         let known = self.known(session)?;
         let on_line = known.as_ref().and_then(|known| known.line.as_ref()?.covers(to.ip()));
         // First, as the journal may be out of reach. Rows that can't be believed put nobody on a line.
-        let is_outside = on_line == Some(false)
-            && self.is_outside(known.as_ref().and_then(|known| known.device.as_ref()), session.device);
-        self.seen_at(session.id, known.is_none() || is_outside);
+        match &known {
+            Some(known) => self.look_again(session, known, to),
+            None => self.seen_at(session.id, true),
+        }
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
         Ok(())
     }
@@ -77,41 +79,37 @@ impl Registrar {
 
     /// Judges those who are attached anew, after something about their unit has changed.
     pub(super) fn review(&mut self, device: DeviceId) -> Result<(), LedgerError> {
-        let now = self.clock.now();
         for session in self.sessions.of_device(device) {
-            let Some(known) = self.known(&session)? else { continue };
-            let Some(claim) = self.claims.get(&session.id).map(|claim| (**claim).clone()) else { continue };
-            let current = admission::Claim {
-                outer: Outer { address: session.outer(), ..claim.outer.clone() },
-                ..claim
-            };
-            let verdict = judge(&current, &known.facts(), None, &self.policy, &self.shadow.modes, now);
-            match verdict.decision {
-                Decision::Refuse(reason) => self.hit(reason, device, now),
-                Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.stays(device, &verdict),
-            }
-            match verdict.decision {
-                Decision::Refuse(Reason::ForeignNetwork) => self.seen_at(session.id, true),
-                Decision::Refuse(reason) => {
-                    let why = Why::Device(reason.code().to_owned());
-                    self.answer(Answer::End { session: session.id, why });
-                }
-                _ if !self.is_still_of(&session, &known) => {
-                    self.answer(Answer::End { session: session.id, why: Why::ClassChanged });
-                }
-                Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, false),
+            if let Some(known) = self.known(&session)? {
+                self.look_again(&session, &known, session.outer());
             }
         }
         Ok(())
     }
 
-    /// A unit was seen outside the network of its line: whether it is to be treated so.
-    fn is_outside(&mut self, device: Option<&ledger::Device>, id: DeviceId) -> bool {
-        let is_enforced = self.leaves_line(device);
-        if is_enforced {
-            self.hit(Reason::ForeignNetwork, id, self.clock.now());
+    /// Judges a session by what is known now: it goes on, is held off its line, or ends.
+    fn look_again(&mut self, session: &Session, known: &Known, outer: SocketAddr) {
+        let Some(claim) = self.claims.get(&session.id).map(|claim| (**claim).clone()) else { return };
+        let outer = Outer { address: outer, ..claim.outer.clone() };
+        let claim = admission::Claim { outer, ..claim };
+        let now = self.clock.now();
+        let verdict = judge(&claim, &known.facts(), None, &self.policy, &self.shadow.modes, now);
+        if let Decision::Refuse(reason) = verdict.decision {
+            self.hit(reason, session.device, now);
+        } else {
+            self.shadow.note(session.device, &verdict.observed);
         }
-        is_enforced
+        match verdict.decision {
+            Decision::Refuse(Reason::ForeignNetwork) => self.seen_at(session.id, true),
+            Decision::Refuse(reason) => {
+                let why = Why::Device(reason.code().to_owned());
+                self.answer(Answer::End { session: session.id, why });
+            }
+            _ if !self.is_still_of(session, known) => {
+                self.answer(Answer::End { session: session.id, why: Why::ClassChanged });
+            }
+            Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, false),
+        }
     }
 
     /// What a tunnel may reach is agreed when it begins: under another class it has to begin anew.

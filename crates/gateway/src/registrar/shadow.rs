@@ -2,28 +2,37 @@
 
 use super::Registrar;
 use crate::{
-    breaker::{Breaker, GOOD_FOR, Tripped},
+    breaker::{GOOD_FOR, Hits, Tripped},
+    contest::Outcome,
     hand_off::Work,
 };
-use admission::{Effect, Modes, Reason, Verdict};
+use admission::{Modes, Reason};
+use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use events::{
     Record,
-    admission::{Admitted, ContestResolved},
-    journal::Tail,
+    admission::{Admitted, ContestResolved, Voided},
+    journal::{Tail, TailError},
 };
 use ids::{DeviceId, UnixTime};
 use ledger::{LedgerError, NewIncident};
 use serde_json::json;
 use std::{
     collections::{BTreeSet, HashMap},
+    path::Path,
+    thread,
     time::Instant,
 };
+
+/// Units that were good, and when they attached last.
+type Good = HashMap<DeviceId, UnixTime>;
 
 /// What the registrar keeps of the shadow mode.
 #[derive(Default)]
 pub(super) struct Shadow {
     pub(super) modes: Modes,
-    breaker: Breaker,
+    hits: Hits,
+    /// Where the units that were good before the start come from, until they have.
+    recalled: Option<Receiver<Good>>,
     /// Who would be refused, and why: as the ledger has it, or will once `unwritten` is written.
     observed: HashMap<DeviceId, Vec<Reason>>,
     unwritten: BTreeSet<DeviceId>,
@@ -32,8 +41,8 @@ pub(super) struct Shadow {
 }
 
 impl Shadow {
-    /// A unit attached, or stays.
-    fn note(&mut self, device: DeviceId, reasons: &[Reason]) {
+    /// What would refuse a unit that attached, or stays.
+    pub(super) fn note(&mut self, device: DeviceId, reasons: &[Reason]) {
         if self.observed.get(&device).map_or(&[][..], Vec::as_slice) == reasons {
             return;
         }
@@ -43,6 +52,15 @@ impl Shadow {
             self.observed.insert(device, reasons.to_vec());
         }
         self.unwritten.insert(device);
+    }
+
+    pub(super) fn is_written(&self) -> bool {
+        self.unwritten.is_empty()
+    }
+
+    /// How many units are not written down.
+    pub(super) fn unwritten(&self) -> usize {
+        self.unwritten.len()
     }
 
     /// Why the breaker's alarm stands, if it does.
@@ -57,17 +75,12 @@ impl Shadow {
 }
 
 impl Registrar {
-    /// A claim was let in.
-    pub(super) fn let_in(&mut self, device: DeviceId, verdict: &Verdict, now: UnixTime) {
-        if verdict.observed.is_empty() {
-            self.shadow.breaker.is_good(device, now);
+    /// A unit was let in, though these reasons speak against it.
+    pub(super) fn let_in(&mut self, device: DeviceId, observed: &[Reason], now: UnixTime) {
+        if observed.is_empty() {
+            self.shadow.hits.note_good(device, now);
         }
-        self.shadow.note(device, &verdict.observed);
-    }
-
-    /// A session that stands was judged anew.
-    pub(super) fn stays(&mut self, device: DeviceId, verdict: &Verdict) {
-        self.shadow.note(device, &verdict.observed);
+        self.shadow.note(device, observed);
     }
 
     /// A reason speaks against a unit that is attached, or is not and wants to be. A second claim beside a live one
@@ -76,7 +89,7 @@ impl Registrar {
         if !reason.is_soft() {
             return;
         }
-        if let Some(tripped) = self.shadow.breaker.hit(reason, device, now, Instant::now()) {
+        if let Some(tripped) = self.shadow.hits.hit(reason, device, now, Instant::now()) {
             let (code, hits, good) = (reason.code(), tripped.hits.len(), tripped.good);
             tracing::error!(reason = code, hits, good, "too many good units at once: it refuses nobody now");
             self.shadow.modes.trip(reason);
@@ -84,51 +97,86 @@ impl Registrar {
         }
     }
 
-    /// The breaker's row; then whoever was hit is looked at again.
+    /// The breaker's row; then whoever was hit is looked at again. Also without the row it stays tripped until the
+    /// next start.
     pub(super) fn tripped(&mut self, tripped: &Tripped) -> Result<(), LedgerError> {
         let now = self.clock.now();
-        let mut tx = self.ledger.begin()?;
-        tx.trip(&tripped.as_row(now), now)?;
-        tx.commit()?;
-        self.review_all(&tripped.hits);
+        let row = || {
+            let mut tx = self.ledger.begin()?;
+            tx.trip(&tripped.as_row(now), now)?;
+            tx.commit()
+        };
+        match row() {
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => self.policy_tampered(&error),
+            Ok(()) => {}
+        }
+        self.shadow.modes.trip(tripped.reason);
+        self.reviews.extend(&tripped.hits);
         Ok(())
     }
 
-    fn review_all(&mut self, devices: &[DeviceId]) {
-        let attached = devices.iter().filter(|device| !self.sessions.of_device(**device).is_empty());
-        self.undone.extend(attached.map(|device| Work::Review(*device)));
-    }
-
-    /// Reads the rules anew, and judges those who are attached and would be refused by others. What can't be
-    /// believed changes nothing.
-    pub(super) fn policy(&mut self) -> Result<(), LedgerError> {
-        if let Err(error) = self.read_policy() {
-            if error.is_transient() {
-                return Err(error);
-            }
-            self.policy_tampered(&error);
+    /// Reads the rules anew, and judges those to whom they may mean something else now: who would be refused, and
+    /// who is held. What can't be believed changes nothing.
+    pub(super) fn reread_modes(&mut self) -> Result<(), LedgerError> {
+        match self.read_modes() {
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => self.policy_tampered(&error),
+            Ok(modes) => self.apply(modes),
+        }
+        if !self.shadow.is_read {
+            self.read_observed()?;
         }
         let observed: Vec<_> = self.shadow.observed.keys().copied().collect();
-        self.review_all(&observed);
+        self.reviews.extend(observed.into_iter().filter(|device| self.sessions.is_attached(*device)));
+        self.reviews.extend(self.sessions.held());
         Ok(())
     }
 
-    fn read_policy(&mut self) -> Result<(), LedgerError> {
+    fn read_modes(&self) -> Result<Modes, LedgerError> {
         let mut tx = self.ledger.begin()?;
         let (rules, breakers) = tx.policy()?;
-        let modes = Modes::new(rules, &breakers);
-        let set_back = self.shadow.modes.tripped().iter().filter(|reason| !modes.tripped().contains(reason));
-        set_back.for_each(|reason| self.shadow.breaker.forget(*reason));
-        self.shadow.modes = modes;
-        if !self.shadow.is_read {
-            let known = |code: &str| Reason::from_code(code);
-            for observation in tx.observations()? {
-                let reasons = observation.reasons.iter().filter_map(|observed| known(&observed.reason));
-                self.shadow.observed.insert(observation.device, reasons.collect());
+        tx.commit()?;
+        Ok(Modes::new(rules, &breakers))
+    }
+
+    /// A trip whose row is not written yet is one all the same.
+    fn apply(&mut self, mut modes: Modes) {
+        for work in &self.undone {
+            if let Work::Tripped(tripped) = work {
+                modes.trip(tripped.reason);
             }
-            self.shadow.is_read = true;
         }
-        tx.commit()
+        let before = std::mem::replace(&mut self.shadow.modes, modes);
+        for reason in before.tripped() {
+            if !self.shadow.modes.tripped().contains(reason) {
+                self.shadow.hits.forget(*reason);
+            }
+        }
+    }
+
+    fn read_observed(&mut self) -> Result<(), LedgerError> {
+        let mut tx = self.ledger.begin()?;
+        let observations = tx.observations();
+        tx.commit()?;
+        let observations = match observations {
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => {
+                self.policy_tampered(&error);
+                Vec::new()
+            }
+            Ok(observations) => observations,
+        };
+        for observation in observations {
+            let codes = observation.reasons.iter().map(|observed| observed.reason.as_str());
+            let reasons = codes.filter_map(Reason::from_code).collect();
+            // Who has attached since then is known better.
+            if !self.shadow.unwritten.contains(&observation.device) {
+                self.shadow.observed.insert(observation.device, reasons);
+            }
+        }
+        self.shadow.is_read = true;
+        Ok(())
     }
 
     fn policy_tampered(&self, error: &LedgerError) {
@@ -166,41 +214,62 @@ impl Registrar {
         Ok(())
     }
 
-    /// Whether a unit that is not on its line any more is to be treated as such.
-    pub(super) fn leaves_line(&self, device: Option<&ledger::Device>) -> bool {
-        self.shadow.modes.effect(Reason::ForeignNetwork, device) == Effect::Refused
-    }
-
-    /// Learns from the journal which units were good lately. Without it the breaker begins with nobody.
+    /// Begins to learn from the journal which units were good lately.
     pub(super) fn recall_good(&mut self) {
-        let now = self.clock.now();
-        let since = now.before(GOOD_FOR);
-        let mut tail = match Tail::since(&self.ledger.journal().dir(), since) {
-            Ok(tail) => tail,
-            Err(error) => return tracing::warn!(%error, "which units were good lately is not known"),
+        let (dir, since) = (self.ledger.journal().dir(), self.clock.now().before(GOOD_FOR));
+        let (send, receive) = bounded(1);
+        self.shadow.hits.recall();
+        self.shadow.recalled = Some(receive);
+        let read = move || match good_since(&dir, since) {
+            // Nobody waits for it any more once the gateway has stopped.
+            Ok(good) => drop(send.send(good)),
+            Err(error) => tracing::warn!(%error, "which units were good lately is not known"),
         };
-        loop {
-            match tail.next_record() {
-                Ok(None) => return,
-                Ok(Some(record)) => self.recall(&record),
-                Err(error) => return tracing::warn!(%error, "which units were good lately is not known"),
-            }
+        if let Err(error) = thread::Builder::new().name("recall".into()).spawn(read) {
+            tracing::warn!(%error, "which units were good lately is not known");
         }
     }
 
-    fn recall(&mut self, record: &Record) {
-        let attached = record.read::<Admitted>().ok().flatten().map(|event| (event.device, event.weighed));
-        let (device, weighed) = match attached {
-            Some(attached) => attached,
-            None => match record.read::<ContestResolved>() {
-                Ok(Some(event)) if event.stays.is_some() && event.reason.is_none() => {
-                    (event.device, event.weighed)
-                }
-                Ok(_) | Err(_) => return,
-            },
+    /// Takes what was learnt; without it the breaker begins with nobody.
+    pub(super) fn take_recalled(&mut self) {
+        let Some(recalled) = &self.shadow.recalled else { return };
+        let good = match recalled.try_recv() {
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Disconnected) => Good::new(),
+            Ok(good) => good,
         };
-        if weighed.observed.is_empty() {
-            self.shadow.breaker.is_good(device, record.at);
+        self.shadow.recalled = None;
+        self.shadow.hits.recalled(good);
+    }
+}
+
+fn good_since(dir: &Path, since: UnixTime) -> Result<Good, TailError> {
+    let mut tail = Tail::since(dir, since)?;
+    let mut good = Good::new();
+    while let Some(record) = tail.next_record()? {
+        if record.at >= since {
+            recall(&record, &mut good);
+        }
+    }
+    Ok(good)
+}
+
+/// A record that can't be read makes nobody good.
+fn recall(record: &Record, good: &mut Good) {
+    if let Ok(Some(Voided { device, .. })) = record.read() {
+        good.remove(&device);
+    } else if let Ok(Some(admitted)) = record.read::<Admitted>() {
+        if admitted.weighed.observed.is_empty() {
+            good.insert(admitted.device, record.at);
+        }
+    } else if let Ok(Some(resolved)) = record.read::<ContestResolved>() {
+        let came_in = [Outcome::HolderMadeRoom, Outcome::HolderSilent, Outcome::HolderEnded];
+        let came_in = came_in.iter().any(|outcome| outcome.code() == resolved.how);
+        if came_in && resolved.reason.is_none() && resolved.weighed.observed.is_empty() {
+            good.insert(resolved.device, record.at);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ impl Tx<'_> {
         if reasons == before {
             return Ok(());
         }
-        self.put_row(&Observation { device, reasons }, &Because::new("admission", "attached"), now).map(drop)
+        self.put_row(&Observation { device, reasons }, &Because::new("admission", "judged"), now).map(drop)
     }
 
     /// A reason hit so many good units at once that it refuses nobody from now on.
@@ -142,9 +142,20 @@ impl Ledger {
     /// # Errors
     /// As [`Self::device`].
     pub fn policy(&self) -> Result<(Vec<PolicyRule>, Vec<Breaker>), LedgerError> {
-        let rules = self.read(|store| store.page(PolicyRule::TABLE, "", RULES))?;
-        let breakers = self.read(|store| store.page(Breaker::TABLE, "", RULES))?;
-        Ok((self.rows(&rules)?, self.rows(&breakers)?))
+        Ok((self.every()?, self.every()?))
+    }
+
+    fn every<R: Row>(&self) -> Result<Vec<R>, LedgerError> {
+        const PAGE: usize = 1000;
+        let (mut every, mut after) = (Vec::new(), String::new());
+        loop {
+            let rows = self.read(|store| store.page(R::TABLE, &after, PAGE))?;
+            every.extend(self.rows::<R>(&rows)?);
+            match rows.last() {
+                Some(last) if rows.len() == PAGE => after.clone_from(&last.key),
+                Some(_) | None => return Ok(every),
+            }
+        }
     }
 
     /// Up to `limit` units that would be refused, behind `after`, by identity.
@@ -162,6 +173,3 @@ impl Ledger {
         self.rows(&rows)
     }
 }
-
-/// Rules that are shown at most.
-const RULES: usize = 10_000;

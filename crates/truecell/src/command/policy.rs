@@ -2,12 +2,12 @@ use crate::{
     cli::Cli,
     control::Control,
     failure::Failure,
-    output::Output,
+    output::{Output, seconds},
     table::{Table, printable},
 };
 use api::{
     Reason,
-    policy::{ObservationPage, PolicyView, Readiness, Resume as ResumeRequest, SetMode},
+    policy::{ObservationPage, PolicyReadiness, PolicyView, Resume as ResumeRequest, SetMode},
 };
 use clap::{Args, Subcommand, ValueEnum};
 use ids::DeviceId;
@@ -64,7 +64,7 @@ pub(crate) struct ReadinessArgs {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows(), requires = "units")]
     limit: u32,
     /// With --units: only those behind this one
-    #[arg(long, value_name = "DEVICE", requires = "units")]
+    #[arg(long, value_name = "DEVICE", requires = "units", value_parser = DeviceId::typed)]
     after: Option<DeviceId>,
 }
 
@@ -91,7 +91,7 @@ impl Policy {
             Self::Set(set) => set.run(&mut control, output).await,
             Self::Readiness(args) if args.units => args.units(&mut control, output).await,
             Self::Readiness(_) => {
-                let readiness: Readiness = control.client().get("/v1/policy/readiness").await?;
+                let readiness: PolicyReadiness = control.client().get("/v1/policy/readiness").await?;
                 output.answer(&readiness, groups)
             }
             Self::Resume(resume) => resume.run(&mut control, output).await,
@@ -179,20 +179,20 @@ fn show(view: &PolicyView) -> String {
         let usual = if reason.always { "enforce, always".to_owned() } else { reason.usual.to_string() };
         table.row([reason.reason.clone(), "every unit".into(), usual, String::new(), String::new()]);
         for rule in reason.rules.iter().filter(|rule| rule.mode != Mode::Inherit) {
-            let (scope, since) = (scope_in_words(&rule.scope), rule.since.to_string());
+            let (scope, since) = (scope_in_words(&rule.scope), seconds(rule.since));
             table.row([reason.reason.clone(), scope, rule.mode.to_string(), since, rule.why.clone()]);
         }
         let tripped = reason.breaker.as_ref().filter(|breaker| breaker.set_back.is_none());
         if let Some(breaker) = tripped {
             let why = format!("it hit {} of {} good units", breaker.hits, breaker.good);
             let (all, mode) = ("every unit".into(), "probation".into());
-            table.row([reason.reason.clone(), all, mode, breaker.tripped_at.to_string(), why]);
+            table.row([reason.reason.clone(), all, mode, seconds(breaker.tripped_at), why]);
         }
     }
     table.to_string()
 }
 
-fn groups(readiness: &Readiness) -> String {
+fn groups(readiness: &PolicyReadiness) -> String {
     let mut table = Table::new(&["CLASS", "REGION", "UNITS", "ATTACHED", "WOULD BE REFUSED", "WHY"]);
     for group in &readiness.groups {
         let why: Vec<_> = group.reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
@@ -212,7 +212,7 @@ fn units(page: &ObservationPage) -> String {
                 unit.class.clone(),
                 unit.region.clone(),
                 observed.reason.clone(),
-                observed.since.to_string(),
+                seconds(observed.since),
             ]);
         }
     }
