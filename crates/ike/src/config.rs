@@ -30,7 +30,7 @@ pub enum CookiePolicy {
 /// Bounds on what peers can make us keep before they have authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HalfOpenLimits {
-    /// Half-open and undecided IKE SAs in all; each takes up to 8 KiB, and 48 KiB while fragments come in.
+    /// Half-open and undecided IKE SAs in all; each takes up to 12 KiB, and 56 KiB while fragments come in.
     /// Places that are free hold the answers to attempts that were refused, each for `lifetime`.
     pub total: usize,
     /// Of these, from one source prefix.

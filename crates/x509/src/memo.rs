@@ -48,3 +48,20 @@ impl Signed<'_> {
         octets
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_signatures_are_remembered_than_there_is_room_for() {
+        let memo = Memo::default();
+        let signed = |message| Signed { public_key: &[1], algorithm: &[2], message, signature: &[3] };
+        for number in 0..Memo::MOST + 10 {
+            memo.remember(&signed(&number.to_be_bytes()));
+            assert!(memo.0.lock().unwrap().len() <= Memo::MOST);
+        }
+        assert!(memo.knows(&signed(&(Memo::MOST + 9).to_be_bytes())), "the last one");
+        assert!(!memo.knows(&signed(&0_usize.to_be_bytes())), "begun anew");
+    }
+}

@@ -482,7 +482,7 @@ fn sign(payloads: &mut [Payload], data: Vec<u8>) {
     }
 }
 
-const BAD_AUTHS: [BadAuth; 13] = [
+const BAD_AUTHS: [BadAuth; 14] = [
     BadAuth {
         what: "no IDi",
         clause: "RFC 7296 §1.2",
@@ -544,6 +544,19 @@ const BAD_AUTHS: [BadAuth; 13] = [
         what: "more payloads than any exchange needs",
         clause: "MAX_PAYLOADS",
         bend: |payloads| payloads.extend((0..MAX_PAYLOADS).map(|_| Payload::VendorId(vec![]))),
+        reason: Reason::Malformed,
+    },
+    BadAuth {
+        what: "more attributes than a unit can ask for",
+        clause: "MAX_ATTRIBUTES",
+        bend: |payloads| {
+            for payload in payloads {
+                if let Payload::Cp(configuration) = payload {
+                    let asked = configuration.attributes[0].clone();
+                    configuration.attributes = vec![asked; 65];
+                }
+            }
+        },
         reason: Reason::Malformed,
     },
     BadAuth {
@@ -699,4 +712,19 @@ fn a_certificate_that_never_ends_ends_no_clock() {
     line.responder.handle_peer(ticket, Ok(peer), now);
     line.drain();
     assert!(line.stands());
+}
+
+#[test]
+fn a_tunnel_has_sixteen_child_sas_and_no_more() {
+    let mut line = Line::attached();
+    for _ in 1..16 {
+        let datagrams = line.peer.create_child_sa(false, HONEST);
+        line.deliver(&datagrams);
+    }
+    assert_eq!(line.installed, 16);
+    line.said.clear();
+    let one_more = line.peer.create_child_sa(false, HONEST);
+    line.deliver(&one_more);
+    assert_eq!(line.notify().kind, NotifyType::NO_ADDITIONAL_SAS);
+    assert_eq!(line.installed, 16);
 }
