@@ -318,7 +318,8 @@ fn an_ike_sa_init_cut_anywhere_keeps_nothing() {
 
 #[test]
 fn a_header_that_lies_is_not_answered() {
-    let lies: [(&str, fn(&mut Vec<u8>), Reason); 7] = [
+    type Lie = fn(&mut [u8]);
+    let lies: [(&str, Lie, Reason); 7] = [
         ("a length too long", |octets| octets[27] += 1, Reason::Malformed),
         ("a length of 4 GiB", |octets| octets[24..28].fill(0xff), Reason::Malformed),
         ("SPIi zero", |octets| octets[..8].fill(0), Reason::Malformed),
