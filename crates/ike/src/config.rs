@@ -131,8 +131,8 @@ impl ResponderConfig {
                 prefix_v4: 24,
                 prefix_v6: 48,
                 lifetime: Duration::from_secs(30),
-                // 320 products of 2048 bits for a secret and 64 for a key pair are 1 to 2 ms: at most half of the
-                // time of one thread.
+                // 320 products of 2048 bits for a secret and 64 for a key pair: estimated at 1 to 2 ms, so at most
+                // half of the time of one thread.
                 costly: 250,
             },
             times: SaTimes::default(),

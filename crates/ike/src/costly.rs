@@ -28,7 +28,7 @@ pub(crate) fn is_costly_method(method: KeyExchangeMethod) -> bool {
 /// A DER SubjectPublicKeyInfo of RSA-2048 with an exponent of 32 bits; of RSA-3072 it has 420 octets and more.
 const RSA_2048: usize = 296;
 
-/// A key whose signatures cost several times those of P-256 or RSA-2048.
+/// A key whose verification costs 2 to 4 times that of RSA-2048 with the same exponent.
 pub(crate) fn is_costly_key(spki: &[u8]) -> bool {
     spki.len() > RSA_2048
 }

@@ -363,8 +363,8 @@ fn octets(text: &str) -> Vec<u8> {
     pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
 }
 
-/// The points of small order of Curve25519, as they are written with and without the bit that RFC 7748 §5 has
-/// masked: orders 4 (0), 2 (1), 8 (twice), and the same of the twist and above p.
+/// The u-coordinates of small order on Curve25519 and its twist: 0, 1, two of order 8, -1, and 0 and 1 once more as p
+/// and p + 1. Each is the same with the bit that RFC 7748 §5 has masked.
 const SMALL_ORDER: [&str; 7] = [
     "0000000000000000000000000000000000000000000000000000000000000000",
     "0100000000000000000000000000000000000000000000000000000000000000",
