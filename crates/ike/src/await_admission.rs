@@ -70,7 +70,7 @@ impl AwaitAdmission {
         };
         let Self { handshake, peer, certificate_ends, cfg_request, child, .. } = *self;
         let Agreement::Keys(keys) = handshake.agreement else { return None };
-        let ends_at = certificate_ends.min(cx.now + grant.expires_in);
+        let ends_at = certificate_ends.min(cx.after(grant.expires_in));
         let standing = Standing::granted(peer, grant, ends_at);
         let mut tunnel = Established::new(handshake.id, standing, handshake.path, keys.sa, cx);
         let (spi_i, spi_r) = handshake.spis;

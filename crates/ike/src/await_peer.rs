@@ -40,6 +40,11 @@ impl AwaitPeer {
         }
     }
 
+    /// There is no room for its kind of key now.
+    pub(crate) fn put_off(self: Box<Self>, cx: &mut Context<'_>) -> Option<IkeSaState> {
+        stay_silent(self.handshake, Reason::CostlyQuota, self.request.id_i, cx)
+    }
+
     fn refuse(
         self: Box<Self>,
         reason: Reason,
@@ -60,7 +65,7 @@ impl AwaitPeer {
         if self.request.auth.method == AuthMethod::RSA_SHA1 && !peer.allow_sha1_signature {
             return self.refuse(Reason::AuthMethod, config, cx);
         }
-        let certificate_ends = cx.now + peer.not_after;
+        let certificate_ends = cx.after(peer.not_after);
         let Ok(octets) = self.handshake.octets_of_initiator(&self.request.id_i) else {
             return self.refuse(Reason::OurFault, config, cx);
         };

@@ -30,7 +30,7 @@ pub enum CookiePolicy {
 /// Bounds on what peers can make us keep before they have authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HalfOpenLimits {
-    /// Half-open and undecided IKE SAs in all; each takes up to 8 KiB, and 48 KiB while fragments come in.
+    /// Half-open and undecided IKE SAs in all; each takes up to 12 KiB, and 56 KiB while fragments come in.
     /// Places that are free hold the answers to attempts that were refused, each for `lifetime`.
     pub total: usize,
     /// Of these, from one source prefix.
@@ -41,6 +41,10 @@ pub struct HalfOpenLimits {
     pub prefix_v6: u8,
     /// How long one waits for IKE_AUTH, for fragments, and for answers to our questions.
     pub lifetime: Duration,
+    /// Key exchanges of group 14, and AUTH verified with an RSA key above 2048 bits, for all strangers together in
+    /// one second; a quarter of it for one source prefix. From half of either on a cookie comes first, beyond it
+    /// silence.
+    pub costly: u32,
 }
 
 /// When a request of ours is sent again (RFC 7296 §2.1).
@@ -127,6 +131,9 @@ impl ResponderConfig {
                 prefix_v4: 24,
                 prefix_v6: 48,
                 lifetime: Duration::from_secs(30),
+                // 320 products of 2048 bits for a secret and 64 for a key pair: estimated at 1 to 2 ms, so at most
+                // half of the time of one thread.
+                costly: 250,
             },
             times: SaTimes::default(),
         }

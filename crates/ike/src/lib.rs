@@ -19,6 +19,7 @@ mod child_sa;
 mod config;
 mod context;
 mod cookie;
+mod costly;
 mod ending;
 mod established;
 mod event;

@@ -6,7 +6,7 @@ use std::{collections::HashMap, net::IpAddr};
 pub(crate) struct Prefix(IpAddr);
 
 impl Prefix {
-    fn of(address: IpAddr, limits: &HalfOpenLimits) -> Self {
+    pub(crate) fn of(address: IpAddr, limits: &HalfOpenLimits) -> Self {
         Self(match address {
             IpAddr::V4(v4) => {
                 let shift = 32u32.saturating_sub(limits.prefix_v4.into());
@@ -82,6 +82,7 @@ mod tests {
         prefix_v4: 24,
         prefix_v6: 48,
         lifetime: Duration::from_secs(30),
+        costly: 0,
     };
 
     #[test]

@@ -65,6 +65,9 @@ pub enum Reason {
     /// As many half-open IKE SAs as one source prefix may have.
     #[error("too many half-open IKE SAs of one prefix")]
     PrefixQuota,
+    /// Group 14 or an RSA key above 2048 bits, of which strangers have had all that they get in this second.
+    #[error("no more costly cryptography for strangers in this second")]
+    CostlyQuota,
     /// A half-open IKE SA went no further in time.
     #[error("half-open IKE SA timed out")]
     HalfOpenTimeout,
@@ -100,7 +103,7 @@ pub enum Answer {
 
 impl Reason {
     /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Malformed,
         Self::UnknownCritical,
         Self::MajorVersion,
@@ -120,6 +123,7 @@ impl Reason {
         Self::AdmissionUnavailable,
         Self::HalfOpenFull,
         Self::PrefixQuota,
+        Self::CostlyQuota,
         Self::HalfOpenTimeout,
         Self::UnknownSpi,
         Self::OtherAddress,
@@ -151,6 +155,7 @@ impl Reason {
             Self::AdmissionUnavailable => "ike-admission-unavailable",
             Self::HalfOpenFull => "ike-half-open-full",
             Self::PrefixQuota => "ike-prefix-quota",
+            Self::CostlyQuota => "ike-costly-quota",
             Self::HalfOpenTimeout => "ike-half-open-timeout",
             Self::UnknownSpi => "ike-unknown-spi",
             Self::OtherAddress => "ike-other-address",
@@ -185,6 +190,7 @@ impl Reason {
             | Self::AdmissionUnavailable
             | Self::HalfOpenFull
             | Self::PrefixQuota
+            | Self::CostlyQuota
             | Self::HalfOpenTimeout
             | Self::UnknownSpi
             | Self::OtherAddress

@@ -7,6 +7,7 @@ use crate::{
     config::SaTimes,
     context::Context,
     cookie::CookieJar,
+    costly::{self, CostlyQuota},
     crypto::{CryptoProvider, Ephemeral},
     ending::Ending,
     established::{Established, Fate, Want},
@@ -49,6 +50,7 @@ pub struct Responder {
     spis: Spis,
     cookies: CookieJar,
     quota: HalfOpenQuota,
+    costly: CostlyQuota,
     /// IKE_SA_INIT requests that were answered, as long as their IKE SAs are half-open.
     inits: HashMap<InitKey, IkeSaId>,
     init_hash: RandomState,
@@ -106,6 +108,7 @@ impl Responder {
             stats: Stats::default(),
             spis: Spis::default(),
             quota: HalfOpenQuota::default(),
+            costly: CostlyQuota::new(now),
             inits: HashMap::new(),
             init_hash: RandomState::new(),
             refused: VecDeque::new(),
@@ -140,13 +143,26 @@ impl Responder {
 
     /// The answer to [`Output::AskPeer`].
     pub fn handle_peer(&mut self, ticket: Ticket, peer: Result<Peer, Refusal>, now: Instant) {
+        let has_room = self.has_room_for(ticket.sa(), &peer, now);
         self.step(ticket.sa(), now, |state, config, cx| {
             let IkeSaState::AwaitPeer(waiting) = state else { return Some(state) };
             if waiting.ticket != ticket {
                 return Some(IkeSaState::AwaitPeer(waiting));
             }
+            if !has_room {
+                return waiting.put_off(cx);
+            }
             waiting.on_peer(peer, config, cx)
         });
+    }
+
+    /// Whether AUTH may be verified now with the key of the stranger at the other end of `sa`.
+    fn has_room_for(&mut self, sa: IkeSaId, peer: &Result<Peer, Refusal>, now: Instant) -> bool {
+        let is_costly = peer.as_ref().is_ok_and(|peer| costly::is_costly_key(&peer.public_key_spki));
+        let Some(Slot { state: IkeSaState::AwaitPeer(waiting), .. }) = self.slots.get(&sa) else {
+            return true;
+        };
+        !is_costly || self.costly.take(waiting.handshake.path.peer.ip(), &self.config.half_open, now)
     }
 
     /// The answer to [`Output::AskAdmission`]. False when nothing came of a [`Admission::Grant`]: the
@@ -481,7 +497,9 @@ impl Responder {
                     || self.quota.is_half_used(path.peer.ip(), &self.config.half_open)
             }
         };
-        if !is_due {
+        let is_costly = costly::is_costly_method(request.ke.method)
+            && self.costly.is_half_used(path.peer.ip(), &self.config.half_open, now);
+        if !is_due && !is_costly {
             return false;
         }
         self.cookies.rotate(self.crypto.as_ref(), now);
@@ -520,7 +538,7 @@ impl Responder {
             return Err(Reason::InvalidKe);
         }
         let prefix = self.quota.enter(path.peer.ip(), &self.config.half_open)?;
-        let ephemeral = match self.key_pair_for(&request.ke) {
+        let ephemeral = match self.key_pair_for(path, &request.ke, now) {
             Ok(ephemeral) => ephemeral,
             Err(reason) => {
                 self.quota.leave(prefix);
@@ -571,15 +589,24 @@ impl Responder {
         Ok(())
     }
 
-    /// A key pair of the method that `theirs` belongs to. In every method spoken both public values have one
-    /// length (RFC 7296 §3.4, RFC 5903 §7, RFC 8031 §3.1).
+    /// A key pair of the method that `theirs` belongs to.
     ///
     /// # Errors
-    /// [`Reason::PublicValue`] for another length, [`Reason::OurFault`].
-    fn key_pair_for(&self, theirs: &KeyExchange) -> Result<Box<dyn Ephemeral>, Reason> {
-        let ephemeral = self.crypto.key_exchange(theirs.method).ok_or(Reason::OurFault)?;
-        let is_whole = ephemeral.public_value().len() == theirs.data.len();
-        is_whole.then_some(ephemeral).ok_or(Reason::PublicValue)
+    /// [`Reason::PublicValue`] for another length than the method's, [`Reason::CostlyQuota`], [`Reason::OurFault`].
+    fn key_pair_for(
+        &mut self,
+        path: Path,
+        theirs: &KeyExchange,
+        now: Instant,
+    ) -> Result<Box<dyn Ephemeral>, Reason> {
+        if theirs.method.public_value_len() != Some(theirs.data.len()) {
+            return Err(Reason::PublicValue);
+        }
+        let is_costly = costly::is_costly_method(theirs.method);
+        if is_costly && !self.costly.take(path.peer.ip(), &self.config.half_open, now) {
+            return Err(Reason::CostlyQuota);
+        }
+        self.crypto.key_exchange(theirs.method).ok_or(Reason::OurFault)
     }
 
     fn certificate_request(&self) -> Payload {

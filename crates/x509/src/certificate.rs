@@ -11,6 +11,13 @@ use x509_cert::ext::pkix::{
 use x509_cert::name::Name;
 use x509_cert::time::{Time, Validity};
 
+/// Extensions in one certificate: profiles for devices and CAs have about 10, those with attestation 15.
+pub const MAX_EXTENSIONS: usize = 32;
+/// Names of one subjectAltName that are read; the others are counted. A device has one, a gateway a few.
+pub const MAX_NAMES: usize = 32;
+/// Purposes in one extKeyUsage.
+pub const MAX_PURPOSES: usize = 32;
+
 /// One X.509 v3 certificate as it reads; **nothing about it has been verified**.
 #[derive(Clone, Debug)]
 pub struct Certificate {
@@ -56,8 +63,8 @@ impl From<der::Error> for Malformed {
 }
 
 impl Certificate {
-    /// Reads one DER certificate; trailing octets, repeated extensions and versions 1 and 2 are
-    /// malformed. Takes a few microseconds and verifies nothing.
+    /// Reads one DER certificate; trailing octets, repeated extensions, versions 1 and 2, and more than
+    /// [`MAX_EXTENSIONS`] or [`MAX_PURPOSES`] are malformed. Takes a few microseconds and verifies nothing.
     ///
     /// # Errors
     /// [`Malformed`].
@@ -150,12 +157,12 @@ impl Certificate {
         KeyKind::of_spki(&self.spki)
     }
 
-    /// The dNSNames of the subjectAltName, as they stand there.
+    /// The dNSNames among the first [`MAX_NAMES`] of the subjectAltName, as they stand there.
     pub fn dns_names(&self) -> &[String] {
         &self.extensions.names.dns
     }
 
-    /// The iPAddresses of the subjectAltName.
+    /// The iPAddresses among the first [`MAX_NAMES`] of the subjectAltName.
     pub fn ip_addresses(&self) -> &[IpAddr] {
         &self.extensions.names.ip
     }
@@ -205,7 +212,7 @@ impl Extensions {
     }
 
     fn add(&mut self, oid: ObjectIdentifier, value: &[u8]) -> der::Result<()> {
-        if self.seen.contains(&oid) {
+        if self.seen.len() >= MAX_EXTENSIONS || self.seen.contains(&oid) {
             return Err(Tag::Sequence.value_error());
         }
         self.seen.push(oid);
@@ -213,10 +220,10 @@ impl Extensions {
             SubjectKeyIdentifier::OID => {
                 self.ski = Some(SubjectKeyIdentifier::from_der(value)?.0.into_bytes());
             }
-            SubjectAltName::OID => self.names = Names::of(SubjectAltName::from_der(value)?),
+            SubjectAltName::OID => self.names = Names::from_der(value)?,
             BasicConstraints::OID => self.basic_constraints = Some(BasicConstraints::from_der(value)?),
             KeyUsage::OID => self.key_usage = Some(KeyUsage::from_der(value)?),
-            ExtendedKeyUsage::OID => self.purposes = Some(ExtendedKeyUsage::from_der(value)?.0),
+            ExtendedKeyUsage::OID => self.purposes = Some(purposes(value)?),
             _ => {}
         }
         Ok(())
@@ -224,12 +231,19 @@ impl Extensions {
 }
 
 impl Names {
-    pub(crate) fn of(SubjectAltName(list): SubjectAltName) -> Self {
+    /// Reads a subjectAltName as far as [`MAX_NAMES`], and counts the rest.
+    pub(crate) fn from_der(value: &[u8]) -> der::Result<Self> {
         let mut names = Self::default();
-        for name in list {
-            names.add(name);
+        let mut list = whole_sequence(value)?;
+        while !list.is_finished() {
+            let name = list.tlv_bytes()?;
+            if names.count() < MAX_NAMES {
+                names.add(GeneralName::from_der(name)?);
+            } else {
+                names.others += 1;
+            }
         }
-        names
+        Ok(names)
     }
 
     /// How many names of any kind.
@@ -254,6 +268,18 @@ impl Names {
     }
 }
 
+fn purposes(value: &[u8]) -> der::Result<Vec<ObjectIdentifier>> {
+    let mut purposes = Vec::new();
+    let mut list = whole_sequence(value)?;
+    while !list.is_finished() {
+        if purposes.len() >= MAX_PURPOSES {
+            return Err(Tag::Sequence.value_error());
+        }
+        purposes.push(list.decode()?);
+    }
+    Ok(purposes)
+}
+
 fn ip_address(octets: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
     v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
@@ -263,6 +289,13 @@ fn sequence<'a>(reader: &mut SliceReader<'a>) -> der::Result<SliceReader<'a>> {
     let any = AnyRef::decode(reader)?;
     any.tag().assert_eq(Tag::Sequence)?;
     SliceReader::new(any.value())
+}
+
+/// A SEQUENCE with nothing behind it.
+fn whole_sequence(value: &[u8]) -> der::Result<SliceReader<'_>> {
+    let mut whole = SliceReader::new(value)?;
+    let content = sequence(&mut whole)?;
+    whole.finish(content)
 }
 
 /// A SEQUENCE with its header.

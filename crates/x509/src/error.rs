@@ -99,7 +99,7 @@ pub enum PathError {
     /// SHA-1, MD5 or MD2.
     #[error("{0} is signed with a broken hash")]
     WeakSignature(Place),
-    /// RSA outside 2048 to 4096 bits, or a public exponent below 65537.
+    /// RSA outside 2048 to 4096 bits, or a public exponent below 65537 or above 2^32.
     #[error("{0} has a key of unacceptable strength")]
     WeakKey(Place),
     /// An algorithm or curve that we do not use.

@@ -28,8 +28,9 @@ pub enum KeyError {
     /// Not RSA, P-256 or P-384; also explicit curve parameters, compressed points and keys bound to RSASSA-PSS.
     #[error("algorithm or curve is not accepted")]
     Unsupported,
-    /// RSA below 2048 or above 4096 bits, or a public exponent below 65537.
-    #[error("RSA keys have 2048 to 4096 bits and an exponent of 65537 or more")]
+    /// RSA below 2048 or above 4096 bits, or a public exponent below 65537 or of more than 32 bits: it is what a
+    /// verification costs, and nobody needs a longer one.
+    #[error("RSA keys have 2048 to 4096 bits and an exponent of 65537 to 2^32")]
     Strength,
 }
 
@@ -71,10 +72,10 @@ fn rsa_bits(key: &[u8]) -> Result<u16, KeyError> {
     let (modulus, exponent) = rsa_numbers(key).map_err(|_| KeyError::Malformed)?;
     let leading = modulus.as_bytes().first().map_or(8, |first| first.leading_zeros());
     let bits = (modulus.as_bytes().len() * 8).saturating_sub(leading as usize);
-    let small = exponent.as_bytes().len() < 3;
+    let fits = (3..=4).contains(&exponent.as_bytes().len());
     let even = exponent.as_bytes().last().is_none_or(|last| last & 1 == 0);
     match u16::try_from(bits) {
-        Ok(bits) if (2048..=4096).contains(&bits) && !small && !even => Ok(bits),
+        Ok(bits) if (2048..=4096).contains(&bits) && fits && !even => Ok(bits),
         Ok(_) | Err(_) => Err(KeyError::Strength),
     }
 }

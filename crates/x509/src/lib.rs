@@ -17,12 +17,13 @@
 //!   IKE-intermediate 1.3.6.1.5.5.8.2.2, with or without serverAuth beside it. serverAuth alone is
 //!   a web server's certificate and is refused. The older purpose is accepted, never required, and
 //!   noted as a [`Warning`]. The same holds for each issuer that has the extension.
-//! - Keys are P-256, P-384 or RSA of 2048 to 4096 bits; signatures use SHA-256 or better, by the
+//! - Keys are P-256, P-384 or RSA of 2048 to 4096 bits with an exponent of 65537 to 2^32; signatures use SHA-256 or better, by the
 //!   anchor as well. SHA-1 and MD5 are refused by name.
 //! - The anchor's own notAfter and path length count (webpki sees only its name, key and name
 //!   constraints).
 //! - Before AUTH has verified, a stranger pays for the work: at most [`MAX_CERTIFICATES`] of
-//!   [`MAX_CHAIN_OCTETS`] in all, and a small budget of signatures and of steps per chain.
+//!   [`MAX_CHAIN_OCTETS`] in all, in each at most [`MAX_EXTENSIONS`], [`MAX_NAMES`] that are read and
+//!   [`MAX_PURPOSES`], and [`MAX_SIGNATURES`] and [`MAX_STEPS`] for a chain.
 //!
 //! Limits taken over from webpki: directoryName and URI name constraints are refused wherever they
 //! apply (it does not implement them), and so are critical policyConstraints, inhibitAnyPolicy and
@@ -45,10 +46,10 @@ mod path;
 mod request;
 
 pub use anchors::{Anchor, AnchorError, AnchorSet, Anchors};
-pub use certificate::{Certificate, Malformed};
+pub use certificate::{Certificate, MAX_EXTENSIONS, MAX_NAMES, MAX_PURPOSES, Malformed};
 pub use device::{CertPathVerified, DevicePolicy, Warning, verify_device, verify_device_by_subject};
 pub use error::{PathError, Place};
 pub use gateway::{GatewayName, GatewayVerified, verify_gateway};
 pub use key::{KeyError, KeyKind};
-pub use path::{MAX_CERTIFICATES, MAX_CHAIN_OCTETS};
+pub use path::{MAX_CERTIFICATES, MAX_CHAIN_OCTETS, MAX_SIGNATURES, MAX_STEPS};
 pub use request::{RequestError, RequestVerified, verify_request};

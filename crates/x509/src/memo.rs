@@ -48,3 +48,21 @@ impl Signed<'_> {
         octets
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_signatures_are_remembered_than_there_is_room_for() {
+        let memo = Memo::default();
+        let messages: Vec<_> = (0..Memo::MOST + 10).map(|number| number.to_be_bytes()).collect();
+        let signed = |message| Signed { public_key: &[1], algorithm: &[2], message, signature: &[3] };
+        for message in &messages {
+            memo.remember(&signed(message));
+            assert!(memo.0.lock().unwrap().len() <= Memo::MOST);
+        }
+        assert!(memo.knows(&signed(&messages[Memo::MOST + 9])), "the last one");
+        assert!(!memo.knows(&signed(&messages[0])), "it has begun anew");
+    }
+}

@@ -21,9 +21,12 @@ pub const MAX_CHAIN_OCTETS: usize = 24 * 1024;
 
 /// Signatures for one chain. A whole path takes at most 6, and 4 remain for wrong turns among
 /// cross-certified issuers. A stranger's worst case is 10 P-384 verifications, about 1.7 ms.
-const MAX_SIGNATURES: u32 = 10;
+pub const MAX_SIGNATURES: u32 = 10;
 /// Certificates that may be tried at any place of the path, without counting their signatures.
-const MAX_STEPS: u32 = 24;
+pub const MAX_STEPS: u32 = 24;
+/// Octets of an RSAPublicKey of 4096 bits with an exponent of 32 (RFC 8017 A.1.1): no key that we take is longer,
+/// and none that is longer verifies anything.
+const MAX_PUBLIC_KEY: usize = 4 + (4 + 513) + (2 + 5);
 
 /// id-kp-ipsecIKE, 1.3.6.1.5.5.7.3.17 (RFC 4945 §5.1.3.12), then the same as DER content.
 const IPSEC_IKE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.17");
@@ -286,6 +289,9 @@ impl SignatureVerificationAlgorithm for Bounded<'_> {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
+        if public_key.len() > MAX_PUBLIC_KEY {
+            return Err(InvalidSignature);
+        }
         let algorithm = self.inner.signature_alg_id();
         let signed = Signed { public_key, algorithm: algorithm.as_ref(), message, signature };
         let of_issuer = message != self.budget.end_entity_tbs;
@@ -367,5 +373,23 @@ fn of_algorithm(algorithm: &[u8], place: Place) -> PathError {
     match oid {
         Ok(oid) if BROKEN.contains(&oid) => PathError::WeakSignature(place),
         Ok(_) | Err(_) => PathError::UnsupportedAlgorithm(place),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_longer_than_any_we_take_costs_no_verification() {
+        let memo = Memo::default();
+        let spent = |octets: usize| {
+            let budget = Budget::new(&[], &memo);
+            let rsa = Bounded { inner: aws_lc_rs::RSA_PKCS1_2048_8192_SHA256, budget: &budget };
+            assert!(rsa.verify_signature(&vec![0; octets], b"signed", &[0; 512]).is_err());
+            budget.signatures.load(Ordering::Relaxed)
+        };
+        assert_eq!(spent(MAX_PUBLIC_KEY), 1);
+        assert_eq!(spent(MAX_PUBLIC_KEY + 1), 0);
     }
 }

@@ -99,7 +99,7 @@ fn names(request: &CertReq) -> der::Result<Names> {
             let ExtensionReq(extensions) = value.decode_as()?;
             let san = <SubjectAltName as der::oid::AssociatedOid>::OID;
             for extension in extensions.iter().filter(|extension| extension.extn_id == san) {
-                names = Names::of(SubjectAltName::from_der(extension.extn_value.as_bytes())?);
+                names = Names::from_der(extension.extn_value.as_bytes())?;
             }
         }
     }

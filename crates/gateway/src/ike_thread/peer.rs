@@ -81,6 +81,7 @@ impl IkeThread {
             | Reason::AuthMismatch
             | Reason::HalfOpenFull
             | Reason::PrefixQuota
+            | Reason::CostlyQuota
             | Reason::HalfOpenTimeout
             | Reason::UnknownSpi
             | Reason::OtherAddress

@@ -130,6 +130,15 @@ impl Peer {
 
     /// SK { IDi, CERT, AUTH, CP(CFG_REQUEST), SA, TSi, TSr }, and whether that proves who it is from.
     pub(crate) fn auth(&mut self, lie: Lie) -> (Vec<Vec<u8>>, Proof) {
+        self.auth_with(lie, |_| ())
+    }
+
+    /// The same, and what else `bend` makes of its payloads.
+    pub(crate) fn auth_with(
+        &mut self,
+        lie: Lie,
+        bend: impl FnOnce(&mut Vec<Payload>),
+    ) -> (Vec<Vec<u8>>, Proof) {
         let spi = self.draw_esp_spi();
         let (name, suites, index) = (name(self.index), self.suites.clone(), self.index);
         let Some(sa) = self.sa() else { return (Vec::new(), None) };
@@ -155,6 +164,7 @@ impl Peer {
             Payload::TsR(vec![TrafficSelector::ALL_V4, TrafficSelector::ALL_V6]),
         ];
         lie.tell(&mut payloads);
+        bend(&mut payloads);
         let proves = Contents::sort(payloads.clone()).is_ok_and(|contents| {
             let (Some(id), Some(cert), Some(auth)) = (&contents.id_i, contents.certs.first(), &contents.auth)
             else {

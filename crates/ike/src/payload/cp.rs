@@ -64,6 +64,9 @@ pub struct Configuration {
     pub attributes: Vec<Attribute>,
 }
 
+/// Attributes in one payload: every kind that a unit can ask for, more than once.
+const MAX_ATTRIBUTES: usize = 64;
+
 impl Configuration {
     pub(super) fn parse(body: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(body);
@@ -73,7 +76,7 @@ impl Configuration {
             let (attribute, length) = (reader.u16()? & 0x7fff, usize::from(reader.u16()?));
             let value = reader.bytes(length)?.to_vec();
             attributes.push(Attribute { kind: AttributeType(attribute), value });
-            if attributes.len() > 64 {
+            if attributes.len() > MAX_ATTRIBUTES {
                 return Err(Malformed::Payload(PayloadType::CP));
             }
         }

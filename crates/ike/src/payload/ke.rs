@@ -14,6 +14,17 @@ impl KeyExchangeMethod {
     pub const ECP_384: Self = Self(20);
     /// Group 31, X25519 (RFC 8031).
     pub const CURVE25519: Self = Self(31);
+
+    /// Octets of a public value in every method that is spoken (RFC 7296 §3.4, RFC 5903 §7, RFC 8031 §3.1).
+    pub fn public_value_len(self) -> Option<usize> {
+        match self {
+            Self::MODP_2048 => Some(256),
+            Self::ECP_256 => Some(64),
+            Self::ECP_384 => Some(96),
+            Self::CURVE25519 => Some(32),
+            _ => None,
+        }
+    }
 }
 
 /// Key Exchange payload (RFC 7296 §3.4).

@@ -21,12 +21,18 @@ fn lie(how: u8, which: u8) -> Lie {
     Lie { how, which }
 }
 
+mod hostile;
+
 /// One peer and the responder, which is told that whoever authenticates may attach.
 struct Line {
     responder: Responder,
     peer: LyingPeer,
     now: Instant,
     path: Path,
+    peers: Result<(), Refusal>,
+    admission: Admission,
+    /// What the responder sent.
+    sent: Vec<Vec<u8>>,
     /// What the responder said, opened.
     said: Vec<(Header, Contents)>,
     events: Vec<Event>,
@@ -36,6 +42,10 @@ struct Line {
 
 impl Line {
     fn new() -> Self {
+        Self::with_crypto(Arc::new(Toy::new(1)))
+    }
+
+    fn with_crypto(crypto: Arc<dyn CryptoProvider>) -> Self {
         let now = Instant::now();
         let key = b"segw".to_vec();
         let identity = LocalIdentity {
@@ -49,10 +59,13 @@ impl Line {
             encapsulated: true,
         };
         Self {
-            responder: Responder::new(ResponderConfig::new(identity, vec![]), Arc::new(Toy::new(1)), now),
+            responder: Responder::new(ResponderConfig::new(identity, vec![]), crypto, now),
             peer: LyingPeer::new(0, true, Arc::new(Toy::new(2))),
             now,
             path,
+            peers: Ok(()),
+            admission: Admission::Grant(grant()),
+            sent: vec![],
             said: vec![],
             events: vec![],
             asked: 0,
@@ -108,10 +121,10 @@ impl Line {
                         not_after: Duration::from_secs(86_400),
                         allow_sha1_signature: false,
                     };
-                    self.responder.handle_peer(ticket, Ok(peer), self.now);
+                    self.responder.handle_peer(ticket, self.peers.map(|()| peer), self.now);
                 }
                 Output::AskAdmission { ticket, .. } => {
-                    self.responder.handle_admission(ticket, Admission::Grant(grant()), self.now);
+                    self.responder.handle_admission(ticket, self.admission.clone(), self.now);
                 }
                 Output::InstallChildSa { .. } => self.installed += 1,
                 Output::Event(event) => self.events.push(event),
@@ -121,6 +134,7 @@ impl Line {
     }
 
     fn hear(&mut self, datagram: &[u8]) {
+        self.sent.push(datagram.to_vec());
         let header = Header::parse(datagram).unwrap();
         self.peer.on_datagram(datagram);
         if let Some((_, contents)) = self.peer.read(&header, datagram) {

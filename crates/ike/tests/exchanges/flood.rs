@@ -1,9 +1,18 @@
 //! Many that ask and never go on, many that are refused: whoever else comes is served, from fixed memory.
 
 use crate::link::{Link, UNIT, gateway_config, identity, unit_config};
-use ike::{Admission, Event, ExchangeType, HalfOpenLimits, Output, Path, Reason, Responder};
+use aws_lc_rs::{encoding::AsDer, rsa, signature::KeyPair};
+use ike::{
+    Admission, Event, ExchangeType, HalfOpenLimits, Header, InitiatorConfig, LocalIdentity, Output, Path,
+    Reason, Responder, ResponderConfig,
+    crypto::AuthKey,
+    parse_plain,
+    payload::{Identification, KeyExchangeMethod, Payload},
+    write_plain,
+};
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,7 +25,11 @@ const FIRST_PAYLOAD: usize = 16;
 
 /// The IKE_SA_INIT of some unit.
 fn init() -> Vec<u8> {
-    let mut link = Link::new(unit_config(identity(UNIT)), gateway_config());
+    init_of(unit_config(identity(UNIT)))
+}
+
+fn init_of(unit: InitiatorConfig) -> Vec<u8> {
+    let mut link = Link::new(unit, gateway_config());
     link.lose = Box::new(|_, _| true);
     link.unit.connect(link.now);
     link.settle();
@@ -109,4 +122,116 @@ fn refused_units_keep_no_more_places_than_there_are_and_make_room_for_the_next()
     }
     let told = |event: &&Event| matches!(event, Event::Refused { reason: Reason::AdmissionRefused, .. });
     assert_eq!(link.gateway_events.iter().filter(told).count(), 10);
+}
+
+const COOKIE: u8 = 41;
+
+/// A unit that speaks group 14 alone.
+fn group_14_unit() -> InitiatorConfig {
+    let mut config = unit_config(identity(UNIT));
+    config.suites.key_exchanges = vec![KeyExchangeMethod::MODP_2048];
+    config
+}
+
+fn costly(costly: u32) -> ResponderConfig {
+    let config = gateway_config();
+    ResponderConfig { half_open: HalfOpenLimits { costly, ..config.half_open }, ..config }
+}
+
+/// How many answers begin with an SA, and how many ask for a cookie.
+fn sort(answers: &[Vec<u8>]) -> (usize, usize) {
+    let begin = |kind: u8| answers.iter().filter(|answer| answer[FIRST_PAYLOAD] == kind).count();
+    (begin(SA), begin(COOKIE))
+}
+
+/// The same request again, with the cookie that was asked for.
+fn with_cookie(init: &[u8], spi_i: u64, answer: &[u8]) -> Vec<u8> {
+    let request = [&spi_i.to_be_bytes(), &init[8..]].concat();
+    let read = |octets: &[u8]| {
+        let header = Header::parse(octets).unwrap();
+        (header, parse_plain(&header, octets).unwrap())
+    };
+    let (header, payloads) = read(&request);
+    let mut all: Vec<Payload> = read(answer).1;
+    all.extend(payloads);
+    write_plain(header, &all)
+}
+
+fn connects(link: &mut Link, unit: InitiatorConfig) -> bool {
+    link.unit = Link::new(unit, gateway_config()).unit;
+    link.unit.connect(link.now);
+    link.settle();
+    link.unit.ike_sa().is_some()
+}
+
+#[test]
+fn section_4_line_23_a_flood_of_group_14_from_anywhere_leaves_half_to_whoever_returns_a_cookie() {
+    let mut link = Link::new(unit_config(identity(UNIT)), costly(16));
+    let (group_14, now) = (init_of(group_14_unit()), link.now);
+    let mut answers = Vec::new();
+    for prefix in 1..=100u8 {
+        let address = Ipv4Addr::new(127, 0, prefix, 1);
+        let spis = u64::from(prefix) * 10..u64::from(prefix) * 10 + 3;
+        answers.extend(strangers(&mut link.gateway, &group_14, address, spis, now));
+    }
+    assert_eq!(sort(&answers), (8, 292), "half is given away, and no key pair is made for the rest");
+    let asked = link.gateway.stats().cookies_asked;
+    assert!(connects(&mut link, unit_config(identity(UNIT))), "Curve25519 as ever");
+    assert_eq!(link.gateway.stats().cookies_asked, asked, "not even a cookie");
+    assert!(connects(&mut link, group_14_unit()), "{:?}", link.gateway_events);
+    assert_eq!(link.gateway.stats().cookies_asked, asked + 1);
+    assert_eq!(link.gateway.stats().refused(Reason::CostlyQuota), 0);
+}
+
+#[test]
+fn section_4_line_23_a_prefix_that_returns_cookies_takes_its_share_of_group_14_and_then_hears_nothing() {
+    let mut link = Link::new(unit_config(identity(UNIT)), costly(16));
+    let (group_14, now) = (init_of(group_14_unit()), link.now);
+    let mut taken = 0;
+    for spi_i in 1..=50 {
+        let first = strangers(&mut link.gateway, &group_14, UNITS_PREFIX, spi_i - 1..spi_i, now);
+        let answers = match sort(&first) {
+            (1, 0) => first,
+            _ => {
+                let again = with_cookie(&group_14, spi_i, &first[0]);
+                strangers(&mut link.gateway, &again, UNITS_PREFIX, spi_i - 1..spi_i, now)
+            }
+        };
+        taken += sort(&answers).0;
+        assert!(sort(&answers).1 == 0, "the cookie is good");
+    }
+    assert_eq!(taken, 4, "a quarter");
+    assert_eq!(link.gateway.stats().refused(Reason::CostlyQuota), 46);
+    let elsewhere = strangers(&mut link.gateway, &group_14, ANOTHER_PREFIX, 100..101, now);
+    assert_eq!(sort(&elsewhere), (1, 0), "other prefixes have theirs");
+    assert!(connects(&mut link, unit_config(identity(UNIT))), "Curve25519 from the same prefix");
+    assert!(!connects(&mut link, group_14_unit()), "group 14 from the same prefix, in the same second");
+    link.pass(Duration::from_secs(3));
+    assert!(link.unit.ike_sa().is_some(), "and when it has retransmitted");
+}
+
+/// A unit with an RSA key of 3072 bits, whose public key stands for its certificate.
+fn rsa_3072() -> LocalIdentity {
+    let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa3072).unwrap();
+    let pkcs8: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
+    let spki: aws_lc_rs::encoding::PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+    LocalIdentity {
+        id: Identification::fqdn(UNIT),
+        certificates: vec![spki.as_ref().to_vec()],
+        key: Arc::new(AuthKey::from_pkcs8(pkcs8.as_ref()).unwrap()),
+    }
+}
+
+#[test]
+fn section_4_line_23_auth_with_a_long_rsa_key_waits_for_its_turn_and_nobody_else_does() {
+    let mut link = Link::new(unit_config(identity(UNIT)), costly(4));
+    let long_key = rsa_3072();
+    assert!(connects(&mut link, unit_config(long_key.clone())), "{:?}", link.gateway_events);
+    assert!(!connects(&mut link, unit_config(long_key)), "the one of this second is used");
+    assert_eq!(link.gateway.stats().refused(Reason::CostlyQuota), 1);
+    let waiting = std::mem::replace(&mut link.unit, Link::new(unit_config(identity(UNIT)), costly(4)).unit);
+    assert!(connects(&mut link, unit_config(identity(UNIT))), "P-256 at once");
+    link.unit = waiting;
+    link.pass(Duration::from_secs(3));
+    assert!(link.unit.ike_sa().is_some(), "its retransmission finds room");
 }

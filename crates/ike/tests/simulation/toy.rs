@@ -29,9 +29,11 @@ impl CryptoProvider for Toy {
         }
     }
 
-    fn key_exchange(&self, _: KeyExchangeMethod) -> Option<Box<dyn Ephemeral>> {
+    fn key_exchange(&self, method: KeyExchangeMethod) -> Option<Box<dyn Ephemeral>> {
         let scalar = self.0.lock().unwrap().next() >> 4;
-        Some(Box::new(ToyKey { scalar, public: power(3, scalar).to_be_bytes() }))
+        let mut public = power(3, scalar).to_be_bytes().to_vec();
+        public.resize(method.public_value_len()?, 0);
+        Some(Box::new(ToyKey { scalar, public }))
     }
 
     fn verify_auth(&self, spki: &[u8], authentication: &Authentication, octets: &[u8], _: bool) -> bool {
@@ -56,7 +58,8 @@ fn power(base: u64, mut exponent: u64) -> u64 {
 
 struct ToyKey {
     scalar: u64,
-    public: [u8; 8],
+    /// Eight octets, and zeros up to the length of the method.
+    public: Vec<u8>,
 }
 
 impl Ephemeral for ToyKey {
@@ -65,7 +68,8 @@ impl Ephemeral for ToyKey {
     }
 
     fn agree(&self, peer: &[u8]) -> Result<Secret, KeyExchangeError> {
-        let peer = u64::from_be_bytes(peer.try_into().map_err(|_| KeyExchangeError)?);
+        let (peer, _) = peer.split_first_chunk().ok_or(KeyExchangeError)?;
+        let peer = u64::from_be_bytes(*peer);
         Ok(Secret::new(power(peer, self.scalar).to_be_bytes().to_vec()))
     }
 }

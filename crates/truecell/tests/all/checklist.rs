@@ -33,7 +33,7 @@ fn lines_with_a_test() -> BTreeSet<u8> {
 }
 
 /// Rust files below a folder.
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -48,7 +48,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 /// Names of the functions that stand right behind `#[test]`. One that is ignored does not run, and does not
 /// count.
-fn tests(source: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn tests(source: &str) -> impl Iterator<Item = &str> {
     let functions = source.split("#[test]").skip(1);
     functions
         .filter_map(|rest| rest.trim_start().strip_prefix("fn "))

@@ -22,6 +22,7 @@ mod lab;
 mod mistakes;
 mod packaging;
 mod shell;
+mod statements;
 mod top;
 mod witness;
 mod wreck;
