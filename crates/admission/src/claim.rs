@@ -108,6 +108,8 @@ pub struct Facts<'a> {
     pub credential: Option<&'a Credential>,
     /// The record of its access line.
     pub line: Option<&'a AccessLineRecord>,
+    /// Where it attached within the last two days with nothing against it.
+    pub good_at: Option<Network>,
 }
 
 /// Who has the unit's lease while another claims it.
@@ -126,11 +128,11 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Whether the claim comes from the network that the holder is in: /24, or /48 of IPv6. A unit that authenticates
-    /// anew does.
+    /// Whether the claim comes from where the holder is: the same address, or the same /64 of IPv6. A unit that
+    /// authenticates anew does.
     pub(crate) fn is_near(&self, claim: &Claim) -> bool {
-        let from = Network::of(claim.outer.address.ip());
-        self.outer.is_some_and(|outer| Network::of(outer.ip()) == from)
+        let from = Network::site(claim.outer.address.ip());
+        self.outer.is_some_and(|outer| Network::site(outer.ip()) == from)
     }
 }
 

@@ -4,6 +4,8 @@ use ledger::{Breaker, Device, Mode, PolicyRule};
 /// How each reason to refuse is applied, by class and region, as the ledger has it at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Modes {
+    /// The ledger was read; before that, everything is enforced.
+    is_read: bool,
     rules: Vec<(Reason, PolicyRule)>,
     tripped: Vec<Reason>,
 }
@@ -27,27 +29,29 @@ impl Modes {
         let known = |rule: PolicyRule| observable(&rule.reason).map(|reason| (reason, rule));
         let open = breakers.iter().filter(|breaker| breaker.set_back.is_none());
         let tripped = open.filter_map(|breaker| Reason::from_code(&breaker.reason));
-        let mut modes = Self { rules: rules.into_iter().filter_map(known).collect(), tripped: Vec::new() };
+        let mut modes =
+            Self { is_read: true, rules: rules.into_iter().filter_map(known).collect(), tripped: Vec::new() };
         tripped.for_each(|reason| modes.trip(reason));
         modes
     }
 
-    /// From now on the reason refuses nobody. Only a soft one does that.
+    /// From now on the reason refuses no unit where it was good. Only a soft one does that.
     pub fn trip(&mut self, reason: Reason) {
         if reason.is_soft() && !self.tripped.contains(&reason) {
             self.tripped.push(reason);
         }
     }
 
-    /// Reasons that refuse nobody now as they hit too many at once.
+    /// Reasons that are not believed now as they hit too many at once.
     pub fn tripped(&self) -> &[Reason] {
         &self.tripped
     }
 
-    /// What a reason does to a unit; one that the ledger does not know is always refused.
-    pub fn effect(&self, reason: Reason, device: Option<&Device>) -> Effect {
+    /// What a reason does to a unit; one that the ledger does not know is always refused. `is_home`: it comes from where
+    /// it was good lately; a tripped reason is not believed there, and nowhere else.
+    pub fn effect(&self, reason: Reason, device: Option<&Device>, is_home: bool) -> Effect {
         let Some(device) = device.filter(|_| reason.may_be_observed()) else { return Effect::Refused };
-        if self.tripped.contains(&reason) {
+        if is_home && self.tripped.contains(&reason) {
             return Effect::OnProbation;
         }
         match self.mode(reason, device) {
@@ -60,7 +64,8 @@ impl Modes {
     fn mode(&self, reason: Reason, device: &Device) -> Mode {
         let of_reason = self.rules.iter().filter(|(of, _)| *of == reason).map(|(_, rule)| rule);
         let that_fit = of_reason.filter(|rule| rule.mode != Mode::Inherit && rule.scope.has(device));
-        that_fit.max_by_key(|rule| rule.scope.narrowness()).map_or(reason.usual_mode(), |rule| rule.mode)
+        let usual = if self.is_read { reason.usual_mode() } else { Mode::Enforce };
+        that_fit.max_by_key(|rule| rule.scope.narrowness()).map_or(usual, |rule| rule.mode)
     }
 }
 

@@ -140,10 +140,10 @@ impl Reason {
         matches!(self, Self::ForeignNetwork | Self::LineUnknown)
     }
 
-    /// Whether an imported estate begins with it observed: a good chain that nobody recorded needs a
-    /// person's word.
+    /// Whether an imported estate begins with it observed. A good chain that nobody recorded, and a unit that should
+    /// be in a store, need a person's word.
     pub fn is_observed_after_import(self) -> bool {
-        self.may_be_observed() && self != Self::MisIssued
+        self.may_be_observed() && !matches!(self, Self::MisIssued | Self::NotInstalled)
     }
 
     /// How it is applied where no rule says so.
@@ -175,6 +175,9 @@ pub enum Transient {
     /// The same unit has attached from the same network too often.
     #[error("the unit attaches again and again from one network")]
     TooOften,
+    /// It may be a good unit that a wrong list speaks against: that is not known yet after a start.
+    #[error("which units were good before the start is still being read")]
+    NotRecalled,
     /// The holder was asked a moment ago.
     #[error("the holder was asked a moment ago whether it lives")]
     ProbedLately,
@@ -186,6 +189,7 @@ impl Transient {
         match self {
             Self::ContestRuns => "contest-runs",
             Self::TooOften => "too-often",
+            Self::NotRecalled => "not-recalled",
             Self::ProbedLately => "probed-lately",
         }
     }

@@ -1,5 +1,5 @@
 use crate::{Claim, Effect, Evidence, Facts, Holder, Modes, Policy, Probe, Reason, Transient};
-use ids::UnixTime;
+use ids::{Network, UnixTime};
 use ledger::{LifeCycle, allows};
 use serde::Serialize;
 
@@ -98,10 +98,11 @@ pub fn judge(
     now: UnixTime,
 ) -> Verdict {
     let exception = exception(claim, facts, policy, now);
+    let is_home = facts.good_at == Some(Network::of(claim.outer.address.ip()));
     let found: Vec<_> = RULE_TABLE
         .iter()
         .filter_map(|rule| rule(claim, facts, policy, now))
-        .map(|reason| (reason, modes.effect(reason, facts.device)))
+        .map(|reason| (reason, modes.effect(reason, facts.device, is_home)))
         .collect();
     let having = |wanted: Effect| found.iter().filter(move |(_, effect)| *effect == wanted);
     let decision = match having(Effect::Refused).next() {

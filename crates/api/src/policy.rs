@@ -142,7 +142,15 @@ pub(crate) async fn set(
         let text = format!("{} is always enforced", reason.code());
         return Err(Problem::invalid(text).next(observable()));
     }
-    if (reason, request.mode) == (Refusal::MisIssued, Mode::Observe) && request.scope == Scope::default() {
+    if let Some(long) =
+        [&request.scope.class, &request.scope.region].into_iter().flatten().find(|n| n.len() > NAME)
+    {
+        let text = format!("a class or region of {} octets", long.len());
+        return Err(Problem::invalid(text).next(format!("name one of {NAME} octets at most")));
+    }
+    let names = [&request.scope.class, &request.scope.region];
+    let names_nobody = names.iter().all(|name| name.as_deref().is_none_or(str::is_empty));
+    if (reason, request.mode) == (Refusal::MisIssued, Mode::Observe) && names_nobody {
         let text = "mis-issued can't be observed for every unit: any certificate with a good chain would do";
         return Err(Problem::invalid(text).next("name a class, a region, or both"));
     }
@@ -192,6 +200,9 @@ fn refusal(code: &str) -> Result<Refusal, Problem> {
     Refusal::from_code(code)
         .ok_or_else(|| Problem::invalid(format!("`{code}` is no reason to refuse")).next(observable()))
 }
+
+/// Octets of a class or region in a rule.
+const NAME: usize = 256;
 
 /// What can be set, in words.
 fn observable() -> String {

@@ -2,9 +2,10 @@
 //! outage.
 
 use admission::Reason;
-use ids::{DeviceId, UnixTime};
+use ids::{DeviceId, Network, UnixTime};
 use std::{
     collections::HashMap,
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
@@ -20,10 +21,32 @@ const LEAST: usize = 10;
 /// Units that are named.
 const EXAMPLES: usize = 10;
 
+/// When a unit was good last, and at which address it is at home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Good {
+    pub(crate) at: UnixTime,
+    pub(crate) home: IpAddr,
+}
+
+impl Good {
+    pub(crate) fn network(&self) -> Network {
+        Network::of(self.home)
+    }
+
+    /// It was good at another time. Another address is its home only once it has not been good at the first for so long
+    /// that it counts no more: a copy that comes in while the unit is off takes no home from it.
+    pub(crate) fn again(&mut self, other: Self) {
+        let is_same = Network::site(self.home) == Network::site(other.home);
+        if is_same || other.at.since(self.at) >= GOOD_FOR {
+            *self = Self { at: self.at.max(other.at), home: other.home };
+        }
+    }
+}
+
 /// Counts.
 #[derive(Default)]
 pub(crate) struct Hits {
-    good: HashMap<DeviceId, UnixTime>,
+    good: HashMap<DeviceId, Good>,
     swept: UnixTime,
     hits: HashMap<Reason, HashMap<DeviceId, Instant>>,
     /// The good units of the time before the start are not known yet: nothing is too many.
@@ -40,21 +63,33 @@ pub(crate) struct Tripped {
 }
 
 impl Hits {
-    /// A unit attached with no reason against it.
-    pub(crate) fn note_good(&mut self, device: DeviceId, at: UnixTime) {
-        self.good.insert(device, at);
+    /// A unit attached with no reason against it that is believed.
+    pub(crate) fn note_good(&mut self, device: DeviceId, good: Good) {
+        self.good.entry(device).and_modify(|known| known.again(good)).or_insert(good);
     }
 
-    /// A soft reason speaks against a unit; says so when that is one too many.
+    /// Where a unit was good lately.
+    pub(crate) fn home(&self, device: DeviceId) -> Option<IpAddr> {
+        self.good.get(&device).map(|good| good.home)
+    }
+
+    /// It is not known yet who was good before the start.
+    pub(crate) fn recalls(&self) -> bool {
+        self.recalls
+    }
+
+    /// A soft reason speaks against a unit; says so when that is one too many. From where the unit was not good it says
+    /// nothing about the list: a copy of its key may be there.
     pub(crate) fn hit(
         &mut self,
         reason: Reason,
         device: DeviceId,
-        at: UnixTime,
+        here: Good,
         now: Instant,
     ) -> Option<Tripped> {
-        self.sweep(at);
-        if self.recalls || !self.good.contains_key(&device) {
+        self.sweep(here.at);
+        let home = self.good.get(&device).map(Good::network);
+        if self.recalls || home != Some(here.network()) {
             return None;
         }
         let hits = self.hits.entry(reason).or_default();
@@ -75,11 +110,13 @@ impl Hits {
     }
 
     /// Units that were good before the start.
-    pub(crate) fn recalled(&mut self, good: HashMap<DeviceId, UnixTime>) {
+    pub(crate) fn recalled(&mut self, good: HashMap<DeviceId, Good>) {
         self.recalls = false;
-        for (device, at) in good {
-            let known = self.good.entry(device).or_insert(at);
-            *known = at.max(*known);
+        for (device, mut before) in good {
+            if let Some(since) = self.good.get(&device) {
+                before.again(*since);
+            }
+            self.good.insert(device, before);
         }
     }
 
@@ -91,7 +128,7 @@ impl Hits {
     fn sweep(&mut self, at: UnixTime) {
         if at.since(self.swept) >= WITHIN {
             self.swept = at;
-            self.good.retain(|_, good| at.since(*good) < GOOD_FOR);
+            self.good.retain(|_, good| at.since(good.at) < GOOD_FOR);
         }
     }
 }
@@ -124,14 +161,18 @@ mod tests {
         UnixTime::from_secs(1_790_000_000)
     }
 
+    fn home() -> Good {
+        Good { at: at(), home: "192.0.2.1".parse().unwrap() }
+    }
+
     fn with_good(units: usize) -> Hits {
         let mut breaker = Hits::default();
-        (0..units).for_each(|n| breaker.note_good(id(n), at()));
+        (0..units).for_each(|n| breaker.note_good(id(n), home()));
         breaker
     }
 
     fn hit_all(breaker: &mut Hits, units: std::ops::Range<usize>, now: Instant) -> Option<Tripped> {
-        units.into_iter().find_map(|n| breaker.hit(Reason::ForeignNetwork, id(n), at(), now))
+        units.into_iter().find_map(|n| breaker.hit(Reason::ForeignNetwork, id(n), home(), now))
     }
 
     #[test]
@@ -139,7 +180,7 @@ mod tests {
         let (mut breaker, now) = (with_good(5_000), Instant::now());
         assert_eq!(hit_all(&mut breaker, 0..50, now), None, "one per cent is not more than that");
         assert_eq!(hit_all(&mut breaker, 0..50, now), None, "the same units are not more units");
-        let tripped = breaker.hit(Reason::ForeignNetwork, id(50), at(), now).unwrap();
+        let tripped = breaker.hit(Reason::ForeignNetwork, id(50), home(), now).unwrap();
         assert_eq!((tripped.hits.len(), tripped.good), (51, 5_000));
         assert_eq!(tripped.as_row(at()).examples.len(), EXAMPLES);
     }
@@ -164,15 +205,44 @@ mod tests {
         let (mut breaker, now) = (with_good(100), Instant::now());
         assert_eq!(hit_all(&mut breaker, 100..1_000, now), None, "nobody knows them as good");
         let later = at().after(2 * DAY);
-        let tripped = (0..100).find_map(|n| breaker.hit(Reason::ForeignNetwork, id(n), later, now));
+        let tripped = (0..100)
+            .find_map(|n| breaker.hit(Reason::ForeignNetwork, id(n), Good { at: later, ..home() }, now));
         assert_eq!(tripped, None);
+    }
+
+    #[test]
+    fn copies_elsewhere_trip_nothing_and_nothing_is_too_many_before_the_start_is_recalled() {
+        let (mut breaker, now) = (with_good(100), Instant::now());
+        let elsewhere = Good { home: "198.51.100.1".parse().unwrap(), ..home() };
+        let mut hit = |n| breaker.hit(Reason::ForeignNetwork, id(n), elsewhere, now);
+        assert_eq!((0..100).find_map(&mut hit), None);
+        breaker.recall();
+        assert_eq!(hit_all(&mut breaker, 0..100, now), None);
+        breaker.recalled(HashMap::from([(id(200), home())]));
+        assert!(hit_all(&mut breaker, 190..201, now).is_none(), "one of them was good");
+        assert!(hit_all(&mut breaker, 0..10, now).is_some());
+    }
+
+    #[test]
+    fn a_copy_that_comes_in_takes_no_home_from_its_unit() {
+        let elsewhere = Good { home: "198.51.100.1".parse().unwrap(), at: at().after(DAY) };
+        let mut hits = with_good(1);
+        hits.note_good(id(0), elsewhere);
+        assert_eq!(hits.home(id(0)), Some(home().home));
+        hits.note_good(id(0), Good { at: at().after(2 * DAY), ..elsewhere });
+        assert_eq!(hits.home(id(0)), Some(elsewhere.home), "the unit has not been there for two days");
+        let mut started = Hits::default();
+        started.recall();
+        started.note_good(id(0), elsewhere);
+        started.recalled(HashMap::from([(id(0), home())]));
+        assert_eq!(started.home(id(0)), Some(home().home), "also when the copy is first after a start");
     }
 
     #[test]
     fn reasons_count_apart_and_begin_anew_when_set_back() {
         let (mut breaker, now) = (with_good(100), Instant::now());
         assert_eq!(hit_all(&mut breaker, 0..9, now), None);
-        assert_eq!(breaker.hit(Reason::LineUnknown, id(10), at(), now), None);
+        assert_eq!(breaker.hit(Reason::LineUnknown, id(10), home(), now), None);
         breaker.forget(Reason::ForeignNetwork);
         assert_eq!(hit_all(&mut breaker, 9..18, now), None);
     }

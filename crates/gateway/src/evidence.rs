@@ -34,7 +34,12 @@ impl Known {
     }
 
     pub(crate) fn facts(&self) -> Facts<'_> {
-        Facts { device: self.device.as_ref(), credential: self.credential.as_ref(), line: self.line.as_ref() }
+        Facts {
+            device: self.device.as_ref(),
+            credential: self.credential.as_ref(),
+            line: self.line.as_ref(),
+            good_at: None,
+        }
     }
 }
 

@@ -339,7 +339,8 @@ mod tests {
             Outcome::HolderEnded,
             Outcome::NewcomerLeft,
         ];
-        let transients = [Transient::ContestRuns, Transient::ProbedLately, Transient::TooOften];
+        let transients =
+            [Transient::ContestRuns, Transient::ProbedLately, Transient::TooOften, Transient::NotRecalled];
         let admits = [Admit::First, Admit::Reconnect, Admit::MadeRoom];
         let mut words: Vec<_> = ends.iter().map(Why::code).collect();
         words.extend(outcomes.map(Outcome::code));

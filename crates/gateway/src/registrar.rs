@@ -58,7 +58,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// Records of one unit refused for one reason: with copies of the keys of 189,000 units, 1.5 GB at once, then 11 GB a
 /// day; each counts what was left out.
 const REFUSED: Pace = Pace { burst: 3, every: Duration::from_secs(3600), room: 1 << 18, beyond: Beyond::One };
-/// Claims of one unit from one network, each with some 2.5 kB in the journal: a unit that has to attach anew does so once
+/// Claims of one unit from its home, and from anywhere else, each with some 2.5 kB in the journal: a unit that has to attach anew does so once
 /// a day.
 const ATTACHES: Pace =
     Pace { burst: 20, every: Duration::from_secs(60), room: 1 << 18, beyond: Beyond::Through };
@@ -78,8 +78,8 @@ pub(crate) struct Registrar {
     failed: Refusals<&'static str>,
     /// Refused units, by unit and reason.
     refused: Refusals<(DeviceId, Reason)>,
-    /// Claims, by unit and the network that they come from.
-    paces: Refusals<(DeviceId, Network)>,
+    /// Claims of each unit: those from its home, and those from anywhere else together.
+    paces: Refusals<(DeviceId, Option<Network>)>,
     next_session: u64,
     /// Who waits for the end of a contest, by device: no other claim on that is judged meanwhile.
     newcomers: HashMap<DeviceId, Newcomer>,

@@ -1,23 +1,41 @@
 use std::{fmt, net::IpAddr};
 
-/// The network that an address belongs to as far as a stranger can tell: /24, or /48 of IPv6, the least that is routed
-/// on the Internet. An IPv4 address mapped into IPv6 is the IPv4 address.
+/// The network that an address belongs to as far as a stranger can tell. An IPv4 address mapped into IPv6 is the IPv4
+/// address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Network(IpAddr);
+pub struct Network {
+    first: IpAddr,
+    length: u8,
+}
 
 impl Network {
-    /// The network of an address.
+    /// Of a neighbourhood: /24, or /48 of IPv6, the least that is routed on the Internet.
     pub fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & (u32::MAX << 8)).into()),
-            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & (u128::MAX << 80)).into()),
-        })
+        Self::with(address, 24, 48)
+    }
+
+    /// Of one site: the address itself, or its /64 of IPv6.
+    pub fn site(address: IpAddr) -> Self {
+        Self::with(address, 32, 64)
+    }
+
+    fn with(address: IpAddr, v4: u8, v6: u8) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => {
+                let bits = address.to_bits() & (u32::MAX << (32 - u32::from(v4)));
+                Self { first: IpAddr::V4(bits.into()), length: v4 }
+            }
+            IpAddr::V6(address) => {
+                let bits = address.to_bits() & (u128::MAX << (128 - u32::from(v6)));
+                Self { first: IpAddr::V6(bits.into()), length: v6 }
+            }
+        }
     }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.0, if self.0.is_ipv4() { 24 } else { 48 })
+        write!(f, "{}/{}", self.first, self.length)
     }
 }
 
@@ -31,6 +49,9 @@ mod tests {
         assert_eq!(of("192.0.2.255"), "192.0.2.0/24");
         assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.0/24");
         assert_eq!(of("2001:db8:1:ffff::1"), "2001:db8:1::/48");
+        let site = |text: &str| Network::site(text.parse().unwrap()).to_string();
+        assert_eq!(site("::ffff:192.0.2.1"), "192.0.2.1/32");
+        assert_eq!(site("2001:db8:1:2:3::1"), "2001:db8:1:2::/64");
         assert_ne!(of("2001:db8:2::1"), of("2001:db8:1::1"));
     }
 }

@@ -13,7 +13,7 @@ impl Table {
     }
 
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| printable(&cell)).collect());
+        self.rows.push(cells.into_iter().map(|cell| clipped(printable(&cell))).collect());
     }
 
     fn widths(&self) -> Vec<usize> {
@@ -40,6 +40,16 @@ impl fmt::Display for Table {
         }
         Ok(())
     }
+}
+
+/// Columns of a cell at most; `--json` has all of it.
+const WIDEST: usize = 1_000;
+
+fn clipped(cell: String) -> String {
+    if cell.width() <= WIDEST {
+        return cell;
+    }
+    cell.chars().take(WIDEST / 2).chain(['…']).collect()
 }
 
 /// The text with control and direction-changing characters shown as escapes: what a peer or an
@@ -74,6 +84,13 @@ mod tests {
         }
         let expected = "owner   site\n케이티  x\nMüller  x\nZoe\u{308}     x\n-       x\n";
         assert_eq!(table.to_string(), expected);
+    }
+
+    #[test]
+    fn a_text_without_end_has_one_in_a_table() {
+        let mut table = Table::new(&["site", "note"]);
+        table.row(["y".repeat(100_000), "x".into()]);
+        assert!(table.to_string().len() < 2_000);
     }
 
     #[test]

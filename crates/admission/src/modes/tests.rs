@@ -55,7 +55,7 @@ fn the_narrowest_rule_that_says_something_decides() {
         rule("foreign-network", Some("home"), Some("busan"), Mode::Inherit),
     ];
     let modes = Modes::new(rules, &[]);
-    let of = |class, region| modes.effect(Reason::ForeignNetwork, Some(&device(class, region)));
+    let of = |class, region| modes.effect(Reason::ForeignNetwork, Some(&device(class, region)), false);
     assert_eq!(of("office", "jeju"), Effect::Observed, "every unit");
     assert_eq!(of("office", "seoul"), Effect::Refused, "the region");
     assert_eq!(of("home", "jeju"), Effect::Observed, "the class, narrower than a region");
@@ -65,9 +65,9 @@ fn the_narrowest_rule_that_says_something_decides() {
 
 #[test]
 fn without_rules_only_what_nobody_knows_is_let_in() {
-    let modes = Modes::default();
+    let modes = Modes::new(Vec::new(), &[]);
     for reason in Reason::ALL {
-        let effect = modes.effect(reason, Some(&device("", "")));
+        let effect = modes.effect(reason, Some(&device("", "")), true);
         assert_eq!(effect == Effect::Observed, reason == Reason::LineUnknown, "{}", reason.code());
     }
 }
@@ -76,13 +76,15 @@ fn without_rules_only_what_nobody_knows_is_let_in() {
 fn a_tripped_breaker_overrides_every_rule_of_a_soft_reason_and_of_no_other() {
     let enforced = || vec![rule("foreign-network", None, None, Mode::Enforce)];
     let modes = Modes::new(enforced(), &[breaker(Reason::ForeignNetwork, false)]);
-    assert_eq!(modes.effect(Reason::ForeignNetwork, Some(&device("", ""))), Effect::OnProbation);
+    assert_eq!(modes.effect(Reason::ForeignNetwork, Some(&device("", "")), true), Effect::OnProbation);
+    let elsewhere = modes.effect(Reason::ForeignNetwork, Some(&device("", "")), false);
+    assert_eq!(elsewhere, Effect::Refused, "a copy of the key may be there");
     let set_back = Modes::new(enforced(), &[breaker(Reason::ForeignNetwork, true)]);
-    assert_eq!(set_back.effect(Reason::ForeignNetwork, Some(&device("", ""))), Effect::Refused);
+    assert_eq!(set_back.effect(Reason::ForeignNetwork, Some(&device("", "")), true), Effect::Refused);
     for firm in Reason::ALL.into_iter().filter(|reason| !reason.is_soft()) {
         let mut modes = Modes::new(Vec::new(), &[breaker(firm, false)]);
         modes.trip(firm);
-        assert_eq!(modes.effect(firm, Some(&device("", ""))), Effect::Refused, "{}", firm.code());
+        assert_eq!(modes.effect(firm, Some(&device("", "")), true), Effect::Refused, "{}", firm.code());
     }
 }
 
@@ -90,5 +92,12 @@ fn a_tripped_breaker_overrides_every_rule_of_a_soft_reason_and_of_no_other() {
 fn rules_that_mean_nothing_here_change_nothing() {
     let rules =
         vec![rule("lost", None, None, Mode::Observe), rule("of-the-future", None, None, Mode::Observe)];
-    assert_eq!(Modes::new(rules, &[]), Modes::default());
+    assert_eq!(Modes::new(rules, &[]), Modes::new(Vec::new(), &[]));
+}
+
+#[test]
+fn everything_is_enforced_before_the_ledger_was_read() {
+    for reason in Reason::ALL {
+        assert_eq!(Modes::default().effect(reason, Some(&device("", "")), true), Effect::Refused);
+    }
 }

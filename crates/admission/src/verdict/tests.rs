@@ -1,6 +1,6 @@
 use super::*;
 use crate::{IkeSpis, Missing, Outer, ValidityException};
-use ids::{DeviceId, IkeSpi, SessionId, Sha256};
+use ids::{DeviceId, IkeSpi, Network, SessionId, Sha256};
 use ledger::{
     AccessLineRecord, Credential, Device, Enrolment, Mode, Origin, PolicyRule, Revoked, Scope, allows,
 };
@@ -110,14 +110,22 @@ fn decide(
     credential: Option<&Credential>,
     line: Option<&AccessLineRecord>,
 ) -> Decision {
-    judge(claim, &Facts { device, credential, line }, None, &Policy::default(), &Modes::default(), now())
-        .decision
+    judge(
+        claim,
+        &Facts { device, credential, line, good_at: None },
+        None,
+        &Policy::default(),
+        &Modes::new(Vec::new(), &[]),
+        now(),
+    )
+    .decision
 }
 
 fn decide_with(claim: &Claim, holder: Option<&Holder>) -> Verdict {
     let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
-    let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line) };
-    judge(claim, &facts, holder, &Policy::default(), &Modes::default(), now())
+    let facts =
+        Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at: None };
+    judge(claim, &facts, holder, &Policy::default(), &Modes::new(Vec::new(), &[]), now())
 }
 
 fn holder(probe: Probe) -> Holder {
@@ -161,8 +169,9 @@ fn section_4_line_7_a_vendors_certificate_opens_no_tunnel_by_its_chain_alone() {
     // What a vendor issued is not among what this carrier recorded.
     assert_eq!(decide(&claim(HOME), Some(&device), None, Some(&line)), Decision::Refuse(Reason::MisIssued));
     let enrolled = Credential { realm: "vendor.example".parse().unwrap(), ..credential() };
-    let facts = Facts { device: Some(&device), credential: Some(&enrolled), line: Some(&line) };
-    let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &Modes::default(), now());
+    let facts =
+        Facts { device: Some(&device), credential: Some(&enrolled), line: Some(&line), good_at: None };
+    let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &Modes::new(Vec::new(), &[]), now());
     assert_eq!(verdict.decision, Decision::Admit(Admit::First), "unless it was recorded for this very unit");
 }
 
@@ -171,9 +180,9 @@ fn section_4_line_8_a_certificate_counts_until_the_moment_it_is_revoked_whoever_
     let (device, line) = (device(LifeCycle::Live), line());
     let (credential, moment) = (credential(), now());
     let revoked = Credential { revoked: Some(Revoked { at: moment, why: "key lost".into() }), ..credential };
-    let facts = Facts { device: Some(&device), credential: Some(&revoked), line: Some(&line) };
+    let facts = Facts { device: Some(&device), credential: Some(&revoked), line: Some(&line), good_at: None };
     let at = |now, holder: Option<&Holder>| {
-        judge(&claim(HOME), &facts, holder, &Policy::default(), &Modes::default(), now).decision
+        judge(&claim(HOME), &facts, holder, &Policy::default(), &Modes::new(Vec::new(), &[]), now).decision
     };
     let (second, silent) = (Duration::from_secs(1), holder(Probe::Silent));
     assert_eq!(at(moment.before(second), None), Decision::Admit(Admit::First));
@@ -181,7 +190,7 @@ fn section_4_line_8_a_certificate_counts_until_the_moment_it_is_revoked_whoever_
         assert_eq!(at(later, None), Decision::Refuse(Reason::Revoked));
         assert_eq!(at(later, Some(&silent)), Decision::Refuse(Reason::Revoked), "the way in of a reconnect");
     }
-    let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &Modes::default(), moment);
+    let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &Modes::new(Vec::new(), &[]), moment);
     assert!(verdict.missing.contains(&"revocation"), "a look that was not taken is named");
 }
 
@@ -190,9 +199,10 @@ fn ten_years_are_too_long_unless_a_named_exception_says_so_and_until_it_ends() {
     let mut claim = claim(HOME);
     claim.validity = Duration::from_secs(3650 * DAY);
     let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
-    let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line) };
+    let facts =
+        Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at: None };
     let mut policy = Policy::default();
-    let of = |policy: &Policy| judge(&claim, &facts, None, policy, &Modes::default(), now());
+    let of = |policy: &Policy| judge(&claim, &facts, None, policy, &Modes::new(Vec::new(), &[]), now());
     assert_eq!(of(&policy).decision, Decision::Refuse(Reason::ValidityTooLong));
     let exception = |until| ValidityException {
         name: "vendor-x-2019".into(),
@@ -242,7 +252,7 @@ fn section_4_line_16_the_source_must_be_the_units_own_line_and_unknown_is_neithe
     let empty = AccessLineRecord { prefixes: vec![], ..line.clone() };
     assert_eq!(of("127.66.0.9:4500", Some(&empty)), Decision::Admit(Admit::First));
     let strict = enforced(Reason::LineUnknown);
-    let facts = Facts { device: Some(&device), credential: Some(&credential), line: None };
+    let facts = Facts { device: Some(&device), credential: Some(&credential), line: None, good_at: None };
     let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &strict, now());
     assert_eq!(verdict.decision, Decision::Refuse(Reason::LineUnknown));
     assert!(verdict.missing.contains(&"access line"), "missing evidence is named, and never counted as good");
@@ -276,22 +286,24 @@ fn who_comes_from_elsewhere_keeps_the_unit_itself_from_nothing() {
     let (device, credential) = (device(LifeCycle::Live), credential());
     let line =
         AccessLineRecord { prefixes: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()], ..line() };
-    let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line) };
+    let facts =
+        Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at: None };
     let of = |from: &str, held_at: Option<&str>, ago| {
         let outer = held_at.map(|outer| outer.parse().unwrap());
         let holder = Holder { outer, asked_ago: Some(Duration::from_secs(ago)), ..holder(Probe::NotAsked) };
-        judge(&claim(from), &facts, Some(&holder), &Policy::default(), &Modes::default(), now()).decision
+        judge(&claim(from), &facts, Some(&holder), &Policy::default(), &Modes::new(Vec::new(), &[]), now())
+            .decision
     };
     let later = Decision::Drop(Transient::ProbedLately);
-    for near in ["127.10.0.200:500", "[::ffff:127.10.0.1]:4500"] {
+    for near in ["127.10.0.9:500", "[::ffff:127.10.0.9]:4500"] {
         assert_eq!(of(near, Some(HOME), 10), Decision::Contest, "{near}");
     }
-    for elsewhere in ["127.10.1.9:4500", "[2001:db8:1::1]:4500"] {
+    for elsewhere in ["127.10.0.8:4500", "[2001:db8:1::1]:4500"] {
         assert_eq!(of(elsewhere, Some(HOME), 119), later, "{elsewhere}");
         assert_eq!(of(elsewhere, Some(HOME), 120), Decision::Contest, "{elsewhere}");
     }
-    assert_eq!(of("[2001:db8:1:2::1]:4500", Some("[2001:db8:1::1]:4500"), 10), Decision::Contest);
-    assert_eq!(of("[2001:db8:2::1]:4500", Some("[2001:db8:1::1]:4500"), 119), later);
+    assert_eq!(of("[2001:db8:1::2:1]:4500", Some("[2001:db8:1::1]:4500"), 10), Decision::Contest);
+    assert_eq!(of("[2001:db8:1:2::1]:4500", Some("[2001:db8:1::1]:4500"), 119), later);
     assert_eq!(of(HOME, None, 119), later, "nobody knows where the holder is");
 }
 
@@ -304,7 +316,8 @@ fn a_silent_holder_opens_no_door_for_what_is_refused_anyway() {
 #[test]
 fn what_is_observed_lets_in_and_says_so_and_what_is_enforced_still_refuses() {
     let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
-    let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line) };
+    let good_at = Some(Network::of("127.66.0.200".parse().unwrap()));
+    let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at };
     let abroad = Claim { validity: Duration::from_secs(3650 * DAY), ..claim("127.66.0.9:4500") };
     let under = |modes: &Modes| judge(&abroad, &facts, None, &Policy::default(), modes, now());
     let both = under(&observed(&[Reason::ValidityTooLong, Reason::ForeignNetwork]));
@@ -314,7 +327,7 @@ fn what_is_observed_lets_in_and_says_so_and_what_is_enforced_still_refuses() {
     let one = under(&observed(&[Reason::ValidityTooLong]));
     assert_eq!(one.decision, Decision::Refuse(Reason::ForeignNetwork));
     assert_eq!(one.observed, [Reason::ValidityTooLong]);
-    assert_eq!(under(&Modes::default()).decision, Decision::Refuse(Reason::ValidityTooLong));
+    assert_eq!(under(&Modes::new(Vec::new(), &[])).decision, Decision::Refuse(Reason::ValidityTooLong));
     let mut tripped = enforced(Reason::ValidityTooLong);
     tripped.trip(Reason::ForeignNetwork);
     assert_eq!(under(&tripped).decision, Decision::Refuse(Reason::ValidityTooLong));
@@ -327,7 +340,8 @@ fn what_is_observed_lets_in_and_says_so_and_what_is_enforced_still_refuses() {
 #[test]
 fn what_is_observed_still_takes_no_identity_from_a_holder_that_lives() {
     let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
-    let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line) };
+    let facts =
+        Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at: None };
     let modes = observed(&[Reason::ForeignNetwork]);
     let of = |probe| {
         let holder = holder(probe);
@@ -343,18 +357,20 @@ fn nobody_can_be_let_in_against_what_a_person_said_or_what_can_not_be_judged() {
     let (known, credential, line) = (device(LifeCycle::Live), credential(), line());
     for state in [LifeCycle::Suspended, LifeCycle::Lost, LifeCycle::Stolen, LifeCycle::Retired] {
         let device = device(state);
-        let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line) };
+        let facts =
+            Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at: None };
         let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &all, now());
         assert!(matches!(verdict.decision, Decision::Refuse(_)), "{state}");
     }
     let other = Credential { device: DeviceId::eui48([9; 6]), ..credential.clone() };
     let gone = Credential { revoked: Some(Revoked { at: now(), why: String::new() }), ..credential.clone() };
     for (credential, reason) in [(&other, Reason::OthersCertificate), (&gone, Reason::Revoked)] {
-        let facts = Facts { device: Some(&known), credential: Some(credential), line: Some(&line) };
+        let facts =
+            Facts { device: Some(&known), credential: Some(credential), line: Some(&line), good_at: None };
         let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &all, now());
         assert_eq!(verdict.decision, Decision::Refuse(reason));
     }
-    let facts = Facts { device: None, credential: Some(&credential), line: Some(&line) };
+    let facts = Facts { device: None, credential: Some(&credential), line: Some(&line), good_at: None };
     let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &all, now());
     assert_eq!(verdict.decision, Decision::Refuse(Reason::UnknownDevice));
 }

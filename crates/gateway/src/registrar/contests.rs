@@ -1,7 +1,7 @@
 //! A device under contest, from the answer to its second claim until the outcome is in the ledger. While
 //! it has a [`Newcomer`] here every other claim on it is left unanswered.
 
-use super::{Registrar, judging::open_incident};
+use super::{Registrar, judging::open_incident, shadow::LetIn};
 use crate::{
     contest::{Contest, Outcome},
     evidence::{Known, as_json, weighed},
@@ -23,8 +23,7 @@ pub(super) struct Newcomer {
     authenticated: Authenticated,
     session: Arc<Session>,
     written: Written,
-    /// Reasons against it that are not enforced.
-    observed: Vec<Reason>,
+    let_in: Option<LetIn>,
 }
 
 /// What stands already when the settlement of a contest is tried again.
@@ -45,7 +44,7 @@ enum Settled {
 
 impl Newcomer {
     pub(super) fn new(authenticated: Authenticated, session: Arc<Session>) -> Self {
-        Self { authenticated, session, written: Written::Nothing, observed: Vec::new() }
+        Self { authenticated, session, written: Written::Nothing, let_in: None }
     }
 
     pub(super) fn session(&self) -> SessionId {
@@ -131,10 +130,16 @@ impl Registrar {
         };
         let session = contest.holder.session;
         let holder = Holder { session, claim: claim(session).cloned(), probe, outer: None, asked_ago: None };
-        let verdict =
-            judge(claim_of_newcomer, &known.facts(), Some(&holder), &self.policy, &self.shadow.modes, now);
+        let verdict = judge(
+            claim_of_newcomer,
+            &self.facts(&known),
+            Some(&holder),
+            &self.policy,
+            &self.shadow.modes,
+            now,
+        );
         let weighed = weighed(&verdict);
-        newcomer.observed = verdict.observed;
+        newcomer.let_in = Some(LetIn::new(&verdict, claim_of_newcomer.outer.address.ip()));
         Ok((verdict.decision, weighed))
     }
 
@@ -178,10 +183,12 @@ impl Registrar {
 
     fn act_on(&mut self, settled: Settled, newcomer: Newcomer, contest: &Contest, outcome: Outcome) {
         self.tallies.settled.count(outcome.code());
-        let Newcomer { authenticated, session, observed, .. } = newcomer;
+        let Newcomer { authenticated, session, let_in, .. } = newcomer;
         match settled {
             Settled::Newcomer(lease) => {
-                self.let_in(session.device, &observed, self.clock.now());
+                if let Some(let_in) = let_in {
+                    self.let_in(session.device, &let_in, self.clock.now());
+                }
                 // Gone already, unless it was silent.
                 self.answer(Answer::End { session: contest.holder.session, why: Why::HolderSilent });
                 if let Some(admitted) = Admitted::new(&authenticated, *lease, &session) {

@@ -1,7 +1,7 @@
 //! Claims: many in one transaction. All of them are read and judged before anything is written, and the
 //! journal hears of an admission last before the commit.
 
-use super::{Registrar, contests::Newcomer};
+use super::{Registrar, contests::Newcomer, shadow::LetIn};
 use crate::{
     contest::Party,
     evidence::{Known, as_json, as_written, evidence, weighed},
@@ -9,7 +9,7 @@ use crate::{
     health::Alarm,
     sessions::{Beginning, Session},
 };
-use admission::{Admit, Decision, Holder, Probe, Reason, Transient, Verdict, judge};
+use admission::{Admit, Decision, Facts, Holder, Probe, Reason, Transient, Verdict, judge};
 use events::{
     Durability,
     admission::{Admitted as AdmittedEvent, Contested, Refused as RefusedEvent, Voided, Weighed},
@@ -37,8 +37,7 @@ struct Case {
     claim: Box<Claim>,
     known: Known,
     evidence: Box<admission::Claim>,
-    /// Reasons against it that are not enforced.
-    observed: Vec<Reason>,
+    let_in: LetIn,
 }
 
 /// What a refusal tells.
@@ -125,25 +124,38 @@ impl Registrar {
         let evidence = Box::new(evidence(&claim, &known, now));
         let holder = known.lease.as_ref().map(|lease| self.holder(lease));
         let verdict =
-            judge(&evidence, &known.facts(), holder.as_ref(), &self.policy, &self.shadow.modes, now);
+            judge(&evidence, &self.facts(&known), holder.as_ref(), &self.policy, &self.shadow.modes, now);
         if matches!(verdict.decision, Decision::Admit(_) | Decision::Contest) && !self.is_in_pace(&claim) {
             return Ok(Looked::TooOften(ticket, Box::new(too_often(&claim))));
         }
+        let outer = evidence.outer.address.ip();
         if let (Decision::Refuse(reason), false) = (verdict.decision, self.lives(device)) {
-            self.hit(reason, device, now);
+            self.hit(reason, device, outer, now);
+            if self.is_too_early(reason) {
+                return Ok(Looked::Drop(ticket, Transient::NotRecalled));
+            }
         }
-        let observed = verdict.observed.clone();
-        let looked = self.follow(Case { claim, known, evidence, observed }, verdict);
+        let let_in = LetIn::new(&verdict, outer);
+        let looked = self.follow(Case { claim, known, evidence, let_in }, verdict);
         if matches!(looked, Looked::Admit { .. } | Looked::Contest { .. }) {
             taken.insert(device);
         }
         Ok(looked)
     }
 
-    /// A unit, or a copy of it, that attaches again and again from one network must not fill the journal.
+    /// A unit, or a copy of it, that attaches again and again must not fill the journal, and a copy must not use up
+    /// what is the unit's own.
     fn is_in_pace(&mut self, claim: &Claim) -> bool {
-        let from = Network::of(claim.authenticated.auth().path().peer.ip());
-        self.paces.admit((claim.authenticated.device(), from), Instant::now()).is_some()
+        let (device, outer) = (claim.authenticated.device(), claim.authenticated.auth().path().peer.ip());
+        let home = self.shadow.home(device).map(Network::site).filter(|home| *home == Network::site(outer));
+        self.paces.admit((device, home), Instant::now()).is_some()
+    }
+
+    /// What is known about a unit, with where it was good lately.
+    pub(super) fn facts<'a>(&self, known: &'a Known) -> Facts<'a> {
+        let device = known.device.as_ref();
+        let good_at = device.and_then(|device| self.shadow.home(device.id)).map(Network::of);
+        Facts { good_at, ..known.facts() }
     }
 
     fn lives(&self, device: DeviceId) -> bool {
@@ -270,7 +282,7 @@ impl Registrar {
             }
             Judged::Refused(refusal) => self.say_refused(refusal),
             Judged::Admitted { case, session, lease, grant } => {
-                self.let_in(session.device, &case.observed, now);
+                self.let_in(session.device, &case.let_in, now);
                 self.say_admitted(case, session, *lease, grant);
             }
             Judged::Contested { case, holder, weighed } => self.say_contested(case, &holder, weighed, now),

@@ -93,9 +93,9 @@ impl Registrar {
         let outer = Outer { address: outer, ..claim.outer.clone() };
         let claim = admission::Claim { outer, ..claim };
         let now = self.clock.now();
-        let verdict = judge(&claim, &known.facts(), None, &self.policy, &self.shadow.modes, now);
+        let verdict = judge(&claim, &self.facts(known), None, &self.policy, &self.shadow.modes, now);
         if let Decision::Refuse(reason) = verdict.decision {
-            self.hit(reason, session.device, now);
+            self.hit(reason, session.device, claim.outer.address.ip(), now);
         } else {
             self.shadow.note(session.device, &verdict.observed);
         }

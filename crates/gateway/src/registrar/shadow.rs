@@ -2,29 +2,30 @@
 
 use super::Registrar;
 use crate::{
-    breaker::{GOOD_FOR, Hits, Tripped},
+    breaker::{GOOD_FOR, Good, Hits, Tripped},
     contest::Outcome,
     hand_off::Work,
 };
-use admission::{Modes, Reason};
+use admission::{Modes, Reason, Verdict};
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use events::{
     Record,
-    admission::{Admitted, ContestResolved, Voided},
+    admission::{Admitted, ContestResolved, Contested, Weighed},
     journal::{Tail, TailError},
 };
-use ids::{DeviceId, UnixTime};
-use ledger::{LedgerError, NewIncident};
+use ids::{DeviceId, SessionId, UnixTime};
+use ledger::{LedgerError, NewIncident, PolicyRule, Row};
 use serde_json::json;
 use std::{
     collections::{BTreeSet, HashMap},
+    net::IpAddr,
     path::Path,
     thread,
     time::Instant,
 };
 
-/// Units that were good, and when they attached last.
-type Good = HashMap<DeviceId, UnixTime>;
+/// Units that were good, and where.
+type Recalled = HashMap<DeviceId, Good>;
 
 /// What the registrar keeps of the shadow mode.
 #[derive(Default)]
@@ -32,15 +33,40 @@ pub(super) struct Shadow {
     pub(super) modes: Modes,
     hits: Hits,
     /// Where the units that were good before the start come from, until they have.
-    recalled: Option<Receiver<Good>>,
+    recalled: Option<Receiver<Recalled>>,
     /// Who would be refused, and why: as the ledger has it, or will once `unwritten` is written.
     observed: HashMap<DeviceId, Vec<Reason>>,
     unwritten: BTreeSet<DeviceId>,
+    /// Rows of the policy as they were read last: none is ever removed.
+    rows: usize,
     /// The ledger was asked who would be refused.
     is_read: bool,
 }
 
+/// How a unit was let in.
+#[derive(Clone, Debug)]
+pub(super) struct LetIn {
+    /// Reasons against it that were not enforced.
+    pub(super) observed: Vec<Reason>,
+    /// One of them is one that is not believed now.
+    pub(super) on_probation: bool,
+    /// From where it came.
+    pub(super) outer: IpAddr,
+}
+
+impl LetIn {
+    pub(super) fn new(verdict: &Verdict, outer: IpAddr) -> Self {
+        let Verdict { observed, on_probation, .. } = verdict;
+        Self { observed: observed.clone(), on_probation: *on_probation, outer }
+    }
+}
+
 impl Shadow {
+    /// Where a unit was good lately.
+    pub(super) fn home(&self, device: DeviceId) -> Option<IpAddr> {
+        self.hits.home(device)
+    }
+
     /// What would refuse a unit that attached, or stays.
     pub(super) fn note(&mut self, device: DeviceId, reasons: &[Reason]) {
         if self.observed.get(&device).map_or(&[][..], Vec::as_slice) == reasons {
@@ -70,31 +96,37 @@ impl Shadow {
             return None;
         }
         let codes: Vec<_> = tripped.iter().map(|reason| reason.code()).collect();
-        Some(format!("{} hit too many good units at once, and refuses nobody now", codes.join(", ")))
+        Some(format!("{} hit too many good units at once, and refuses none of them now", codes.join(", ")))
     }
 }
 
 impl Registrar {
-    /// A unit was let in, though these reasons speak against it.
-    pub(super) fn let_in(&mut self, device: DeviceId, observed: &[Reason], now: UnixTime) {
-        if observed.is_empty() {
-            self.shadow.hits.note_good(device, now);
+    /// A unit was let in, though these reasons speak against it. A reason that is not believed leaves it good.
+    pub(super) fn let_in(&mut self, device: DeviceId, let_in: &LetIn, now: UnixTime) {
+        if let_in.observed.is_empty() || let_in.on_probation {
+            self.shadow.hits.note_good(device, Good { at: now, home: let_in.outer });
         }
-        self.shadow.note(device, observed);
+        self.shadow.note(device, &let_in.observed);
     }
 
     /// A reason speaks against a unit that is attached, or is not and wants to be. A second claim beside a live one
     /// says nothing about the lists.
-    pub(super) fn hit(&mut self, reason: Reason, device: DeviceId, now: UnixTime) {
+    pub(super) fn hit(&mut self, reason: Reason, device: DeviceId, outer: IpAddr, now: UnixTime) {
         if !reason.is_soft() {
             return;
         }
-        if let Some(tripped) = self.shadow.hits.hit(reason, device, now, Instant::now()) {
+        let here = Good { at: now, home: outer };
+        if let Some(tripped) = self.shadow.hits.hit(reason, device, here, Instant::now()) {
             let (code, hits, good) = (reason.code(), tripped.hits.len(), tripped.good);
-            tracing::error!(reason = code, hits, good, "too many good units at once: it refuses nobody now");
+            tracing::error!(reason = code, hits, good, "too many good units at once: it is not believed now");
             self.shadow.modes.trip(reason);
             self.undone.push_back(Work::Tripped(tripped));
         }
+    }
+
+    /// Whether a refusal may be a wrong one that is not known as such yet.
+    pub(super) fn is_too_early(&self, reason: Reason) -> bool {
+        reason.is_soft() && self.shadow.hits.recalls()
     }
 
     /// The breaker's row; then whoever was hit is looked at again. Also without the row it stays tripped until the
@@ -133,10 +165,16 @@ impl Registrar {
         Ok(())
     }
 
-    fn read_modes(&self) -> Result<Modes, LedgerError> {
+    fn read_modes(&mut self) -> Result<Modes, LedgerError> {
         let mut tx = self.ledger.begin()?;
         let (rules, breakers) = tx.policy()?;
         tx.commit()?;
+        let rows = rules.len() + breakers.len();
+        if rows < self.shadow.rows {
+            let (table, key) = (PolicyRule::TABLE.to_owned(), "*".to_owned());
+            return Err(LedgerError::Tampered { table, key, why: "rows of the policy were removed" });
+        }
+        self.shadow.rows = rows;
         Ok(Modes::new(rules, &breakers))
     }
 
@@ -235,7 +273,7 @@ impl Registrar {
         let Some(recalled) = &self.shadow.recalled else { return };
         let good = match recalled.try_recv() {
             Err(TryRecvError::Empty) => return,
-            Err(TryRecvError::Disconnected) => Good::new(),
+            Err(TryRecvError::Disconnected) => Recalled::new(),
             Ok(good) => good,
         };
         self.shadow.recalled = None;
@@ -243,30 +281,39 @@ impl Registrar {
     }
 }
 
-fn good_since(dir: &Path, since: UnixTime) -> Result<Good, TailError> {
+fn good_since(dir: &Path, since: UnixTime) -> Result<Recalled, TailError> {
     let mut tail = Tail::since(dir, since)?;
-    let mut good = Good::new();
+    let (mut good, mut newcomers) = (Recalled::new(), HashMap::new());
     while let Some(record) = tail.next_record()? {
         if record.at >= since {
-            recall(&record, &mut good);
+            recall(&record, &mut good, &mut newcomers);
         }
     }
     Ok(good)
 }
 
-/// A record that can't be read makes nobody good.
-fn recall(record: &Record, good: &mut Good) {
-    if let Ok(Some(Voided { device, .. })) = record.read() {
-        good.remove(&device);
-    } else if let Ok(Some(admitted)) = record.read::<Admitted>() {
-        if admitted.weighed.observed.is_empty() {
-            good.insert(admitted.device, record.at);
+/// A record that can't be read makes nobody good. `newcomers`: where those came from whose contests are not over.
+fn recall(record: &Record, good: &mut Recalled, newcomers: &mut HashMap<SessionId, IpAddr>) {
+    let is_good = |weighed: &Weighed| weighed.observed.is_empty() || weighed.on_probation;
+    let at = |outer: IpAddr| Good { at: record.at, home: outer };
+    let mut note = |device, here: Good| {
+        good.entry(device).and_modify(|known| known.again(here)).or_insert(here);
+    };
+    if let Ok(Some(admitted)) = record.read::<Admitted>() {
+        if is_good(&admitted.weighed) {
+            note(admitted.device, at(admitted.outer.ip()));
         }
+    } else if let Ok(Some(contested)) = record.read::<Contested>() {
+        newcomers.insert(contested.newcomer, contested.newcomer_outer.ip());
     } else if let Ok(Some(resolved)) = record.read::<ContestResolved>() {
         let came_in = [Outcome::HolderMadeRoom, Outcome::HolderSilent, Outcome::HolderEnded];
         let came_in = came_in.iter().any(|outcome| outcome.code() == resolved.how);
-        if came_in && resolved.reason.is_none() && resolved.weighed.observed.is_empty() {
-            good.insert(resolved.device, record.at);
+        let outer =
+            [Some(resolved.goes), resolved.stays].into_iter().flatten().find_map(|s| newcomers.remove(&s));
+        if let Some(outer) =
+            outer.filter(|_| came_in && resolved.reason.is_none() && is_good(&resolved.weighed))
+        {
+            note(resolved.device, at(outer));
         }
     }
 }
