@@ -4,6 +4,7 @@
 //! asks, and the command line calls the same router in its own process when no daemon runs. Each
 //! route stands in one table with the least role that reaches it. Refusals are [`Problem`]s.
 
+pub mod backup;
 mod books;
 mod caller;
 pub mod certificate;

@@ -1,5 +1,5 @@
 use crate::{
-    Problem, Role, Services,
+    Problem, Role, Services, backup,
     caller::authorize,
     certificate, device,
     event::{self, JournalFiles},
@@ -65,6 +65,7 @@ pub fn routes() -> Vec<Route> {
         get("/v1/incidents", Operator, incident::list),
         get("/v1/incidents/{number}", Operator, incident::show),
         get("/v1/stats", Operator, stats::show),
+        post("/v1/backups", Admin, backup::begin),
     ]
 }
 

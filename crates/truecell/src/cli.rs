@@ -70,6 +70,8 @@ pub(crate) enum Command {
     /// The ledger as a whole
     #[command(subcommand)]
     Ledger(command::ledger::Ledger),
+    Backup(command::backup::Backup),
+    Restore(command::restore::Restore),
     /// Look at the configuration
     #[command(subcommand)]
     Config(command::config::Config),

@@ -1,5 +1,6 @@
 //! The binary: command line, configuration, wiring. It decides nothing about devices or tunnels.
 
+mod backup;
 mod bench;
 mod cli;
 mod command;

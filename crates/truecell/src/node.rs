@@ -90,7 +90,12 @@ impl Node {
     }
 }
 
-fn open_journal(data: &DataDir, files: &JournalFiles, mended: &mut Vec<String>) -> Result<Journal, Failure> {
+/// The journal, for the one process that writes it.
+pub(crate) fn open_journal(
+    data: &DataDir,
+    files: &JournalFiles,
+    mended: &mut Vec<String>,
+) -> Result<Journal, Failure> {
     let key = JournalKey::open(&data.journal_key()).map_err(|error| broken("journal key", &error))?;
     if key.public_key() != files.key {
         // What the one would sign, nobody could verify by the other.

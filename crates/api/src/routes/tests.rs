@@ -50,6 +50,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("GET", "/v1/incidents", "/v1/incidents", ""),
     ("GET", "/v1/incidents/{number}", "/v1/incidents/1", ""),
     ("GET", "/v1/stats", "/v1/stats", ""),
+    ("POST", "/v1/backups", "/v1/backups", r#"{"to":"elsewhere","with_keys":false}"#),
 ];
 
 /// What only an administrator may do, once more and by hand: the table in the code must not drift.
@@ -66,6 +67,7 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/certificates"),
     ("POST", "/v1/certificates/import"),
     ("POST", "/v1/certificates/{serial}/revoke"),
+    ("POST", "/v1/backups"),
 ];
 
 struct World {

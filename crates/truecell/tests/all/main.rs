@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails, and says what it skips"
 )]
 
+mod backup;
 mod bench;
 mod checklist;
 mod commands;
