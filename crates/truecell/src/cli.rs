@@ -72,7 +72,7 @@ pub(crate) enum Command {
     Ledger(command::ledger::Ledger),
     Backup(command::backup::Backup),
     Restore(command::restore::Restore),
-    /// Look at the configuration
+    /// Look at the configuration, and have it hold
     #[command(subcommand)]
     Config(command::config::Config),
     /// A carrier in one process on loopback: genuine units attach, every kind of false one is refused

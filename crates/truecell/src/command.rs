@@ -42,7 +42,7 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
         Command::Ledger(ledger) => wait(ledger.run(cli, output)),
         Command::Backup(backup) => wait(backup.run(cli, output)),
         Command::Restore(restore) => restore.run(cli, output),
-        Command::Config(config) => config.run(cli, output),
+        Command::Config(config) => wait(config.run(cli, output)),
         Command::Lab(lab) => lab.run(cli, output),
         Command::Bench(bench) => bench.run(cli, output),
         Command::Completions(completions) => completions.run(output),

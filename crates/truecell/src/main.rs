@@ -22,6 +22,7 @@ mod notify;
 mod output;
 mod privilege;
 mod progress;
+mod reload;
 mod table;
 mod top;
 mod tun;

@@ -22,6 +22,7 @@ mod import;
 mod lab;
 mod mistakes;
 mod packaging;
+mod reload;
 mod shell;
 mod top;
 mod witness;
