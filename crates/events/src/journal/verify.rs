@@ -1,7 +1,7 @@
 use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, Restored, segment};
 use crate::{
     PublicKey, Record, Recorded,
-    record::kinds,
+    record::versions,
     witness::{Comparison, Extent, Testimony, Witnessed},
 };
 use ids::{NodeId, Sha256, UnixTime};
@@ -275,14 +275,18 @@ impl<'a> Chain<'a> {
                 let (seq, at) = (record.seq, record.at);
                 self.restores.push(Restore { seq, at, backup_at, by, why, lost_to: None });
             }
-            known if kinds().any(|kind| kind == known) => {}
-            unknown => {
-                return Err(
-                    self.broken(format!("the kind {unknown} is not known: changed, or of a newer Truecell"))
-                );
-            }
+            kind => return self.is_known(kind, record.v),
         }
         Ok(())
+    }
+
+    fn is_known(&self, kind: &str, v: u16) -> Result<(), Broken> {
+        let what = match versions().find(|(known, _)| *known == kind) {
+            Some((_, newest)) if v <= newest => return Ok(()),
+            Some(_) => format!("version {v} of {kind}"),
+            None => format!("the kind {kind}"),
+        };
+        Err(self.broken(format!("{what} is not known: changed, or of a newer Truecell")))
     }
 
     fn body<T: Recorded>(&self, record: &Record) -> Result<T, Broken> {

@@ -53,7 +53,7 @@ impl Chain {
     }
 
     /// The node goes on from its first `lines`, `late` seconds later than otherwise.
-    fn from_backup(&self, lines: usize, late: i64) -> Self {
+    fn restored_from(&self, lines: usize, late: i64) -> Self {
         let prev = Sha256::of(self.lines[lines - 1].as_bytes());
         Self { key: self.key.clone(), lines: self.lines[..lines].to_vec(), prev, late }
     }
@@ -253,7 +253,7 @@ fn a_declared_restore_explains_what_it_lost_and_nothing_that_came_later() {
     let mut first = Chain::new(&key);
     let kept = first.checkpoint();
     let lost = first.events(&[3, 2]);
-    let mut second = first.from_backup(2, 100);
+    let mut second = first.restored_from(2, 100);
     second.restored();
     let later = second.events(&[1]);
     let drop = dropped(&[&[kept][..], &lost, &later].concat());
@@ -267,11 +267,11 @@ fn a_declared_restore_explains_what_it_lost_and_nothing_that_came_later() {
 
     let cut = check(second.journal(3).path(), key.public_key(), drop.path()).unwrap_err();
     assert_eq!(cut.seq, 4, "cut behind the restore: {cut}");
-    let mut silent = first.from_backup(2, 100);
+    let mut silent = first.restored_from(2, 100);
     silent.events(&[2]);
     let silent = check(silent.journal(silent.lines.len()).path(), key.public_key(), drop.path());
     assert_eq!(silent.unwrap_err().seq, 3, "a restore that is not declared is a cut");
-    let mut third = first.from_backup(1, 50);
+    let mut third = first.restored_from(1, 50);
     third.restored();
     third.events(&[9]);
     let third = check(third.journal(third.lines.len()).path(), key.public_key(), drop.path());
@@ -283,7 +283,7 @@ fn a_restore_from_before_all_that_was_witnessed_has_lost_all_of_it() {
     let key = key();
     let mut first = Chain::new(&key);
     let lost = first.events(&[3, 2]);
-    let mut second = first.from_backup(1, 100);
+    let mut second = first.restored_from(1, 100);
     second.restored();
     second.checkpoint();
     let drop = dropped(&lost);

@@ -160,8 +160,10 @@ fn names(dir: &Path) -> Result<Vec<String>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(Error::at(dir))?,
     };
-    let name = |entry: io::Result<fs::DirEntry>| Some(entry.ok()?.file_name().into_string().ok()?);
-    let mut names: Vec<_> = entries.filter_map(name).collect();
+    let odd = |name| io::Error::other(format!("a name that is no text: {}", PathBuf::from(name).display()));
+    let name = |entry: io::Result<fs::DirEntry>| entry?.file_name().into_string().map_err(odd);
+    let names: io::Result<Vec<_>> = entries.map(name).collect();
+    let mut names = names.map_err(Error::at(dir))?;
     // What is pending is there before what is issued.
     names.sort_unstable_by(|a, b| b.cmp(a));
     Ok(names)
