@@ -3,6 +3,7 @@ use crate::{
     cli::Cli,
     data_dir::{DataDir, Lock},
     failure::{Failure, Problem},
+    groups,
     node::{Node, open_journal},
     output::{Output, facts, seconds},
 };
@@ -16,14 +17,15 @@ use serde::Serialize;
 use std::{
     fs::{self, DirBuilder},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, lchown},
+    os::unix::fs::{DirBuilderExt, MetadataExt, chown, lchown},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 /// Make a data directory from a backup, under a new epoch that the journal declares
 ///
-/// The data directory must not be there yet, or be empty. Whatever the node did after the backup is forgotten:
+/// The data directory must not be there yet, or be empty. Run it as the user that the gateway runs as; by root,
+/// all of it becomes the one's who owns the empty folder. Whatever the node did after the backup is forgotten:
 /// do it again before you start `serve`. Never let the node that was backed up serve beside the restored one.
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
@@ -58,7 +60,7 @@ impl Restore {
         let data = cli.data_dir()?;
         let manifest = self.manifest()?;
         let keys = self.keys_of(&manifest)?;
-        let owner = begin(&data)?;
+        let owner = begin(&data, group(cli)?)?;
         let lock = Lock::take(&data, "restore").map_err(|not_taken| not_taken.failure(&data))?;
         copy(&self.from, &manifest, keys, &data).map_err(|error| damaged(&error))?;
         is_whole(&data, &manifest)?;
@@ -139,8 +141,16 @@ impl Restore {
     }
 }
 
+/// The group that goes through the data directory to the control socket, where a configuration names one.
+fn group(cli: &Cli) -> Result<Option<u32>, Failure> {
+    let config = cli.config_file().ok().map(|_| cli.read_config()).transpose()?;
+    let group = config.and_then(|config| config.control.group);
+    let number = group.map(|group| groups::number(&group)).transpose();
+    number.map_err(|error| Failure::system("the group of [control] is not known", &error))
+}
+
 /// Marks the data directory as unfinished; who owns it where that is to be kept.
-fn begin(data: &DataDir) -> Result<Option<(u32, u32)>, Failure> {
+fn begin(data: &DataDir, group: Option<u32>) -> Result<Option<(u32, u32)>, Failure> {
     if data.restore_marker().exists() {
         data.node()?;
     }
@@ -153,7 +163,10 @@ fn begin(data: &DataDir) -> Result<Option<(u32, u32)>, Failure> {
     let made =
         |error: io::Error| Failure::folder(format!("{} cannot be made", data.path().display()), &error);
     let owner = fs::metadata(data.path()).ok().filter(|_| geteuid().is_root());
-    DirBuilder::new().recursive(true).mode(0o750).create(data.path()).map_err(made)?;
+    if !data.path().exists() {
+        DirBuilder::new().recursive(true).mode(0o750).create(data.path()).map_err(made)?;
+        group.map_or(Ok(()), |group| chown(data.path(), None, Some(group))).map_err(made)?;
+    }
     let marked = pki::replace_file(&data.restore_marker(), 0o644, b"truecell restore was interrupted\n");
     marked.map_err(made)?;
     Ok(owner.map(|owner| (owner.uid(), owner.gid())))

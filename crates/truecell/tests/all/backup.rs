@@ -4,7 +4,7 @@ use crate::bench::{Bench, text};
 use serde_json::Value;
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     process::Stdio,
     thread,
     time::{Duration, Instant},
@@ -134,6 +134,22 @@ fn a_backup_without_keys_has_no_secret_and_is_restored_with_keys_from_elsewhere(
     bench.good(&[&RESTORE[..], &keys, &["lost"]].concat());
     bench.good(&["cert", "issue", "00aabbccddee", "--out", "unit"]);
     assert_eq!(bench.json(&["ledger", "verify"])["ok"], true);
+}
+
+#[test]
+fn by_root_a_restore_is_its_who_owns_the_empty_folder() {
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: needs root");
+    }
+    let bench = backed_up();
+    lose(&bench);
+    fs::create_dir(bench.path("state")).unwrap();
+    std::os::unix::fs::chown(bench.path("state"), Some(65_533), Some(65_533)).unwrap();
+    bench.good(&RESTORE);
+    for name in ["", "ledger.sqlite", "keys/row.key", "journal/segw-1", "ca/pending", "lock"] {
+        let of = fs::metadata(bench.path("state").join(name)).unwrap();
+        assert_eq!((of.uid(), of.gid()), (65_533, 65_533), "{name}");
+    }
 }
 
 #[test]
