@@ -193,7 +193,8 @@ pub(crate) async fn import(
     let work = services.blocking(move |services| {
         let lines: BTreeSet<_> = rows.iter().filter_map(|(_, row)| row.access_line.clone()).collect();
         let classes = rows.iter().map(|(_, row)| row.class.clone());
-        let unknown_classes = classes.filter(|class| services.rules.is_unknown(class)).collect();
+        let rules = services.configured.rules();
+        let unknown_classes = classes.filter(|class| rules.is_unknown(class)).collect();
         let observed = if enforce { BTreeSet::new() } else { services.begin_observed(&rows, &caller)? };
         let rows = services.ledger.import(rows, &caller.name, services.now(), |_| ())?;
         let unknown_lines = services.unknown_lines(&lines)?;
@@ -214,7 +215,8 @@ pub(crate) async fn move_to(
         caller.may_move(from, to)?;
         // Whoever may not bring a unit back names nobody, wherever the unit has got to meanwhile.
         let approver = approver.filter(|_| caller.role == Role::Admin);
-        let approver = approver.map(|named| services.rules.approver(&named, &caller.name)).transpose()?;
+        let rules = services.configured.rules();
+        let approver = approver.map(|named| rules.approver(&named, &caller.name)).transpose()?;
         let now = services.now();
         let moved = services.ledger.move_device(id, to, &caller.name, &why, approver.as_deref(), now);
         // A live tunnel of a unit that may no longer attach is cut, also when the move is only recorded.
@@ -259,7 +261,7 @@ impl Services {
 
     fn recorded(&self, device: Device) -> Result<RecordedDevice, Problem> {
         let unknown_line = self.unknown_lines(device.access_line.as_ref())?.pop_first();
-        let unknown_class = self.rules.is_unknown(&device.class).then(|| device.class.clone());
+        let unknown_class = self.configured.rules().is_unknown(&device.class).then(|| device.class.clone());
         Ok(RecordedDevice { device, unknown_line, unknown_class })
     }
 }

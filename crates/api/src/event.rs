@@ -10,7 +10,7 @@ use axum::{
 };
 use events::{
     PublicKey, Record,
-    journal::{Tail, verify_with},
+    journal::{Restore, Tail, verify_with},
     witness::{Testimony, Witnessed},
 };
 use http_body_util::channel::{Channel, Sender};
@@ -233,6 +233,9 @@ pub struct Verified {
     pub head: Option<ids::Sha256>,
     /// Up to where a witness has seen the same; absent when none was asked.
     pub witnessed: Option<Witnessed>,
+    /// Where the node went on from a backup, as it says itself, and what a witness knows that it lost so.
+    #[serde(default)]
+    pub restores: Vec<Restore>,
     /// From this record on, something may have been cut off: nothing outside this machine vouches for it.
     /// Without a witness it is the first behind the last checkpoint, and whoever has the journal's key could
     /// have written even what is before.
@@ -286,6 +289,7 @@ fn verified(found: Result<events::journal::Report, events::journal::Broken>, key
             head: Some(report.head),
             unproven_from: Some(report.witnessed.as_ref().map_or(report.proven, |same| same.seq) + 1),
             witnessed: report.witnessed,
+            restores: report.restores,
             broken: None,
         },
         Err(broken) => Verified {
@@ -296,6 +300,7 @@ fn verified(found: Result<events::journal::Report, events::journal::Broken>, key
             proven: None,
             head: None,
             witnessed: None,
+            restores: Vec::new(),
             unproven_from: None,
             broken: Some(Broken { seq: broken.seq, file: broken.path, why: broken.why }),
         },

@@ -4,10 +4,12 @@
 //! asks, and the command line calls the same router in its own process when no daemon runs. Each
 //! route stands in one table with the least role that reaches it. Refusals are [`Problem`]s.
 
+pub mod backup;
 mod books;
 mod caller;
 pub mod certificate;
 mod client;
+pub mod configuration;
 pub mod device;
 mod door;
 pub mod event;
@@ -33,6 +35,7 @@ pub mod stats;
 pub use books::LedgerBooks;
 pub use caller::{Caller, Role};
 pub use client::{Client, ClientError, Lines};
+pub use configuration::{Configuration, Configured};
 pub use health::{Readiness, pages, serve_pages};
 pub use metrics::{Family, Kind, Metrics, Sample, Source};
 pub use problem::Problem;

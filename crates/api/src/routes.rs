@@ -1,7 +1,7 @@
 use crate::{
-    Problem, Role, Services,
+    Problem, Role, Services, backup,
     caller::authorize,
-    certificate, device,
+    certificate, configuration, device,
     event::{self, JournalFiles},
     incident, ledger_check, line, pair, policy,
     problem::framed,
@@ -65,6 +65,8 @@ pub fn routes() -> Vec<Route> {
         get("/v1/incidents", Operator, incident::list),
         get("/v1/incidents/{number}", Operator, incident::show),
         get("/v1/stats", Operator, stats::show),
+        post("/v1/backups", Admin, backup::begin),
+        post("/v1/configuration", Admin, configuration::apply),
     ]
 }
 

@@ -1,11 +1,10 @@
-use crate::{LedgerBooks, Problem, Rules, event::JournalFiles, requests::Requests};
+use crate::{Configuration, Configured, LedgerBooks, Problem, event::JournalFiles, requests::Requests};
 use axum::http::StatusCode;
 use gateway::Gateway;
 use ids::UnixTime;
 use ledger::{AccessLineRecord, Ledger, LedgerError, Pair, Row};
 use pki::Ca;
 use std::sync::Arc;
-use x509::Anchors;
 
 /// What the routes work on.
 pub struct Services {
@@ -15,14 +14,14 @@ pub struct Services {
     pub journal_files: JournalFiles,
     /// The embedded CA, where there is one.
     pub ca: Option<Arc<Ca>>,
-    /// Who may vouch for the devices of which realm.
-    pub anchors: Anchors,
     /// The gateway, where it runs in this process.
     pub gateway: Option<Arc<Gateway>>,
     /// Requests that named themselves.
     pub requests: Requests,
     /// What the carrier has configured.
-    pub rules: Rules,
+    pub configured: Configured,
+    /// Who can read that again, where a gateway runs in this process.
+    pub configuration: Option<Arc<dyn Configuration>>,
 }
 
 impl Services {
@@ -44,7 +43,7 @@ impl Services {
 
     /// The books of the CA.
     pub(crate) fn books(&self) -> LedgerBooks {
-        LedgerBooks { ledger: self.ledger.clone(), policy: self.rules.admission.clone() }
+        LedgerBooks { ledger: self.ledger.clone(), policy: self.configured.rules().admission }
     }
 
     /// Wall time, for what is written down.

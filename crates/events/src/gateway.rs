@@ -193,6 +193,26 @@ pub struct SessionCut {
     pub cert_sha256: CertSha256,
 }
 
+/// The configuration file was read again, and what it changes holds from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigurationApplied {
+    /// Who had it read.
+    pub by: String,
+    /// What changes.
+    pub changes: Vec<Change>,
+}
+
+/// One key of the configuration, as TOML writes its values; there are no secrets among them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// With the sections that it stands in: `gateway.off_line`.
+    pub key: String,
+    /// Before; `None` where it was left out.
+    pub from: Option<String>,
+    /// From now on.
+    pub to: Option<String>,
+}
+
 recorded! {
     NodeStarted => "gateway.node_started",
     NodeStopped => "gateway.node_stopped",
@@ -207,4 +227,5 @@ recorded! {
     PathUnproven => "gateway.path_unproven",
     Alarm => "gateway.alarm",
     SessionCut => "gateway.session_cut",
+    ConfigurationApplied => "gateway.configuration_applied",
 }

@@ -19,7 +19,7 @@ mod verify;
 pub use append::{Durability, Journal, JournalError, Mark, Recovery};
 pub use tail::{Tail, TailError};
 pub(crate) use verify::canonical;
-pub use verify::{Broken, Report, verify, verify_with};
+pub use verify::{Broken, Report, Restore, verify, verify_with};
 
 use crate::{PublicKey, record::recorded};
 use ids::{NodeId, Sha256, UnixTime, number_as_text};
@@ -78,12 +78,29 @@ pub struct Recovered {
     pub sha256: Sha256,
 }
 
+/// The node goes on from a backup: the record before this one is the last of that. What the node wrote behind it
+/// meanwhile is lost, and this record says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restored {
+    /// When the backup was made.
+    pub backup_at: UnixTime,
+    /// The epoch that begins, behind all that the lost starts can have had.
+    #[serde(with = "number_as_text")]
+    pub epoch: u64,
+    /// Who restored.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
 recorded! {
     Begun => "journal.begun",
     Checkpoint => "journal.checkpoint",
     KeyChanged => "journal.key_changed",
     Pruned => "journal.pruned",
     Recovered => "journal.recovered",
+    Restored => "journal.restored",
 }
 
 /// Place and time of a record that carries a signature.

@@ -40,7 +40,19 @@ pub struct Opened {
     pub finished: Vec<String>,
 }
 
+/// Somebody takes a copy of the node's data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupBegun {
+    /// Where to, as they named it.
+    pub to: String,
+    /// Its private keys go with it.
+    pub with_keys: bool,
+    /// Who.
+    pub by: String,
+}
+
 recorded! {
     RowChanged => "ledger.row_changed",
     Opened => "ledger.opened",
+    BackupBegun => "ledger.backup_begun",
 }

@@ -16,14 +16,19 @@ macro_rules! recorded {
     ($($type:ty => $kind:literal),* $(,)?) => {
         $(impl $crate::Recorded for $type { const KIND: &'static str = $kind; })*
 
-        /// The kinds of this stage.
-        pub(crate) const KINDS: &[&str] = &[$($kind),*];
+        /// The kinds of this stage, and the newest version of each.
+        pub(crate) const KINDS: &[(&str, u16)] = &[$(($kind, <$type as $crate::Recorded>::V)),*];
     };
 }
 pub(crate) use recorded;
 
 /// Every kind that this Truecell knows, stage by stage.
 pub fn kinds() -> impl Iterator<Item = &'static str> {
+    versions().map(|(kind, _)| kind)
+}
+
+/// The same, with the newest version of each that can be read.
+pub(crate) fn versions() -> impl Iterator<Item = (&'static str, u16)> {
     use crate::{admission, gateway, journal, ledger, pki};
     [journal::KINDS, ledger::KINDS, pki::KINDS, gateway::KINDS, admission::KINDS]
         .into_iter()
@@ -125,6 +130,22 @@ mod tests {
         let body = r#"{"device": "00aabbccddee", "session": "3-17", "packets": "4", "to": "10.64.0.2"}"#;
         let attempt: gateway::LateralAttempt = serde_json::from_str(body).unwrap();
         assert_eq!((attempt.packets, attempt.protocol.as_str(), attempt.port), (4, "", None));
+    }
+
+    #[test]
+    fn a_body_of_a_newer_version_is_not_read() {
+        let line = |v: u16| {
+            format!(
+                r#"{{"seq":"1","prev":"{}","at":"2026-01-01T00:00:00.000000Z","node":"gw1","kind":"{}","v":{v},"body":{}}}"#,
+                "0".repeat(64),
+                gateway::NodeStarted::KIND,
+                r#"{"epoch":"7","version":"1"}"#
+            )
+        };
+        let read = |v| serde_json::from_str::<Record>(&line(v)).unwrap().read::<gateway::NodeStarted>();
+        assert_eq!(read(gateway::NodeStarted::V).unwrap().unwrap().epoch, 7);
+        let newer = read(gateway::NodeStarted::V + 1).unwrap_err().to_string();
+        assert_eq!(newer, "gateway.node_started has version 2, this Truecell reads 1: use a newer one");
     }
 
     #[test]

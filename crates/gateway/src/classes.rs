@@ -13,6 +13,7 @@ pub(crate) struct Classes {
 }
 
 /// One class.
+#[derive(PartialEq)]
 pub(crate) struct Class {
     /// The configuration names it; otherwise it is what all others have.
     pub(crate) is_listed: bool,
@@ -37,8 +38,21 @@ impl Classes {
         Self { named: named.collect(), others: Arc::new(others) }
     }
 
+    /// Those whose units may reach something else under `new`.
+    pub(crate) fn changed<'a>(&'a self, new: &Self) -> Vec<&'a Class> {
+        let named = self.named.iter().filter(|(name, class)| *new.named(name) != **class);
+        let is_new = |name: &String| !self.named.contains_key(name);
+        let added = new.named.iter().any(|(name, class)| is_new(name) && self.others != *class);
+        let others = (added || self.others != new.others).then_some(&self.others);
+        named.map(|(_, class)| class).chain(others).map(|class| &**class).collect()
+    }
+
+    fn named(&self, name: &str) -> &Arc<Class> {
+        self.named.get(name).unwrap_or(&self.others)
+    }
+
     pub(crate) fn of(&self, device: Option<&Device>) -> &Arc<Class> {
-        device.and_then(|device| self.named.get(&device.class)).unwrap_or(&self.others)
+        device.map_or(&self.others, |device| self.named(&device.class))
     }
 }
 
@@ -61,6 +75,34 @@ pub(crate) fn selector(selector: &TrafficSelector) -> Selector {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn classes(others: &[&str], named: &[(&str, &str)]) -> Classes {
+        let class = |rules: &[&str]| {
+            let rules: Vec<Rule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+            Arc::new(Class::new(&rules, &[]))
+        };
+        let named = named.iter().map(|(name, rule)| ((*name).to_owned(), class(&[rule]))).collect();
+        Classes { named, others: class(others) }
+    }
+
+    #[test]
+    fn a_class_has_changed_for_those_who_may_reach_something_else_now() {
+        let old = classes(&["10.0.0.0/24"], &[("home", "10.1.0.5 udp"), ("office", "10.0.0.0/24")]);
+        let changed = |others: &[&str], named: &[(&str, &str)]| {
+            let new = classes(others, named);
+            let changed = old.changed(&new);
+            let has = |class: &Class| changed.iter().any(|changed| std::ptr::eq(*changed, class));
+            [has(&old.others), has(&old.named["home"]), has(&old.named["office"])]
+        };
+        let (home, office) = (("home", "10.1.0.5 udp"), ("office", "10.0.0.0/24"));
+        assert_eq!(changed(&["10.0.0.0/24"], &[home, office]), [false; 3]);
+        assert_eq!(changed(&["10.0.0.0/24"], &[home]), [false; 3], "the others may reach the same");
+        assert_eq!(changed(&["10.2.0.0/24"], &[home, office]), [true, false, false]);
+        assert_eq!(changed(&["10.2.0.0/24"], &[home]), [true, false, true]);
+        assert_eq!(changed(&["10.0.0.0/24"], &[("home", "10.1.0.6 udp"), office]), [false, true, false]);
+        let more = [home, office, ("depot", "10.9.0.0/24")];
+        assert_eq!(changed(&["10.0.0.0/24"], &more), [true, false, false], "one of them may be of it");
+    }
 
     #[test]
     fn selectors_are_networks_once_each_and_the_pools() {

@@ -119,6 +119,11 @@ impl Contests {
         Self { make_room, running: HashMap::new() }
     }
 
+    /// For those that begin and those that run.
+    pub(crate) fn set_make_room(&mut self, time: Duration) {
+        self.make_room = time;
+    }
+
     /// Begins one; the caller probes the holder. `false`, and nothing changes, while another of the device
     /// runs.
     pub(crate) fn begin(&mut self, device: DeviceId, newcomer: Party, holder: Party, now: Instant) -> bool {

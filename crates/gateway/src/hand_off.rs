@@ -5,6 +5,7 @@
 //! [`Admitted`]; only from that comes the [`Opening`] that the data thread takes.
 
 use crate::{
+    GatewayConfig,
     breaker::Tripped,
     contest::{Contest, Outcome, Party},
     pairs::Pairs,
@@ -16,7 +17,7 @@ use ids::{DeviceId, SessionId};
 use ike::{AttachRequest, AuthVerified, Grant, IkeSaId, Path, Ticket};
 use ledger::Lease;
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
-use x509::CertPathVerified;
+use x509::{Anchors, CertPathVerified};
 
 /// A peer that proved to hold the key of a certificate with a path to an anchor of its realm.
 pub(crate) struct Authenticated {
@@ -117,6 +118,8 @@ pub(crate) enum Work {
     Pairs,
     /// How reasons to refuse are applied has changed in the ledger.
     Policy,
+    /// What units get and are judged by is configured anew.
+    Configure(Box<GatewayConfig>),
     /// A soft reason has hit too many good units at once.
     Tripped(Tripped),
     /// Packets of one SA come from several addresses in turn.
@@ -191,6 +194,7 @@ impl fmt::Display for Work {
             }
             Self::Pairs => write!(f, "the list of pairs"),
             Self::Policy => write!(f, "the policy"),
+            Self::Configure(_) => write!(f, "the configuration"),
             Self::Tripped(tripped) => write!(f, "the breaker of {}", tripped.reason.code()),
             Self::Refused(refused) => write!(f, "an attempt that was refused: {}", refused.code),
         }
@@ -301,6 +305,8 @@ pub(crate) enum Order {
     PairsChanged,
     /// How reasons to refuse are applied has changed in the ledger.
     PolicyChanged,
+    /// Another configuration, and who may vouch for whom.
+    Configure(Box<(GatewayConfig, Anchors)>),
     /// End all sessions, and then the thread.
     Shutdown,
 }

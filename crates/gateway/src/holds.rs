@@ -41,14 +41,24 @@ impl Holds {
         Self { policy, time, ends: HashMap::new() }
     }
 
+    /// Other terms from now on. Returns those who are held under the old ones, and are not to be any more.
+    pub(crate) fn set(&mut self, policy: OffLine, time: Duration) -> Vec<SessionId> {
+        (self.policy, self.time) = (policy, time);
+        if policy == OffLine::Keep { self.ends.keys().copied().collect() } else { Vec::new() }
+    }
+
+    /// Whoever is outside is held.
+    pub(crate) fn are_kept(&self) -> bool {
+        self.policy != OffLine::Keep
+    }
+
     /// The unit has another address. Returns whether it is held until that is judged, which lasts as long as the
     /// ledger is out of reach.
     pub(crate) fn ask(&mut self, session: SessionId) -> bool {
-        let asks = self.policy != OffLine::Keep;
-        if asks {
+        if self.are_kept() {
             self.ends.entry(session).or_insert(None);
         }
-        asks
+        self.are_kept()
     }
 
     /// The unit is outside. Another address outside does not begin it anew.
@@ -104,6 +114,19 @@ mod tests {
         assert_eq!(holds.due(now + time - Duration::from_millis(1)), []);
         assert_eq!(holds.due(now + time), [away]);
         assert_eq!((holds.due(now + time * 2), holds.next_due()), (vec![], None));
+    }
+
+    #[test]
+    fn who_is_held_under_terms_that_hold_nobody_is_let_go() {
+        let (now, time) = (Instant::now(), Duration::from_secs(30));
+        let [away, asked] = [1, 2].map(|number| SessionId { epoch: Epoch(1), number });
+        let mut holds = Holds::new(OffLine::Hold, time);
+        holds.begin(away, now);
+        holds.ask(asked);
+        assert_eq!(holds.set(OffLine::Close, time * 2), []);
+        let mut released = holds.set(OffLine::Keep, time);
+        released.sort();
+        assert_eq!((released, holds.are_kept()), (vec![away, asked], false));
     }
 
     #[test]

@@ -112,6 +112,17 @@ struct Terms {
     off_line: OffLine,
 }
 
+impl Terms {
+    fn new(config: &GatewayConfig) -> Self {
+        Self {
+            classes: Classes::new(config),
+            dns: config.dns.clone(),
+            auth_lifetime: config.auth_lifetime(),
+            off_line: config.off_line,
+        }
+    }
+}
+
 /// What the registrar shares with the rest of the gateway.
 pub(crate) struct Shared {
     pub(crate) sessions: Arc<Sessions>,
@@ -129,15 +140,9 @@ impl Registrar {
     pub(crate) fn new(config: &GatewayConfig, ledger: Ledger, shared: Shared) -> Self {
         let Shared { sessions, clock, health, delivery, tallies, shards, core_check, answers, ike_waker } =
             shared;
-        let terms = Terms {
-            classes: Classes::new(config),
-            dns: config.dns.clone(),
-            auth_lifetime: config.auth_lifetime(),
-            off_line: config.off_line,
-        };
         Self {
             policy: config.policy.clone(),
-            terms,
+            terms: Terms::new(config),
             ledger,
             sessions,
             clock,
@@ -226,6 +231,7 @@ impl Registrar {
                 | Work::Unproven { .. }
                 | Work::Pairs
                 | Work::Policy
+                | Work::Configure(_)
                 | Work::Tripped(_)) => self.must(must),
             }
         }
@@ -315,6 +321,7 @@ impl Registrar {
             }
             Work::Pairs => self.pairs()?,
             Work::Policy => self.reread_modes()?,
+            Work::Configure(config) => self.configure(config),
             Work::Tripped(tripped) => self.tripped(tripped)?,
         }
         Ok(())

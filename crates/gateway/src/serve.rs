@@ -241,6 +241,13 @@ impl Gateway {
         self.order(Order::PolicyChanged);
     }
 
+    /// Takes another configuration without a stop: what begins from now on is by this, and a tunnel ends whose
+    /// unit may reach something else by it. Pools and the witness's folder stay as they were at the start.
+    pub fn reconfigure(&self, mut config: GatewayConfig, anchors: Anchors) {
+        config.responder.authorities = authorities(&anchors);
+        self.order(Order::Configure(Box::new((config, anchors))));
+    }
+
     /// Since it started.
     pub fn uptime(&self) -> Duration {
         self.common.started.elapsed()

@@ -128,6 +128,7 @@ impl Shard {
             Command::Move { sa, path } => self.move_to(sa, path, now),
             Command::Detach(sa) => self.detach(sa),
             Command::Pairs(pairs) => self.neighbours.pairs = pairs,
+            Command::Limits(limits) => self.limits = limits,
         }
     }
 

@@ -70,7 +70,9 @@ pub(crate) enum Command {
     /// The ledger as a whole
     #[command(subcommand)]
     Ledger(command::ledger::Ledger),
-    /// Look at the configuration
+    Backup(command::backup::Backup),
+    Restore(command::restore::Restore),
+    /// Look at the configuration, and have it hold
     #[command(subcommand)]
     Config(command::config::Config),
     /// A carrier in one process on loopback: genuine units attach, every kind of false one is refused

@@ -1,5 +1,6 @@
 //! One file for each noun of the command line: its arguments, and its answer as text.
 
+pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod cert;
 pub(crate) mod config;
@@ -12,6 +13,7 @@ pub(crate) mod ledger;
 pub(crate) mod line;
 pub(crate) mod pair;
 pub(crate) mod policy;
+pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod shell;
@@ -38,7 +40,9 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
         Command::Top(top) => wait(top.run(cli, output)),
         Command::Incident(incident) => wait(incident.run(cli, output)),
         Command::Ledger(ledger) => wait(ledger.run(cli, output)),
-        Command::Config(config) => config.run(cli, output),
+        Command::Backup(backup) => wait(backup.run(cli, output)),
+        Command::Restore(restore) => restore.run(cli, output),
+        Command::Config(config) => wait(config.run(cli, output)),
         Command::Lab(lab) => lab.run(cli, output),
         Command::Bench(bench) => bench.run(cli, output),
         Command::Completions(completions) => completions.run(output),

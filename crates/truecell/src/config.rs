@@ -3,6 +3,7 @@
 //! could not be read.
 
 mod ca;
+mod changes;
 mod error;
 mod form;
 mod gateway;
@@ -14,6 +15,7 @@ mod realm;
 mod services;
 
 pub(crate) use ca::Ca;
+pub(crate) use changes::{changes, is_live};
 pub(crate) use error::ConfigError;
 pub(crate) use gateway::{Cipher, Class, Gateway, KeyExchange, Legacy, OffLine, Prf, Tun};
 pub(crate) use here::{KEEP_POOLS, outside_pool};

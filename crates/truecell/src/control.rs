@@ -43,7 +43,7 @@ impl Control {
     pub(crate) async fn open_with(
         data: &DataDir,
         command: &str,
-        prepare: impl FnOnce(&mut Node) -> Result<(), Failure>,
+        prepare: impl FnOnce(&Node) -> Result<(), Failure>,
     ) -> Result<Self, Failure> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -62,10 +62,10 @@ impl Control {
     fn here(
         data: &DataDir,
         lock: Lock,
-        prepare: impl FnOnce(&mut Node) -> Result<(), Failure>,
+        prepare: impl FnOnce(&Node) -> Result<(), Failure>,
     ) -> Result<Self, Failure> {
-        let mut node = Node::open(data)?;
-        prepare(&mut node)?;
+        let node = Node::open(data)?;
+        prepare(&node)?;
         Ok(Self { client: Client::here(node.router(None)), alone: true, _here: Some((node, lock)) })
     }
 

@@ -7,9 +7,10 @@ use crate::{
     groups, measures,
     node::Node,
     notify,
+    reload::Reload,
 };
 use ::gateway::{Alarm, Gateway};
-use api::{Metrics, pages, serve_pages, socket};
+use api::{Configuration, Metrics, pages, serve_pages, socket};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -22,11 +23,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A node that serves.
 pub(crate) struct Daemon {
-    node: Node,
+    node: Arc<Node>,
     gateway: Arc<Gateway>,
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
+    reloads: JoinHandle<()>,
     control: JoinHandle<()>,
     pages: JoinHandle<()>,
     socket: std::path::PathBuf,
@@ -37,10 +38,10 @@ impl Daemon {
     pub(crate) async fn start(
         data: &DataDir,
         config: &Config,
-        node: Node,
-        gateway: Gateway,
+        node: Arc<Node>,
+        gateway: Arc<Gateway>,
+        reload: Arc<Reload>,
     ) -> Result<Self, Failure> {
-        let gateway = Arc::new(gateway);
         let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
         let signals = || {
             let [terminate, interrupt, hangup] = kinds.map(signal);
@@ -57,17 +58,19 @@ impl Daemon {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
         let pages = pages(gateway.clone(), metrics);
-        let control = tokio::spawn(socket::serve(control, node.router(Some(gateway.clone())), stop));
+        let router = node.router(Some((gateway.clone(), reload.clone())));
+        let control = tokio::spawn(socket::serve(control, router, stop));
+        let reloads = tokio::spawn(at_each(hangup, reload));
         let pages = tokio::spawn(serve_pages(page_listener, pages));
         let ike: Vec<_> = gateway.addresses().iter().map(|at| at.ike.to_string()).collect();
         let natt: Vec<_> = gateway.addresses().iter().map(|at| at.natt.to_string()).collect();
         let (ike, natt) = (ike.join(" "), natt.join(" "));
         tracing::info!(control = %socket.display(), http = %page_address, ike, natt, "ready");
         told(notify::systemd("READY=1"));
-        Ok(Self { node, gateway, terminate, interrupt, hangup, control, pages, socket })
+        Ok(Self { node, gateway, terminate, interrupt, reloads, control, pages, socket })
     }
 
-    /// Serves until SIGTERM, SIGINT or SIGHUP (a terminal that was closed), then stops in good order; the same once a thread has panicked.
+    /// Serves until SIGTERM or SIGINT, then stops in good order; the same once a thread has panicked.
     ///
     /// # Errors
     /// A thread has panicked, or the journal was not closed.
@@ -75,7 +78,6 @@ impl Daemon {
         tokio::select! {
             _ = self.terminate.recv() => (),
             _ = self.interrupt.recv() => (),
-            _ = self.hangup.recv() => (),
             () = broken(&self.gateway) => (),
         }
         tracing::info!("stopping");
@@ -83,6 +85,7 @@ impl Daemon {
         let _ = self.node.stop.send(true);
         let _ = self.control.await;
         self.pages.abort();
+        self.reloads.abort();
         let _ = std::fs::remove_file(&self.socket);
         let health = self.gateway.health();
         let (gateway, node) = (self.gateway, self.node);
@@ -94,6 +97,23 @@ impl Daemon {
         closed.map_err(|error| Failure::system("the journal was not closed", &error))??;
         tracing::info!("stopped");
         health.alarms.get(&Alarm::ThreadEnded).map_or(Ok(()), |why| Err(ended(why)))
+    }
+}
+
+/// Reads the configuration again at each SIGHUP; what it came to is in the log.
+async fn at_each(mut hangup: Signal, reload: Arc<Reload>) {
+    while hangup.recv().await.is_some() {
+        let reload = reload.clone();
+        match tokio::task::spawn_blocking(move || reload.apply(None, "SIGHUP")).await {
+            Ok(Ok(applied)) => {
+                let keys: Vec<_> = applied.changes.iter().map(|change| change.key.as_str()).collect();
+                tracing::info!(file = %applied.file.display(), changes = keys.join(" "), "configuration applied");
+            }
+            Ok(Err(problem)) => {
+                tracing::error!(why = problem.detail, next = problem.next, "{}", problem.title)
+            }
+            Err(error) => tracing::error!(%error, "the configuration was not read"),
+        }
     }
 }
 

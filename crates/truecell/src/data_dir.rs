@@ -40,6 +40,11 @@ impl DataDir {
         self.0.join("init-unfinished")
     }
 
+    /// There while `truecell restore` is not done.
+    pub(crate) fn restore_marker(&self) -> PathBuf {
+        self.0.join("restore-unfinished")
+    }
+
     /// Name of the node that keeps its data here.
     ///
     /// # Errors
@@ -51,10 +56,18 @@ impl DataDir {
                 problem.because("`truecell init` was interrupted").next("run `truecell init` again"),
             ));
         }
+        if self.restore_marker().exists() {
+            let problem = Problem::new("half-made", format!("{} is not finished", self.0.display()));
+            return Err(Failure::Usage(
+                problem
+                    .because("`truecell restore` was interrupted, or is under way")
+                    .next("remove it, and restore again"),
+            ));
+        }
         self.unfinished_node()
     }
 
-    /// The same while `truecell init` is under way.
+    /// The same while `truecell init` or `restore` is under way.
     pub(crate) fn unfinished_node(&self) -> Result<NodeId, Failure> {
         let text = fs::read_to_string(self.node_file()).map_err(|error| self.not_data(&error))?;
         text.trim().parse().map_err(|error| self.bad(&self.node_file(), &error))

@@ -13,7 +13,7 @@ use gateway::{
     Core, CoreCheck, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy, Ports,
     StartError, SystemClock, VirtualCore, WindowSize,
 };
-use ids::UnixTime;
+use ids::{CertSha256, UnixTime};
 use ike::{
     CipherSuite, CookiePolicy, LocalIdentity, ResponderConfig, SuitePolicy,
     crypto::AuthKey,
@@ -56,15 +56,25 @@ pub(crate) fn open(config: &Config) -> Result<Opened, Failure> {
 /// Lets units in.
 ///
 /// # Errors
+/// The system refuses threads, or the journal cannot be written.
+pub(crate) fn start(opened: Opened, configuration: GatewayConfig, node: &Node) -> Result<Gateway, Failure> {
+    let deps = Deps {
+        ledger: node.ledger.clone(),
+        anchors: node.configured.anchors(),
+        cores: opened.cores,
+        core_check: opened.core_check,
+        clock: Arc::new(SystemClock),
+        crypto: crypto()?,
+    };
+    Gateway::start(configuration, opened.ports, deps).map_err(not_started)
+}
+
+/// What a gateway is told: with its certificate, which the embedded CA issues now if there is none that lasts.
+///
+/// # Errors
 /// Certificate or key cannot be used.
-pub(crate) fn start(
-    opened: Opened,
-    data: &DataDir,
-    config: &Config,
-    node: &Node,
-) -> Result<Gateway, Failure> {
-    let now = UnixTime::now();
-    let own = gateway_identity(data, config, node, now)?;
+pub(crate) fn configuration(data: &DataDir, config: &Config, node: &Node) -> Result<GatewayConfig, Failure> {
+    let own = gateway_identity(data, config, node, UnixTime::now())?;
     let key = AuthKey::from_pkcs8(&own.identity.key).map_err(|error| {
         Failure::system(format!("the key of {} cannot be used", own.file.display()), &error)
     })?;
@@ -73,15 +83,13 @@ pub(crate) fn start(
         certificates: own.identity.chain,
         key: Arc::new(key),
     };
-    let deps = Deps {
-        ledger: node.ledger.clone(),
-        anchors: node.anchors.clone(),
-        cores: opened.cores,
-        core_check: opened.core_check,
-        clock: Arc::new(SystemClock),
-        crypto: crypto()?,
-    };
-    Gateway::start(configured(config, identity), opened.ports, deps).map_err(not_started)
+    Ok(configured(config, identity))
+}
+
+/// The hash of the gateway's own certificate.
+pub(crate) fn certificate(configuration: &GatewayConfig) -> Option<String> {
+    let own = configuration.responder.identity.certificates.first();
+    own.map(|der| CertSha256::of(der).to_string())
 }
 
 #[cfg(feature = "key-log")]

@@ -1,5 +1,6 @@
 //! The binary: command line, configuration, wiring. It decides nothing about devices or tunnels.
 
+mod backup;
 mod bench;
 mod cli;
 mod command;
@@ -21,6 +22,7 @@ mod notify;
 mod output;
 mod privilege;
 mod progress;
+mod reload;
 mod table;
 mod top;
 mod tun;

@@ -6,7 +6,7 @@ use crate::{
     failure::{Failure, Problem},
 };
 use ::gateway::Gateway;
-use api::{LedgerBooks, Requests, Rules, Services, event::JournalFiles};
+use api::{Configuration, Configured, LedgerBooks, Requests, Rules, Services, event::JournalFiles};
 use axum::Router;
 use events::{Journal, JournalError, JournalKey};
 use ids::UnixTime;
@@ -23,10 +23,10 @@ pub(crate) struct Node {
     pub(crate) ledger: Ledger,
     /// The embedded CA, where there is one.
     pub(crate) ca: Option<Arc<Ca>>,
-    /// Who may vouch for the devices of which realm: the embedded CA, and whom [`Self::trust`] adds.
-    pub(crate) anchors: Anchors,
+    /// What the carrier allows, and who may vouch for the devices of which realm: the embedded CA, and whom
+    /// [`Self::trust`] adds.
+    pub(crate) configured: Configured,
     journal_files: JournalFiles,
-    rules: Rules,
     /// What opening finished, undid or cut off, for people.
     pub(crate) mended: Vec<String>,
     /// Ends streams of the API when set to true.
@@ -78,43 +78,58 @@ impl Node {
         let books = LedgerBooks { ledger: ledger.clone(), policy: rules.admission.clone() };
         let ca = open_ca(data, &books, &mut mended)?;
         let anchors = ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
-        Ok(Self { journal, ledger, ca: ca.map(Arc::new), anchors, journal_files, rules, mended, stop })
+        let configured = Configured::new(rules, anchors);
+        Ok(Self { journal, ledger, ca: ca.map(Arc::new), configured, journal_files, mended, stop })
     }
 
     /// Lets the anchors of the configured realms vouch for their devices.
     ///
     /// # Errors
     /// A file that cannot be used.
-    pub(crate) fn trust(&mut self, config: &Config) -> Result<(), Failure> {
-        let added = config.add_anchors(&mut self.anchors);
-        added.map_err(|error| Failure::Config(vec![error]))
+    pub(crate) fn trust(&self, config: &Config) -> Result<(), Failure> {
+        let anchors = self.anchors_with(config).map_err(|error| Failure::Config(vec![error]))?;
+        self.configured.replace(self.configured.rules(), anchors);
+        Ok(())
     }
 
-    /// The API over it all; `gateway` where one runs in this process.
-    pub(crate) fn router(&self, gateway: Option<Arc<Gateway>>) -> Router {
+    /// The embedded CA's anchors, and those of the configured realms.
+    pub(crate) fn anchors_with(&self, config: &Config) -> Result<Anchors, ConfigError> {
+        let mut anchors = self.ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
+        config.add_anchors(&mut anchors)?;
+        Ok(anchors)
+    }
+
+    /// The API over it all; `running` where a gateway runs in this process, with who can configure it anew.
+    pub(crate) fn router(&self, running: Option<(Arc<Gateway>, Arc<dyn Configuration>)>) -> Router {
+        let (gateway, configuration) = running.unzip();
         api::router(Arc::new(Services {
             ledger: self.ledger.clone(),
             journal_files: self.journal_files.clone(),
             ca: self.ca.clone(),
-            anchors: self.anchors.clone(),
             gateway,
             requests: Requests::default(),
-            rules: self.rules.clone(),
+            configured: self.configured.clone(),
+            configuration,
         }))
     }
 
     /// The books of the CA.
     pub(crate) fn books(&self) -> LedgerBooks {
-        LedgerBooks { ledger: self.ledger.clone(), policy: self.rules.admission.clone() }
+        LedgerBooks { ledger: self.ledger.clone(), policy: self.configured.rules().admission }
     }
 
     /// Brings everything to disk.
-    pub(crate) fn close(self) -> Result<(), Failure> {
+    pub(crate) fn close(&self) -> Result<(), Failure> {
         self.ledger.close().map_err(journal_failure)
     }
 }
 
-fn open_journal(data: &DataDir, files: &JournalFiles, mended: &mut Vec<String>) -> Result<Journal, Failure> {
+/// The journal, for the one process that writes it.
+pub(crate) fn open_journal(
+    data: &DataDir,
+    files: &JournalFiles,
+    mended: &mut Vec<String>,
+) -> Result<Journal, Failure> {
     let key = JournalKey::open(&data.journal_key()).map_err(|error| broken("journal key", &error))?;
     if key.public_key() != files.key {
         // What the one would sign, nobody could verify by the other.

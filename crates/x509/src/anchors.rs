@@ -134,6 +134,12 @@ impl Anchors {
         certreq(self.realms.values().flat_map(AnchorSet::iter))
     }
 
+    /// Every anchor: the realm, and the hash of the certificate.
+    pub fn iter(&self) -> impl Iterator<Item = (&Realm, CertSha256)> {
+        let all = self.realms.iter().flat_map(|(realm, set)| set.iter().map(move |anchor| (realm, anchor)));
+        all.map(|(realm, anchor)| (realm, anchor.certificate.sha256()))
+    }
+
     /// Anchors past their notAfter, for a warning at start.
     pub fn expired(&self, now: UnixTime) -> impl Iterator<Item = (&Realm, CertSha256)> {
         let all = self.realms.iter().flat_map(|(realm, set)| set.iter().map(move |anchor| (realm, anchor)));

@@ -87,11 +87,11 @@ pub(crate) async fn import(
 impl ImportCertificates {
     /// Names all that is wrong at once, also what the ledger says about the others.
     fn carry_out(&self, services: &Services, by: &str) -> Result<ImportedCertificates, Problem> {
-        let now = services.now();
+        let (now, anchors) = (services.now(), services.configured.anchors());
         let (mut rows, mut credentials, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         let mut warnings = Vec::new();
         for (place, row) in self.rows.iter().enumerate() {
-            match row.verified(&services.anchors, now) {
+            match row.verified(&anchors, now) {
                 Ok(verified) => {
                     rows.push(place);
                     warnings.extend(row.warnings(&verified));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Caller, LedgerBooks, Requests, Rules};
+use crate::{Caller, Configured, LedgerBooks, Requests, Rules};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
@@ -50,6 +50,8 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("GET", "/v1/incidents", "/v1/incidents", ""),
     ("GET", "/v1/incidents/{number}", "/v1/incidents/1", ""),
     ("GET", "/v1/stats", "/v1/stats", ""),
+    ("POST", "/v1/backups", "/v1/backups", r#"{"to":"elsewhere","with_keys":false}"#),
+    ("POST", "/v1/configuration", "/v1/configuration", "{}"),
 ];
 
 /// What only an administrator may do, once more and by hand: the table in the code must not drift.
@@ -66,6 +68,8 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/certificates"),
     ("POST", "/v1/certificates/import"),
     ("POST", "/v1/certificates/{serial}/revoke"),
+    ("POST", "/v1/backups"),
+    ("POST", "/v1/configuration"),
 ];
 
 struct World {
@@ -90,14 +94,15 @@ fn world() -> World {
     let books = LedgerBooks { ledger: ledger.clone(), policy: Default::default() };
     let (ca, _) = pki::Ca::open(&ca_dir, &books, now).unwrap();
     let (_, stop) = tokio::sync::watch::channel(false);
+    let rules = Rules { approvers: vec!["dave".into(), "Carol".into()], ..Rules::default() };
     let services = Services {
         ledger,
         journal_files: JournalFiles { dir, key: public, witness: None, stop },
         ca: Some(Arc::new(ca)),
-        anchors: x509::Anchors::new(),
         gateway: None,
         requests: Requests::default(),
-        rules: Rules { approvers: vec!["dave".into(), "Carol".into()], ..Rules::default() },
+        configured: Configured::new(rules, x509::Anchors::new()),
+        configuration: None,
     };
     World { services: Arc::new(services), _folder: folder }
 }

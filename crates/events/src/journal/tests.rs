@@ -54,6 +54,22 @@ fn what_was_appended_is_read_back_in_order_and_verifies_to_the_end() {
 }
 
 #[test]
+fn a_record_of_a_newer_version_is_refused_by_name() {
+    let (dir, key) = written(1);
+    let lines = fs::read_to_string(file(dir.path())).unwrap();
+    let lines: Vec<_> = lines.split_inclusive('\n').take(2).collect();
+    fs::write(file(dir.path()), lines.concat()).unwrap();
+    assert_eq!(verify(dir.path(), key.public_key()).unwrap().last, 2);
+    fs::write(file(dir.path()), lines.concat().replace(r#"node_started","v":1"#, r#"node_started","v":2"#))
+        .unwrap();
+    let broken = verify(dir.path(), key.public_key()).unwrap_err();
+    assert!(
+        broken.seq == 2 && broken.why.starts_with("version 2 of gateway.node_started is not known"),
+        "{broken}"
+    );
+}
+
+#[test]
 fn every_changed_octet_is_found_and_the_record_that_holds_it_is_named() {
     let (dir, key) = written(4);
     let whole = fs::read(file(dir.path())).unwrap();

@@ -1,11 +1,11 @@
-use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, segment};
+use super::{Begun, Checkpoint, KeyChanged, Place, Pruned, Recovered, Restored, segment};
 use crate::{
     PublicKey, Record, Recorded,
-    record::kinds,
+    record::versions,
     witness::{Comparison, Extent, Testimony, Witnessed},
 };
-use ids::{NodeId, Sha256};
-use serde::Serialize;
+use ids::{NodeId, Sha256, UnixTime};
+use serde::{Deserialize, Serialize};
 use std::{
     fs::File,
     io::{self, BufRead, BufReader},
@@ -26,10 +26,29 @@ pub struct Report {
     pub proven: u64,
     /// Up to where a witness has seen the same; `None` when none was asked.
     pub witnessed: Option<Witnessed>,
+    /// Where the node went on from a backup, as it says itself.
+    pub restores: Vec<Restore>,
     /// Hash of the last line.
     pub head: Sha256,
     /// The key that signs now.
     pub key: PublicKey,
+}
+
+/// A record that declares that the node went on from a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restore {
+    /// Its number: records from here on were written anew.
+    pub seq: u64,
+    /// When it was restored, by the node's clock.
+    pub at: UnixTime,
+    /// When the backup was made.
+    pub backup_at: UnixTime,
+    /// Who did it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// The witness saw the lost records up to this one; `None` where it saw none of them, or was not asked.
+    pub lost_to: Option<u64>,
 }
 
 /// The first record that does not hold together with the others.
@@ -59,6 +78,10 @@ pub fn verify(dir: &Path, key: PublicKey) -> Result<Report, Broken> {
 
 /// The same, and the journal has everything that a witness has seen, and nothing else in its place: a
 /// journal that was cut before its last witnessed record, or written anew and signed, is found.
+///
+/// What a restore from a backup lost is named with it ([`Restore::lost_to`]) and is no difference: the
+/// witness's checkpoints from its record on that were signed before its time. Whoever has the journal's key
+/// can declare one, so a restore that nobody knows of is a cut.
 ///
 /// # Errors
 /// [`Broken`]: the first record that is bad; else the first one that is missing, or the first that may be
@@ -95,6 +118,7 @@ struct Chain<'a> {
     proven: u64,
     pruned: bool,
     first_prev: Sha256,
+    restores: Vec<Restore>,
     /// The line before, kept until its successor vouches for it.
     doubt: Option<Doubt>,
     path: PathBuf,
@@ -123,6 +147,7 @@ impl<'a> Chain<'a> {
             proven: 0,
             pruned: true,
             first_prev: zero,
+            restores: Vec::new(),
             doubt: None,
             path: PathBuf::new(),
         }
@@ -245,14 +270,23 @@ impl<'a> Chain<'a> {
             Recovered::KIND => {
                 let _: Recovered = self.body(record)?;
             }
-            known if kinds().any(|kind| kind == known) => {}
-            unknown => {
-                return Err(
-                    self.broken(format!("the kind {unknown} is not known: changed, or of a newer Truecell"))
-                );
+            Restored::KIND => {
+                let Restored { backup_at, by, why, epoch: _ } = self.body(record)?;
+                let (seq, at) = (record.seq, record.at);
+                self.restores.push(Restore { seq, at, backup_at, by, why, lost_to: None });
             }
+            kind => return self.is_known(kind, record.v),
         }
         Ok(())
+    }
+
+    fn is_known(&self, kind: &str, v: u16) -> Result<(), Broken> {
+        let what = match versions().find(|(known, _)| *known == kind) {
+            Some((_, newest)) if v <= newest => return Ok(()),
+            Some(_) => format!("version {v} of {kind}"),
+            None => format!("the kind {kind}"),
+        };
+        Err(self.broken(format!("{what} is not known: changed, or of a newer Truecell")))
     }
 
     fn body<T: Recorded>(&self, record: &Record) -> Result<T, Broken> {
@@ -285,12 +319,13 @@ impl<'a> Chain<'a> {
         }
         let (first, last, proven, key) = (self.first, self.next - 1, self.proven, self.key);
         let extent = Extent { node: &node, first, last, keys: &self.keys };
-        let witnessed = match self.witness.take().map(|witness| witness.conclude(&extent)) {
+        let mut restores = std::mem::take(&mut self.restores);
+        let witnessed = match self.witness.take().map(|witness| witness.conclude(&extent, &mut restores)) {
             Some(Err(differs)) => return Err(Broken { seq: differs.seq, ..self.broken(differs.why) }),
             Some(Ok(witnessed)) => witnessed,
             None => None,
         };
-        Ok(Report { node, first, last, proven, witnessed, head, key })
+        Ok(Report { node, first, last, proven, witnessed, restores, head, key })
     }
 }
 

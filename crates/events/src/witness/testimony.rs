@@ -1,5 +1,5 @@
 use super::{WitnessError, kept::each};
-use crate::PublicKey;
+use crate::{PublicKey, journal::Restore};
 use ids::{NodeId, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -103,6 +103,13 @@ pub(crate) struct Extent<'a> {
     pub(crate) keys: &'a [PublicKey],
 }
 
+/// A restore explains that the journal does not have it: it was signed before that, from its place on.
+fn is_lost_by(restores: &mut [Restore], told: &Told) -> bool {
+    let explains = |restore: &&mut Restore| restore.seq <= told.seq && told.at <= restore.at;
+    let restore = restores.iter_mut().find(explains);
+    restore.map(|restore| restore.lost_to = restore.lost_to.max(Some(told.seq))).is_some()
+}
+
 /// How a journal is not what its witness has seen.
 pub(crate) struct Differs {
     /// The first record that is missing, or that may be another one.
@@ -133,19 +140,24 @@ impl<'a> Comparison<'a> {
         self.missed.push(Missed { told, agreed: self.agreed.map_or(0, |agreed| agreed.seq) });
     }
 
-    /// The journal is over; what the two have in common.
-    pub(crate) fn conclude(mut self, journal: &Extent<'_>) -> Result<Option<Witnessed>, Differs> {
+    /// The journal is over; what the two have in common. Each of `restores` learns what it lost.
+    pub(crate) fn conclude(
+        mut self,
+        journal: &Extent<'_>,
+        restores: &mut [Restore],
+    ) -> Result<Option<Witnessed>, Differs> {
         if let Some(other) = self.testimony.node.as_ref().filter(|node| *node != journal.node) {
             let why = format!("it is of node {}, and what the witness holds of {other}", journal.node);
             return Err(Differs { seq: journal.first, why });
         }
         let behind = &self.testimony.told[self.next..];
         behind.iter().for_each(|told| self.miss(*told));
+        let has_lost = self.set_lost_aside(journal.keys, restores);
         if let Some(differs) = self.differs(journal) {
             return Err(differs);
         }
         match (self.agreed, self.testimony.told.last()) {
-            (None, Some(last)) => {
+            (None, Some(last)) if !has_lost => {
                 let why = format!("all that the witness saw is gone before it, up to record {}", last.seq);
                 Err(Differs { seq: journal.first, why })
             }
@@ -153,6 +165,20 @@ impl<'a> Comparison<'a> {
                 Ok(agreed.map(|Told { seq, at, .. }| Witnessed { seq, at, checkpoints: self.count }))
             }
         }
+    }
+
+    /// Takes out what restores explain; whether there is any. What no key has signed nobody has lost.
+    fn set_lost_aside(&mut self, keys: &[PublicKey], restores: &mut [Restore]) -> bool {
+        if restores.is_empty() || self.missed.is_empty() {
+            return false;
+        }
+        let signed = self.testimony.signed(&self.missed, keys).unwrap_or_default();
+        let missed = self.missed.len();
+        self.missed.retain(|missed| {
+            let is_signed = signed.binary_search_by_key(&missed.told.name(), |signed| signed.told.name());
+            is_signed.is_err() || !is_lost_by(restores, &missed.told)
+        });
+        missed > self.missed.len()
     }
 
     fn differs(&self, journal: &Extent<'_>) -> Option<Differs> {

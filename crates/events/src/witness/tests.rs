@@ -3,7 +3,7 @@ use crate::{
     Journal, JournalKey, PublicKey, Recorded,
     gateway::NodeStarted,
     journal::{
-        Begun, Broken, Checkpoint, Place, Report,
+        Begun, Broken, Checkpoint, Place, Report, Restored,
         tests::{key, node},
         verify_with,
     },
@@ -22,11 +22,13 @@ struct Chain {
     key: JournalKey,
     lines: Vec<String>,
     prev: Sha256,
+    /// Seconds on the clock beside the record's number.
+    late: i64,
 }
 
 impl Chain {
     fn new(key: &JournalKey) -> Self {
-        let mut chain = Self { key: key.clone(), lines: Vec::new(), prev: Sha256([0; 32]) };
+        let mut chain = Self { key: key.clone(), lines: Vec::new(), prev: Sha256([0; 32]), late: 0 };
         chain.add(&Begun { key: key.public_key() });
         chain
     }
@@ -38,12 +40,27 @@ impl Chain {
     fn add<T: Recorded>(&mut self, event: &T) {
         let (seq, prev, node, body) =
             (self.seq() + 1, self.prev, node(), serde_json::to_string(event).unwrap());
-        let (at, kind) = (at(seq.try_into().unwrap()), T::KIND);
+        let (at, kind) = (self.at(seq), T::KIND);
         let line = format!(
             r#"{{"seq":"{seq}","prev":"{prev}","at":"{at}","node":"{node}","kind":"{kind}","v":1,"body":{body}}}"#
         ) + "\n";
         self.prev = Sha256::of(line.as_bytes());
         self.lines.push(line);
+    }
+
+    fn at(&self, seq: u64) -> UnixTime {
+        at(self.late + i64::try_from(seq).unwrap())
+    }
+
+    /// The node goes on from its first `lines`, `late` seconds later than otherwise.
+    fn restored_from(&self, lines: usize, late: i64) -> Self {
+        let prev = Sha256::of(self.lines[lines - 1].as_bytes());
+        Self { key: self.key.clone(), lines: self.lines[..lines].to_vec(), prev, late }
+    }
+
+    fn restored(&mut self) {
+        let (by, why) = ("root".into(), "disk lost".into());
+        self.add(&Restored { backup_at: at(0), epoch: 7, by, why });
     }
 
     fn event(&mut self, epoch: u64) {
@@ -52,7 +69,7 @@ impl Chain {
 
     fn checkpoint(&mut self) -> CheckpointLine {
         let seq = self.seq() + 1;
-        let place = Place { node: &node(), seq, prev: self.prev, at: at(seq.try_into().unwrap()) };
+        let place = Place { node: &node(), seq, prev: self.prev, at: self.at(seq) };
         let signature = self.key.sign(&place.checkpoint());
         self.add(&Checkpoint { signature });
         CheckpointLine::parse(self.lines.last().unwrap().as_bytes()).unwrap()
@@ -228,6 +245,54 @@ fn a_checkpoint_that_contradicts_what_is_kept_is_kept_beside_it_and_no_journal_f
     for (chain, lines) in [(&honest, 7), (&rewritten, 4)] {
         assert_eq!(check(chain.journal(lines).path(), key.public_key(), own.path()).unwrap_err().seq, 1);
     }
+}
+
+#[test]
+fn a_declared_restore_explains_what_it_lost_and_nothing_that_came_later() {
+    let key = key();
+    let mut first = Chain::new(&key);
+    let kept = first.checkpoint();
+    let lost = first.events(&[3, 2]);
+    let mut second = first.restored_from(2, 100);
+    second.restored();
+    let later = second.events(&[1]);
+    let drop = dropped(&[&[kept][..], &lost, &later].concat());
+    let whole = second.journal(second.lines.len());
+    let report = check(whole.path(), key.public_key(), drop.path()).unwrap();
+    let restore = &report.restores[0];
+    assert_eq!((restore.seq, restore.at, restore.lost_to), (3, at(103), Some(lost[1].seq)));
+    assert_eq!((report.restores.len(), report.witnessed.unwrap().seq), (1, later[0].seq));
+    let unasked = crate::journal::verify(whole.path(), key.public_key()).unwrap();
+    assert_eq!(unasked.restores[0].lost_to, None);
+
+    let cut = check(second.journal(3).path(), key.public_key(), drop.path()).unwrap_err();
+    assert_eq!(cut.seq, 4, "cut behind the restore: {cut}");
+    let mut silent = first.restored_from(2, 100);
+    silent.events(&[2]);
+    let silent = check(silent.journal(silent.lines.len()).path(), key.public_key(), drop.path());
+    assert_eq!(silent.unwrap_err().seq, 3, "a restore that is not declared is a cut");
+    let mut third = first.restored_from(1, 50);
+    third.restored();
+    third.events(&[9]);
+    let third = check(third.journal(third.lines.len()).path(), key.public_key(), drop.path());
+    assert_eq!(third.unwrap_err().seq, 1, "what was signed after the restore is not lost by it");
+}
+
+#[test]
+fn a_restore_from_before_all_that_was_witnessed_has_lost_all_of_it() {
+    let key = key();
+    let mut first = Chain::new(&key);
+    let lost = first.events(&[3, 2]);
+    let mut second = first.restored_from(1, 100);
+    second.restored();
+    second.checkpoint();
+    let drop = dropped(&lost);
+    let report = check(second.journal(3).path(), key.public_key(), drop.path()).unwrap();
+    assert_eq!((report.witnessed, report.restores[0].lost_to), (None, Some(lost[1].seq)));
+    let forged = Chain::new(&self::key()).checkpoint();
+    DropFolder::new(drop.path().to_owned()).put(&forged).unwrap();
+    let broken = check(second.journal(3).path(), key.public_key(), drop.path()).unwrap_err();
+    assert!(broken.why.contains("no key of this journal has signed that"), "{broken}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::IkeThread;
 use crate::{
+    GatewayConfig,
     contest::Party,
     hand_off::{Admitted, Answer, Opening, Order, Why, Work},
     sessions::{Session, State},
@@ -10,6 +11,7 @@ use crate::{
 use ids::SessionId;
 use ike::{Admission, Grant, Path, Ticket};
 use std::{sync::Arc, time::Instant};
+use x509::Anchors;
 
 impl IkeThread {
     pub(super) fn take_answers(&mut self) {
@@ -85,7 +87,8 @@ impl IkeThread {
     /// too, so that it opens into a hold.
     fn line(&mut self, id: SessionId, outside: bool, now: Instant) {
         let Some(session) = self.sessions.get(id) else { return };
-        if outside {
+        // What was judged under other terms may still come.
+        if outside && self.holds.are_kept() {
             self.holds.begin(id, now);
             return self.hold(&session, now);
         }
@@ -113,9 +116,24 @@ impl IkeThread {
                 Order::DeviceChanged(device) => self.must(Work::Review(device)),
                 Order::PairsChanged => self.must(Work::Pairs),
                 Order::PolicyChanged => self.must(Work::Policy),
+                Order::Configure(new) => self.configure(new.0, new.1, now),
                 Order::Shutdown => self.shut_down(now),
             }
         }
+    }
+
+    /// What begins from now on is by this; the registrar sees to tunnels that stand.
+    fn configure(&mut self, config: GatewayConfig, anchors: Anchors, now: Instant) {
+        self.responder.reconfigure(config.responder.clone());
+        self.anchors = Arc::new(anchors);
+        self.peers = config.peers.clone();
+        self.contests.set_make_room(config.policy.make_room());
+        for session in self.holds.set(config.off_line, config.off_line_hold) {
+            self.line(session, false, now);
+        }
+        let limits = config.limits();
+        self.command_all(|| Command::Limits(limits));
+        self.must(Work::Configure(Box::new(config)));
     }
 
     /// Tells every unit; their answers are not waited for.

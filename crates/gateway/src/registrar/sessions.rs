@@ -1,8 +1,8 @@
 //! What becomes of sessions that stand: they end, move, and are judged anew.
 
-use super::Registrar;
+use super::{Registrar, Terms};
 use crate::{
-    OffLine,
+    GatewayConfig, OffLine,
     evidence::Known,
     hand_off::{Answer, Why},
     sessions::Session,
@@ -114,7 +114,18 @@ impl Registrar {
 
     /// What a tunnel may reach is agreed when it begins: under another class it has to begin anew.
     fn is_still_of(&self, session: &Session, known: &Known) -> bool {
-        Arc::ptr_eq(&session.class, self.terms.classes.of(known.device.as_ref()))
+        session.class == *self.terms.classes.of(known.device.as_ref())
+    }
+
+    /// Takes other terms, and looks again at those whose tunnels may reach something else by them.
+    pub(super) fn configure(&mut self, config: &GatewayConfig) {
+        self.policy = config.policy.clone();
+        let old = std::mem::replace(&mut self.terms, Terms::new(config));
+        let changed = old.classes.changed(&self.terms.classes);
+        let is_of = |session: &Arc<Session>| changed.iter().any(|class| **class == *session.class);
+        let sessions = self.sessions.ids().into_iter().filter_map(|id| self.sessions.get(id));
+        self.reviews.extend(sessions.filter(is_of).map(|session| session.device));
+        self.disk_reserve = config.disk_reserve;
     }
 
     /// What the ledger says about a session's unit; `None` where that can't be believed.

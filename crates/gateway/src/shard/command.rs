@@ -1,5 +1,6 @@
 //! What the IKE thread and a shard say to each other.
 
+use super::Limits;
 use crate::{hand_off::Opening, pairs::Pairs, sessions::Session, sightings::Alternation};
 use esp::Destination;
 use ids::Spi;
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Detach(IkeSaId),
     /// Which units may send to which, from now on.
     Pairs(Arc<Pairs>),
+    /// When things are due from now on.
+    Limits(Limits),
 }
 
 /// What the data thread tells the IKE thread about a session.
@@ -67,7 +70,7 @@ impl Command {
             Self::InstallChildSa { sa, .. } | Self::RemoveChildSa { sa, .. } | Self::Move { sa, .. } => {
                 Some(*sa)
             }
-            Self::Lead(_) | Self::Forget(_) | Self::Pairs(_) => None,
+            Self::Lead(_) | Self::Forget(_) | Self::Pairs(_) | Self::Limits(_) => None,
         }
     }
 }

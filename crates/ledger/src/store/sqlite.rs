@@ -1,3 +1,4 @@
+mod backup;
 mod files;
 
 use super::{Applied, SealedRow, Store, StoreError};
@@ -65,7 +66,10 @@ impl Sqlite {
     fn migrate(&mut self) -> Result<(), StoreError> {
         let has: i64 = self.sql(|c| c.pragma_query_value(None, "user_version", |row| row.get(0)))?;
         if has > SCHEMA {
-            let newer = format!("it has schema {has}, this Truecell knows {SCHEMA}: use a newer one");
+            let newer = format!(
+                "it has schema {has}, this Truecell knows {SCHEMA}: use a newer one, or restore a backup \
+                 that this one made before the upgrade (`truecell backup`)"
+            );
             return Err(wrong(&self.files.path, &newer));
         }
         for (index, migration) in MIGRATIONS.iter().enumerate().skip(usize::try_from(has).unwrap_or(0)) {

@@ -1,4 +1,13 @@
-use crate::{cli::Cli, config::expired, failure::Failure, output::Output};
+use crate::{
+    cli::Cli,
+    config::expired,
+    control::daemon,
+    data_dir::DataDir,
+    failure::{Failure, Problem},
+    output::Output,
+    table::printable,
+};
+use api::configuration::{Applied, ApplyConfiguration};
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -6,6 +15,11 @@ use serde::Serialize;
 pub(crate) enum Config {
     /// Read the whole configuration and name all that is wrong with it; exit 64 if anything is
     Check,
+    /// Have the running `serve` read its configuration again: all of it holds at once, or nothing
+    ///
+    /// What only a restart takes is named, and then nothing is changed; docs/configuration.md has the list. SIGHUP
+    /// does the same.
+    Apply,
 }
 
 #[derive(Serialize)]
@@ -18,14 +32,42 @@ struct Good {
 }
 
 impl Config {
-    pub(crate) fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         match self {
-            Self::Check => check(cli, output),
+            Self::Check => output.answer(&check(cli)?, text),
+            Self::Apply => apply(cli, output).await,
         }
     }
 }
 
-fn check(cli: &Cli, output: &Output) -> Result<(), Failure> {
+/// The command looks first, so that what is wrong has its lines.
+async fn apply(cli: &Cli, output: &Output) -> Result<(), Failure> {
+    let good = check(cli)?;
+    let data = DataDir::new(good.config.data.clone());
+    let Some(mut client) = daemon(&data).await? else {
+        let problem = Problem::new("not-serving", "no `serve` runs on this data directory");
+        return Err(Failure::No(problem.next("nothing: the next start reads the file")));
+    };
+    good.warnings.iter().for_each(|warning| output.note(&format!("warning: {warning}")));
+    let file = cli.config_file()?;
+    let request = ApplyConfiguration { file: Some(file.canonicalize().unwrap_or(file)) };
+    let applied: Applied = client.post("/v1/configuration", &request).await?;
+    output.answer(&applied, changed)
+}
+
+fn changed(applied: &Applied) -> String {
+    if applied.changes.is_empty() {
+        return format!("{}: nothing has changed", applied.file.display());
+    }
+    let value = |value: &Option<String>| value.as_deref().map_or_else(|| "-".into(), printable);
+    let lines = applied
+        .changes
+        .iter()
+        .map(|change| format!("{}: {} -> {}\n", change.key, value(&change.from), value(&change.to)));
+    lines.chain([format!("{}: applied\n", applied.file.display())]).collect()
+}
+
+fn check(cli: &Cli) -> Result<Good, Failure> {
     let file = cli.config_file()?;
     let config = cli.read_config()?;
     let now = ids::UnixTime::now();
@@ -38,9 +80,10 @@ fn check(cli: &Cli, output: &Output) -> Result<(), Failure> {
     let mut warnings = [config.ended(now), expired(&anchors, now)].concat();
     warnings.extend(config.journal.out_of_reach());
     warnings.extend(config.not_here());
-    let good = Good { ok: true, file: file.display().to_string(), warnings, config };
-    output.answer(&good, |good| {
-        let warnings = good.warnings.iter().map(|warning| format!("warning: {warning}\n"));
-        warnings.chain([format!("{}: good\n", good.file)]).collect()
-    })
+    Ok(Good { ok: true, file: file.display().to_string(), warnings, config })
+}
+
+fn text(good: &Good) -> String {
+    let warnings = good.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+    warnings.chain([format!("{}: good\n", good.file)]).collect()
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 use api::event::Verified;
 use clap::{Args, Subcommand};
-use events::PublicKey;
+use events::{PublicKey, journal::Restore};
 use ids::DeviceId;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -175,10 +175,27 @@ impl Verify {
 }
 
 fn witness(verified: &Verified) -> String {
+    let lost = verified.restores.iter().any(|restore| restore.lost_to.is_some());
+    if verified.witnessed.is_none() && lost {
+        return "saw nothing of what is here".into();
+    }
     verified.witnessed.as_ref().map_or_else(
         || "none was asked (--witness)".into(),
         |same| format!("saw the same up to record {}, signed {}", same.seq, seconds(same.at)),
     )
+}
+
+/// Each on a line of its own: a restore that nobody knows of is a cut.
+fn restores(restores: &[Restore]) -> String {
+    let line = |restore: &Restore| {
+        let Restore { seq, at, backup_at, by, why, lost_to } = restore;
+        let lost = lost_to.map_or_else(String::new, |lost| {
+            format!("; records {seq} to {lost} that the witness saw are lost")
+        });
+        let (at, made) = (seconds(*at), seconds(*backup_at));
+        format!("RESTORED at record {seq}, {at}, by {by}: {why}; from a backup of {made}{lost}")
+    };
+    restores.iter().map(|restore| printable(&line(restore)) + "\n").collect()
 }
 
 fn report(verified: &Verified) -> String {
@@ -189,15 +206,19 @@ fn report(verified: &Verified) -> String {
             number(verified.first),
             number(verified.last),
             number(verified.proven),
-            facts(&[
-                ("key", verified.key.to_string()),
-                ("head", verified.head.map(|head| head.to_string()).unwrap_or_default()),
-                ("witness", witness(verified)),
-                (
-                    "unproven",
-                    format!("whether anything was cut off from record {} on", number(verified.unproven_from))
-                ),
-            ])
+            restores(&verified.restores)
+                + &facts(&[
+                    ("key", verified.key.to_string()),
+                    ("head", verified.head.map(|head| head.to_string()).unwrap_or_default()),
+                    ("witness", witness(verified)),
+                    (
+                        "unproven",
+                        format!(
+                            "whether anything was cut off from record {} on",
+                            number(verified.unproven_from)
+                        )
+                    ),
+                ])
         ),
         Some(broken) => format!(
             "BROKEN at record {}\n{}",

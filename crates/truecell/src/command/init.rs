@@ -69,6 +69,9 @@ impl Init {
 }
 
 fn refuse_a_made_one(data: &DataDir) -> Result<(), Failure> {
+    if data.restore_marker().exists() {
+        data.node()?;
+    }
     if !data.node_file().exists() || data.init_marker().exists() {
         return Ok(());
     }

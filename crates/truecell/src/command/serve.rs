@@ -7,16 +7,19 @@ use crate::{
     gateway, logging,
     node::Node,
     privilege,
+    reload::{Origin, Reload},
 };
 use clap::Args;
 use ids::UnixTime;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
 /// Run the gateway and its services until SIGTERM or Ctrl-C
 ///
 /// It holds DATA/lock, finishes or undoes what a crash left half done and says what that was, and logs
-/// `ready` once units can attach and DATA/control.sock answers. SIGTERM ends every tunnel politely.
+/// `ready` once units can attach and DATA/control.sock answers. SIGTERM ends every tunnel politely, SIGHUP
+/// does what `truecell config apply` does.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {}
 
@@ -28,7 +31,8 @@ const BLOCKING: usize = 16;
 impl Serve {
     pub(crate) fn run(&self, cli: &Cli) -> Result<(), Failure> {
         let config = cli.read_config()?;
-        logging::start(&config.log);
+        let filter = logging::start(&config.log);
+        let origin = Origin::new(cli.config_file()?, cli.data.clone());
         allow_descriptors();
         let data = DataDir::new(config.data.clone());
         data.node()?;
@@ -41,14 +45,20 @@ impl Serve {
         let opened = gateway::open(&config)?;
         privilege::give_up(&data)?;
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
-        let mut node = Node::open_configured(&data, &config, &file)?;
+        let node = Node::open_configured(&data, &config, &file)?;
         node.trust(&config)?;
-        for what in node.mended.iter().chain(&expired(&node.anchors, UnixTime::now())) {
+        for what in node.mended.iter().chain(&expired(&node.configured.anchors(), UnixTime::now())) {
             tracing::warn!("{what}");
         }
-        let gateway = gateway::start(opened, &data, &config, &node)?;
-        let served = runtime()?
-            .block_on(async { Daemon::start(&data, &config, node, gateway).await?.until_stopped().await });
+        let configuration = gateway::configuration(&data, &config, &node)?;
+        let certificate = gateway::certificate(&configuration);
+        let (gateway, node) = (Arc::new(gateway::start(opened, configuration, &node)?), Arc::new(node));
+        let running = (gateway.clone(), certificate);
+        let reload = Reload::new(origin, config.clone(), data.clone(), node.clone(), running, filter);
+        let served = runtime()?.block_on(async {
+            let daemon = Daemon::start(&data, &config, node, gateway, Arc::new(reload)).await?;
+            daemon.until_stopped().await
+        });
         drop(lock);
         served
     }

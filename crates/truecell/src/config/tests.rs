@@ -54,6 +54,47 @@ fn the_example_leaves_out_no_key() {
     assert_eq!(known, shown);
 }
 
+/// Section and key of each row of the table, and whether its column `restart` says so.
+fn documented() -> BTreeSet<(String, bool)> {
+    let document = include_str!("../../../../docs/configuration.md");
+    let (_, table) = document.split_once("| key | form | default | restart | meaning |\n").unwrap();
+    let (mut section, mut documented) = (String::new(), BTreeSet::new());
+    for row in table.lines().skip(1).take_while(|line| line.starts_with('|')) {
+        let cells: Vec<_> = row.split('|').collect();
+        if let Some(name) = cells[1].trim().strip_prefix("**[") {
+            section = name.trim_matches(['[', ']', '*']).to_owned() + ".";
+            continue;
+        }
+        let keys = cells[1].split('`').skip(1).step_by(2);
+        documented.extend(keys.map(|key| (format!("{section}{key}"), cells[4].trim() == "yes")));
+    }
+    documented
+}
+
+#[test]
+fn the_table_says_of_each_key_whether_it_needs_a_restart() {
+    let (mut known, all) = (BTreeSet::new(), parse(&with_every_key()).unwrap());
+    keys(&toml::Table::try_from(&all).unwrap(), "", &mut known);
+    let expected: BTreeSet<_> = known.into_iter().map(|key| (key.clone(), !is_live(&key))).collect();
+    assert_eq!(documented(), expected);
+}
+
+#[test]
+fn what_differs_is_named_by_its_key_with_both_values() {
+    let old = parse(&with_every_key()).unwrap();
+    assert_eq!(changes(&old, &old), []);
+    let text = with_every_key()
+        .replace("filter = \"info\"", "filter = \"debug\"")
+        .replace("dpd_s = 60", "dpd_s = 30");
+    let found = changes(&old, &parse(&text).unwrap());
+    let named: Vec<_> = found.iter().map(|change| change.key.as_str()).collect();
+    assert_eq!(named, ["gateway.lifetimes.dpd_s", "log.filter"]);
+    assert_eq!((found[1].from.as_deref(), found[1].to.as_deref()), (Some("\"info\""), Some("\"debug\"")));
+    let found = changes(&old, &parse(EXAMPLE).unwrap());
+    let device = found.iter().find(|change| change.key == "gateway.tun.device").unwrap();
+    assert!(device.from.is_some() && device.to.is_none() && !is_live(&device.key));
+}
+
 #[test]
 fn the_defaults_that_the_example_shows_are_the_defaults() {
     let bare = toml::Table::try_from(parse(EXAMPLE).unwrap()).unwrap();

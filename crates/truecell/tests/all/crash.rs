@@ -131,14 +131,14 @@ fn seed() -> u64 {
 }
 
 /// A node and its units.
-struct Estate {
-    bench: Bench,
-    units: Vec<UnitIdentity>,
-    gateway: KnownGateway,
+pub(crate) struct Estate {
+    pub(crate) bench: Bench,
+    pub(crate) units: Vec<UnitIdentity>,
+    pub(crate) gateway: KnownGateway,
 }
 
 impl Estate {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bench = Bench::bare();
         let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
         bench.write("truecell.toml", &(config + SERVICE + WITNESS));
@@ -151,7 +151,7 @@ impl Estate {
     }
 
     /// Starts the gateway, which names exactly what it finishes, and has everything checked.
-    fn restart(&mut self, unfinished: &[String]) {
+    pub(crate) fn restart(&mut self, unfinished: &[String]) {
         let log = self.bench.serve_until("ready");
         let ready: serde_json::Value = serde_json::from_str(log.last().unwrap()).unwrap();
         let address = |key: &str| ready[key].as_str().unwrap().parse().unwrap();
@@ -207,7 +207,7 @@ impl Estate {
 }
 
 /// Attaches every unit, for as long as `goes_on`, which hears how many have their tunnel; those that have.
-fn attach(
+pub(crate) fn attach(
     gateway: &KnownGateway,
     units: &[UnitIdentity],
     mut goes_on: impl FnMut(usize) -> bool,
@@ -223,7 +223,7 @@ fn attach(
 }
 
 /// The unit that is called so in IKE.
-fn device(name: &str) -> DeviceId {
+pub(crate) fn device(name: &str) -> DeviceId {
     name.split('.').next().unwrap().parse().unwrap()
 }
 

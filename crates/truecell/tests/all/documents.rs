@@ -70,7 +70,7 @@ fn the_table_of_routes_is_the_one_in_the_code() {
 
 #[test]
 fn the_body_of_each_post_is_one_that_the_api_takes() {
-    use api::{certificate, device, line, pair, policy, session};
+    use api::{backup, certificate, configuration, device, line, pair, policy, session};
     fn takes<T: serde::de::DeserializeOwned>(body: &str) -> Result<(), serde_json::Error> {
         serde_json::from_str::<T>(body).map(drop)
     }
@@ -97,6 +97,8 @@ fn the_body_of_each_post_is_one_that_the_api_takes() {
             "/v1/certificates/import" => takes::<certificate::ImportCertificates>(body),
             "/v1/certificates/{serial}/revoke" => takes::<certificate::RevokeCertificate>(body),
             "/v1/sessions/{id}/cut" => takes::<session::CutSession>(body),
+            "/v1/backups" => takes::<backup::BeginBackup>(body),
+            "/v1/configuration" => takes::<configuration::ApplyConfiguration>(body),
             other => panic!("{other} is a route without a type here"),
         };
         assert!(taken.is_ok(), "{route}: {taken:?}");

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails, and says what it skips"
 )]
 
+mod backup;
 mod bench;
 mod checklist;
 mod commands;
@@ -21,6 +22,7 @@ mod import;
 mod lab;
 mod mistakes;
 mod packaging;
+mod reload;
 mod shell;
 mod statements;
 mod top;

@@ -1,4 +1,7 @@
 use super::*;
+use crate::{Ledger, NewDevice, Pools, RowKey};
+use events::{Journal, JournalKey};
+use ids::UnixTime;
 use std::{
     collections::BTreeSet,
     fs::{self, File, OpenOptions},
@@ -165,4 +168,110 @@ fn on_a_full_disk_a_check_fails_for_as_long_as_a_row_can_not_be_written() {
     fs::remove_file(disk.0.path().join("ballast")).unwrap();
     store.check().unwrap();
     fill(&mut store, next..next + 1).unwrap();
+}
+
+const NODE: &str = "gw1";
+
+/// A ledger with its journal, in a folder of its own.
+fn ledger(dir: &Path) -> Ledger {
+    let (key, now) = (dir.join("journal.key"), UnixTime::from_secs(1_790_000_000));
+    let key = if key.exists() { JournalKey::open(&key) } else { JournalKey::create(&key) }.unwrap();
+    let (journal, _) = Journal::open(&dir.join("journal"), NODE.parse().unwrap(), key, now).unwrap();
+    let pools = Pools { v4: Some("10.0.0.0/24".parse().unwrap()), v6: None };
+    Ledger::open(Box::new(open(dir)), journal, RowKey::new(&[7; 32]), pools, now).unwrap().0
+}
+
+/// A unit of a class and a region.
+fn unit() -> NewDevice {
+    let new = NewDevice::installed("00aabbccddee".parse().unwrap());
+    NewDevice { class: "home".into(), region: "seoul".into(), ..new }
+}
+
+/// What `now` has, in a database of an older schema as that version would have written it.
+fn older(schema: usize, now: &Path, path: &Path) {
+    let database = Connection::open(path).unwrap();
+    MIGRATIONS[..schema].iter().for_each(|migration| database.execute_batch(migration).unwrap());
+    database.pragma_update(None, "user_version", schema as i64).unwrap();
+    database.execute("ATTACH ?1 AS now", [now.to_str().unwrap()]).unwrap();
+    let kind = if schema < 2 { "tbl" } else { "kind" };
+    let applied = if schema < 3 { "applied" } else { "applied, applied_sha256" };
+    let entries = if schema < 4 { "WHERE name <> 'scope'" } else { "" };
+    let copy = format!(
+        "INSERT INTO row SELECT * FROM now.row; \
+         INSERT INTO entry SELECT * FROM now.entry {entries}; \
+         INSERT INTO change (seq, {kind}, key) SELECT seq, kind, key FROM now.change; \
+         INSERT INTO node (node, epoch, {applied}) SELECT node, epoch, {applied} FROM now.node;"
+    );
+    database.execute_batch(&copy).unwrap();
+}
+
+fn count(path: &Path, sql: &str) -> i64 {
+    Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_database_of_each_older_schema_is_brought_up_to_date_and_every_row_of_it_holds() {
+    let now = TempDir::new().unwrap();
+    let written = ledger(now.path());
+    written.add_device(unit(), "test", UnixTime::from_secs(1_790_000_000)).unwrap();
+    written.close().unwrap();
+    drop(written);
+    for schema in 1..usize::try_from(SCHEMA).unwrap() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join(NAME);
+        older(schema, &now.path().join(NAME), &path);
+        fs::create_dir(dir.path().join("journal")).unwrap();
+        for name in ["journal.key", "journal/00000000000000000001.jsonl"] {
+            fs::copy(now.path().join(name), dir.path().join(name)).unwrap();
+        }
+        let ledger = ledger(dir.path());
+        let verified = ledger.verify().unwrap();
+        assert_eq!((verified.rows, verified.findings), (1, vec![]), "schema {schema}");
+        let device = ledger.device("00aabbccddee".parse().unwrap()).unwrap().unwrap();
+        assert_eq!((device.class.as_str(), device.region.as_str()), ("home", "seoul"));
+        ledger.check().unwrap();
+        drop(ledger);
+        assert_eq!(count(&path, "SELECT user_version FROM pragma_user_version"), SCHEMA);
+        let scope = r#"SELECT count(*) FROM entry WHERE name = 'scope' AND value = '["home","seoul"]'"#;
+        assert_eq!(count(&path, scope), 1, "schema {schema}");
+        assert_eq!(count(&path, "SELECT count(*) FROM change WHERE kind = 'device'"), 1);
+        assert_eq!(count(&path, "SELECT count(applied_sha256) FROM node"), 1, "schema {schema}");
+    }
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_alone_and_says_that_a_backup_leads_back() {
+    let dir = TempDir::new().unwrap();
+    drop(open(dir.path()));
+    let path = dir.path().join(NAME);
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
+    let error = Sqlite::open(&path).err().unwrap().to_string();
+    assert!(error.contains("use a newer one") && error.contains("`truecell backup`"), "{error}");
+    assert_eq!(count(&path, "SELECT user_version FROM pragma_user_version"), SCHEMA + 1);
+}
+
+#[test]
+fn a_copy_has_what_is_committed_and_is_for_its_owner_alone() {
+    let dir = TempDir::new().unwrap();
+    let mut store = open(dir.path());
+    fill(&mut store, 0..300).unwrap();
+    store.begin().unwrap();
+    store.put(&row(300), &[], true).unwrap();
+    let copy = dir.path().join("copy.sqlite");
+    assert_eq!(Sqlite::copy(&dir.path().join(NAME), &copy).unwrap(), SCHEMA);
+    store.commit().unwrap();
+    assert_eq!(fs::metadata(&copy).unwrap().mode() & 0o777, 0o600);
+    assert_eq!(count(&copy, "SELECT count(*) FROM row"), 300);
+    assert!(Sqlite::copy(&dir.path().join(NAME), &copy).is_err(), "it is there already");
+    assert!(Sqlite::copy(&dir.path().join("nothing"), &dir.path().join("other")).is_err());
+}
+
+#[test]
+fn the_epoch_behind_a_restore_is_the_one_asked_for_or_a_higher_one() {
+    let dir = TempDir::new().unwrap();
+    let (mut store, node) = (open(dir.path()), NODE.parse().unwrap());
+    assert_eq!(store.skip_epochs(&node, Epoch(1000)).unwrap(), Epoch(1000));
+    assert_eq!(store.next_epoch(&node).unwrap(), Epoch(1000));
+    assert_eq!(store.skip_epochs(&node, Epoch(5)).unwrap(), Epoch(1001));
+    assert_eq!(store.next_epoch(&node).unwrap(), Epoch(1001));
 }

@@ -88,7 +88,7 @@ impl Import {
 }
 
 /// The anchors of the realms come from the configuration, where there is one.
-fn trust(cli: &Cli, node: &mut Node) -> Result<(), Failure> {
+fn trust(cli: &Cli, node: &Node) -> Result<(), Failure> {
     match cli.config_file() {
         Ok(_) => node.trust(&cli.read_config()?),
         Err(_) => Ok(()),
