@@ -49,8 +49,9 @@ pub(crate) struct Hits {
     good: HashMap<DeviceId, Good>,
     swept: UnixTime,
     hits: HashMap<Reason, HashMap<DeviceId, Instant>>,
-    /// The good units of the time before the start are not known yet: nothing is too many.
-    recalls: bool,
+    /// While the good units of the time before the start are not known yet: what hit since then, to be counted once
+    /// they are.
+    early: Option<HashMap<(Reason, DeviceId), Good>>,
 }
 
 /// A reason has hit too many.
@@ -75,7 +76,7 @@ impl Hits {
 
     /// It is not known yet who was good before the start.
     pub(crate) fn recalls(&self) -> bool {
-        self.recalls
+        self.early.is_some()
     }
 
     /// A soft reason speaks against a unit; says so when that is one too many. From where the unit was not good it says
@@ -88,8 +89,12 @@ impl Hits {
         now: Instant,
     ) -> Option<Tripped> {
         self.sweep(here.at);
+        if let Some(early) = &mut self.early {
+            early.insert((reason, device), here);
+            return None;
+        }
         let home = self.good.get(&device).map(Good::network);
-        if self.recalls || home != Some(here.network()) {
+        if home != Some(here.network()) {
             return None;
         }
         let hits = self.hits.entry(reason).or_default();
@@ -106,18 +111,22 @@ impl Hits {
 
     /// Until [`Self::recalled`], nothing is too many.
     pub(crate) fn recall(&mut self) {
-        self.recalls = true;
+        self.early = Some(HashMap::new());
     }
 
-    /// Units that were good before the start.
-    pub(crate) fn recalled(&mut self, good: HashMap<DeviceId, Good>) {
-        self.recalls = false;
+    /// Units that were good before the start; what hit meanwhile is to be counted now.
+    pub(crate) fn recalled(
+        &mut self,
+        good: HashMap<DeviceId, Good>,
+    ) -> impl Iterator<Item = (Reason, DeviceId, Good)> + use<> {
         for (device, mut before) in good {
             if let Some(since) = self.good.get(&device) {
                 before.again(*since);
             }
             self.good.insert(device, before);
         }
+        let early = self.early.take().unwrap_or_default();
+        early.into_iter().map(|((reason, device), here)| (reason, device, here))
     }
 
     /// Whom a reason has hit so far does not count any more.
@@ -217,10 +226,14 @@ mod tests {
         let mut hit = |n| breaker.hit(Reason::ForeignNetwork, id(n), elsewhere, now);
         assert_eq!((0..100).find_map(&mut hit), None);
         breaker.recall();
-        assert_eq!(hit_all(&mut breaker, 0..100, now), None);
-        breaker.recalled(HashMap::from([(id(200), home())]));
-        assert!(hit_all(&mut breaker, 190..201, now).is_none(), "one of them was good");
-        assert!(hit_all(&mut breaker, 0..10, now).is_some());
+        assert_eq!(hit_all(&mut breaker, 0..9, now), None);
+        assert_eq!(hit_all(&mut breaker, 190..201, now), None);
+        let early: Vec<_> = breaker.recalled(HashMap::from([(id(200), home())])).collect();
+        assert_eq!(early.len(), 20);
+        let hits =
+            early.into_iter().find_map(|(reason, device, here)| breaker.hit(reason, device, here, now));
+        let expected: Vec<_> = (0..9).chain([200]).map(id).collect();
+        assert_eq!(hits.unwrap().hits, expected, "those that were good, before the start or since");
     }
 
     #[test]
@@ -234,7 +247,7 @@ mod tests {
         let mut started = Hits::default();
         started.recall();
         started.note_good(id(0), elsewhere);
-        started.recalled(HashMap::from([(id(0), home())]));
+        drop(started.recalled(HashMap::from([(id(0), home())])));
         assert_eq!(started.home(id(0)), Some(home().home), "also when the copy is first after a start");
     }
 

@@ -250,6 +250,7 @@ impl Registrar {
     }
 
     fn catch_up(&mut self) {
+        self.take_recalled();
         let done = self.write_what_waits();
         self.stumbled = done.is_err();
         if let Err(error) = done {

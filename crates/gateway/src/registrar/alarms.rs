@@ -21,7 +21,6 @@ impl Registrar {
         self.looked = Some(now);
         let ledger = self.ledger.check().err().map(|error| error.to_string());
         self.reviews.extend(self.ledger.take_finished());
-        self.take_recalled();
         let journal = self.ledger.journal().check().err().map(|error| error.to_string());
         let clock =
             "it has gone back behind the journal's last record, or since the start: no certificate is judged";

@@ -277,7 +277,9 @@ impl Registrar {
             Ok(good) => good,
         };
         self.shadow.recalled = None;
-        self.shadow.hits.recalled(good);
+        for (reason, device, here) in self.shadow.hits.recalled(good) {
+            self.hit(reason, device, here.home, here.at);
+        }
     }
 }
 
