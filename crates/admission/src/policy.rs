@@ -12,8 +12,8 @@ pub struct Policy {
     pub validity_exceptions: Vec<ValidityException>,
     /// How long a holder may take to delete its own session when another claims its identity, seconds.
     pub make_room_s: u32,
-    /// A holder is asked whether it lives at most once in this time, seconds; for claims from another network, once in
-    /// twelve times as long, 150 s at most.
+    /// A holder is asked whether it lives at most once in this time, seconds; for claims from another address, once
+    /// in twelve times as long, 150 s at most.
     pub probe_interval_s: u32,
 }
 
@@ -82,7 +82,7 @@ impl Policy {
         Duration::from_secs(self.make_room_s.into())
     }
 
-    /// The least time between two questions whether a holder lives, for claims from its own network.
+    /// The least time between two questions whether a holder lives, for claims from its own address (or /64).
     pub fn probe_interval(&self) -> Duration {
         Duration::from_secs(self.probe_interval_s.into())
     }

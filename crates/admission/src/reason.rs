@@ -172,8 +172,8 @@ pub enum Transient {
     /// Another claim on the same identity is being settled.
     #[error("another claim on the same unit is being settled")]
     ContestRuns,
-    /// The same unit has attached from the same network too often.
-    #[error("the unit attaches again and again from one network")]
+    /// The same unit has attached too often, from its home or from anywhere else.
+    #[error("the unit attaches again and again")]
     TooOften,
     /// It may be a good unit that a wrong list speaks against: that is not known yet after a start.
     #[error("which units were good before the start is still being read")]

@@ -87,8 +87,8 @@ impl Conclusion {
 
 /// Judges a claim.
 ///
-/// `modes`: which reasons are enforced against this unit. `holder`: who has the unit's lease, if anyone. After [`Decision::Contest`] ask again, with what the
-/// holder did.
+/// `modes`: which reasons are enforced against this unit. `holder`: who has the unit's lease, if anyone. After
+/// [`Decision::Contest`] ask again, with what the holder did.
 pub fn judge(
     claim: &Claim,
     facts: &Facts<'_>,
@@ -130,8 +130,8 @@ pub fn judge(
 
 type Rule = fn(&Claim, &Facts<'_>, &Policy, UnixTime) -> Option<Reason>;
 
-/// The rules in order: the first that speaks and is enforced decides. First who it is, then its certificate, then where
-/// it comes from.
+/// The rules in order: the first that speaks and is enforced decides. First who it is, then its certificate, then
+/// where it comes from.
 const RULE_TABLE: [Rule; 4] = [life_cycle, certificate, validity, access_line];
 
 fn life_cycle(_: &Claim, facts: &Facts<'_>, _: &Policy, _: UnixTime) -> Option<Reason> {

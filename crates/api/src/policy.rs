@@ -37,7 +37,7 @@ pub struct ReasonView {
     pub soft: bool,
     /// The rules about it.
     pub rules: Vec<PolicyRule>,
-    /// Its breaker, if that ever tripped; while it is not set back, the reason refuses nobody.
+    /// Its breaker, if that ever tripped; while it is not set back, the reason refuses no good unit at its home.
     pub breaker: Option<Breaker>,
 }
 

@@ -25,7 +25,7 @@ pub enum Alarm {
     CoreUnreachable,
     /// The journal's witness does not take its checkpoints: a cut would not be seen.
     WitnessUnreachable,
-    /// A soft reason to refuse hit too many good units at once: it refuses nobody now.
+    /// A soft reason to refuse hit too many good units at once: it refuses none of them at its home now.
     BreakerTripped,
 }
 

@@ -82,7 +82,7 @@ pub struct Breaker {
     pub good: u64,
     /// Some of those hit.
     pub examples: Vec<DeviceId>,
-    /// Who set it back, when and why; until then the reason refuses nobody.
+    /// Who set it back, when and why; until then the reason refuses no good unit at its home.
     pub set_back: Option<SetBack>,
 }
 

@@ -129,7 +129,7 @@ impl Registrar {
             return Ok(Looked::TooOften(ticket, Box::new(too_often(&claim))));
         }
         let outer = evidence.outer.address.ip();
-        if let (Decision::Refuse(reason), false) = (verdict.decision, self.lives(device)) {
+        if let (Decision::Refuse(reason), false) = (verdict.decision, self.sessions.is_attached(device)) {
             self.hit(reason, device, outer, now);
             if self.is_too_early(reason) {
                 return Ok(Looked::Drop(ticket, Transient::NotRecalled));
@@ -156,10 +156,6 @@ impl Registrar {
         let device = known.device.as_ref();
         let good_at = device.and_then(|device| self.shadow.home(device.id)).map(Network::of);
         Facts { good_at, ..known.facts() }
-    }
-
-    fn lives(&self, device: DeviceId) -> bool {
-        !self.sessions.of_device(device).is_empty()
     }
 
     fn holder(&self, lease: &Lease) -> Holder {

@@ -80,10 +80,6 @@ impl Shadow {
         self.unwritten.insert(device);
     }
 
-    pub(super) fn is_written(&self) -> bool {
-        self.unwritten.is_empty()
-    }
-
     /// How many units are not written down.
     pub(super) fn unwritten(&self) -> usize {
         self.unwritten.len()

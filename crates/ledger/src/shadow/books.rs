@@ -44,7 +44,7 @@ impl Tx<'_> {
         self.put_row(&Observation { device, reasons }, &Because::new("admission", "judged"), now).map(drop)
     }
 
-    /// A reason hit so many good units at once that it refuses nobody from now on.
+    /// A reason hit so many good units at once that it refuses none of them at its home from now on.
     ///
     /// # Errors
     /// As [`Self::observe`].

@@ -185,8 +185,8 @@ fn show(view: &PolicyView) -> String {
         let tripped = reason.breaker.as_ref().filter(|breaker| breaker.set_back.is_none());
         if let Some(breaker) = tripped {
             let why = format!("it hit {} of {} good units", breaker.hits, breaker.good);
-            let (all, mode) = ("every unit".into(), "probation".into());
-            table.row([reason.reason.clone(), all, mode, seconds(breaker.tripped_at), why]);
+            let (whom, mode) = ("good units at home".into(), "probation".into());
+            table.row([reason.reason.clone(), whom, mode, seconds(breaker.tripped_at), why]);
         }
     }
     table.to_string()
