@@ -1,5 +1,5 @@
 use crate::Evidence;
-use ids::{AccessLine, CertSha256, DeviceId, IkeSpi, Network, SessionId, number_as_text};
+use ids::{AccessLine, CertSha256, DeviceId, IkeSpi, Network, SessionId, UnixTime, number_as_text};
 use ledger::{AccessLineRecord, Credential, Device, Revoked};
 use serde::{Serialize, Serializer};
 use std::{net::SocketAddr, time::Duration};
@@ -47,8 +47,34 @@ pub struct Claim {
 pub enum Revocation {
     /// It counts.
     Good,
-    /// It does not.
+    /// It does not, by our own word.
     Revoked(Revoked),
+    /// It does not, by the word of the foreign CA that issued it.
+    RevokedByIssuer {
+        /// Since when.
+        at: UnixTime,
+        /// CRLReason (RFC 5280 §5.3.1), where it says one.
+        reason: Option<Box<str>>,
+    },
+    /// The foreign CA that issued it is being asked for the first time.
+    Asking,
+    /// That CA has not answered, or its last answer counts no more.
+    Unknown {
+        /// Since when.
+        since: UnixTime,
+        /// Until when its last answer may still do for a unit that was here before.
+        grace_until: Option<UnixTime>,
+    },
+}
+
+impl Revocation {
+    /// Whether somebody says how the certificate stands.
+    pub(crate) fn is_known(&self) -> bool {
+        match self {
+            Self::Good | Self::Revoked(_) | Self::RevokedByIssuer { .. } => true,
+            Self::Asking | Self::Unknown { .. } => false,
+        }
+    }
 }
 
 /// SPIs of an IKE SA (RFC 7296 §3.1), which tell it apart in captures and in the unit's own log.

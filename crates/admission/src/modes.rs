@@ -1,12 +1,14 @@
 use crate::Reason;
-use ledger::{Breaker, Device, Mode, PolicyRule};
+use ledger::{Breaker, Device, Mode, PolicyRule, Scope};
+use std::collections::HashMap;
 
 /// How each reason to refuse is applied, by class and region, as the ledger has it at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Modes {
     /// The ledger was read; before that, everything is enforced.
     is_read: bool,
-    rules: Vec<(Reason, PolicyRule)>,
+    /// Those that say something: one for each reason and scope.
+    rules: HashMap<(Reason, Scope), Mode>,
     tripped: Vec<Reason>,
 }
 
@@ -26,11 +28,13 @@ impl Modes {
     /// enforced, mean nothing.
     pub fn new(rules: Vec<PolicyRule>, breakers: &[Breaker]) -> Self {
         let observable = |code: &str| Reason::from_code(code).filter(|reason| reason.may_be_observed());
-        let known = |rule: PolicyRule| observable(&rule.reason).map(|reason| (reason, rule));
+        let says = |rule: &PolicyRule| rule.mode != Mode::Inherit;
+        let known =
+            |rule: PolicyRule| observable(&rule.reason).map(|reason| ((reason, rule.scope), rule.mode));
         let open = breakers.iter().filter(|breaker| breaker.set_back.is_none());
         let tripped = open.filter_map(|breaker| Reason::from_code(&breaker.reason));
-        let mut modes =
-            Self { is_read: true, rules: rules.into_iter().filter_map(known).collect(), tripped: Vec::new() };
+        let rules = rules.into_iter().filter(says).filter_map(known).collect();
+        let mut modes = Self { is_read: true, rules, tripped: Vec::new() };
         tripped.for_each(|reason| modes.trip(reason));
         modes
     }
@@ -62,10 +66,9 @@ impl Modes {
 
     /// The narrowest rule decides.
     fn mode(&self, reason: Reason, device: &Device) -> Mode {
-        let of_reason = self.rules.iter().filter(|(of, _)| *of == reason).map(|(_, rule)| rule);
-        let that_fit = of_reason.filter(|rule| rule.mode != Mode::Inherit && rule.scope.has(device));
         let usual = if self.is_read { reason.usual_mode() } else { Mode::Enforce };
-        that_fit.max_by_key(|rule| rule.scope.narrowness()).map_or(usual, |rule| rule.mode)
+        let mut scopes = Scope::narrowest_first(device).into_iter();
+        scopes.find_map(|scope| self.rules.get(&(reason, scope))).copied().unwrap_or(usual)
     }
 }
 

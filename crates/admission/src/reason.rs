@@ -32,6 +32,15 @@ pub enum Reason {
     /// It counts no more.
     #[error("the certificate is revoked")]
     Revoked,
+    /// A newer one took its place, and the grace time is over.
+    #[error("the certificate has a successor that counts")]
+    Superseded,
+    /// The CA that issued it, which is not ours, has revoked it.
+    #[error("the certificate is revoked by the CA that issued it")]
+    RevokedByIssuer,
+    /// That CA does not say whether it counts, and no grace is left.
+    #[error("the CA that issued the certificate does not say whether it still counts")]
+    RevocationUnknown,
     /// It lasts longer than policy allows.
     #[error("the certificate is valid for longer than policy allows")]
     ValidityTooLong,
@@ -51,7 +60,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::UnknownDevice,
         Self::Lost,
         Self::Stolen,
@@ -61,6 +70,9 @@ impl Reason {
         Self::MisIssued,
         Self::OthersCertificate,
         Self::Revoked,
+        Self::Superseded,
+        Self::RevokedByIssuer,
+        Self::RevocationUnknown,
         Self::ValidityTooLong,
         Self::ForeignNetwork,
         Self::LineUnknown,
@@ -80,6 +92,9 @@ impl Reason {
             Self::MisIssued => "mis-issued",
             Self::OthersCertificate => "others-certificate",
             Self::Revoked => "revoked",
+            Self::Superseded => "superseded",
+            Self::RevokedByIssuer => "revoked-by-issuer",
+            Self::RevocationUnknown => "revocation-unknown",
             Self::ValidityTooLong => "validity-too-long",
             Self::ForeignNetwork => "foreign-network",
             Self::LineUnknown => "line-unknown",
@@ -104,7 +119,16 @@ impl Reason {
                 "find out who issued it: one of another CA is recorded with `truecell cert import`; else somebody has a key of our CA, or the ledger lost a row"
             }
             Self::OthersCertificate => "two units share one certificate: take both in",
+            Self::Superseded => {
+                "ask whether the unit was set back to an older state; otherwise somebody holds a copy of its old key"
+            }
             Self::Revoked => "issue a new certificate if the unit is the genuine one",
+            Self::RevokedByIssuer => {
+                "ask who runs that CA why; the genuine unit needs a new certificate, of it or of ours"
+            }
+            Self::RevocationUnknown => {
+                "see whether its revocation list or OCSP responder can be reached from here, and `crl` and `ocsp` of the realm"
+            }
             Self::ValidityTooLong => "issue a shorter one, or name an exception that expires",
             Self::ForeignNetwork => {
                 "has the unit moved? `truecell device set --line` changes its line; else somebody carried it off or copied its key"
@@ -129,6 +153,7 @@ impl Reason {
             self,
             Self::NotInstalled
                 | Self::MisIssued
+                | Self::RevocationUnknown
                 | Self::ValidityTooLong
                 | Self::ForeignNetwork
                 | Self::LineUnknown
@@ -141,9 +166,10 @@ impl Reason {
     }
 
     /// Whether an imported estate begins with it observed. A good chain that nobody recorded, and a unit that should
-    /// be in a store, need a person's word.
+    /// be in a store, need a person's word; and whoever has a foreign CA asked means it.
     pub fn is_observed_after_import(self) -> bool {
-        self.may_be_observed() && !matches!(self, Self::MisIssued | Self::NotInstalled)
+        let needs_a_word = matches!(self, Self::MisIssued | Self::NotInstalled | Self::RevocationUnknown);
+        self.may_be_observed() && !needs_a_word
     }
 
     /// How it is applied where no rule says so.
@@ -159,6 +185,7 @@ impl Reason {
                 | Self::Stolen
                 | Self::MisIssued
                 | Self::OthersCertificate
+                | Self::Superseded
                 | Self::RowTampered
                 | Self::SecondClaim
         )
@@ -178,6 +205,12 @@ pub enum Transient {
     /// It may be a good unit that a wrong list speaks against: that is not known yet after a start.
     #[error("which units were good before the start is still being read")]
     NotRecalled,
+    /// Only the time speaks against it, and the clock has been set forward.
+    #[error("only by the time that the clock was set forward to it may not attach")]
+    ClockJumped,
+    /// The foreign CA that issued its certificate is being asked for the first time whether that counts.
+    #[error("the CA that issued the certificate is being asked whether it still counts")]
+    IssuerAsked,
     /// The holder was asked a moment ago.
     #[error("the holder was asked a moment ago whether it lives")]
     ProbedLately,
@@ -190,6 +223,8 @@ impl Transient {
             Self::ContestRuns => "contest-runs",
             Self::TooOften => "too-often",
             Self::NotRecalled => "not-recalled",
+            Self::ClockJumped => "clock-jumped",
+            Self::IssuerAsked => "issuer-asked",
             Self::ProbedLately => "probed-lately",
         }
     }

@@ -1,10 +1,10 @@
-use crate::{Claim, Effect, Evidence, Facts, Holder, Modes, Policy, Probe, Reason, Transient};
+use crate::{Claim, Effect, Evidence, Facts, Holder, Modes, Policy, Probe, Reason, Revocation, Transient};
 use ids::{Network, UnixTime};
 use ledger::{LifeCycle, allows};
 use serde::Serialize;
 
 /// Version of the rules below; every verdict names it.
-pub const RULES: &str = "2";
+pub const RULES: &str = "3";
 
 /// What is decided, and on what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -107,6 +107,9 @@ pub fn judge(
     let having = |wanted: Effect| found.iter().filter(move |(_, effect)| *effect == wanted);
     let decision = match having(Effect::Refused).next() {
         Some((reason, _)) => Decision::Refuse(*reason),
+        None if claim.revocation.value() == Some(&Revocation::Asking) => {
+            Decision::Drop(Transient::IssuerAsked)
+        }
         None => settle(claim, holder, policy),
     };
     let observed = found.iter().filter(|(_, effect)| *effect != Effect::Refused);
@@ -132,7 +135,7 @@ type Rule = fn(&Claim, &Facts<'_>, &Policy, UnixTime) -> Option<Reason>;
 
 /// The rules in order: the first that speaks and is enforced decides. First who it is, then its certificate, then
 /// where it comes from.
-const RULE_TABLE: [Rule; 4] = [life_cycle, certificate, validity, access_line];
+const RULE_TABLE: [Rule; 5] = [life_cycle, certificate, issuer, validity, access_line];
 
 fn life_cycle(_: &Claim, facts: &Facts<'_>, _: &Policy, _: UnixTime) -> Option<Reason> {
     let Some(device) = facts.device else { return Some(Reason::UnknownDevice) };
@@ -158,7 +161,25 @@ fn certificate(claim: &Claim, facts: &Facts<'_>, _: &Policy, now: UnixTime) -> O
     if credential.device != claim.device {
         return Some(Reason::OthersCertificate);
     }
-    credential.revoked.as_ref().filter(|revoked| revoked.at <= now).map(|_| Reason::Revoked)
+    // Whatever its time: a clock that is set back must not bring the certificate back.
+    if credential.revoked.is_some() {
+        return Some(Reason::Revoked);
+    }
+    let superseded = credential.superseded.as_ref().filter(|superseded| !superseded.in_grace(now));
+    superseded.map(|_| Reason::Superseded)
+}
+
+/// What the foreign CA says that issued the certificate, where it is asked. The grace after its last answer is for units
+/// that were attached lately with nothing against them: a first admission has none.
+fn issuer(claim: &Claim, facts: &Facts<'_>, _: &Policy, now: UnixTime) -> Option<Reason> {
+    match claim.revocation.value()? {
+        Revocation::Good | Revocation::Revoked(_) | Revocation::Asking => None,
+        Revocation::RevokedByIssuer { .. } => Some(Reason::RevokedByIssuer),
+        Revocation::Unknown { grace_until, .. } => {
+            let is_in_grace = facts.good_at.is_some() && grace_until.is_some_and(|end| now < end);
+            (!is_in_grace).then_some(Reason::RevocationUnknown)
+        }
+    }
 }
 
 fn validity(claim: &Claim, facts: &Facts<'_>, policy: &Policy, now: UnixTime) -> Option<Reason> {
@@ -205,7 +226,7 @@ fn inventory(claim: &Claim, facts: &Facts<'_>) -> (Vec<&'static str>, Vec<&'stat
         ("certificate path", true),
         ("ledger record", facts.device.is_some()),
         ("credential record", facts.credential.is_some()),
-        ("revocation", known(&claim.revocation)),
+        ("revocation", claim.revocation.value().is_some_and(Revocation::is_known)),
         ("access line", facts.line.is_some_and(|line| !line.prefixes.is_empty())),
         ("network class", known(&claim.outer.class)),
         ("rolling proof", known(&claim.proof)),

@@ -1,102 +1,191 @@
 use admission::Policy;
-use events::{
-    Durability, Recorded,
-    pki::{IssueAbandoned, IssueIntended, Issued},
-};
+use cmp::Signer;
 use ids::{DeviceId, DeviceName, Sha256, UnixTime};
-use ledger::{Credential, Ledger, LedgerError, Origin};
-use pki::{Books, Intent, PkiError};
+use ledger::{CertificateRecord, Credential, Leave, Ledger, LedgerError, Octets, Origin, Transaction, Tx};
+use pki::{Books, Ca, Particulars, PkiError};
 use x509::Certificate;
 
-/// The CA's books: intents and outcomes in the journal, credentials in the ledger; the policy by which
-/// admission will judge what is issued.
+/// Where certificates of our CAs are issued, by the policy by which admission will judge them.
 #[derive(Clone)]
-pub struct LedgerBooks {
+pub struct Office {
     /// With its journal.
     pub ledger: Ledger,
     /// What the carrier allows.
     pub policy: Policy,
 }
 
-impl LedgerBooks {
-    fn append(&self, event: &impl Recorded, at: UnixTime) -> Result<(), PkiError> {
-        let appended = self.ledger.journal().append(event, at, Durability::Durable);
-        appended.map(drop).map_err(|error| PkiError::Books(error.to_string()))
+impl Office {
+    /// Has certificates issued: hands out what `work` made of them once all of it is durable, and nothing before. It is one
+    /// transaction and one wait for the disk for however many there are, and other writers wait meanwhile. `work` keeps
+    /// what it has issued to itself.
+    ///
+    /// # Errors
+    /// What `work` returns. [`PkiError::Books`] when ledger or journal cannot take it. A row may come to stand then, of a
+    /// certificate that nobody has.
+    pub fn issue<T>(
+        &self,
+        work: impl FnOnce(&mut LedgerBooks<'_, '_>) -> Result<T, PkiError>,
+    ) -> Result<T, PkiError> {
+        let mut tx = self.ledger.begin_issuing().map_err(refused)?;
+        let mut books = LedgerBooks::new(&mut tx, &self.policy, Leave::Word, None);
+        let done = work(&mut books)?;
+        books.hold()?;
+        tx.commit().map_err(refused)?;
+        Ok(done)
+    }
+
+    /// The registration authority under a CA, whose certificate is issued now where it has none that lasts.
+    ///
+    /// # Errors
+    /// As [`Ca::issue_registration_authority`] and [`Ca::keep_registration_authority`].
+    pub fn registration_authority(&self, ca: &Ca, now: UnixTime) -> Result<Signer, PkiError> {
+        if let Some(signer) = ca.registration_authority(now)? {
+            return Ok(signer);
+        }
+        let issued = self.issue(|books| ca.issue_registration_authority(books, now))?;
+        ca.keep_registration_authority(&issued)
+    }
+}
+
+/// The CA's books in one transaction of the ledger: a certificate's row and, where nobody has to confirm it, its unit's
+/// credential behind it. A crash between the two leaves a row that counts for nothing, of a certificate that nobody has.
+pub struct LedgerBooks<'a, 'tx> {
+    tx: &'a mut Tx<'tx>,
+    policy: &'a Policy,
+    leave: Leave,
+    transaction: Option<Transaction>,
+    /// What was written may not be committed.
+    broken: Option<String>,
+}
+
+impl<'a, 'tx> LedgerBooks<'a, 'tx> {
+    /// `leave`: by what leave the certificates are issued. `transaction`: who has to confirm them before they are
+    /// credentials.
+    pub fn new(
+        tx: &'a mut Tx<'tx>,
+        policy: &'a Policy,
+        leave: Leave,
+        transaction: Option<Transaction>,
+    ) -> Self {
+        Self { tx, policy, leave, transaction, broken: None }
+    }
+
+    /// What was written may be committed: ledger and journal took all of it.
+    ///
+    /// # Errors
+    /// [`PkiError::Books`]: drop the transaction.
+    pub fn hold(&self) -> Result<(), PkiError> {
+        self.broken.clone().map_or(Ok(()), |why| Err(PkiError::Books(why)))
     }
 
     /// One key is one unit's.
-    fn key_is_free(&self, device: DeviceId, spki: Sha256) -> Result<(), PkiError> {
-        let known = self.ledger.credentials_with_key(spki).map_err(refused)?;
-        match known.iter().find(|credential| credential.device != device) {
-            Some(other) => Err(PkiError::Forbidden(format!(
-                "the key is that of a certificate of {}: two units never share one",
-                other.device
-            ))),
+    fn key_is_free(&mut self, device: Option<DeviceId>, spki: Sha256) -> Result<(), LedgerError> {
+        let holders = self.tx.key_holders(spki)?;
+        match holders.into_iter().find(|holder| holder.device != device) {
             None => Ok(()),
+            Some(other) => {
+                let whose = other.device.map_or(other.name, |device| device.to_string());
+                let why = format!("the key is that of a certificate of {whose}: two units never share one");
+                Err(LedgerError::Conflict(why))
+            }
         }
     }
 
-    fn record(&self, credential: &Credential, by: &str, at: UnixTime) -> Result<(), PkiError> {
-        self.ledger.record_credential(credential, by, at).map_err(refused)
-    }
-}
-
-impl Books for LedgerBooks {
-    fn may_issue(&self, wanted: &Intent) -> Result<Option<String>, PkiError> {
-        let Some(id) = wanted.device else { return Ok(None) };
-        let device = self.ledger.device(id).map_err(refused)?;
-        let device =
-            device.ok_or_else(|| PkiError::Forbidden(format!("there is no device {id} in the ledger")))?;
-        device.may_be_certified().map_err(refused)?;
-        self.key_is_free(id, wanted.spki_sha256)?;
-        let validity = wanted.not_after.since(wanted.not_before);
-        let name = device_name(wanted)?;
-        self.policy
-            .allows_validity(id, Some(&name.realm), validity, wanted.ordered_at)
-            .map(|exception| exception.map(str::to_owned))
-            .map_err(|longest| PkiError::TooLong { device: id, longest })
+    fn unit_may_have(&mut self, id: DeviceId) -> Result<(), LedgerError> {
+        let none = || LedgerError::Conflict(format!("there is no device {id} in the ledger"));
+        self.tx.device(id)?.ok_or_else(none)?.may_be_certified()
     }
 
-    fn intended(&self, intent: &Intent) -> Result<(), PkiError> {
-        let event = IssueIntended {
-            order: intent.serial.clone(),
-            device: intent.device,
-            name: intent.name.clone(),
-            serial: intent.serial.clone(),
-            not_after: intent.not_after,
-            by: intent.by.clone(),
+    fn write(
+        &mut self,
+        what: &Particulars,
+        certificate: &Certificate,
+        der: &[u8],
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        let record = CertificateRecord {
+            issuer: what.issuing.name().to_owned(),
+            serial: what.serial.clone(),
+            cert_sha256: certificate.sha256(),
+            spki_sha256: what.spki_sha256,
+            kind: what.kind.name().to_owned(),
+            device: what.device,
+            name: what.name.clone(),
+            not_before: what.not_before,
+            not_after: what.not_after,
+            possession: what.possession.to_owned(),
+            exception: what.exception.clone(),
+            by: what.by.clone(),
+            issued_at: now,
+            leave: self.leave.clone(),
+            transaction: self.transaction.clone(),
+            revoked: None,
+            der: Octets(der.to_vec()),
         };
-        self.append(&event, intent.ordered_at)
-    }
-
-    fn issued(&self, intent: &Intent, certificate: &Certificate, at: UnixTime) -> Result<(), PkiError> {
-        let cert_sha256 = certificate.sha256();
-        if let Some(device) = intent.device {
-            let name = device_name(intent)?;
-            let credential = Credential {
-                cert_sha256,
-                device,
-                realm: name.realm,
-                serial: intent.serial.clone(),
-                spki_sha256: intent.spki_sha256,
-                not_before: intent.not_before,
-                not_after: intent.not_after,
-                issued_at: at,
-                origin: Origin::Issued,
-                revoked: None,
-            };
-            self.record(&credential, &intent.by, at)?;
+        self.tx.record_certificate(&record, now)?;
+        match (&self.transaction, what.name.parse()) {
+            (None, Ok(name)) if what.device.is_some() => {
+                self.tx.record_credential(&credential(record, name), &what.by, "issued", now)
+            }
+            (_, _) => Ok(()),
         }
-        self.append(&Issued { order: intent.serial.clone(), cert_sha256 }, at)
     }
 
-    fn abandoned(&self, intent: &Intent, why: &str, at: UnixTime) -> Result<(), PkiError> {
-        self.append(&IssueAbandoned { order: intent.serial.clone(), why: why.to_owned() }, at)
+    fn noted<T>(&mut self, done: Result<T, LedgerError>) -> Result<T, PkiError> {
+        done.map_err(|error| {
+            if error.is_transient() {
+                self.broken = Some(error.to_string());
+            }
+            refused(error)
+        })
     }
 }
 
-fn device_name(intent: &Intent) -> Result<DeviceName, PkiError> {
-    intent.name.parse().map_err(|_| PkiError::Order("a device's name is none"))
+impl Books for LedgerBooks<'_, '_> {
+    fn may_issue(&mut self, wanted: &Particulars) -> Result<Option<String>, PkiError> {
+        if let Some(id) = wanted.device.filter(|_| self.leave == Leave::Word) {
+            let may_have = self.unit_may_have(id);
+            self.noted(may_have)?;
+        }
+        let key_is_free = self.key_is_free(wanted.device, wanted.spki_sha256);
+        self.noted(key_is_free)?;
+        let Some(device) = wanted.device else { return Ok(None) };
+        let validity = wanted.not_after.since(wanted.not_before);
+        let name: DeviceName = wanted.name.parse().map_err(|_| PkiError::Order("a device's name is none"))?;
+        self.policy
+            .allows_validity(device, Some(&name.realm), validity, wanted.ordered_at)
+            .map(|exception| exception.map(str::to_owned))
+            .map_err(|longest| PkiError::TooLong { device, longest })
+    }
+
+    fn issued(
+        &mut self,
+        what: &Particulars,
+        certificate: &Certificate,
+        der: &[u8],
+        now: UnixTime,
+    ) -> Result<(), PkiError> {
+        let written = self.write(what, certificate, der, now);
+        self.noted(written)
+    }
+}
+
+fn credential(record: CertificateRecord, name: DeviceName) -> Credential {
+    Credential {
+        cert_sha256: record.cert_sha256,
+        device: name.device,
+        realm: name.realm,
+        serial: record.serial,
+        spki_sha256: record.spki_sha256,
+        not_before: record.not_before,
+        not_after: record.not_after,
+        issued_at: record.issued_at,
+        origin: Origin::Issued,
+        parent: None,
+        superseded: None,
+        doubt: None,
+        revoked: None,
+    }
 }
 
 fn refused(error: LedgerError) -> PkiError {

@@ -1,24 +1,33 @@
 //! Certificates of the embedded CA as the API shows them, and those that other CAs issued.
 
+mod expiring;
 mod import;
 
+pub(crate) use expiring::expiring;
+pub use expiring::{EndingDay, ExpiringCertificate, ExpiringPage};
 pub(crate) use import::import;
 pub use import::{
     CertificateWarning, ForeignCertificate, ImportCertificates, ImportedCertificates, RefusedCertificate,
 };
 
-use crate::{Caller, Problem, Reason, Services, device::unknown, page::Asked};
+use crate::{
+    Caller, Problem, Reason, Services, device::unknown, ledger_check::Finding, lineage::LineageNode,
+    page::Asked,
+};
 use axum::{
     Extension, Json,
     extract::{Path, Query, State},
     http::StatusCode,
 };
-use ids::DeviceId;
-use ledger::Credential;
-use pki::{Ca, CertificateInfo, DeviceOrder, KeyAlgorithm, KeySource, PkiError};
+use ids::{CertSha256, CrlReason, DeviceId, DeviceName};
+use ledger::{CertificateRecord, Kin, Ledger, LedgerError, Revoked, Row, Standing};
+use pki::{
+    Ca, CertificateInfo, DeviceOrder, Issuing, KeyAlgorithm, KeySource, Kind, PkiError, certificate_pem,
+};
 use rustls_pki_types::{CertificateSigningRequestDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
+use x509::Certificate;
 use zeroize::Zeroizing;
 
 /// Asks for a device's certificate.
@@ -54,20 +63,37 @@ pub struct IssuedCertificate {
     pub key: Option<Zeroizing<String>>,
 }
 
-/// Some certificates, in the order of their serials.
+/// Some certificates, by issuing CA and serial.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificatePage {
     /// The certificates.
-    pub certificates: Vec<CertificateInfo>,
-    /// Ask with `after` = this for more; absent when these were the last.
+    pub certificates: Vec<ListedCertificate>,
+    /// Rows between them that were tampered with.
+    #[serde(default)]
+    pub tampered: Vec<Finding>,
+    /// Ask with `after` = this for more; absent when these were the last. `<issuing CA>/<serial>`.
     pub next: Option<String>,
+}
+
+/// One certificate that the embedded CA issued, and what it is good for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedCertificate {
+    /// What it says.
+    #[serde(flatten)]
+    pub certificate: CertificateInfo,
+    /// Its unit has not confirmed it: it lets nobody attach yet.
+    pub waits: bool,
+    /// It counts no more.
+    pub revoked: Option<Revoked>,
 }
 
 /// One certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateDetail {
     /// Its facts.
-    pub certificate: CertificateInfo,
+    pub certificate: ListedCertificate,
+    /// How it came about, and what became of it.
+    pub lineage: LineageNode,
     /// Itself as PEM.
     pub pem: String,
 }
@@ -81,25 +107,104 @@ pub struct RevokeCertificate {
     pub request_id: Option<String>,
     /// The reason, for the record.
     pub why: Reason,
+    /// The reason as OCSP and revocation lists tell it to everybody, where that is known.
+    #[serde(default)]
+    pub reason: Option<CrlReason>,
+}
+
+/// A certificate that counts no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokedCertificate {
+    /// SHA-256 over it.
+    pub cert_sha256: CertSha256,
+    /// Serial number, lower-case hex.
+    pub serial: String,
+    /// Which unit's; none for others.
+    pub device: Option<DeviceId>,
+    /// The name in it.
+    pub name: String,
+    /// Since when, and why: as it was first revoked.
+    pub revoked: Revoked,
 }
 
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
     Query(asked): Query<Asked<String>>,
 ) -> Result<Json<CertificatePage>, Problem> {
-    let limit = asked.limit.get();
-    let certificates =
-        services.blocking(move |services| Ok(services.ca()?.list(asked.after.as_deref(), limit)?)).await?;
-    let next = certificates.last().filter(|_| certificates.len() == limit).map(|info| info.serial.clone());
-    Ok(Json(CertificatePage { certificates, next }))
+    let after = asked.after.unwrap_or_default();
+    if !after.is_empty() && !is_key(&after) {
+        return Err(
+            Problem::invalid("`after` is <issuing CA>/<serial>").next("write it as `next` of a page says")
+        );
+    }
+    let work = services.blocking(move |services| {
+        let page = services.ledger.certificates(&after, asked.limit.get())?;
+        let last = page.rows.last().map(Row::key);
+        let next = page.next.and_then(|key| if is_key(&key) { Some(key) } else { last });
+        let mut bad = page.tampered;
+        let mut certificates = Vec::new();
+        for row in &page.rows {
+            match services.ledger.standing(row).and_then(|standing| listed(row, standing)) {
+                Ok(listed) => certificates.push(listed),
+                Err(LedgerError::Tampered { table, key, why }) => {
+                    bad.push(ledger::Finding { table, key, why: why.to_owned() });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let tampered = services.told(bad, &caller);
+        Ok(CertificatePage { certificates, tampered, next })
+    });
+    work.await.map(Json)
+}
+
+/// Whether it is the key of a certificate's row, as those of the embedded CA are.
+fn is_key(text: &str) -> bool {
+    let is_serial =
+        |serial: &str| !serial.is_empty() && serial.bytes().all(|octet| octet.is_ascii_hexdigit());
+    text.split_once('/').is_some_and(|(ca, serial)| {
+        Issuing::ALL.iter().any(|issuing| issuing.name() == ca) && is_serial(serial)
+    })
+}
+
+fn listed(row: &CertificateRecord, standing: Standing) -> Result<ListedCertificate, LedgerError> {
+    let odd = |why| LedgerError::Tampered { table: CertificateRecord::TABLE.to_owned(), key: row.key(), why };
+    let kind = Kind::named(&row.kind).ok_or_else(|| odd("its kind is none"))?;
+    let certificate = Certificate::from_der(&row.der.0).map_err(|_| odd("its certificate is none"))?;
+    let (waits, revoked) = match standing {
+        Standing::Counts => (false, None),
+        Standing::Waits => (true, None),
+        Standing::Revoked(revoked) => (false, Some(revoked)),
+    };
+    Ok(ListedCertificate { certificate: CertificateInfo::of(&certificate, kind, row.device), waits, revoked })
+}
+
+/// The certificate of this serial, from whichever issuing CA: a serial is one certificate's.
+fn find(ledger: &Ledger, serial: &str) -> Result<(Issuing, CertificateRecord), Problem> {
+    for issuing in Issuing::ALL {
+        if let Some(found) = ledger.certificate(issuing.name(), serial)? {
+            return Ok((issuing, found));
+        }
+    }
+    Err(Problem::not_found(format!("no certificate {serial} was issued here"))
+        .next("list them with `truecell cert list`"))
 }
 
 pub(crate) async fn show(
     State(services): State<Arc<Services>>,
     Path(serial): Path<String>,
 ) -> Result<Json<CertificateDetail>, Problem> {
-    let (certificate, pem) = services.blocking(move |services| Ok(services.ca()?.show(&serial)?)).await?;
-    Ok(Json(CertificateDetail { certificate, pem }))
+    let work = services.blocking(move |services| {
+        let (_, row) = find(&services.ledger, &serial)?;
+        let certificate = listed(&row, services.ledger.standing(&row)?)?;
+        let (credential, pem) = (services.ledger.credential(row.cert_sha256)?, certificate_pem(&row.der.0));
+        let kin = Kin { credential, record: Some(row) };
+        let lineage =
+            LineageNode::of(kin, services.now()).ok_or_else(|| Problem::ours("a row of nothing"))?;
+        Ok(CertificateDetail { certificate, lineage, pem })
+    });
+    work.await.map(Json)
 }
 
 pub(crate) async fn issue(
@@ -113,7 +218,8 @@ pub(crate) async fn issue(
         if services.ledger.device(order.device)?.is_none() {
             return Err(unknown(order.device));
         }
-        let issued = ca.issue(&order, &services.books(), services.now())?;
+        let now = services.now();
+        let issued = services.office().issue(|books| ca.issue(&order, books, now))?;
         Ok(IssuedCertificate {
             chain: issued.chain_pem(),
             root: root_pem(ca)?,
@@ -124,26 +230,62 @@ pub(crate) async fn issue(
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }
 
-/// `name`: SHA-256 of a certificate in the ledger, or serial number of one of the embedded CA. A session
+/// `name`: SHA-256 of a unit's certificate, or serial number of one of the embedded CA. A session
 /// that was authenticated with it ends.
 pub(crate) async fn revoke(
     State(services): State<Arc<Services>>,
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Json(request): Json<RevokeCertificate>,
-) -> Result<Json<Credential>, Problem> {
+) -> Result<Json<RevokedCertificate>, Problem> {
     let request_id = request.request_id.as_ref().map(|id| format!("{name} {id}"));
-    let why = request.why.clone();
+    let (why, reason) = (String::from(request.why.clone()), request.reason);
     let work = services.blocking(move |services| {
-        let certificate = match name.parse() {
-            Ok(sha256) => sha256,
-            Err(_) => services.ca()?.show(&name)?.0.sha256,
+        let revoked = Revoked { at: services.now(), why, reason };
+        let revoked = match name.parse() {
+            Ok(sha256) => revoke_units(&services.ledger, sha256, &revoked, &caller.name)?,
+            Err(_) => revoke_ours(&services.ledger, &name, &revoked, &caller.name)?,
         };
-        let revoked = services.ledger.revoke(certificate, &caller.name, &why, services.now())?;
-        services.gateway.iter().for_each(|gateway| gateway.device_changed(revoked.device));
+        if let Some(device) = revoked.device {
+            services.gateway.iter().for_each(|gateway| gateway.device_changed(device));
+        }
+        services.revocations.tell();
         Ok(revoked)
     });
     services.requests.once(request_id.as_deref(), &request, work).await.map(Json)
+}
+
+fn revoke_units(
+    ledger: &Ledger,
+    sha256: CertSha256,
+    revoked: &Revoked,
+    by: &str,
+) -> Result<RevokedCertificate, Problem> {
+    let credential = ledger.revoke(sha256, revoked.reason, by, &revoked.why, revoked.at)?;
+    let (device, realm) = (credential.device, credential.realm);
+    Ok(RevokedCertificate {
+        cert_sha256: sha256,
+        serial: credential.serial,
+        device: Some(device),
+        name: DeviceName { device, realm }.to_string(),
+        revoked: credential.revoked.unwrap_or_else(|| revoked.clone()),
+    })
+}
+
+fn revoke_ours(
+    ledger: &Ledger,
+    serial: &str,
+    revoked: &Revoked,
+    by: &str,
+) -> Result<RevokedCertificate, Problem> {
+    let (issuing, _) = find(ledger, serial)?;
+    let row = ledger.revoke_certificate(issuing.name(), serial, revoked, by)?;
+    let revoked = match ledger.standing(&row)? {
+        Standing::Revoked(revoked) => revoked,
+        Standing::Counts | Standing::Waits => revoked.clone(),
+    };
+    let CertificateRecord { cert_sha256, serial, device, name, .. } = row;
+    Ok(RevokedCertificate { cert_sha256, serial, device, name, revoked })
 }
 
 fn root_pem(ca: &Ca) -> Result<String, Problem> {
@@ -184,13 +326,10 @@ impl Services {
 impl From<PkiError> for Problem {
     fn from(error: PkiError) -> Self {
         let (status, next) = match &error {
-            PkiError::NotFound(_) => (StatusCode::NOT_FOUND, "list them with `truecell cert list`"),
             PkiError::Forbidden(_) => {
                 (StatusCode::CONFLICT, "look at the device with `truecell device show`")
             }
-            PkiError::Books(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "mend ledger or journal; what was signed is finished then")
-            }
+            PkiError::Books(_) => (StatusCode::SERVICE_UNAVAILABLE, "mend ledger or journal, and ask again"),
             PkiError::Order(_) | PkiError::OutsideDomains { .. } => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "ask for a day or more, and for no other name than the unit's",

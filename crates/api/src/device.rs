@@ -1,6 +1,10 @@
 //! Devices as the API shows them: the ledger's own rows.
 
-use crate::{Caller, Problem, Reason, Role, Services, page::Limit};
+use crate::{
+    Caller, Problem, Reason, Role, Services,
+    ledger_check::Finding,
+    page::{Limit, continued},
+};
 use admission::Reason as Refusal;
 use axum::{
     Extension, Json,
@@ -108,6 +112,9 @@ pub struct MoveDevice {
 pub struct DevicePage {
     /// The units.
     pub devices: Vec<Device>,
+    /// Rows between them that were tampered with: nothing is known of these units.
+    #[serde(default)]
+    pub tampered: Vec<Finding>,
     /// Ask with `after` = this for more; absent when these were the last.
     pub next: Option<DeviceId>,
 }
@@ -119,6 +126,9 @@ pub struct DeviceDetail {
     pub device: Device,
     /// The certificates that the ledger recorded as issued to it.
     pub credentials: Vec<Credential>,
+    /// Rows of certificates that were tampered with.
+    #[serde(default)]
+    pub tampered: Vec<Finding>,
     /// Its tunnels on this node: none, one, or two while a second claim is being settled.
     pub sessions: Vec<SessionView>,
 }
@@ -140,31 +150,37 @@ const ROWS: usize = 1_000;
 
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
     Query(asked): Query<Asked>,
 ) -> Answer<DevicePage> {
-    let limit = asked.limit.get();
-    let devices = services
-        .blocking(move |services| Ok(services.ledger.devices(asked.after, asked.state, limit)?))
-        .await?;
-    let next = devices.last().filter(|_| devices.len() == limit).map(|device| device.id);
-    Ok(Json(DevicePage { devices, next }))
+    let work = services.blocking(move |services| {
+        let after = asked.after.map(|id| id.to_string()).unwrap_or_default();
+        let page = services.ledger.devices(&after, asked.state, asked.limit.get())?;
+        let tampered = services.told(page.tampered, &caller);
+        let next = page.next.and_then(|key| continued(&key, page.rows.last().map(|device| device.id)));
+        Ok(DevicePage { devices: page.rows, tampered, next })
+    });
+    work.await.map(Json)
 }
 
 pub(crate) async fn show(
     State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<DeviceId>,
 ) -> Answer<DeviceDetail> {
-    let found = services.blocking(move |services| {
-        let device = services.ledger.device(id)?;
-        Ok(device.map(|device| (device, services.ledger.credentials_of(id))))
+    let work = services.blocking(move |services| {
+        let device = services.ledger.device(id)?.ok_or_else(|| unknown(id))?;
+        let page = services.ledger.credentials_of(id)?;
+        let tampered = services.told(page.tampered, &caller);
+        let sessions = services.gateway.iter().flat_map(|gateway| gateway.sessions_of(id)).collect();
+        Ok(DeviceDetail { device, credentials: page.rows, tampered, sessions })
     });
-    let (device, credentials) = found.await?.ok_or_else(|| unknown(id))?;
-    let sessions = services.gateway.iter().flat_map(|gateway| gateway.sessions_of(id)).collect();
-    Ok(Json(DeviceDetail { device, credentials: credentials?, sessions }))
+    work.await.map(Json)
 }
 
 pub(crate) fn unknown(id: DeviceId) -> Problem {
-    Problem::not_found(format!("there is no device {id}")).next("add it with `truecell device add`")
+    Problem::not_found(format!("there is no device {id}"))
+        .next("`truecell device list` has those that there are; `truecell device add` adds one")
 }
 
 pub(crate) async fn add(
@@ -175,7 +191,7 @@ pub(crate) async fn add(
     let new = request.device.clone();
     let work = services.blocking(move |services| {
         let device = services.ledger.add_device(new, &caller.name, services.now())?;
-        services.recorded(device)
+        Ok(services.recorded(device, &caller))
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }
@@ -197,7 +213,7 @@ pub(crate) async fn import(
         let unknown_classes = classes.filter(|class| rules.is_unknown(class)).collect();
         let observed = if enforce { BTreeSet::new() } else { services.begin_observed(&rows, &caller)? };
         let rows = services.ledger.import(rows, &caller.name, services.now(), |_| ())?;
-        let unknown_lines = services.unknown_lines(&lines)?;
+        let unknown_lines = services.unknown_lines(&lines, &caller);
         Ok(ImportedDevices { rows, unknown_lines, unknown_classes, observed })
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
@@ -221,6 +237,7 @@ pub(crate) async fn move_to(
         let moved = services.ledger.move_device(id, to, &caller.name, &why, approver.as_deref(), now);
         // A live tunnel of a unit that may no longer attach is cut, also when the move is only recorded.
         services.gateway.iter().for_each(|gateway| gateway.device_changed(id));
+        services.revocations.tell();
         Ok(moved?)
     });
     let name = request.request_id.as_ref().map(|name| format!("{id} {name}"));
@@ -238,20 +255,23 @@ pub(crate) async fn set(
     let work = services.blocking(move |services| {
         let device = services.ledger.set_device(id, set, &caller.name, &why, services.now())?;
         services.gateway.iter().for_each(|gateway| gateway.device_changed(id));
-        services.recorded(device)
+        Ok(services.recorded(device, &caller))
     });
     let name = request.request_id.as_ref().map(|name| format!("{id} {name}"));
     services.requests.once(name.as_deref(), &request, work).await.map(Json)
 }
 
 impl Services {
-    /// Before the units are there: none of them is judged by what is only going to be observed.
+    /// Before the units are there: none of them is judged by what is only going to be observed. A row about a unit that
+    /// is there already begins nothing.
     fn begin_observed(&self, rows: &[(u64, NewDevice)], caller: &Caller) -> Result<BTreeSet<Scope>, Problem> {
         let scope = |device: &NewDevice| Scope {
             class: Some(device.class.clone()),
             region: Some(device.region.clone()),
         };
-        let scopes = rows.iter().map(|(_, device)| scope(device)).collect();
+        let is_new = |device: &NewDevice| matches!(self.ledger.device(device.id), Ok(None));
+        let new = rows.iter().map(|(_, device)| device).filter(|device| is_new(device));
+        let scopes = new.map(scope).collect();
         let reasons = Refusal::ALL.into_iter().filter(|reason| reason.is_observed_after_import());
         let codes: Vec<_> = reasons.map(Refusal::code).collect();
         let begun = self.ledger.begin_observed(&scopes, &codes, &caller.name, self.now())?;
@@ -259,10 +279,10 @@ impl Services {
         Ok(begun)
     }
 
-    fn recorded(&self, device: Device) -> Result<RecordedDevice, Problem> {
-        let unknown_line = self.unknown_lines(device.access_line.as_ref())?.pop_first();
+    fn recorded(&self, device: Device, caller: &Caller) -> RecordedDevice {
+        let unknown_line = self.unknown_lines(device.access_line.as_ref(), caller).pop_first();
         let unknown_class = self.configured.rules().is_unknown(&device.class).then(|| device.class.clone());
-        Ok(RecordedDevice { device, unknown_line, unknown_class })
+        RecordedDevice { device, unknown_line, unknown_class }
     }
 }
 

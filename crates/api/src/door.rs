@@ -1,12 +1,14 @@
-use axum::{Router, serve::Listener};
+use crate::accept::{Accept, Listen};
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{future::ready, pin::pin, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
@@ -23,29 +25,62 @@ pub(crate) struct Door {
     pub(crate) life: Duration,
 }
 
+/// Octets of the head of a request: an OCSP request of 8 KiB in Base64, and 5 KiB for the rest.
+const HEAD_OCTETS: usize = 16 * 1024;
+/// Fields in it.
+const HEAD_FIELDS: usize = 64;
+
 impl Door {
-    /// Answers on `listener` until `stop` completes; requests under way are finished. `router` makes the
-    /// routes for one connection.
-    pub(crate) async fn serve<L: Listener>(
+    /// Answers on `listener` until `stop` completes; requests under way are finished. `enter` makes the
+    /// routes for one connection, with what is held for as long as it lasts, or turns it away.
+    pub(crate) async fn serve<L: Listen, H: Send + 'static>(
         self,
-        mut listener: L,
+        listener: L,
         stop: impl Future<Output = ()>,
-        router: impl Fn(&L::Io) -> Router,
+        enter: impl Fn(&L::Io) -> Option<(Router, H)>,
     ) {
+        let enter = move |io: L::Io| {
+            let (router, held) = enter(&io)?;
+            Some(ready(Some((io, router, held))))
+        };
+        self.serve_behind(listener, stop, enter).await;
+    }
+
+    /// As [`Self::serve`], where a connection has yet to become one that HTTP is spoken on: `enter` turns it away at
+    /// once, or says what it becomes, in as long as it takes; that does not keep others waiting.
+    pub(crate) async fn serve_behind<L, S, H, F>(
+        self,
+        listener: L,
+        stop: impl Future<Output = ()>,
+        enter: impl Fn(L::Io) -> Option<F>,
+    ) where
+        L: Listen,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        H: Send + 'static,
+        F: Future<Output = Option<(S, Router, H)>> + Send + 'static,
+    {
         let places = Arc::new(Semaphore::new(self.places));
         let connections = GracefulShutdown::new();
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(self.head);
+        http.max_buf_size(HEAD_OCTETS).max_headers(HEAD_FIELDS);
         let mut stop = pin!(stop);
+        let mut listener = Accept::new(listener);
         loop {
             let (place, io) = tokio::select! {
                 next = next(&mut listener, &places) => next,
                 () = &mut stop => break,
             };
-            let service = TowerToHyperService::new(router(&io));
-            let connection = connections.watch(http.serve_connection(TokioIo::new(io), service));
+            let Some(entered) = enter(io) else { continue };
+            let (http, watcher) = (http.clone(), connections.watcher());
+            let served = async move {
+                let Some((io, router, held)) = entered.await else { return };
+                let service = TowerToHyperService::new(router);
+                let _ = watcher.watch(http.serve_connection(TokioIo::new(io), service)).await;
+                drop(held);
+            };
             tokio::spawn(async move {
-                let _ = timeout(self.life, connection).await;
+                let _ = timeout(self.life, served).await;
                 drop(place);
             });
         }
@@ -55,12 +90,12 @@ impl Door {
 }
 
 /// The next connection, once there is a place for it.
-async fn next<L: Listener>(
-    listener: &mut L,
+async fn next<L: Listen>(
+    listener: &mut Accept<L>,
     places: &Arc<Semaphore>,
 ) -> (Option<OwnedSemaphorePermit>, L::Io) {
     let place = places.clone().acquire_owned().await.ok();
-    (place, listener.accept().await.0)
+    (place, listener.next().await)
 }
 
 #[cfg(test)]
@@ -84,7 +119,8 @@ mod tests {
         let routes = Router::new()
             .route("/", get(async || "here\n"))
             .route("/never", get(async || std::future::pending::<&str>().await));
-        tokio::spawn(door.serve(listener, std::future::pending(), move |_| routes.clone()));
+        let enter = move |_: &TcpStream| Some((routes.clone(), ()));
+        tokio::spawn(door.serve(listener, std::future::pending(), enter));
         address
     }
 
@@ -110,6 +146,25 @@ mod tests {
         let address = open(Door { places: 8, head: SHORT, life: LONG }).await;
         let heard = heard_after("GET / HTTP/1.1\r\nHost: here\r\n\r\n", address).await;
         assert!(heard.starts_with("HTTP/1.1 200") && heard.ends_with("here\n"), "{heard}");
+    }
+
+    #[tokio::test]
+    async fn whoever_is_turned_away_takes_no_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let turned_away = std::sync::atomic::AtomicUsize::new(0);
+        let enter = move |_: &TcpStream| {
+            let is_first = turned_away.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 3;
+            (!is_first).then(|| (Router::new().route("/", get(async || "here\n")), ()))
+        };
+        let door = Door { places: 1, head: SHORT, life: LONG };
+        tokio::spawn(door.serve(listener, std::future::pending(), enter));
+        for _ in 0..3 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let heard = timeout(FAR, stream.read(&mut [0; 1])).await.expect("it is ended");
+            assert_eq!(heard.unwrap_or(0), 0);
+        }
+        assert!(heard_after("GET / HTTP/1.1\r\nHost: here\r\n\r\n", address).await.ends_with("here\n"));
     }
 
     #[tokio::test]

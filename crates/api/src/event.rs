@@ -10,7 +10,7 @@ use axum::{
 };
 use events::{
     PublicKey, Record,
-    journal::{Restore, Tail, verify_with},
+    journal::{Restore, Tail, Unfinished, verify_with},
     witness::{Testimony, Witnessed},
 };
 use http_body_util::channel::{Channel, Sender};
@@ -223,13 +223,14 @@ pub struct Verified {
     pub ok: bool,
     /// The key that signed first, by which the journal was checked.
     pub key: PublicKey,
-    /// First record that is there; absent, as all up to `broken`, when a record is bad.
+    /// First record that is there; absent without a good one.
     pub first: Option<u64>,
-    /// Last record that is there.
+    /// Last record that is good: when one is bad, the one before that; absent without one.
     pub last: Option<u64>,
-    /// Up to here signed checkpoints prove every octet; what is behind is chained only.
+    /// Up to here signed checkpoints prove every octet; what is behind is chained only. Absent when a record is bad
+    /// and there is no checkpoint before it.
     pub proven: Option<u64>,
-    /// Hash of the last line.
+    /// Hash of the last line; absent, as the next three, when a record is bad.
     pub head: Option<ids::Sha256>,
     /// Up to where a witness has seen the same; absent when none was asked.
     pub witnessed: Option<Witnessed>,
@@ -240,6 +241,9 @@ pub struct Verified {
     /// Without a witness it is the first behind the last checkpoint, and whoever has the journal's key could
     /// have written even what is before.
     pub unproven_from: Option<u64>,
+    /// A line behind the last record that has no end yet, of which nothing is known.
+    #[serde(default)]
+    pub unfinished: Option<Unfinished>,
     /// The first bad record, if there is one.
     pub broken: Option<Broken>,
 }
@@ -253,6 +257,9 @@ pub struct Broken {
     pub file: PathBuf,
     /// What is wrong with it.
     pub why: String,
+    /// Stable word for that ([`events::journal::Broken::code`]).
+    #[serde(default)]
+    pub code: String,
 }
 
 /// Checks the whole journal.
@@ -260,7 +267,7 @@ pub(crate) async fn verify(State(files): State<JournalFiles>) -> Result<Json<Ver
     reading(move || Ok(Json(check(&files)))).await
 }
 
-/// A line that is just being written is not a bad one: looked at again this often.
+/// A line that is just being written has its end soon: looked at again this often.
 const TRIES: usize = 5;
 
 fn check(files: &JournalFiles) -> Verified {
@@ -270,7 +277,7 @@ fn check(files: &JournalFiles) -> Verified {
     };
     let mut found = verify();
     for _ in 1..TRIES {
-        if !found.as_ref().is_err_and(|broken| broken.is_unfinished) {
+        if !found.as_ref().is_ok_and(|report| report.unfinished.is_some()) {
             break;
         }
         found = verify();
@@ -290,20 +297,32 @@ fn verified(found: Result<events::journal::Report, events::journal::Broken>, key
             unproven_from: Some(report.witnessed.as_ref().map_or(report.proven, |same| same.seq) + 1),
             witnessed: report.witnessed,
             restores: report.restores,
+            unfinished: report.unfinished,
             broken: None,
         },
-        Err(broken) => Verified {
-            ok: false,
-            key,
-            first: None,
-            last: None,
-            proven: None,
-            head: None,
-            witnessed: None,
-            restores: Vec::new(),
-            unproven_from: None,
-            broken: Some(Broken { seq: broken.seq, file: broken.path, why: broken.why }),
-        },
+        Err(broken) => not_verified(broken, key),
+    }
+}
+
+fn not_verified(broken: events::journal::Broken, key: PublicKey) -> Verified {
+    let last = broken.seq.checked_sub(1).filter(|last| (1..=*last).contains(&broken.first));
+    Verified {
+        ok: false,
+        key,
+        first: last.map(|_| broken.first),
+        last,
+        proven: (broken.proven > 0).then_some(broken.proven),
+        head: None,
+        witnessed: None,
+        restores: Vec::new(),
+        unproven_from: None,
+        unfinished: None,
+        broken: Some(Broken {
+            seq: broken.seq,
+            file: broken.path,
+            why: broken.why,
+            code: broken.code.to_owned(),
+        }),
     }
 }
 

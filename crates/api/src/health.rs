@@ -12,8 +12,8 @@ use tokio::net::TcpListener;
 pub struct Readiness {
     /// A unit would be admitted.
     pub ready: bool,
-    /// Why not, for each check that is bad; `null` for those that are good. All but `witness` are needed to
-    /// admit.
+    /// Why not, for each check that is bad; `null` for those that are good. All but `clock-step`, `issuers`,
+    /// `policy` and `witness` are needed to admit.
     pub checks: BTreeMap<&'static str, Option<String>>,
 }
 
@@ -39,7 +39,7 @@ const DOOR: Door = Door { places: 64, head: Duration::from_secs(5), life: Durati
 
 /// Answers with [`pages`] until it is dropped.
 pub async fn serve_pages(listener: TcpListener, pages: Router) {
-    DOOR.serve(listener, std::future::pending(), move |_| pages.clone()).await;
+    DOOR.serve(listener, std::future::pending(), move |_| Some((pages.clone(), ()))).await;
 }
 
 async fn readyz(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
@@ -65,7 +65,7 @@ mod tests {
         let text = serde_json::to_string(&Readiness::from(health)).unwrap();
         assert_eq!(
             text,
-            r#"{"ready":false,"checks":{"clock":null,"core":null,"disk":null,"journal":null,"ledger":"locked","policy":null,"shards":null,"threads":null,"witness":null}}"#
+            r#"{"ready":false,"checks":{"clock":null,"clock-step":null,"core":null,"disk":null,"issuers":null,"journal":null,"ledger":"locked","policy":null,"shards":null,"threads":null,"witness":null}}"#
         );
     }
 }

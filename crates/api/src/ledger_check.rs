@@ -1,7 +1,7 @@
 //! The check of the whole ledger against the journal.
 
-use crate::{Problem, Services};
-use axum::{Json, extract::State};
+use crate::{Caller, Problem, Services};
+use axum::{Extension, Json, extract::State};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -12,6 +12,8 @@ pub struct Checked {
     pub ok: bool,
     /// Rows looked at.
     pub rows: u64,
+    /// Their HMACs were too.
+    pub seals_checked: bool,
     /// Rows that do not hold.
     pub findings: Vec<Finding>,
 }
@@ -27,9 +29,39 @@ pub struct Finding {
     pub why: String,
 }
 
-pub(crate) async fn verify(State(services): State<Arc<Services>>) -> Result<Json<Checked>, Problem> {
-    let verified = services.blocking(|services| Ok(services.ledger.verify()?)).await?;
-    let finding = |found: ledger::Finding| Finding { table: found.table, key: found.key, why: found.why };
-    let findings: Vec<_> = verified.findings.into_iter().map(finding).collect();
-    Ok(Json(Checked { ok: findings.is_empty(), rows: verified.rows, findings }))
+impl From<ledger::Finding> for Finding {
+    fn from(found: ledger::Finding) -> Self {
+        Self { table: found.table, key: found.key, why: found.why }
+    }
+}
+
+impl From<ledger::Verified> for Checked {
+    fn from(verified: ledger::Verified) -> Self {
+        let findings: Vec<_> = verified.findings.into_iter().map(Finding::from).collect();
+        let (rows, seals_checked) = (verified.rows, verified.seals_checked);
+        Self { ok: findings.is_empty(), rows, seals_checked, findings }
+    }
+}
+
+pub(crate) async fn verify(
+    State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Checked>, Problem> {
+    let work = services.blocking(move |services| {
+        let mut verified = services.ledger.verify()?;
+        let findings = services.told(std::mem::take(&mut verified.findings), &caller);
+        Ok(Checked { ok: findings.is_empty(), findings, ..Checked::from(verified) })
+    });
+    work.await.map(Json)
+}
+
+impl Services {
+    /// What a command shows of rows that do not hold. An incident is opened for each, as admission does when it meets one,
+    /// where a gateway runs in this process.
+    pub(crate) fn told(&self, tampered: Vec<ledger::Finding>, caller: &Caller) -> Vec<Finding> {
+        if self.gateway.is_some() {
+            self.ledger.report_tampered(&tampered, &caller.name, self.now());
+        }
+        tampered.into_iter().map(Finding::from).collect()
+    }
 }

@@ -1,6 +1,10 @@
 //! Access lines as the API shows them: the ledger's own rows.
 
-use crate::{Caller, Problem, Services, page::Asked};
+use crate::{
+    Caller, Problem, Services,
+    ledger_check::Finding,
+    page::{Asked, continued},
+};
 use axum::{
     Extension, Json,
     extract::{Query, State},
@@ -58,19 +62,25 @@ pub struct ChangedLine {
 pub struct LinePage {
     /// The lines.
     pub lines: Vec<AccessLineRecord>,
+    /// Rows between them that were tampered with.
+    #[serde(default)]
+    pub tampered: Vec<Finding>,
     /// Ask with `after` = this for more; absent when these were the last.
     pub next: Option<AccessLine>,
 }
 
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
     Query(asked): Query<Asked<AccessLine>>,
 ) -> Result<Json<LinePage>, Problem> {
-    let limit = asked.limit.get();
-    let after = asked.after.map(|line| line.to_string()).unwrap_or_default();
-    let lines = services.blocking(move |services| Ok(services.ledger.lines(&after, limit)?)).await?;
-    let next = lines.last().filter(|_| lines.len() == limit).map(|line| line.line.clone());
-    Ok(Json(LinePage { lines, next }))
+    let work = services.blocking(move |services| {
+        let after = asked.after.map(|line| line.to_string()).unwrap_or_default();
+        let page = services.ledger.lines(&after, asked.limit.get())?;
+        let next = page.next.and_then(|key| continued(&key, page.rows.last().map(|line| line.line.clone())));
+        Ok(LinePage { lines: page.rows, tampered: services.told(page.tampered, &caller), next })
+    });
+    work.await.map(Json)
 }
 
 pub(crate) async fn add(
@@ -124,32 +134,36 @@ fn networks(prefixes: &[IpNet]) -> Result<(), Problem> {
 const PAGE: usize = 1_000;
 
 impl Services {
-    /// Those of which the register has none.
+    /// Those of which the register has none. One whose row can't be read is there, as far as is known: this makes a note
+    /// on what is done by then.
     pub(crate) fn unknown_lines<'a>(
         &self,
         lines: impl IntoIterator<Item = &'a AccessLine>,
-    ) -> Result<BTreeSet<AccessLine>, Problem> {
-        let mut unknown = BTreeSet::new();
-        for line in lines {
-            if self.ledger.line(line)?.is_none() {
-                unknown.insert(line.clone());
+        caller: &Caller,
+    ) -> BTreeSet<AccessLine> {
+        let is_unknown = |line: &&AccessLine| match self.ledger.line(line) {
+            Ok(known) => known.is_none(),
+            Err(error) => {
+                tracing::warn!(%line, %error, "whether there is such a line is not known");
+                self.told(ledger::Finding::of(&error).into_iter().collect(), caller);
+                false
             }
-        }
-        Ok(unknown)
+        };
+        lines.into_iter().filter(is_unknown).cloned().collect()
     }
 
     /// Has the tunnels of the units behind a line judged anew.
     fn review_behind(&self, line: &AccessLine) -> Result<(), Problem> {
         let Some(gateway) = &self.gateway else { return Ok(()) };
-        let mut after = None;
+        let mut after = String::new();
         loop {
-            let devices = self.ledger.devices_behind(line, after, PAGE)?;
-            let attached = devices.iter().filter(|device| gateway.is_attached(device.id));
-            attached.for_each(|device| gateway.device_changed(device.id));
-            match devices.last().filter(|_| devices.len() == PAGE) {
-                Some(last) => after = Some(last.id),
-                None => return Ok(()),
-            }
+            let page = self.ledger.devices_behind(line, &after, PAGE)?;
+            // Also those whose rows do not hold: admission says what becomes of them.
+            let bad = page.tampered.iter().filter_map(|found| found.key.parse().ok());
+            let attached = page.rows.iter().map(|device| device.id).chain(bad);
+            attached.filter(|id| gateway.is_attached(*id)).for_each(|id| gateway.device_changed(id));
+            let Some(next) = page.next else { return Ok(()) };
+            after = next;
         }
     }
 }

@@ -1,4 +1,5 @@
 use serde::Deserialize;
+use std::str::FromStr;
 
 /// Which rows of a list are asked for: those behind the key `after`, so many.
 #[derive(Debug, Deserialize)]
@@ -7,6 +8,11 @@ pub(crate) struct Asked<K> {
     pub(crate) after: Option<K>,
     #[serde(default)]
     pub(crate) limit: Limit,
+}
+
+/// Behind which row a list goes on. One that somebody made up may have a key that names nothing.
+pub(crate) fn continued<K: FromStr>(key: &str, last: Option<K>) -> Option<K> {
+    key.parse().ok().or(last)
 }
 
 /// Rows in one answer: 1 to 1,000, and so many unless asked for fewer.

@@ -1,6 +1,6 @@
 //! Pairs of units as the API shows them: the ledger's own rows.
 
-use crate::{Caller, Problem, Reason, Services, page::Asked};
+use crate::{Caller, Problem, Reason, Services, ledger_check::Finding, page::Asked};
 use axum::{
     Extension, Json,
     extract::{Query, State},
@@ -28,19 +28,26 @@ pub struct ChangePair {
 pub struct PairPage {
     /// The pairs that are listed.
     pub pairs: Vec<Pair>,
+    /// Rows between them that were tampered with.
+    #[serde(default)]
+    pub tampered: Vec<Finding>,
     /// Ask with `after` = `A-B` of this for more; absent when these were the last.
     pub next: Option<[DeviceId; 2]>,
 }
 
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
     Query(asked): Query<Asked<String>>,
 ) -> Result<Json<PairPage>, Problem> {
-    let limit = asked.limit.get();
     let after = asked.after.as_deref().map(devices).transpose()?;
-    let pairs = services.blocking(move |services| Ok(services.ledger.pairs(after, limit)?)).await?;
-    let next = pairs.last().filter(|_| pairs.len() == limit).map(|pair| pair.devices);
-    Ok(Json(PairPage { pairs, next }))
+    let work = services.blocking(move |services| {
+        let page = services.ledger.pairs(after, asked.limit.get())?;
+        let last = page.rows.last().map(|pair| pair.devices);
+        let next = page.next.and_then(|key| devices(&key).ok().or(last));
+        Ok(PairPage { pairs: page.rows, tampered: services.told(page.tampered, &caller), next })
+    });
+    work.await.map(Json)
 }
 
 fn devices(text: &str) -> Result<[DeviceId; 2], Problem> {

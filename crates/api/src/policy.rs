@@ -1,6 +1,10 @@
 //! Which reasons to refuse are enforced, whom the others would hit, and breakers.
 
-use crate::{Caller, Problem, Reason, Services, page::Asked};
+use crate::{
+    Caller, Problem, Reason, Services,
+    ledger_check::Finding,
+    page::{Asked, continued},
+};
 use admission::Reason as Refusal;
 use axum::{
     Extension, Json,
@@ -20,6 +24,9 @@ use std::{
 pub struct PolicyView {
     /// The reasons.
     pub reasons: Vec<ReasonView>,
+    /// Rows of rules and breakers that were tampered with; what they say is not known.
+    #[serde(default)]
+    pub tampered: Vec<Finding>,
 }
 
 /// How one reason is applied.
@@ -59,6 +66,18 @@ pub struct SetMode {
     pub why: Reason,
 }
 
+/// A rule as it was set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleSet {
+    /// The rule.
+    #[serde(flatten)]
+    pub rule: PolicyRule,
+    /// Rules about the same reason that say something else and come before it, for units of their narrower scopes.
+    pub overridden_by: Vec<PolicyRule>,
+    /// Units of its scope that are in the ledger.
+    pub units: u64,
+}
+
 /// Asks to set a breaker back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +96,9 @@ pub struct Resume {
 pub struct PolicyReadiness {
     /// The groups, by class, then region.
     pub groups: Vec<Group>,
+    /// Rows that were tampered with, of units and of what was observed: they are not counted.
+    #[serde(default)]
+    pub tampered: Vec<Finding>,
 }
 
 /// The units of one class and region that may attach.
@@ -101,6 +123,9 @@ pub struct Group {
 pub struct ObservationPage {
     /// The units.
     pub units: Vec<ObservedUnit>,
+    /// Rows that were tampered with, of these units and of what was observed.
+    #[serde(default)]
+    pub tampered: Vec<Finding>,
     /// Ask with `after` = this for more; absent when these were the last.
     pub next: Option<DeviceId>,
 }
@@ -118,8 +143,14 @@ pub struct ObservedUnit {
     pub reasons: Vec<Observed>,
 }
 
-pub(crate) async fn show(State(services): State<Arc<Services>>) -> Result<Json<PolicyView>, Problem> {
-    let (rules, breakers) = services.blocking(|services| Ok(services.ledger.policy()?)).await?;
+pub(crate) async fn show(
+    State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<PolicyView>, Problem> {
+    services.blocking(move |services| Ok(services.policy(&caller)?)).await.map(Json)
+}
+
+fn view(rules: &[PolicyRule], breakers: &[Breaker]) -> Vec<ReasonView> {
     let view = |reason: Refusal| ReasonView {
         reason: reason.code().to_owned(),
         means: reason.to_string(),
@@ -129,14 +160,14 @@ pub(crate) async fn show(State(services): State<Arc<Services>>) -> Result<Json<P
         rules: rules.iter().filter(|rule| rule.reason == reason.code()).cloned().collect(),
         breaker: breakers.iter().find(|breaker| breaker.reason == reason.code()).cloned(),
     };
-    Ok(Json(PolicyView { reasons: Refusal::ALL.into_iter().map(view).collect() }))
+    Refusal::ALL.into_iter().map(view).collect()
 }
 
 pub(crate) async fn set(
     State(services): State<Arc<Services>>,
     Extension(caller): Extension<Caller>,
     Json(request): Json<SetMode>,
-) -> Result<Json<PolicyRule>, Problem> {
+) -> Result<Json<RuleSet>, Problem> {
     let reason = refusal(&request.reason)?;
     if !reason.may_be_observed() {
         let text = format!("{} is always enforced", reason.code());
@@ -157,7 +188,16 @@ pub(crate) async fn set(
     let asked = request.clone();
     let work = changed(services.clone(), move |services| {
         let SetMode { scope, mode, why, .. } = asked;
-        services.ledger.set_mode(reason.code(), &scope, mode, &caller.name, &why, services.now())
+        let rule =
+            services.ledger.set_mode(reason.code(), &scope, mode, &caller.name, &why, services.now())?;
+        let overrides = |other: &PolicyRule| {
+            other.reason == rule.reason
+                && ![Mode::Inherit, rule.mode].contains(&other.mode)
+                && other.scope.overrides(&rule.scope)
+        };
+        let overridden_by = services.ledger.policy()?.0.rows.into_iter().filter(overrides).collect();
+        let units = services.units_of(&rule.scope)?;
+        Ok(RuleSet { rule, overridden_by, units })
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }
@@ -168,6 +208,10 @@ pub(crate) async fn resume(
     Json(request): Json<Resume>,
 ) -> Result<Json<Breaker>, Problem> {
     let reason = refusal(&request.reason)?;
+    if !reason.is_soft() {
+        let text = format!("{} has no breaker: it is applied whomever it hits", reason.code());
+        return Err(Problem::invalid(text).next(one_of(Refusal::is_soft)));
+    }
     let why = request.why.clone();
     let work = changed(services.clone(), move |services| {
         services.ledger.set_back(reason.code(), &caller.name, &why, services.now())
@@ -206,7 +250,11 @@ const NAME: usize = 256;
 
 /// What can be set, in words.
 fn observable() -> String {
-    let codes = Refusal::ALL.into_iter().filter(|reason| reason.may_be_observed());
+    one_of(Refusal::may_be_observed)
+}
+
+fn one_of(is_meant: impl Fn(Refusal) -> bool) -> String {
+    let codes = Refusal::ALL.into_iter().filter(|reason| is_meant(*reason));
     format!("one of {}", codes.map(Refusal::code).collect::<Vec<_>>().join(", "))
 }
 
@@ -215,56 +263,88 @@ const PAGE: usize = 1_000;
 
 pub(crate) async fn readiness(
     State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Json<PolicyReadiness>, Problem> {
-    services.blocking(|services| services.readiness()).await.map(Json)
+    let work = services.blocking(move |services| Ok(services.readiness(&caller)?));
+    work.await.map(Json)
 }
 
 pub(crate) async fn observations(
     State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
     Query(asked): Query<Asked<DeviceId>>,
 ) -> Result<Json<ObservationPage>, Problem> {
-    let limit = asked.limit.get();
     let work = services.blocking(move |services| {
-        let observations = services.ledger.observations(asked.after, limit)?;
-        let next = observations.last().filter(|_| observations.len() == limit).map(|last| last.device);
+        let after = asked.after.map(|id| id.to_string()).unwrap_or_default();
+        let page = services.ledger.observations(&after, asked.limit.get())?;
+        let next = page.next.and_then(|key| continued(&key, page.rows.last().map(|last| last.device)));
+        let mut tampered = page.tampered;
+        if after.is_empty() {
+            // Nothing is known of these units, so each may be one of those that are asked for.
+            tampered.extend(services.each_device(|_| ())?);
+        }
         let mut units = Vec::new();
-        for observation in observations {
-            let device = services.ledger.device(observation.device)?;
+        for observation in page.rows {
+            let device = match services.ledger.device(observation.device) {
+                Err(LedgerError::Tampered { .. }) => None,
+                device => device?,
+            };
             let (class, region) = device.map(|device| (device.class, device.region)).unwrap_or_default();
             let (device, reasons) = (observation.device, observation.reasons);
             units.push(ObservedUnit { device, class, region, reasons });
         }
-        Ok(ObservationPage { units, next })
+        Ok(ObservationPage { units, tampered: services.told(tampered, &caller), next })
     });
     work.await.map(Json)
 }
 
+type ObservedByUnit = HashMap<DeviceId, Vec<Observed>>;
+
 impl Services {
-    fn readiness(&self) -> Result<PolicyReadiness, Problem> {
-        let observed = self.all_observed()?;
+    /// How each reason is applied.
+    fn policy(&self, caller: &Caller) -> Result<PolicyView, LedgerError> {
+        let (rules, breakers) = self.ledger.policy()?;
+        let reasons = view(&rules.rows, &breakers.rows);
+        let tampered = [rules.tampered, breakers.tampered].concat();
+        Ok(PolicyView { reasons, tampered: self.told(tampered, caller) })
+    }
+
+    fn readiness(&self, caller: &Caller) -> Result<PolicyReadiness, LedgerError> {
+        let (observed, mut tampered) = self.all_observed()?;
         let mut groups = BTreeMap::<(String, String), Group>::new();
-        let mut after = None;
+        let of_devices =
+            self.each_device(|device| self.count(device, observed.get(&device.id), &mut groups))?;
+        tampered.extend(of_devices);
+        let tampered = self.told(tampered, caller);
+        Ok(PolicyReadiness { groups: groups.into_values().collect(), tampered })
+    }
+
+    /// Every unit whose row holds; the other rows.
+    fn each_device(&self, mut each: impl FnMut(&Device)) -> Result<Vec<ledger::Finding>, LedgerError> {
+        let (mut tampered, mut after) = (Vec::new(), String::new());
         loop {
-            let devices = self.ledger.devices(after, None, PAGE)?;
-            for device in &devices {
-                self.count(device, observed.get(&device.id), &mut groups);
-            }
-            match devices.last().filter(|_| devices.len() == PAGE) {
-                Some(last) => after = Some(last.id),
-                None => return Ok(PolicyReadiness { groups: groups.into_values().collect() }),
-            }
+            let page = self.ledger.devices(&after, None, PAGE)?;
+            page.rows.iter().for_each(&mut each);
+            tampered.extend(page.tampered);
+            let Some(next) = page.next else { return Ok(tampered) };
+            after = next;
         }
     }
 
-    fn all_observed(&self) -> Result<HashMap<DeviceId, Vec<Observed>>, Problem> {
-        let (mut all, mut after) = (HashMap::new(), None);
+    fn units_of(&self, scope: &Scope) -> Result<u64, LedgerError> {
+        let mut units = 0;
+        self.each_device(|device| units += u64::from(Scope::narrowest_first(device).contains(scope)))?;
+        Ok(units)
+    }
+
+    fn all_observed(&self) -> Result<(ObservedByUnit, Vec<ledger::Finding>), LedgerError> {
+        let (mut all, mut tampered, mut after) = (HashMap::new(), Vec::new(), String::new());
         loop {
-            let page = self.ledger.observations(after, PAGE)?;
-            after = page.last().filter(|_| page.len() == PAGE).map(|last| last.device);
-            all.extend(page.into_iter().map(|observation| (observation.device, observation.reasons)));
-            if after.is_none() {
-                return Ok(all);
-            }
+            let page = self.ledger.observations(&after, PAGE)?;
+            all.extend(page.rows.into_iter().map(|observation| (observation.device, observation.reasons)));
+            tampered.extend(page.tampered);
+            let Some(next) = page.next else { return Ok((all, tampered)) };
+            after = next;
         }
     }
 

@@ -13,6 +13,9 @@ pub struct Rules {
     /// Names of the `[[gateway.class]]` sections.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// `url` of `[enrol]`: where certificates say that their status is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_url: Option<String>,
 }
 
 impl Rules {

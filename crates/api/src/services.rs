@@ -1,8 +1,13 @@
-use crate::{Configuration, Configured, LedgerBooks, Problem, event::JournalFiles, requests::Requests};
+use crate::{
+    Configuration, Configured, Office, Problem, Revocations, event::JournalFiles, requests::Requests,
+};
 use axum::http::StatusCode;
 use gateway::Gateway;
 use ids::UnixTime;
-use ledger::{AccessLineRecord, Ledger, LedgerError, Pair, Row};
+use ledger::{
+    AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Incident, InstallOrder,
+    Ledger, LedgerError, Pair, PolicyRule, Row,
+};
 use pki::Ca;
 use std::sync::Arc;
 
@@ -22,6 +27,8 @@ pub struct Services {
     pub configured: Configured,
     /// Who can read that again, where a gateway runs in this process.
     pub configuration: Option<Arc<dyn Configuration>>,
+    /// Whom to tell that a certificate was revoked.
+    pub revocations: Revocations,
 }
 
 impl Services {
@@ -41,9 +48,9 @@ impl Services {
         }
     }
 
-    /// The books of the CA.
-    pub(crate) fn books(&self) -> LedgerBooks {
-        LedgerBooks { ledger: self.ledger.clone(), policy: self.configured.rules().admission }
+    /// Where the CA issues.
+    pub(crate) fn office(&self) -> Office {
+        Office { ledger: self.ledger.clone(), policy: self.configured.rules().admission }
     }
 
     /// Wall time, for what is written down.
@@ -52,20 +59,39 @@ impl Services {
     }
 }
 
+/// What shows the rows that a table has.
+fn listed_by(table: &str) -> &'static str {
+    match table {
+        Device::TABLE => "`truecell device list` has those that there are; `truecell device add` adds one",
+        AccessLineRecord::TABLE => {
+            "`truecell line list` has those that there are; `truecell line add` adds one"
+        }
+        InstallOrder::TABLE => "`truecell order list` has those that there are",
+        Pair::TABLE => "`truecell pair list` has those that there are",
+        Credential::TABLE => {
+            "`truecell device show` has those of a unit, `truecell cert list` those issued here"
+        }
+        CertificateRecord::TABLE => "list them with `truecell cert list`",
+        Distrust::TABLE => "`truecell ca show` has those that there are",
+        Incident::TABLE => "list them with `truecell incident list`",
+        PolicyRule::TABLE | Breaker::TABLE => "`truecell policy show` has those that there are",
+        _ => "see `truecell ledger verify`",
+    }
+}
+
 impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
         let code = error.code();
         let next = match &error {
-            LedgerError::Unreachable(_) => {
-                "see that the disk has room and that nobody else holds the ledger; try again"
-            }
+            LedgerError::Unreachable(error) => error.next(),
             LedgerError::Journal(_) => "free space or mend the disk; try again",
             LedgerError::Unfinished { .. } => "nothing: it is recorded, and finished by itself",
             LedgerError::Tampered { .. } => {
-                "run `truecell ledger verify`, and bring the row back from a backup"
+                "see `truecell ledger verify`; a ledger that is moved away while `serve` is stopped is made anew from \
+                 the journal"
             }
             LedgerError::AnotherNode { .. } => "bring the file `node` back from a backup",
-            LedgerError::NotFound { .. } => "list what there is",
+            LedgerError::NotFound { table, .. } => listed_by(table),
             LedgerError::Exists { table: AccessLineRecord::TABLE, .. } => {
                 "change it with `truecell line set`"
             }
@@ -90,6 +116,11 @@ impl From<LedgerError> for Problem {
             | LedgerError::PoolExhausted(_)
             | LedgerError::Conflict(_) => StatusCode::CONFLICT,
         };
+        if let LedgerError::Tampered { table, key, why } = &error {
+            return Self::new(status, code, format!("{table} {key} was tampered with"))
+                .because(why)
+                .next(next);
+        }
         Self::new(status, code, error.to_string()).next(next)
     }
 }

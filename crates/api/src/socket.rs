@@ -1,4 +1,8 @@
-use crate::{Caller, Problem, door::Door};
+use crate::{
+    Caller, Problem, Role,
+    door::Door,
+    shares::{NoPlace, Share, Shares},
+};
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -11,6 +15,7 @@ use std::{
     fs, io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -46,6 +51,10 @@ fn bind_in(new: &Path, path: &Path, group: Option<u32>) -> io::Result<UnixListen
 
 /// Followers of the journal stay for as long as they like.
 const DOOR: Door = Door { places: 64, head: Duration::from_secs(10), life: Duration::MAX };
+/// Of these, for one user at most: a few people, and programs that follow the journal.
+const OF_ONE_USER: usize = 24;
+/// And for all users together; what is left is for root and the gateway's own user.
+const OF_ALL_USERS: usize = 48;
 /// How long the body of a request may take.
 const BODY: Duration = Duration::from_secs(10);
 /// Longest body, in octets; the routes take no longer one either.
@@ -55,17 +64,35 @@ const BODY_SIZE: usize = 2 << 20;
 pub async fn serve(listener: UnixListener, router: Router, stop: impl Future<Output = ()>) {
     let whole = middleware::from_fn(|request, next| whole(BODY, request, next));
     let router = router.layer(whole);
-    DOOR.serve(listener, stop, move |stream| identified(&router, stream)).await;
+    let shares = Arc::new(Shares::new(OF_ONE_USER, OF_ALL_USERS));
+    let own = rustix::process::geteuid().as_raw();
+    let enter = move |stream: &UnixStream| identified(&router, stream.peer_cred().ok()?.uid(), own, &shares);
+    DOOR.serve(listener, stop, enter).await;
 }
 
 /// The routes for a caller who is named by the connection's credentials, as the kernel recorded them at
-/// connect time. Without them requests stay without a caller, and no route lets them through.
-fn identified(router: &Router, stream: &UnixStream) -> Router {
-    let own = rustix::process::geteuid().as_raw();
-    match stream.peer_cred() {
-        Ok(peer) => router.clone().layer(Extension(Caller::of_peer(peer.uid(), own))),
-        Err(_) => router.clone(),
+/// connect time, and the place that it takes. Whoever has none, or no place left, is turned away.
+fn identified(
+    router: &Router,
+    uid: u32,
+    own: u32,
+    shares: &Arc<Shares<u32>>,
+) -> Option<(Router, Option<Share<u32>>)> {
+    let caller = Caller::of_peer(uid, own);
+    let share = if caller.role == Role::Admin { None } else { Some(place(shares, uid)?) };
+    Some((router.clone().layer(Extension(caller)), share))
+}
+
+fn place(shares: &Arc<Shares<u32>>, uid: u32) -> Option<Share<u32>> {
+    let taken = shares.take(uid);
+    match &taken {
+        Err(NoPlace::All) => tracing::debug!(uid, "all places of users are taken: turned away"),
+        Err(NoPlace::OfOne { places, is_first: true }) => {
+            tracing::warn!(uid, connections = places, "no more connections of this user are taken");
+        }
+        Ok(_) | Err(NoPlace::OfOne { is_first: false, .. }) => {}
     }
+    taken.ok()
 }
 
 /// Hands a request on once its body is there: nobody holds a place by sending one that never ends.
@@ -96,6 +123,17 @@ mod tests {
         let routes = Router::new().route("/", post(async |_: Bytes| ())).layer(whole);
         let answer = routes.oneshot(Request::post("/").body(body).unwrap());
         timeout(Duration::from_secs(20), answer).await.expect("there is an answer").unwrap().status()
+    }
+
+    #[test]
+    fn operators_never_take_the_places_of_administrators() {
+        let (shares, routes) = (Arc::new(Shares::new(OF_ONE_USER, OF_ALL_USERS)), Router::new());
+        let enter = |uid| identified(&routes, uid, 990, &shares);
+        let held: Vec<_> =
+            (1000..1100).flat_map(|uid| (0..DOOR.places).filter_map(move |_| enter(uid))).collect();
+        assert!(held.len() < DOOR.places, "{}", held.len());
+        let admins: Vec<_> = [0, 990].into_iter().cycle().take(DOOR.places).filter_map(enter).collect();
+        assert_eq!(admins.len(), DOOR.places);
     }
 
     #[tokio::test]

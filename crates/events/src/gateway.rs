@@ -1,7 +1,7 @@
 //! What the gateway records.
 
 use crate::record::recorded;
-use ids::{CertSha256, DeviceId, SessionId, Spi, number_as_text};
+use ids::{CertSha256, DeviceId, SessionId, Spi, UnixTime, number_as_text};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
@@ -176,6 +176,14 @@ pub struct Alarm {
     pub raised: bool,
     /// What does not work, or that it does again.
     pub detail: String,
+    /// For a clock that was set forward: the time by the clock that nobody can set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<UnixTime>,
+}
+
+impl Alarm {
+    /// The word of the alarm about a clock that was set forward.
+    pub const CLOCK_JUMPED: &str = "clock-jumped";
 }
 
 /// Someone cut a session.
@@ -193,10 +201,11 @@ pub struct SessionCut {
     pub cert_sha256: CertSha256,
 }
 
-/// The configuration file was read again, and what it changes holds from now on.
+/// The configuration file was read again, or by a start that takes another one than held last, and what it changes holds
+/// from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigurationApplied {
-    /// Who had it read.
+    /// Who had it read; `SIGHUP`, or `start`.
     pub by: String,
     /// What changes.
     pub changes: Vec<Change>,

@@ -12,6 +12,7 @@
 //! start, and named by a `journal.recovered`.
 
 mod append;
+mod epoch;
 mod segment;
 mod tail;
 mod verify;
@@ -19,7 +20,7 @@ mod verify;
 pub use append::{Durability, Journal, JournalError, Mark, Recovery};
 pub use tail::{Tail, TailError};
 pub(crate) use verify::canonical;
-pub use verify::{Broken, Report, Restore, verify, verify_with};
+pub use verify::{Broken, Report, Restore, Unfinished, verify, verify_with};
 
 use crate::{PublicKey, record::recorded};
 use ids::{NodeId, Sha256, UnixTime, number_as_text};
@@ -92,6 +93,9 @@ pub struct Restored {
     pub by: String,
     /// Why.
     pub why: String,
+    /// The backup's ledger was not taken: its journal made one anew.
+    #[serde(default)]
+    pub ledger_anew: bool,
 }
 
 recorded! {

@@ -9,7 +9,7 @@ use serde_json::Value;
 /// A row of the ledger takes a new value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RowChanged {
-    /// Kind of row: `device`, `credential`, `line`, `pair`, `incident`.
+    /// Kind of row: `device`, `credential`, `line`, `pair`, `order`, `incident` and others.
     pub table: String,
     /// Its key within the table.
     pub key: String,
@@ -40,6 +40,19 @@ pub struct Opened {
     pub finished: Vec<String>,
 }
 
+/// What the rows of a table are found by did not fit them: somebody wrote to the database. It is written anew from the
+/// rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexMended {
+    /// Which table.
+    pub table: String,
+    /// Of how many rows, also of such as are not there.
+    #[serde(with = "number_as_text")]
+    pub rows: u64,
+    /// Keys of some.
+    pub examples: Vec<String>,
+}
+
 /// Somebody takes a copy of the node's data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupBegun {
@@ -54,5 +67,6 @@ pub struct BackupBegun {
 recorded! {
     RowChanged => "ledger.row_changed",
     Opened => "ledger.opened",
+    IndexMended => "ledger.index_mended",
     BackupBegun => "ledger.backup_begun",
 }

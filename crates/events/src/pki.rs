@@ -1,46 +1,25 @@
-//! What the CA does. The intent stands before the signature.
+//! What becomes of requests for certificates. What was issued is in the ledger's records.
 
 use crate::record::recorded;
-use ids::{CertSha256, DeviceId, UnixTime};
+use ids::{CertSha256, DeviceId};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
-/// A certificate is about to be signed.
+/// A unit that wanted to enrol or to renew was refused. It has proven to hold the key of its certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IssueIntended {
-    /// Names this order, in the event that follows too.
-    pub order: String,
-    /// For which unit; `None` for a gateway.
-    pub device: Option<DeviceId>,
-    /// The one dNSName.
-    pub name: String,
-    /// Serial number, hex.
-    pub serial: String,
-    /// Until when it will be valid.
-    pub not_after: UnixTime,
-    /// Who ordered it.
-    pub by: String,
-}
-
-/// It was signed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Issued {
-    /// The order.
-    pub order: String,
-    /// The certificate.
+pub struct EnrolmentRefused {
+    /// Stable code of the reason.
+    pub reason: String,
+    /// Whom the certificate names that protects the message.
+    pub device: DeviceId,
+    /// That certificate: the vendor's, or the one to be renewed.
     pub cert_sha256: CertSha256,
-}
-
-/// It was not signed, or never left: its serial number is burnt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IssueAbandoned {
-    /// The order.
-    pub order: String,
-    /// Why.
-    pub why: String,
+    /// Where the message came from.
+    pub from: IpAddr,
+    /// How many of this device and reason were left out before this one.
+    pub more: u64,
 }
 
 recorded! {
-    IssueIntended => "pki.issue_intended",
-    Issued => "pki.issued",
-    IssueAbandoned => "pki.issue_abandoned",
+    EnrolmentRefused => "pki.enrolment_refused",
 }

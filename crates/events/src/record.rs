@@ -22,19 +22,27 @@ macro_rules! recorded {
 }
 pub(crate) use recorded;
 
-/// Every kind that this Truecell knows, stage by stage.
+/// Every kind that this Truecell writes, stage by stage.
 pub fn kinds() -> impl Iterator<Item = &'static str> {
-    versions().map(|(kind, _)| kind)
+    written().map(|(kind, _)| kind)
 }
 
-/// The same, with the newest version of each that can be read.
+/// Every kind that a journal may have, with the newest version of each that can be read.
 pub(crate) fn versions() -> impl Iterator<Item = (&'static str, u16)> {
+    written().chain(WRITTEN_BEFORE)
+}
+
+fn written() -> impl Iterator<Item = (&'static str, u16)> {
     use crate::{admission, gateway, journal, ledger, pki};
     [journal::KINDS, ledger::KINDS, pki::KINDS, gateway::KINDS, admission::KINDS]
         .into_iter()
         .flatten()
         .copied()
 }
+
+/// Kinds that older versions wrote: a certificate of the embedded CA was about to be signed, was, or came to nothing.
+const WRITTEN_BEFORE: [(&str, u16); 3] =
+    [("pki.issue_intended", 1), ("pki.issued", 1), ("pki.issue_abandoned", 1)];
 
 /// One line of a journal, its body not yet read.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -28,6 +28,11 @@ impl Backlog {
         self.waiting.fetch_update(Relaxed, Relaxed, more).ok()?;
         Some(Share { backlog: self.clone(), octets })
     }
+
+    /// What can wait for longer has to come again.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.waiting.load(Relaxed) > self.most / 2
+    }
 }
 
 impl Drop for Share {
@@ -43,7 +48,9 @@ mod tests {
     #[test]
     fn no_more_waits_than_the_bound_and_what_is_taken_makes_room() {
         let backlog = Arc::new(Backlog::new(100));
+        assert!(!backlog.is_half_full());
         let most = backlog.take(99).unwrap();
+        assert!(backlog.is_half_full());
         assert!(backlog.take(2).is_none());
         let last = backlog.take(1).unwrap();
         assert!(backlog.take(1).is_none() && backlog.take(usize::MAX).is_none());

@@ -40,6 +40,8 @@ pub enum Cause {
     Runt,
     /// IKE on the NAT-T port while the IKE thread had no room.
     IkeQueueFull,
+    /// IKE_SA_INIT on the NAT-T port while the IKE thread had half of its room left, which is for others.
+    InitQueueFull,
     /// The socket did not take it.
     NotSent,
     /// The core had no room for it.
@@ -53,7 +55,7 @@ pub enum Cause {
 const INBOUND: usize = Dropped::ALL.len();
 const OUTBOUND: [Unsealed; 4] =
     [Unsealed::SequenceExhausted, Unsealed::InnerMalformed, Unsealed::OutsideSelectors, Unsealed::Crypto];
-const REST: [Cause; 16] = [
+const REST: [Cause; 17] = [
     Cause::UnknownSpi,
     Cause::UplinkBlocked,
     Cause::DownlinkBlocked,
@@ -66,6 +68,7 @@ const REST: [Cause; 16] = [
     Cause::ReceiveBufferFull,
     Cause::Runt,
     Cause::IkeQueueFull,
+    Cause::InitQueueFull,
     Cause::NotSent,
     Cause::CoreFull,
     Cause::CoreUnfit,
@@ -106,6 +109,7 @@ impl Cause {
             Self::ReceiveBufferFull => ("uplink", "receive_buffer_full"),
             Self::Runt => ("uplink", "runt"),
             Self::IkeQueueFull => ("uplink", "ike_queue_full"),
+            Self::InitQueueFull => ("uplink", "ike_init_queue_full"),
             Self::NotSent => ("downlink", "not_sent"),
             Self::CoreFull => ("uplink", "core_full"),
             Self::CoreUnfit => ("downlink", "core_unfit"),
@@ -131,10 +135,11 @@ impl Cause {
             Self::ReceiveBufferFull => OTHER + 9,
             Self::Runt => OTHER + 10,
             Self::IkeQueueFull => OTHER + 11,
-            Self::NotSent => OTHER + 12,
-            Self::CoreFull => OTHER + 13,
-            Self::CoreUnfit => OTHER + 14,
-            Self::ShardFull => OTHER + 15,
+            Self::InitQueueFull => OTHER + 12,
+            Self::NotSent => OTHER + 13,
+            Self::CoreFull => OTHER + 14,
+            Self::CoreUnfit => OTHER + 15,
+            Self::ShardFull => OTHER + 16,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! A second claim on a device that is attached already, while it is being settled.
 //!
 //! Nobody wins by coming first or last. The newcomer's tunnel stands but is blocked; the holder is
-//! asked whether it lives. What the holder does within the time to make room decides.
+//! asked whether it lives. What the holder does within the time to make room decides; `ike` says when it was silent, and
+//! does not while datagrams are lost at our own door.
 
 use crate::hand_off::Why;
 use admission::Probe;
@@ -111,9 +112,6 @@ pub(crate) struct Contests {
     running: HashMap<DeviceId, Contest>,
 }
 
-/// `ike` reports on a probe within 6 s.
-const PROBE_TAKES_AT_MOST: Duration = Duration::from_secs(6);
-
 impl Contests {
     pub(crate) fn new(make_room: Duration) -> Self {
         Self { make_room, running: HashMap::new() }
@@ -151,7 +149,7 @@ impl Contests {
         let outcome = if contest.holder.sa == sa {
             Outcome::of_end(why)
         } else if contest.newcomer.sa == sa {
-            contest.without_newcomer()
+            contest.of_newcomer()
         } else {
             return None;
         };
@@ -165,15 +163,15 @@ impl Contests {
 
     /// Those whose time is over.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<(Contest, Outcome)> {
-        let over = |contest: &&Contest| now >= contest.due(self.make_room);
+        let over = |contest: &&Contest| contest.due(self.make_room).is_some_and(|due| now >= due);
         let devices: Vec<_> = self.running.values().filter(over).map(|contest| contest.device).collect();
         let contests = devices.iter().filter_map(|device| self.running.remove(device));
-        contests.map(|contest| (contest, contest.at_the_end())).collect()
+        contests.map(|contest| (contest, contest.of_newcomer())).collect()
     }
 
     /// When the next one is over.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.running.values().map(|contest| contest.due(self.make_room)).min()
+        self.running.values().filter_map(|contest| contest.due(self.make_room)).min()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -182,25 +180,19 @@ impl Contests {
 }
 
 impl Contest {
-    /// Never before the probe had its time.
-    fn due(&self, make_room: Duration) -> Instant {
+    /// Never before the holder has answered; that it does not comes from `ike`.
+    fn due(&self, make_room: Duration) -> Option<Instant> {
         match self.probed {
-            Probed::Waiting => self.began + make_room.max(PROBE_TAKES_AT_MOST),
-            Probed::Answered(_) => self.began + make_room,
+            Probed::Waiting => None,
+            Probed::Answered(_) => Some(self.began + make_room),
         }
     }
 
-    /// A newcomer that leaves takes nothing back: once the holder has answered, two have proven to hold one key.
-    fn without_newcomer(&self) -> Outcome {
+    /// When the time to make room is over, or the newcomer left. That takes nothing back: once the holder has answered, two
+    /// have proven to hold one key.
+    fn of_newcomer(&self) -> Outcome {
         match self.probed {
             Probed::Waiting => Outcome::NewcomerLeft,
-            Probed::Answered(round_trip) => Outcome::HolderStays { round_trip },
-        }
-    }
-
-    fn at_the_end(&self) -> Outcome {
-        match self.probed {
-            Probed::Waiting => Outcome::HolderSilent,
             Probed::Answered(round_trip) => Outcome::HolderStays { round_trip },
         }
     }
@@ -298,7 +290,7 @@ mod tests {
         let now = Instant::now();
         let mut contests = Contests::new(seconds(1));
         assert!(contests.begin(DEVICE, party(2), party(1), now));
-        assert_eq!(contests.due(now + seconds(5)), []);
+        assert_eq!((contests.next_due(), contests.due(now + seconds(60))), (None, vec![]));
         contests.answered(DEVICE, IkeSaId(1), None);
         assert_eq!(contests.due(now + seconds(5))[0].1, Outcome::HolderStays { round_trip: None });
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, Sender, bounded};
 use esp::udp_encap::{Datagram, classify};
-use ike::Path;
+use ike::{ExchangeType, Path};
 use std::{
     io,
     os::fd::AsFd,
@@ -232,8 +232,15 @@ impl DataThread {
         }
     }
 
-    /// Drop policy: a batch that finds no room is dropped and counted. Units retransmit.
-    fn pass_to_ike(&self, messages: Vec<(Path, Vec<u8>)>) {
+    /// Drop policy: a batch that finds no room is dropped and counted, and IKE_SA_INIT once half of the room is taken,
+    /// in octets or in batches, so that whoever has begun can go on. Units retransmit.
+    fn pass_to_ike(&self, mut messages: Vec<(Path, Vec<u8>)>) {
+        let many = self.to_ike.capacity().is_some_and(|most| self.to_ike.len() >= most / 2);
+        if many || self.backlog.is_half_full() {
+            let all = messages.len();
+            messages.retain(|(_, message)| !begins(message));
+            self.shard.counters.drops.add(Cause::InitQueueFull, all - messages.len());
+        }
         if messages.is_empty() {
             return;
         }
@@ -335,6 +342,11 @@ impl DataThread {
     }
 }
 
+/// An IKE_SA_INIT, as far as its header says (RFC 7296 §3.1).
+fn begins(message: &[u8]) -> bool {
+    message.get(18) == Some(&ExchangeType::IKE_SA_INIT.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -408,6 +420,40 @@ mod tests {
         stop.store(true, Relaxed);
         waker.wake();
         running.join().unwrap();
+    }
+
+    #[test]
+    fn who_wants_to_begin_finds_no_room_once_half_is_taken_and_whoever_has_begun_does() {
+        let socket = Arc::new(Socket::bind("127.0.0.1:0".parse().unwrap(), true).unwrap());
+        let (mut data, _) = data_thread(shard(), socket.clone(), bounded(1).1);
+        let (to_ike, waiting) = bounded(16);
+        (data.to_ike, data.backlog) = (to_ike, Arc::new(Backlog::new(1000)));
+        let peer = "127.0.0.2:4500".parse().unwrap();
+        let path = Path { local: socket.local(), peer, encapsulated: true };
+        let message = |exchange: ExchangeType| {
+            let mut message = vec![0; 300];
+            message[18] = exchange.0;
+            (path, message)
+        };
+        let (begins, goes_on) = (message(ExchangeType::IKE_SA_INIT), message(ExchangeType::IKE_AUTH));
+        data.pass_to_ike(vec![begins.clone(), begins.clone()]);
+        data.pass_to_ike(vec![begins.clone(), goes_on]);
+        data.pass_to_ike(vec![begins]);
+        let passed = waiting.try_iter().map(|passed| match passed {
+            FromData::Messages(messages, _) => messages.len(),
+            FromData::Notice(_) => 0,
+        });
+        assert_eq!(passed.collect::<Vec<_>>(), [2, 1]);
+        let drops = || {
+            let drops = &data.shard.counters.drops;
+            (drops.of(Cause::InitQueueFull), drops.of(Cause::IkeQueueFull))
+        };
+        assert_eq!(drops(), (2, 0));
+        let (begins, goes_on) = (message(ExchangeType::IKE_SA_INIT), message(ExchangeType::IKE_AUTH));
+        data.backlog = Arc::new(Backlog::new(1 << 20));
+        (0..20).for_each(|_| data.pass_to_ike(vec![begins.clone()]));
+        data.pass_to_ike(vec![goes_on]);
+        assert_eq!((waiting.len(), drops()), (8 + 1, (14, 0)), "and few batches leave room in octets");
     }
 
     fn packets(count: usize, octets: usize) -> Handed {

@@ -11,6 +11,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 use std::{borrow::Cow, fmt::Write};
+use x509::Standing;
 
 /// What the ledger says about one claim.
 #[derive(Default)]
@@ -44,7 +45,13 @@ impl Known {
 }
 
 /// The claim, with all that is known about it here.
-pub(crate) fn evidence(claim: &Claim, known: &Known, now: UnixTime) -> admission::Claim {
+/// `standing`: how the certificate stands with its CA, where that is a foreign one that is asked.
+pub(crate) fn evidence(
+    claim: &Claim,
+    known: &Known,
+    standing: Option<Standing>,
+    now: UnixTime,
+) -> admission::Claim {
     let (path, auth) = (claim.authenticated.path(), claim.authenticated.auth());
     let address = auth.path().peer;
     let line = known.line.as_ref().filter(|line| line.covers(address.ip()) == Some(true));
@@ -57,7 +64,7 @@ pub(crate) fn evidence(claim: &Claim, known: &Known, now: UnixTime) -> admission
         ski: path
             .ski()
             .map_or(Evidence::Missing(Missing::NotSent), |ski| Evidence::seen(hex(ski), "x509", now)),
-        revocation: revocation(known.credential.as_ref(), now),
+        revocation: revocation(known.credential.as_ref(), standing, now),
         path: path.path().into(),
         validity: path.not_after().since(path.not_before()),
         outer: Outer {
@@ -77,11 +84,30 @@ pub(crate) fn evidence(claim: &Claim, known: &Known, now: UnixTime) -> admission
     }
 }
 
-/// The ledger's record is what says that a certificate counts no more.
-fn revocation(credential: Option<&Credential>, now: UnixTime) -> Evidence<Revocation> {
-    let Some(credential) = credential else { return Evidence::Missing(Missing::NoRecord) };
-    let found = credential.revoked.clone().map_or(Revocation::Good, Revocation::Revoked);
-    Evidence::seen(found, "ledger", now)
+/// The ledger's record is what says that a certificate counts no more; beside it, the foreign CA that issued it.
+pub(crate) fn revocation(
+    credential: Option<&Credential>,
+    standing: Option<Standing>,
+    now: UnixTime,
+) -> Evidence<Revocation> {
+    let by_us = credential.and_then(|credential| credential.revoked.clone());
+    match (by_us, standing) {
+        (Some(revoked), _) => Evidence::seen(Revocation::Revoked(revoked), "ledger", now),
+        (None, Some(standing)) => Evidence::seen(by_issuer(standing), "issuer", now),
+        (None, None) if credential.is_some() => Evidence::seen(Revocation::Good, "ledger", now),
+        (None, None) => Evidence::Missing(Missing::NoRecord),
+    }
+}
+
+fn by_issuer(standing: Standing) -> Revocation {
+    match standing {
+        Standing::Good { .. } => Revocation::Good,
+        Standing::Revoked(revoked) => {
+            Revocation::RevokedByIssuer { at: revoked.at, reason: revoked.reason_code().map(Into::into) }
+        }
+        Standing::Asking => Revocation::Asking,
+        Standing::Unknown { since, grace_until } => Revocation::Unknown { since, grace_until },
+    }
 }
 
 fn hex(octets: &[u8]) -> Box<str> {

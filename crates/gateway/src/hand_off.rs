@@ -16,7 +16,12 @@ use esp::Destination;
 use ids::{DeviceId, SessionId};
 use ike::{AttachRequest, AuthVerified, Grant, IkeSaId, Path, Ticket};
 use ledger::Lease;
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use x509::{Anchors, CertPathVerified};
 
 /// A peer that proved to hold the key of a certificate with a path to an anchor of its realm.
@@ -291,6 +296,8 @@ pub(crate) enum Answer {
     End { session: SessionId, why: Why },
     /// A session is outside its line's network, or not any more.
     Line { session: SessionId, outside: bool },
+    /// Where units were good, now or before the start: who comes from there goes first.
+    Known(Vec<IpAddr>),
     /// Which units may send to which, from now on.
     Pairs(Arc<Pairs>),
 }
@@ -345,8 +352,13 @@ mod tests {
             Outcome::HolderEnded,
             Outcome::NewcomerLeft,
         ];
-        let transients =
-            [Transient::ContestRuns, Transient::ProbedLately, Transient::TooOften, Transient::NotRecalled];
+        let transients = [
+            Transient::ContestRuns,
+            Transient::ProbedLately,
+            Transient::ClockJumped,
+            Transient::TooOften,
+            Transient::NotRecalled,
+        ];
         let admits = [Admit::First, Admit::Reconnect, Admit::MadeRoom];
         let mut words: Vec<_> = ends.iter().map(Why::code).collect();
         words.extend(outcomes.map(Outcome::code));

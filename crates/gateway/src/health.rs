@@ -17,6 +17,8 @@ pub enum Alarm {
     DiskLow,
     /// The clock has gone back behind what was seen: certificates can't be judged.
     ClockUntrusted,
+    /// The clock has been set forward while we run: one of the two times is wrong.
+    ClockJumped,
     /// A thread of the gateway has panicked. It does not come back; the process has to be started anew.
     ThreadEnded,
     /// A data thread does not come round: its tunnels pass nothing.
@@ -27,25 +29,32 @@ pub enum Alarm {
     WitnessUnreachable,
     /// A soft reason to refuse hit too many good units at once: it refuses none of them at its home now.
     BreakerTripped,
+    /// A foreign CA does not say which of its certificates still count.
+    IssuerSilent,
 }
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::LedgerUnreachable,
         Self::JournalUnwritable,
         Self::DiskLow,
         Self::ClockUntrusted,
+        Self::ClockJumped,
         Self::ThreadEnded,
         Self::ShardStuck,
         Self::CoreUnreachable,
         Self::WitnessUnreachable,
         Self::BreakerTripped,
+        Self::IssuerSilent,
     ];
 
     /// Whether admission needs what does not work.
     pub fn stops_admission(self) -> bool {
-        !matches!(self, Self::WitnessUnreachable | Self::BreakerTripped)
+        !matches!(
+            self,
+            Self::ClockJumped | Self::WitnessUnreachable | Self::BreakerTripped | Self::IssuerSilent
+        )
     }
 
     /// Stable word, for events.
@@ -55,11 +64,13 @@ impl Alarm {
             Self::JournalUnwritable => "journal-unwritable",
             Self::DiskLow => "disk-low",
             Self::ClockUntrusted => "clock-untrusted",
+            Self::ClockJumped => events::gateway::Alarm::CLOCK_JUMPED,
             Self::ThreadEnded => "thread-ended",
             Self::ShardStuck => "shard-stuck",
             Self::CoreUnreachable => "core-unreachable",
             Self::WitnessUnreachable => "witness-unreachable",
             Self::BreakerTripped => "breaker-tripped",
+            Self::IssuerSilent => "issuer-silent",
         }
     }
 
@@ -70,21 +81,31 @@ impl Alarm {
             Self::JournalUnwritable => "journal",
             Self::DiskLow => "disk",
             Self::ClockUntrusted => "clock",
+            Self::ClockJumped => "clock-step",
             Self::ThreadEnded => "threads",
             Self::ShardStuck => "shards",
             Self::CoreUnreachable => "core",
             Self::WitnessUnreachable => "witness",
             Self::BreakerTripped => "policy",
+            Self::IssuerSilent => "issuers",
         }
     }
 
     /// What to do about it.
     pub fn next(self) -> &'static str {
         match self {
-            Self::LedgerUnreachable => "see that its disk has room and who holds its lock",
-            Self::JournalUnwritable => "see that its disk has room and works",
+            Self::LedgerUnreachable => {
+                "see that its disk has room and who holds its lock; if it is damaged, stop, move `ledger.sqlite*` away \
+                 and start: it is made anew from the journal"
+            }
+            Self::JournalUnwritable => {
+                "see that its disk has room and works, and do not restart before it does"
+            }
             Self::DiskLow => "make room, or move the data directory to a larger disk",
             Self::ClockUntrusted => "set the clock",
+            Self::ClockJumped => {
+                "if the clock is wrong now, set it and do not restart before; if it is right, restart at a quiet hour"
+            }
             Self::ThreadEnded => "start it anew, and report the panic that its log has",
             Self::ShardStuck => "keep a stack of every thread (gdb -p), then restart",
             Self::CoreUnreachable => {
@@ -95,6 +116,9 @@ impl Alarm {
             }
             Self::BreakerTripped => {
                 "see `truecell policy show` and `policy readiness`; mend the list that is wrong, then `truecell policy resume`"
+            }
+            Self::IssuerSilent => {
+                "see whether its revocation list or OCSP responder can be reached from here; its new units stay out until then"
             }
         }
     }

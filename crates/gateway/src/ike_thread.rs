@@ -6,6 +6,7 @@ mod event;
 mod peer;
 
 use crate::{
+    cause::Cause,
     clock::ClockGuard,
     command_link::CommandLink,
     contest::Contests,
@@ -15,7 +16,7 @@ use crate::{
     identity::PeerPolicy,
     refusals::Refusals,
     sessions::Sessions,
-    shard::Command,
+    shard::{Command, ShardCounters},
     shards::ShardCount,
     stats::Control,
     udp::{ReceiveBatch, Socket, socket_for},
@@ -33,6 +34,10 @@ use std::{
 };
 use x509::{Anchors, CertPathVerified};
 
+/// IKE_SA_INITs answered in a row before other inputs have their turn: some 2 ms.
+const TURNS: usize = 16;
+/// Work that waits for the registrar while others begin: four of its batches.
+const CLAIMS: usize = 256;
 /// Receives in a row on one socket before other inputs have their turn.
 const ROUNDS: usize = 4;
 /// Longest sleep: counters are published at least this often.
@@ -49,6 +54,7 @@ pub(crate) struct IkeThread {
     pub(crate) peers: PeerPolicy,
     pub(crate) clock: Arc<ClockGuard>,
     pub(crate) control: Arc<Control>,
+    pub(crate) shards: Vec<Arc<ShardCounters>>,
     pub(crate) links: Links,
     pub(crate) state: Passing,
 }
@@ -78,6 +84,8 @@ pub(crate) struct Passing {
     /// The same for errors that last.
     warnings: Refusals<io::ErrorKind>,
     datagrams: Vec<(Path, Vec<u8>)>,
+    /// Messages of units that were lost here, as last seen.
+    lost: u64,
     /// Work that must not be lost and found no room. At most a few for each session.
     kept: VecDeque<Work>,
     stopping: bool,
@@ -92,7 +100,9 @@ impl IkeThread {
             self.take_from_data();
             self.take_answers();
             self.take_orders();
+            self.listen();
             self.do_what_is_due(Instant::now());
+            self.take_turns();
             self.hand_on();
             let own = self.sockets.iter().filter(|socket| !socket.is_encapsulated());
             self.control.overflowed(own.map(|socket| u64::from(socket.overflowed())).sum());
@@ -108,6 +118,7 @@ impl IkeThread {
         let sleep = due.min().map_or(AT_MOST, |at| at.saturating_duration_since(now).min(AT_MOST));
         let keeps = !self.state.kept.is_empty() || self.links.to_shards.iter().any(CommandLink::keeps);
         let sleep = if keeps { sleep.min(TRY_AGAIN) } else { sleep };
+        let sleep = if self.may_begin(now) { Duration::ZERO } else { sleep };
         let own = self.sockets.iter().filter(|socket| !socket.is_encapsulated());
         self.links.waker.wait(own.map(|socket| socket.as_fd()), sleep);
     }
@@ -136,6 +147,35 @@ impl IkeThread {
         let now = Instant::now();
         self.responder.handle_datagram(path, message, now);
         self.drain(now);
+    }
+
+    /// Whoever waits to begin, once all that has come in is done.
+    fn take_turns(&mut self) {
+        let now = Instant::now();
+        for _ in 0..TURNS {
+            if !self.may_begin(now) {
+                return;
+            }
+            self.responder.take_turn(now);
+            self.drain(now);
+        }
+    }
+
+    /// Somebody waits, and the registrar, which wakes this thread after each batch, keeps up: few claims will find its
+    /// channel full.
+    fn may_begin(&self, now: Instant) -> bool {
+        self.state.kept.is_empty() && self.links.to_registrar.len() < CLAIMS && self.responder.has_turn(now)
+    }
+
+    /// While messages of units are lost here, nobody is gone for its silence. They come by the NAT-T port, as every unit
+    /// is told that there is a NAT, and there to the first shard.
+    fn listen(&mut self) {
+        let first = self.shards.first().map_or(0, |shard| shard.drops.of(Cause::ReceiveBufferFull));
+        let lost = first + self.shards.iter().map(|shard| shard.drops.of(Cause::IkeQueueFull)).sum::<u64>();
+        if lost > self.state.lost {
+            self.state.lost = lost;
+            self.responder.deaf(Instant::now());
+        }
     }
 
     fn take_from_data(&mut self) {

@@ -6,7 +6,8 @@ use std::{
 
 /// Lets through some of each kind at once, then one each period: a flood must fill neither the journal nor
 /// the disk. What is left out is counted in the next one of its kind.
-pub(crate) struct Refusals<K> {
+#[derive(Debug)]
+pub struct Refusals<K> {
     pace: Pace,
     kinds: HashMap<K, Kind>,
     /// What comes on top of the kinds that there is room for.
@@ -16,26 +17,27 @@ pub(crate) struct Refusals<K> {
 
 /// How many are let through.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub struct Pace {
     /// At once.
-    pub(crate) burst: u32,
+    pub burst: u32,
     /// Then one in this time.
-    pub(crate) every: Duration,
+    pub every: Duration,
     /// Kinds that are told apart, 64 octets each.
-    pub(crate) room: usize,
+    pub room: usize,
     /// What becomes of the others.
-    pub(crate) beyond: Beyond,
+    pub beyond: Beyond,
 }
 
 /// What becomes of kinds that there is no room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Beyond {
+pub enum Beyond {
     /// All of them together are one kind.
     One,
     /// They are let through: better a journal that grows than a unit that is not heard.
     Through,
 }
 
+#[derive(Debug)]
 struct Kind {
     tokens: u32,
     filled: Instant,
@@ -50,19 +52,20 @@ impl<K: Eq + Hash> Default for Refusals<K> {
 }
 
 impl<K: Eq + Hash> Refusals<K> {
-    pub(crate) fn new(pace: Pace) -> Self {
+    /// None of any kind so far.
+    pub fn new(pace: Pace) -> Self {
         let now = Instant::now();
         Self { pace, kinds: HashMap::new(), rest: Kind::full(&pace, now), swept: now }
     }
 
     /// Whether to let one through now; if so, how many of its kind were left out before.
-    pub(crate) fn admit(&mut self, of: K, now: Instant) -> Option<u64> {
+    pub fn admit(&mut self, of: K, now: Instant) -> Option<u64> {
         let pace = self.pace;
         self.kind(of, now).map_or(Some(0), |kind| kind.admit(&pace, now))
     }
 
     /// What [`Self::admit`] would say.
-    pub(crate) fn would_admit(&mut self, of: K, now: Instant) -> Option<u64> {
+    pub fn would_admit(&mut self, of: K, now: Instant) -> Option<u64> {
         let pace = self.pace;
         self.kind(of, now).map_or(Some(0), |kind| {
             kind.fill(&pace, now);
@@ -71,7 +74,7 @@ impl<K: Eq + Hash> Refusals<K> {
     }
 
     /// Counts one that is left out in any case.
-    pub(crate) fn leave_out(&mut self, of: K, now: Instant) {
+    pub fn leave_out(&mut self, of: K, now: Instant) {
         if let Some(kind) = self.kind(of, now) {
             kind.left_out += 1;
         }

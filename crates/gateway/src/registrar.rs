@@ -18,7 +18,7 @@ mod sessions;
 mod shadow;
 
 use crate::{
-    CoreCheck, GatewayConfig, OffLine,
+    CoreCheck, GatewayConfig, Issuers, OffLine,
     classes::Classes,
     clock::ClockGuard,
     hand_off::{Answer, Refused, Work},
@@ -102,6 +102,7 @@ pub(crate) struct Registrar {
     /// Octets on the journal's disk that strangers never fill.
     disk_reserve: u64,
     core_check: CoreCheck,
+    issuers: Arc<dyn Issuers>,
 }
 
 /// What units get.
@@ -132,14 +133,25 @@ pub(crate) struct Shared {
     pub(crate) tallies: Arc<Tallies>,
     pub(crate) shards: Vec<Arc<ShardCounters>>,
     pub(crate) core_check: CoreCheck,
+    pub(crate) issuers: Arc<dyn Issuers>,
     pub(crate) answers: Sender<Answer>,
     pub(crate) ike_waker: Waker,
 }
 
 impl Registrar {
     pub(crate) fn new(config: &GatewayConfig, ledger: Ledger, shared: Shared) -> Self {
-        let Shared { sessions, clock, health, delivery, tallies, shards, core_check, answers, ike_waker } =
-            shared;
+        let Shared {
+            sessions,
+            clock,
+            health,
+            delivery,
+            tallies,
+            shards,
+            core_check,
+            issuers,
+            answers,
+            ike_waker,
+        } = shared;
         Self {
             policy: config.policy.clone(),
             terms: Terms::new(config),
@@ -167,6 +179,7 @@ impl Registrar {
             shadow: Shadow::default(),
             disk_reserve: config.disk_reserve,
             core_check,
+            issuers,
         }
     }
 

@@ -1,5 +1,5 @@
 use crate::{
-    Core, CoreCheck, GatewayConfig, SessionBrief, SessionView, Stats, WallClock,
+    Core, CoreCheck, GatewayConfig, Issuers, SessionBrief, SessionView, Stats, WallClock,
     backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
@@ -10,6 +10,7 @@ use crate::{
     health::{Alarm, Health, HealthView},
     holds::Holds,
     ike_thread::{IkeThread, Links},
+    index,
     ports::{Listening, Ports},
     refusals::Refusals,
     registrar::{Registrar, Shared},
@@ -23,7 +24,7 @@ use crate::{
 };
 use crossbeam_channel::{Sender, bounded, unbounded};
 use events::{Durability, Journal, gateway::NodeStarted};
-use ids::{DeviceId, SessionId};
+use ids::{DeviceId, SessionId, UnixTime};
 use ike::{Responder, crypto::CryptoProvider};
 use ledger::{Ledger, LedgerError};
 use std::{
@@ -45,6 +46,8 @@ pub struct Deps {
     pub ledger: Ledger,
     /// Who may vouch for the devices of which realm.
     pub anchors: Anchors,
+    /// What foreign CAs say about the certificates that they issued.
+    pub issuers: Arc<dyn Issuers>,
     /// What stands behind the tunnels: a side of it for each shard.
     pub cores: Vec<Box<dyn Core>>,
     /// Whether that can be reached.
@@ -104,6 +107,7 @@ struct Common {
     tallies: Arc<Tallies>,
     ike_waker: Waker,
     stop_data: Arc<AtomicBool>,
+    stop_check: Arc<AtomicBool>,
     started: Instant,
 }
 
@@ -146,10 +150,11 @@ impl Gateway {
             to_shards: ways.commands,
             to_registrar,
         };
-        let shared = common.shared(ways.counters.clone(), deps.core_check, to_control);
+        let shared = common.shared(ways.counters.clone(), deps.core_check, deps.issuers, to_control);
         let journal = deps.ledger.journal().clone();
-        let registrar = Registrar::new(&config, deps.ledger, shared);
-        let ike = common.ike_thread(&config, sockets, deps.anchors, deps.crypto, links);
+        let registrar = Registrar::new(&config, deps.ledger.clone(), shared);
+        let shards = ways.counters.clone();
+        let ike = common.ike_thread(&config, sockets, deps.anchors, deps.crypto, links, shards);
         let (counters, shards) = (ways.counters, ways.packets);
         let gateway = Self {
             listening,
@@ -166,6 +171,7 @@ impl Gateway {
         gateway.spawn("registrar", move || registrar.run(&work))?;
         gateway.spawn("ike", move || ike.run())?;
         gateway.send_to_witness(config.witness.as_deref(), journal)?;
+        gateway.check_index(deps.ledger)?;
         Ok(gateway)
     }
 
@@ -181,6 +187,17 @@ impl Gateway {
         let witness = Witness::start(folder, journal, clock, delivery)?;
         *self.witness.lock().unwrap_or_else(PoisonError::into_inner) = Some(witness);
         Ok(())
+    }
+
+    fn check_index(&self, ledger: Ledger) -> io::Result<()> {
+        let (stop, orders) = (self.common.stop_check.clone(), self.orders.clone());
+        let waker = self.common.ike_waker.clone();
+        // Fails only once the IKE thread has ended.
+        let mended = move || {
+            let ordered = orders.send(Order::PairsChanged).and_then(|()| orders.send(Order::PolicyChanged));
+            ordered.into_iter().for_each(|()| waker.wake());
+        };
+        self.spawn("index", move || index::check(&ledger, &stop, mended))
     }
 
     /// Where it receives, in the order of the configuration; the ports that were chosen.
@@ -253,6 +270,11 @@ impl Gateway {
         self.common.started.elapsed()
     }
 
+    /// The wall clock's time, for judging certificates; `None` while it cannot be right, and then nobody is judged.
+    pub fn trusted_time(&self) -> Option<UnixTime> {
+        self.common.clock.trusted()
+    }
+
     /// Counters.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
@@ -281,10 +303,12 @@ impl Gateway {
     /// witnessed.
     pub fn shutdown(&self) {
         self.order(Order::Shutdown);
+        self.common.stop_check.store(true, Relaxed);
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         // The IKE thread ends first; without it the registrar's channel ends, then the registrar, and
         // the data threads last.
         for thread in threads.into_iter().rev() {
+            thread.thread().unpark();
             if thread.thread().name().is_some_and(|name| name.starts_with("data")) {
                 self.common.stop_data.store(true, Relaxed);
                 self.shards.iter().for_each(|shard| shard.waker.wake());
@@ -322,6 +346,7 @@ impl Common {
             tallies: Arc::default(),
             ike_waker: Waker::new()?,
             stop_data: Arc::default(),
+            stop_check: Arc::default(),
             started: Instant::now(),
         })
     }
@@ -339,6 +364,7 @@ impl Common {
         &self,
         shards: Vec<Arc<ShardCounters>>,
         core_check: CoreCheck,
+        issuers: Arc<dyn Issuers>,
         answers: Sender<Answer>,
     ) -> Shared {
         Shared {
@@ -349,6 +375,7 @@ impl Common {
             tallies: self.tallies.clone(),
             shards,
             core_check,
+            issuers,
             answers,
             ike_waker: self.ike_waker.clone(),
         }
@@ -361,6 +388,7 @@ impl Common {
         anchors: Anchors,
         crypto: Arc<dyn CryptoProvider>,
         links: Links,
+        shards: Vec<Arc<ShardCounters>>,
     ) -> IkeThread {
         IkeThread {
             responder: Responder::new(config.responder.clone(), crypto, Instant::now()),
@@ -372,6 +400,7 @@ impl Common {
             peers: config.peers.clone(),
             clock: self.clock.clone(),
             control: self.control.clone(),
+            shards,
             links,
             state: Default::default(),
         }

@@ -128,6 +128,7 @@ fn datagrams(initiator: &mut Initiator) -> Vec<Vec<u8>> {
 /// What the gateway says to one datagram.
 fn answers(gateway: &mut Responder, path: Path, datagram: &[u8]) -> Vec<Output> {
     gateway.handle_datagram(path, datagram, Instant::now());
+    gateway.take_turn(Instant::now());
     std::iter::from_fn(|| gateway.poll_output()).collect()
 }
 

@@ -2,23 +2,25 @@
 //!
 //! A value that exists is well formed. Nothing here does I/O, keeps a clock or decides anything.
 
-mod access_line;
+mod crl_reason;
 mod device;
 mod digest;
 mod network;
 mod node;
 mod realm;
+mod register;
 mod spi;
 mod time;
 
 pub mod number_as_text;
 
-pub use access_line::{AccessLine, ParseAccessLineError};
+pub use crl_reason::{CrlReason, ParseCrlReasonError};
 pub use device::{DeviceId, DeviceName, ParseDeviceError};
 pub use digest::{CertSha256, Hex, ParseSha256Error, Sha256};
 pub use network::Network;
 pub use node::{Epoch, EventRef, NodeId, ParseNodeError, ParseSessionError, SessionId};
 pub use realm::{ParseRealmError, Realm};
+pub use register::{AccessLine, OrderId, ParseAccessLineError, ParseOrderError};
 pub use spi::{IkeSpi, Spi};
 pub use time::{ParseTimeError, UnixTime};
 

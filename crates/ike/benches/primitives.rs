@@ -49,10 +49,17 @@ fn signatures() {
         let spki = pair.public_key().as_der().unwrap().as_ref().to_vec();
         keys.push((name, AuthKey::from_pkcs8(pkcs8.as_ref()).unwrap(), spki));
     }
-    let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap();
-    let pkcs8: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
-    let spki = pair.public_key().as_der().unwrap().as_ref().to_vec();
-    keys.push(("RSA 2048", AuthKey::from_pkcs8(pkcs8.as_ref()).unwrap(), spki));
+    let sizes = [
+        ("RSA 2048", rsa::KeySize::Rsa2048),
+        ("RSA 3072", rsa::KeySize::Rsa3072),
+        ("RSA 4096", rsa::KeySize::Rsa4096),
+    ];
+    for (name, size) in sizes {
+        let pair = rsa::KeyPair::generate(size).unwrap();
+        let pkcs8: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        let spki = pair.public_key().as_der().unwrap().as_ref().to_vec();
+        keys.push((name, AuthKey::from_pkcs8(pkcs8.as_ref()).unwrap(), spki));
+    }
     let octets = [7; 400];
     for (name, key, spki) in keys {
         let sign = best(|| drop(black_box(key.sign(&octets, SignatureHashes::OURS))));
@@ -60,6 +67,25 @@ fn signatures() {
         let verify = best(|| assert!(AwsLc.verify_auth(&spki, &auth, &octets, false)));
         println!("{name}: sign {sign:.1} us, verify {verify:.1} us");
     }
+}
+
+/// An RSA key of 4096 bits with the longest exponent that is taken, which verifies nothing but costs the most.
+fn long_exponent() {
+    use aws_lc_rs::{encoding::AsDer, rsa, signature::KeyPair};
+    let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa4096).unwrap();
+    let mut spki = pair.public_key().as_der().unwrap().as_ref().to_vec();
+    assert_eq!(spki.split_off(spki.len() - 5), [2, 3, 1, 0, 1], "the exponent is last");
+    spki.extend([2, 5, 0, 0xff, 0xff, 0xff, 0xff]);
+    // The outermost SEQUENCE, the BIT STRING behind the algorithm, and the SEQUENCE in it: each two octets longer.
+    for at in [2, 21, 26] {
+        let length = u16::from_be_bytes([spki[at], spki[at + 1]]) + 2;
+        spki[at..at + 2].copy_from_slice(&length.to_be_bytes());
+    }
+    let pkcs8: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
+    let key = AuthKey::from_pkcs8(pkcs8.as_ref()).unwrap();
+    let auth = key.sign(&[7; 400], SignatureHashes::OURS).unwrap();
+    let verify = best(|| assert!(!AwsLc.verify_auth(&spki, &auth, &[7; 400], false)));
+    println!("RSA 4096, an exponent of 32 bits: verify {verify:.1} us");
 }
 
 fn messages() {
@@ -94,5 +120,6 @@ fn messages() {
 fn main() {
     key_exchanges();
     signatures();
+    long_exponent();
     messages();
 }

@@ -40,11 +40,6 @@ impl AwaitPeer {
         }
     }
 
-    /// There is no room for its kind of key now.
-    pub(crate) fn put_off(self: Box<Self>, cx: &mut Context<'_>) -> Option<IkeSaState> {
-        stay_silent(self.handshake, Reason::CostlyQuota, self.request.id_i, cx)
-    }
-
     fn refuse(
         self: Box<Self>,
         reason: Reason,

@@ -10,6 +10,8 @@ pub(crate) struct Context<'a> {
     pub(crate) out: &'a mut Outputs,
     pub(crate) stats: &'a mut Stats,
     pub(crate) spis: &'a mut Spis,
+    /// What a peer sent may have been lost on our side: its silence says nothing now.
+    pub(crate) is_deaf: bool,
 }
 
 /// A span that no clock here outlives; what is further away counts as this.

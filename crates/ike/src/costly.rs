@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What strangers get of costly work in one second: key exchanges of group 14, and AUTH verified with an RSA key
-/// above 2048 bits. They share it, so that whoever uses something else never waits for it; and one source prefix gets
-/// a quarter at most. Who finds nothing left hears nothing, and comes again by its retransmission.
+/// What strangers get of costly work in one second: key exchanges of group 14. They share it, so that whoever uses
+/// another method never waits for it; and one source prefix gets a quarter at most. Who finds nothing left hears
+/// nothing, and comes again by its retransmission.
 pub(crate) struct CostlyQuota {
     /// When the second began.
     since: Instant,
@@ -20,17 +20,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Prefixes that can have their whole share at a time.
 const SHARES: u32 = 4;
 
-/// A key exchange that costs several times any other method.
+/// A key exchange that costs about four times the dearest other method, or verification of AUTH (`cargo bench -p ike`).
 pub(crate) fn is_costly_method(method: KeyExchangeMethod) -> bool {
     method == KeyExchangeMethod::MODP_2048
-}
-
-/// A DER SubjectPublicKeyInfo of RSA-2048 with an exponent of 32 bits; of RSA-3072 it has 420 octets and more.
-const RSA_2048: usize = 296;
-
-/// A key whose verification costs 2 to 4 times that of RSA-2048 with the same exponent.
-pub(crate) fn is_costly_key(spki: &[u8]) -> bool {
-    spki.len() > RSA_2048
 }
 
 impl CostlyQuota {

@@ -314,7 +314,7 @@ impl Established {
         }
     }
 
-    /// Asks the peer whether it lives, and says so within 6 s. A request that waits for its answer is
+    /// Asks the peer whether it lives, and says so within 6 s, or 6 s after we could hear again. A request that waits for its answer is
     /// repeated first, since the window is one.
     pub(crate) fn probe(&mut self, cx: &mut Context<'_>) {
         if self.probe.is_some() {
@@ -399,7 +399,10 @@ impl Established {
 
     fn on_probe_time(&mut self, cx: &mut Context<'_>) {
         let Some(probe) = &mut self.probe else { return };
-        if probe.deadline <= cx.now {
+        if probe.deadline <= cx.now && cx.is_deaf {
+            (probe.deadline, probe.repeat_at) = (cx.now + PROBE_TIME, cx.now + PROBE_REPEAT);
+            self.repeat(cx);
+        } else if probe.deadline <= cx.now {
             self.probe = None;
             cx.out.event(Event::ProbeSilent { sa: self.id });
         } else if probe.repeat_at <= cx.now {

@@ -279,13 +279,17 @@ impl IkeSa {
         self.pending = Some(Box::new(Pending { asked, schedule, exchange, message_id, datagrams }));
     }
 
-    /// Sends our request again if that is due; false when it has been sent often enough.
+    /// Sends our request again if that is due; false when it has been sent often enough, and an answer would have been
+    /// heard.
     pub(crate) fn retransmit(&mut self, path: Path, cx: &mut Context<'_>) -> bool {
         let Some(pending) = self.pending.as_mut().filter(|pending| pending.schedule.due() <= cx.now) else {
             return true;
         };
         if !pending.schedule.again(&cx.times.retransmission, cx.now) {
-            return false;
+            if !cx.is_deaf {
+                return false;
+            }
+            pending.schedule.once_more(cx.now);
         }
         cx.stats.retransmitted += 1;
         cx.out.transmit(path, &pending.datagrams);

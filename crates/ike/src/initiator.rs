@@ -341,6 +341,7 @@ impl Initiator {
             out: &mut self.out,
             stats: &mut self.stats,
             spis: &mut self.spis,
+            is_deaf: false,
         };
         act(&config, &mut cx)
     }

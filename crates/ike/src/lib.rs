@@ -30,6 +30,7 @@ mod handshake;
 mod header;
 mod ike_sa;
 mod initiator;
+mod lobby;
 mod message;
 mod nat_detection;
 mod output;

@@ -1,5 +1,8 @@
-use crate::{Reason, config::HalfOpenLimits};
-use std::{collections::HashMap, net::IpAddr};
+use crate::{IkeSaId, Reason, config::HalfOpenLimits};
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+};
 
 /// A source prefix: the address with its low bits cleared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,11 +23,20 @@ impl Prefix {
     }
 }
 
-/// Counts IKE SAs that have not been established yet, in all and by source prefix.
+/// Places of one prefix once three quarters of all are taken, so that few networks never take all.
+const FEW: usize = 8;
+
+/// How many places one prefix may have, when so many of all are taken.
+pub(crate) fn most_of_prefix(taken: usize, all: usize, limits: &HalfOpenLimits) -> usize {
+    if taken >= all / 4 * 3 { FEW.min(limits.per_prefix) } else { limits.per_prefix }
+}
+
+/// IKE SAs that have not been established yet, in all and by source prefix.
 #[derive(Default)]
 pub(crate) struct HalfOpenQuota {
     total: usize,
-    by_prefix: HashMap<Prefix, usize>,
+    /// The oldest first.
+    by_prefix: HashMap<Prefix, VecDeque<IkeSaId>>,
 }
 
 impl HalfOpenQuota {
@@ -32,41 +44,52 @@ impl HalfOpenQuota {
         self.total
     }
 
-    /// Half of all places are taken, or half of those of the prefix of `address`.
-    pub(crate) fn is_half_used(&self, address: IpAddr, limits: &HalfOpenLimits) -> bool {
-        self.total >= limits.total / 2 || self.of(&Prefix::of(address, limits)) >= limits.per_prefix / 2
+    /// How many of one prefix there are.
+    pub(crate) fn of(&self, prefix: &Prefix) -> usize {
+        self.by_prefix.get(prefix).map_or(0, VecDeque::len)
     }
 
-    fn of(&self, prefix: &Prefix) -> usize {
-        self.by_prefix.get(prefix).copied().unwrap_or(0)
+    /// Those of one prefix, the oldest first.
+    pub(crate) fn of_prefix(&self, prefix: &Prefix) -> impl Iterator<Item = IkeSaId> {
+        self.by_prefix.get(prefix).into_iter().flatten().copied()
     }
 
-    /// Counts one more from `address`; give the result back to [`Self::leave`].
+    /// Whether one more of a prefix may be kept. A prefix that is known keeps all its places whatever others take.
     ///
     /// # Errors
-    /// [`Reason::HalfOpenFull`], [`Reason::PrefixQuota`]: it is not counted, and must not be kept.
-    pub(crate) fn enter(&mut self, address: IpAddr, limits: &HalfOpenLimits) -> Result<Prefix, Reason> {
-        if self.total >= limits.total {
-            return Err(Reason::HalfOpenFull);
+    /// [`Reason::HalfOpenFull`], [`Reason::PrefixQuota`].
+    pub(crate) fn has_place(
+        &self,
+        prefix: &Prefix,
+        is_known: bool,
+        limits: &HalfOpenLimits,
+    ) -> Result<(), Reason> {
+        let most =
+            if is_known { limits.per_prefix } else { most_of_prefix(self.total, limits.total, limits) };
+        if self.of(prefix) >= most {
+            Err(Reason::PrefixQuota)
+        } else if self.total >= limits.total {
+            Err(Reason::HalfOpenFull)
+        } else {
+            Ok(())
         }
-        let prefix = Prefix::of(address, limits);
-        let count = self.of(&prefix);
-        if count >= limits.per_prefix {
-            return Err(Reason::PrefixQuota);
-        }
-        self.by_prefix.insert(prefix, count + 1);
+    }
+
+    /// Counts one more.
+    pub(crate) fn enter(&mut self, prefix: Prefix, id: IkeSaId) {
+        self.by_prefix.entry(prefix).or_default().push_back(id);
         self.total += 1;
-        Ok(prefix)
     }
 
     /// One of `prefix` is established, refused or gone.
-    pub(crate) fn leave(&mut self, prefix: Prefix) {
-        if let Some(count) = self.by_prefix.get_mut(&prefix) {
-            *count -= 1;
+    pub(crate) fn leave(&mut self, prefix: Prefix, id: IkeSaId) {
+        let Some(of_prefix) = self.by_prefix.get_mut(&prefix) else { return };
+        if let Some(index) = of_prefix.iter().position(|other| *other == id) {
+            of_prefix.remove(index);
             self.total -= 1;
-            if *count == 0 {
-                self.by_prefix.remove(&prefix);
-            }
+        }
+        if of_prefix.is_empty() {
+            self.by_prefix.remove(&prefix);
         }
     }
 }
@@ -85,17 +108,47 @@ mod tests {
         costly: 0,
     };
 
+    fn enter(
+        quota: &mut HalfOpenQuota,
+        address: [u8; 4],
+        id: u64,
+        limits: &HalfOpenLimits,
+    ) -> Result<(), Reason> {
+        let prefix = Prefix::of(address.into(), limits);
+        quota.has_place(&prefix, false, limits)?;
+        quota.enter(prefix, IkeSaId(id));
+        Ok(())
+    }
+
     #[test]
     fn a_prefix_has_its_own_bound_and_all_have_one() {
         let mut quota = HalfOpenQuota::default();
-        let one = quota.enter([192, 0, 2, 1].into(), &LIMITS).unwrap();
-        quota.enter([192, 0, 2, 200].into(), &LIMITS).unwrap();
-        assert_eq!(quota.enter([192, 0, 2, 3].into(), &LIMITS), Err(Reason::PrefixQuota));
-        quota.enter([192, 0, 3, 1].into(), &LIMITS).unwrap();
-        assert_eq!(quota.enter([198, 51, 100, 1].into(), &LIMITS), Err(Reason::HalfOpenFull));
-        quota.leave(one);
-        quota.enter([192, 0, 2, 3].into(), &LIMITS).unwrap();
+        let mut enter = |address, id| enter(&mut quota, address, id, &LIMITS);
+        enter([192, 0, 2, 1], 1).unwrap();
+        enter([192, 0, 2, 200], 2).unwrap();
+        assert_eq!(enter([192, 0, 2, 3], 3), Err(Reason::PrefixQuota));
+        enter([192, 0, 3, 1], 4).unwrap();
+        assert_eq!(enter([198, 51, 100, 1], 5), Err(Reason::HalfOpenFull));
+        let prefix = Prefix::of([192, 0, 2, 1].into(), &LIMITS);
+        quota.leave(prefix, IkeSaId(1));
+        quota.leave(prefix, IkeSaId(1));
+        assert_eq!(quota.of_prefix(&prefix).collect::<Vec<_>>(), [IkeSaId(2)]);
+        super::tests::enter(&mut quota, [192, 0, 2, 3], 6, &LIMITS).unwrap();
         assert_eq!(quota.total(), 3);
+    }
+
+    #[test]
+    fn few_networks_take_three_quarters_of_all_places_and_little_more_and_a_known_one_all_of_its_own() {
+        let limits = HalfOpenLimits { total: 100, per_prefix: 20, ..LIMITS };
+        let mut quota = HalfOpenQuota::default();
+        for (net, host) in (0..5).flat_map(|net| (0..40).map(move |host| (net, host))) {
+            let _ = enter(&mut quota, [192, 0, net, host], u64::from(net) * 40 + u64::from(host), &limits);
+        }
+        assert_eq!(quota.total(), 20 + 20 + 20 + 15 + 8);
+        let known = Prefix::of([192, 0, 4, 1].into(), &limits);
+        assert_eq!(quota.has_place(&known, true, &limits), Ok(()));
+        let others = (0..17).map(|net| enter(&mut quota, [198, 51, net, 1], 1000 + u64::from(net), &limits));
+        assert!(others.into_iter().all(|entered| entered.is_ok()));
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub enum Reason {
     /// As many half-open IKE SAs as one source prefix may have.
     #[error("too many half-open IKE SAs of one prefix")]
     PrefixQuota,
-    /// Group 14 or an RSA key above 2048 bits, of which strangers have had all that they get in this second.
+    /// Group 14, of which strangers have had all that they get in this second.
     #[error("no more costly cryptography for strangers in this second")]
     CostlyQuota,
     /// A half-open IKE SA went no further in time.

@@ -1,47 +1,42 @@
+mod beginning;
+mod places;
+
 use crate::{
-    Admission, CookiePolicy, Event, ExchangeType, Header, IkeSaId, ObservedFingerprint, Output, Path, Peer,
-    Reason, Refusal, ResponderConfig, Stats, Ticket, Timer,
+    Admission, Event, ExchangeType, Header, IkeSaId, Output, Path, Peer, Reason, Refusal, ResponderConfig,
+    Stats, Ticket, Timer,
     await_admission::AwaitAdmission,
     await_ike_auth::AwaitIkeAuth,
     await_peer::AwaitPeer,
     config::SaTimes,
     context::Context,
-    cookie::CookieJar,
-    costly::{self, CostlyQuota},
-    crypto::{CryptoProvider, Ephemeral},
+    cookie::{Asking, CookieJar},
+    costly::CostlyQuota,
+    crypto::CryptoProvider,
     ending::Ending,
     established::{Established, Fate, Want},
     event::DeletedBy,
-    exchange::{
-        Contents,
-        create_child_sa::invalid_ke,
-        ike_sa_init::{Abilities, IkeSaInitRequest},
-    },
-    handshake::{Agreement, Handshake},
-    message::{MAX_MESSAGE, parse_plain, write_plain},
-    nat_detection,
+    handshake::Handshake,
+    lobby::Lobby,
+    message::MAX_MESSAGE,
     output::Outputs,
-    payload::{
-        CertEncoding, CertificateRequest, Identification, KeyExchange, Malformed, NotifyType, Payload,
-        PayloadType,
-    },
+    payload::Identification,
     quota::{HalfOpenQuota, Prefix},
     spis::Spis,
     timers::{Entry, Timers},
 };
-use ids::{CertSha256, IkeSpi, Spi};
+use ids::{CertSha256, Spi};
 use std::{
     collections::{HashMap, VecDeque, hash_map::RandomState},
-    hash::BuildHasher as _,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// The gateway's side of IKEv2: many peers, no I/O.
 ///
-/// The contract: hand in one input, drain [`Self::poll_output`] to `None`, sleep until
-/// [`Self::poll_timeout`] or the next input. `now` never goes back.
+/// The contract: hand in one input, drain [`Self::poll_output`] to `None`; when there is no other input, the same
+/// with [`Self::take_turn`] until it says no; sleep until [`Self::poll_timeout`] or the next input. `now` never goes
+/// back.
 pub struct Responder {
     config: Arc<ResponderConfig>,
     crypto: Arc<dyn CryptoProvider>,
@@ -49,21 +44,28 @@ pub struct Responder {
     stats: Stats,
     spis: Spis,
     cookies: CookieJar,
+    /// Everybody for a cookie, and whoever wants a costly key exchange.
+    asking: Asking,
+    asking_costly: Asking,
+    lobby: Lobby,
     quota: HalfOpenQuota,
     costly: CostlyQuota,
     /// IKE_SA_INIT requests that were answered, as long as their IKE SAs are half-open.
     inits: HashMap<InitKey, IkeSaId>,
     init_hash: RandomState,
+    /// Those that began, the oldest first, until their IKE_AUTH has come; some are gone already.
+    begun: VecDeque<IkeSaId>,
     /// Attempts that were refused, the oldest first. Each keeps its answer for a repetition until a newcomer
     /// needs the room; some are gone already.
     refused: VecDeque<IkeSaId>,
     slots: HashMap<IkeSaId, Slot>,
     timers: Timers,
     last_id: u64,
+    deaf_until: Option<Instant>,
 }
 
-/// Finds the half-open IKE SA that a repeated IKE_SA_INIT request made.
-type InitKey = (SocketAddr, u64);
+/// Finds what a repeated IKE_SA_INIT request made: a half-open IKE SA, or a place to wait.
+pub(crate) type InitKey = (SocketAddr, u64);
 
 /// One IKE SA, from IKE_SA_INIT to the last answer.
 struct Slot {
@@ -92,29 +94,32 @@ pub(crate) enum IkeSaState {
     Deleting(Box<Ending>),
 }
 
-/// Longest IKE_SA_INIT that is looked at: room for every proposal in use, and far below what would
-/// make a half-open IKE SA dear.
-const MAX_INIT: usize = 4096;
-const NONCE: usize = 32;
+/// A probe's time, and up to 2 s until a loss is noticed.
+const DEAF: Duration = Duration::from_secs(8);
 
 impl Responder {
     /// A responder without any IKE SA.
     pub fn new(config: ResponderConfig, crypto: Arc<dyn CryptoProvider>, now: Instant) -> Self {
         Self {
             cookies: CookieJar::new(crypto.as_ref(), now),
+            asking: Asking::default(),
+            asking_costly: Asking::default(),
             config: Arc::new(config),
             crypto,
             out: Outputs::default(),
             stats: Stats::default(),
             spis: Spis::default(),
+            lobby: Lobby::default(),
             quota: HalfOpenQuota::default(),
             costly: CostlyQuota::new(now),
             inits: HashMap::new(),
             init_hash: RandomState::new(),
+            begun: VecDeque::new(),
             refused: VecDeque::new(),
             slots: HashMap::new(),
             timers: Timers::default(),
             last_id: 0,
+            deaf_until: None,
         }
     }
 
@@ -123,7 +128,7 @@ impl Responder {
         self.config = Arc::new(config);
     }
 
-    /// One IKE datagram, without non-ESP marker, from anyone.
+    /// One IKE datagram, without non-ESP marker, from anyone. An IKE_SA_INIT waits for [`Self::take_turn`].
     pub fn handle_datagram(&mut self, path: Path, bytes: &[u8], now: Instant) {
         self.stats.datagrams += 1;
         if bytes.len() > MAX_MESSAGE {
@@ -141,28 +146,48 @@ impl Responder {
         self.step(id, now, |state, config, cx| state.on_datagram(path, &header, bytes, config, cx));
     }
 
+    /// Answers the IKE_SA_INIT whose turn it is; false when none waits, or there is no place for one. Networks that
+    /// are known go first.
+    pub fn take_turn(&mut self, now: Instant) -> bool {
+        let Some(next) = self.has_turn(now).then(|| self.lobby.next(now)).flatten() else { return false };
+        if let Err(reason) = next.and_then(|waiting| self.begin(waiting, now)) {
+            self.stats.count(reason);
+        }
+        self.stats.waiting_now = self.lobby.len();
+        true
+    }
+
+    /// Whether [`Self::take_turn`] would say yes.
+    pub fn has_turn(&self, now: Instant) -> bool {
+        let has_place = || {
+            self.quota.total() < self.config.half_open.total
+                || self.oldest().is_some_and(|oldest| self.has_had_time(oldest, now))
+        };
+        self.lobby.len() > 0 && has_place()
+    }
+
+    /// Datagrams of peers may have been lost on our side. For the next 8 s nobody's silence counts: no probe and no
+    /// liveness check ends by it, they are asked again.
+    pub fn deaf(&mut self, now: Instant) {
+        self.deaf_until = Some(now + DEAF);
+    }
+
+    /// A unit was good at `address`: who comes from its network (as for the half-open limits) goes first. The last
+    /// 262,144 networks are kept.
+    pub fn know(&mut self, address: IpAddr) {
+        self.lobby.know(address, &self.config.half_open);
+        self.stats.known_now = self.lobby.known();
+    }
+
     /// The answer to [`Output::AskPeer`].
     pub fn handle_peer(&mut self, ticket: Ticket, peer: Result<Peer, Refusal>, now: Instant) {
-        let has_room = self.has_room_for(ticket.sa(), &peer, now);
         self.step(ticket.sa(), now, |state, config, cx| {
             let IkeSaState::AwaitPeer(waiting) = state else { return Some(state) };
             if waiting.ticket != ticket {
                 return Some(IkeSaState::AwaitPeer(waiting));
             }
-            if !has_room {
-                return waiting.put_off(cx);
-            }
             waiting.on_peer(peer, config, cx)
         });
-    }
-
-    /// Whether AUTH may be verified now with the key of the stranger at the other end of `sa`.
-    fn has_room_for(&mut self, sa: IkeSaId, peer: &Result<Peer, Refusal>, now: Instant) -> bool {
-        let is_costly = peer.as_ref().is_ok_and(|peer| costly::is_costly_key(&peer.public_key_spki));
-        let Some(Slot { state: IkeSaState::AwaitPeer(waiting), .. }) = self.slots.get(&sa) else {
-            return true;
-        };
-        !is_costly || self.costly.take(waiting.handshake.path.peer.ip(), &self.config.half_open, now)
     }
 
     /// The answer to [`Output::AskAdmission`]. False when nothing came of a [`Admission::Grant`]: the
@@ -295,6 +320,7 @@ impl Responder {
             out: &mut self.out,
             stats: &mut self.stats,
             spis: &mut self.spis,
+            is_deaf: self.deaf_until.is_some_and(|until| now < until),
         };
         let next = act(slot.state, &config, &mut cx);
         let due = next.as_ref().and_then(|state| state.next_timeout(&config.times));
@@ -319,28 +345,10 @@ impl Responder {
             Some(IkeSaState::Deleting(_)) => self.refused.push_back(id),
             Some(IkeSaState::Established(_)) | None => {}
         }
-        self.quota.leave(half_open.prefix);
+        self.quota.leave(half_open.prefix, id);
         self.inits.remove(&half_open.init);
         self.stats.half_open_now = self.quota.total();
         None
-    }
-
-    /// Forgets refused attempts, the oldest first, until they and the half-open IKE SAs together are no
-    /// more than may be half-open.
-    fn make_room(&mut self, now: Instant) {
-        while self.quota.total() + self.refused.len() > self.config.half_open.total {
-            let Some(oldest) = self.refused.pop_front() else { return };
-            self.step(oldest, now, |state, _, cx| match state {
-                IkeSaState::Deleting(ending) => {
-                    ending.release(cx);
-                    None
-                }
-                other @ (IkeSaState::HalfOpen(_)
-                | IkeSaState::AwaitPeer(_)
-                | IkeSaState::AwaitAdmission(_)
-                | IkeSaState::Established(_)) => Some(other),
-            });
-        }
     }
 }
 
@@ -416,263 +424,6 @@ fn still_waits(handshake: &Handshake, cx: &mut Context<'_>) -> bool {
         handshake.release(cx);
     }
     waits
-}
-
-/// IKE_SA_INIT: nothing is kept before a cookie that is asked for has come back.
-impl Responder {
-    /// INVALID_MAJOR_VERSION for a version above ours, if the answer is no longer than what came
-    /// (RFC 7296 §2.5); silence for everything else.
-    fn on_bad_header(&mut self, path: Path, bytes: &[u8], malformed: Malformed) {
-        self.stats.count(Reason::from(malformed));
-        let Some(answer) = major_version_answer(bytes, malformed) else { return };
-        if answer.len() <= bytes.len() {
-            self.out.transmit(path, &[answer]);
-        }
-    }
-
-    fn on_ike_sa_init(&mut self, path: Path, header: &Header, bytes: &[u8], now: Instant) {
-        let is_first = header.from_initiator
-            && !header.is_response
-            && header.message_id == 0
-            && header.spi_r == IkeSpi(0);
-        if !is_first {
-            return self.stats.count(Reason::UnexpectedExchange);
-        }
-        let init = (path.peer, self.init_hash.hash_one(bytes));
-        if self.is_answered_again(init, path, bytes) {
-            return;
-        }
-        if let Err(reason) = self.answer_init(path, header, bytes, init, now) {
-            self.stats.count(reason);
-        }
-    }
-
-    /// A request that comes again gets the same octets again (RFC 7296 §2.1).
-    fn is_answered_again(&mut self, init: InitKey, path: Path, bytes: &[u8]) -> bool {
-        let slot = self.inits.get(&init).and_then(|id| self.slots.get_mut(id));
-        let Some(handshake) = slot.and_then(|slot| slot.state.handshake_mut()) else { return false };
-        let is_same = handshake.init_request == bytes;
-        if is_same {
-            handshake.fingerprint.saw_again();
-            self.stats.answered_again += 1;
-            self.out.transmit(path, std::slice::from_ref(&handshake.init_response));
-        }
-        is_same
-    }
-
-    fn answer_init(
-        &mut self,
-        path: Path,
-        header: &Header,
-        bytes: &[u8],
-        init: InitKey,
-        now: Instant,
-    ) -> Result<(), Reason> {
-        if bytes.len() > MAX_INIT {
-            return Err(Reason::Malformed);
-        }
-        let contents = match parse_plain(header, bytes).and_then(Contents::sort) {
-            Ok(contents) => contents,
-            Err(malformed) => {
-                if let Malformed::UnknownCritical(kind) = malformed {
-                    let refused = Payload::notify(NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, &[kind.0]);
-                    self.say(path, header, &[refused]);
-                }
-                return Err(Reason::from(malformed));
-            }
-        };
-        let request = IkeSaInitRequest::parse(contents)?;
-        if self.asks_cookie(path, header, &request, now) {
-            return Ok(());
-        }
-        self.begin(path, header, bytes, request, init, now)
-    }
-
-    /// Asks for a cookie if one is due and has not come; a wrong one counts as none (RFC 7296 §2.6).
-    fn asks_cookie(&mut self, path: Path, header: &Header, request: &IkeSaInitRequest, now: Instant) -> bool {
-        let is_due = match self.config.cookies {
-            CookiePolicy::Always => true,
-            CookiePolicy::Above(threshold) => {
-                self.quota.total() >= threshold
-                    || self.quota.is_half_used(path.peer.ip(), &self.config.half_open)
-            }
-        };
-        let is_costly = costly::is_costly_method(request.ke.method)
-            && self.costly.is_half_used(path.peer.ip(), &self.config.half_open, now);
-        if !is_due && !is_costly {
-            return false;
-        }
-        self.cookies.rotate(self.crypto.as_ref(), now);
-        let (address, spi_i) = (path.peer.ip(), header.spi_i);
-        let has_come = request
-            .cookie
-            .as_ref()
-            .is_some_and(|cookie| self.cookies.is_ours(cookie, &request.nonce, address, spi_i));
-        if !has_come {
-            let cookie = self.cookies.bake(&request.nonce, address, spi_i);
-            self.stats.cookies_asked += 1;
-            self.say(path, header, &[Payload::notify(NotifyType::COOKIE, &cookie)]);
-        }
-        !has_come
-    }
-
-    /// Chooses a suite and makes a half-open IKE SA; or says why not, and keeps nothing.
-    fn begin(
-        &mut self,
-        path: Path,
-        header: &Header,
-        bytes: &[u8],
-        request: IkeSaInitRequest,
-        init: InitKey,
-        now: Instant,
-    ) -> Result<(), Reason> {
-        let Some((suite, chosen)) = self.config.suites.choose_ike(&request.proposals, request.ke.method)
-        else {
-            self.say(path, header, &[Payload::notify(NotifyType::NO_PROPOSAL_CHOSEN, &[])]);
-            let (spi_i, reason) = (header.spi_i, Reason::NoProposalChosen);
-            self.out.event(Event::Refused { path, spi_i, reason, idi: None });
-            return Err(reason);
-        };
-        if suite.key_exchange != request.ke.method {
-            self.say(path, header, &[Payload::Notify(invalid_ke(suite.key_exchange))]);
-            return Err(Reason::InvalidKe);
-        }
-        let prefix = self.quota.enter(path.peer.ip(), &self.config.half_open)?;
-        let ephemeral = match self.key_pair_for(path, &request.ke, now) {
-            Ok(ephemeral) => ephemeral,
-            Err(reason) => {
-                self.quota.leave(prefix);
-                return Err(reason);
-            }
-        };
-        self.make_room(now);
-        let id = self.next_id();
-        let spi_r = self.spis.draw_ike(id, self.crypto.as_ref());
-        let spis = (header.spi_i, spi_r);
-        let mut nonce = vec![0; NONCE];
-        self.crypto.random(&mut nonce);
-        let public_value =
-            KeyExchange { method: suite.key_exchange, data: ephemeral.public_value().to_vec() };
-        let mut answer =
-            vec![Payload::Sa(vec![chosen]), Payload::Ke(public_value), Payload::Nonce(nonce.clone())];
-        answer.extend(nat_detection::notifies_that_make_encapsulate(spis, path.peer));
-        answer.push(self.certificate_request());
-        answer.extend(Abilities::ours(true));
-        let init_response = write_plain(Header { spi_r, ..answer_header(header) }, &answer);
-        self.out.transmit(path, std::slice::from_ref(&init_response));
-        self.stats.init_answered += 1;
-        let deadline = now + self.config.half_open.lifetime;
-        let handshake = Handshake {
-            id,
-            path,
-            spis,
-            init_request: bytes.to_vec(),
-            init_response,
-            fingerprint: fingerprint(&request),
-            peer_hashes: request.abilities.hashes,
-            nonces: (request.nonce, nonce),
-            agreement: Agreement::Open {
-                suite,
-                ephemeral,
-                public_value: request.ke.data,
-                speaks_fragments: request.abilities.fragments,
-            },
-            answered_at: now,
-            deadline,
-            questions: 0,
-        };
-        let armed = self.timers.arm(id, None, Some((deadline, Timer::Forget)));
-        let state = IkeSaState::HalfOpen(Box::new(AwaitIkeAuth { handshake }));
-        self.slots.insert(id, Slot { state, half_open: Some(Box::new(HalfOpen { prefix, init })), armed });
-        self.inits.insert(init, id);
-        self.stats.half_open_now = self.quota.total();
-        Ok(())
-    }
-
-    /// A key pair of the method that `theirs` belongs to.
-    ///
-    /// # Errors
-    /// [`Reason::PublicValue`] for another length than the method's, [`Reason::CostlyQuota`], [`Reason::OurFault`].
-    fn key_pair_for(
-        &mut self,
-        path: Path,
-        theirs: &KeyExchange,
-        now: Instant,
-    ) -> Result<Box<dyn Ephemeral>, Reason> {
-        if theirs.method.public_value_len() != Some(theirs.data.len()) {
-            return Err(Reason::PublicValue);
-        }
-        let is_costly = costly::is_costly_method(theirs.method);
-        if is_costly && !self.costly.take(path.peer.ip(), &self.config.half_open, now) {
-            return Err(Reason::CostlyQuota);
-        }
-        self.crypto.key_exchange(theirs.method).ok_or(Reason::OurFault)
-    }
-
-    fn certificate_request(&self) -> Payload {
-        Payload::CertReq(CertificateRequest {
-            encoding: CertEncoding::X509_SIGNATURE,
-            authorities: self.config.authorities.concat(),
-        })
-    }
-
-    /// Answers IKE_SA_INIT without keeping anything: the responder's SPI stays zero.
-    fn say(&mut self, path: Path, header: &Header, payloads: &[Payload]) {
-        let datagram = write_plain(answer_header(header), payloads);
-        self.out.transmit(path, &[datagram]);
-    }
-
-    fn next_id(&mut self) -> IkeSaId {
-        self.last_id += 1;
-        IkeSaId(self.last_id)
-    }
-}
-
-impl IkeSaState {
-    fn handshake_mut(&mut self) -> Option<&mut Handshake> {
-        match self {
-            Self::HalfOpen(half_open) => Some(&mut half_open.handshake),
-            Self::AwaitPeer(waiting) => Some(&mut waiting.handshake),
-            Self::AwaitAdmission(waiting) => Some(&mut waiting.handshake),
-            Self::Established(_) | Self::Deleting(_) => None,
-        }
-    }
-}
-
-fn answer_header(request: &Header) -> Header {
-    Header { from_initiator: false, is_response: true, first_payload: PayloadType::NONE, ..*request }
-}
-
-fn fingerprint(request: &IkeSaInitRequest) -> ObservedFingerprint {
-    let mut fingerprint = ObservedFingerprint {
-        proposals: request.proposals.clone(),
-        key_exchange: Some(request.ke.method),
-        nonce_length: u16::try_from(request.nonce.len()).unwrap_or(u16::MAX),
-        ..ObservedFingerprint::default()
-    };
-    request.vendor_ids.iter().for_each(|vendor_id| fingerprint.saw_vendor_id(vendor_id));
-    request.notifies.iter().for_each(|kind| fingerprint.saw_notify(*kind));
-    fingerprint
-}
-
-/// N(INVALID_MAJOR_VERSION) for a request of a later version, whose header is read as far as all
-/// versions agree.
-fn major_version_answer(bytes: &[u8], malformed: Malformed) -> Option<Vec<u8>> {
-    let Malformed::MajorVersion(3..) = malformed else { return None };
-    let octets = |range: std::ops::Range<usize>| bytes.get(range);
-    let spi = |range| Some(IkeSpi(u64::from_be_bytes(octets(range)?.try_into().ok()?)));
-    let (exchange, flags) = (bytes.get(18)?, bytes.get(19)?);
-    let header = Header {
-        spi_i: spi(0..8).filter(|spi_i| *spi_i != IkeSpi(0))?,
-        spi_r: spi(8..16)?,
-        first_payload: PayloadType::NONE,
-        exchange: ExchangeType(*exchange),
-        from_initiator: flags & 0x08 == 0,
-        is_response: true,
-        message_id: u32::from_be_bytes(octets(20..24)?.try_into().ok()?),
-    };
-    let is_request = flags & 0x20 == 0;
-    is_request.then(|| write_plain(header, &[Payload::notify(NotifyType::INVALID_MAJOR_VERSION, &[2])]))
 }
 
 #[cfg(test)]

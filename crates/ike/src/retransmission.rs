@@ -41,6 +41,11 @@ impl Schedule {
         self.due = now + self.wait;
         true
     }
+
+    /// It goes out again though it went out often enough, after as long a wait as the last.
+    pub(crate) fn once_more(&mut self, now: Instant) {
+        self.due = now + self.wait;
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,10 @@ pub struct Stats {
     pub paths_probed: u64,
     /// Of these, those that it answered from.
     pub paths_changed: u64,
+    /// IKE_SA_INIT requests that wait for their turn, now.
+    pub waiting_now: usize,
+    /// Networks whose IKE_SA_INIT go first, now; one that was known twice may count twice.
+    pub known_now: usize,
     /// IKE SAs half-open or being decided on, now.
     pub half_open_now: usize,
     /// IKE SAs established, now.

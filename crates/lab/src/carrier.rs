@@ -3,9 +3,12 @@
 use crate::unit::{KnownGateway, Unit, UnitIdentity};
 use admission::Policy;
 use anyhow::Context;
-use api::LedgerBooks;
+use api::Office;
 use events::{Journal, JournalKey};
-use gateway::{Core, Deps, Gateway, GatewayConfig, Listen, Ports, SystemClock, VirtualCore};
+use gateway::{
+    Core, Deps, Gateway, GatewayConfig, Issuers, Listen, NoIssuers, Ports, SystemClock, VirtualCore,
+    WallClock,
+};
 use ids::{DeviceId, Realm, UnixTime};
 use ike::{
     LocalIdentity,
@@ -33,6 +36,8 @@ pub struct Carrier {
     pub gateway: Gateway,
     known: KnownGateway,
     dir: PathBuf,
+    clock: Arc<dyn WallClock>,
+    issuers: Arc<dyn Issuers>,
 }
 
 /// Whose units these are.
@@ -50,7 +55,19 @@ impl Carrier {
     /// # Errors
     /// What could not be made, and why.
     pub fn start(dir: &Path) -> anyhow::Result<Self> {
-        Self::made(dir, service(), |_| ())
+        Self::made(dir, service(), system_clock(), no_issuers(), |_| ())
+    }
+
+    /// The same with one that takes its time from another clock.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_by(
+        dir: &Path,
+        clock: Arc<dyn WallClock>,
+        adjust: impl FnOnce(&mut GatewayConfig),
+    ) -> anyhow::Result<Self> {
+        Self::made(dir, service(), clock, no_issuers(), adjust)
     }
 
     /// The same with a gateway that `adjust` has changed.
@@ -58,7 +75,15 @@ impl Carrier {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(dir: &Path, adjust: impl FnOnce(&mut GatewayConfig)) -> anyhow::Result<Self> {
-        Self::made(dir, service(), adjust)
+        Self::made(dir, service(), system_clock(), no_issuers(), adjust)
+    }
+
+    /// The same with one whose gateway is told by `issuers` how certificates stand.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_asking(dir: &Path, issuers: Arc<dyn Issuers>) -> anyhow::Result<Self> {
+        Self::made(dir, service(), system_clock(), issuers, |_| ())
     }
 
     /// The same before another core.
@@ -66,20 +91,23 @@ impl Carrier {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_before(dir: &Path, core: Box<dyn Core>) -> anyhow::Result<Self> {
-        Self::made(dir, vec![core], |_| ())
+        Self::made(dir, vec![core], system_clock(), no_issuers(), |_| ())
     }
 
     fn made(
         dir: &Path,
         cores: Vec<Box<dyn Core>>,
+        clock: Arc<dyn WallClock>,
+        issuers: Arc<dyn Issuers>,
         adjust: impl FnOnce(&mut GatewayConfig),
     ) -> anyhow::Result<Self> {
         let (journal_key, row_key) = key_paths(dir);
         let (ledger, journal) = books(dir, JournalKey::create(&journal_key)?, RowKey::create(&row_key)?)?;
         let realm: Realm = REALM.parse()?;
         let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), UnixTime::now())?;
-        let (gateway, known) = start_gateway(&ledger, &ca, (0, 0), cores, adjust)?;
-        Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned() })
+        let surroundings = Surroundings { cores, clock: &clock, issuers: &issuers };
+        let (gateway, known) = start_gateway(&ledger, &ca, (0, 0), surroundings, adjust)?;
+        Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned(), clock, issuers })
     }
 
     /// Stops in good order and serves again: the same files, the same ports, nothing else.
@@ -87,16 +115,17 @@ impl Carrier {
     /// # Errors
     /// What could not be opened again, and why.
     pub fn restart(self) -> anyhow::Result<Self> {
-        let Self { ledger, journal, ca, gateway, known, dir } = self;
+        let Self { ledger, journal, ca, gateway, known, dir, clock, issuers } = self;
         gateway.shutdown();
         journal.close()?;
         drop((ledger, journal, ca, gateway));
         let (journal_key, row_key) = key_paths(&dir);
         let (ledger, journal) = books(&dir, JournalKey::open(&journal_key)?, RowKey::open(&row_key)?)?;
-        let (ca, _) = Ca::open(&dir.join("ca"), &office(&ledger), UnixTime::now())?;
+        let ca = Ca::open(&dir.join("ca"))?;
         let ports = (known.ike.port(), known.natt.port());
-        let (gateway, known) = start_gateway(&ledger, &ca, ports, service(), |_| ())?;
-        Ok(Self { ledger, journal, ca, gateway, known, dir })
+        let surroundings = Surroundings { cores: service(), clock: &clock, issuers: &issuers };
+        let (gateway, known) = start_gateway(&ledger, &ca, ports, surroundings, |_| ())?;
+        Ok(Self { ledger, journal, ca, gateway, known, dir, clock, issuers })
     }
 
     /// How units know the gateway.
@@ -134,23 +163,28 @@ impl Carrier {
     /// # Errors
     /// The CA refuses, or the ledger is out of reach.
     pub fn enrol(&self, id: DeviceId) -> anyhow::Result<UnitIdentity> {
-        let issued = self.ca.issue(&order(id, None), &office(&self.ledger), UnixTime::now())?;
+        let (order, now) = (order(id, None), UnixTime::now());
+        let issued = office(&self.ledger).issue(|books| self.ca.issue(&order, books, now))?;
         identity(id, &self.ca, issued)
     }
 
     /// The same for so many days, by an office whose policy was laxer than the gateway's is.
-    pub(crate) fn enrol_for(&self, id: DeviceId, days: u32) -> anyhow::Result<UnitIdentity> {
+    ///
+    /// # Errors
+    /// As [`Self::enrol`].
+    pub fn enrol_for(&self, id: DeviceId, days: u32) -> anyhow::Result<UnitIdentity> {
         let policy = Policy { max_validity_d: days, ..Policy::default() };
-        let books = LedgerBooks { ledger: self.ledger.clone(), policy };
+        let office = Office { ledger: self.ledger.clone(), policy };
         let span = Duration::from_secs(u64::from(days) * 86_400);
-        let issued = self.ca.issue(&order(id, Some(span)), &books, UnixTime::now())?;
+        let (order, now) = (order(id, Some(span)), UnixTime::now());
+        let issued = office.issue(|books| self.ca.issue(&order, books, now))?;
         identity(id, &self.ca, issued)
     }
 
     /// A certificate with a chain to this carrier's own anchor that nobody ordered: as by somebody who
     /// has a key of the CA.
     pub(crate) fn forge(&self, id: DeviceId) -> anyhow::Result<UnitIdentity> {
-        let issued = self.ca.issue(&order(id, None), &OffTheBooks, UnixTime::now())?;
+        let issued = self.ca.issue(&order(id, None), &mut OffTheBooks, UnixTime::now())?;
         identity(id, &self.ca, issued)
     }
 
@@ -173,6 +207,21 @@ fn identity(id: DeviceId, ca: &Ca, issued: pki::Issued) -> anyhow::Result<UnitId
     Ok(UnitIdentity { name: format!("{id}.{}", ca.realm()), chain: issued.chain, key })
 }
 
+fn system_clock() -> Arc<dyn WallClock> {
+    Arc::new(SystemClock)
+}
+
+fn no_issuers() -> Arc<dyn Issuers> {
+    Arc::new(NoIssuers)
+}
+
+/// What a gateway has around it.
+struct Surroundings<'a> {
+    cores: Vec<Box<dyn Core>>,
+    clock: &'a Arc<dyn WallClock>,
+    issuers: &'a Arc<dyn Issuers>,
+}
+
 /// The core's sides, one for each shard.
 fn service() -> Vec<Box<dyn Core>> {
     let side = || Box::new(VirtualCore::new(vec![SERVICE.into()])) as Box<dyn Core>;
@@ -183,8 +232,8 @@ fn pools() -> anyhow::Result<Pools> {
     Ok(Pools { v4: Some("10.64.0.0/16".parse()?), v6: None })
 }
 
-fn office(ledger: &Ledger) -> LedgerBooks {
-    LedgerBooks { ledger: ledger.clone(), policy: Policy::default() }
+fn office(ledger: &Ledger) -> Office {
+    Office { ledger: ledger.clone(), policy: Policy::default() }
 }
 
 /// Where the keys of journal and rows are.
@@ -204,7 +253,7 @@ fn start_gateway(
     ledger: &Ledger,
     ca: &Ca,
     (ike_port, natt_port): (u16, u16),
-    cores: Vec<Box<dyn Core>>,
+    Surroundings { cores, clock, issuers }: Surroundings<'_>,
     adjust: impl FnOnce(&mut GatewayConfig),
 ) -> anyhow::Result<(Gateway, KnownGateway)> {
     let order = GatewayOrder {
@@ -214,7 +263,7 @@ fn start_gateway(
         validity: None,
         by: "lab".into(),
     };
-    let issued = ca.issue_gateway(&order, &office(ledger), UnixTime::now())?;
+    let issued = office(ledger).issue(|books| ca.issue_gateway(&order, books, UnixTime::now()))?;
     let key = issued.private_key.context("the CA made the key")?;
     let identity = LocalIdentity {
         id: Identification::fqdn(GATEWAY),
@@ -231,9 +280,10 @@ fn start_gateway(
     let deps = Deps {
         ledger: ledger.clone(),
         anchors: ca.anchors().clone(),
+        issuers: issuers.clone(),
         cores,
         core_check: Box::new(|| None),
-        clock: Arc::new(SystemClock),
+        clock: clock.clone(),
         crypto: Arc::new(AwsLc),
     };
     let gateway = Gateway::start(config, ports, deps)?;

@@ -24,7 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A unit that is attached.
+/// A unit that is attached. When it is dropped it tells the gateway that it leaves.
 pub struct Femtocell {
     initiator: Initiator,
     socket: Arc<Socket>,
@@ -117,6 +117,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Longest sleep: `stop` is looked at so often.
 const AT_MOST: Duration = Duration::from_millis(100);
 
+impl Drop for Femtocell {
+    fn drop(&mut self) {
+        self.initiator.close(Instant::now());
+        self.drain();
+    }
+}
+
 impl Femtocell {
     /// Attaches from `outer`, unless `stop` comes first.
     ///
@@ -167,7 +174,6 @@ impl Femtocell {
                 return Err(why);
             }
             if Instant::now() >= until || stop.load(Relaxed) {
-                self.close();
                 return Err(if stop.load(Relaxed) { NoTunnel::Stopped } else { NoTunnel::NoAnswer });
             }
             self.wait(None);
@@ -204,13 +210,7 @@ impl Femtocell {
                 self.drain();
             }
         }
-        self.close();
         Ok(())
-    }
-
-    fn close(&mut self) {
-        self.initiator.close(Instant::now());
-        self.drain();
     }
 
     fn wait(&self, core: Option<&dyn Core>) {

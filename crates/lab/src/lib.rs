@@ -3,11 +3,13 @@
 //! radio and no core network, and the attacker is one of the lab's own units whose key the lab copies.
 //!
 //! [`tour`] shows what the gateway does about genuine units and about everyone else. Every reason that
-//! it tells is read from the journal, as an operator would. [`Load`] attaches units by the thousand.
+//! it tells is read from the journal, as an operator would. [`Load`] attaches units by the thousand,
+//! and [`Flood`] is what strangers send meanwhile.
 
 mod carrier;
 mod echo;
 mod femtocell;
+mod flood;
 mod load;
 mod sa_pair;
 mod tour;
@@ -15,6 +17,7 @@ mod unit;
 
 pub use carrier::{Carrier, SERVICE};
 pub use femtocell::{Femtocell, NoTunnel};
-pub use load::{Load, Tunnel};
+pub use flood::Flood;
+pub use load::{Arrival, Arrivals, Load, Pressed, SOCKETS, Tried, Tunnel};
 pub use tour::{Act, Step, tour};
 pub use unit::{Attached, KnownGateway, Outcome, Unit, UnitIdentity};

@@ -101,7 +101,7 @@ fn section_4_line_8_a_revoked_certificate_is_refused_and_what_was_looked_at_is_w
 
     let before = UnixTime::now();
     let cert = x509::Certificate::from_der(&identity.chain[0]).unwrap().sha256();
-    world.carrier.ledger.revoke(cert, "kim", "key seen elsewhere", before).unwrap();
+    world.carrier.ledger.revoke(cert, None, "kim", "key seen elsewhere", before).unwrap();
     let again = world.attach(&identity, 1);
     assert!(matches!(again.outcome, Outcome::Refused(_)), "{:?}", again.outcome);
     let refused: Refused = world.next();
@@ -256,7 +256,7 @@ fn a_revoked_certificate_ends_the_session_that_it_opened() {
     let unit = world.attach(&identity, 1);
     inner(&unit);
     let cert = x509::Certificate::from_der(&identity.chain[0]).unwrap().sha256();
-    world.carrier.ledger.revoke(cert, "kim", "key seen elsewhere", UnixTime::now()).unwrap();
+    world.carrier.ledger.revoke(cert, None, "kim", "key seen elsewhere", UnixTime::now()).unwrap();
     world.carrier.gateway.device_changed(id(1));
     assert!(unit.wait_deleted(Duration::from_secs(10)).is_some());
     let closed: SessionClosed = world.next();

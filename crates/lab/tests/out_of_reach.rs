@@ -2,8 +2,9 @@
 //! goes on by itself when it is back.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use events::Durability;
-use gateway::{Alarm, Core, Packets, VirtualCore};
+use admission::ValidityException;
+use events::{Durability, journal::Tail};
+use gateway::{Alarm, Core, GatewayConfig, Packets, VirtualCore, WallClock};
 use ids::{DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit};
 use ledger::{LedgerError, LifeCycle};
@@ -12,7 +13,10 @@ use std::{
     io::Write,
     path::Path,
     process::Command,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering::SeqCst},
+    },
     time::{Duration, Instant},
 };
 
@@ -142,6 +146,149 @@ fn a_unit_reported_lost_while_no_row_can_be_written_loses_its_tunnel_when_one_ca
     assert_eq!(world.carrier.gateway.sessions_of(id(1)).len(), 1);
     sql("DROP TRIGGER full");
     world.wait_for(|carrier| carrier.gateway.sessions_of(id(1)).is_empty());
+}
+
+/// The machine's clock, set so many seconds wrong.
+#[derive(Default)]
+struct Wrong(AtomicI64);
+
+impl WallClock for Wrong {
+    fn now(&self) -> UnixTime {
+        let (now, by) = (UnixTime::now(), self.0.load(SeqCst));
+        let span = Duration::from_secs(by.unsigned_abs());
+        if by < 0 { now.before(span) } else { now.after(span) }
+    }
+}
+
+const HOUR: i64 = 3600;
+const YEAR: i64 = 365 * 24 * HOUR;
+
+/// A world whose clock can be set, before and after.
+struct Timed {
+    dir: tempfile::TempDir,
+    clock: Arc<Wrong>,
+    world: World,
+}
+
+impl Timed {
+    fn new(network: u8) -> Self {
+        Self::with(network, |_| ())
+    }
+
+    fn with(network: u8, adjust: impl FnOnce(&mut GatewayConfig)) -> Self {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Arc::new(Wrong::default()));
+        let world = World::before(Carrier::start_by(dir.path(), clock.clone(), adjust).unwrap(), network);
+        Self { dir, clock, world }
+    }
+
+    fn set(&self, seconds: i64) {
+        self.clock.0.store(seconds, SeqCst);
+    }
+
+    fn wait_for(&self, alarm: Alarm, stands: bool) {
+        self.world.wait_for(|carrier| carrier.gateway.health().alarms.contains_key(&alarm) == stands);
+    }
+
+    /// Set right again: all is well, also for the next start, and the journal tells of it.
+    fn assert_right_again(self, network: u8, alarm: Alarm) {
+        self.set(0);
+        self.wait_for(alarm, false);
+        self.world.assert_all_is_well_again(network);
+        let Self { dir, world, .. } = self;
+        let told = |raised| {
+            let mut tail = Tail::new(&dir.path().join("journal/lab"), 1);
+            let records = std::iter::from_fn(|| tail.next_record().unwrap());
+            let alarms = records.filter_map(|record| record.read::<events::gateway::Alarm>().unwrap());
+            alarms.filter(|told| told.alarm == alarm.code() && told.raised == raised).count()
+        };
+        assert_eq!((told(true), told(false)), (1, 1));
+        let carrier = world.carrier.restart().unwrap();
+        // The next start has looked at everything once its first alarms could stand.
+        let unit = carrier.attach(&world.newcomer, [127, network, 0, 2]).unwrap();
+        assert!(matches!(unit.outcome, Outcome::Attached(_)), "{:?}", carrier.gateway.health());
+        assert_eq!(carrier.gateway.health().alarms.len(), 0);
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_by_an_hour_under_tunnels() {
+    let timed = Timed::new(21);
+    timed.set(-HOUR);
+    timed.world.assert_only_new_ones_wait(21, Alarm::ClockUntrusted);
+    timed.assert_right_again(21, Alarm::ClockUntrusted);
+}
+
+#[test]
+fn a_clock_that_is_set_forward_by_an_hour_keeps_nobody_out_whose_certificate_lasts() {
+    let timed = Timed::new(22);
+    timed.set(HOUR);
+    timed.wait_for(Alarm::ClockJumped, true);
+    assert!(timed.world.carrier.gateway.health().can_admit());
+    assert!(matches!(timed.world.new_unit(22), Outcome::Attached(_)));
+    assert_eq!(timed.world.attached.ping(SERVICE, 3).0, 3);
+    timed.assert_right_again(22, Alarm::ClockJumped);
+}
+
+#[test]
+fn a_clock_that_is_set_forward_by_a_year_refuses_nobody_and_ends_no_tunnel() {
+    let timed = Timed::new(23);
+    timed.set(YEAR);
+    timed.world.assert_only_new_ones_wait(23, Alarm::ClockJumped);
+    // Judged anew, it stays.
+    timed.world.carrier.gateway.device_changed(id(1));
+    let (ledger, now) = (&timed.world.carrier.ledger, timed.clock.now());
+    ledger.move_device(id(2), LifeCycle::Lost, "kim", "gone", None, now).unwrap();
+    assert_eq!(timed.world.attached.ping(SERVICE, 3).0, 3);
+    // Lost is lost at any time, and found by two people.
+    assert_eq!(timed.world.new_unit(23), Outcome::NoTunnel("no answer".into()));
+    for to in [LifeCycle::Suspended, LifeCycle::Installed] {
+        ledger.move_device(id(2), to, "kim", "found", Some("dave"), now).unwrap();
+    }
+    timed.assert_right_again(23, Alarm::ClockJumped);
+}
+
+#[test]
+fn an_exception_that_is_over_only_by_a_clock_that_was_set_forward_is_not_held_against_anyone() {
+    let tomorrow = UnixTime::now().after(Duration::from_secs(24 * 3600));
+    let exception = ValidityException {
+        name: "old".into(),
+        device: None,
+        realm: None,
+        max_validity_d: 60,
+        until: tomorrow,
+    };
+    let timed = Timed::with(25, |config| config.policy.validity_exceptions.push(exception));
+    let carrier = &timed.world.carrier;
+    let [stays, comes] = [3, 4].map(|number| {
+        carrier.device(id(number), LINE).unwrap();
+        carrier.enrol_for(id(number), 60).unwrap()
+    });
+    let stays = carrier.attach(&stays, [127, 25, 0, 3]).unwrap();
+    assert!(matches!(stays.outcome, Outcome::Attached(_)), "{:?}", stays.outcome);
+    timed.set(48 * HOUR);
+    timed.wait_for(Alarm::ClockJumped, true);
+    carrier.gateway.device_changed(id(3));
+    let outcome = carrier.attach(&comes, [127, 25, 0, 4]).unwrap().outcome.clone();
+    assert_eq!(outcome, Outcome::NoTunnel("no answer".into()));
+    assert!(matches!(timed.world.new_unit(25), Outcome::Attached(_)), "it needs no exception");
+    assert_eq!(stays.ping(SERVICE, 3).0, 3, "judged anew, it stays");
+    timed.set(0);
+    timed.wait_for(Alarm::ClockJumped, false);
+    assert!(matches!(carrier.attach(&comes, [127, 25, 0, 4]).unwrap().outcome, Outcome::Attached(_)));
+}
+
+#[test]
+fn a_leap_second_is_nothing() {
+    let timed = Timed::new(24);
+    for step in [1, 0, -1] {
+        timed.set(step);
+        let World { carrier, newcomer, .. } = &timed.world;
+        let unit = carrier.attach(newcomer, [127, 24, 0, 2]).unwrap();
+        assert!(matches!(unit.outcome, Outcome::Attached(_)), "{step}: {:?}", unit.outcome);
+        unit.close().unwrap();
+        assert_eq!(timed.world.attached.ping(SERVICE, 3).0, 3);
+        assert_eq!(timed.world.carrier.gateway.health().alarms.len(), 0, "{step}");
+    }
 }
 
 /// A file system of a few MiB, gone with its value.

@@ -37,7 +37,7 @@ fn records<T: Recorded>(carrier: &Carrier) -> Vec<T> {
 
 fn observed(carrier: &Carrier) -> Vec<(DeviceId, Vec<String>)> {
     let reasons = |of: ledger::Observation| of.reasons.into_iter().map(|observed| observed.reason).collect();
-    let all = carrier.ledger.observations(None, 1000).unwrap();
+    let all = carrier.ledger.observations("", 1000).unwrap().rows;
     all.into_iter().map(|observation| (observation.device, reasons(observation))).collect()
 }
 
@@ -118,7 +118,7 @@ fn a_wrong_list_puts_good_units_on_probation_and_lets_no_lost_one_in() {
     for (_, unit) in &units {
         assert_eq!(unit.ping(SERVICE, 1).0, 1);
     }
-    let (_, breakers) = carrier.ledger.policy().unwrap();
+    let breakers = carrier.ledger.policy().unwrap().1.rows;
     assert_eq!(
         (breakers[0].reason.as_str(), breakers[0].hits, breakers[0].good),
         ("foreign-network", 10, 30)
@@ -161,7 +161,7 @@ fn copies_beside_live_units_trip_nothing() {
         assert!(matches!(copy.outcome, Outcome::Refused(_)), "{:?}", copy.outcome);
     }
     assert!(!carrier.gateway.health().alarms.contains_key(&Alarm::BreakerTripped));
-    assert_eq!(carrier.ledger.policy().unwrap().1, []);
+    assert_eq!(carrier.ledger.policy().unwrap().1.rows, []);
     for (unit, _) in &units {
         assert_eq!(unit.ping(SERVICE, 1).0, 1);
     }

@@ -163,7 +163,7 @@ fn a_tampered_row_keeps_its_own_unit_out_and_nobody_else() {
     let refused: Refused = world.next();
     assert_eq!((refused.device, refused.reason.as_str()), (id(1), "row-tampered"));
     assert!(refused.next.contains("ledger verify"), "{}", refused.next);
-    let [incident] = <[_; 1]>::try_from(world.carrier.ledger.incidents(0, 10).unwrap()).unwrap();
+    let [incident] = <[_; 1]>::try_from(world.carrier.ledger.incidents(0, 10).unwrap().rows).unwrap();
     assert_eq!((incident.kind.as_str(), incident.devices), ("row-tampered", vec![id(1)]));
     world.attached(&second, 2);
     assert!(world.all::<AlarmEvent>().is_empty(), "the ledger is in reach");
@@ -234,7 +234,7 @@ fn two_that_live_are_named_in_one_incident_though_the_ledger_fails_in_between() 
     assert!(resolved.weighed.missing.iter().any(|name| name == "rolling proof"));
     let incident = world.carrier.ledger.incident(resolved.incident.unwrap()).unwrap().unwrap();
     assert_eq!((incident.kind.as_str(), incident.repeats), ("second-claim", 0));
-    assert_eq!(world.carrier.ledger.incidents(0, 10).unwrap().len(), 1);
+    assert_eq!(world.carrier.ledger.incidents(0, 10).unwrap().rows.len(), 1);
     assert_eq!(world.all::<ContestResolved>().len(), 1);
     assert_eq!(holder.ping(SERVICE, 1).0, 1);
     assert_eq!(world.carrier.ledger.verify().unwrap().findings, []);

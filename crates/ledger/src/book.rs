@@ -1,18 +1,15 @@
 use crate::{
-    AccessLineRecord, Breaker, Credential, Device, DeviceChange, Incident, Lease, LedgerError, LifeCycle,
-    NewDevice, NewIncident, Observation, Outside, Pair, PolicyRule, Pools, Row, RowKey, Tx,
+    AccessLineRecord, CertificateRecord, Credential, Device, DeviceChange, Incident, InstallOrder, Lease,
+    LedgerError, LifeCycle, NewDevice, NewIncident, Outside, Page, Pair, Pools, Row, RowKey, Tx,
+    index::Compared,
     pool::Addresses,
-    row::SealedRow,
+    redo::{device_of, is_explained_by, redo},
     seen::Seen,
     store::{Store, StoreError},
     transaction::Because,
 };
-use events::{
-    Durability, Journal, JournalError,
-    journal::Tail,
-    ledger::{Opened, RowChanged},
-};
-use ids::{AccessLine, CertSha256, DeviceId, Epoch, EventRef, NodeId, Sha256, UnixTime};
+use events::{Durability, Journal, JournalError, ledger::Opened};
+use ids::{AccessLine, CertSha256, CrlReason, DeviceId, Epoch, NodeId, UnixTime};
 use std::{
     collections::BTreeSet,
     sync::{
@@ -35,6 +32,7 @@ pub(crate) struct Inner {
     pub(crate) row_key: RowKey,
     /// 0 before one is begun.
     epoch: AtomicU64,
+    pub(crate) compared: Compared,
 }
 
 pub(crate) struct Writer {
@@ -70,7 +68,14 @@ impl Ledger {
         let writer =
             Writer { store, seen: Seen::default(), addresses, unfinished: false, finished: BTreeSet::new() };
         let writer = Mutex::new(writer);
-        let ledger = Self(Arc::new(Inner { writer, reader, journal, row_key, epoch: AtomicU64::new(0) }));
+        let ledger = Self(Arc::new(Inner {
+            writer,
+            reader,
+            journal,
+            row_key,
+            epoch: AtomicU64::new(0),
+            compared: Compared::default(),
+        }));
         if !finished.is_empty() {
             ledger.next_epoch(finished.clone(), now)?;
         }
@@ -86,7 +91,11 @@ impl Ledger {
     }
 
     fn next_epoch(&self, finished: Vec<String>, now: UnixTime) -> Result<(), LedgerError> {
-        let epoch = in_transaction(&mut *lock(&self.0.writer).store, |store| store.next_epoch(self.node()))?;
+        let at_least = self.journal().next_epoch()?.max(Epoch(self.epoch().0 + 1));
+        let epoch = in_transaction(&mut *lock(&self.0.writer).store, |store| {
+            store.skip_epochs(self.node(), at_least)?;
+            store.next_epoch(self.node())
+        })?;
         self.journal().append(&Opened { epoch: epoch.0, finished }, now, Durability::Durable)?;
         self.0.epoch.store(epoch.0, Relaxed);
         Ok(())
@@ -102,7 +111,19 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Unreachable`]
     pub fn outside(&self, pools: &Pools) -> Result<Vec<Outside>, LedgerError> {
+        let outside = self.read(|store| pools.outside(store))?;
+        if outside.is_empty() {
+            return Ok(outside);
+        }
+        self.rely_on_index::<Device>()?;
         self.read(|store| pools.outside(store))
+    }
+
+    /// Which addresses are free, from the index as it is now.
+    pub(crate) fn read_addresses(&self) -> Result<(), LedgerError> {
+        let mut writer = lock(&self.0.writer);
+        let Writer { store, addresses, .. } = &mut *writer;
+        Ok(addresses.read(&mut **store)?)
     }
 
     /// Whose journal explains the rows.
@@ -128,6 +149,17 @@ impl Ledger {
         }
         writer.store.begin()?;
         Ok(Tx::new(&self.0, writer))
+    }
+
+    /// [`Self::begin`] for who issues certificates: what nobody may have twice is looked for by the index.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub fn begin_issuing(&self) -> Result<Tx<'_>, LedgerError> {
+        self.rely_on_index::<InstallOrder>()?;
+        self.rely_on_index::<CertificateRecord>()?;
+        self.rely_on_index::<Credential>()?;
+        self.begin()
     }
 
     /// The ledger can be read and written now.
@@ -173,6 +205,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Exists`], [`LedgerError::PoolExhausted`], and the transient ones.
     pub fn add_device(&self, new: NewDevice, by: &str, now: UnixTime) -> Result<Device, LedgerError> {
+        self.rely_on_index::<Device>()?;
         self.change(|tx| tx.add_device(new, &Because::new(by, "added"), now))
     }
 
@@ -283,21 +316,23 @@ impl Ledger {
         by: &str,
         now: UnixTime,
     ) -> Result<(), LedgerError> {
-        self.change(|tx| tx.record_credential(credential, &Because::new(by, "issued"), now))
+        self.rely_on_index::<Credential>()?;
+        self.change(|tx| tx.record_credential(credential, by, "issued", now))
     }
 
-    /// A certificate counts no more.
+    /// A unit's certificate counts no more. One that was revoked before stays so since then.
     ///
     /// # Errors
     /// [`LedgerError::NotFound`]
     pub fn revoke(
         &self,
         cert: CertSha256,
+        reason: Option<CrlReason>,
         by: &str,
         why: &str,
         now: UnixTime,
     ) -> Result<Credential, LedgerError> {
-        self.change(|tx| tx.revoke(cert, &Because::new(by, why), now))
+        self.change(|tx| tx.revoke(cert, reason, &Because::new(by, why), now))
     }
 
     /// Opens an incident, or counts once more on the open one of the same kind about the same units.
@@ -308,6 +343,17 @@ impl Ledger {
         self.change(|tx| tx.open_incident(new, by, now))
     }
 
+    /// Opens an incident unless one of the same kind about the same units is open.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn open_incident_once(&self, new: NewIncident, by: &str, now: UnixTime) -> Result<(), LedgerError> {
+        self.change(|tx| match tx.is_open(&new)? {
+            true => Ok(()),
+            false => tx.open_incident(new, by, now).map(drop),
+        })
+    }
+
     pub(crate) fn read<T>(
         &self,
         work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>,
@@ -315,13 +361,39 @@ impl Ledger {
         Ok(work(&mut **lock(&self.0.reader))?)
     }
 
-    fn row<R: Row>(&self, key: &str) -> Result<Option<R>, LedgerError> {
+    pub(crate) fn row<R: Row>(&self, key: &str) -> Result<Option<R>, LedgerError> {
         let row = self.read(|store| store.get(R::TABLE, key))?;
         row.map(|row| self.0.row_key.unseal(&row)).transpose()
     }
 
-    pub(crate) fn rows<R: Row>(&self, rows: &[SealedRow]) -> Result<Vec<R>, LedgerError> {
-        rows.iter().map(|row| self.0.row_key.unseal(row)).collect()
+    /// Up to `limit` rows with keys behind `after`, by key; only those with that other value, if given.
+    pub(crate) fn list<R: Row>(
+        &self,
+        found_by: Option<(&str, &str)>,
+        after: &str,
+        limit: usize,
+    ) -> Result<Page<R>, LedgerError> {
+        if found_by.is_some() {
+            self.rely_on_index::<R>()?;
+        }
+        let rows = self.read(|store| match found_by {
+            Some((name, value)) => store.find(R::TABLE, name, value, after, limit),
+            None => store.page(R::TABLE, after, limit),
+        })?;
+        Page::unseal(&rows, found_by, limit, &self.0.row_key)
+    }
+
+    /// All rows of a table, or those with that other value.
+    pub(crate) fn every<R: Row>(&self, found_by: Option<(&str, &str)>) -> Result<Page<R>, LedgerError> {
+        const PAGE: usize = 1000;
+        let mut every = self.list(found_by, "", PAGE)?;
+        while let Some(after) = every.next.take() {
+            let page = self.list(found_by, &after, PAGE)?;
+            every.rows.extend(page.rows);
+            every.tampered.extend(page.tampered);
+            every.next = page.next;
+        }
+        Ok(every)
     }
 
     /// One unit.
@@ -332,37 +404,30 @@ impl Ledger {
         self.row(&id.to_string())
     }
 
-    /// Up to `limit` units behind `after`, by identity; only those in `state`, if given.
+    /// Up to `limit` units with keys behind `after`, by identity; only those in `state`, if given.
     ///
     /// # Errors
-    /// As [`Self::device`].
+    /// The transient ones.
     pub fn devices(
         &self,
-        after: Option<DeviceId>,
+        after: &str,
         state: Option<LifeCycle>,
         limit: usize,
-    ) -> Result<Vec<Device>, LedgerError> {
-        let after = after.map(|id| id.to_string()).unwrap_or_default();
-        let rows = self.read(|store| match state {
-            Some(state) => store.find(Device::TABLE, "state", state.as_str(), &after, limit),
-            None => store.page(Device::TABLE, &after, limit),
-        })?;
-        self.rows(&rows)
+    ) -> Result<Page<Device>, LedgerError> {
+        self.list(state.map(|state| ("state", state.as_str())), after, limit)
     }
 
-    /// Up to `limit` units behind a line, those after `after`, by identity.
+    /// Up to `limit` units behind a line, those with keys behind `after`, by identity.
     ///
     /// # Errors
-    /// As [`Self::device`].
+    /// The transient ones.
     pub fn devices_behind(
         &self,
-        line: &ids::AccessLine,
-        after: Option<DeviceId>,
+        line: &AccessLine,
+        after: &str,
         limit: usize,
-    ) -> Result<Vec<Device>, LedgerError> {
-        let after = after.map(|id| id.to_string()).unwrap_or_default();
-        let rows = self.read(|store| store.find(Device::TABLE, "line", &line.to_string(), &after, limit))?;
-        self.rows(&rows)
+    ) -> Result<Page<Device>, LedgerError> {
+        self.list(Some(("line", &line.to_string())), after, limit)
     }
 
     /// One access line.
@@ -376,20 +441,18 @@ impl Ledger {
     /// Up to `limit` access lines behind `after`, by name.
     ///
     /// # Errors
-    /// As [`Self::device`].
-    pub fn lines(&self, after: &str, limit: usize) -> Result<Vec<AccessLineRecord>, LedgerError> {
-        let rows = self.read(|store| store.page(AccessLineRecord::TABLE, after, limit))?;
-        self.rows(&rows)
+    /// The transient ones.
+    pub fn lines(&self, after: &str, limit: usize) -> Result<Page<AccessLineRecord>, LedgerError> {
+        self.list(None, after, limit)
     }
 
     /// Up to `limit` pairs that are listed, behind `after`, by their units.
     ///
     /// # Errors
-    /// As [`Self::device`].
-    pub fn pairs(&self, after: Option<[DeviceId; 2]>, limit: usize) -> Result<Vec<Pair>, LedgerError> {
+    /// The transient ones.
+    pub fn pairs(&self, after: Option<[DeviceId; 2]>, limit: usize) -> Result<Page<Pair>, LedgerError> {
         let after = after.map(Pair::key_of).unwrap_or_default();
-        let rows = self.read(|store| store.find(Pair::TABLE, "state", Pair::LISTED, &after, limit))?;
-        self.rows(&rows)
+        self.list(Some(("state", Pair::LISTED)), &after, limit)
     }
 
     /// One certificate's record.
@@ -400,37 +463,41 @@ impl Ledger {
         self.row(&cert.to_string())
     }
 
-    /// The certificates issued to a unit.
+    /// The certificates issued to a unit, up to 1,000.
     ///
     /// # Errors
-    /// As [`Self::device`].
-    pub fn credentials_of(&self, device: DeviceId) -> Result<Vec<Credential>, LedgerError> {
-        let rows =
-            self.read(|store| store.find(Credential::TABLE, "device", &device.to_string(), "", 1000))?;
-        self.rows(&rows)
-    }
-
-    /// The certificates, of whichever unit, that certify this key.
-    ///
-    /// # Errors
-    /// As [`Self::device`].
-    pub fn credentials_with_key(&self, spki: Sha256) -> Result<Vec<Credential>, LedgerError> {
-        let rows = self.read(|store| store.find(Credential::TABLE, "spki", &spki.to_string(), "", 1000))?;
-        self.rows(&rows)
+    /// The transient ones.
+    pub fn credentials_of(&self, device: DeviceId) -> Result<Page<Credential>, LedgerError> {
+        self.list(Some(("device", &device.to_string())), "", 1000)
     }
 
     /// Up to `limit` certificates' records behind `after`, by SHA-256.
     ///
     /// # Errors
-    /// As [`Self::device`].
+    /// The transient ones.
     pub fn credentials(
         &self,
         after: Option<CertSha256>,
         limit: usize,
-    ) -> Result<Vec<Credential>, LedgerError> {
+    ) -> Result<Page<Credential>, LedgerError> {
         let after = after.map(|sha| sha.to_string()).unwrap_or_default();
-        let rows = self.read(|store| store.page(Credential::TABLE, &after, limit))?;
-        self.rows(&rows)
+        self.list(None, &after, limit)
+    }
+
+    /// One certificate that our CAs signed.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn certificate(&self, issuer: &str, serial: &str) -> Result<Option<CertificateRecord>, LedgerError> {
+        self.row(&CertificateRecord::key_of(issuer, serial))
+    }
+
+    /// Up to `limit` certificates that our CAs signed, with keys (`<issuer>/<serial>`) behind `after`.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub fn certificates(&self, after: &str, limit: usize) -> Result<Page<CertificateRecord>, LedgerError> {
+        self.list(None, after, limit)
     }
 
     /// The lease of a unit, whether or not its epoch still counts.
@@ -452,10 +519,9 @@ impl Ledger {
     /// Up to `limit` incidents with numbers above `after`.
     ///
     /// # Errors
-    /// As [`Self::device`].
-    pub fn incidents(&self, after: u64, limit: usize) -> Result<Vec<Incident>, LedgerError> {
-        let rows = self.read(|store| store.page(Incident::TABLE, &format!("{after:012}"), limit))?;
-        self.rows(&rows)
+    /// The transient ones.
+    pub fn incidents(&self, after: u64, limit: usize) -> Result<Page<Incident>, LedgerError> {
+        self.list(None, &format!("{after:012}"), limit)
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -481,110 +547,6 @@ fn in_transaction<T>(
             Err(error)
         }
     }
-}
-
-/// The journal holds all that rows were written from.
-fn is_explained_by(store: &mut dyn Store, journal: &Journal) -> Result<(), LedgerError> {
-    let (node, known) = (journal.node(), store.nodes()?);
-    if let Some(known) = known.first().filter(|_| !known.contains(node)) {
-        return Err(LedgerError::AnotherNode { known: known.clone(), node: node.clone() });
-    }
-    let applied = store.applied(node)?;
-    Ok(journal.holds(applied.seq, applied.sha256)?)
-}
-
-/// The unit that a row is about, where it is about one.
-fn device_of(changed: &RowChanged) -> Option<DeviceId> {
-    let text = match changed.table.as_str() {
-        Device::TABLE => &changed.key,
-        Credential::TABLE => changed.after.as_ref()?.get("device")?.as_str()?,
-        _ => return None,
-    };
-    text.parse().ok()
-}
-
-/// Writes the rows of intents that stand in the journal and not in the database.
-fn redo(store: &mut dyn Store, journal: &Journal, row_key: &RowKey) -> Result<Vec<RowChanged>, LedgerError> {
-    journal.sync()?;
-    let (node, mark) = (journal.node(), journal.on_disk());
-    let mut tail = Tail::new(&journal.dir(), store.applied(node)?.seq + 1);
-    let mut finished = Vec::new();
-    store.begin()?;
-    let done = (|| {
-        while let Some(record) = tail.next_record().map_err(|error| StoreError(error.to_string()))? {
-            let changed = record.read::<RowChanged>().map_err(|error| StoreError(error.to_string()))?;
-            let Some(changed) = changed else { continue };
-            if redo_one(store, row_key, &changed, record.reference())? {
-                finished.push(changed);
-            }
-        }
-        store.set_applied(node, &mark)
-    })();
-    match done {
-        Ok(()) => store.commit()?,
-        Err(error) => {
-            store.roll_back();
-            return Err(error.into());
-        }
-    }
-    Ok(finished)
-}
-
-fn redo_one(
-    store: &mut dyn Store,
-    row_key: &RowKey,
-    changed: &RowChanged,
-    event: EventRef,
-) -> Result<bool, StoreError> {
-    let has = store.get(&changed.table, &changed.key)?.map_or(0, |row| row.revision);
-    if has >= changed.revision {
-        return Ok(false);
-    }
-    let Some(after) = &changed.after else {
-        store.remove(&changed.table, &changed.key)?;
-        return Ok(true);
-    };
-    let entries = entries_of(&changed.table, after.clone());
-    let (table, key) = (changed.table.clone(), changed.key.clone());
-    let body = body_of(&changed.table, after);
-    store.put(&row_key.seal_json(table, key, changed.revision, event, body), &entries, true)?;
-    Ok(true)
-}
-
-/// The values that a row of any table is found by.
-fn entries_of(table: &str, body: serde_json::Value) -> Vec<(&'static str, String)> {
-    fn of<R: Row>(body: serde_json::Value) -> Vec<(&'static str, String)> {
-        serde_json::from_value::<R>(body).map(|row| row.entries()).unwrap_or_default()
-    }
-    match table {
-        Device::TABLE => of::<Device>(body),
-        Credential::TABLE => of::<Credential>(body),
-        Incident::TABLE => of::<Incident>(body),
-        Pair::TABLE => of::<Pair>(body),
-        PolicyRule::TABLE => of::<PolicyRule>(body),
-        Observation::TABLE => of::<Observation>(body),
-        Breaker::TABLE => of::<Breaker>(body),
-        _ => Vec::new(),
-    }
-}
-
-/// A row's JSON as Truecell writes it, from the same JSON as a value.
-fn body_of(table: &str, body: &serde_json::Value) -> String {
-    fn of<R: Row>(body: &serde_json::Value) -> Option<String> {
-        serde_json::to_string(&serde_json::from_value::<R>(body.clone()).ok()?).ok()
-    }
-    let typed = match table {
-        Device::TABLE => of::<Device>(body),
-        Credential::TABLE => of::<Credential>(body),
-        Incident::TABLE => of::<Incident>(body),
-        AccessLineRecord::TABLE => of::<AccessLineRecord>(body),
-        Pair::TABLE => of::<Pair>(body),
-        PolicyRule::TABLE => of::<PolicyRule>(body),
-        Observation::TABLE => of::<Observation>(body),
-        Breaker::TABLE => of::<Breaker>(body),
-        _ => None,
-    };
-    typed.unwrap_or_else(|| body.to_string())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,5 +1,5 @@
-use crate::{LedgerError, Row};
-use ids::{CertSha256, DeviceId, Realm, Sha256, UnixTime};
+use crate::{LedgerError, Row, enrolment::GRACE};
+use ids::{CertSha256, CrlReason, DeviceId, Realm, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -26,8 +26,49 @@ pub struct Credential {
     /// How it came here; rows from before this was written down are of the embedded CA.
     #[serde(default)]
     pub origin: Origin,
+    /// The certificate of its unit that asked for it.
+    #[serde(default)]
+    pub parent: Option<CertSha256>,
+    /// Another one took its place.
+    #[serde(default)]
+    pub superseded: Option<Superseded>,
+    /// Somebody else may hold its key, or it has yet to show that nobody does.
+    #[serde(default)]
+    pub doubt: Option<Doubt>,
     /// It counts no more.
     pub revoked: Option<Revoked>,
+}
+
+/// A certificate has a successor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Superseded {
+    /// Since when that counts.
+    pub at: UnixTime,
+    /// Which.
+    pub by: CertSha256,
+}
+
+/// What is not certain about a certificate's holder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Doubt {
+    /// How grave it is.
+    pub kind: DoubtKind,
+    /// Since when.
+    pub since: UnixTime,
+    /// Why.
+    pub why: String,
+}
+
+/// How grave a doubt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DoubtKind {
+    /// It came back by a way that a copy might have come.
+    Probation,
+    /// A copy of its key, or of the one before, is known to be about.
+    Unsure,
 }
 
 /// How a certificate came into the ledger.
@@ -63,11 +104,35 @@ impl fmt::Display for Origin {
 pub struct Revoked {
     /// Since when.
     pub at: UnixTime,
-    /// Why.
+    /// Why, in the words of who did it.
     pub why: String,
+    /// Why, as revocation lists and OCSP say it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<CrlReason>,
+}
+
+impl Revoked {
+    /// The name of the value by which certificates are found that were revoked.
+    pub(crate) const ENTRY: &'static str = "revoked";
 }
 
 impl Credential {
+    /// The name of the value by which certificates are found that certify a key.
+    pub(crate) const KEY: &'static str = "spki";
+
+    /// The name of the value by which those are found that are neither revoked nor superseded.
+    pub(crate) const ENDS: &'static str = "ends";
+
+    /// That value: when it ends, and how it came here.
+    pub(crate) fn end(&self) -> String {
+        format!("{} {}", self.not_after, self.origin)
+    }
+
+    /// Whether it is neither revoked nor superseded: until its end it counts.
+    pub fn is_last(&self) -> bool {
+        self.revoked.is_none() && self.superseded.is_none()
+    }
+
     /// Refuses one key for two units.
     pub(crate) fn has_no_key_of(&self, other: &Self) -> Result<(), LedgerError> {
         if self.spki_sha256 != other.spki_sha256 || self.device == other.device {
@@ -79,6 +144,13 @@ impl Credential {
     }
 }
 
+impl Superseded {
+    /// Whether it still lets its unit attach, which may not have the new one yet.
+    pub fn in_grace(&self, now: UnixTime) -> bool {
+        now <= self.at.after(GRACE)
+    }
+}
+
 impl Row for Credential {
     const TABLE: &'static str = "credential";
 
@@ -87,6 +159,10 @@ impl Row for Credential {
     }
 
     fn entries(&self) -> Vec<(&'static str, String)> {
-        vec![("device", self.device.to_string()), ("spki", self.spki_sha256.to_string())]
+        let mut entries =
+            vec![("device", self.device.to_string()), (Self::KEY, self.spki_sha256.to_string())];
+        entries.extend(self.revoked.as_ref().map(|_| (Revoked::ENTRY, self.origin.to_string())));
+        entries.extend(self.is_last().then(|| (Self::ENDS, self.end())));
+        entries
     }
 }

@@ -1,5 +1,5 @@
 use crate::{
-    Enrolment, LedgerError, LifeCycle, Row, Scope,
+    Enrolment, LedgerError, LifeCycle, Revoked, Row, Scope,
     life_cycle::allows,
     pool::{v4_entry, v6_entry},
 };
@@ -40,6 +40,16 @@ pub struct Device {
 }
 
 impl Device {
+    /// Why no certificate of it counts for now, as revocation lists and OCSP say it; none while its life lets it attach.
+    pub(crate) fn barred(&self) -> Option<Revoked> {
+        let reason = self.state.bars()?;
+        Some(Revoked {
+            at: self.state_since,
+            why: format!("the unit is {}", self.state),
+            reason: Some(reason),
+        })
+    }
+
     /// Whether it may have a certificate now.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ pub enum LedgerError {
     },
     /// A row was changed behind Truecell's back: its HMAC does not fit, or it is older than one seen
     /// before, or gone.
-    #[error("{table} {key} was tampered with: {why}; see `truecell ledger verify`")]
+    #[error("{table} {key} was tampered with: {why}")]
     Tampered {
         /// Table.
         table: String,
@@ -83,6 +83,9 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// Stable code of a row that was tampered with, also the kind of incidents about such.
+    pub const TAMPERED: &str = "row-tampered";
+
     /// It may go away by itself: answer an attach with silence.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::Journal(_) | Self::Unfinished { .. })
@@ -94,7 +97,7 @@ impl LedgerError {
             Self::Unreachable(_) => "ledger-unreachable",
             Self::Journal(_) => "journal-unwritable",
             Self::Unfinished { .. } => "unfinished",
-            Self::Tampered { .. } => "row-tampered",
+            Self::Tampered { .. } => Self::TAMPERED,
             Self::AnotherNode { .. } => "another-node",
             Self::NotFound { .. } => "not-found",
             Self::Exists { .. } => "exists",

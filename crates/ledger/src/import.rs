@@ -1,13 +1,13 @@
-use crate::{Ledger, LedgerError, NewDevice, transaction::Because};
+use crate::{Device, Ledger, LedgerError, NewDevice, transaction::Because};
 use ids::UnixTime;
 use serde::{Deserialize, Serialize};
 
 /// What became of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
-    /// Units that are new.
+    /// Rows that are new.
     pub added: u64,
-    /// Units that were there already, exactly so.
+    /// Rows that were there already, exactly so.
     pub unchanged: u64,
     /// Rows that were not taken.
     pub refused: Vec<RefusedRow>,
@@ -18,10 +18,19 @@ pub struct Imported {
 pub struct RefusedRow {
     /// Its line in the file.
     pub line: u64,
-    /// Which unit, as it is written there.
+    /// Which unit or order, as it is written there.
     pub id: String,
     /// Why not.
     pub why: String,
+}
+
+impl Imported {
+    /// What became of more rows of the same import.
+    pub fn add(&mut self, more: Self) {
+        self.added += more.added;
+        self.unchanged += more.unchanged;
+        self.refused.extend(more.refused);
+    }
 }
 
 /// Rows to a transaction: each shares one fsync, and admissions run in between.
@@ -59,6 +68,7 @@ impl Ledger {
         now: UnixTime,
         imported: &mut Imported,
     ) -> Result<(), LedgerError> {
+        self.rely_on_index::<Device>()?;
         let mut tx = self.begin()?;
         let (mut added, mut unchanged) = (0, 0);
         for (line, new) in chunk {

@@ -1,4 +1,4 @@
-use crate::{Credential, Ledger, LedgerError, Tx, transaction::Because};
+use crate::{Credential, Ledger, LedgerError, Tx};
 use ids::UnixTime;
 
 /// What became of certificates that other CAs issued.
@@ -23,6 +23,7 @@ impl Ledger {
         by: &str,
         now: UnixTime,
     ) -> Result<ImportedCredentials, LedgerError> {
+        self.rely_on_index::<Credential>()?;
         let mut tx = self.begin()?;
         let (mut imported, new) = judge(&mut tx, credentials)?;
         if !imported.refused.is_empty() {
@@ -30,7 +31,7 @@ impl Ledger {
             return Ok(imported);
         }
         for credential in new {
-            tx.record_credential(credential, &Because::new(by, "imported"), now)?;
+            tx.record_credential(credential, by, "imported", now)?;
         }
         tx.commit()?;
         Ok(imported)
@@ -41,6 +42,7 @@ impl Ledger {
     /// # Errors
     /// The transient ones.
     pub fn check_credentials(&self, credentials: &[Credential]) -> Result<ImportedCredentials, LedgerError> {
+        self.rely_on_index::<Credential>()?;
         judge(&mut self.begin()?, credentials).map(|(imported, _)| imported)
     }
 }

@@ -1,7 +1,7 @@
-use crate::Row;
+use crate::{Finding, LedgerError, Row};
 use ids::{DeviceId, UnixTime};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Something that people must look at, numbered per carrier from 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub enum IncidentState {
 }
 
 /// An incident to be opened. While one of the same kind about the same units is open, it counts there
-/// instead.
+/// instead; where it is about no unit, one about the same row, which its evidence names by `table` and `key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewIncident {
     /// Stable word.
@@ -54,8 +54,38 @@ pub struct NewIncident {
 }
 
 impl NewIncident {
-    pub(crate) fn group(kind: &str, devices: &[DeviceId]) -> String {
-        devices.iter().fold(kind.to_owned(), |group, device| format!("{group} {device}"))
+    /// About a row that was tampered with: about the unit whose it is by its key, if that is one.
+    pub fn of_row(found: &Finding) -> Self {
+        let Finding { table, key, why } = found;
+        Self {
+            devices: key.parse().into_iter().collect(),
+            summary: format!("{table} {key} was tampered with: {why}"),
+            evidence: json!({ "table": table, "key": key, "why": why }),
+            ..Self::tampered()
+        }
+    }
+
+    /// Somebody wrote to the database, and nothing more is said.
+    pub(crate) fn tampered() -> Self {
+        let (kind, summary, evidence) = (LedgerError::TAMPERED, String::new(), Value::Null);
+        Self { kind, devices: Vec::new(), summary, evidence, more: 0 }
+    }
+
+    pub(crate) fn group(&self) -> String {
+        group(self.kind, &self.devices, &self.evidence)
+    }
+
+    pub(crate) fn group_of(kind: &str, devices: &[DeviceId]) -> String {
+        group(kind, devices, &Value::Null)
+    }
+}
+
+/// What incidents have in common that count on one.
+fn group(kind: &str, devices: &[DeviceId], evidence: &Value) -> String {
+    let row = ["table", "key"].map(|name| evidence.get(name).and_then(Value::as_str));
+    match (devices, row) {
+        ([], [Some(table), Some(key)]) => format!("{kind} {table} {key}"),
+        _ => devices.iter().fold(kind.to_owned(), |group, device| format!("{group} {device}")),
     }
 }
 
@@ -69,7 +99,7 @@ impl Row for Incident {
     fn entries(&self) -> Vec<(&'static str, String)> {
         let mut entries: Vec<_> = self.devices.iter().map(|device| ("device", device.to_string())).collect();
         if self.state == IncidentState::Open {
-            entries.push(("open", NewIncident::group(&self.kind, &self.devices)));
+            entries.push(("open", group(&self.kind, &self.devices, &self.evidence)));
         }
         entries
     }

@@ -10,19 +10,30 @@
 
 mod access_line;
 mod book;
+mod certificate;
 mod credential;
 mod device;
+mod distrust;
+mod ending;
+mod enrolment;
 mod error;
 mod import;
 mod import_credentials;
 mod incident;
+mod index;
 mod lease;
 mod life_cycle;
+mod lineage;
+mod order;
+mod page;
 mod pair;
 mod pool;
+mod redo;
 mod row;
 mod seen;
 mod shadow;
+mod sighting;
+mod tables;
 mod transaction;
 mod verify;
 
@@ -30,17 +41,27 @@ pub mod store;
 
 pub use access_line::AccessLineRecord;
 pub use book::Ledger;
-pub use credential::{Credential, Origin, Revoked};
+pub use certificate::{
+    CertificateRecord, KeyHolder, Leave, Octets, RevokedCertificate, Standing, Transaction,
+};
+pub use credential::{Credential, Doubt, DoubtKind, Origin, Revoked, Superseded};
 pub use device::{Device, DeviceChange, NewDevice};
+pub use distrust::{Distrust, TrustedAgain};
+pub use ending::{Counting, Ending, EndingPlace, ParsePlaceError};
+pub use enrolment::{Ask, CONFIRM_WAIT, Denied, GRACE, NoCertificate, Stage};
 pub use error::LedgerError;
 pub use import::{Imported, RefusedRow};
 pub use import_credentials::ImportedCredentials;
 pub use incident::{Incident, IncidentState, NewIncident};
 pub use lease::Lease;
 pub use life_cycle::{Allowed, Approval, Enrolment, LifeCycle, Move, ParseStateError, allows};
+pub use lineage::{Kin, Lineage};
+pub use order::{Closed, InstallOrder, NewOrder, OrderState};
+pub use page::Page;
 pub use pair::{Pair, Removed};
 pub use pool::{Outside, Pools};
 pub use row::{Row, RowKey};
 pub use shadow::{Breaker, Mode, Observation, Observed, PolicyRule, Scope, SetBack};
+pub use sighting::{KeyUse, Sighting};
 pub use transaction::Tx;
-pub use verify::{Finding, Verified};
+pub use verify::{Finding, Verified, verify_copy};

@@ -1,3 +1,4 @@
+use ids::CrlReason;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -112,6 +113,16 @@ impl LifeCycle {
         step(Lost, Retired),
         step(Stolen, Retired),
     ];
+
+    /// Why no certificate counts of a unit in this state; none where its life lets it attach, or will.
+    pub(crate) fn bars(self) -> Option<CrlReason> {
+        match self {
+            Made | Shipped | Installed | Live | Silent => None,
+            Suspended => Some(CrlReason::CertificateHold),
+            Lost | Stolen => Some(CrlReason::KeyCompromise),
+            Retired => Some(CrlReason::CessationOfOperation),
+        }
+    }
 
     /// The move to another state, if there is one.
     pub fn to(self, to: Self) -> Option<Move> {

@@ -56,16 +56,22 @@ pub(crate) struct Addresses {
 
 impl Addresses {
     pub(crate) fn open(pools: Pools, store: &mut dyn Store) -> Result<Self, StoreError> {
-        let (mut next_v4, mut next_v6) = (0, 0);
-        if let Some(net) = pools.v4 {
+        let mut this = Self { pools, next_v4: 0, next_v6: 0 };
+        this.read(store)?;
+        Ok(this)
+    }
+
+    /// What is free now, by the index.
+    pub(crate) fn read(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        if let Some(net) = self.pools.v4 {
             let network = net.network().to_bits().into();
             let next = next_of(store, "inner_v4", network, &v4_entry(net.broadcast()))?;
-            next_v4 = u32::try_from(next).unwrap_or(u32::MAX);
+            self.next_v4 = u32::try_from(next).unwrap_or(u32::MAX);
         }
-        if let Some(net) = pools.v6 {
-            next_v6 = next_of(store, "inner_v6", net.network().to_bits(), &v6_entry(net.broadcast()))?;
+        if let Some(net) = self.pools.v6 {
+            self.next_v6 = next_of(store, "inner_v6", net.network().to_bits(), &v6_entry(net.broadcast()))?;
         }
-        Ok(Self { pools, next_v4, next_v6 })
+        Ok(())
     }
 
     /// A free address of each family that has a pool.

@@ -40,6 +40,13 @@ impl Seen {
         Err(LedgerError::Tampered { table, key, why: "it was removed" })
     }
 
+    /// The highest revision of a row that was read or written here; 0 for none.
+    pub(crate) fn highest(&self, table: &str, key: &str) -> u64 {
+        let name = self.name(table, key);
+        let written = self.written.get(&name).copied().flatten();
+        written.or_else(|| self.revisions.get(&name).copied()).unwrap_or(0)
+    }
+
     /// The row has this revision once the transaction is committed.
     pub(crate) fn wrote(&mut self, row: &SealedRow) {
         self.written.insert(self.name(&row.table, &row.key), Some(row.revision));

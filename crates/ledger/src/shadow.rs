@@ -121,20 +121,26 @@ impl Scope {
         Self { class: Some(device.class.clone()), region: Some(device.region.clone()) }
     }
 
-    /// Whether a unit is in it.
-    pub fn has(&self, device: &Device) -> bool {
-        let fits = |named: &Option<String>, is: &str| named.as_deref().is_none_or(|named| named == is);
-        fits(&self.class, &device.class) && fits(&self.region, &device.region)
+    /// All four that a unit is in: a class is narrower than a region, both than either.
+    pub fn narrowest_first(device: &Device) -> [Self; 4] {
+        let Self { class, region } = Self::of(device);
+        let of_class = Self { class: class.clone(), region: None };
+        let of_region = Self { class: None, region: region.clone() };
+        [Self { class, region }, of_class, of_region, Self::default()]
+    }
+
+    /// Whether a rule of this scope comes before one of `other` for some unit.
+    pub fn overrides(&self, other: &Self) -> bool {
+        let meet = |a: &Option<String>, b: &Option<String>| a.is_none() || b.is_none() || a == b;
+        let narrowness = |scope: &Self| (scope.class.is_some(), scope.region.is_some());
+        meet(&self.class, &other.class)
+            && meet(&self.region, &other.region)
+            && narrowness(self) > narrowness(other)
     }
 
     /// By which units are found, and as which it stands in a rule's key.
     pub(crate) fn entry(&self) -> String {
         serde_json::json!([self.class, self.region]).to_string()
-    }
-
-    /// How narrow it is: a class is narrower than a region, both than either.
-    pub fn narrowness(&self) -> u8 {
-        2 * u8::from(self.class.is_some()) + u8::from(self.region.is_some())
     }
 }
 

@@ -1,16 +1,20 @@
 use crate::{
-    AccessLineRecord, Breaker, Credential, Device, Incident, Lease, Ledger, LedgerError, Observation, Pair,
-    PolicyRule, Row,
+    Lease, Ledger, LedgerError, Row, RowKey, index,
     store::{SealedRow, Store, StoreError},
+    tables::EXPLAINED,
 };
 use events::{
     admission::{Admitted, ContestResolved, Contested},
     journal::Tail,
     ledger::RowChanged,
 };
+use ids::NodeId;
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 /// The newest event of each row, and the records that explain leases.
 type Replayed = (HashMap<(String, String), Explained>, HashSet<u64>);
@@ -20,11 +24,13 @@ type Replayed = (HashMap<(String, String), Explained>, HashSet<u64>);
 pub struct Verified {
     /// Rows looked at.
     pub rows: u64,
+    /// Their HMACs were too; not without the row key.
+    pub seals_checked: bool,
     /// What does not hold.
     pub findings: Vec<Finding>,
 }
 
-/// One row that does not hold.
+/// One row that does not hold, or that the index has otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Table.
@@ -41,91 +47,138 @@ struct Explained {
     after: Option<Value>,
 }
 
-/// Tables of which each row is what its newest event says.
-const EXPLAINED: [&str; 8] = [
-    Device::TABLE,
-    Credential::TABLE,
-    AccessLineRecord::TABLE,
-    Pair::TABLE,
-    PolicyRule::TABLE,
-    Observation::TABLE,
-    Breaker::TABLE,
-    Incident::TABLE,
-];
+const NO_FIT: &str = "its HMAC does not fit";
+const NO_EVENT: &str = "no event explains it";
+
+impl Finding {
+    /// Which row a refusal is about, where it is one for a row that was tampered with.
+    pub fn of(error: &LedgerError) -> Option<Self> {
+        let LedgerError::Tampered { table, key, why } = error else { return None };
+        Some(Self { table: table.clone(), key: key.clone(), why: (*why).to_owned() })
+    }
+}
 
 impl Ledger {
     /// Replays this node's journal and names every row that no event explains, that is older than its
-    /// newest event, that is missing, or whose HMAC does not fit: as of one moment, while others go on
-    /// writing. Check the journal itself first.
+    /// newest event, that is missing, whose HMAC does not fit, or that the index has otherwise, and two that
+    /// have what only one may have: as of one moment, while others go on writing. Check the journal itself first.
     ///
     /// # Errors
     /// The transient ones.
     pub fn verify(&self) -> Result<Verified, LedgerError> {
         let (mut store, head) = self.begin()?.snapshot()?;
-        let (mut explained, admitted) = self.replay(head)?;
-        let mut verified = Verified::default();
-        for table in EXPLAINED {
-            each_row(&mut *store, table, |row| {
-                verified.rows += 1;
-                let known = explained.remove(&(row.table.clone(), row.key.clone()));
-                let body = serde_json::from_str::<Value>(&row.body).ok();
-                let why = match (self.inner().row_key.check(&row), known) {
-                    (Err(_), _) => "its HMAC does not fit",
-                    (Ok(()), None) => "no event explains it",
-                    (Ok(()), Some(known)) if row.revision < known.revision => "it was rolled back",
-                    (Ok(()), Some(known)) if row.revision > known.revision => {
-                        "no event explains this revision"
-                    }
-                    (Ok(()), Some(known)) if known.after != body => "it differs from its event",
-                    (Ok(()), Some(_)) => return,
-                };
-                verified.findings.push(Finding { table: row.table, key: row.key, why: why.to_owned() });
-            })?;
-        }
-        each_row(&mut *store, Lease::TABLE, |row| {
-            verified.rows += 1;
-            let seq_is_known = row.event.node != *self.node() || admitted.contains(&row.event.seq);
-            let why = match self.inner().row_key.check(&row) {
-                Err(_) => "its HMAC does not fit",
-                Ok(()) if !seq_is_known => "no event explains it",
-                Ok(()) => return,
-            };
-            verified.findings.push(Finding { table: row.table, key: row.key, why: why.to_owned() });
-        })?;
-        let missing = explained.into_iter().filter(|(_, explained)| explained.after.is_some());
-        for ((table, key), _) in missing {
-            verified.findings.push(Finding { table, key, why: "it is missing".to_owned() });
-        }
-        Ok(verified)
-    }
-
-    /// What the journal says up to record `head`.
-    fn replay(&self, head: u64) -> Result<Replayed, LedgerError> {
-        let mut tail = Tail::new(&self.journal().dir(), 1);
-        let (mut rows, mut admitted) = Replayed::default();
-        let unreadable = |error: &dyn std::fmt::Display| StoreError(error.to_string());
-        while let Some(record) = tail.next_record().map_err(|error| unreadable(&error))? {
-            if record.seq > head {
-                break;
-            }
-            if let Some(changed) = record.read::<RowChanged>().map_err(|error| unreadable(&error))? {
-                let explained = Explained { revision: changed.revision, after: changed.after };
-                rows.insert((changed.table, changed.key), explained);
-            } else if explains_lease(&record.kind) {
-                admitted.insert(record.seq);
-            }
-        }
-        Ok((rows, admitted))
+        let replayed = replay(&self.journal().dir(), head, head)?;
+        Ok(check(&mut *store, self.node(), replayed, Some(&self.inner().row_key))?)
     }
 }
 
-fn each_row(store: &mut dyn Store, table: &str, mut each: impl FnMut(SealedRow)) -> Result<(), StoreError> {
+/// The same of a copy that nobody writes to, by the journal of `node` beside it, which may go on behind it: what that
+/// has written since is neither missing nor rolled back. Without a row key no HMAC is checked.
+///
+/// # Errors
+/// [`LedgerError::Unreachable`]: ledger or journal cannot be read.
+pub fn verify_copy(
+    store: &mut dyn Store,
+    node: &NodeId,
+    journal: &Path,
+    row_key: Option<&RowKey>,
+) -> Result<Verified, LedgerError> {
+    // A lease can be explained by a record behind it: giving one writes no intent.
+    let replayed = replay(journal, store.applied(node)?.seq, u64::MAX)?;
+    Ok(check(store, node, replayed, row_key)?)
+}
+
+fn check(
+    store: &mut dyn Store,
+    node: &NodeId,
+    (mut explained, admitted): Replayed,
+    row_key: Option<&RowKey>,
+) -> Result<Verified, StoreError> {
+    let mut verified = Verified { seals_checked: row_key.is_some(), ..Verified::default() };
+    let fits = |row: &SealedRow| row_key.is_none_or(|key| key.check(row).is_ok());
+    let mut of_index = Vec::new();
+    let mut tables = store.tables()?;
+    tables.extend(EXPLAINED.iter().map(|table| table.name.to_owned()));
+    for table in tables {
+        let differences = index::compare(store, &table, |row| {
+            verified.rows += 1;
+            let known = explained.remove(&(row.table.clone(), row.key.clone()));
+            let why = if !fits(row) {
+                Some(NO_FIT)
+            } else if row.table == Lease::TABLE {
+                let is_explained = row.event.node != *node || admitted.contains(&row.event.seq);
+                (!is_explained).then_some(NO_EVENT)
+            } else {
+                differs(row, known)
+            };
+            let found = why.map(|why| Finding {
+                table: row.table.clone(),
+                key: row.key.clone(),
+                why: why.to_owned(),
+            });
+            let holds = found.is_none();
+            verified.findings.extend(found);
+            Ok(holds)
+        })?;
+        of_index.extend(differences.findings());
+    }
+    let missing = explained.into_iter().filter(|(_, explained)| explained.after.is_some());
+    for ((table, key), _) in missing {
+        verified.findings.push(Finding { table, key, why: "it is missing".to_owned() });
+    }
+    // Of a row that does not hold itself, the index says nothing more.
+    let named: HashSet<_> =
+        verified.findings.iter().map(|found| (found.table.clone(), found.key.clone())).collect();
+    of_index.retain(|found| !named.contains(&(found.table.clone(), found.key.clone())));
+    verified.findings.extend(of_index);
+    Ok(verified)
+}
+
+/// What is wrong with a row, by the newest event about it.
+fn differs(row: &SealedRow, known: Option<Explained>) -> Option<&'static str> {
+    let body = || serde_json::from_str::<Value>(&row.body).ok();
+    match known {
+        None => Some(NO_EVENT),
+        Some(known) if row.revision < known.revision => Some("it was rolled back"),
+        Some(known) if row.revision > known.revision => Some("no event explains this revision"),
+        Some(known) if known.after != body() => Some("it differs from its event"),
+        Some(_) => None,
+    }
+}
+
+/// What the journal says of rows and of leases, each up to a record.
+fn replay(journal: &Path, rows_to: u64, leases_to: u64) -> Result<Replayed, StoreError> {
+    let mut tail = Tail::new(journal, 1);
+    let (mut rows, mut admitted) = Replayed::default();
+    let unreadable = |error: &dyn std::fmt::Display| StoreError::new(error.to_string());
+    while let Some(record) = tail.next_record().map_err(|error| unreadable(&error))? {
+        if record.seq > rows_to.max(leases_to) {
+            break;
+        }
+        if let Some(changed) = record.read::<RowChanged>().map_err(|error| unreadable(&error))? {
+            if record.seq <= rows_to {
+                let explained = Explained { revision: changed.revision, after: changed.after };
+                rows.insert((changed.table, changed.key), explained);
+            }
+        } else if explains_lease(&record.kind) {
+            admitted.insert(record.seq);
+        }
+    }
+    Ok((rows, admitted))
+}
+
+/// Each row of a table, in the order of keys.
+pub(crate) fn each_row(
+    store: &mut dyn Store,
+    table: &str,
+    mut each: impl FnMut(&mut dyn Store, SealedRow) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let mut after = String::new();
     loop {
         let rows = store.page(table, &after, 1000)?;
         let Some(last) = rows.last() else { return Ok(()) };
         after.clone_from(&last.key);
-        rows.into_iter().for_each(&mut each);
+        rows.into_iter().try_for_each(|row| each(store, row))?;
     }
 }
 

@@ -4,8 +4,8 @@
 use events::{Durability, Journal, JournalError, JournalKey};
 use ids::{CertSha256, DeviceId, EventRef, SessionId, Sha256, UnixTime};
 use ledger::{
-    AccessLineRecord, Breaker, Credential, DeviceChange, Lease, Ledger, LedgerError, LifeCycle, Mode,
-    NewDevice, NewIncident, Origin, Pools, RowKey, Scope, store::Sqlite,
+    AccessLineRecord, Breaker, Credential, DeviceChange, Finding, Lease, Ledger, LedgerError, LifeCycle,
+    Mode, NewDevice, NewIncident, Origin, Pools, RowKey, Scope, store::Sqlite, verify_copy,
 };
 use std::{
     collections::BTreeSet,
@@ -70,6 +70,9 @@ fn credential(device: DeviceId, octet: u8) -> Credential {
         not_after: now().after(Duration::from_secs(30 * 86_400)),
         issued_at: now(),
         origin: Origin::Issued,
+        parent: None,
+        superseded: None,
+        doubt: None,
         revoked: None,
     }
 }
@@ -181,9 +184,9 @@ fn a_certificate_belongs_to_one_unit_and_so_does_its_key() {
         ledger.record_credential(&credential(id(5), 9), "ca", now()),
         Err(LedgerError::NotFound { .. })
     ));
-    assert_eq!(ledger.credentials_of(id(1)).unwrap().len(), 1);
+    assert_eq!(ledger.credentials_of(id(1)).unwrap().rows.len(), 1);
     assert_eq!(ledger.device(id(1)).unwrap().unwrap().enrolment.as_str(), "enrolled");
-    let revoked = ledger.revoke(Sha256([7; 32]), "kim", "stolen", now()).unwrap();
+    let revoked = ledger.revoke(Sha256([7; 32]), None, "kim", "stolen", now()).unwrap();
     assert_eq!(revoked.revoked.unwrap().why, "stolen");
 }
 
@@ -200,9 +203,9 @@ fn certificates_of_another_ca_are_recorded_once_with_how_they_came() {
     let both = [imported(id(1), 7), imported(id(2), 8), imported(id(2), 8)];
     let checked = ledger.check_credentials(&both).unwrap();
     assert_eq!((checked.recorded, checked.unchanged, checked.refused.len()), (2, 1, 0));
-    assert_eq!(ledger.credentials(None, 10).unwrap(), [], "a check writes nothing");
+    assert_eq!(ledger.credentials(None, 10).unwrap().rows, [], "a check writes nothing");
     ledger.import_credentials(&both, "kim", now()).unwrap();
-    assert_eq!(ledger.credentials(None, 10).unwrap(), both[..2]);
+    assert_eq!(ledger.credentials(None, 10).unwrap().rows, both[..2]);
     assert_eq!(ledger.device(id(2)).unwrap().unwrap().enrolment.as_str(), "enrolled");
     let head = ledger.journal().head();
     let again = ledger.import_credentials(&both, "kim", now()).unwrap();
@@ -219,7 +222,7 @@ fn one_certificate_that_is_refused_keeps_all_others_of_an_import_out() {
     }
     ledger.record_credential(&credential(id(1), 1), "ca", now()).unwrap();
     ledger.record_credential(&credential(id(2), 2), "ca", now()).unwrap();
-    ledger.revoke(Sha256([2; 32]), "kim", "key lost", now()).unwrap();
+    ledger.revoke(Sha256([2; 32]), None, "kim", "key lost", now()).unwrap();
     ledger.move_device(id(3), LifeCycle::Suspended, "kim", "a question", None, now()).unwrap();
     let key_of = |octet: u8, other: Credential| Credential { spki_sha256: Sha256([octet; 32]), ..other };
     let head = ledger.journal().head();
@@ -234,7 +237,7 @@ fn one_certificate_that_is_refused_keeps_all_others_of_an_import_out() {
         let done = ledger.import_credentials(&[imported(id(4), 4), other], "kim", now()).unwrap();
         let [(1, error)] = &done.refused[..] else { panic!("{why}: {done:?}") };
         assert!(error.to_string().contains(&why), "{why}: {error}");
-        assert_eq!((done.recorded, ledger.credentials_of(id(4)).unwrap()), (0, vec![]), "{why}");
+        assert_eq!((done.recorded, ledger.credentials_of(id(4)).unwrap().rows), (0, vec![]), "{why}");
     }
     assert_eq!(ledger.journal().head(), head, "nothing was intended either");
 }
@@ -381,8 +384,8 @@ fn incidents_are_numbered_from_one_and_the_same_one_is_counted_not_opened_again(
     assert_eq!((again.number, again.repeats), (1, 1));
     let untold = NewIncident { more: 7, ..new(1) };
     assert_eq!(ledger.open_incident(untold, "admission", now()).unwrap().repeats, 1 + 8);
-    assert_eq!(ledger.incidents(0, 10).unwrap().len(), 2);
-    assert_eq!(ledger.incidents(1, 10).unwrap()[0].number, 2);
+    assert_eq!(ledger.incidents(0, 10).unwrap().rows.len(), 2);
+    assert_eq!(ledger.incidents(1, 10).unwrap().rows[0].number, 2);
 }
 
 #[test]
@@ -485,7 +488,7 @@ fn a_unit_whose_move_is_finished_later_is_told_once() {
     assert_eq!(ledger.take_finished(), [id(1)].into());
     assert!(ledger.take_finished().is_empty());
     sql(dir.path(), FULL);
-    let revoked = ledger.revoke(Sha256([7; 32]), "kim", "stolen", now());
+    let revoked = ledger.revoke(Sha256([7; 32]), None, "kim", "stolen", now());
     assert!(matches!(revoked, Err(LedgerError::Unfinished { .. })));
     sql(dir.path(), "DROP TRIGGER full");
     ledger.check().unwrap();
@@ -530,7 +533,7 @@ fn an_intent_without_its_row_is_finished_at_the_next_start_and_named() {
     let (ledger, finished) = open(dir.path());
     assert_eq!(finished, [format!("device {}", id(1))]);
     assert_eq!(ledger.device(id(1)).unwrap().unwrap().state, LifeCycle::Lost);
-    assert_eq!(ledger.devices(None, Some(LifeCycle::Lost), 10).unwrap().len(), 1);
+    assert_eq!(ledger.devices("", Some(LifeCycle::Lost), 10).unwrap().rows.len(), 1);
     assert_eq!(ledger.verify().unwrap().findings, []);
 }
 
@@ -622,6 +625,53 @@ fn what_the_journal_held_is_remembered_though_no_row_was_written_from_it() {
         cut(dir.path(), lost);
         assert_eq!(try_open(dir.path()).is_ok(), lost == 0);
     }
+}
+
+#[test]
+fn an_epoch_that_is_set_back_in_the_database_is_not_given_again() {
+    let (dir, ledger) = fresh();
+    let mut given = vec![ledger.epoch().0];
+    let mut running = ledger;
+    for change in ["epoch = epoch - 1", "epoch = 0", "epoch = epoch - 1", "epoch = 0"] {
+        running.close().unwrap();
+        drop(running);
+        sql(dir.path(), &format!("UPDATE node SET {change}"));
+        running = open(dir.path()).0;
+        given.push(running.epoch().0);
+        sql(dir.path(), "UPDATE node SET epoch = 0");
+        running.begin_epoch(now()).unwrap();
+        given.push(running.epoch().0);
+    }
+    assert_eq!(given, (1..=9).collect::<Vec<_>>());
+    assert_eq!(running.verify().unwrap().findings, []);
+}
+
+#[test]
+fn a_ledger_made_anew_from_its_journal_gives_no_epoch_again() {
+    let (dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    let restored = |epoch| events::journal::Restored {
+        backup_at: now(),
+        epoch,
+        by: "kim".into(),
+        why: "the disk was lost".into(),
+        ledger_anew: false,
+    };
+    let lose = |ledger: Ledger| {
+        ledger.close().unwrap();
+        drop(ledger);
+        for end in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(dir.path().join(format!("ledger.sqlite{end}")));
+        }
+    };
+    assert_eq!(ledger.epoch().0, 1);
+    lose(ledger);
+    let (ledger, finished) = open(dir.path());
+    // What was missing is finished in an epoch of its own.
+    assert_eq!((finished.len(), ledger.epoch().0), (1, 3));
+    ledger.journal().append(&restored(1000), now(), Durability::Durable).unwrap();
+    lose(ledger);
+    assert_eq!(open(dir.path()).0.epoch().0, 1001);
 }
 
 #[test]
@@ -756,12 +806,12 @@ fn the_units_behind_a_line_are_found_as_long_as_they_are_there() {
     let gone = DeviceChange { access_line: Some(None), ..DeviceChange::default() };
     let changed = ledger.set_device(id(2), gone, "kim", "moved", now()).unwrap();
     assert_eq!((changed.access_line, changed.owner.as_str()), (None, ""));
-    let behind = |after| -> Vec<DeviceId> {
+    let behind = |after: &str| -> Vec<DeviceId> {
         let found = ledger.devices_behind(&line, after, 10).unwrap();
-        found.iter().map(|device| device.id).collect()
+        found.rows.iter().map(|device| device.id).collect()
     };
-    assert_eq!(behind(None), [id(1), id(3)]);
-    assert_eq!(behind(Some(id(1))), [id(3)]);
+    assert_eq!(behind(""), [id(1), id(3)]);
+    assert_eq!(behind(&id(1).to_string()), [id(3)]);
     let nobody = ledger.set_device(id(9), DeviceChange::default(), "kim", "who", now()).unwrap_err();
     assert!(matches!(nobody, LedgerError::NotFound { .. }), "{nobody}");
 }
@@ -793,8 +843,8 @@ fn a_pair_is_listed_once_whichever_unit_is_named_first_until_it_is_removed() {
     let unknown = ledger.add_pair([id(1), id(9)], "kim", "", now());
     assert!(matches!(unknown, Err(LedgerError::NotFound { table: "device", .. })), "{unknown:?}");
     let other = ledger.add_pair([id(3), id(1)], "kim", "one site", now()).unwrap();
-    assert_eq!(ledger.pairs(None, 10).unwrap(), [pair.clone(), other.clone()]);
-    assert_eq!(ledger.pairs(Some(pair.devices), 10).unwrap(), std::slice::from_ref(&other));
+    assert_eq!(ledger.pairs(None, 10).unwrap().rows, [pair.clone(), other.clone()]);
+    assert_eq!(ledger.pairs(Some(pair.devices), 10).unwrap().rows, std::slice::from_ref(&other));
     ledger.remove_pair([id(2), id(1)], "lee", "moved", now()).unwrap();
     let twice = ledger.remove_pair([id(1), id(2)], "lee", "moved", now());
     assert!(matches!(twice, Err(LedgerError::NotFound { table: "pair", .. })), "{twice:?}");
@@ -802,9 +852,9 @@ fn a_pair_is_listed_once_whichever_unit_is_named_first_until_it_is_removed() {
     assert_eq!(ledger.verify().unwrap().findings, []);
     drop(ledger);
     let (ledger, _) = open(dir.path());
-    assert_eq!(ledger.pairs(None, 10).unwrap(), [other]);
+    assert_eq!(ledger.pairs(None, 10).unwrap().rows, [other]);
     ledger.add_pair([id(1), id(2)], "kim", "back", now()).unwrap();
-    assert_eq!(ledger.pairs(None, 10).unwrap()[0].why, "back");
+    assert_eq!(ledger.pairs(None, 10).unwrap().rows[0].why, "back");
 }
 
 #[test]
@@ -842,7 +892,7 @@ fn a_group_of_units_begins_observed_only_while_it_has_neither_a_unit_nor_a_rule(
     let new: BTreeSet<_> = [scope("home", "busan"), scope("office", "서울")].into();
     assert_eq!(begin(&ledger), new);
     assert_eq!(begin(&ledger), BTreeSet::new(), "they have a rule now");
-    assert_eq!(ledger.policy().unwrap().0.len(), 3);
+    assert_eq!(ledger.policy().unwrap().0.rows.len(), 3);
     assert_eq!(ledger.verify().unwrap().findings, []);
     drop(ledger);
     sql(dir.path(), "DELETE FROM entry WHERE name = 'scope'; DELETE FROM row WHERE tbl = 'policy'");
@@ -861,8 +911,8 @@ fn what_would_refuse_a_unit_keeps_its_time_until_it_is_gone() {
         tx.commit().unwrap();
     };
     let stands = |ledger: &Ledger| -> Vec<_> {
-        let all = ledger.observations(None, 10).unwrap();
-        all.into_iter().flat_map(|o| o.reasons).map(|o| (o.reason, o.since)).collect()
+        let all = ledger.observations("", 10).unwrap();
+        all.rows.into_iter().flat_map(|o| o.reasons).map(|o| (o.reason, o.since)).collect()
     };
     observe(&ledger, &["line-unknown"], now());
     let head = ledger.journal().head();
@@ -898,6 +948,62 @@ fn a_breaker_is_set_back_once() {
 }
 
 #[test]
+fn a_breaker_trips_for_good_although_its_row_was_tampered_with() {
+    let (dir, ledger) = fresh();
+    let (reason, examples) = ("foreign-network".to_owned(), vec![id(1)]);
+    let breaker = Breaker { reason, tripped_at: now(), hits: 201, good: 20_000, examples, set_back: None };
+    let trip = || {
+        let mut tx = ledger.begin().unwrap();
+        let tampered = tx.trip(&breaker, now()).unwrap();
+        tx.commit().map(|()| tampered).unwrap()
+    };
+    assert!(trip().is_none());
+    ledger.set_back("foreign-network", "kim", "mended", now()).unwrap();
+    for change in ["hmac = x'00'", "body = '{}'", "revision = 9223372036854775807"] {
+        sql(dir.path(), &format!("UPDATE row SET {change} WHERE tbl = 'breaker'"));
+        assert!(
+            matches!(trip(), Some(LedgerError::Tampered { table, .. }) if table == "breaker"),
+            "{change}"
+        );
+        let (_, breakers) = ledger.begin().unwrap().policy().unwrap();
+        assert_eq!(breakers.iter().collect::<Vec<_>>(), [&breaker]);
+        assert_eq!(ledger.verify().unwrap().findings, []);
+    }
+}
+
+#[test]
+fn a_row_of_another_shape_was_tampered_with_and_the_ledger_is_in_reach() {
+    let changes = ["hmac = x'00'", "revision = -1", "event = 'none'", "body = CAST(x'ff' AS TEXT)"];
+    for change in changes {
+        let (dir, ledger) = fresh();
+        ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+        sql(dir.path(), &format!("UPDATE row SET {change} WHERE tbl = 'device'"));
+        let read = ledger.begin().unwrap().device(id(1));
+        assert!(matches!(read, Err(LedgerError::Tampered { .. })), "{change}: {read:?}");
+        ledger.check().unwrap();
+        let findings = ledger.verify().unwrap().findings;
+        assert_eq!((findings.len(), findings[0].table.as_str()), (1, "device"), "{change}");
+    }
+}
+
+#[test]
+fn a_rule_overrides_those_of_wider_scopes_that_have_units_in_common_with_it() {
+    let scope = |class: Option<&str>, region: Option<&str>| Scope {
+        class: class.map(str::to_owned),
+        region: region.map(str::to_owned),
+    };
+    let (all, home, seoul) = (Scope::default(), scope(Some("home"), None), scope(None, Some("seoul")));
+    let both = scope(Some("home"), Some("seoul"));
+    for (narrow, wide) in
+        [(&home, &all), (&seoul, &all), (&both, &all), (&both, &home), (&both, &seoul), (&home, &seoul)]
+    {
+        assert!(narrow.overrides(wide) && !wide.overrides(narrow), "{narrow:?} {wide:?}");
+    }
+    assert!(!both.overrides(&both) && !both.overrides(&scope(Some("office"), None)));
+    assert!(!home.overrides(&scope(Some("office"), None)));
+}
+
+#[test]
 fn a_rule_that_is_changed_behind_truecells_back_is_refused_and_named() {
     let (dir, ledger) = fresh();
     ledger.set_mode("foreign-network", &Scope::default(), Mode::Enforce, "kim", "strict", now()).unwrap();
@@ -906,4 +1012,125 @@ fn a_rule_that_is_changed_behind_truecells_back_is_refused_and_named() {
     assert!(matches!(read, Err(LedgerError::Tampered { table, .. }) if table == "policy"));
     let findings = ledger.verify().unwrap().findings;
     assert_eq!((findings.len(), findings[0].table.as_str()), (1, "policy"));
+}
+
+#[test]
+fn each_list_has_its_rows_beside_one_that_was_tampered_with() {
+    let (dir, ledger) = fresh();
+    (1..=3).for_each(|n| drop(ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap()));
+    for name in ["L-1", "L-2"] {
+        let (line, prefixes) = (name.parse().unwrap(), Vec::new());
+        let record = AccessLineRecord { line, prefixes, region: String::new() };
+        ledger.add_line(&record, "kim", now()).unwrap();
+    }
+    (2..=3).for_each(|n| drop(ledger.add_pair([id(1), id(n)], "kim", "", now()).unwrap()));
+    (1..=2).for_each(|n| ledger.record_credential(&credential(id(1), n), "ca", now()).unwrap());
+    ledger.set_mode("foreign-network", &Scope::default(), Mode::Observe, "kim", "", now()).unwrap();
+    ledger.set_mode("line-unknown", &Scope::default(), Mode::Observe, "kim", "", now()).unwrap();
+    tampering("device").into_iter().for_each(|new| drop(ledger.open_incident(new, "kim", now()).unwrap()));
+    for table in ["line", "pair", "credential", "policy", "incident"] {
+        let last = format!("key = (SELECT max(key) FROM row WHERE tbl = '{table}')");
+        sql(dir.path(), &format!("UPDATE row SET hmac = zeroblob(32) WHERE tbl = '{table}' AND {last}"));
+    }
+    // First: whatever is found by the index tells of bad rows.
+    let counts = [
+        ledger.incidents(0, 10).map(|page| (page.rows.len(), page.tampered.len())),
+        ledger.lines("", 10).map(|page| (page.rows.len(), page.tampered.len())),
+        ledger.pairs(None, 10).map(|page| (page.rows.len(), page.tampered.len())),
+        ledger.credentials(None, 10).map(|page| (page.rows.len(), page.tampered.len())),
+        ledger.credentials_of(id(1)).map(|page| (page.rows.len(), page.tampered.len())),
+        ledger.policy().map(|(page, _)| (page.rows.len(), page.tampered.len())),
+    ];
+    assert_eq!(counts.map(Result::unwrap), [(1, 1); 6]);
+    assert!(ledger.begin().unwrap().key_holders(Sha256([2; 32])).is_err(), "who signs must know");
+}
+
+#[test]
+fn a_row_that_was_tampered_with_hides_no_other_of_its_list() {
+    let (dir, ledger) = fresh();
+    (1..=4).for_each(|n| drop(ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap()));
+    let key = id(2).to_string();
+    sql(dir.path(), &format!("UPDATE row SET body = replace(body, 'installed', 'live') WHERE key = '{key}'"));
+    for state in [None, Some(LifeCycle::Installed)] {
+        let page = ledger.devices("", state, 10).unwrap();
+        assert_eq!(page.rows.iter().map(|device| device.id).collect::<Vec<_>>(), [1, 3, 4].map(id));
+        assert_eq!(page.tampered.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), [key.as_str()]);
+        assert_eq!(page.next, None);
+    }
+    let first = ledger.devices("", None, 2).unwrap();
+    assert_eq!((first.rows.len(), first.next.as_deref()), (1, Some(key.as_str())));
+    let rest = ledger.devices(&key, None, 2).unwrap();
+    assert_eq!((rest.rows.len(), rest.tampered.len()), (2, 0));
+}
+
+fn tampering(table: &str) -> Vec<NewIncident> {
+    let incident = |devices: Vec<DeviceId>| NewIncident {
+        kind: "row-tampered",
+        devices,
+        summary: table.to_owned(),
+        evidence: serde_json::Value::Null,
+        more: 0,
+    };
+    vec![incident(vec![id(1)]), incident(Vec::new())]
+}
+
+#[test]
+fn an_incident_that_is_open_is_not_opened_again_nor_counted() {
+    let (_dir, ledger) = fresh();
+    for _ in 0..3 {
+        for new in tampering("device") {
+            ledger.open_incident_once(new, "kim", now()).unwrap();
+        }
+    }
+    let open = ledger.incidents(0, 10).unwrap().rows;
+    assert_eq!(open.iter().map(|incident| incident.repeats).collect::<Vec<_>>(), [0, 0]);
+    let bad = |table: &str, key: &str| Finding {
+        table: table.into(),
+        key: key.into(),
+        why: "its HMAC does not fit".into(),
+    };
+    // The unit's own is open already; rows of no unit are told apart.
+    let rows =
+        [bad("device", &id(1).to_string()), bad("line", "L-1"), bad("line", "L-2"), bad("order", "L-1")];
+    (0..2).for_each(|_| ledger.report_tampered(&rows, "kim", now()));
+    let told: Vec<_> = ledger.incidents(2, 10).unwrap().rows.into_iter().map(|one| one.summary).collect();
+    let expected = ["line L-1", "line L-2", "order L-1"];
+    assert_eq!(told, expected.map(|row| format!("{row} was tampered with: its HMAC does not fit")));
+}
+
+/// What is in a folder: each name, and the octets of each file.
+fn contents(dir: &Path) -> BTreeSet<(PathBuf, Vec<u8>)> {
+    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.is_file()).map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn a_copy_is_checked_by_the_journal_that_goes_on_behind_it_and_stays_as_it_is() {
+    let (dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    ledger.add_device(NewDevice::installed(id(2)), "kim", now()).unwrap();
+    let copies = TempDir::new().unwrap();
+    let copy = copies.path().join("a copy?#%41.sqlite");
+    Sqlite::copy(&dir.path().join("ledger.sqlite"), &copy).unwrap();
+    ledger.add_device(NewDevice::installed(id(3)), "kim", now()).unwrap();
+    ledger.move_device(id(1), LifeCycle::Live, "kim", "seen", None, now()).unwrap();
+    let row_key = RowKey::open(&dir.path().join("row.key")).unwrap();
+    let verify = |key: Option<&RowKey>| {
+        let mut store = Sqlite::open_copy(&copy).unwrap();
+        let verified = verify_copy(&mut store, ledger.node(), &dir.path().join("journal"), key).unwrap();
+        assert_eq!((verified.rows, verified.seals_checked), (2, key.is_some()));
+        verified.findings.into_iter().map(|found| (found.key, found.why)).collect::<Vec<_>>()
+    };
+    let before = contents(copies.path());
+    assert_eq!((verify(Some(&row_key)), verify(None)), (vec![], vec![]));
+    assert_eq!(contents(copies.path()), before);
+
+    let change =
+        |statement: &str| rusqlite::Connection::open(&copy).unwrap().execute_batch(statement).unwrap();
+    change("UPDATE row SET hmac = zeroblob(32) WHERE key LIKE '%2'");
+    let no_fit = (id(2).to_string(), "its HMAC does not fit".to_owned());
+    assert_eq!((verify(Some(&row_key)), verify(None)), (vec![no_fit.clone()], vec![]));
+    change("UPDATE row SET body = replace(body, 'installed', 'live') WHERE key LIKE '%2'");
+    let differs = (id(2).to_string(), "it differs from its event".to_owned());
+    assert_eq!((verify(Some(&row_key)), verify(None)), (vec![no_fit], vec![differs]));
 }

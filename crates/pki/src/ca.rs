@@ -1,14 +1,13 @@
-use crate::issuing::IssuingCa;
+use crate::certificate::{certificate_pem, read_certificate};
+use crate::issuing::{Issuing, IssuingCa};
 use crate::profile::{self, Holder};
-use crate::shelf::{self, Shelf, certificate_pem};
-use crate::{Books, CertificateInfo, FileKey, Intent, KeyAlgorithm, Outcome, PkiError, PrivateKey, file};
+use crate::{FileKey, KeyAlgorithm, PkiError, PrivateKey, StatusUris, file};
 use ids::{Realm, UnixTime};
 use rcgen::{CertificateParams, Issuer};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use x509::{Anchor, AnchorSet, Anchors, Certificate};
+use x509::{Anchor, AnchorSet, Anchors};
 
 /// What a CA is made for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,27 +59,15 @@ impl CaSpec {
     }
 }
 
-/// The embedded CA. One process has it open at a time (the data directory's lock sees to that).
+/// The embedded CA: keys and certificates of its own. What it issued is in the [books](crate::Books).
 pub struct Ca {
     pub(crate) spec: CaSpec,
-    pub(crate) shelf: Shelf,
     pub(crate) anchors: Anchors,
     pub(crate) gateway_anchors: AnchorSet,
     pub(crate) devices: IssuingCa,
     pub(crate) gateways: IssuingCa,
-    /// One issuance at a time, so that [`Ca::settle`] never meets one under way.
-    pub(crate) one: Mutex<()>,
-    root: Vec<u8>,
+    pub(crate) root: Vec<u8>,
     directory: PathBuf,
-}
-
-/// A half-done issuance that was finished or undone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Settled {
-    /// What had been intended.
-    pub intent: Intent,
-    /// What it came to.
-    pub outcome: Outcome,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,10 +76,6 @@ struct SpecFile {
     v: u32,
     ca: CaSpec,
 }
-
-/// Names of the issuing CAs' files.
-const DEVICES: &str = "devices";
-const GATEWAYS: &str = "gateways";
 
 impl Ca {
     /// Makes a hierarchy in `directory`, which must be empty or missing: `root.{pem,key}`,
@@ -111,35 +94,24 @@ impl Ca {
             upper = upper.between(spec, number, now)?;
             upper.write(directory, &format!("between-{number}"))?;
         }
-        upper.issuing(spec, "issuing CA", &spec.realm, now)?.write(directory, DEVICES)?;
-        upper.issuing(spec, "gateway CA", &spec.gateway_domain, now)?.write(directory, GATEWAYS)?;
-        Shelf::at(directory).create()?;
+        upper.issuing(spec, "issuing CA", &spec.realm, now)?.write(directory, Issuing::Devices.name())?;
+        let gateways = upper.issuing(spec, "gateway CA", &spec.gateway_domain, now)?;
+        gateways.write(directory, Issuing::Gateways.name())?;
         let json = serde_json::to_vec_pretty(&SpecFile { v: 1, ca: spec.clone() });
         let path = directory.join("ca.json");
         let json = json.map_err(|_| PkiError::file(&path, "cannot be written"))?;
         file::write(&path, file::PUBLIC, &json)?;
-        Self::load(directory)
+        Self::open(directory)
     }
 
-    /// Opens the hierarchy and settles what a crash left half-done: what has a certificate is
-    /// finished, what has none, or one that the books refuse by now, is undone.
+    /// Opens the hierarchy.
     ///
     /// # Errors
-    /// [`PkiError::NoCa`], [`PkiError::File`], [`PkiError::Io`], [`PkiError::Books`].
-    pub fn open(
-        directory: &Path,
-        books: &dyn Books,
-        now: UnixTime,
-    ) -> Result<(Self, Vec<Settled>), PkiError> {
-        let ca = Self::load(directory)?;
-        let settled = ca.settle(books, now)?;
-        Ok((ca, settled))
-    }
-
-    fn load(directory: &Path) -> Result<Self, PkiError> {
+    /// [`PkiError::NoCa`], [`PkiError::File`], [`PkiError::Io`].
+    pub fn open(directory: &Path) -> Result<Self, PkiError> {
         let spec = read_spec(directory)?;
         let root_path = directory.join("root.pem");
-        let root = shelf::read_certificate(&root_path)?;
+        let root = read_certificate(&root_path)?;
         let anchor =
             Anchor::from_der(&root).map_err(|_| PkiError::file(&root_path, "no certificate of a CA"))?;
         let mut anchors = Anchors::new();
@@ -147,77 +119,38 @@ impl Ca {
         let mut gateway_anchors = AnchorSet::new();
         gateway_anchors.insert(anchor);
         let above = (1..=spec.intermediates).rev();
-        let above =
-            above.map(|number| shelf::read_certificate(&directory.join(format!("between-{number}.pem"))));
+        let above = above.map(|number| read_certificate(&directory.join(format!("between-{number}.pem"))));
         let above: Vec<_> = above.collect::<Result<_, _>>()?;
         Ok(Self {
-            devices: IssuingCa::read(directory, DEVICES, &above)?,
-            gateways: IssuingCa::read(directory, GATEWAYS, &above)?,
+            devices: IssuingCa::read(directory, Issuing::Devices, &above)?,
+            gateways: IssuingCa::read(directory, Issuing::Gateways, &above)?,
             spec,
-            shelf: Shelf::at(directory),
             anchors,
             gateway_anchors,
-            one: Mutex::new(()),
             root,
             directory: directory.to_owned(),
         })
     }
 
-    /// Finishes or undoes every issuance that was cut off, as [`Ca::open`] does.
+    /// Where the certificates that `issuing` signs from now on say that their status is found. A CA says
+    /// nothing of it until it is told to, and is told again after each [`Ca::open`].
     ///
     /// # Errors
-    /// [`PkiError::Books`], [`PkiError::Io`], [`PkiError::File`].
-    pub fn settle(&self, books: &dyn Books, now: UnixTime) -> Result<Vec<Settled>, PkiError> {
-        let _one = self.one.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.shelf.pending()?.into_iter().map(|intent| self.settle_one(intent, books, now)).collect()
-    }
-
-    fn settle_one(&self, intent: Intent, books: &dyn Books, now: UnixTime) -> Result<Settled, PkiError> {
-        let outcome = match self.shelf.get(&intent.serial)? {
-            Some(der) => {
-                let certificate = Certificate::from_der(&der).map_err(|_| PkiError::Signing)?;
-                match self.record(&intent, &certificate, books, now) {
-                    Ok(()) => Outcome::Issued,
-                    Err(error) if error.is_refusal() => Outcome::Abandoned,
-                    Err(error) => return Err(error),
-                }
-            }
-            None => {
-                self.abandon(&intent, "nothing was signed before the process ended", books, now)?;
-                Outcome::Abandoned
-            }
-        };
-        Ok(Settled { intent, outcome })
-    }
-
-    /// Records what was signed. A refusal is final: then the certificate is thrown away unseen.
-    pub(crate) fn record(
-        &self,
-        intent: &Intent,
-        certificate: &Certificate,
-        books: &dyn Books,
-        now: UnixTime,
-    ) -> Result<(), PkiError> {
-        match books.issued(intent, certificate, now) {
-            Err(error) if error.is_refusal() => {
-                self.abandon(intent, &error.to_string(), books, now)?;
-                Err(error)
-            }
-            Err(error) => Err(error),
-            Ok(()) => self.shelf.settled(&intent.serial),
+    /// [`PkiError::Order`] for what is no `http` URI.
+    pub fn set_status_uris(&mut self, issuing: Issuing, uris: StatusUris) -> Result<(), PkiError> {
+        uris.check()?;
+        match issuing {
+            Issuing::Devices => self.devices.status_uris = uris,
+            Issuing::Gateways => self.gateways.status_uris = uris,
         }
+        Ok(())
     }
 
-    pub(crate) fn abandon(
-        &self,
-        intent: &Intent,
-        why: &str,
-        books: &dyn Books,
-        now: UnixTime,
-    ) -> Result<(), PkiError> {
-        books.abandoned(intent, why, now)?;
-        self.shelf.withdraw(&intent.serial)?;
-        self.shelf.settled(&intent.serial)
+    pub(crate) fn issuing(&self, which: Issuing) -> &IssuingCa {
+        match which {
+            Issuing::Devices => &self.devices,
+            Issuing::Gateways => &self.gateways,
+        }
     }
 
     /// What the CA was made for.
@@ -248,26 +181,6 @@ impl Ca {
     /// Where it is kept.
     pub fn directory(&self) -> &Path {
         &self.directory
-    }
-
-    /// What was issued, in the order of serials, those after `after` only, at most `limit`.
-    ///
-    /// # Errors
-    /// [`PkiError::Io`], [`PkiError::File`].
-    pub fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<CertificateInfo>, PkiError> {
-        let serials = self.shelf.serials(after, limit)?;
-        serials.iter().map(|serial| self.show(serial).map(|(info, _)| info)).collect()
-    }
-
-    /// One certificate by its serial (lower-case hex): facts and PEM.
-    ///
-    /// # Errors
-    /// [`PkiError::NotFound`], [`PkiError::Io`], [`PkiError::File`].
-    pub fn show(&self, serial: &str) -> Result<(CertificateInfo, String), PkiError> {
-        let der = self.shelf.get(serial)?.ok_or_else(|| PkiError::NotFound(serial.to_owned()))?;
-        let certificate = Certificate::from_der(&der)
-            .map_err(|_| PkiError::file(&self.directory.join("issued"), "no certificate"))?;
-        Ok((CertificateInfo::of(&certificate, &self.spec.realm), certificate_pem(&der)))
     }
 }
 

@@ -50,12 +50,9 @@ pub enum PkiError {
     /// The ledger forbids a certificate for this device.
     #[error("{0}")]
     Forbidden(String),
-    /// Ledger or journal cannot be reached; nothing was issued, or what was issued is finished at the next start.
+    /// Ledger or journal cannot be reached: nobody gets a certificate.
     #[error("{0}")]
     Books(String),
-    /// No certificate of this serial.
-    #[error("no certificate {0} was issued here")]
-    NotFound(String),
     /// The key refused to sign, or made something that does not verify.
     #[error("signing failed")]
     Signing,
@@ -84,7 +81,6 @@ impl PkiError {
             Self::Request(_) => "request-bad",
             Self::Forbidden(_) => "device-may-not-enrol",
             Self::Books(_) => "books-unreachable",
-            Self::NotFound(_) => "cert-not-found",
             Self::Signing => "ca-signing",
         }
     }
@@ -97,7 +93,6 @@ impl PkiError {
             | Self::OutsideDomains { .. }
             | Self::Request(_)
             | Self::Forbidden(_)
-            | Self::NotFound(_)
             | Self::Exists(_)
             | Self::NoCa(_) => true,
             Self::File { .. } | Self::Io { .. } | Self::Books(_) | Self::Signing => false,
@@ -125,7 +120,6 @@ mod tests {
             PkiError::Request(x509::RequestError::Malformed),
             PkiError::Forbidden(text()),
             PkiError::Books(text()),
-            PkiError::NotFound(text()),
             PkiError::Signing,
         ];
         let codes: HashSet<_> = errors.iter().map(PkiError::code).collect();

@@ -34,15 +34,6 @@ pub(crate) fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), PkiError
     replace(path, mode, bytes).map_err(PkiError::io(path))
 }
 
-/// Removes a file, if it is there, for good.
-pub(crate) fn remove(path: &Path) -> Result<(), PkiError> {
-    match fs::remove_file(path) {
-        Ok(()) => sync_directory_of(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(PkiError::io(path)(error)),
-    }
-}
-
 pub(crate) fn create_directory(path: &Path) -> Result<(), PkiError> {
     fs::create_dir_all(path).map_err(PkiError::io(path))?;
     sync_directory_of(path)

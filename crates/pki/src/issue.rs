@@ -1,10 +1,9 @@
-use crate::issuing::IssuingCa;
+use crate::certificate::certificate_pem;
 use crate::order::Subject;
 use crate::profile::{self, Holder, Window};
-use crate::shelf::certificate_pem;
 use crate::{
-    Books, Ca, CertificateInfo, DeviceOrder, GatewayOrder, Intent, Kind, LONGEST_GATEWAY, PkiError,
-    PrivateKey,
+    Books, Ca, CertificateInfo, DeviceOrder, GatewayOrder, Issuing, Kind, LONGEST_GATEWAY, Particulars,
+    PkiError, PrivateKey,
 };
 use ids::{DeviceName, Hex, Realm, Sha256, UnixTime};
 use rcgen::CertificateParams;
@@ -12,7 +11,7 @@ use std::fmt;
 use std::path::Path;
 use x509::{Certificate, DevicePolicy, GatewayName, verify_device, verify_gateway};
 
-/// A certificate fresh from the CA.
+/// A certificate fresh from the CA. It is nobody's before the transaction of its [`Books`] is committed.
 pub struct Issued {
     /// Its facts.
     pub info: CertificateInfo,
@@ -48,25 +47,29 @@ impl Issued {
 }
 
 impl Ca {
-    /// Issues a device's certificate: intent, signature, credential, outcome (see the crate's page).
+    /// Issues a device's certificate: permission, signature, the check that a peer will make, record.
     ///
     /// # Errors
-    /// [`PkiError`]. No certificate is left, unless it is [`PkiError::Books`] or [`PkiError::Io`]: then
-    /// [`Ca::open`] settles what became of it.
-    pub fn issue(&self, order: &DeviceOrder, books: &dyn Books, now: UnixTime) -> Result<Issued, PkiError> {
+    /// [`PkiError`]. Nobody has seen a certificate then.
+    pub fn issue(
+        &self,
+        order: &DeviceOrder,
+        books: &mut dyn Books,
+        now: UnixTime,
+    ) -> Result<Issued, PkiError> {
         let name = DeviceName { device: order.device, realm: self.spec.realm.clone() }.to_string();
         let window = self.devices.window(order.span()?, now)?;
         let subject = order.key.subject(std::slice::from_ref(&name))?;
         let serial = profile::serial()?;
-        let params = profile::device(&self.holder(&name), serial, window)?;
-        let intent = Intent {
+        let params = profile::device(&self.holder(&name), serial, window, &self.devices.status_uris)?;
+        let what = Particulars {
             device: Some(order.device),
-            ..intent(Kind::Device, &name, serial, window, &subject, &order.by, now)
+            ..particulars(Issuing::Devices, Kind::Device, &name, serial, window, &subject, &order.by, now)
         };
         let check = |chain: &[&[u8]]| {
             verify_device(&self.anchors, &DevicePolicy::default(), name.as_bytes(), chain, now).map(|_| ())
         };
-        self.carry_out(&self.devices, intent, &params, subject, books, now, check)
+        self.carry_out(what, &params, subject, books, now, check)
     }
 
     /// Issues a gateway's certificate.
@@ -76,7 +79,7 @@ impl Ca {
     pub fn issue_gateway(
         &self,
         order: &GatewayOrder,
-        books: &dyn Books,
+        books: &mut dyn Books,
         now: UnixTime,
     ) -> Result<Issued, PkiError> {
         let first = order.names.first().ok_or(PkiError::Order("a gateway needs a name"))?;
@@ -88,12 +91,15 @@ impl Ca {
         let window = self.gateways.window(span, now)?;
         let subject = order.key.subject(&order.names)?;
         let serial = profile::serial()?;
-        let params = profile::gateway(&self.holder(first), &order.names, &order.addresses, serial, window)?;
-        let intent = intent(Kind::Gateway, first, serial, window, &subject, &order.by, now);
+        let status = &self.gateways.status_uris;
+        let holder = self.holder(first);
+        let params = profile::gateway(&holder, &order.names, &order.addresses, serial, window, status)?;
+        let (which, kind) = (Issuing::Gateways, Kind::Gateway);
+        let what = particulars(which, kind, first, serial, window, &subject, &order.by, now);
         let check = |chain: &[&[u8]]| {
             verify_gateway(&self.gateway_anchors, &GatewayName::Fqdn(first.clone()), chain, now).map(|_| ())
         };
-        self.carry_out(&self.gateways, intent, &params, subject, books, now, check)
+        self.carry_out(what, &params, subject, books, now, check)
     }
 
     /// A gateway is never named like a device: that would be a device's certificate past the ledger.
@@ -112,48 +118,35 @@ impl Ca {
         }
     }
 
-    /// Permission, intent, signature, certificate, outcome; a crash at any point is settled by
-    /// [`Ca::open`].
-    #[expect(clippy::too_many_arguments, reason = "all that an issuance is made of")]
-    fn carry_out(
+    /// Permission, signature, record.
+    pub(crate) fn carry_out(
         &self,
-        issuing: &IssuingCa,
-        mut intent: Intent,
+        mut what: Particulars,
         params: &CertificateParams,
         subject: Subject,
-        books: &dyn Books,
+        books: &mut dyn Books,
         now: UnixTime,
         check: impl Fn(&[&[u8]]) -> Result<(), x509::PathError>,
     ) -> Result<Issued, PkiError> {
-        let _one = self.one.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        intent.exception = books.may_issue(&intent)?;
-        self.shelf.intend(&intent)?;
-        if let Err(error) = books.intended(&intent) {
-            self.shelf.settled(&intent.serial)?;
-            return Err(error);
-        }
-        let der = match issuing.sign(params, &subject, check) {
-            Ok(der) => der,
-            Err(error) => {
-                self.abandon(&intent, &error.to_string(), books, now)?;
-                return Err(error);
-            }
-        };
+        what.exception = books.may_issue(&what)?;
+        let issuing = self.issuing(what.issuing);
+        let der = issuing.sign(params, &subject, check)?;
         let certificate = Certificate::from_der(&der).map_err(|_| PkiError::Signing)?;
-        self.shelf.put(&intent.serial, &der)?;
-        self.record(&intent, &certificate, books, now)?;
-        let info = CertificateInfo::of(&certificate, &self.spec.realm);
+        books.issued(&what, &certificate, &der, now)?;
+        let info = CertificateInfo::of(&certificate, what.kind, what.device);
         let chain = std::iter::once(der).chain(issuing.chain.iter().cloned()).collect();
         Ok(Issued { info, chain, private_key: subject.private })
     }
 
-    fn holder<'a>(&'a self, common_name: &'a str) -> Holder<'a> {
+    pub(crate) fn holder<'a>(&'a self, common_name: &'a str) -> Holder<'a> {
         let spec = &self.spec;
         Holder { country: spec.country.as_deref(), organization: &spec.organization, common_name }
     }
 }
 
-fn intent(
+#[expect(clippy::too_many_arguments, reason = "all that is known of a certificate before it is signed")]
+pub(crate) fn particulars(
+    issuing: Issuing,
     kind: Kind,
     name: &str,
     serial: [u8; 16],
@@ -161,9 +154,9 @@ fn intent(
     subject: &Subject,
     by: &str,
     now: UnixTime,
-) -> Intent {
-    Intent {
-        v: 1,
+) -> Particulars {
+    Particulars {
+        issuing,
         serial: Hex(&serial).to_string(),
         kind,
         device: None,
@@ -171,7 +164,7 @@ fn intent(
         spki_sha256: Sha256::of(&subject.spki),
         not_before: window.not_before,
         not_after: window.not_after,
-        possession: subject.possession.to_owned(),
+        possession: subject.possession,
         exception: None,
         by: by.to_owned(),
         ordered_at: now,

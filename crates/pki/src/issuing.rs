@@ -1,13 +1,49 @@
+use crate::certificate::read_certificate;
 use crate::order::Subject;
 use crate::profile::Window;
-use crate::shelf::read_certificate;
-use crate::{CaKey, FileKey, PkiError, PrivateKey};
+use crate::{Ca, CaKey, FileKey, PkiError, PrivateKey, StatusUris};
 use ids::UnixTime;
 use rcgen::{CertificateParams, Issuer, PublicKeyData, SignatureAlgorithm, SigningKey, SubjectPublicKeyInfo};
 use rustls_pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
 use x509::Certificate;
+
+/// Which of the two issuing CAs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Issuing {
+    /// The one that names devices of the realm.
+    Devices,
+    /// The one that names gateways inside their domain.
+    Gateways,
+}
+
+impl Issuing {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Devices, Self::Gateways];
+
+    /// Its name, which is also that of its files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Devices => "devices",
+            Self::Gateways => "gateways",
+        }
+    }
+}
+
+impl Ca {
+    /// The certificate of `which`.
+    pub fn issuing_certificate(&self, which: Issuing) -> &Certificate {
+        &self.issuing(which).certificate
+    }
+
+    /// The same as DER.
+    pub fn issuing_der(&self, which: Issuing) -> &[u8] {
+        self.issuing(which).chain.first().map(Vec::as_slice).unwrap_or_default()
+    }
+}
 
 /// A CA that certifies end entities, with its key.
 pub(crate) struct IssuingCa {
@@ -15,12 +51,14 @@ pub(crate) struct IssuingCa {
     pub(crate) issuer: Issuer<'static, IssuingKey>,
     /// What stands behind an end entity's certificate, without the root: this CA's own first.
     pub(crate) chain: Vec<Vec<u8>>,
+    /// Where its certificates say that their status is found.
+    pub(crate) status_uris: StatusUris,
 }
 
 impl IssuingCa {
     /// Reads `<name>.pem` and `<name>.key`; `above`: the CAs between it and the root, nearest first.
-    pub(crate) fn read(directory: &Path, name: &str, above: &[Vec<u8>]) -> Result<Self, PkiError> {
-        let path = directory.join(name).with_extension("pem");
+    pub(crate) fn read(directory: &Path, which: Issuing, above: &[Vec<u8>]) -> Result<Self, PkiError> {
+        let path = directory.join(which.name()).with_extension("pem");
         let bad = || PkiError::file(&path, "no certificate of a CA");
         let der = read_certificate(&path)?;
         let certificate = Certificate::from_der(&der).map_err(|_| bad())?;
@@ -31,7 +69,8 @@ impl IssuingCa {
         }
         let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(der.as_slice()), key);
         let issuer = issuer.map_err(|_| bad())?;
-        Ok(Self { certificate, issuer, chain: std::iter::once(der).chain(above.iter().cloned()).collect() })
+        let chain = std::iter::once(der).chain(above.iter().cloned()).collect();
+        Ok(Self { certificate, issuer, chain, status_uris: StatusUris::default() })
     }
 
     /// Signs, and lets the result pass the very check that a peer will make.

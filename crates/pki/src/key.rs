@@ -6,6 +6,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
     KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
 };
+use der::asn1::{Any, ObjectIdentifier};
 use der::pem::{self, LineEnding};
 use rcgen::{PublicKeyData, SignatureAlgorithm, SigningKey};
 use rustls_pki_types::pem::PemObject;
@@ -13,7 +14,12 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
+use x509_cert::spki::AlgorithmIdentifierOwned;
 use zeroize::Zeroizing;
+
+const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
+const RSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
 
 /// Which kind of key to make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +139,16 @@ impl FileKey {
             Pair::Rsa(pair) => pair.public_key().as_ref().to_vec(),
         };
         Ok(Self { pair, public, algorithm })
+    }
+
+    /// AlgorithmIdentifier of its signatures (RFC 5758 §3.2; RFC 4055 §5: NULL parameters for RSA).
+    pub(crate) fn signature_algorithm(&self) -> AlgorithmIdentifierOwned {
+        let (oid, parameters) = match &self.pair {
+            Pair::Ecdsa(_) if self.algorithm == &rcgen::PKCS_ECDSA_P384_SHA384 => (ECDSA_SHA384, None),
+            Pair::Ecdsa(_) => (ECDSA_SHA256, None),
+            Pair::Rsa(_) => (RSA_SHA256, Some(Any::null())),
+        };
+        AlgorithmIdentifierOwned { oid, parameters }
     }
 }
 

@@ -10,36 +10,50 @@
 //!   is [`BACKDATE`] before the order, for units whose clock is a little slow; notAfter counts from
 //!   there, so that the whole is never longer than ordered. How long it may be is the carrier's
 //!   policy, the one by which admission judges it later: [`Books::may_issue`] says so.
+//! - **Registration authority profile.** No name but its subject, id-kp-cmcRA alone, 398 days.
 //! - **Gateway profile.** dNSNames and addresses as ordered, id-kp-ipsecIKE and serverAuth (for
 //!   older peers), at most [`LONGEST_GATEWAY`].
 //! - **Names come from the order**, never from a request: a request proves possession of its key
 //!   and may only agree with the name.
-//! - **Intent before effect.** The books permit it, then `pending/<serial>.json`, then the intent event, then the signature,
-//!   `issued/<..>/<serial>.pem`, the ledger's credential and the outcome event, then the pending file
-//!   goes. [`Ca::open`] finishes what has a certificate and undoes what has none, and names both. A
-//!   certificate that the books refuse to record is thrown away: nobody has seen it.
+//! - **Books.** The CA keeps no file of what it issues: it asks the [`Books`], signs, makes the check that a peer will make,
+//!   and has them write the certificate down, all within one transaction that the caller began. Whoever commits that may hand
+//!   the certificate out, and nobody before. What was signed and not committed never left the process's memory.
 //! - **Keys** are PKCS#8 in files of mode 0600, wiped from memory after use; whatever else can sign
 //!   (a PKCS#11 token) takes their place by implementing [`CaKey`].
 //!
-//! Not here yet: revocation lists, OCSP, CMP and EST.
+//! - **Status.** [`ocsp`] answers whether a certificate counts, [`Ca::crl`](crl) lists those that do not. Certificates
+//!   say where both are found once [`Ca::set_status_uris`] was told, and nothing of it otherwise.
+//! - **CMP** is the crate `cmp`; here is what binds its registration authority to the CA
+//!   ([`Ca::registration_authority`], [`Ca::device_anchors`]). EST is [`est`].
 
 mod books;
 mod ca;
+mod certificate;
+pub mod crl;
 mod error;
+pub mod est;
 mod file;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
+mod hierarchy;
 mod issue;
 mod issuing;
 mod key;
+pub mod ocsp;
 mod order;
 mod profile;
-mod shelf;
+mod registration_authority;
+mod status_uris;
 
-pub use books::{Books, Intent, OffTheBooks, Outcome};
-pub use ca::{Ca, CaSpec, Settled};
+pub use books::{Books, OffTheBooks, Particulars};
+pub use ca::{Ca, CaSpec};
+pub use certificate::{CertificateInfo, Kind, certificate_pem, read_certificate};
 pub use error::PkiError;
 pub use file::replace as replace_file;
+pub use hierarchy::Level;
 pub use issue::Issued;
+pub use issuing::Issuing;
 pub use key::{CaKey, FileKey, KeyAlgorithm, PrivateKey};
 pub use order::{DeviceOrder, GatewayOrder, KeySource};
-pub use profile::{BACKDATE, DEFAULT_VALIDITY, LONGEST_GATEWAY};
-pub use shelf::{CertificateInfo, Kind, certificate_pem};
+pub use profile::{BACKDATE, DEFAULT_VALIDITY, LONGEST_GATEWAY, OCSP_SIGNER_VALIDITY};
+pub use status_uris::StatusUris;

@@ -1,4 +1,5 @@
-use crate::{KeyAlgorithm, PkiError, PrivateKey, profile};
+use crate::{FileKey, KeyAlgorithm, PkiError, PrivateKey, profile};
+use cmp::Possession;
 use ids::DeviceId;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub enum KeySource {
     Generate(KeyAlgorithm),
     /// A PKCS#10 request in DER, whose signature proves possession.
     Request(Vec<u8>),
+    /// A key whose holder asked for the certificate by CMP or EST and proved to hold it.
+    Proven(Possession),
 }
 
 impl DeviceOrder {
@@ -58,16 +61,21 @@ pub(crate) struct Subject {
     pub(crate) possession: &'static str,
 }
 
+impl Subject {
+    /// A fresh key, and its public half.
+    pub(crate) fn generate(algorithm: KeyAlgorithm) -> Result<(FileKey, Self), PkiError> {
+        let private = PrivateKey::generate(algorithm)?;
+        let key = FileKey::new(&private)?;
+        let spki = rcgen::PublicKeyData::subject_public_key_info(&key);
+        Ok((key, Self { spki, private: Some(private), possession: "generated" }))
+    }
+}
+
 impl KeySource {
     /// Makes or checks the key. `names`: what a request may ask for, at most.
     pub(crate) fn subject(&self, names: &[String]) -> Result<Subject, PkiError> {
         match self {
-            Self::Generate(algorithm) => {
-                let private = PrivateKey::generate(*algorithm)?;
-                let public = crate::FileKey::new(&private)?;
-                let spki = rcgen::PublicKeyData::subject_public_key_info(&public);
-                Ok(Subject { spki, private: Some(private), possession: "generated" })
-            }
+            Self::Generate(algorithm) => Subject::generate(*algorithm).map(|(_, subject)| subject),
             Self::Request(der) => {
                 let request = x509::verify_request(der)?;
                 let agrees = |asked: &String| names.iter().any(|name| name.eq_ignore_ascii_case(asked));
@@ -76,6 +84,10 @@ impl KeySource {
                     return Err(PkiError::Order("the request asks for another name than was ordered"));
                 }
                 Ok(Subject { spki: request.spki().to_vec(), private: None, possession: "request" })
+            }
+            Self::Proven(possession) => {
+                let (spki, possession) = (possession.spki().to_vec(), possession.proof());
+                Ok(Subject { spki, private: None, possession })
             }
         }
     }

@@ -1,11 +1,12 @@
 //! What the certificates say (TS 33.310 clause 6.1, RFC 5280 §4, RFC 4945 §5.1).
 
-use crate::PkiError;
+use crate::{PkiError, StatusUris};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use ids::{Realm, UnixTime};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose,
-    GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, DnValue,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SanType, SerialNumber,
+    date_time_ymd,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,6 +20,12 @@ pub const BACKDATE: Duration = Duration::from_secs(300);
 pub const DEFAULT_VALIDITY: Duration = DAY.saturating_mul(30);
 /// The longest for a gateway.
 pub const LONGEST_GATEWAY: Duration = DAY.saturating_mul(398);
+/// A certificate that signs OCSP responses: it cannot be revoked (id-pkix-ocsp-nocheck), so it ends soon.
+pub const OCSP_SIGNER_VALIDITY: Duration = DAY.saturating_mul(14);
+/// For a registration authority; it is issued anew [`RA_RENEWAL`] before its end.
+pub(crate) const RA_VALIDITY: Duration = LONGEST_GATEWAY;
+/// How long before its end a registration authority's certificate is replaced at the next start.
+pub(crate) const RA_RENEWAL: Duration = DAY.saturating_mul(90);
 /// Shorter than this, the back-dating would leave nothing.
 pub(crate) const SHORTEST: Duration = HOUR;
 const ROOT_VALIDITY: Duration = DAY.saturating_mul(30 * 365);
@@ -134,9 +141,11 @@ pub(crate) fn device(
     holder: &Holder<'_>,
     serial: [u8; 16],
     window: Window,
+    status: &StatusUris,
 ) -> Result<CertificateParams, PkiError> {
     let mut params = end_entity(holder, serial, window)?;
     params.subject_alt_names = vec![dns_name(holder.common_name)?];
+    status.write(&mut params)?;
     Ok(params)
 }
 
@@ -147,13 +156,43 @@ pub(crate) fn gateway(
     addresses: &[IpAddr],
     serial: [u8; 16],
     window: Window,
+    status: &StatusUris,
 ) -> Result<CertificateParams, PkiError> {
     let mut params = end_entity(holder, serial, window)?;
+    status.write(&mut params)?;
     params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
     params.subject_alt_names = names.iter().map(|name| dns_name(name)).collect::<Result<_, _>>()?;
     params.subject_alt_names.extend(addresses.iter().copied().map(SanType::IpAddress));
     Ok(params)
 }
+
+/// A certificate that signs OCSP responses for its issuer (RFC 6960 §4.2.2.2): id-kp-OCSPSigning alone, and
+/// id-pkix-ocsp-nocheck, since nobody asks the responder about itself. It names nobody.
+pub(crate) fn ocsp_signer(
+    holder: &Holder<'_>,
+    serial: [u8; 16],
+    window: Window,
+) -> Result<CertificateParams, PkiError> {
+    let mut params = end_entity(holder, serial, window)?;
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
+    params.custom_extensions = vec![CustomExtension::from_oid_content(OCSP_NOCHECK, DER_NULL.to_vec())];
+    Ok(params)
+}
+
+/// The certificate of who protects CMP answers: it names no host, and serves for nothing else (RFC 9810 §4.5).
+pub(crate) fn registration_authority(
+    holder: &Holder<'_>,
+    serial: [u8; 16],
+    window: Window,
+) -> Result<CertificateParams, PkiError> {
+    let mut params = end_entity(holder, serial, window)?;
+    params.extended_key_usages = vec![cmc_ra()];
+    Ok(params)
+}
+
+/// id-pkix-ocsp-nocheck (RFC 6960 §4.2.2.2.1); its value is NULL.
+const OCSP_NOCHECK: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 48, 1, 5];
+const DER_NULL: [u8; 2] = [5, 0];
 
 fn dns_name(name: &str) -> Result<SanType, PkiError> {
     name.try_into().map(SanType::DnsName).map_err(|_| PkiError::Order("a name in a certificate is ASCII"))
@@ -162,4 +201,9 @@ fn dns_name(name: &str) -> Result<SanType, PkiError> {
 /// id-kp-ipsecIKE (RFC 4945 §5.1.3.12).
 fn ipsec_ike() -> ExtendedKeyUsagePurpose {
     ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 17])
+}
+
+/// id-kp-cmcRA (RFC 6402 §2.10).
+fn cmc_ra() -> ExtendedKeyUsagePurpose {
+    ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 28])
 }

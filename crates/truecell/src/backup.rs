@@ -6,11 +6,21 @@ mod copy;
 pub(crate) use copy::{Copy, Error, empty_or_missing, sync_folders};
 
 use ids::{NodeId, Sha256, UnixTime};
+use ledger::{LedgerError, RowKey, Verified, store::Sqlite};
 use serde::{Deserialize, Serialize};
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Component, Path},
+};
 
 /// The file that makes a folder a backup.
 pub(crate) const MANIFEST: &str = "backup.json";
+/// The ledger in it: one file, without a log.
+pub(crate) const LEDGER: &str = "ledger.sqlite";
+/// What it has beside ledger and journal.
+pub(crate) const FILES: [&str; 4] = ["node", "journal.pub", "pools.json", "rules.json"];
+/// What it has with keys.
+pub(crate) const FOLDERS: [&str; 2] = ["keys", "ca"];
 /// Of `backup.json`. A reader refuses a higher one.
 pub(crate) const FORMAT: u32 = 1;
 
@@ -61,6 +71,39 @@ impl Manifest {
         }
         Ok(serde_json::from_slice(&text)?)
     }
+
+    /// Whether a backup of this node can have a file or folder of that name: whoever writes a manifest chooses no
+    /// others.
+    fn may_have(&self, name: &str) -> bool {
+        let is_plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        is_plain
+            && match name.split_once('/') {
+                None => FILES.contains(&name) || name == LEDGER,
+                Some(("journal", below)) => self.is_segment(below),
+                Some((folder, _)) => self.with_keys && FOLDERS.contains(&folder),
+            }
+    }
+
+    /// Which of its files in `dir` are not what was backed up, and why.
+    pub(crate) fn damaged(&self, dir: &Path) -> Vec<String> {
+        let wrong = |entry| copy::as_backed_up(dir, entry).err().map(|error| error.to_string());
+        self.files.iter().filter_map(wrong).collect()
+    }
+
+    fn is_segment(&self, name: &str) -> bool {
+        let Some((node, file)) = name.split_once('/') else { return false };
+        let number = file.strip_suffix(".jsonl").unwrap_or_default();
+        node == self.node.as_str() && !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit())
+    }
+}
+
+/// Checks the rows of the backup of `node` in `dir` by the journal there, and writes nothing.
+///
+/// # Errors
+/// As [`ledger::verify_copy`].
+pub(crate) fn verify(dir: &Path, node: &NodeId, row_key: Option<&RowKey>) -> Result<Verified, LedgerError> {
+    let mut store = Sqlite::open_copy(&dir.join(LEDGER))?;
+    ledger::verify_copy(&mut store, node, &dir.join("journal").join(node.as_str()), row_key)
 }
 
 #[derive(Deserialize)]

@@ -1,19 +1,28 @@
 //! Measurements of this machine: each a set of rows, ours beside a named peer's in the same run.
 
 mod charon;
+mod enrol;
 mod esp;
 mod estate;
+mod flood;
 mod handshake;
+mod http;
 mod network;
+mod open_files;
 mod process;
 mod serve;
+mod storm;
 mod tunnel;
 mod work;
 
+pub(crate) use enrol::Enrol;
 pub(crate) use esp::Esp;
+pub(crate) use flood::Flood;
 pub(crate) use handshake::Handshake;
+pub(crate) use storm::Storm;
 pub(crate) use tunnel::Tunnel;
 
+use crate::failure::allow_files;
 use serde::Serialize;
 use std::fmt;
 
@@ -22,6 +31,8 @@ use std::fmt;
 pub(crate) enum Lacks {
     /// Network name spaces.
     Root,
+    /// So many open files; this process may have `limit`, and may not raise that.
+    Files { needed: u64, limit: u64 },
     /// A program of this name.
     Tool(&'static str),
 }
@@ -31,15 +42,23 @@ impl Lacks {
     pub(crate) fn next(&self) -> String {
         match self {
             Self::Root => "run it as root".into(),
+            Self::Files { needed, .. } => allow_files(*needed),
             Self::Tool(name) => format!("install {name}"),
         }
     }
 }
 
+impl std::error::Error for Lacks {}
+
 impl fmt::Display for Lacks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => f.write_str("it makes network name spaces, which takes root"),
+            Self::Files { needed, limit } => write!(
+                f,
+                "it needs {needed} open files and may have {limit}; to raise that takes CAP_SYS_RESOURCE, which this process \
+                 does not have: so it is for users, and for root in many containers"
+            ),
             Self::Tool(name) => write!(f, "{name} does not run"),
         }
     }
@@ -109,10 +128,12 @@ impl Runs {
         Some((low + high) / 2.0)
     }
 
-    /// The least and the most.
+    /// The least and the most of several.
     pub(crate) fn spread(&self) -> Option<(f64, f64)> {
-        let sorted = self.sorted();
-        sorted.first().copied().zip(sorted.last().copied())
+        match self.sorted()[..] {
+            [least, .., most] => Some((least, most)),
+            _ => None,
+        }
     }
 }
 
@@ -132,6 +153,8 @@ mod tests {
         assert_eq!((runs.median(), runs.spread()), (Some(2.0), Some((1.0, 4.0))));
         assert_eq!(Runs::from_iter([4.0, 1.0]).median(), Some(2.5));
         assert_eq!((Runs::default().median(), Runs::default().spread()), (None, None));
+        let one = Runs::from_iter([3.0]);
+        assert_eq!((one.median(), one.spread()), (Some(3.0), None), "one run has no spread");
     }
 
     #[test]

@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 /// Commands that read or change the data directory ask the running `truecell serve` over its
 /// control socket; when none runs they do the same work themselves.
 ///
-/// Exit codes: 0 done, 1 the answer is no, 2 usage, 64 bad configuration, 70 our fault.
+/// Exit codes: 0 done; 1 the answer is no; 2 the command line is wrong, or a file, folder or data directory that it
+/// names cannot be used; 64 the configuration is missing or wrong; 70 this machine or Truecell failed, or something
+/// needed is out of reach. docs/cli.md has them in full.
 #[derive(Debug, Parser)]
 #[command(name = "truecell", version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -47,6 +49,9 @@ pub(crate) enum Command {
     /// Access lines, and where their subscribers come from
     #[command(subcommand)]
     Line(command::line::Line),
+    /// Install orders: which units may enrol, from where, and until when
+    #[command(subcommand)]
+    Order(command::order::Order),
     /// Units that may send packets to each other; no others may
     #[command(subcommand)]
     Pair(command::pair::Pair),
@@ -56,9 +61,12 @@ pub(crate) enum Command {
     /// The journal of everything that changed a decision
     #[command(subcommand)]
     Event(command::event::Event),
-    /// Certificates of units, and the embedded CA
+    /// Certificates of units
     #[command(subcommand)]
     Cert(command::cert::Cert),
+    /// The embedded CA, and which vendors' CAs are trusted
+    #[command(subcommand)]
+    Ca(command::ca::Ca),
     /// Tunnels of this node
     #[command(subcommand)]
     Session(command::session::Session),

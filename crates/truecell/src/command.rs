@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod bench;
+pub(crate) mod ca;
 pub(crate) mod cert;
 pub(crate) mod config;
 pub(crate) mod device;
@@ -11,12 +12,14 @@ pub(crate) mod init;
 pub(crate) mod lab;
 pub(crate) mod ledger;
 pub(crate) mod line;
+pub(crate) mod order;
 pub(crate) mod pair;
 pub(crate) mod policy;
 pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod shell;
+pub(crate) mod tampered;
 pub(crate) mod top;
 
 use crate::{
@@ -32,10 +35,12 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
         Command::Serve(serve) => serve.run(cli),
         Command::Device(device) => wait(device.run(cli, output)),
         Command::Line(line) => wait(line.run(cli, output)),
+        Command::Order(order) => wait(order.run(cli, output)),
         Command::Pair(pair) => wait(pair.run(cli, output)),
         Command::Policy(policy) => wait(policy.run(cli, output)),
         Command::Event(event) => wait(event.run(cli, output)),
         Command::Cert(cert) => wait(cert.run(cli, output)),
+        Command::Ca(ca) => wait(ca.run(cli, output)),
         Command::Session(session) => wait(session.run(cli, output)),
         Command::Top(top) => wait(top.run(cli, output)),
         Command::Incident(incident) => wait(incident.run(cli, output)),

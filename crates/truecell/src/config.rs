@@ -4,6 +4,7 @@
 
 mod ca;
 mod changes;
+mod enrol;
 mod error;
 mod form;
 mod gateway;
@@ -12,10 +13,12 @@ mod journal;
 mod located;
 mod material;
 mod realm;
+mod revocation;
 mod services;
 
 pub(crate) use ca::Ca;
-pub(crate) use changes::{changes, is_live};
+pub(crate) use changes::{Values, is_live};
+pub(crate) use enrol::{Enrol, Vendor};
 pub(crate) use error::ConfigError;
 pub(crate) use gateway::{Cipher, Class, Gateway, KeyExchange, Legacy, OffLine, Prf, Tun};
 pub(crate) use here::{KEEP_POOLS, outside_pool};
@@ -43,6 +46,11 @@ pub(crate) struct Config {
     /// Realms beside the embedded CA's own, each with those who vouch for its devices.
     #[serde(default, rename = "realm")]
     pub(crate) realms: Vec<Realm>,
+    /// The public listener; absent: nobody enrols here, and nobody asks which certificates count.
+    pub(crate) enrol: Option<Enrol>,
+    /// Whose units may enrol, each by the certificate that it has from its vendor.
+    #[serde(default, rename = "vendor")]
+    pub(crate) vendors: Vec<Vendor>,
     /// Who may attach, beyond what is never allowed.
     #[serde(default)]
     pub(crate) admission: admission::Policy,
@@ -92,6 +100,7 @@ impl Config {
             admission: self.admission.clone(),
             approvers: self.control.approvers.clone(),
             classes: self.gateway.classes.iter().map(|class| class.name.clone()).collect(),
+            status_url: self.enrol.as_ref().and_then(|enrol| enrol.url.clone()),
         }
     }
 
@@ -100,6 +109,7 @@ impl Config {
         let mut errors = self.gateway.wrong(at);
         errors.extend(self.ca.iter().flat_map(|ca| ca.wrong(at)));
         errors.extend(realm::wrong(&self.realms, at));
+        errors.extend(self.enrol_wrong(at));
         errors.extend(self.admission_wrong(at));
         errors.extend(self.without_ca(at));
         errors.extend(self.journal.wrong(&self.data, at));
@@ -155,10 +165,15 @@ impl Config {
     fn resolve(&mut self, folder: &Path) {
         let paths = [&mut self.data].into_iter();
         let paths = paths.chain(&mut self.gateway.certificate).chain(&mut self.gateway.key);
+        let tls = self.enrol.iter_mut().flat_map(|enrol| [&mut enrol.tls_certificate, &mut enrol.tls_key]);
+        let paths = paths.chain(tls.flatten());
         let paths = paths.chain(self.journal.witness.iter_mut().map(|witness| &mut witness.drop));
+        let paths = paths.chain(self.vendors.iter_mut().map(|vendor| &mut vendor.anchors));
         for path in paths.chain(self.realms.iter_mut().flat_map(|realm| &mut realm.anchors)) {
             *path = folder.join(&*path);
         }
+        self.realms.iter_mut().for_each(|realm| revocation::resolve(&mut realm.crl, folder));
+        self.vendors.iter_mut().for_each(|vendor| revocation::resolve(&mut vendor.crl, folder));
     }
 }
 

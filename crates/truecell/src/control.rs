@@ -2,6 +2,7 @@ use crate::{
     data_dir::{DataDir, Lock, NotTaken},
     failure::{Failure, Problem},
     node::Node,
+    output::Output,
 };
 use api::{Client, ClientError, event::JournalFiles};
 use events::{PublicKey, witness::Testimony};
@@ -65,6 +66,8 @@ impl Control {
         prepare: impl FnOnce(&Node) -> Result<(), Failure>,
     ) -> Result<Self, Failure> {
         let node = Node::open(data)?;
+        // Whoever asked for something else hears of it all the same.
+        node.mended.iter().for_each(|what| Output::new(false).note(&format!("note: {what}")));
         prepare(&node)?;
         Ok(Self { client: Client::here(node.router(None)), alone: true, _here: Some((node, lock)) })
     }

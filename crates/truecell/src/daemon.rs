@@ -3,6 +3,7 @@
 use crate::{
     config::Config,
     data_dir::DataDir,
+    enrol::{self, Enrolment},
     failure::{Failure, Problem},
     groups, measures,
     node::Node,
@@ -30,6 +31,8 @@ pub(crate) struct Daemon {
     reloads: JoinHandle<()>,
     control: JoinHandle<()>,
     pages: JoinHandle<()>,
+    enrolment: Vec<JoinHandle<()>>,
+    foreign: JoinHandle<()>,
     socket: std::path::PathBuf,
 }
 
@@ -39,35 +42,34 @@ impl Daemon {
         data: &DataDir,
         config: &Config,
         node: Arc<Node>,
-        gateway: Arc<Gateway>,
-        reload: Arc<Reload>,
+        (gateway, enrolment): (Arc<Gateway>, Option<Enrolment>),
+        (reload, hangup): (Arc<Reload>, Signal),
     ) -> Result<Self, Failure> {
-        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
         let signals = || {
-            let [terminate, interrupt, hangup] = kinds.map(signal);
-            Ok((terminate?, interrupt?, hangup?))
+            let [terminate, interrupt] = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+            Ok((terminate?, interrupt?))
         };
-        let (terminate, interrupt, hangup) =
+        let (terminate, interrupt) =
             signals().map_err(|error: io::Error| Failure::system("no signals", &error))?;
         let socket = data.socket();
         let (page_listener, page_address) = bind_pages(config).await?;
         let control = bind_control(data, config)?;
-        let metrics = Arc::new(Metrics::new(measures::sources(&node, &gateway)));
-        let mut stopped = node.stop.subscribe();
-        let stop = async move {
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
+        let public = enrolment.as_ref().map(|(public, _)| public.clone());
+        let metrics = Arc::new(Metrics::new(measures::sources(&node, &gateway, public)));
         let pages = pages(gateway.clone(), metrics);
         let router = node.router(Some((gateway.clone(), reload.clone())));
-        let control = tokio::spawn(socket::serve(control, router, stop));
+        let control = tokio::spawn(socket::serve(control, router, node.stopped()));
         let reloads = tokio::spawn(at_each(hangup, reload));
         let pages = tokio::spawn(serve_pages(page_listener, pages));
+        let enrol::Served { tasks: enrolment, plain: enrol, tls: enrol_tls } =
+            enrol::serve(enrolment, &node)?;
+        let foreign = tokio::spawn(ask_foreign(&node, &gateway));
         let ike: Vec<_> = gateway.addresses().iter().map(|at| at.ike.to_string()).collect();
         let natt: Vec<_> = gateway.addresses().iter().map(|at| at.natt.to_string()).collect();
         let (ike, natt) = (ike.join(" "), natt.join(" "));
-        tracing::info!(control = %socket.display(), http = %page_address, ike, natt, "ready");
+        tracing::info!(control = %socket.display(), http = %page_address, ike, natt, enrol, enrol_tls, "ready");
         told(notify::systemd("READY=1"));
-        Ok(Self { node, gateway, terminate, interrupt, reloads, control, pages, socket })
+        Ok(Self { node, gateway, terminate, interrupt, reloads, control, pages, enrolment, foreign, socket })
     }
 
     /// Serves until SIGTERM or SIGINT, then stops in good order; the same once a thread has panicked.
@@ -84,7 +86,9 @@ impl Daemon {
         told(notify::systemd("STOPPING=1"));
         let _ = self.node.stop.send(true);
         let _ = self.control.await;
+        enrol::end(self.enrolment).await;
         self.pages.abort();
+        self.foreign.abort();
         self.reloads.abort();
         let _ = std::fs::remove_file(&self.socket);
         let health = self.gateway.health();
@@ -98,6 +102,18 @@ impl Daemon {
         tracing::info!("stopped");
         health.alarms.get(&Alarm::ThreadEnded).map_or(Ok(()), |why| Err(ended(why)))
     }
+}
+
+/// SIGHUP from now on. It would end a process that does not listen yet, and a service manager would take that for an
+/// end in good order; what comes before [`Daemon::start`] counts once that has run.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn hangups() -> io::Result<Signal> {
+    // For the handler alone, which stays; no thread is begun before privileges are given up.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _within = runtime.enter();
+    signal(SignalKind::hangup())
 }
 
 /// Reads the configuration again at each SIGHUP; what it came to is in the log.
@@ -134,6 +150,13 @@ fn told(sent: io::Result<()>) {
     if let Err(error) = sent {
         tracing::warn!(%error, "systemd was not told");
     }
+}
+
+/// Asks the foreign CAs by the gateway's clock, and has it look again at units whose certificates they revoke.
+fn ask_foreign(node: &Node, gateway: &Arc<Gateway>) -> impl Future<Output = ()> + Send + use<> {
+    let (clock, judging) = (gateway.clone(), gateway.clone());
+    let time = Arc::new(move || clock.trusted_time());
+    node.foreign.clone().run(time, Arc::new(move |device| judging.device_changed(device)))
 }
 
 async fn bind_pages(config: &Config) -> Result<(TcpListener, SocketAddr), Failure> {

@@ -1,6 +1,10 @@
 //! DATA: everything that a node keeps, and the lock that makes one process its only writer.
 
-use crate::failure::{Failure, Problem};
+use crate::{
+    backup::MANIFEST,
+    config::Values,
+    failure::{Failure, Problem},
+};
 use api::{Rules, event::JournalFiles};
 use ids::NodeId;
 use ledger::Pools;
@@ -45,11 +49,23 @@ impl DataDir {
         self.0.join("restore-unfinished")
     }
 
+    /// `truecell backup` made it.
+    pub(crate) fn is_backup(&self) -> bool {
+        self.0.join(MANIFEST).exists()
+    }
+
     /// Name of the node that keeps its data here.
     ///
     /// # Errors
     /// This is no data directory, or cannot be read by this user.
     pub(crate) fn node(&self) -> Result<NodeId, Failure> {
+        if self.is_backup() {
+            let problem = Problem::new("is-backup", format!("{} is a backup", self.0.display()));
+            return Err(Failure::Usage(problem.because("a command or a gateway on it would change it").next(
+                "make a data directory of it with `truecell restore`; `ledger verify` and the `event` commands read \
+                 it as it is",
+            )));
+        }
         if self.init_marker().exists() {
             let problem = Problem::new("half-made", format!("{} is not finished", self.0.display()));
             return Err(Failure::Usage(
@@ -76,9 +92,14 @@ impl DataDir {
     fn not_data(&self, error: &io::Error) -> Failure {
         let path = self.0.display();
         if error.kind() == io::ErrorKind::NotFound {
-            let problem = Problem::new("no-data-dir", format!("{path} is not a data directory"));
-            return Failure::Usage(problem.because("it has no file `node`, which `truecell init` writes last").next(
-                "correct --data or `data`; on a new machine run `truecell init`, and see that the right volume is mounted",
+            let (state, why) = if self.0.exists() {
+                ("is not initialised", "it has no file `node`, which `truecell init` writes")
+            } else {
+                ("does not exist", "`truecell init` has not been run, or its volume is not mounted")
+            };
+            let problem = Problem::new("no-data-dir", format!("the data directory {path} {state}"));
+            return Failure::Usage(problem.because(why).next(
+                "run `truecell init` once for a new node; else mount its volume, or correct --data or `data`",
             ));
         }
         self.anothers().unwrap_or_else(|| Failure::system(format!("{path} cannot be read"), error))
@@ -138,6 +159,11 @@ impl DataDir {
         self.0.join("ca")
     }
 
+    /// Revocation lists of foreign CAs, the last good one of each.
+    pub(crate) fn crls(&self) -> PathBuf {
+        self.path().join("crl")
+    }
+
     /// Secrets of this node, mode 0700.
     pub(crate) fn keys(&self) -> PathBuf {
         self.0.join("keys")
@@ -172,6 +198,16 @@ impl DataDir {
     /// What the carrier allows, as the last `init` or `serve` had it configured.
     pub(crate) fn rules(&self) -> Result<Rules, Failure> {
         self.kept(&self.rules_file())
+    }
+
+    /// The configuration that `serve` ran with last, by key.
+    pub(crate) fn configuration_file(&self) -> PathBuf {
+        self.0.join("configuration.json")
+    }
+
+    /// What it said; nothing where there is none or it cannot be read: then every key has changed.
+    pub(crate) fn configuration(&self) -> Values {
+        self.kept(&self.configuration_file()).unwrap_or_default()
     }
 
     fn kept<T: DeserializeOwned>(&self, file: &Path) -> Result<T, Failure> {

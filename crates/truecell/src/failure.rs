@@ -5,13 +5,13 @@ use std::{fmt, io, process::ExitCode};
 /// Why a command did not do what was asked. Each kind is one exit code.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
-    /// The answer is no: refused, not found, differs. Exit 1.
+    /// The answer is no: refused, not allowed, not found, differs. Exit 1.
     No(Problem),
-    /// The command line asks for something that cannot be. Exit 2.
+    /// The command line is wrong, or what it names cannot be used. Exit 2.
     Usage(Problem),
-    /// The configuration is wrong. Exit 64.
+    /// The configuration is missing or wrong. Exit 64.
     Config(Vec<ConfigError>),
-    /// We or this machine broke. Exit 70.
+    /// This machine or Truecell failed, or something needed is out of reach. Exit 70.
     Ours(Problem),
 }
 
@@ -52,13 +52,19 @@ impl Failure {
         Self::Ours(Problem::new("system", what).because(error).next(next))
     }
 
-    /// A folder cannot be made or written: whoever asks may choose another, or be somebody else.
+    /// A folder cannot be made or written: whoever asks may choose another, or be somebody else. What a disk does is this
+    /// machine's.
     pub(crate) fn folder(what: impl Into<String>, error: &io::Error) -> Self {
-        if error.kind() != io::ErrorKind::PermissionDenied {
+        use io::ErrorKind::{AlreadyExists, InvalidInput, NotADirectory, NotFound, PermissionDenied};
+        let kind = error.kind();
+        let next = if kind == PermissionDenied {
+            "choose a folder that you may write, or run as root"
+        } else if [AlreadyExists, InvalidInput, NotADirectory, NotFound].contains(&kind) {
+            "choose another folder"
+        } else {
             return Self::system(what, error);
-        }
-        let next = "choose a folder that you may write, or run as root";
-        Self::Ours(Problem::new("system", what).because(error).next(next))
+        };
+        Self::Usage(Problem::new("folder", what).because(error).next(next))
     }
 
     /// The answer is already printed and it is no.
@@ -98,6 +104,14 @@ impl Failure {
             }})),
         }
     }
+}
+
+/// What a person does next whose process may have too few open files.
+pub(crate) fn allow_files(needed: u64) -> String {
+    format!(
+        "in a shell `ulimit -n {needed}`, for a unit of systemd `LimitNOFILE={needed}`; where neither may raise it, do so \
+         where the container or the session begins"
+    )
 }
 
 impl fmt::Display for Failure {

@@ -39,7 +39,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, Failure> {
         addresses: own.listen.clone(),
         ike_port: own.port,
         natt_port: own.port_natt,
-        shards: own.shards.map_or_else(processors, count),
+        shards: shards(config),
     };
     let ports = Ports::bind(&listen).map_err(not_started)?;
     let virtual_core = || Box::new(VirtualCore::new(own.service.addresses.clone())) as Box<dyn Core>;
@@ -53,6 +53,11 @@ pub(crate) fn open(config: &Config) -> Result<Opened, Failure> {
     Ok(Opened { ports, cores, core_check })
 }
 
+/// How many data threads there are.
+pub(crate) fn shards(config: &Config) -> usize {
+    config.gateway.shards.map_or_else(processors, count)
+}
+
 /// Lets units in.
 ///
 /// # Errors
@@ -61,6 +66,7 @@ pub(crate) fn start(opened: Opened, configuration: GatewayConfig, node: &Node) -
     let deps = Deps {
         ledger: node.ledger.clone(),
         anchors: node.configured.anchors(),
+        issuers: node.foreign.clone(),
         cores: opened.cores,
         core_check: opened.core_check,
         clock: Arc::new(SystemClock),

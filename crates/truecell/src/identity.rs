@@ -80,7 +80,8 @@ fn issue(data: &DataDir, config: &Config, node: &Node, now: UnixTime) -> Result<
     };
     let failed =
         |error: &dyn std::fmt::Display| Failure::system("the gateway's certificate cannot be issued", error);
-    let issued = ca.issue_gateway(&order, &node.books(), now).map_err(|error| failed(&error))?;
+    let issued = node.office().issue(|books| ca.issue_gateway(&order, books, now));
+    let issued = issued.map_err(|error| failed(&error))?;
     let (chain, key) = (issued.chain_pem(), issued.private_key.as_ref().map(PrivateKey::pem));
     let both = Zeroizing::new(format!("{}{chain}", key.as_deref().map_or("", String::as_str)));
     // One file, replaced in one step: key and certificate never disagree.

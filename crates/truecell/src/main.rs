@@ -6,13 +6,16 @@ mod cli;
 mod command;
 mod config;
 mod control;
+mod csv_rows;
 mod daemon;
 mod data_dir;
+mod enrol;
 mod failure;
 mod folder;
 mod gateway;
 mod groups;
 mod identity;
+mod issued_files;
 #[cfg(feature = "key-log")]
 mod key_log;
 mod logging;
@@ -26,6 +29,7 @@ mod reload;
 mod table;
 mod top;
 mod tun;
+mod usage;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -56,10 +60,7 @@ fn not_parsed(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
     }
-    let text = error.render().to_string();
-    let title = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    let problem = failure::Problem::new("usage", title).next("try --help");
-    let failure = failure::Failure::Usage(problem);
+    let failure = usage::failure(error);
     output::Output::new(true).failure(&failure);
     failure.exit()
 }

@@ -1,14 +1,20 @@
 //! Metrics, from each part's own counters.
 
 use crate::node::Node;
-use api::{Family, Kind, Readiness, Source};
+use api::{Family, Kind, Readiness, Sample, Source, public::Public};
 use gateway::{Amount, Gateway, Stats};
-use std::{fs, sync::Arc};
+use ids::UnixTime;
+use ledger::Ledger;
+use std::{
+    fs,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 /// Everything that `/metrics` shows of a node that serves.
-pub(crate) fn sources(node: &Node, gateway: &Arc<Gateway>) -> Vec<Source> {
+pub(crate) fn sources(node: &Node, gateway: &Arc<Gateway>, public: Option<Arc<Public>>) -> Vec<Source> {
     let (checked, counted, journal) = (gateway.clone(), gateway.clone(), node.journal.clone());
-    vec![
+    let mut sources: Vec<Source> = vec![
         Arc::new(build),
         Arc::new(process),
         Arc::new(move || checks(&checked)),
@@ -19,7 +25,10 @@ pub(crate) fn sources(node: &Node, gateway: &Arc<Gateway>) -> Vec<Source> {
             let stats = counted.stats();
             [sessions(&stats), ike(&stats), packets(&stats)].concat()
         }),
-    ]
+    ];
+    sources.push(expiring(node.ledger.clone()));
+    sources.extend(public.map(|public| -> Source { Arc::new(move || public.families()) }));
+    sources
 }
 
 /// Who is attached, and what came of those who tried.
@@ -49,6 +58,8 @@ fn ike(stats: &Stats) -> Vec<Family> {
     let ike = &stats.ike;
     let refused = ike::Reason::ALL.into_iter().map(|reason| (reason.code().to_owned(), ike.refused(reason)));
     vec![
+        Family::gauge("ike_waiting", "IKE_SA_INIT requests that wait for their turn", ike.waiting_now as u64),
+        Family::gauge("ike_known_networks", "Networks whose IKE_SA_INIT go first", ike.known_now as u64),
         Family::gauge("ike_half_open", "IKE SAs that are not established yet", ike.half_open_now as u64),
         Family::gauge("ike_established", "IKE SAs that are established", ike.established_now as u64),
         Family::counter("ike_datagrams", "IKE datagrams received", ike.datagrams),
@@ -106,16 +117,48 @@ fn build() -> Vec<Family> {
     }]
 }
 
-/// 1 for each check that is good: with any but `witness` at 0 nobody new is admitted.
+/// 1 for each check that is good: with any at 0 but those four nobody new is admitted.
 fn checks(gateway: &Gateway) -> Vec<Family> {
     let checks = Readiness::from(gateway.health()).checks.into_iter();
     let samples = checks.map(|(name, bad)| (vec![("check", name.to_owned())], u64::from(bad.is_none())));
     vec![Family {
         name: "check_good",
-        help: "Whether something works; with any but witness at 0 nobody new is admitted",
+        help: "Whether something works; with any but clock-step, issuers, policy and witness at 0 nobody new is admitted",
         kind: Kind::Gauge,
         samples: samples.collect(),
     }]
+}
+
+/// How many certificates end within so many days: what becomes urgent while nobody gets new ones. Counted by the index, as it
+/// is, and at most once a minute. Nothing is said while the ledger is out of reach.
+fn expiring(ledger: Ledger) -> Source {
+    let last = Mutex::new(None::<(Instant, Vec<Sample>)>);
+    Arc::new(move || {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref().is_none_or(|(at, _)| at.elapsed() >= A_MINUTE) {
+            *last = count_expiring(&ledger, UnixTime::now()).map(|samples| (Instant::now(), samples));
+        }
+        vec![Family {
+            name: "certificates_expiring",
+            help: "Certificates of units that count and end within a time",
+            kind: Kind::Gauge,
+            samples: last.as_ref().map(|(_, samples)| samples.clone()).unwrap_or_default(),
+        }]
+    })
+}
+
+const A_MINUTE: Duration = Duration::from_secs(60);
+
+/// Each stretch of time is counted once.
+fn count_expiring(ledger: &Ledger, now: UnixTime) -> Option<Vec<Sample>> {
+    let (mut from, mut count, mut samples) = (now, 0, Vec::new());
+    for days in [1, 3, 10] {
+        let until = now.after(Duration::from_secs(days * 24 * 3600));
+        count += ledger.ending_by_day(from, until).ok()?.iter().map(|(_, count)| count).sum::<u64>();
+        samples.push((vec![("within", format!("{days}d"))], count));
+        from = until.after(Duration::from_micros(1));
+    }
+    Some(samples)
 }
 
 /// What this process takes from the machine.

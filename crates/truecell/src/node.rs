@@ -4,14 +4,19 @@ use crate::{
     config::{Config, ConfigError, KEEP_POOLS, outside_pool},
     data_dir::DataDir,
     failure::{Failure, Problem},
+    issued_files,
+    output::count,
 };
 use ::gateway::Gateway;
-use api::{Configuration, Configured, LedgerBooks, Requests, Rules, Services, event::JournalFiles};
+use api::{
+    Configuration, Configured, Office, Requests, Revocations, Rules, Services, event::JournalFiles,
+    foreign::ForeignCas, public::status_uris,
+};
 use axum::Router;
 use events::{Journal, JournalError, JournalKey};
 use ids::UnixTime;
 use ledger::{Ledger, LedgerError, Pools, RowKey, store::Sqlite};
-use pki::Ca;
+use pki::{Ca, Issuing};
 use serde::Serialize;
 use std::{fmt::Display, io, path::Path, sync::Arc};
 use tokio::sync::watch::{Sender, channel};
@@ -26,15 +31,19 @@ pub(crate) struct Node {
     /// What the carrier allows, and who may vouch for the devices of which realm: the embedded CA, and whom
     /// [`Self::trust`] adds.
     pub(crate) configured: Configured,
+    /// Whom to tell that a certificate was revoked.
+    pub(crate) revocations: Revocations,
+    /// The foreign CAs that are asked which of their certificates still count: none, before [`Self::trust`].
+    pub(crate) foreign: Arc<ForeignCas>,
     journal_files: JournalFiles,
-    /// What opening finished, undid or cut off, for people.
+    /// What opening finished, took in or cut off, for people.
     pub(crate) mended: Vec<String>,
     /// Ends streams of the API when set to true.
     pub(crate) stop: Sender<bool>,
 }
 
 impl Node {
-    /// Opens everything, and finishes or undoes what a crash left half done.
+    /// Opens everything, and finishes what a crash left half done.
     ///
     /// # Errors
     /// A part that cannot be opened, by name.
@@ -72,14 +81,26 @@ impl Node {
     fn open_all(data: &DataDir, pools: Pools, rules: Rules) -> Result<Self, Failure> {
         let (stop, stopped) = channel(false);
         let journal_files = data.journal_files(stopped)?;
+        let inner = pools.v4.map(Into::into).into_iter().chain(pools.v6.map(Into::into)).collect();
         let mut mended = Vec::new();
         let journal = open_journal(data, &journal_files, &mut mended)?;
         let ledger = open_ledger(data, &journal, pools, &mut mended)?;
-        let books = LedgerBooks { ledger: ledger.clone(), policy: rules.admission.clone() };
-        let ca = open_ca(data, &books, &mut mended)?;
+        let ca = open_ca(data, &ledger, rules.status_url.as_deref(), &mut mended)?;
         let anchors = ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
         let configured = Configured::new(rules, anchors);
-        Ok(Self { journal, ledger, ca: ca.map(Arc::new), configured, journal_files, mended, stop })
+        let revocations = Revocations::default();
+        let foreign = Arc::new(ForeignCas::new(data.crls(), inner, Vec::new(), UnixTime::now()));
+        Ok(Self {
+            journal,
+            ledger,
+            ca: ca.map(Arc::new),
+            configured,
+            revocations,
+            foreign,
+            journal_files,
+            mended,
+            stop,
+        })
     }
 
     /// Lets the anchors of the configured realms vouch for their devices.
@@ -88,7 +109,9 @@ impl Node {
     /// A file that cannot be used.
     pub(crate) fn trust(&self, config: &Config) -> Result<(), Failure> {
         let anchors = self.anchors_with(config).map_err(|error| Failure::Config(vec![error]))?;
+        let asked = config.asked().map_err(|error| Failure::Config(vec![error]))?;
         self.configured.replace(self.configured.rules(), anchors);
+        self.foreign.replace(asked, UnixTime::now());
         Ok(())
     }
 
@@ -110,12 +133,21 @@ impl Node {
             requests: Requests::default(),
             configured: self.configured.clone(),
             configuration,
+            revocations: self.revocations.clone(),
         }))
     }
 
-    /// The books of the CA.
-    pub(crate) fn books(&self) -> LedgerBooks {
-        LedgerBooks { ledger: self.ledger.clone(), policy: self.configured.rules().admission }
+    /// Where the CA issues.
+    pub(crate) fn office(&self) -> Office {
+        Office { ledger: self.ledger.clone(), policy: self.configured.rules().admission }
+    }
+
+    /// Completes once this process is to stop.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopped = self.stop.subscribe();
+        async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        }
     }
 
     /// Brings everything to disk.
@@ -140,7 +172,10 @@ pub(crate) fn open_journal(
     let opened = Journal::open(&files.dir, data.unfinished_node()?, key, UnixTime::now());
     let (journal, recovery) = opened.map_err(journal_failure)?;
     if recovery.cut > 0 {
-        mended.push(format!("journal: an unfinished last line of {} octets was cut off", recovery.cut));
+        mended.push(format!(
+            "journal: an unfinished last line of {} was cut off",
+            count(recovery.cut, "octet")
+        ));
     }
     Ok(journal)
 }
@@ -153,7 +188,7 @@ fn open_ledger(
 ) -> Result<Ledger, Failure> {
     let row_key = RowKey::open(&data.row_key()).map_err(|error| broken("row key", &error))?;
     let was_there = data.ledger().exists();
-    let store = Sqlite::open(&data.ledger()).map_err(|error| ledger_failure(&error))?;
+    let store = Sqlite::open(&data.ledger()).map_err(|error| ledger_failure(&error.into()))?;
     let opened = Ledger::open(Box::new(store), journal.clone(), row_key, pools, UnixTime::now());
     let (ledger, finished) = opened.map_err(|error| {
         if let LedgerError::Journal(error) = error { journal_failure(error) } else { ledger_failure(&error) }
@@ -168,23 +203,33 @@ fn brought_in(finished: &[String], was_there: bool) -> Vec<String> {
     if was_there || finished.is_empty() {
         return finished.iter().map(|what| format!("ledger: {what} was finished")).collect();
     }
-    vec![format!("ledger: it was missing, and was made anew from {} events of the journal", finished.len())]
+    vec![format!(
+        "ledger: it was missing, and was made anew from {} of the journal",
+        count(finished.len() as u64, "event")
+    )]
 }
 
-/// The CA, if the node has one.
-fn open_ca(data: &DataDir, books: &LedgerBooks, mended: &mut Vec<String>) -> Result<Option<Ca>, Failure> {
+/// The CA, if the node has one; `url`: where its certificates say that their status is found.
+fn open_ca(
+    data: &DataDir,
+    ledger: &Ledger,
+    url: Option<&str>,
+    mended: &mut Vec<String>,
+) -> Result<Option<Ca>, Failure> {
     if !data.ca().join("ca.json").exists() {
         return Ok(None);
     }
-    let opened = Ca::open(&data.ca(), books, UnixTime::now());
-    let (ca, settled) = opened.map_err(|error| broken("CA", &error))?;
-    mended.extend(settled.iter().map(|settled| {
-        let outcome = match settled.outcome {
-            pki::Outcome::Issued => "finished",
-            pki::Outcome::Abandoned => "undone",
-        };
-        format!("CA: certificate {} for {} was {outcome}", settled.intent.serial, settled.intent.name)
-    }));
+    let mut ca = Ca::open(&data.ca()).map_err(|error| broken("CA", &error))?;
+    for issuing in Issuing::ALL {
+        let uris = url.map(|url| status_uris(url, issuing)).unwrap_or_default();
+        ca.set_status_uris(issuing, uris).map_err(|error| broken("CA", &error))?;
+    }
+    let taken = issued_files::take_in(&ca, ledger, UnixTime::now());
+    match taken.map_err(|error| broken("CA", error.as_ref()))? {
+        0 => (),
+        taken => mended
+            .push(format!("CA: {} that had been files are in the ledger now", count(taken, "certificate"))),
+    }
     Ok(Some(ca))
 }
 
@@ -195,7 +240,8 @@ pub(crate) fn keep_configured(data: &DataDir, config: &Config) -> Result<(), Fai
     keep(&data.rules_file(), &config.rules())
 }
 
-fn keep(path: &Path, what: &impl Serialize) -> Result<(), Failure> {
+/// One value as a file of DATA, in JSON.
+pub(crate) fn keep(path: &Path, what: &impl Serialize) -> Result<(), Failure> {
     let failed =
         |error: &dyn Display| Failure::system(format!("{} cannot be written", path.display()), error);
     let text = serde_json::to_string(what).map_err(|error| failed(&error))?;
@@ -208,10 +254,12 @@ fn journal_failure(error: JournalError) -> Failure {
             "let the user that the gateway runs as write there, or run as that user"
         }
         JournalError::Broken { .. } => {
-            "run `truecell event verify` to see which record is bad, and bring the journal back from a backup"
+            "run `truecell event verify` to see which record is bad and up to where all is good, keep the data directory as \
+             evidence, and make a new one from a backup with `truecell restore`"
         }
         JournalError::Missing { .. } => {
-            "bring the journal back whole; from a backup, bring back a ledger that is no younger with it"
+            "bring the journal back whole; or make a data directory from a backup with `truecell restore`, which brings \
+             back a ledger that is no younger with it"
         }
         JournalError::Gone(_) => "put the file back, or bring the journal back from a backup",
         JournalError::InUse(_) => "stop the process that uses it",
@@ -223,8 +271,13 @@ fn journal_failure(error: JournalError) -> Failure {
     )
 }
 
-fn ledger_failure(error: &dyn Display) -> Failure {
-    let next = "see that its disk has room and that nobody else holds it, or bring it back from a backup";
+fn ledger_failure(error: &LedgerError) -> Failure {
+    let next = if let LedgerError::Unreachable(error) | LedgerError::Unfinished { source: error, .. } = error
+    {
+        error.next()
+    } else {
+        "see `truecell event verify` and `truecell ledger verify`, or bring the data directory back from a backup"
+    };
     Failure::Ours(Problem::new("ledger-unreachable", "the ledger cannot be opened").because(error).next(next))
 }
 

@@ -86,6 +86,11 @@ impl Output {
 const RED: anstyle::Style =
     anstyle::Style::new().bold().fg_color(Some(anstyle::Color::Ansi(anstyle::AnsiColor::Red)));
 
+/// A number with its noun: `1 row`, `2 rows`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A time for people; programs get its microseconds.
 pub(crate) fn seconds(time: UnixTime) -> String {
     UnixTime::from_secs(time.secs()).to_string().replace(".000000Z", "Z")
@@ -95,4 +100,14 @@ pub(crate) fn seconds(time: UnixTime) -> String {
 pub(crate) fn facts(pairs: &[(&str, String)]) -> String {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
     pairs.iter().map(|(name, value)| format!("{:width$}{}\n", format!("{name}:"), printable(value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|number| count(number, "row")), ["0 rows", "1 row", "2 rows"]);
+    }
 }

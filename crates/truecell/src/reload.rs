@@ -1,16 +1,17 @@
 //! The configuration of a running node, read again: all of it holds, or nothing.
 
 use crate::{
-    config::{Config, ConfigError, changes, is_live},
+    config::{Config, ConfigError, Values, is_live},
     data_dir::DataDir,
+    failure::Failure,
     gateway,
     logging::Filter,
-    node::{Node, keep_configured},
+    node::{Node, keep, keep_configured},
 };
 use ::gateway::{Gateway, GatewayConfig};
-use api::{Configuration, Problem, configuration::Applied};
+use api::{Configuration, Problem, configuration::Applied, public::Public};
 use events::{
-    Durability,
+    Durability, JournalError,
     gateway::{Change, ConfigurationApplied},
 };
 use ids::UnixTime;
@@ -24,15 +25,18 @@ use x509::Anchors;
 /// Where the configuration came from, and what else a start knew.
 pub(crate) struct Origin {
     file: PathBuf,
-    /// The file by its full name, as others may call it.
-    canonical: PathBuf,
     /// `--data`, where it was given.
     data: Option<PathBuf>,
 }
 
 impl Origin {
     pub(crate) fn new(file: PathBuf, data: Option<PathBuf>) -> Self {
-        Self { canonical: file.canonicalize().unwrap_or_else(|_| file.clone()), file, data }
+        Self { file, data }
+    }
+
+    /// The file by its full name, as others may call it; a link may lead elsewhere than at the start.
+    fn full_name(&self) -> PathBuf {
+        self.file.canonicalize().unwrap_or_else(|_| self.file.clone())
     }
 }
 
@@ -42,27 +46,74 @@ pub(crate) struct Reload {
     data: DataDir,
     node: Arc<Node>,
     gateway: Arc<Gateway>,
+    /// Where the node enrols.
+    public: Option<Arc<Public>>,
     filter: Filter,
     running: Mutex<Running>,
 }
 
+/// What a configuration needs of files, read.
+struct Ready {
+    gateway: GatewayConfig,
+    /// Who may vouch for whom.
+    anchors: Anchors,
+    /// The same for those who want to enrol.
+    vendors: Anchors,
+}
+
 /// What holds now.
-struct Running {
+pub(crate) struct Running {
     config: Config,
-    certificate: Option<String>,
+    /// With what its files hold.
+    values: Values,
+}
+
+impl Running {
+    /// What a start takes. Where it is not what held last, the journal says so first: a restart hides no change.
+    ///
+    /// # Errors
+    /// Journal or data directory cannot be written.
+    pub(crate) fn begin(
+        config: Config,
+        ready: &GatewayConfig,
+        vendors: &Anchors,
+        data: &DataDir,
+        node: &Node,
+    ) -> Result<Self, Failure> {
+        let values = values(&config, ready, &node.configured.anchors(), vendors);
+        let changes = data.configuration().changes_to(&values);
+        if !changes.is_empty() {
+            record(node, "start", &changes)
+                .map_err(|error| Failure::system("the configuration cannot be recorded", &error))?;
+            keep(&data.configuration_file(), &values)?;
+        }
+        Ok(Self { config, values })
+    }
+}
+
+/// A configuration with what its files hold: who the gateway is, and who may vouch for whom.
+fn values(config: &Config, ready: &GatewayConfig, anchors: &Anchors, vendors: &Anchors) -> Values {
+    Values::of(config)
+        .with_content("gateway.certificate", gateway::certificate(ready))
+        .with_content("realm.anchors", named(anchors))
+        .with_content("vendor.anchors", named(vendors))
+}
+
+fn record(node: &Node, by: &str, changes: &[Change]) -> Result<(), JournalError> {
+    let event = ConfigurationApplied { by: by.to_owned(), changes: changes.to_vec() };
+    node.journal.append(&event, UnixTime::now(), Durability::Durable).map(drop)
 }
 
 impl Reload {
     pub(crate) fn new(
         origin: Origin,
-        config: Config,
+        running: Running,
         data: DataDir,
         node: Arc<Node>,
-        gateway: (Arc<Gateway>, Option<String>),
+        (gateway, public): (Arc<Gateway>, Option<Arc<Public>>),
         filter: Filter,
     ) -> Self {
-        let (gateway, certificate) = gateway;
-        Self { origin, data, node, gateway, filter, running: Mutex::new(Running { config, certificate }) }
+        Self { origin, data, node, gateway, public, filter, running: Mutex::new(running) }
     }
 
     fn read(&self) -> Result<Config, Vec<ConfigError>> {
@@ -75,44 +126,47 @@ impl Reload {
     }
 
     /// All that it needs, ready to be used.
-    fn prepare(&self, config: &Config) -> Result<(GatewayConfig, Anchors), Problem> {
+    fn prepare(&self, config: &Config) -> Result<Ready, Problem> {
         let anchors = self.node.anchors_with(config).map_err(|error| wrong(&[error]))?;
-        let ready = gateway::configuration(&self.data, config, &self.node);
-        let ready = ready.map_err(|failure| wrong(&failure.texts()))?;
-        Ok((ready, anchors))
+        let vendors = config.vendor_anchors().map_err(|error| wrong(&[error]))?;
+        let gateway = gateway::configuration(&self.data, config, &self.node).map_err(not_ready)?;
+        Ok(Ready { gateway, anchors, vendors })
     }
 
-    fn record(&self, by: &str, changes: &[Change]) -> Result<(), Problem> {
-        let event = ConfigurationApplied { by: by.to_owned(), changes: changes.to_vec() };
-        let written = self.node.journal.append(&event, UnixTime::now(), Durability::Durable);
-        Ok(written.map(drop).map_err(LedgerError::Journal)?)
+    /// For the next start, and for commands without `serve`.
+    fn keep(&self, config: &Config, values: &Values) -> Result<(), Failure> {
+        keep_configured(&self.data, config)?;
+        keep(&self.data.configuration_file(), values)
     }
 }
 
 impl Configuration for Reload {
     fn apply(&self, file: Option<&Path>, by: &str) -> Result<Applied, Problem> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(other) = file.filter(|file| **file != *self.origin.canonical) {
+        if let Some(other) = file.filter(|file| **file != *self.origin.full_name()) {
             return Err(self.another(other));
         }
         let config = self.read().map_err(|errors| wrong(&errors))?;
-        let mut changes = changes(&running.config, &config);
+        let fixed = Values::of(&running.config).changes_to(&Values::of(&config));
         let fixed: Vec<_> =
-            changes.iter().map(|change| change.key.as_str()).filter(|key| !is_live(key)).collect();
+            fixed.iter().map(|change| change.key.as_str()).filter(|key| !is_live(key)).collect();
         if !fixed.is_empty() {
             return Err(needs_restart(&fixed));
         }
-        let (ready, anchors) = self.prepare(&config)?;
-        let certificate = gateway::certificate(&ready);
-        changes.extend(content("gateway.certificate", running.certificate.clone(), certificate.clone()));
-        changes.extend(content("realm.anchors", named(&self.node.configured.anchors()), named(&anchors)));
+        let Ready { gateway, anchors, vendors } = self.prepare(&config)?;
+        let asked = config.asked().map_err(|error| wrong(&[error]))?;
+        let values = values(&config, &gateway, &anchors, &vendors);
+        let changes = running.values.changes_to(&values);
         if !changes.is_empty() {
-            self.record(by, &changes)?;
+            record(&self.node, by, &changes).map_err(LedgerError::Journal)?;
+            changes.iter().for_each(log);
             self.node.configured.replace(config.rules(), anchors.clone());
-            self.gateway.reconfigure(ready, anchors);
+            self.gateway.reconfigure(gateway, anchors);
+            self.public.iter().for_each(|public| public.trust(vendors.clone()));
+            self.node.foreign.replace(asked, UnixTime::now());
             self.filter.set(&config.log.filter);
-            let kept = keep_configured(&self.data, &config);
-            *running = Running { config, certificate };
+            let kept = self.keep(&config, &values);
+            *running = Running { config, values };
             kept.map_err(|failure| {
                 Problem::ours("it holds, but not yet for commands without `serve`").because(failure)
             })?;
@@ -123,17 +177,11 @@ impl Configuration for Reload {
 
 impl Reload {
     fn another(&self, file: &Path) -> Problem {
-        let own = self.origin.canonical.display();
-        Problem::conflict("another-file", format!("`serve` runs with {own}"))
+        let own = self.origin.full_name();
+        Problem::conflict("another-file", format!("`serve` runs with {}", own.display()))
             .because(format!("{} is another file", file.display()))
             .next("name that one with -c, or restart `serve` with yours")
     }
-}
-
-/// A change of what files hold, whether or not their names have changed; by the hashes of certificates.
-fn content(key: &str, from: Option<String>, to: Option<String>) -> Option<Change> {
-    let key = format!("{key} (SHA-256)");
-    (from != to).then_some(Change { key, from, to })
 }
 
 fn named(anchors: &Anchors) -> Option<String> {
@@ -141,11 +189,39 @@ fn named(anchors: &Anchors) -> Option<String> {
     (!all.is_empty()).then(|| all.join(" "))
 }
 
-fn wrong(errors: &[impl ToString]) -> Problem {
-    let all: Vec<_> = errors.iter().map(ToString::to_string).collect();
-    Problem::conflict("config", "the configuration is wrong; nothing was changed")
-        .because(all.join("\n"))
-        .next("correct it; `truecell config check` names the same")
+/// On one line, for the log too.
+fn wrong(errors: &[ConfigError]) -> Problem {
+    let all: Vec<_> = errors.iter().map(|error| format!("{}: {}", error.place(), error.what)).collect();
+    let next = match errors {
+        [only] => only.next.clone(),
+        _ => "correct them; `truecell config check` says how".into(),
+    };
+    unchanged(all.join("; "), next)
+}
+
+/// What it names cannot be used.
+fn not_ready(failure: Failure) -> Problem {
+    match failure {
+        Failure::Config(errors) => wrong(&errors),
+        Failure::No(own) | Failure::Usage(own) | Failure::Ours(own) => {
+            unchanged(format!("{}: {}", own.title, own.detail), own.next)
+        }
+    }
+}
+
+fn unchanged(why: String, next: String) -> Problem {
+    Problem::conflict("config", "the configuration is wrong; nothing was changed").because(why).next(next)
+}
+
+/// No value of a configuration is a secret: keys are in files.
+fn log(change: &Change) {
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
+    tracing::info!(
+        key = change.key,
+        old = %value(&change.from),
+        new = %value(&change.to),
+        "configuration changed"
+    );
 }
 
 fn needs_restart(keys: &[&str]) -> Problem {

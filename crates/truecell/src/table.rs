@@ -16,6 +16,18 @@ impl Table {
         self.rows.push(cells.into_iter().map(|cell| clipped(printable(&cell))).collect());
     }
 
+    /// Without the columns that no row has anything in.
+    pub(crate) fn without_empty(mut self) -> Self {
+        let empty =
+            |column: usize| self.rows.iter().all(|row| row.get(column).is_none_or(|cell| cell == NOTHING));
+        let kept: Vec<bool> = (0..self.head.len()).map(|column| !empty(column)).collect();
+        for row in self.rows.iter_mut().chain([&mut self.head]) {
+            let mut keeps = kept.iter();
+            row.retain(|_| keeps.next().is_none_or(|keep| *keep));
+        }
+        self
+    }
+
     fn widths(&self) -> Vec<usize> {
         let mut widths: Vec<usize> = self.head.iter().map(|title| title.width()).collect();
         for row in &self.rows {
@@ -42,6 +54,9 @@ impl fmt::Display for Table {
     }
 }
 
+/// What stands for an empty text.
+const NOTHING: &str = "-";
+
 /// Columns of a cell at most; `--json` has all of it.
 const WIDEST: usize = 1_000;
 
@@ -56,7 +71,7 @@ fn clipped(cell: String) -> String {
 /// import file wrote must not steer a terminal. Empty becomes `-`.
 pub(crate) fn printable(text: &str) -> String {
     if text.is_empty() {
-        return "-".into();
+        return NOTHING.into();
     }
     let unsafe_here = |c: char| {
         c.is_control()
@@ -84,6 +99,14 @@ mod tests {
         }
         let expected = "owner   site\n케이티  x\nMüller  x\nZoe\u{308}     x\n-       x\n";
         assert_eq!(table.to_string(), expected);
+    }
+
+    #[test]
+    fn a_column_without_anything_is_left_out_where_that_is_asked_for() {
+        let mut table = Table::new(&["case", "peer", "runs"]);
+        table.row(["a".into(), String::new(), "1".into()]);
+        table.row([String::new(), String::new(), "1".into()]);
+        assert_eq!(table.without_empty().to_string(), "case  runs\na     1\n-     1\n");
     }
 
     #[test]

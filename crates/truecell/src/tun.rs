@@ -45,20 +45,27 @@ pub(crate) fn open(
     let routes: Vec<_> = pools.collect();
     let link = Link { mtu: tun.mtu, addresses: &gateway.service.addresses, routes: &routes };
     let standing = set_up(device.name(), &link).map_err(failed)?;
-    routes.iter().filter(|pool| !forwards(pool)).for_each(|pool| {
-        tracing::warn!(%pool, "this machine does not forward packets of its family: units reach nothing behind it");
-    });
+    for pool in routes.iter().filter(|pool| !forwards(pool)) {
+        let next =
+            format!("switch it on with `sysctl -w {}=1`, and in /etc/sysctl.d for good", forwarding(pool));
+        tracing::warn!(%pool, next, "this machine does not forward: units reach nothing behind it");
+    }
     tracing::info!(device = device.name(), mtu = tun.mtu, offload = device.has_offload(), "TUN device");
     Ok((device.into_cores(), standing))
 }
 
-/// Whether the machine forwards packets of the network's family; that it can't be told counts as yes.
+/// The kernel's switch for packets of the network's family.
+fn forwarding(net: &IpNet) -> &'static str {
+    match net {
+        IpNet::V4(_) => "net.ipv4.ip_forward",
+        IpNet::V6(_) => "net.ipv6.conf.all.forwarding",
+    }
+}
+
+/// Whether the machine forwards them; that it can't be told counts as yes.
 fn forwards(net: &IpNet) -> bool {
-    let name = match net {
-        IpNet::V4(_) => "ipv4/ip_forward",
-        IpNet::V6(_) => "ipv6/conf/all/forwarding",
-    };
-    std::fs::read_to_string(format!("/proc/sys/net/{name}")).map_or(true, |said| said.trim() != "0")
+    let file = format!("/proc/sys/{}", forwarding(net).replace('.', "/"));
+    std::fs::read_to_string(file).map_or(true, |said| said.trim() != "0")
 }
 
 /// A device of that name was not opened or not set up.

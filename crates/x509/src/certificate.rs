@@ -1,4 +1,4 @@
-use crate::{KeyError, KeyKind};
+use crate::{KeyError, KeyKind, SerialNumber};
 use der::asn1::{AnyRef, BitStringRef, IntRef, ObjectIdentifier, OctetStringRef};
 use der::oid::AssociatedOid;
 use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
@@ -6,7 +6,8 @@ use ids::{CertSha256, Hex, UnixTime};
 use std::net::IpAddr;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{
-    BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName, SubjectKeyIdentifier,
+    BasicConstraints, ExtendedKeyUsage, KeyUsage, NameConstraints, PolicyConstraints, SubjectAltName,
+    SubjectKeyIdentifier,
 };
 use x509_cert::name::Name;
 use x509_cert::time::{Time, Validity};
@@ -17,6 +18,11 @@ pub const MAX_EXTENSIONS: usize = 32;
 pub const MAX_NAMES: usize = 32;
 /// Purposes in one extKeyUsage.
 pub const MAX_PURPOSES: usize = 32;
+
+/// What may be marked as critical, as it is heeded in every path (RFC 5280 §4.2). Not so cRLDistributionPoints: no CRL
+/// is read.
+const PROCESSED: [ObjectIdentifier; 5] =
+    [KeyUsage::OID, SubjectAltName::OID, BasicConstraints::OID, NameConstraints::OID, ExtendedKeyUsage::OID];
 
 /// One X.509 v3 certificate as it reads; **nothing about it has been verified**.
 #[derive(Clone, Debug)]
@@ -41,6 +47,7 @@ struct Extensions {
     basic_constraints: Option<BasicConstraints>,
     key_usage: Option<KeyUsage>,
     purposes: Option<Vec<ObjectIdentifier>>,
+    has_unprocessed: bool,
 }
 
 /// The subjectAltName, by kind.
@@ -108,6 +115,16 @@ impl Certificate {
         Hex(&self.serial).to_string()
     }
 
+    /// The serial number as the octets of the INTEGER.
+    pub fn serial_octets(&self) -> &[u8] {
+        &self.serial
+    }
+
+    /// The serial number as it stands in revocation lists and OCSP; `None` where it is longer than one may be.
+    pub fn serial_number(&self) -> Option<SerialNumber> {
+        SerialNumber::from_octets(&self.serial)
+    }
+
     /// The issuer's name as text (RFC 4514); for people, never for comparison.
     pub fn issuer(&self) -> String {
         printable(&self.issuer)
@@ -149,6 +166,11 @@ impl Certificate {
         self.extensions.ski.as_deref()
     }
 
+    /// The algorithm of the issuer's signature, without its parameters.
+    pub fn signature_algorithm(&self) -> ObjectIdentifier {
+        self.signature_algorithm
+    }
+
     /// What kind of key it holds.
     ///
     /// # Errors
@@ -182,11 +204,17 @@ impl Certificate {
         self.extensions.basic_constraints.as_ref()?.path_len_constraint
     }
 
+    /// Whether an extension asks for something that nothing here does, see [`PROCESSED`].
+    pub(crate) fn has_unprocessed(&self) -> bool {
+        self.extensions.has_unprocessed
+    }
+
     pub(crate) fn key_usage(&self) -> Option<KeyUsage> {
         self.extensions.key_usage
     }
 
-    pub(crate) fn purposes(&self) -> Option<&[ObjectIdentifier]> {
+    /// extKeyUsage (RFC 5280 §4.2.1.12); `None` without the extension.
+    pub fn purposes(&self) -> Option<&[ObjectIdentifier]> {
         self.extensions.purposes.as_deref()
     }
 }
@@ -200,13 +228,12 @@ impl Extensions {
         }
         let mut list = sequence(&mut explicit(tbs, TagNumber::N3)?)?;
         while !list.is_finished() {
-            let mut extension = sequence(&mut list)?;
-            let oid = extension.decode()?;
-            if extension.peek_tag()? == Tag::Boolean {
-                bool::decode(&mut extension)?;
-            }
-            let value = OctetStringRef::decode(&mut extension)?;
-            extensions.add(oid, extension.finish(value.as_bytes())?)?;
+            let (oid, is_critical, value) = extension(&mut list)?;
+            extensions.add(oid, value)?;
+            // Policies are not read. CAs must mark policyConstraints as critical (RFC 5280 §4.2.1.11); those that do
+            // not mean the same.
+            let asks_for_more = oid == PolicyConstraints::OID || is_critical && !PROCESSED.contains(&oid);
+            extensions.has_unprocessed |= asks_for_more;
         }
         Ok(extensions)
     }
@@ -285,7 +312,7 @@ fn ip_address(octets: &[u8]) -> Option<IpAddr> {
     v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
 }
 
-fn sequence<'a>(reader: &mut SliceReader<'a>) -> der::Result<SliceReader<'a>> {
+pub(crate) fn sequence<'a>(reader: &mut SliceReader<'a>) -> der::Result<SliceReader<'a>> {
     let any = AnyRef::decode(reader)?;
     any.tag().assert_eq(Tag::Sequence)?;
     SliceReader::new(any.value())
@@ -299,13 +326,22 @@ fn whole_sequence(value: &[u8]) -> der::Result<SliceReader<'_>> {
 }
 
 /// A SEQUENCE with its header.
-fn sequence_bytes(reader: &mut SliceReader<'_>) -> der::Result<Vec<u8>> {
+pub(crate) fn sequence_bytes(reader: &mut SliceReader<'_>) -> der::Result<Vec<u8>> {
     reader.peek_tag()?.assert_eq(Tag::Sequence)?;
     Ok(reader.tlv_bytes()?.to_vec())
 }
 
+/// One Extension (RFC 5280 §4.1): its OID, whether it is critical, and what stands in its extnValue.
+pub(crate) fn extension<'a>(list: &mut SliceReader<'a>) -> der::Result<(ObjectIdentifier, bool, &'a [u8])> {
+    let mut extension = sequence(list)?;
+    let oid = extension.decode()?;
+    let is_critical = extension.peek_tag()? == Tag::Boolean && bool::decode(&mut extension)?;
+    let value = OctetStringRef::decode(&mut extension)?;
+    extension.finish((oid, is_critical, value.as_bytes()))
+}
+
 /// What stands in an EXPLICIT tag of the context.
-fn explicit<'a>(reader: &mut SliceReader<'a>, number: TagNumber) -> der::Result<SliceReader<'a>> {
+pub(crate) fn explicit<'a>(reader: &mut SliceReader<'a>, number: TagNumber) -> der::Result<SliceReader<'a>> {
     let any = AnyRef::decode(reader)?;
     any.tag().assert_eq(Tag::ContextSpecific { constructed: true, number })?;
     SliceReader::new(any.value())
@@ -320,7 +356,7 @@ fn version_3(tbs: &mut SliceReader<'_>) -> der::Result<()> {
     }
 }
 
-fn unix_time(time: Time) -> UnixTime {
+pub(crate) fn unix_time(time: Time) -> UnixTime {
     UnixTime::from_secs(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX))
 }
 

@@ -48,7 +48,7 @@ impl fmt::Display for Warning {
 }
 
 /// A device's certificate, its name and its path to an anchor of its realm: evidence that only
-/// [`verify_device`] and [`verify_device_by_subject`] make. It does not say that the peer holds the key;
+/// [`verify_device`], [`verify_device_by_subject`] and [`verify_device_by_certificate`] make. It does not say that the peer holds the key;
 /// `AuthVerified` does.
 #[derive(Clone, Debug)]
 pub struct CertPathVerified {
@@ -175,6 +175,22 @@ pub fn verify_device_by_subject(
     verify_named(anchors, policy, name, certificate, chain, now)
 }
 
+/// As [`verify_device`] where the peer claims no name beside its certificate, as in CMP and EST: the device's
+/// name is the one dNSName.
+///
+/// # Errors
+/// [`PathError`], as there.
+pub fn verify_device_by_certificate(
+    anchors: &Anchors,
+    policy: &DevicePolicy,
+    chain: &[&[u8]],
+    now: UnixTime,
+) -> Result<CertPathVerified, PathError> {
+    let certificate = path::end_entity(chain)?;
+    let name = device_name(only_dns_name(&certificate)?.as_bytes()).ok_or(PathError::IdentityMalformed)?;
+    verify_named(anchors, policy, name, certificate, chain, now)
+}
+
 fn verify_named(
     anchors: &Anchors,
     policy: &DevicePolicy,
@@ -184,11 +200,11 @@ fn verify_named(
     now: UnixTime,
 ) -> Result<CertPathVerified, PathError> {
     let set = anchors.of(&name.realm).ok_or(PathError::UnknownRealm)?;
-    let key = path::check_end_entity(&certificate, now)?;
+    let key = path::check_end_entity(&certificate, &path::IKE, now)?;
     if !policy.older_purpose && path::has_older_purpose_only(&certificate) {
         return Err(PathError::ExtendedKeyUsage(crate::Place::EndEntity));
     }
-    let found = path::build(set, &certificate, chain, now)
+    let found = path::build(set, &certificate, chain, &path::IKE, now)
         .map_err(|error| elsewhere(error, anchors, &name, chain))?;
     let warnings = warnings(&certificate, found.valid_until);
     Ok(CertPathVerified {

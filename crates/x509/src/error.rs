@@ -93,7 +93,7 @@ pub enum PathError {
     /// extKeyUsage present without an IKE purpose.
     #[error("extKeyUsage of {0} does not allow IKE")]
     ExtendedKeyUsage(Place),
-    /// A critical extension that we do not know.
+    /// A critical extension that nothing heeds, or policyConstraints, marked as critical or not.
     #[error("{0} has a critical extension that is not understood")]
     UnknownCriticalExtension(Place),
     /// SHA-1, MD5 or MD2.

@@ -1,7 +1,9 @@
 //! Entry points for fuzzers: plain functions over bytes, which must return for every input.
 
+use crate::crl::Signed;
 use crate::{
-    Anchor, Anchors, Certificate, DevicePolicy, verify_device, verify_device_by_subject, verify_request,
+    Anchor, Anchors, Certificate, Crl, DevicePolicy, NONCE, OcspQuestion, SerialNumber, verify_device,
+    verify_device_by_subject, verify_request,
 };
 use ids::UnixTime;
 use std::sync::LazyLock;
@@ -60,6 +62,35 @@ pub fn request(data: &[u8]) -> bool {
         assert!(verify_request(other).is_err(), "a request has one length");
     }
     true
+}
+
+/// A revocation list; how many certificates it revokes, `None` when it does not count.
+///
+/// `data`: the certificate of its CA behind its length in two octets; the list. The list is read once more as if its
+/// signature had verified.
+///
+/// # Panics
+/// When what counts cannot be read, or counts as well without its last octet.
+pub fn crl(data: &[u8]) -> Option<usize> {
+    let (ca, list) = counted::<2>(data);
+    let read = Signed::from_der(list).and_then(|signed| signed.read());
+    let counts = Crl::verify(&Anchor::from_der(ca).ok()?, list).ok()?;
+    assert!(read.is_ok_and(|read| read.len() == counts.len()), "whatever counts can be read");
+    let shorter = list.split_last().map_or(list, |(_, shorter)| shorter);
+    assert!(Signed::from_der(shorter).is_err(), "a list has one length");
+    Some(counts.len())
+}
+
+/// An OCSP response to a fixed question; whether it says that the certificate is good, `None` when it is no answer.
+///
+/// `data`: the certificate of the CA behind its length in two octets; the response. The question is about serial number
+/// 00ab01, and its nonce is 32 times 7.
+pub fn ocsp_answer(data: &[u8]) -> Option<bool> {
+    let (ca, response) = counted::<2>(data);
+    let issuer = Anchor::from_der(ca).ok()?;
+    let question = OcspQuestion::new(&issuer, SerialNumber::from_octets(&[0, 0xab, 1])?, [7; NONCE]).ok()?;
+    let answer = question.answer(&issuer, response, UnixTime::from_secs(NOW)).ok()?;
+    Some(answer.revoked.is_none())
 }
 
 /// Splits off what stands behind a length of `N` octets.

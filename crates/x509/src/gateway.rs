@@ -61,8 +61,8 @@ pub fn verify_gateway(
     if !name.stands_in(&certificate) {
         return Err(PathError::NameMismatch);
     }
-    path::check_end_entity(&certificate, now)?;
-    let found = path::build(anchors, &certificate, chain, now)?;
+    path::check_end_entity(&certificate, &path::IKE, now)?;
+    let found = path::build(anchors, &certificate, chain, &path::IKE, now)?;
     Ok(GatewayVerified { certificate, valid_until: found.valid_until, path: found.sha256s })
 }
 

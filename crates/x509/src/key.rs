@@ -20,7 +20,7 @@ pub enum KeyKind {
 }
 
 /// Why a public key is not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum KeyError {
     /// No SubjectPublicKeyInfo, or its key is none of its algorithm's.
     #[error("malformed public key")]
@@ -65,6 +65,11 @@ impl KeyKind {
             _ => Err(KeyError::Malformed),
         }
     }
+}
+
+/// What stands in the BIT STRING of a SubjectPublicKeyInfo; RFC 6960 §4.1.1 and RFC 7296 §3.7 hash one or the other.
+pub(crate) fn public_key_octets(spki: &[u8]) -> Option<&[u8]> {
+    SubjectPublicKeyInfoRef::from_der(spki).ok()?.subject_public_key.as_bytes()
 }
 
 /// Bits of the modulus of an RSAPublicKey (RFC 8017 A.1.1).

@@ -21,20 +21,30 @@
 //!   anchor as well. SHA-1 and MD5 are refused by name.
 //! - The anchor's own notAfter and path length count (webpki sees only its name, key and name
 //!   constraints).
+//! - A critical extension is refused unless a path heeds it; webpki passes over cRLDistributionPoints. Policies are not
+//!   read: policyConstraints refuse, marked as critical or not (RFC 5280 §4.2.1.11 has CAs mark them).
 //! - Before AUTH has verified, a stranger pays for the work: at most [`MAX_CERTIFICATES`] of
 //!   [`MAX_CHAIN_OCTETS`] in all, in each at most [`MAX_EXTENSIONS`], [`MAX_NAMES`] that are read and
 //!   [`MAX_PURPOSES`], and [`MAX_SIGNATURES`] and [`MAX_STEPS`] for a chain.
 //!
-//! Limits taken over from webpki: directoryName and URI name constraints are refused wherever they
-//! apply (it does not implement them), and so are critical policyConstraints, inhibitAnyPolicy and
-//! certificatePolicies; only v3 certificates are read.
+//! A registration authority's certificate ([`verify_registration_authority`]) is checked alike, but for its purpose:
+//! id-kp-cmcRA must be there. [`verify_signature`] is for signatures that no certificate is behind: proofs of possession,
+//! and the protection of CMP once the path is known.
+//!
+//! Limits taken over from webpki: directoryName, rfc822Name and URI name constraints are refused wherever they
+//! apply (it does not implement them); names of issuers are compared octet by octet; a self-issued issuer counts in a
+//! path length like any other; only v3 certificates without unique identifiers are read. `path/pkits.txt` has what each
+//! of these means for the cases of NIST's test suite.
+//!
+//! Revocation is no part of a path. What a foreign CA says about its certificates is read here ([`Crl`],
+//! [`OcspQuestion`]) and kept ([`StatusKeeper`]); about our own, the ledger decides.
 //!
 //! Left to others: how long a certificate may be valid is a fact here ([`CertPathVerified::validity`])
-//! and judged by `admission`. Revocation is not evaluated yet: until OCSP and CRL arrive, the
-//! ledger's revoked flag on the credential is what stops a certificate.
+//! and judged by `admission`.
 
 mod anchors;
 mod certificate;
+mod crl;
 mod device;
 mod error;
 #[cfg(feature = "fuzz")]
@@ -42,14 +52,30 @@ pub mod fuzz;
 mod gateway;
 mod key;
 mod memo;
+mod ocsp;
+mod ocsp_signer;
 mod path;
+mod registration_authority;
 mod request;
+mod revocation;
+mod serial_number;
+mod signature;
 
 pub use anchors::{Anchor, AnchorError, AnchorSet, Anchors};
 pub use certificate::{Certificate, MAX_EXTENSIONS, MAX_NAMES, MAX_PURPOSES, Malformed};
-pub use device::{CertPathVerified, DevicePolicy, Warning, verify_device, verify_device_by_subject};
+pub use crl::{Crl, CrlError, CrlReason, MAX_CRL, MAX_ENTRIES, Revoked};
+pub use device::{
+    CertPathVerified, DevicePolicy, Warning, verify_device, verify_device_by_certificate,
+    verify_device_by_subject,
+};
 pub use error::{PathError, Place};
 pub use gateway::{GatewayName, GatewayVerified, verify_gateway};
 pub use key::{KeyError, KeyKind};
+pub use ocsp::{MAX_RESPONSE, MAX_SIGNERS, NONCE, NoAnswer, OcspAnswer, OcspQuestion};
+pub use ocsp_signer::verify_ocsp_signer;
 pub use path::{MAX_CERTIFICATES, MAX_CHAIN_OCTETS, MAX_SIGNATURES, MAX_STEPS};
+pub use registration_authority::{RegistrationAuthorityVerified, verify_registration_authority};
 pub use request::{RequestError, RequestVerified, verify_request};
+pub use revocation::{Ask, MAX_WATCHED, Silent, Sources, Standing, StatusKeeper, Unusable};
+pub use serial_number::SerialNumber;
+pub use signature::{SignatureError, has_broken_hash, verify_signature};

@@ -28,12 +28,17 @@ pub const MAX_STEPS: u32 = 24;
 /// and none that is longer verifies anything.
 const MAX_PUBLIC_KEY: usize = 4 + (4 + 513) + (2 + 5);
 
-/// id-kp-ipsecIKE, 1.3.6.1.5.5.7.3.17 (RFC 4945 §5.1.3.12), then the same as DER content.
+/// id-kp-ipsecIKE (RFC 4945 §5.1.3.12).
 const IPSEC_IKE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.17");
 /// anyExtendedKeyUsage (RFC 5280 §4.2.1.12).
 const ANY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 /// The IKE-intermediate purpose of older profiles.
 const IKE_INTERMEDIATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.8.2.2");
+
+/// What extKeyUsage may say of who authenticates by IKE.
+pub(crate) const IKE: [ObjectIdentifier; 3] = [IPSEC_IKE, ANY_PURPOSE, IKE_INTERMEDIATE];
+/// What it says of a registration authority: id-kp-cmcRA (RFC 6402 §2.10), and nothing that includes it.
+pub(crate) const CMC_RA: [ObjectIdentifier; 1] = [ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.28")];
 
 /// Signatures with MD2, MD5 or SHA-1: with RSA, DSA and ECDSA, in old and new numbering.
 pub(crate) const BROKEN: [ObjectIdentifier; 7] = [
@@ -82,8 +87,12 @@ pub(crate) fn end_entity(chain: &[&[u8]]) -> Result<Certificate, PathError> {
     Certificate::from_der(first).map_err(|_| PathError::Malformed(Place::EndEntity))
 }
 
-/// The profile of an end entity that authenticates by IKE signatures.
-pub(crate) fn check_end_entity(certificate: &Certificate, now: UnixTime) -> Result<KeyKind, PathError> {
+/// The profile of an end entity that signs. `purposes`: of which extKeyUsage must have one, where it is there.
+pub(crate) fn check_end_entity(
+    certificate: &Certificate,
+    purposes: &[ObjectIdentifier],
+    now: UnixTime,
+) -> Result<KeyKind, PathError> {
     if certificate.is_ca() {
         return Err(PathError::CaAsEndEntity);
     }
@@ -92,15 +101,12 @@ pub(crate) fn check_end_entity(certificate: &Certificate, now: UnixTime) -> Resu
     if !certificate.key_usage().is_none_or(signs) {
         return Err(PathError::KeyUsage(Place::EndEntity));
     }
-    if !certificate.purposes().is_none_or(allows_ike) {
+    let allows = |there: &[ObjectIdentifier]| purposes.iter().any(|purpose| there.contains(purpose));
+    if !certificate.purposes().is_none_or(allows) {
         return Err(PathError::ExtendedKeyUsage(Place::EndEntity));
     }
+    check_extensions(certificate, Place::EndEntity)?;
     check_strength(certificate, Place::EndEntity)
-}
-
-/// Whether an extKeyUsage list allows IKE.
-fn allows_ike(purposes: &[ObjectIdentifier]) -> bool {
-    [IPSEC_IKE, ANY_PURPOSE, IKE_INTERMEDIATE].iter().any(|purpose| purposes.contains(purpose))
 }
 
 /// Whether the certificate owes its use for IKE to the older purpose.
@@ -120,7 +126,11 @@ pub(crate) fn is_wide(usage: KeyUsage) -> bool {
         || usage.data_encipherment()
 }
 
-fn check_validity(certificate: &Certificate, place: Place, now: UnixTime) -> Result<(), PathError> {
+pub(crate) fn check_validity(
+    certificate: &Certificate,
+    place: Place,
+    now: UnixTime,
+) -> Result<(), PathError> {
     let (from, to) = (certificate.not_before(), certificate.not_after());
     if from > to {
         return Err(PathError::BadValidity(place));
@@ -134,7 +144,11 @@ fn check_validity(certificate: &Certificate, place: Place, now: UnixTime) -> Res
     Ok(())
 }
 
-fn check_strength(certificate: &Certificate, place: Place) -> Result<KeyKind, PathError> {
+pub(crate) fn check_extensions(certificate: &Certificate, place: Place) -> Result<(), PathError> {
+    if certificate.has_unprocessed() { Err(PathError::UnknownCriticalExtension(place)) } else { Ok(()) }
+}
+
+pub(crate) fn check_strength(certificate: &Certificate, place: Place) -> Result<KeyKind, PathError> {
     if BROKEN.contains(&certificate.signature_algorithm) {
         return Err(PathError::WeakSignature(place));
     }
@@ -145,12 +159,13 @@ fn check_strength(certificate: &Certificate, place: Place) -> Result<KeyKind, Pa
     })
 }
 
-/// Finds a path from `leaf`, which is `chain`'s first certificate, to one of `set` (RFC 5280 §6). The caller has
-/// bounded the chain by [`end_entity`].
+/// Finds a path from `leaf`, which is `chain`'s first certificate, to one of `set` (RFC 5280 §6), where each
+/// extKeyUsage has one of `purposes`. The caller has bounded the chain by [`end_entity`].
 pub(crate) fn build(
     set: &AnchorSet,
     leaf: &Certificate,
     chain: &[&[u8]],
+    purposes: &[ObjectIdentifier],
     now: UnixTime,
 ) -> Result<Found, PathError> {
     let (first, rest) = chain.split_first().ok_or(PathError::NoCertificate)?;
@@ -172,7 +187,7 @@ pub(crate) fn build(
         &set.trusts,
         &intermediates,
         seconds(now),
-        Purposes { steps: Cell::new(MAX_STEPS) },
+        Purposes { accepted: purposes, steps: Cell::new(MAX_STEPS) },
         None,
         Some(&judge),
     );
@@ -208,6 +223,7 @@ fn check_issuer(issuer: &Certificate) -> Result<(), PathError> {
     if !issuer.key_usage().is_none_or(|usage| usage.key_cert_sign()) {
         return Err(PathError::KeyUsage(Place::Issuer));
     }
+    check_extensions(issuer, Place::Issuer)?;
     check_strength(issuer, Place::Issuer).map(|_| ())
 }
 
@@ -241,7 +257,7 @@ fn distinct<'a>(certificates: &[&'a [u8]]) -> Vec<CertificateDer<'a>> {
     kept
 }
 
-fn seconds(now: UnixTime) -> rustls_pki_types::UnixTime {
+pub(crate) fn seconds(now: UnixTime) -> rustls_pki_types::UnixTime {
     let secs = u64::try_from(now.secs()).unwrap_or(0);
     rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(secs))
 }
@@ -316,20 +332,20 @@ impl SignatureVerificationAlgorithm for Bounded<'_> {
 }
 
 /// The purposes that webpki asks about for each certificate that it tries; also counts those tries.
-struct Purposes {
+struct Purposes<'a> {
+    accepted: &'a [ObjectIdentifier],
     steps: Cell<u32>,
 }
 
-impl ExtendedKeyUsageValidator for Purposes {
+impl ExtendedKeyUsageValidator for Purposes<'_> {
     fn validate(&self, purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
         let left = self.steps.get().checked_sub(1).ok_or(webpki::Error::MaximumPathBuildCallsExceeded)?;
         self.steps.set(left);
-        let accepted = [IPSEC_IKE, ANY_PURPOSE, IKE_INTERMEDIATE];
         let mut empty = true;
         for purpose in purposes {
             let purpose = purpose?;
             empty = false;
-            if accepted.iter().any(|oid| purpose == KeyPurposeId::new(oid.as_bytes())) {
+            if self.accepted.iter().any(|oid| purpose == KeyPurposeId::new(oid.as_bytes())) {
                 return Ok(());
             }
         }
@@ -339,7 +355,7 @@ impl ExtendedKeyUsageValidator for Purposes {
 
 /// webpki's reason as ours. `place`: where it was looking; the end entity was checked before.
 #[expect(clippy::wildcard_enum_match_arm, reason = "webpki's enum is non-exhaustive")]
-fn of_webpki(error: &webpki::Error, place: Place) -> PathError {
+pub(crate) fn of_webpki(error: &webpki::Error, place: Place) -> PathError {
     use webpki::Error as E;
     match error {
         E::CaUsedAsEndEntity => PathError::CaAsEndEntity,
@@ -376,6 +392,8 @@ fn of_algorithm(algorithm: &[u8], place: Place) -> PathError {
     }
 }
 
+#[cfg(test)]
+mod pkits;
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,8 @@
 use crate::certificate::Names;
-use crate::path::{ALGORITHMS, BROKEN, signed_part};
+use crate::path::signed_part;
+use crate::signature::{self, SignatureError};
 use crate::{KeyError, KeyKind};
-use der::asn1::AnyRef;
 use der::{Decode, Encode};
-use rustls_pki_types::SubjectPublicKeyInfoDer;
-use webpki::RawPublicKeyEntity;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::request::{CertReq, ExtensionReq};
 
@@ -76,18 +74,12 @@ fn verify_signature(der: &[u8], request: &CertReq, spki: &[u8]) -> Result<(), Re
     let signed = signed_part(der).ok_or(RequestError::Malformed)?;
     let signature = request.signature.as_bytes().ok_or(RequestError::Malformed)?;
     let algorithm = request.algorithm.to_der().map_err(|_| RequestError::Malformed)?;
-    let algorithm = AnyRef::from_der(&algorithm).map_err(|_| RequestError::Malformed)?.value();
-    let spki = SubjectPublicKeyInfoDer::from(spki);
-    let key = RawPublicKeyEntity::try_from(&spki).map_err(|_| RequestError::Malformed)?;
-    let mut known = false;
-    for candidate in ALGORITHMS.iter().filter(|known| known.signature_alg_id().as_ref() == algorithm) {
-        known = true;
-        if key.verify_signature(*candidate, signed, signature).is_ok() {
-            return Ok(());
-        }
-    }
-    let broken = BROKEN.contains(&request.algorithm.oid);
-    Err(if known && !broken { RequestError::Signature } else { RequestError::Algorithm })
+    signature::verify_signature(spki, &algorithm, signed, signature).map_err(|error| match error {
+        SignatureError::Malformed => RequestError::Malformed,
+        SignatureError::Key(error) => RequestError::Key(error),
+        SignatureError::Broken | SignatureError::Algorithm => RequestError::Algorithm,
+        SignatureError::Mismatch => RequestError::Signature,
+    })
 }
 
 /// The subjectAltName of the extensionRequest attribute (RFC 2985 §5.4.2).

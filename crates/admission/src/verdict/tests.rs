@@ -2,7 +2,8 @@ use super::*;
 use crate::{IkeSpis, Missing, Outer, ValidityException};
 use ids::{DeviceId, IkeSpi, Network, SessionId, Sha256};
 use ledger::{
-    AccessLineRecord, Credential, Device, Enrolment, Mode, Origin, PolicyRule, Revoked, Scope, allows,
+    AccessLineRecord, Credential, Device, Enrolment, GRACE, Mode, Origin, PolicyRule, Revoked, Scope,
+    Superseded, allows,
 };
 use proptest::prelude::*;
 use std::{collections::HashSet, time::Duration};
@@ -71,6 +72,9 @@ fn credential() -> Credential {
         not_after: now().after(Duration::from_secs(30 * DAY)),
         issued_at: now(),
         origin: Origin::Issued,
+        parent: None,
+        superseded: None,
+        doubt: None,
         revoked: None,
     }
 }
@@ -159,8 +163,26 @@ fn a_good_chain_is_not_enough_the_certificate_must_have_been_issued_to_this_unit
     assert_eq!(of(Some(&other)), Decision::Refuse(Reason::OthersCertificate));
     let another = Credential { cert_sha256: Sha256([9; 32]), ..credential() };
     assert_eq!(of(Some(&another)), Decision::Refuse(Reason::MisIssued));
-    let revoked = Credential { revoked: Some(Revoked { at: now(), why: "key lost".into() }), ..credential() };
+    let revoked = Credential {
+        revoked: Some(Revoked { at: now(), why: "key lost".into(), reason: None }),
+        ..credential()
+    };
     assert_eq!(of(Some(&revoked)), Decision::Refuse(Reason::Revoked));
+}
+
+#[test]
+fn a_certificate_that_has_a_successor_lets_its_unit_in_for_the_grace_time_and_nobody_after_it() {
+    let (device, line) = (device(LifeCycle::Live), line());
+    let superseded = Some(Superseded { at: now(), by: Sha256([9; 32]) });
+    let credential = Credential { superseded, ..credential() };
+    let facts =
+        Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at: None };
+    let at = |now| {
+        judge(&claim(HOME), &facts, None, &Policy::default(), &Modes::new(Vec::new(), &[]), now).decision
+    };
+    let end = now().after(GRACE);
+    assert_eq!(at(end), Decision::Admit(Admit::First));
+    assert_eq!(at(end.after(Duration::from_micros(1))), Decision::Refuse(Reason::Superseded));
 }
 
 #[test]
@@ -176,20 +198,31 @@ fn section_4_line_7_a_vendors_certificate_opens_no_tunnel_by_its_chain_alone() {
 }
 
 #[test]
-fn section_4_line_8_a_certificate_counts_until_the_moment_it_is_revoked_whoever_holds_it() {
+fn section_4_line_8_a_certificate_counts_no_more_once_it_is_revoked_whoever_holds_it_and_whatever_the_clock_shows()
+ {
     let (device, line) = (device(LifeCycle::Live), line());
     let (credential, moment) = (credential(), now());
-    let revoked = Credential { revoked: Some(Revoked { at: moment, why: "key lost".into() }), ..credential };
+    let revoked = Credential {
+        revoked: Some(Revoked { at: moment, why: "key lost".into(), reason: None }),
+        ..credential
+    };
     let facts = Facts { device: Some(&device), credential: Some(&revoked), line: Some(&line), good_at: None };
     let at = |now, holder: Option<&Holder>| {
         judge(&claim(HOME), &facts, holder, &Policy::default(), &Modes::new(Vec::new(), &[]), now).decision
     };
     let (second, silent) = (Duration::from_secs(1), holder(Probe::Silent));
-    assert_eq!(at(moment.before(second), None), Decision::Admit(Admit::First));
-    for later in [moment, moment.after(second), moment.after(Duration::from_secs(10 * 365 * DAY))] {
-        assert_eq!(at(later, None), Decision::Refuse(Reason::Revoked));
-        assert_eq!(at(later, Some(&silent)), Decision::Refuse(Reason::Revoked), "the way in of a reconnect");
+    let years = Duration::from_secs(10 * 365 * DAY);
+    for now in
+        [moment, moment.after(second), moment.before(second), moment.after(years), moment.before(years)]
+    {
+        assert_eq!(at(now, None), Decision::Refuse(Reason::Revoked));
+        assert_eq!(at(now, Some(&silent)), Decision::Refuse(Reason::Revoked), "the way in of a reconnect");
     }
+    let credential = Credential { revoked: None, ..revoked.clone() };
+    let facts = Facts { credential: Some(&credential), ..facts };
+    let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &Modes::new(Vec::new(), &[]), moment);
+    assert_eq!(verdict.decision, Decision::Admit(Admit::First), "the same that was not revoked");
+    let facts = Facts { credential: Some(&revoked), ..facts };
     let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &Modes::new(Vec::new(), &[]), moment);
     assert!(verdict.missing.contains(&"revocation"), "a look that was not taken is named");
 }
@@ -363,7 +396,10 @@ fn nobody_can_be_let_in_against_what_a_person_said_or_what_can_not_be_judged() {
         assert!(matches!(verdict.decision, Decision::Refuse(_)), "{state}");
     }
     let other = Credential { device: DeviceId::eui48([9; 6]), ..credential.clone() };
-    let gone = Credential { revoked: Some(Revoked { at: now(), why: String::new() }), ..credential.clone() };
+    let gone = Credential {
+        revoked: Some(Revoked { at: now(), why: String::new(), reason: None }),
+        ..credential.clone()
+    };
     for (credential, reason) in [(&other, Reason::OthersCertificate), (&gone, Reason::Revoked)] {
         let facts =
             Facts { device: Some(&known), credential: Some(credential), line: Some(&line), good_at: None };
@@ -401,10 +437,66 @@ proptest! {
         let device = device(LifeCycle::ALL[state]);
         let mut credential = credential();
         if !own { credential.device = DeviceId::eui48([9; 6]); }
-        if revoked { credential.revoked = Some(Revoked { at: now(), why: String::new() }); }
+        if revoked { credential.revoked = Some(Revoked { at: now(), why: String::new(), reason: None }); }
         let line = line();
         let decision = decide(&claim, has_device.then_some(&device), has_credential.then_some(&credential), has_line.then_some(&line));
         let may = has_device && allows(device.state, device.enrolment).attach && has_credential && own && !revoked && days <= 30 && (home || !has_line);
         prop_assert_eq!(decision == Decision::Admit(Admit::First), may, "{:?}", decision);
     }
+}
+
+fn with_revocation(revocation: Revocation) -> Claim {
+    Claim { revocation: Evidence::seen(revocation, "issuer", now()), ..claim(HOME) }
+}
+
+/// A unit that was attached lately with nothing against it, or never.
+fn decide_lately(claim: &Claim, was_good: bool) -> Decision {
+    let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
+    let good_at = was_good.then(|| Network::of(claim.outer.address.ip()));
+    let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at };
+    judge(claim, &facts, None, &Policy::default(), &Modes::new(Vec::new(), &[]), now()).decision
+}
+
+#[test]
+fn what_a_foreign_ca_has_revoked_is_refused_whoever_it_was_good_for() {
+    let claim = with_revocation(Revocation::RevokedByIssuer { at: now(), reason: None });
+    for was_good in [true, false] {
+        assert_eq!(decide_lately(&claim, was_good), Decision::Refuse(Reason::RevokedByIssuer));
+    }
+}
+
+#[test]
+fn grace_is_for_units_that_were_attached_lately_and_ends_at_its_second() {
+    let unknown = |grace: Option<i64>| {
+        let end = |secs| UnixTime::from_secs(now().secs() + secs);
+        with_revocation(Revocation::Unknown { since: now(), grace_until: grace.map(end) })
+    };
+    let refused = Decision::Refuse(Reason::RevocationUnknown);
+    assert_eq!(decide_lately(&unknown(Some(1)), true), Decision::Admit(Admit::First));
+    assert_eq!(decide_lately(&unknown(Some(1)), false), refused, "a first admission has no grace");
+    assert_eq!(decide_lately(&unknown(Some(0)), true), refused);
+    assert_eq!(decide_lately(&unknown(None), true), refused);
+}
+
+#[test]
+fn while_a_foreign_ca_is_asked_for_the_first_time_nobody_is_judged_by_it() {
+    let asking = with_revocation(Revocation::Asking);
+    assert_eq!(decide_lately(&asking, true), Decision::Drop(Transient::IssuerAsked));
+    let (elsewhere, good) = (claim("203.0.113.9:4500"), with_revocation(Revocation::Good));
+    let elsewhere = Claim { revocation: asking.revocation, ..elsewhere };
+    assert_eq!(decide_lately(&elsewhere, false), Decision::Refuse(Reason::ForeignNetwork));
+    assert_eq!(decide_lately(&good, false), Decision::Admit(Admit::First));
+}
+
+#[test]
+fn what_no_foreign_ca_says_is_missing_evidence() {
+    let used = |revocation| {
+        let verdict = decide_with(&with_revocation(revocation), None);
+        assert_ne!(verdict.used.contains(&"revocation"), verdict.missing.contains(&"revocation"));
+        verdict.used.contains(&"revocation")
+    };
+    assert!(used(Revocation::Good));
+    assert!(used(Revocation::RevokedByIssuer { at: now(), reason: None }));
+    assert!(!used(Revocation::Asking));
+    assert!(!used(Revocation::Unknown { since: now(), grace_until: None }));
 }

@@ -1,15 +1,16 @@
 use super::*;
 use admission::ValidityException;
-use events::{Journal, JournalKey, journal::Tail};
-use ledger::{NewDevice, Pools, RowKey, store::Sqlite};
-use pki::{Ca, CaSpec, DeviceOrder, FileKey, KeyAlgorithm, KeySource, Outcome, PrivateKey};
-use std::{path::Path, time::Duration};
+use events::{Journal, JournalKey};
+use ids::OrderId;
+use ledger::{NewDevice, Pools, RowKey, Standing, store::Sqlite};
+use pki::{CaSpec, DeviceOrder, FileKey, GatewayOrder, Issued, Issuing, KeyAlgorithm, KeySource, PrivateKey};
+use std::time::Duration;
 
 const RIGHT: &str = "00aabbccdd01";
 const WRONG: &str = "00aabbccdd02";
 
 struct World {
-    books: LedgerBooks,
+    office: Office,
     ca: Ca,
     folder: tempfile::TempDir,
 }
@@ -18,20 +19,25 @@ fn now() -> UnixTime {
     UnixTime::from_secs(1_790_000_000)
 }
 
+/// The ledger as the files have it now.
+fn open(folder: &std::path::Path) -> (Ledger, Vec<String>) {
+    let path = folder.join("journal.key");
+    let key = JournalKey::open(&path).or_else(|_| JournalKey::create(&path)).unwrap();
+    let (journal, _) = Journal::open(&folder.join("journal"), "test".parse().unwrap(), key, now()).unwrap();
+    let store = Box::new(Sqlite::open(&folder.join("ledger.sqlite")).unwrap());
+    let pools = Pools { v4: Some("10.0.0.0/24".parse().unwrap()), v6: None };
+    Ledger::open(store, journal, RowKey::new(&[7; 32]), pools, now()).unwrap()
+}
+
 fn world() -> World {
     let folder = tempfile::tempdir().unwrap();
-    let key = JournalKey::create(&folder.path().join("journal.key")).unwrap();
-    let dir = folder.path().join("journal");
-    let (journal, _) = Journal::open(&dir, "test".parse().unwrap(), key, now()).unwrap();
-    let store = Box::new(Sqlite::open(&folder.path().join("ledger.sqlite")).unwrap());
-    let pools = Pools { v4: Some("10.0.0.0/24".parse().unwrap()), v6: None };
-    let (ledger, _) = Ledger::open(store, journal, RowKey::new(&[7; 32]), pools, now()).unwrap();
+    let (ledger, _) = open(folder.path());
     for id in [RIGHT, WRONG] {
         ledger.add_device(NewDevice::installed(id.parse().unwrap()), "test", now()).unwrap();
     }
     let spec = CaSpec::new("Test", "femto.test.example".parse().unwrap());
     let ca = Ca::create(&folder.path().join("ca"), &spec, now()).unwrap();
-    World { books: LedgerBooks { ledger, policy: Policy::default() }, ca, folder }
+    World { office: Office { ledger, policy: Policy::default() }, ca, folder }
 }
 
 /// A request that names nobody, as units write it that do not know their name yet.
@@ -50,91 +56,153 @@ fn order(device: &str, request: &[u8]) -> DeviceOrder {
     }
 }
 
-fn files(dir: &Path) -> usize {
-    std::fs::read_dir(dir).unwrap().count()
+fn gateway() -> GatewayOrder {
+    GatewayOrder {
+        names: vec!["segw.femto.test.example".into()],
+        addresses: vec![],
+        key: KeySource::Generate(KeyAlgorithm::P256),
+        validity: None,
+        by: "test".into(),
+    }
+}
+
+impl World {
+    fn issue(&self, order: &DeviceOrder) -> Result<Issued, PkiError> {
+        self.office.issue(|books| self.ca.issue(order, books, now()))
+    }
+}
+
+fn row(ledger: &Ledger, issuing: Issuing, issued: &Issued) -> CertificateRecord {
+    ledger.certificate(issuing.name(), &issued.info.serial).unwrap().unwrap()
 }
 
 #[test]
-fn a_key_that_is_another_units_is_refused_before_anything_is_signed_and_the_ca_opens() {
-    let World { books, ca, folder } = world();
+fn what_is_handed_out_is_a_row_and_its_units_credential() {
+    let world = world();
+    let issued = world.issue(&order(RIGHT, &request())).unwrap();
+    let ledger = &world.office.ledger;
+    let row = row(ledger, Issuing::Devices, &issued);
+    assert_eq!((&row.der.0, row.cert_sha256), (&issued.chain[0], issued.info.sha256));
+    assert_eq!((row.kind.as_str(), row.device), ("device", Some(RIGHT.parse().unwrap())));
+    assert_eq!((row.leave.clone(), row.transaction.clone()), (Leave::Word, None));
+    assert_eq!((row.possession.as_str(), row.by.as_str(), row.issued_at), ("request", "test", now()));
+    let credential = ledger.credential(issued.info.sha256).unwrap().unwrap();
+    assert_eq!((credential.serial, credential.origin), (row.serial.clone(), Origin::Issued));
+    let gateway = world.office.issue(|books| world.ca.issue_gateway(&gateway(), books, now())).unwrap();
+    let row = self::row(ledger, Issuing::Gateways, &gateway);
+    assert_eq!(
+        (row.kind.as_str(), row.device, row.name.as_str()),
+        ("gateway", None, "segw.femto.test.example")
+    );
+    assert_eq!(ledger.standing(&row).unwrap(), Standing::Counts);
+    assert!(ledger.verify().unwrap().findings.is_empty());
+}
+
+#[test]
+fn a_key_that_is_another_units_is_refused_before_anything_is_written() {
+    let world = world();
     let request = request();
-    ca.issue(&order(WRONG, &request), &books, now()).unwrap();
-    let head = books.ledger.journal().head();
-    let refused = ca.issue(&order(RIGHT, &request), &books, now()).unwrap_err();
+    world.issue(&order(WRONG, &request)).unwrap();
+    let head = world.office.ledger.journal().head();
+    let refused = world.issue(&order(RIGHT, &request)).unwrap_err();
     assert!(matches!(&refused, PkiError::Forbidden(why) if why.contains(WRONG)), "{refused}");
-    assert_eq!(books.ledger.journal().head(), head, "not even the intent");
-    assert_eq!(ca.list(None, 10).unwrap().len(), 1);
-    assert_eq!(files(&folder.path().join("ca/pending")), 0);
-    let (_, settled) = Ca::open(&folder.path().join("ca"), &books, now()).unwrap();
-    assert_eq!(settled, []);
-}
-
-/// Books of a process that dies once it has signed.
-struct Dying(LedgerBooks);
-
-impl Books for Dying {
-    fn may_issue(&self, wanted: &Intent) -> Result<Option<String>, PkiError> {
-        self.0.may_issue(wanted)
-    }
-
-    fn intended(&self, intent: &Intent) -> Result<(), PkiError> {
-        self.0.intended(intent)
-    }
-
-    fn issued(&self, _: &Intent, _: &Certificate, _: UnixTime) -> Result<(), PkiError> {
-        Err(PkiError::Books("gone".into()))
-    }
-
-    fn abandoned(&self, intent: &Intent, why: &str, at: UnixTime) -> Result<(), PkiError> {
-        self.0.abandoned(intent, why, at)
-    }
+    assert_eq!(world.office.ledger.journal().head(), head);
+    world.issue(&order(WRONG, &request)).unwrap();
 }
 
 #[test]
-fn what_the_ledger_refuses_at_the_next_start_is_abandoned_with_its_reason_and_the_ca_opens() {
-    let World { books, ca, folder } = world();
+fn a_key_is_its_units_before_the_unit_has_confirmed_it_and_no_credential_then() {
+    let world = world();
+    let (request, ledger) = (request(), &world.office.ledger);
+    let leave = Leave::Order("W-1".parse::<OrderId>().unwrap());
+    let until = now().after(Duration::from_secs(60));
+    let octets = || Octets(vec![1; 16]);
+    let from = "192.0.2.1".parse().unwrap();
+    let transaction = Transaction { id: octets(), signer: octets(), nonce: octets(), from, until };
+    let mut tx = ledger.begin().unwrap();
+    let mut books = LedgerBooks::new(&mut tx, &world.office.policy, leave.clone(), Some(transaction.clone()));
+    let issued = world.ca.issue(&order(WRONG, &request), &mut books, now()).unwrap();
+    tx.commit().unwrap();
+    let row = row(ledger, Issuing::Devices, &issued);
+    assert_eq!((row.leave.clone(), row.transaction.clone()), (leave, Some(transaction)));
+    assert_eq!(ledger.credential(issued.info.sha256).unwrap(), None);
+    assert_eq!(ledger.standing(&row).unwrap(), Standing::Waits);
+    let refused = world.issue(&order(RIGHT, &request)).unwrap_err();
+    assert!(matches!(&refused, PkiError::Forbidden(why) if why.contains(WRONG)), "{refused}");
+}
+
+#[test]
+fn many_share_one_transaction_and_see_each_other_in_it() {
+    let world = world();
     let request = request();
-    ca.issue(&order(RIGHT, &request), &Dying(books.clone()), now()).unwrap_err();
-    // The key has meanwhile become another unit's.
-    let spki_sha256 = ca.list(None, 1).unwrap()[0].spki_sha256;
-    let credential = Credential {
-        cert_sha256: Sha256([9; 32]),
-        device: WRONG.parse().unwrap(),
-        realm: ca.realm().clone(),
-        serial: "09".into(),
-        spki_sha256,
-        not_before: now(),
-        not_after: now(),
-        issued_at: now(),
-        origin: Origin::Issued,
-        revoked: None,
-    };
-    books.ledger.record_credential(&credential, "test", now()).unwrap();
-    let (ca, settled) = Ca::open(&folder.path().join("ca"), &books, now()).unwrap();
-    assert_eq!(settled.iter().map(|settled| settled.outcome).collect::<Vec<_>>(), [Outcome::Abandoned]);
-    assert_eq!(ca.list(None, 10).unwrap(), []);
-    let mut tail = Tail::new(&books.ledger.journal().dir(), books.ledger.journal().head());
-    let last = tail.next_record().unwrap().unwrap().read::<IssueAbandoned>().unwrap().unwrap();
-    assert!(last.why.contains(WRONG), "{last:?}");
+    let refused = world.office.issue(|books| {
+        let first = world.ca.issue(&order(WRONG, &request), books, now())?;
+        let second = world.ca.issue(&order(RIGHT, &request), books, now()).map(|_| ()).unwrap_err();
+        Ok((first.info.serial, second.to_string()))
+    });
+    let (serial, why) = refused.unwrap();
+    assert!(why.contains(WRONG), "{why}");
+    assert!(world.office.ledger.certificate("devices", &serial).unwrap().is_some());
+    assert_eq!(world.office.ledger.certificates("", 9).unwrap().rows.len(), 1);
+}
+
+#[test]
+fn what_failed_to_the_end_is_handed_out_to_nobody_and_half_of_nothing() {
+    let World { office, ca, folder } = world();
+    let mut issued = None;
+    let failed = office.issue(|books| {
+        issued = Some(ca.issue(&order(RIGHT, &request()), books, now())?.info);
+        Err::<(), _>(PkiError::Signing)
+    });
+    assert!(matches!(failed, Err(PkiError::Signing)));
+    let info = issued.unwrap();
+    drop(office);
+    // The journal has all of it, so the ledger has at the next start.
+    let (ledger, finished) = open(folder.path());
+    assert_eq!(finished.len(), 3, "its row, the unit's enrolment, the credential: {finished:?}");
+    assert!(ledger.certificate("devices", &info.serial).unwrap().is_some());
+    assert!(ledger.credential(info.sha256).unwrap().is_some());
+    assert!(ledger.verify().unwrap().findings.is_empty());
+}
+
+#[test]
+fn books_that_could_not_be_written_are_not_committed_whoever_goes_on_with_them() {
+    let world = world();
+    let refused = world.office.issue(|books| {
+        let error = LedgerError::Journal(events::JournalError::InUse("the/journal".into()));
+        let _ = books.noted::<()>(Err(error));
+        Ok(())
+    });
+    assert!(matches!(&refused, Err(PkiError::Books(why)) if why.contains("the/journal")), "{refused:?}");
+}
+
+#[test]
+fn a_registration_authority_is_issued_once_and_is_a_row_before_it_is_a_file() {
+    let World { office, ca, folder: _folder } = world();
+    let first = office.registration_authority(&ca, now()).unwrap().certificate().sha256();
+    assert_eq!(office.registration_authority(&ca, now()).unwrap().certificate().sha256(), first);
+    let page = office.ledger.certificates("", 9).unwrap();
+    let rows: Vec<_> = page.rows.iter().map(|row| (row.kind.as_str(), row.cert_sha256)).collect();
+    assert_eq!(rows, [("registration_authority", first)]);
 }
 
 #[test]
 fn the_office_issues_what_admission_would_take_and_no_longer() {
-    let World { mut books, ca, folder: _folder } = world();
+    let mut world = world();
     let days = |days: u64| Some(Duration::from_secs(days * 86_400));
-    let ask = |books: &LedgerBooks, validity| {
-        ca.issue(&DeviceOrder { validity, ..order(RIGHT, &request()) }, books, now())
-    };
-    ask(&books, days(30)).unwrap();
-    let refused = ask(&books, days(31)).unwrap_err();
+    let ask = |world: &World, validity| world.issue(&DeviceOrder { validity, ..order(RIGHT, &request()) });
+    ask(&world, days(30)).unwrap();
+    let refused = ask(&world, days(31)).unwrap_err();
     assert!(matches!(refused, PkiError::TooLong { .. }), "{refused}");
-    books.policy.validity_exceptions = vec![ValidityException {
+    world.office.policy.validity_exceptions = vec![ValidityException {
         name: "until the vans come".into(),
         device: None,
         realm: None,
         max_validity_d: 60,
         until: now().after(Duration::from_secs(1)),
     }];
-    ask(&books, days(60)).unwrap();
-    assert!(ask(&books, days(61)).is_err());
+    let issued = ask(&world, days(60)).unwrap();
+    let row = row(&world.office.ledger, Issuing::Devices, &issued);
+    assert_eq!(row.exception.as_deref(), Some("until the vans come"));
+    assert!(ask(&world, days(61)).is_err());
 }

@@ -160,6 +160,9 @@ fn credential(certificate: &CertPathVerified, now: UnixTime) -> Credential {
         not_after: certificate.not_after(),
         issued_at: now,
         origin: Origin::Imported,
+        parent: None,
+        superseded: None,
+        doubt: None,
         revoked: None,
     }
 }

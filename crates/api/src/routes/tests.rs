@@ -1,12 +1,13 @@
 use super::*;
-use crate::{Caller, Configured, LedgerBooks, Requests, Rules};
+use crate::certificate::{CertificateDetail, CertificatePage, RevokedCertificate};
+use crate::{Caller, Configured, Requests, Revocations, Rules};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
 use events::{Journal, JournalKey};
 use http_body_util::BodyExt;
-use ids::UnixTime;
+use ids::{CrlReason, UnixTime};
 use ledger::{Ledger, NewDevice, Pools, RowKey, store::Sqlite};
 use tower::ServiceExt;
 
@@ -19,9 +20,19 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("GET", "/v1/devices/{id}", "/v1/devices/00aabbccddee", ""),
     ("POST", "/v1/devices/{id}", "/v1/devices/00aabbccddee", r#"{"set":{"owner":"kim"},"why":"test"}"#),
     ("POST", "/v1/devices/{id}/move", "/v1/devices/00aabbccddee/move", r#"{"to":"suspended","why":"test"}"#),
+    ("GET", "/v1/devices/{id}/lineage", "/v1/devices/00aabbccddee/lineage", ""),
     ("GET", "/v1/lines", "/v1/lines", ""),
     ("POST", "/v1/lines", "/v1/lines", r#"{"line":"L1","prefixes":["192.0.2.0/24"]}"#),
     ("POST", "/v1/lines/set", "/v1/lines/set", r#"{"line":"L1","region":"seoul"}"#),
+    ("GET", "/v1/orders", "/v1/orders?device=00aabbccddee", ""),
+    (
+        "POST",
+        "/v1/orders",
+        "/v1/orders",
+        r#"{"order":{"id":"W-1","device":"00aabbccddee","line":"L1","until":"2126-01-01T00:00:00Z"},"why":"test"}"#,
+    ),
+    ("POST", "/v1/orders/import", "/v1/orders/import", r#"{"rows":[]}"#),
+    ("POST", "/v1/orders/{id}/close", "/v1/orders/W%2F1/close", r#"{"why":"test"}"#),
     ("GET", "/v1/pairs", "/v1/pairs?after=00aabbccddee-00aabbccddef", ""),
     ("POST", "/v1/pairs", "/v1/pairs", r#"{"devices":["00aabbccddee","00aabbccddef"],"why":"test"}"#),
     (
@@ -41,8 +52,18 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("GET", "/v1/certificates", "/v1/certificates", ""),
     ("POST", "/v1/certificates", "/v1/certificates", r#"{"device":"00aabbccddee"}"#),
     ("POST", "/v1/certificates/import", "/v1/certificates/import", r#"{"rows":[]}"#),
+    ("GET", "/v1/certificates/expiring", "/v1/certificates/expiring?within_s=60", ""),
     ("GET", "/v1/certificates/{serial}", "/v1/certificates/00", ""),
     ("POST", "/v1/certificates/{serial}/revoke", "/v1/certificates/00/revoke", r#"{"why":"test"}"#),
+    ("GET", "/v1/ca", "/v1/ca", ""),
+    (
+        "POST",
+        "/v1/ca/distrust",
+        "/v1/ca/distrust",
+        r#"{"realm":"vendor.example","since":"2026-01-01T00:00:00Z","why":"test"}"#,
+    ),
+    ("GET", "/v1/ca/distrust/{realm}", "/v1/ca/distrust/vendor.example", ""),
+    ("POST", "/v1/ca/trust", "/v1/ca/trust", r#"{"realm":"vendor.example","why":"test"}"#),
     ("GET", "/v1/sessions", "/v1/sessions", ""),
     ("GET", "/v1/sessions/brief", "/v1/sessions/brief?limit=10", ""),
     ("GET", "/v1/sessions/{id}", "/v1/sessions/1-1", ""),
@@ -61,6 +82,9 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/devices/{id}"),
     ("POST", "/v1/lines"),
     ("POST", "/v1/lines/set"),
+    ("POST", "/v1/orders"),
+    ("POST", "/v1/orders/import"),
+    ("POST", "/v1/orders/{id}/close"),
     ("POST", "/v1/pairs"),
     ("POST", "/v1/pairs/remove"),
     ("POST", "/v1/policy"),
@@ -68,6 +92,8 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/certificates"),
     ("POST", "/v1/certificates/import"),
     ("POST", "/v1/certificates/{serial}/revoke"),
+    ("POST", "/v1/ca/distrust"),
+    ("POST", "/v1/ca/trust"),
     ("POST", "/v1/backups"),
     ("POST", "/v1/configuration"),
 ];
@@ -90,9 +116,7 @@ fn world() -> World {
     ledger.add_device(NewDevice::installed("00aabbccddee".parse().unwrap()), "test", now).unwrap();
     let spec = pki::CaSpec::new("Test", "femto.test.example".parse().unwrap());
     let ca_dir = folder.path().join("ca");
-    pki::Ca::create(&ca_dir, &spec, now).unwrap();
-    let books = LedgerBooks { ledger: ledger.clone(), policy: Default::default() };
-    let (ca, _) = pki::Ca::open(&ca_dir, &books, now).unwrap();
+    let ca = pki::Ca::create(&ca_dir, &spec, now).unwrap();
     let (_, stop) = tokio::sync::watch::channel(false);
     let rules = Rules { approvers: vec!["dave".into(), "Carol".into()], ..Rules::default() };
     let services = Services {
@@ -103,6 +127,7 @@ fn world() -> World {
         requests: Requests::default(),
         configured: Configured::new(rules, x509::Anchors::new()),
         configuration: None,
+        revocations: Revocations::default(),
     };
     World { services: Arc::new(services), _folder: folder }
 }
@@ -160,6 +185,45 @@ async fn an_operator_stops_a_unit_and_only_an_administrator_brings_it_back() {
         let (status, answer) = ask(&world, Some(Role::Operator), "POST", path, &body).await;
         let stops = ["suspended", "lost", "stolen", "silent"].contains(&state.as_str());
         assert_eq!(status == StatusCode::FORBIDDEN, !stops, "{state}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_import_of_which_no_row_is_taken_begins_nothing() {
+    let world = world();
+    let import = |id: &str| {
+        format!(r#"{{"rows":[{{"line":2,"device":{{"id":"{id}","class":"home","region":"seoul"}}}}]}}"#)
+    };
+    let path = "/v1/devices/import";
+    let (_, answer) = ask(&world, Some(Role::Admin), "POST", path, &import("00aabbccddee")).await;
+    assert!(answer.contains(r#""added":0"#) && answer.contains(r#""line":2"#), "{answer}");
+    assert!(answer.contains(r#""observed":[]"#), "{answer}");
+    let (_, policy) = ask(&world, Some(Role::Operator), "GET", "/v1/policy", "").await;
+    assert!(!policy.contains("seoul"), "{policy}");
+    let (_, answer) = ask(&world, Some(Role::Admin), "POST", path, &import("00aabbccdd02")).await;
+    assert!(answer.contains(r#""observed":[{"class":"home","region":"seoul"}]"#), "{answer}");
+}
+
+#[tokio::test]
+async fn whoever_sets_a_rule_hears_which_others_come_before_it() {
+    let world = world();
+    let rules = [
+        (r#"{"class":"home"}"#, "observe", vec![]),
+        (r#"{"class":"home","region":"seoul"}"#, "enforce", vec![]),
+        (r#"{"region":"busan"}"#, "enforce", vec![r#"{"class":"home","region":null}"#]),
+        ("{}", "enforce", vec![r#"{"class":"home","region":null}"#]),
+        ("{}", "observe", vec![r#"{"class":"home","region":"seoul"}"#, r#"{"class":null,"region":"busan"}"#]),
+    ];
+    for (scope, mode, expected) in rules {
+        let body = format!(r#"{{"reason":"foreign-network","scope":{scope},"mode":"{mode}","why":"test"}}"#);
+        let (status, answer) = ask(&world, Some(Role::Admin), "POST", "/v1/policy", &body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let set: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        let named: Vec<_> =
+            set["overridden_by"].as_array().unwrap().iter().map(|rule| rule["scope"].to_string()).collect();
+        assert_eq!(named.len(), expected.len(), "{scope} {mode}: {answer}");
+        assert!(expected.iter().all(|scope| named.iter().any(|named| named == scope)), "{answer}");
+        assert!(serde_json::from_str::<crate::policy::RuleSet>(&answer).is_ok());
     }
 }
 
@@ -237,19 +301,132 @@ async fn a_certificate_is_ordered_once_for_one_request_id_and_revoked_by_serial_
     let first = ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await;
     assert_eq!(first.0, StatusCode::OK, "{}", first.1);
     assert_eq!(ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await, first);
-    let issued = world.services.ca.as_ref().unwrap().list(None, 10).unwrap();
+    let issued = listed(&world, "").await.certificates;
     assert_eq!(issued.len(), 1, "the key of the answer is the one that was certified");
-    for name in [issued[0].serial.clone(), issued[0].sha256.to_string()] {
+    assert_eq!((issued[0].waits, &issued[0].revoked), (false, &None));
+    let info = &issued[0].certificate;
+    for (name, why) in [(info.serial.clone(), "copied"), (info.sha256.to_string(), "again")] {
         let path = format!("/v1/certificates/{name}/revoke");
-        let (status, answer) = ask(&world, Some(Role::Admin), "POST", &path, r#"{"why":"copied"}"#).await;
+        let body = format!(r#"{{"why":"{why}","reason":"key-compromise"}}"#);
+        let (status, answer) = ask(&world, Some(Role::Admin), "POST", &path, &body).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
-        let revoked: ledger::Credential = serde_json::from_str(&answer).unwrap();
-        assert_eq!(revoked.cert_sha256, issued[0].sha256);
-        assert_eq!(revoked.revoked.unwrap().why, "copied");
+        let revoked: RevokedCertificate = serde_json::from_str(&answer).unwrap();
+        assert_eq!((revoked.cert_sha256, revoked.device), (info.sha256, info.device));
+        let reason = Some(CrlReason::KeyCompromise);
+        assert_eq!((revoked.revoked.why.as_str(), revoked.revoked.reason), ("copied", reason));
+        assert_eq!(listed(&world, "").await.certificates[0].revoked, Some(revoked.revoked));
     }
+    let path = format!("/v1/certificates/{}/revoke", info.serial);
+    let odd = r#"{"why":"copied","reason":"unspecified"}"#;
+    let (status, _) = ask(&world, Some(Role::Admin), "POST", &path, odd).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     let nowhere = format!("/v1/certificates/{}/revoke", "0".repeat(64));
     let (status, _) = ask(&world, Some(Role::Admin), "POST", &nowhere, r#"{"why":"test"}"#).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+async fn listed(world: &World, query: &str) -> CertificatePage {
+    let path = format!("/v1/certificates{query}");
+    let (status, answer) = ask(world, Some(Role::Operator), "GET", &path, "").await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    serde_json::from_str(&answer).unwrap()
+}
+
+/// Has the CA issue to a gateway and an OCSP responder; their serials.
+fn issue_others(world: &World) -> [String; 2] {
+    let (ca, now) = (world.services.ca.as_ref().unwrap(), UnixTime::now());
+    let order = pki::GatewayOrder {
+        names: vec!["segw.femto.test.example".into()],
+        addresses: vec![],
+        key: pki::KeySource::Generate(pki::KeyAlgorithm::P256),
+        validity: None,
+        by: "test".into(),
+    };
+    let issued = world.services.office().issue(|books| {
+        ca.ocsp_signer(pki::Issuing::Devices, "test", books, now)?;
+        ca.issue_gateway(&order, books, now)
+    });
+    let gateway = issued.unwrap().info.serial;
+    let rows = world.services.ledger.certificates("", 9).unwrap().rows;
+    let signer = rows.into_iter().find(|row| row.kind == "ocsp_signer").unwrap().serial;
+    [gateway, signer]
+}
+
+#[tokio::test]
+async fn certificates_of_both_cas_are_listed_in_pages_and_shown_by_serial() {
+    let world = world();
+    let order = r#"{"device":"00aabbccddee"}"#;
+    for _ in 0..2 {
+        ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await;
+    }
+    issue_others(&world);
+    let all = listed(&world, "").await;
+    assert_eq!((all.certificates.len(), all.next), (4, None));
+    let mut kinds: Vec<_> = all.certificates.iter().map(|one| one.certificate.kind.name()).collect();
+    assert_eq!(kinds.pop(), Some("gateway"), "devices before gateways");
+    kinds.sort();
+    assert_eq!(kinds, ["device", "device", "ocsp_signer"]);
+    let (mut paged, mut query) = (Vec::new(), "?limit=1".to_owned());
+    loop {
+        let page = listed(&world, &query).await;
+        paged.extend(page.certificates);
+        let Some(next) = page.next else { break };
+        query = format!("?limit=1&after={next}");
+    }
+    assert_eq!(paged, all.certificates);
+    for one in all.certificates {
+        let path = format!("/v1/certificates/{}", one.certificate.serial);
+        let (status, answer) = ask(&world, Some(Role::Operator), "GET", &path, "").await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let detail: CertificateDetail = serde_json::from_str(&answer).unwrap();
+        assert_eq!(detail.certificate, one);
+        assert!(detail.pem.starts_with("-----BEGIN CERTIFICATE-----\n"), "{}", detail.pem);
+    }
+    for missing in ["00", "..%2F..%2Fca", "zz", &"a".repeat(80)] {
+        let path = format!("/v1/certificates/{missing}");
+        let (status, answer) = ask(&world, Some(Role::Operator), "GET", &path, "").await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{answer}");
+    }
+    for after in ["4b", "vendors/4b", "devices/", "devices/zz"] {
+        let path = format!("/v1/certificates?after={after}");
+        let (status, _) = ask(&world, Some(Role::Operator), "GET", &path, "").await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{after}");
+    }
+}
+
+#[tokio::test]
+async fn a_gateways_and_a_responders_certificate_are_revoked_by_serial() {
+    let world = world();
+    for serial in issue_others(&world) {
+        let path = format!("/v1/certificates/{serial}/revoke");
+        let body = r#"{"why":"a new one","reason":"superseded"}"#;
+        let (status, answer) = ask(&world, Some(Role::Admin), "POST", &path, body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let revoked: RevokedCertificate = serde_json::from_str(&answer).unwrap();
+        assert_eq!((revoked.serial, revoked.device), (serial, None));
+        assert_eq!(revoked.revoked.reason, Some(CrlReason::Superseded));
+    }
+    let reasons = listed(&world, "").await.certificates.into_iter().map(|one| one.revoked.unwrap().why);
+    assert_eq!(reasons.collect::<Vec<_>>(), ["a new one"; 2]);
+}
+
+#[tokio::test]
+async fn a_certificates_row_that_was_tampered_with_is_named_and_hides_no_other() {
+    let world = world();
+    let [gateway, signer] = issue_others(&world);
+    let database = rusqlite::Connection::open(world._folder.path().join("ledger.sqlite")).unwrap();
+    let key = format!("devices/{signer}");
+    assert_eq!(database.execute("UPDATE row SET body = '{}' WHERE key = ?1", [&key]).unwrap(), 1);
+    let page = listed(&world, "").await;
+    let serials = |page: CertificatePage| -> Vec<String> {
+        page.certificates.into_iter().map(|one| one.certificate.serial).collect()
+    };
+    let named: Vec<_> = page.tampered.iter().map(|row| (row.table.as_str(), row.key.as_str())).collect();
+    assert_eq!(named, [("certificate", key.as_str())]);
+    assert_eq!(serials(page), std::slice::from_ref(&gateway));
+    let first = listed(&world, "?limit=1").await;
+    assert_eq!((first.certificates.len(), first.tampered.len(), &first.next), (0, 1, &Some(key.clone())));
+    assert_eq!(serials(listed(&world, &format!("?limit=1&after={key}")).await), [gateway]);
 }
 
 #[tokio::test]
@@ -321,8 +498,28 @@ async fn a_certificate_for_an_unknown_unit_is_answered_with_how_to_add_it() {
     let problem: Problem = serde_json::from_str(&answer).unwrap();
     assert_eq!(
         (problem.code.as_str(), problem.next.as_str()),
-        ("not-found", "add it with `truecell device add`")
+        ("not-found", "`truecell device list` has those that there are; `truecell device add` adds one")
     );
+}
+
+#[test]
+fn who_is_not_found_is_looked_for_in_the_list_of_its_table() {
+    let lists = [
+        ("device", "truecell device list"),
+        ("line", "truecell line list"),
+        ("order", "truecell order list"),
+        ("pair", "truecell pair list"),
+        ("credential", "truecell cert list"),
+        ("certificate", "truecell cert list"),
+        ("distrust", "truecell ca show"),
+        ("incident", "truecell incident list"),
+        ("policy", "truecell policy show"),
+        ("breaker", "truecell policy show"),
+    ];
+    for (table, list) in lists {
+        let problem = Problem::from(ledger::LedgerError::NotFound { table, key: "x".into() });
+        assert!(problem.next.contains(list), "{table}: {}", problem.next);
+    }
 }
 
 #[tokio::test]
@@ -365,4 +562,64 @@ async fn a_blank_reason_is_none() {
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
         assert!(answer.contains("it cannot be blank"), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn units_whose_newest_certificate_ends_soon_are_listed_the_first_to_end_first() {
+    let world = world();
+    let issue = async |device: &str, days: u32| {
+        let body = format!(r#"{{"device":"{device}","days":{days}}}"#);
+        let (status, answer) = ask(&world, Some(Role::Admin), "POST", "/v1/certificates", &body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    };
+    let (first, second, third) = ("00aabbccddee", "00aabbccdd01", "00aabbccdd02");
+    for device in [second, third] {
+        world
+            .services
+            .ledger
+            .add_device(NewDevice::installed(device.parse().unwrap()), "test", UnixTime::now())
+            .unwrap();
+    }
+    for (device, days) in [(first, 5), (second, 2), (third, 1), (third, 20)] {
+        issue(device, days).await;
+    }
+    let expiring = async |query: &str| {
+        let path = format!("/v1/certificates/expiring{query}");
+        let (status, answer) = ask(&world, Some(Role::Operator), "GET", &path, "").await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        serde_json::from_str::<crate::certificate::ExpiringPage>(&answer).unwrap()
+    };
+    let devices = |page: &crate::certificate::ExpiringPage| {
+        page.certificates.iter().map(|one| one.device.to_string()).collect::<Vec<_>>()
+    };
+    let page = expiring("").await;
+    assert_eq!(
+        (devices(&page), page.not_issuing.as_deref(), page.next.as_deref()),
+        (vec![second.into(), first.into()], None, None)
+    );
+    assert_eq!(page.days.iter().map(|day| day.certificates).sum::<u64>(), 3, "certificates, not units");
+    assert_eq!(devices(&expiring("?within_s=259200").await), [second]);
+    let mut paged = Vec::new();
+    let mut query = "?limit=1".to_owned();
+    loop {
+        let page = expiring(&query).await;
+        paged.extend(devices(&page));
+        let Some(next) = page.next else { break };
+        query = format!("?limit=1&after={next}");
+    }
+    assert_eq!(paged, [second, first]);
+    let (status, _) =
+        ask(&world, Some(Role::Operator), "GET", "/v1/certificates/expiring?after=4b", "").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn where_no_ca_is_whoever_asks_what_ends_hears_so() {
+    let world = world();
+    let services = Arc::try_unwrap(world.services).unwrap_or_else(|_| panic!("shared"));
+    let world = World { services: Arc::new(Services { ca: None, ..services }), ..world };
+    let (_, answer) = ask(&world, Some(Role::Operator), "GET", "/v1/certificates/expiring", "").await;
+    assert!(answer.contains(r#""not_issuing":"there is no embedded CA here""#), "{answer}");
+    let (_, answer) = ask(&world, Some(Role::Operator), "GET", "/v1/ca", "").await;
+    assert!(answer.contains(r#""ca":null"#), "{answer}");
 }

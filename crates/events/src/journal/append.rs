@@ -1,6 +1,10 @@
-use super::{Begun, Checkpoint, Place, Recovered, Tail, segment};
-use crate::{JournalKey, PublicKey, Record, Recorded, witness::CheckpointLine};
-use ids::{EventRef, NodeId, Sha256, UnixTime};
+use super::{Begun, Checkpoint, Place, Recovered, Tail, epoch, segment};
+use crate::{
+    JournalKey, PublicKey, Record, Recorded,
+    gateway::{Alarm, NodeStarted},
+    witness::CheckpointLine,
+};
+use ids::{Epoch, EventRef, NodeId, Sha256, UnixTime};
 use rustix::{
     fs::{FallocateFlags, fallocate},
     io::Errno,
@@ -36,7 +40,10 @@ pub enum JournalError {
         source: Arc<io::Error>,
     },
     /// After this nobody can know what is on disk: nothing is appended before a restart.
-    #[error("journal {path}: {source}; what is on disk is not known: restart to have it checked")]
+    #[error(
+        "journal {path}: {source}; what is on disk is not known: mend the disk, then restart to have it checked; \
+         tunnels go on until then"
+    )]
     Lost {
         /// The segment.
         path: PathBuf,
@@ -118,6 +125,8 @@ struct State {
     last_at: UnixTime,
     /// Highest time of the records that were there when it was opened.
     seen_until: Option<UnixTime>,
+    /// The newest record of the last segment, as it was opened, that names an epoch.
+    epoch: Option<Record>,
     /// Everything up to here is on disk.
     synced: Mark,
     /// When what is behind that must be on disk, unless it is on its way.
@@ -138,6 +147,35 @@ struct State {
 struct Last {
     mark: Mark,
     seen_until: Option<UnixTime>,
+    epoch: Option<Record>,
+}
+
+/// The highest time that a clock showed which was not known to be wrong.
+#[derive(Default)]
+struct SeenUntil {
+    until: Option<UnixTime>,
+    /// The clock has been set forward, and this start has not seen it right since.
+    jumped: bool,
+}
+
+impl SeenUntil {
+    fn take(&mut self, record: &Record) -> Option<UnixTime> {
+        let alarm = record.read::<Alarm>().ok().flatten().filter(|alarm| alarm.alarm == Alarm::CLOCK_JUMPED);
+        match alarm {
+            Some(Alarm { raised: true, expected, .. }) => {
+                self.jumped = true;
+                // The records of the moment before it was noticed have the wrong time, too.
+                self.until = self.until.min(expected.or(self.until));
+            }
+            Some(_) => self.jumped = false,
+            None if record.kind == NodeStarted::KIND => self.jumped = false,
+            None => {}
+        }
+        if !self.jumped {
+            self.until = self.until.max(Some(record.at));
+        }
+        self.until
+    }
 }
 
 const GROUP: Duration = Duration::from_millis(40); // leaves 10 ms of the 50 promised for the fsync itself
@@ -202,10 +240,28 @@ impl Journal {
         lock(&self.0.shared.state).synced
     }
 
-    /// Highest time of the records in the last segment when it was opened, before anything was appended;
-    /// `None` for a journal that was begun now.
+    /// Highest time of the records in the last segment when it was opened, before anything was appended, but for
+    /// those of a clock that was known to have been set forward; `None` for a journal that was begun now.
     pub fn seen_until(&self) -> Option<UnixTime> {
         lock(&self.0.shared.state).seen_until
+    }
+
+    /// The first epoch that may come behind all that the journal had when it was opened; 0 where none of it names one.
+    ///
+    /// # Errors
+    /// [`JournalError::Broken`]: it can't be read.
+    pub fn next_epoch(&self) -> Result<Epoch, JournalError> {
+        let (dir, newest) = {
+            let state = lock(&self.0.shared.state);
+            (state.dir.clone(), state.epoch.clone())
+        };
+        let broken = |why: String| JournalError::Broken { path: dir.clone(), why };
+        let newest = match newest {
+            None => epoch::before_last_segment(&dir).map_err(|error| broken(error.to_string()))?,
+            newest => newest,
+        };
+        let epoch = newest.as_ref().map(epoch::behind).transpose();
+        Ok(epoch.map_err(|error| broken(error.to_string()))?.flatten().unwrap_or(Epoch(0)))
     }
 
     /// Record `seq` is there, and its line has this hash, where one is given.
@@ -435,7 +491,7 @@ impl State {
         })?;
         let whole = bytes.iter().rposition(|octet| *octet == b'\n').map_or(0, |last| last + 1);
         let (lines, rest) = bytes.split_at(whole);
-        let Last { mark, seen_until } = Self::last_of(&segments, lines, first, node, &path)?;
+        let Last { mark, seen_until, epoch } = Self::last_of(&segments, lines, first, node, &path)?;
         let file = segment::to_write().create(true).open(&path).map_err(io)?;
         let cut = (!rest.is_empty()).then(|| Recovered { cut: rest.len() as u64, sha256: Sha256::of(rest) });
         if cut.is_some() {
@@ -453,6 +509,7 @@ impl State {
             prev: mark.sha256,
             last_at: now,
             seen_until,
+            epoch,
             synced: mark,
             sync_due: None,
             wanted: 0,
@@ -475,7 +532,7 @@ impl State {
         path: &Path,
     ) -> Result<Last, JournalError> {
         let broken = |why: String| JournalError::Broken { path: path.to_owned(), why };
-        let mut last: Option<Last> = None;
+        let (mut last, mut seen): (Option<Last>, _) = (None, SeenUntil::default());
         for line in lines.split_inclusive(|octet| *octet == b'\n') {
             let record: Record = serde_json::from_slice(line).map_err(|error| broken(error.to_string()))?;
             let expected = last.as_ref().map_or(first, |last| last.mark.seq + 1);
@@ -483,13 +540,16 @@ impl State {
             if record.seq != expected || &record.node != node || !linked {
                 return Err(broken(format!("record {} does not follow the one before", record.seq)));
             }
-            let seen_until = last.and_then(|last| last.seen_until).max(Some(record.at));
-            last = Some(Last { mark: Mark { seq: record.seq, sha256: Sha256::of(line) }, seen_until });
+            let seen_until = seen.take(&record);
+            let mark = Mark { seq: record.seq, sha256: Sha256::of(line) };
+            let before = last.and_then(|last| last.epoch);
+            let epoch = Some(record).filter(epoch::names_epoch).or(before);
+            last = Some(Last { mark, seen_until, epoch });
         }
         match (last, segments.len()) {
             (Some(last), _) => Ok(last),
             (None, 0 | 1) if first == 1 => {
-                Ok(Last { mark: Mark { seq: 0, sha256: Sha256([0; 32]) }, seen_until: None })
+                Ok(Last { mark: Mark { seq: 0, sha256: Sha256([0; 32]) }, seen_until: None, epoch: None })
             }
             // A crash between making a segment and its first line: the one before has the last line.
             (None, count) => {
@@ -575,12 +635,18 @@ impl State {
             self.next_segment(seq)?;
         }
         if let Err(error) = (&*self.file).write_all(line) {
-            let cut_off = self.file.set_len(self.length);
+            let cut_off = self.cut_off_rest();
             self.lost_if_failed(cut_off)?;
             return Err(error);
         }
         self.length += line.len() as u64;
         Ok(())
+    }
+
+    /// Cuts off what stands behind the last whole line. Where nothing does, nothing has to be written, which a file
+    /// system that is read-only by now would refuse.
+    fn cut_off_rest(&self) -> io::Result<()> {
+        if self.file.metadata()?.len() == self.length { Ok(()) } else { self.file.set_len(self.length) }
     }
 
     fn lost_if_failed(&mut self, done: io::Result<()>) -> io::Result<()> {

@@ -53,6 +53,28 @@ fn what_was_appended_is_read_back_in_order_and_verifies_to_the_end() {
     assert!(verify(dir.path(), self::key().public_key()).is_err(), "another key");
 }
 
+/// A kind of event that nothing writes any more.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct OfBefore {
+    order: String,
+}
+
+impl crate::Recorded for OfBefore {
+    const KIND: &'static str = "pki.issue_intended";
+}
+
+#[test]
+fn a_journal_with_events_of_an_older_version_verifies_and_shows_them() {
+    let (dir, key) = (TempDir::new().unwrap(), key());
+    let (journal, _) = open(dir.path(), &key);
+    journal.append(&OfBefore { order: "4b".into() }, at(1), Durability::Grouped).unwrap();
+    journal.close().unwrap();
+    assert!(crate::kinds().all(|kind| kind != <OfBefore as crate::Recorded>::KIND));
+    assert_eq!(verify(dir.path(), key.public_key()).unwrap().proven, 3, "begun, that, checkpoint");
+    let record = Tail::new(dir.path(), 2).next_record().unwrap().unwrap();
+    assert_eq!(record.body.get(), r#"{"order":"4b"}"#);
+}
+
 #[test]
 fn a_record_of_a_newer_version_is_refused_by_name() {
     let (dir, key) = written(1);
@@ -129,6 +151,62 @@ fn a_cut_tail_is_reported_as_unproven() {
 }
 
 #[test]
+fn wherever_the_last_line_is_cut_all_before_it_is_good_and_it_is_unfinished() {
+    let (dir, key) = written(4);
+    let whole = fs::read(file(dir.path())).unwrap();
+    let last = whole[..whole.len() - 1].iter().rposition(|octet| *octet == b'\n').unwrap() + 1;
+    for end in last + 1..whole.len() {
+        fs::write(file(dir.path()), &whole[..end]).unwrap();
+        let report = verify(dir.path(), key.public_key()).unwrap();
+        let octets = (end - last) as u64;
+        assert_eq!((report.last, report.proven), (5, 0), "{octets} octets");
+        assert_eq!(report.unfinished, Some(Unfinished { seq: 6, octets }));
+    }
+}
+
+#[test]
+fn an_end_that_the_next_record_cannot_have_is_bad_and_what_is_good_before_it_is_said() {
+    let (dir, key) = written(4);
+    let whole = fs::read_to_string(file(dir.path())).unwrap();
+    for end in ["x", "{\"seq\":\"8\"", "{\"seq\":\"7\",\"prev\":\"00", "\u{0}", "{\"seq\":\"7\" "] {
+        fs::write(file(dir.path()), format!("{whole}{end}")).unwrap();
+        let broken = verify(dir.path(), key.public_key()).unwrap_err();
+        assert_eq!((broken.seq, broken.first, broken.proven), (7, 1, 6), "{end}: {broken}");
+        assert_eq!((broken.why.as_str(), broken.code), ("the line is not finished", "bad-record"));
+    }
+}
+
+#[test]
+fn a_line_without_its_end_before_another_segment_is_bad() {
+    let (dir, key) = written(4);
+    let whole = fs::read_to_string(file(dir.path())).unwrap();
+    let (first, last) = whole.split_at(whole[..whole.len() - 1].rfind('\n').unwrap() + 1);
+    fs::write(dir.path().join("00000000000000000006.jsonl"), last).unwrap();
+    fs::write(file(dir.path()), first).unwrap();
+    assert_eq!(verify(dir.path(), key.public_key()).unwrap().last, 6);
+    fs::write(file(dir.path()), &first[..first.len() - 9]).unwrap();
+    let broken = verify(dir.path(), key.public_key()).unwrap_err();
+    assert_eq!((broken.seq, broken.why.as_str()), (5, "the line is not finished"));
+}
+
+#[test]
+fn what_is_proven_before_a_bad_record_is_proven_by_a_record_before_it() {
+    let (dir, key) = written(2);
+    let (journal, _) = open(dir.path(), &key);
+    journal.checkpoint(at(2)).unwrap();
+    journal.append(&event(3), at(3), Durability::Grouped).unwrap();
+    journal.close().unwrap();
+    let whole = fs::read_to_string(file(dir.path())).unwrap();
+    let mut lines: Vec<_> = whole.split_inclusive('\n').map(str::to_owned).collect();
+    assert!([3, 4, 6].into_iter().all(|index: usize| lines[index].contains("journal.checkpoint")));
+    // What it signs is as it was.
+    lines[4] = lines[4].replacen(r#""signature":"#, r#""signature": "#, 1);
+    fs::write(file(dir.path()), lines.concat()).unwrap();
+    let broken = verify(dir.path(), key.public_key()).unwrap_err();
+    assert_eq!((broken.seq, broken.proven), (5, 4), "{broken}");
+}
+
+#[test]
 fn a_folder_without_records_is_no_good_journal() {
     let dir = TempDir::new().unwrap();
     for segments in [0, 1] {
@@ -137,6 +215,7 @@ fn a_folder_without_records_is_no_good_journal() {
         }
         let broken = verify(dir.path(), key().public_key()).unwrap_err();
         assert!(broken.to_string().contains("no records"), "{broken}");
+        assert_eq!(broken.code, "no-records");
     }
 }
 
@@ -277,4 +356,42 @@ proptest! {
         journal.close().unwrap();
         prop_assert!(verify(dir.path(), key.public_key()).is_ok());
     }
+}
+
+#[test]
+fn times_of_a_clock_that_was_set_forward_do_not_count_at_the_next_start() {
+    let (dir, key) = (TempDir::new().unwrap(), key());
+    let (year, jumped) = (365 * 86_400, |raised, expected| crate::gateway::Alarm {
+        alarm: crate::gateway::Alarm::CLOCK_JUMPED.into(),
+        raised,
+        detail: "it has been set".into(),
+        expected,
+    });
+    let seen = |written: &dyn Fn(&Journal)| {
+        let (journal, _) = open(dir.path(), &key);
+        written(&journal);
+        drop(journal);
+        open(dir.path(), &key).0.seen_until()
+    };
+    let append = |journal: &Journal, seconds| {
+        let stopped = crate::gateway::NodeStopped { epoch: 1, unwritten: 0 };
+        journal.append(&stopped, at(seconds), Durability::Grouped).unwrap();
+    };
+    let forward = seen(&|journal| {
+        append(journal, 5);
+        append(journal, year);
+        journal.append(&jumped(true, Some(at(6))), at(year + 1), Durability::Grouped).unwrap();
+        append(journal, year + 2);
+    });
+    assert_eq!(forward, Some(at(6)), "the record before it was noticed does not count either");
+    let right = seen(&|journal| {
+        journal.append(&jumped(false, None), at(7), Durability::Grouped).unwrap();
+        append(journal, 9);
+    });
+    assert_eq!(right, Some(at(9)), "it is right again");
+    let kept = seen(&|journal| {
+        journal.append(&jumped(true, Some(at(10))), at(year), Durability::Grouped).unwrap();
+        journal.append(&event(2), at(year + 1), Durability::Grouped).unwrap();
+    });
+    assert_eq!(kept, Some(at(year + 1)), "a start takes the clock as it is");
 }

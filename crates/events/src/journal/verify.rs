@@ -5,7 +5,7 @@ use crate::{
     witness::{Comparison, Extent, Testimony, Witnessed},
 };
 use ids::{NodeId, Sha256, UnixTime};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use std::{
     fs::File,
     io::{self, BufRead, BufReader},
@@ -32,6 +32,18 @@ pub struct Report {
     pub head: Sha256,
     /// The key that signs now.
     pub key: PublicKey,
+    /// A line behind the last record that has no end: it is just being written, or the copy was taken in the middle
+    /// of it. Nothing is known of it.
+    pub unfinished: Option<Unfinished>,
+}
+
+/// What stands behind the last whole line, and begins as the next record would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// The number that the record would have.
+    pub seq: u64,
+    /// How many octets of it there are.
+    pub octets: u64,
 }
 
 /// A record that declares that the node went on from a backup.
@@ -61,8 +73,12 @@ pub struct Broken {
     pub path: PathBuf,
     /// What does not hold.
     pub why: String,
-    /// It is the last line and has no end: perhaps it is just being written.
-    pub is_unfinished: bool,
+    /// Stable word for that, of these: `bad-record`, `no-records`, `unreadable`, `pruned`, `not-as-witnessed`.
+    pub code: &'static str,
+    /// First record that is there; what is from it up to `seq` holds together. 0 where nothing could be read.
+    pub first: u64,
+    /// The last checkpoint before `seq`, by whose signature that is proven; 0 without one.
+    pub proven: u64,
 }
 
 /// Checks a whole journal: format, numbers, chain and signatures, beginning with `key`, the key that
@@ -95,12 +111,15 @@ fn check(dir: &Path, mut chain: Chain<'_>) -> Result<Report, Broken> {
         seq: 0,
         path: dir.to_owned(),
         why: source.to_string(),
-        is_unfinished: false,
+        code: "unreadable",
+        first: 0,
+        proven: 0,
     };
     let segments = segment::list(dir).map_err(unreadable)?;
     chain.begin(segments.first().map_or(1, |(first, _)| *first));
-    for (first, path) in segments {
-        chain.segment(first, &path)?;
+    let last = segments.len().saturating_sub(1);
+    for (index, (first, path)) in segments.into_iter().enumerate() {
+        chain.segment(first, &path, index == last)?;
     }
     chain.finish(dir)
 }
@@ -116,9 +135,12 @@ struct Chain<'a> {
     prev: Option<Sha256>,
     node: Option<NodeId>,
     proven: u64,
+    /// The last checkpoint before that one.
+    proven_before: u64,
     pruned: bool,
     first_prev: Sha256,
     restores: Vec<Restore>,
+    unfinished: Option<Unfinished>,
     /// The line before, kept until its successor vouches for it.
     doubt: Option<Doubt>,
     path: PathBuf,
@@ -145,9 +167,11 @@ impl<'a> Chain<'a> {
             prev: Some(zero),
             node: None,
             proven: 0,
+            proven_before: 0,
             pruned: true,
             first_prev: zero,
             restores: Vec::new(),
+            unfinished: None,
             doubt: None,
             path: PathBuf::new(),
         }
@@ -159,21 +183,33 @@ impl<'a> Chain<'a> {
     }
 
     fn broken(&self, why: impl Into<String>) -> Broken {
-        Broken { seq: self.next, path: self.path.clone(), why: why.into(), is_unfinished: false }
+        self.broken_at(self.next, why)
     }
 
-    fn segment(&mut self, first: u64, path: &Path) -> Result<(), Broken> {
+    fn broken_at(&self, seq: u64, why: impl Into<String>) -> Broken {
+        let proven = if self.proven < seq { self.proven } else { self.proven_before };
+        let (path, first) = (self.path.clone(), self.first);
+        Broken { seq, path, why: why.into(), code: "bad-record", first, proven }
+    }
+
+    fn segment(&mut self, first: u64, path: &Path, is_last: bool) -> Result<(), Broken> {
         path.clone_into(&mut self.path);
         if first != self.next {
             return Err(self.broken(format!("the segment begins with record {first}")));
         }
-        let file = File::open(path).map_err(|error| self.broken(error.to_string()))?;
+        let unreadable =
+            |chain: &Self, error: io::Error| Broken { code: "unreadable", ..chain.broken(error.to_string()) };
+        let file = File::open(path).map_err(|error| unreadable(self, error))?;
         let mut reader = BufReader::new(file);
         let mut line = Vec::new();
         loop {
             line.clear();
-            let read = reader.read_until(b'\n', &mut line).map_err(|error| self.broken(error.to_string()))?;
+            let read = reader.read_until(b'\n', &mut line).map_err(|error| unreadable(self, error))?;
             if read == 0 {
+                return Ok(());
+            }
+            if is_last && self.is_unfinished(&line) {
+                self.unfinished = Some(Unfinished { seq: self.next, octets: line.len() as u64 });
                 return Ok(());
             }
             self.line(&line)?;
@@ -208,9 +244,21 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
+    /// A line without its end that may become the next record: up to where it says when, it can say one thing only.
+    fn is_unfinished(&self, line: &[u8]) -> bool {
+        let Some(prev) = self.prev.filter(|_| line.last() != Some(&b'\n')) else { return false };
+        let begins = format!(r#"{{"seq":"{}","prev":"{prev}","at":""#, self.next);
+        let common = begins.len().min(line.len());
+        let may_go_on = || match serde_json::from_slice::<IgnoredAny>(line) {
+            Ok(_) => line.last() == Some(&b'}'),
+            Err(error) => error.is_eof(),
+        };
+        line[..common] == begins.as_bytes()[..common] && may_go_on()
+    }
+
     fn read(&mut self, line: &[u8]) -> Result<Record, Broken> {
         if line.last() != Some(&b'\n') {
-            return Err(Broken { is_unfinished: true, ..self.broken("the line is not finished") });
+            return Err(self.broken("the line is not finished"));
         }
         let record: Record = serde_json::from_slice(line).map_err(|error| self.broken(error.to_string()))?;
         if canonical(&record).as_bytes() != line {
@@ -236,8 +284,7 @@ impl<'a> Chain<'a> {
         let Some(doubt) = self.doubt.take() else { return Ok(()) };
         let later_is_whole = doubt.is_signed || next_prev == Some(doubt.hash);
         let seq = if later_is_whole { doubt.seq - 1 } else { doubt.seq };
-        let why = "it does not fit the record beside it".into();
-        Err(Broken { seq, path: doubt.path, why, is_unfinished: false })
+        Err(Broken { path: doubt.path, ..self.broken_at(seq, "it does not fit the record beside it") })
     }
 
     fn control(&mut self, record: &Record) -> Result<(), Broken> {
@@ -252,7 +299,7 @@ impl<'a> Chain<'a> {
             Checkpoint::KIND => {
                 let checkpoint: Checkpoint = self.body(record)?;
                 self.signed(&self.key, &place.checkpoint(), &checkpoint.signature)?;
-                self.proven = record.seq;
+                (self.proven_before, self.proven) = (self.proven, record.seq);
             }
             KeyChanged::KIND => {
                 let changed: KeyChanged = self.body(record)?;
@@ -271,7 +318,7 @@ impl<'a> Chain<'a> {
                 let _: Recovered = self.body(record)?;
             }
             Restored::KIND => {
-                let Restored { backup_at, by, why, epoch: _ } = self.body(record)?;
+                let Restored { backup_at, by, why, .. } = self.body(record)?;
                 let (seq, at) = (record.seq, record.at);
                 self.restores.push(Restore { seq, at, backup_at, by, why, lost_to: None });
             }
@@ -309,23 +356,26 @@ impl<'a> Chain<'a> {
         self.settle(None)?;
         let (Some(node), Some(head)) = (self.node.clone(), self.prev) else {
             dir.clone_into(&mut self.path);
-            return Err(self.broken("there are no records here"));
+            return Err(Broken { code: "no-records", ..self.broken("there are no records here") });
         };
         if !self.pruned {
             self.next = self.first;
-            return Err(
-                self.broken("earlier records are gone, and no signed record says that they were pruned")
-            );
+            let why = "earlier records are gone, and no signed record says that they were pruned";
+            return Err(Broken { code: "pruned", ..self.broken(why) });
         }
         let (first, last, proven, key) = (self.first, self.next - 1, self.proven, self.key);
         let extent = Extent { node: &node, first, last, keys: &self.keys };
         let mut restores = std::mem::take(&mut self.restores);
         let witnessed = match self.witness.take().map(|witness| witness.conclude(&extent, &mut restores)) {
-            Some(Err(differs)) => return Err(Broken { seq: differs.seq, ..self.broken(differs.why) }),
+            Some(Err(differs)) => {
+                let differs = self.broken_at(differs.seq, differs.why);
+                return Err(Broken { code: "not-as-witnessed", ..differs });
+            }
             Some(Ok(witnessed)) => witnessed,
             None => None,
         };
-        Ok(Report { node, first, last, proven, witnessed, restores, head, key })
+        let unfinished = self.unfinished;
+        Ok(Report { node, first, last, proven, witnessed, restores, head, key, unfinished })
     }
 }
 

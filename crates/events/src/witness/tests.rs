@@ -60,7 +60,7 @@ impl Chain {
 
     fn restored(&mut self) {
         let (by, why) = ("root".into(), "disk lost".into());
-        self.add(&Restored { backup_at: at(0), epoch: 7, by, why });
+        self.add(&Restored { backup_at: at(0), epoch: 7, by, why, ledger_anew: false });
     }
 
     fn event(&mut self, epoch: u64) {

@@ -43,6 +43,7 @@ impl IkeThread {
             Answer::Moved(admitted) => self.open(&admitted),
             Answer::End { session, why } => self.end_session(session, why, now),
             Answer::Line { session, outside } => self.line(session, outside, now),
+            Answer::Known(homes) => homes.into_iter().for_each(|home| self.responder.know(home)),
             Answer::Pairs(pairs) => self.command_all(|| Command::Pairs(pairs.clone())),
         }
     }

@@ -26,6 +26,8 @@ impl IkeThread {
                     self.state.path = Some(verified.path);
                     Ok(peer)
                 }
+                // One of two times is wrong: this may be a good unit.
+                Err(_) if self.was_good(ask) => Err(Refusal::Transient),
                 Err(error) => {
                     self.state.refusal =
                         Some(early(error.code(), error.to_string(), &ask.path, Some(&ask.idi)));
@@ -34,6 +36,12 @@ impl IkeThread {
             },
         };
         self.responder.handle_peer(ticket, peer, now);
+    }
+
+    /// It would be, had the clock not been set forward.
+    fn was_good(&self, ask: &AskPeer) -> bool {
+        let before = self.clock.before_jump();
+        before.is_some_and(|wall| identity::verify(&self.anchors, &self.peers, ask, wall).is_ok())
     }
 
     /// Drop policy: a claim that finds the registrar's channel full, or older work waiting for it, is

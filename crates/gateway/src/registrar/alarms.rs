@@ -29,11 +29,21 @@ impl Registrar {
         self.found(Alarm::JournalUnwritable, journal);
         self.found(Alarm::DiskLow, self.disk_low());
         self.found(Alarm::ClockUntrusted, clock);
+        self.found(Alarm::ClockJumped, self.clock_jumped());
         let (stuck, core) = (self.watch.stuck(now), (self.core_check)());
         self.found(Alarm::ShardStuck, stuck);
         self.found(Alarm::CoreUnreachable, core);
         self.found(Alarm::WitnessUnreachable, self.delivery.trouble(now));
         self.found(Alarm::BreakerTripped, self.shadow.trouble());
+        self.found(Alarm::IssuerSilent, self.clock.trusted().and_then(|now| self.issuers.trouble(now)));
+    }
+
+    fn clock_jumped(&self) -> Option<String> {
+        let by = self.clock.now().since(self.clock.before_jump()?).as_secs();
+        Some(format!(
+            "it has been set forward by {by} s since the start: a certificate or exception that is over only by the \
+             later time is not refused, but left without an answer"
+        ))
     }
 
     /// What is left then is for those who are attached, and for what operators do.
@@ -82,6 +92,7 @@ impl Registrar {
             tracing::info!(alarm = alarm.code(), "over");
         }
         // The journal itself may be what is out of reach.
-        let _ = self.append(&AlarmEvent { alarm: alarm.code().to_owned(), raised, detail });
+        let expected = self.clock.before_jump().filter(|_| raised && alarm == Alarm::ClockJumped);
+        let _ = self.append(&AlarmEvent { alarm: alarm.code().to_owned(), raised, detail, expected });
     }
 }

@@ -87,7 +87,7 @@ impl Registrar {
             self.append(&resolved(contest, outcome, Some(contest.holder.session), Weighed::default()))?;
             return Ok(Settled::Holder(None));
         };
-        let now = self.clock.now();
+        let now = self.clock.for_attached();
         let mut tx = self.ledger.begin()?;
         if let Written::Resolved(event) = &newcomer.written {
             return self.hand_over(tx, newcomer, contest, event.clone(), now);

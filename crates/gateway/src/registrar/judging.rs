@@ -4,7 +4,7 @@
 use super::{Registrar, contests::Newcomer, shadow::LetIn};
 use crate::{
     contest::Party,
-    evidence::{Known, as_json, as_written, evidence, weighed},
+    evidence::{Known, as_json, as_written, evidence, revocation, weighed},
     hand_off::{Admitted, Answer, Claim, Refused},
     health::Alarm,
     sessions::{Beginning, Session},
@@ -19,6 +19,7 @@ use ike::{Grant, Ticket};
 use ledger::{Lease, LedgerError, NewIncident, Tx};
 use serde_json::json;
 use std::{collections::HashSet, sync::Arc, time::Instant};
+use x509::Standing;
 
 /// Boxed as they came through the channel.
 pub(super) type Claims = Vec<Box<Claim>>;
@@ -121,10 +122,21 @@ impl Registrar {
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => return Ok(Looked::Refuse(unreadable(&claim, &error, now))),
         };
-        let evidence = Box::new(evidence(&claim, &known, now));
+        let standing = self.issuer_says(&claim, &known, now);
+        let evidence = Box::new(evidence(&claim, &known, standing, now));
         let holder = known.lease.as_ref().map(|lease| self.holder(lease));
-        let verdict =
-            judge(&evidence, &self.facts(&known), holder.as_ref(), &self.policy, &self.shadow.modes, now);
+        let facts = self.facts(&known);
+        let verdict = judge(&evidence, &facts, holder.as_ref(), &self.policy, &self.shadow.modes, now);
+        let verdict_before = |before| {
+            let standing = self.issuer_says(&claim, &known, before);
+            let revocation = revocation(known.credential.as_ref(), standing, before);
+            let evidence = admission::Claim { revocation, ..(*evidence).clone() };
+            let modes = &self.shadow.modes;
+            judge(&evidence, &facts, holder.as_ref(), &self.policy, modes, before)
+        };
+        if self.is_by_the_jump(&verdict, verdict_before) {
+            return Ok(Looked::Drop(ticket, Transient::ClockJumped));
+        }
         if matches!(verdict.decision, Decision::Admit(_) | Decision::Contest) && !self.is_in_pace(&claim) {
             return Ok(Looked::TooOften(ticket, Box::new(too_often(&claim))));
         }
@@ -141,6 +153,20 @@ impl Registrar {
             taken.insert(device);
         }
         Ok(looked)
+    }
+
+    /// Only what the ledger has is asked about from now on: the others are refused whatever their CA says.
+    fn issuer_says(&self, claim: &Claim, known: &Known, now: UnixTime) -> Option<Standing> {
+        let path = claim.authenticated.path();
+        let device = known.credential.as_ref().map(|credential| credential.device);
+        self.issuers.standing(path.path(), &path.serial(), device, now)
+    }
+
+    /// It is refused by the later time alone, and the clock has been set forward.
+    fn is_by_the_jump(&self, verdict: &Verdict, verdict_at: impl Fn(UnixTime) -> Verdict) -> bool {
+        let refuses = |verdict: &Verdict| matches!(verdict.decision, Decision::Refuse(_));
+        let before = self.clock.before_jump().filter(|_| refuses(verdict));
+        before.is_some_and(|before| !refuses(&verdict_at(before)))
     }
 
     /// A unit, or a copy of it, that attaches again and again must not fill the journal, and a copy must not use up
@@ -385,7 +411,7 @@ fn too_often(claim: &Claim) -> Refused {
 
 /// A claim whose rows can't be believed: nothing of the ledger is used.
 fn unreadable(claim: &Claim, error: &LedgerError, now: UnixTime) -> Refusal {
-    let evidence = Box::new(evidence(claim, &Known::default(), now));
+    let evidence = Box::new(evidence(claim, &Known::default(), None, now));
     let (ticket, reason) = (claim.ticket, Reason::RowTampered);
     let (detail, weighed) = (error.to_string(), Weighed::default());
     Refusal { ticket, evidence, reason, detail, weighed, more: None }

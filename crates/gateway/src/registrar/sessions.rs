@@ -3,16 +3,17 @@
 use super::{Registrar, Terms};
 use crate::{
     GatewayConfig, OffLine,
-    evidence::Known,
+    evidence::{Known, revocation},
     hand_off::{Answer, Why},
     sessions::Session,
     sightings::Alternation,
 };
-use admission::{Decision, Outer, Reason, judge};
+use admission::{Decision, Evidence, Outer, Reason, Revocation, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
-use ids::{DeviceId, SessionId};
+use ids::{DeviceId, SessionId, UnixTime};
 use ledger::LedgerError;
 use std::{net::SocketAddr, sync::Arc};
+use x509::Standing;
 
 impl Registrar {
     pub(super) fn closed(&mut self, session: &Session, why: &Why) -> Result<(), LedgerError> {
@@ -91,8 +92,9 @@ impl Registrar {
     fn look_again(&mut self, session: &Session, known: &Known, outer: SocketAddr) {
         let Some(claim) = self.claims.get(&session.id).map(|claim| (**claim).clone()) else { return };
         let outer = Outer { address: outer, ..claim.outer.clone() };
-        let claim = admission::Claim { outer, ..claim };
-        let now = self.clock.now();
+        let now = self.clock.for_attached();
+        let revocation = self.revocation_now(&claim, known, now);
+        let claim = admission::Claim { outer, revocation, ..claim };
         let verdict = judge(&claim, &self.facts(known), None, &self.policy, &self.shadow.modes, now);
         if let Decision::Refuse(reason) = verdict.decision {
             self.hit(reason, session.device, claim.outer.address.ip(), now);
@@ -109,6 +111,15 @@ impl Registrar {
                 self.answer(Answer::End { session: session.id, why: Why::ClassChanged });
             }
             Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, false),
+        }
+    }
+
+    /// What its CA says by now. While that says nothing, what it said when the tunnel began counts until the unit
+    /// authenticates anew.
+    fn revocation_now(&self, claim: &admission::Claim, known: &Known, now: UnixTime) -> Evidence<Revocation> {
+        match self.issuers.standing(&claim.path, &claim.serial, None, now) {
+            Some(Standing::Asking | Standing::Unknown { .. }) => claim.revocation.clone(),
+            standing => revocation(known.credential.as_ref(), standing, now),
         }
     }
 

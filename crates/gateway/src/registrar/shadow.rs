@@ -4,7 +4,7 @@ use super::Registrar;
 use crate::{
     breaker::{GOOD_FOR, Good, Hits, Tripped},
     contest::Outcome,
-    hand_off::Work,
+    hand_off::{Answer, Work},
 };
 use admission::{Modes, Reason, Verdict};
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
@@ -14,8 +14,7 @@ use events::{
     journal::{Tail, TailError},
 };
 use ids::{DeviceId, SessionId, UnixTime};
-use ledger::{LedgerError, NewIncident, PolicyRule, Row};
-use serde_json::json;
+use ledger::{Finding, LedgerError, NewIncident, PolicyRule, Row};
 use std::{
     collections::{BTreeSet, HashMap},
     net::IpAddr,
@@ -101,6 +100,7 @@ impl Registrar {
     pub(super) fn let_in(&mut self, device: DeviceId, let_in: &LetIn, now: UnixTime) {
         if let_in.observed.is_empty() || let_in.on_probation {
             self.shadow.hits.note_good(device, Good { at: now, home: let_in.outer });
+            self.answer(Answer::Known(vec![let_in.outer]));
         }
         self.shadow.note(device, &let_in.observed);
     }
@@ -122,22 +122,22 @@ impl Registrar {
 
     /// Whether a refusal may be a wrong one that is not known as such yet.
     pub(super) fn is_too_early(&self, reason: Reason) -> bool {
-        reason.is_soft() && self.shadow.hits.recalls()
+        let needs_recall = reason.is_soft() || reason == Reason::RevocationUnknown;
+        needs_recall && self.shadow.hits.recalls()
     }
 
-    /// The breaker's row; then whoever was hit is looked at again. Also without the row it stays tripped until the
-    /// next start.
+    /// The breaker's row; then whoever was hit is looked at again.
     pub(super) fn tripped(&mut self, tripped: &Tripped) -> Result<(), LedgerError> {
         let now = self.clock.now();
         let row = || {
             let mut tx = self.ledger.begin()?;
-            tx.trip(&tripped.as_row(now), now)?;
-            tx.commit()
+            let tampered = tx.trip(&tripped.as_row(now), now)?;
+            tx.commit().map(|()| tampered)
         };
         match row() {
             Err(error) if error.is_transient() => return Err(error),
-            Err(error) => self.policy_tampered(&error),
-            Ok(()) => {}
+            Err(error) | Ok(Some(error)) => self.policy_tampered(&error),
+            Ok(None) => {}
         }
         self.shadow.modes.trip(tripped.reason);
         self.reviews.extend(&tripped.hits);
@@ -215,13 +215,8 @@ impl Registrar {
 
     fn policy_tampered(&self, error: &LedgerError) {
         tracing::error!(%error, "the policy stays as it was read last");
-        let new = NewIncident {
-            kind: Reason::RowTampered.code(),
-            devices: Vec::new(),
-            summary: error.to_string(),
-            evidence: json!({}),
-            more: 0,
-        };
+        let Some(found) = Finding::of(error) else { return };
+        let new = NewIncident { devices: Vec::new(), ..NewIncident::of_row(&found) };
         if let Err(error) = self.ledger.open_incident(new, "admission", self.clock.now()) {
             tracing::error!(%error, "no incident could be opened for that");
         }
@@ -273,6 +268,7 @@ impl Registrar {
             Ok(good) => good,
         };
         self.shadow.recalled = None;
+        self.answer(Answer::Known(good.values().map(|good| good.home).collect()));
         for (reason, device, here) in self.shadow.hits.recalled(good) {
             self.hit(reason, device, here.home, here.at);
         }

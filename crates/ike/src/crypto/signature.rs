@@ -3,7 +3,7 @@ use crate::payload::{AuthMethod, Authentication};
 use aws_lc_rs::{
     rand::SystemRandom,
     rsa,
-    signature::{self, EcdsaKeyPair, UnparsedPublicKey, VerificationAlgorithm},
+    signature::{self, EcdsaKeyPair, KeyPair, UnparsedPublicKey, VerificationAlgorithm},
 };
 
 /// Hash of a digital signature (RFC 7427 §4, IANA "IKEv2 Hash Algorithms"). SHA-1 is never offered.
@@ -91,6 +91,15 @@ impl AuthKey {
             return Ok(Self(Key::P384(asn1, fixed)));
         }
         rsa::KeyPair::from_pkcs8(der).map(|key| Self(Key::Rsa(key))).map_err(|_| AuthKeyError)
+    }
+
+    /// Whether it is the private half of the key in a DER SubjectPublicKeyInfo (RFC 5280 §4.1), which ends with the
+    /// public half.
+    pub fn is_of(&self, spki: &[u8]) -> bool {
+        match &self.0 {
+            Key::P256(pair, _) | Key::P384(pair, _) => spki.ends_with(pair.public_key().as_ref()),
+            Key::Rsa(pair) => spki.ends_with(pair.public_key().as_ref()),
+        }
     }
 }
 

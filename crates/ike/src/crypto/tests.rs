@@ -73,6 +73,10 @@ fn section_4_line_2_methods_14_9_and_10_verify_and_only_over_what_was_signed() {
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref()).unwrap();
         let spki = spki(pair.public_key().as_ref());
         let key = AuthKey::from_pkcs8(pkcs8.as_ref()).unwrap();
+        let other = AuthKey::from_pkcs8(
+            EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).unwrap().as_ref(),
+        );
+        assert!(key.is_of(&spki) && !other.unwrap().is_of(&spki));
         for (hashes, method) in [(SignatureHashes::OURS, AuthMethod::DIGITAL_SIGNATURE), (none, old)] {
             let auth = key.sign(b"octets", hashes).unwrap();
             assert_eq!(auth.method, method);
@@ -95,6 +99,7 @@ fn section_4_line_2_method_1_needs_the_legacy_profile_and_rsa_verifies_under_met
     let auth = key.sign(b"octets", SignatureHashes::OURS).unwrap();
     assert_eq!(auth.method, AuthMethod::DIGITAL_SIGNATURE);
     assert!(signature_is_valid(spki.as_ref(), &auth, b"octets", false));
+    assert!(key.is_of(spki.as_ref()));
     assert!(key.sign(b"octets", SignatureHashes::default()).is_none(), "we never sign with SHA-1");
 }
 

@@ -212,6 +212,9 @@ impl Machine {
     fn deliver(&mut self, path: Path, datagram: &[u8]) {
         self.responder.handle_datagram(path, datagram, self.now);
         self.drain();
+        while self.responder.take_turn(self.now) {
+            self.drain();
+        }
     }
 
     /// A datagram again: from where it came, or from elsewhere if `who` says so.

@@ -4,12 +4,16 @@
 use super::*;
 use crate::{
     Grant, LocalIdentity,
+    exchange::Contents,
     fuzz::{
         lie::Lie,
         peer::{Peer as LyingPeer, Proof},
         toy::{Toy, ToyKey},
     },
-    payload::{AttributeType, Configuration, Delete, Notify, TrafficSelector},
+    message::{parse_plain, write_plain},
+    payload::{
+        AttributeType, Configuration, Delete, Notify, NotifyType, Payload, PayloadType, TrafficSelector,
+    },
     reason::Answer,
 };
 use std::{net::Ipv4Addr, time::Duration};
@@ -101,6 +105,9 @@ impl Line {
         for datagram in datagrams {
             self.responder.handle_datagram(self.path, datagram, self.now);
             self.drain();
+            while self.responder.take_turn(self.now) {
+                self.drain();
+            }
         }
     }
 

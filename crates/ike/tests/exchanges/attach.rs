@@ -1,4 +1,4 @@
-use crate::link::{GATEWAY, INNER, Link, UNIT, gateway_config, identity, peer, unit_config};
+use crate::link::{GATEWAY, HOME, INNER, Link, UNIT, gateway_config, identity, peer, unit_config};
 use ike::{
     Admission, ConnectFailure, CookiePolicy, DeletedBy, Event, ExchangeType, Header, Output, Path, Reason,
     Refusal, Responder,
@@ -6,6 +6,7 @@ use ike::{
     payload::{Identification, KeyExchangeMethod, NotifyType, Payload, TrafficSelector},
 };
 use std::{
+    net::Ipv4Addr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -45,6 +46,7 @@ fn section_4_line_1_only_ike_version_2_is_spoken() {
         let mut other = init.clone();
         other[17] = version;
         link.gateway.handle_datagram(path, &other, link.now);
+        link.gateway.take_turn(link.now);
         let answer = link.gateway.poll_output();
         assert_eq!(answer.is_some(), answered, "version {version:02x}");
     }
@@ -129,6 +131,43 @@ fn section_4_line_23_a_cookie_comes_first_and_nothing_is_kept_before_it() {
     link.pass(Duration::from_secs(3));
     assert!(link.unit.ike_sa().is_some());
     assert_eq!(link.gateway.stats().cookies_asked, 1);
+}
+
+#[test]
+fn copies_on_both_sides_of_a_new_secret_have_a_unit_begin_anew_and_it_attaches() {
+    let mut config = gateway_config();
+    config.cookies = CookiePolicy::Always;
+    let lifetime = config.half_open.lifetime;
+    let mut link = Link::new(unit_config(identity(UNIT)), config);
+    link.lose = Box::new(|_, _| true);
+    link.unit.connect(link.now);
+    link.settle();
+    let request = link.sent.remove(0).1;
+    let (here, there) = ((Ipv4Addr::LOCALHOST, 500).into(), (HOME, 500).into());
+    let to_gateway = Path { local: here, peer: there, encapsulated: false };
+    let to_unit = Path { local: there, peer: here, encapsulated: false };
+    let cookies = [59, 61].map(|seconds| {
+        link.gateway.handle_datagram(to_gateway, &request, link.now + Duration::from_secs(seconds));
+        match link.gateway.poll_output() {
+            Some(Output::Transmit { datagram, .. }) => datagram,
+            other => panic!("{other:?}"),
+        }
+    });
+    assert_ne!(cookies[0], cookies[1], "the secret is another one by then");
+    link.now += Duration::from_secs(61);
+    link.unit.handle_datagram(to_unit, &cookies[0], link.now);
+    let Some(Output::Transmit { datagram: signed, .. }) = link.unit.poll_output() else { panic!() };
+    link.gateway.handle_datagram(to_gateway, &signed, link.now);
+    while link.gateway.take_turn(link.now) {}
+    assert_eq!(link.gateway.stats().half_open_now, 1);
+    link.lose = Box::new(|_, _| false);
+    // Which of its requests an answer is to, it does not say: AUTH could sign the wrong one.
+    link.unit.handle_datagram(to_unit, &cookies[1], link.now);
+    link.settle();
+    assert!(link.unit.ike_sa().is_some(), "{:?}", link.unit_events);
+    assert_eq!(link.gateway.stats().half_open_now, 1, "for the first request nobody comes");
+    link.pass(lifetime);
+    assert_eq!(link.gateway.stats().half_open_now, 0);
 }
 
 #[test]
@@ -217,6 +256,7 @@ fn a_replayed_ike_auth_gets_the_answer_again_and_no_second_sa() {
     // The whole attach again, from the start: a new half-open IKE SA at most, whose keys the replayed
     // IKE_AUTH does not open.
     link.gateway.handle_datagram(path, &requests[0], link.now);
+    assert!(link.gateway.take_turn(link.now));
     link.gateway.handle_datagram(path, &requests[1], link.now);
     while let Some(output) = link.gateway.poll_output() {
         assert!(matches!(output, Output::Transmit { .. }), "{output:?}");
@@ -235,6 +275,7 @@ fn a_responder_that_was_restarted_makes_nothing_of_an_old_ike_auth() {
     };
     for (_, octets) in link.sent.iter().filter(|(unit, _)| *unit) {
         fresh.handle_datagram(path, octets, link.now);
+        fresh.take_turn(link.now);
     }
     let mut asked = 0;
     while let Some(output) = fresh.poll_output() {

@@ -3,8 +3,8 @@
 use crate::link::{Link, UNIT, gateway_config, identity, unit_config};
 use aws_lc_rs::{encoding::AsDer, rsa, signature::KeyPair};
 use ike::{
-    Admission, Event, ExchangeType, HalfOpenLimits, Header, InitiatorConfig, LocalIdentity, Output, Path,
-    Reason, Responder, ResponderConfig,
+    Admission, CookiePolicy, Event, ExchangeType, HalfOpenLimits, Header, InitiatorConfig, LocalIdentity,
+    Output, Path, Reason, Responder, ResponderConfig,
     crypto::AuthKey,
     parse_plain,
     payload::{Identification, KeyExchangeMethod, Payload},
@@ -49,6 +49,7 @@ fn strangers(
         let (local, peer) = (SocketAddr::from(([127, 0, 0, 1], PORT)), SocketAddr::from((address, PORT)));
         let datagram = [&(spi_i + 1).to_be_bytes(), &init[8..]].concat();
         gateway.handle_datagram(Path { local, peer, encapsulated: false }, &datagram, now);
+        gateway.take_turn(now);
         while let Some(output) = gateway.poll_output() {
             if let Output::Transmit { datagram, .. } = output {
                 answers.push(datagram);
@@ -67,10 +68,29 @@ fn whoever_cannot_return_a_cookie_never_takes_more_than_half_of_a_prefix() {
     assert_eq!(link.gateway.stats().half_open_now, per_prefix / 2);
     let elsewhere =
         strangers(&mut link.gateway, &init(), ANOTHER_PREFIX, spoofed.end..spoofed.end + 1, link.now);
-    assert_eq!(elsewhere[0][FIRST_PAYLOAD], SA, "no cookie is asked for in another prefix");
+    assert_eq!(sort(&elsewhere), (0, 1), "whoever comes now is asked first, from wherever");
     link.unit.connect(link.now);
     link.settle();
     assert!(link.unit.ike_sa().is_some(), "{:?}", link.gateway_events);
+}
+
+#[test]
+fn a_copy_of_a_request_that_was_asked_for_a_cookie_is_not_taken_without_once_it_is_quiet() {
+    let mut config = gateway_config();
+    config.cookies = CookiePolicy::Above(1);
+    let lifetime = config.half_open.lifetime;
+    let mut link = Link::new(unit_config(identity(UNIT)), config);
+    let (request, began) = (init(), link.now);
+    let mut send = |spi: u64, after| {
+        link.gateway.handle_timeout(began + after);
+        sort(&strangers(&mut link.gateway, &request, UNITS_PREFIX, spi..spi + 1, began + after))
+    };
+    assert_eq!(send(1, Duration::ZERO), (1, 0));
+    assert_eq!(send(2, Duration::ZERO), (0, 1), "one is under way");
+    // By now nobody is. The unit has signed, or will sign, what has the cookie.
+    assert_eq!(send(2, lifetime), (0, 1));
+    assert_eq!(send(3, Duration::from_secs(59)), (0, 1));
+    assert_eq!(send(4, Duration::from_secs(60)), (1, 0), "long after that it is as ever");
 }
 
 #[test]
@@ -174,7 +194,11 @@ fn section_4_line_23_a_flood_of_group_14_from_anywhere_leaves_half_to_whoever_re
         let spis = u64::from(prefix) * 10..u64::from(prefix) * 10 + 3;
         answers.extend(strangers(&mut link.gateway, &group_14, address, spis, now));
     }
-    assert_eq!(sort(&answers), (8, 292), "half is given away, and no key pair is made for the rest");
+    assert_eq!(
+        sort(&answers),
+        (2, 298),
+        "half of one prefix's share is given away; from then on all are asked"
+    );
     let asked = link.gateway.stats().cookies_asked;
     assert!(connects(&mut link, unit_config(identity(UNIT))), "Curve25519 as ever");
     assert_eq!(link.gateway.stats().cookies_asked, asked, "not even a cookie");
@@ -202,7 +226,9 @@ fn section_4_line_23_a_prefix_that_returns_cookies_takes_its_share_of_group_14_a
     }
     assert_eq!(taken, 4, "a quarter");
     assert_eq!(link.gateway.stats().refused(Reason::CostlyQuota), 46);
-    let elsewhere = strangers(&mut link.gateway, &group_14, ANOTHER_PREFIX, 100..101, now);
+    let first = strangers(&mut link.gateway, &group_14, ANOTHER_PREFIX, 100..101, now);
+    let again = with_cookie(&group_14, 101, &first[0]);
+    let elsewhere = strangers(&mut link.gateway, &again, ANOTHER_PREFIX, 100..101, now);
     assert_eq!(sort(&elsewhere), (1, 0), "other prefixes have theirs");
     assert!(connects(&mut link, unit_config(identity(UNIT))), "Curve25519 from the same prefix");
     assert!(!connects(&mut link, group_14_unit()), "group 14 from the same prefix, in the same second");
@@ -223,15 +249,63 @@ fn rsa_3072() -> LocalIdentity {
 }
 
 #[test]
-fn section_4_line_23_auth_with_a_long_rsa_key_waits_for_its_turn_and_nobody_else_does() {
-    let mut link = Link::new(unit_config(identity(UNIT)), costly(4));
-    let long_key = rsa_3072();
-    assert!(connects(&mut link, unit_config(long_key.clone())), "{:?}", link.gateway_events);
-    assert!(!connects(&mut link, unit_config(long_key)), "the one of this second is used");
-    assert_eq!(link.gateway.stats().refused(Reason::CostlyQuota), 1);
-    let waiting = std::mem::replace(&mut link.unit, Link::new(unit_config(identity(UNIT)), costly(4)).unit);
-    assert!(connects(&mut link, unit_config(identity(UNIT))), "P-256 at once");
-    link.unit = waiting;
-    link.pass(Duration::from_secs(3));
-    assert!(link.unit.ike_sa().is_some(), "its retransmission finds room");
+fn section_4_line_23_auth_with_a_long_rsa_key_waits_for_nobody_though_group_14_is_used_up() {
+    let mut link = Link::new(unit_config(identity(UNIT)), costly(0));
+    assert!(!connects(&mut link, group_14_unit()), "there is nothing left");
+    assert!(connects(&mut link, unit_config(rsa_3072())), "{:?}", link.gateway_events);
+}
+
+/// One IKE_SA_INIT, with its cookie if one is asked for; the answers.
+fn stranger(gateway: &mut Responder, init: &[u8], address: Ipv4Addr, spi: u64, now: Instant) -> Vec<Vec<u8>> {
+    let answers = strangers(gateway, init, address, spi..spi + 1, now);
+    if sort(&answers) != (0, 1) {
+        return answers;
+    }
+    let again = with_cookie(init, spi, &answers[0]);
+    strangers(gateway, &again, address, spi..spi + 1, now)
+}
+
+#[test]
+fn whoever_has_waited_longest_without_going_on_makes_room_once_all_places_are_taken() {
+    let mut config = gateway_config();
+    config.half_open = HalfOpenLimits { total: 10, ..config.half_open };
+    let mut link = Link::new(unit_config(identity(UNIT)), config);
+    let init = init();
+    let begin = |link: &mut Link, number: u8| {
+        let address = Ipv4Addr::new(10, 0, number, 1);
+        sort(&stranger(&mut link.gateway, &init, address, number.into(), link.now))
+    };
+    for number in 1..=10 {
+        assert_eq!(begin(&mut link, number), (1, 0), "{number}");
+    }
+    assert_eq!(begin(&mut link, 11), (0, 0));
+    assert!(!link.gateway.has_turn(link.now + Duration::from_millis(1999)), "each has its place for 2 s");
+    link.now += Duration::from_secs(2);
+    assert!(link.gateway.has_turn(link.now) && link.gateway.take_turn(link.now));
+    while link.gateway.poll_output().is_some() {}
+    for number in 12..=20 {
+        assert_eq!(begin(&mut link, number), (1, 0), "{number}");
+    }
+    assert_eq!(begin(&mut link, 21), (0, 0));
+    let stats = link.gateway.stats();
+    assert_eq!((stats.half_open_now, stats.waiting_now, stats.refused(Reason::HalfOpenFull)), (10, 1, 10));
+    assert!(link.gateway.held().0 <= 10, "what made room is gone");
+}
+
+#[test]
+fn a_bot_in_a_units_network_takes_no_more_places_than_there_are_and_keeps_none_for_long() {
+    let mut config = gateway_config();
+    config.half_open = HalfOpenLimits { per_prefix: 4, ..config.half_open };
+    let mut link = Link::new(unit_config(identity(UNIT)), config);
+    let init = init();
+    for spi in 0..4 {
+        stranger(&mut link.gateway, &init, UNITS_PREFIX, spi, link.now);
+    }
+    assert_eq!(link.gateway.stats().half_open_now, 4);
+    link.unit.connect(link.now);
+    link.settle();
+    assert!(link.unit.ike_sa().is_none());
+    assert_eq!(link.gateway.stats().refused(Reason::PrefixQuota), 1);
+    link.pass(Duration::from_secs(5));
+    assert!(link.unit.ike_sa().is_some(), "when it comes again: {:?}", link.gateway_events);
 }

@@ -156,6 +156,7 @@ impl Link {
                     let port = over.local.port();
                     let over = Path { peer: (self.unit_at, port).into(), ..path(false, port) };
                     self.gateway.handle_datagram(over, &datagram, self.now);
+                    while self.gateway.take_turn(self.now) {}
                 }
             }
             Output::AskPeer { ticket, ask } => self.unit.handle_peer(ticket, Ok(peer(&ask)), self.now),

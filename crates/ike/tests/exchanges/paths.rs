@@ -261,6 +261,7 @@ fn an_address_that_has_received_nothing_is_not_what_admission_judges() {
         encapsulated: port == 4500,
     };
     link.gateway.handle_datagram(over(500, MOVED), &init, link.now);
+    assert!(link.gateway.take_turn(link.now));
     let [(MOVED, answer)] = &held_back(&mut link)[..] else { panic!("its answer") };
     let own = ike::Path {
         local: ([127, 0, 0, 2], 500).into(),

@@ -151,6 +151,29 @@ fn section_4_line_31_a_silent_peer_is_asked_and_given_up_and_a_living_one_stays(
 }
 
 #[test]
+fn nobody_is_given_up_for_its_silence_while_we_may_not_hear_it() {
+    let mut link = Link::attached();
+    let sa = link.asked[0].1;
+    link.lose = Box::new(|unit, _| unit);
+    link.gateway.probe(sa, link.now);
+    let silent = |link: &Link| {
+        let over = |event: &&Event| matches!(event, Event::ProbeSilent { .. } | Event::SaDeleted { .. });
+        link.gateway_events.iter().filter(over).count()
+    };
+    for _ in 0..300 {
+        link.gateway.deaf(link.now);
+        link.pass(Duration::from_secs(1));
+    }
+    assert_eq!(silent(&link), 0);
+    let asked = link.sent.iter().filter(|(unit, _)| !unit).count();
+    assert!(asked > 20, "it is asked all the time: {asked}");
+    link.pass(Duration::from_secs(14));
+    assert_eq!(silent(&link), 1, "once we could hear again: {:?}", link.gateway_events);
+    link.pass(Duration::from_secs(200));
+    assert_eq!(silent(&link), 2);
+}
+
+#[test]
 fn a_probe_is_answered_by_the_living_and_silent_for_the_dead_within_six_seconds() {
     let mut link = Link::attached();
     let sa = link.asked[0].1;

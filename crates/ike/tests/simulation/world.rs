@@ -332,8 +332,19 @@ impl World {
                 self.count_order(sequence, &what);
                 self.happens(what);
             }
+            self.take_turns();
         }
         self.now = end;
+    }
+
+    /// Now and then the gateway has other things to do until the next moment, if that comes soon.
+    fn take_turns(&mut self) {
+        let comes_soon = self.next_moment().is_some_and(|at| at < self.now + Duration::from_secs(1));
+        let is_busy = comes_soon && self.sequence.is_multiple_of(3);
+        self.tally.saw_if("an IKE_SA_INIT waited", is_busy && self.gateway.has_turn(self.now));
+        while !is_busy && self.gateway.take_turn(self.now) {
+            self.drain_gateway();
+        }
     }
 
     fn count_order(&mut self, sequence: u64, what: &What) {

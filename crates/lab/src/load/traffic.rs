@@ -8,8 +8,10 @@ use esp::{
     OutboundSa,
     udp_encap::{self, Datagram},
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::net::Ipv4Addr;
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 /// The unit's end of a tunnel that stands.
 pub struct Tunnel {
@@ -25,7 +27,7 @@ const ON_THEIR_WAY: usize = 64;
 /// Octets of an inner packet.
 const LENGTH: usize = 200;
 /// An echo that takes longer is lost.
-const PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Load {
     /// As [`Load::attach`]; the tunnels, for [`Load::exchange`].
@@ -74,13 +76,11 @@ impl Load {
 
     /// Waits for ESP, and counts it.
     fn echoes(&mut self) -> anyhow::Result<usize> {
-        let mut fds: Vec<_> =
-            self.places.iter().map(|place| PollFd::new(&place.socket, PollFlags::IN)).collect();
-        ensure!(poll(&mut fds, Some(&PATIENCE))? > 0, "packets were lost");
-        let readable: Vec<_> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        let readable = self.readable(Instant::now() + PATIENCE)?;
+        ensure!(!readable.is_empty(), "packets were lost");
         let mut echoes = 0;
-        for (place, _) in self.places.iter().zip(readable).filter(|(_, readable)| *readable) {
-            while let Some((length, _)) = received(&place.socket, &mut self.buffer)? {
+        for socket in readable.into_iter().filter_map(|number| self.sockets.get(number)) {
+            while let Some((length, _)) = received(socket, &mut self.buffer)? {
                 let datagram = self.buffer.get(..length).unwrap_or_default();
                 echoes += usize::from(matches!(udp_encap::classify(datagram), Datagram::Esp(..)));
             }

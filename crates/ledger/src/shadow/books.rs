@@ -1,7 +1,7 @@
 //! What is written about the shadow mode, and read of it.
 
 use super::{Breaker, Mode, Observation, Observed, PolicyRule, Scope, SetBack};
-use crate::{Device, Ledger, LedgerError, Row, Tx, transaction::Because};
+use crate::{Device, Ledger, LedgerError, Page, Row, Tx, transaction::Because};
 use ids::{DeviceId, UnixTime};
 use std::collections::BTreeSet;
 
@@ -44,13 +44,13 @@ impl Tx<'_> {
         self.put_row(&Observation { device, reasons }, &Because::new("admission", "judged"), now).map(drop)
     }
 
-    /// A reason hit so many good units at once that it refuses none of them at its home from now on.
+    /// A reason hit so many good units at once that it refuses none of them at its home from now on. A row that was
+    /// tampered with does not keep it from being written; says then what is wrong with that one.
     ///
     /// # Errors
     /// As [`Self::observe`].
-    pub fn trip(&mut self, breaker: &Breaker, now: UnixTime) -> Result<(), LedgerError> {
-        let why = "it hit too many good units at once";
-        self.put_row(breaker, &Because::new("admission", why), now).map(drop)
+    pub fn trip(&mut self, breaker: &Breaker, now: UnixTime) -> Result<Option<LedgerError>, LedgerError> {
+        self.put_row_anyway(breaker, &Because::new("admission", "it hit too many good units at once"), now)
     }
 
     fn set_mode(
@@ -105,6 +105,7 @@ impl Ledger {
         by: &str,
         now: UnixTime,
     ) -> Result<BTreeSet<Scope>, LedgerError> {
+        self.rely_on_index::<Device>()?;
         self.change(|tx| {
             let rules: Vec<PolicyRule> = tx.all(None)?;
             let mut begun = BTreeSet::new();
@@ -140,36 +141,16 @@ impl Ledger {
     /// All rules, and all breakers that ever tripped.
     ///
     /// # Errors
-    /// As [`Self::device`].
-    pub fn policy(&self) -> Result<(Vec<PolicyRule>, Vec<Breaker>), LedgerError> {
-        Ok((self.every()?, self.every()?))
+    /// The transient ones.
+    pub fn policy(&self) -> Result<(Page<PolicyRule>, Page<Breaker>), LedgerError> {
+        Ok((self.every(None)?, self.every(None)?))
     }
 
-    fn every<R: Row>(&self) -> Result<Vec<R>, LedgerError> {
-        const PAGE: usize = 1000;
-        let (mut every, mut after) = (Vec::new(), String::new());
-        loop {
-            let rows = self.read(|store| store.page(R::TABLE, &after, PAGE))?;
-            every.extend(self.rows::<R>(&rows)?);
-            match rows.last() {
-                Some(last) if rows.len() == PAGE => after.clone_from(&last.key),
-                Some(_) | None => return Ok(every),
-            }
-        }
-    }
-
-    /// Up to `limit` units that would be refused, behind `after`, by identity.
+    /// Up to `limit` units that would be refused, with keys behind `after`, by identity.
     ///
     /// # Errors
-    /// As [`Self::device`].
-    pub fn observations(
-        &self,
-        after: Option<DeviceId>,
-        limit: usize,
-    ) -> Result<Vec<Observation>, LedgerError> {
-        let after = after.map(|id| id.to_string()).unwrap_or_default();
-        let rows =
-            self.read(|store| store.find(Observation::TABLE, "state", Observation::STANDS, &after, limit))?;
-        self.rows(&rows)
+    /// The transient ones.
+    pub fn observations(&self, after: &str, limit: usize) -> Result<Page<Observation>, LedgerError> {
+        self.list(Some(("state", Observation::STANDS)), after, limit)
     }
 }

@@ -1,14 +1,14 @@
 mod backup;
 mod files;
 
-use super::{Applied, SealedRow, Store, StoreError};
+use super::{Applied, Entry, SealedRow, Store, StoreError};
 use events::journal::Mark;
-use files::{Files, wrong};
-use ids::{Epoch, NodeId, Sha256};
+use files::{Files, damaged, of_sqlite, wrong};
+use ids::{Epoch, EventRef, NodeId, Sha256};
 use rusqlite::{
     CachedStatement, Connection, OpenFlags, OptionalExtension, Row as SqlRow, params, types::Type,
 };
-use std::{fs::File, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fs::File, ops::Range, path::Path, sync::Arc, time::Duration};
 
 /// SQLite in one file, write-ahead logged. A commit survives a crash of the process; what the journal
 /// acknowledged is brought back after a crash of the machine.
@@ -19,12 +19,14 @@ pub struct Sqlite {
 }
 
 /// The schema that this Truecell writes; a database with a higher one is left alone.
-const SCHEMA: i64 = 4;
+const SCHEMA: i64 = 6;
 const MIGRATIONS: [&str; SCHEMA as usize] = [
     include_str!("../../migrations/0001-rows/sqlite.sql"),
     include_str!("../../migrations/0002-kind-of-change/sqlite.sql"),
     include_str!("../../migrations/0003-applied-hash/sqlite.sql"),
     include_str!("../../migrations/0004-scope-of-device/sqlite.sql"),
+    include_str!("../../migrations/0005-revoked/sqlite.sql"),
+    include_str!("../../migrations/0006-ends/sqlite.sql"),
 ];
 /// Long enough for a checkpoint of the write-ahead log, short against a unit's retransmission.
 const BUSY: Duration = Duration::from_millis(200);
@@ -34,6 +36,9 @@ const BUSY: Duration = Duration::from_millis(200);
 const CACHE_KIB: i64 = -4096;
 
 impl Sqlite {
+    /// The schema that this Truecell writes, and the newest that it reads.
+    pub const SCHEMA: i64 = SCHEMA;
+
     /// Opens the database, makes it if there is none, looks at each of its pages, and brings its schema
     /// up to date.
     ///
@@ -42,7 +47,7 @@ impl Sqlite {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let database = files::make(path)?;
         let opened = Connection::open(path).and_then(|connection| set_up(&connection).map(|()| connection));
-        let connection = opened.map_err(|error| wrong(path, &error))?;
+        let connection = opened.map_err(|error| of_sqlite(path, &error))?;
         let files = Arc::new(Files::of(path, database)?);
         let mut this = Self { connection, files };
         this.check_pages()?;
@@ -59,7 +64,7 @@ impl Sqlite {
         // SQLite makes the log and its index at the first read.
         let read = |connection: &Connection| connection.pragma_query(None, "user_version", |_| Ok(()));
         let opened = read_only(path).and_then(|connection| read(&connection).map(|()| connection));
-        let connection = opened.map_err(|error| wrong(path, &error))?;
+        let connection = opened.map_err(|error| of_sqlite(path, &error))?;
         Ok(Self { connection, files: Arc::new(Files::of(path, database)?) })
     }
 
@@ -70,7 +75,7 @@ impl Sqlite {
                 "it has schema {has}, this Truecell knows {SCHEMA}: use a newer one, or restore a backup \
                  that this one made before the upgrade (`truecell backup`)"
             );
-            return Err(wrong(&self.files.path, &newer));
+            return Err(StoreError::of_newer(format!("{}: {newer}", self.files.path.display())));
         }
         for (index, migration) in MIGRATIONS.iter().enumerate().skip(usize::try_from(has).unwrap_or(0)) {
             let script = format!("BEGIN IMMEDIATE; {migration} PRAGMA user_version = {}; COMMIT;", index + 1);
@@ -82,7 +87,13 @@ impl Sqlite {
     /// Reads every page.
     fn check_pages(&mut self) -> Result<(), StoreError> {
         let found: String = self.sql(|c| c.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)))?;
-        if found == "ok" { Ok(()) } else { Err(wrong(&self.files.path, &format!("it is damaged: {found}"))) }
+        if found == "ok" {
+            return Ok(());
+        }
+        // SQLite speaks in several lines.
+        let lines = found.lines().map(|line| line.trim_matches([' ', '*'])).filter(|line| !line.is_empty());
+        let found = lines.collect::<Vec<_>>().join(", ");
+        Err(damaged(&self.files.path, &format!("it is damaged: {found}")))
     }
 
     fn sql<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
@@ -111,22 +122,24 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
 
 const COLUMNS: &str = "tbl, key, revision, event, body, hmac";
 
+/// A row as it is in the database. One that Truecell writes in no case (an HMAC of another length, a revision below
+/// zero, an event that is none) reads as one whose HMAC does not fit: it was tampered with, and the database is well.
 fn sealed(row: &SqlRow<'_>) -> rusqlite::Result<SealedRow> {
-    let event: String = row.get(3)?;
-    let bad = |column, error: ids::ParseNodeError| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
-    };
-    Ok(SealedRow {
-        table: row.get(0)?,
-        key: row.get(1)?,
-        revision: row
-            .get::<_, i64>(2)?
-            .try_into()
-            .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(2, 0))?,
-        event: event.parse().map_err(|error| bad(3, error))?,
-        body: row.get(4)?,
-        hmac: row.get(5)?,
-    })
+    let (table, key) = (row.get(0)?, row.get(1)?);
+    if let Some((revision, event, body, hmac)) = written(row) {
+        return Ok(SealedRow { table, key, revision, event, body, hmac });
+    }
+    let bad =
+        |error: ids::ParseNodeError| rusqlite::Error::FromSqlConversionFailure(3, Type::Text, error.into());
+    let event = "none/0".parse().map_err(bad)?;
+    Ok(SealedRow { table, key, revision: 0, event, body: String::new(), hmac: [0; 32] })
+}
+
+/// Revision, event, body and HMAC.
+fn written(row: &SqlRow<'_>) -> Option<(u64, EventRef, String, [u8; 32])> {
+    let revision = row.get::<_, i64>(2).ok()?.try_into().ok()?;
+    let event = row.get::<_, String>(3).ok()?.parse().ok()?;
+    Some((revision, event, row.get(4).ok()?, row.get(5).ok()?))
 }
 
 fn signed(number: u64) -> i64 {
@@ -173,13 +186,9 @@ impl Store for Sqlite {
             s.execute(params![table, key, signed(row.revision), event, row.body, row.hmac]).map(drop)
         })?;
         if row.revision > 1 {
-            self.statement("DELETE FROM entry WHERE tbl = ?1 AND key = ?2", |s| {
-                s.execute([table, key]).map(drop)
-            })?;
-        }
-        for (name, value) in entries {
-            let sql = "INSERT OR IGNORE INTO entry (tbl, name, value, key) VALUES (?1, ?2, ?3, ?4)";
-            self.statement(sql, |s| s.execute([table, *name, value.as_str(), key]).map(drop))?;
+            self.put_entries(table, key, entries)?;
+        } else {
+            self.add_entries(table, key, entries)?;
         }
         if fed {
             self.statement("INSERT INTO change (kind, key) VALUES (?1, ?2)", |s| {
@@ -191,7 +200,33 @@ impl Store for Sqlite {
 
     fn remove(&mut self, table: &str, key: &str) -> Result<(), StoreError> {
         self.statement("DELETE FROM row WHERE tbl = ?1 AND key = ?2", |s| s.execute([table, key]).map(drop))?;
-        self.statement("DELETE FROM entry WHERE tbl = ?1 AND key = ?2", |s| s.execute([table, key]).map(drop))
+        self.put_entries(table, key, &[])
+    }
+
+    fn put_entries(
+        &mut self,
+        table: &str,
+        key: &str,
+        entries: &[(&'static str, String)],
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM entry WHERE tbl = ?1 AND key = ?2";
+        self.statement(sql, |s| s.execute([table, key]).map(drop))?;
+        self.add_entries(table, key, entries)
+    }
+
+    fn tables(&mut self) -> Result<BTreeSet<String>, StoreError> {
+        let sql = "SELECT tbl FROM row UNION SELECT tbl FROM entry";
+        self.statement(sql, |s| s.query_map([], |row| row.get(0))?.collect())
+    }
+
+    fn entries(&mut self, table: &str, after: &Entry, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let sql = "SELECT key, name, value FROM entry INDEXED BY entry_of_row \
+                   WHERE tbl = ?1 AND (key, name, value) > (?2, ?3, ?4) ORDER BY key, name, value LIMIT ?5";
+        let read = |row: &SqlRow<'_>| Ok(Entry { key: row.get(0)?, name: row.get(1)?, value: row.get(2)? });
+        let Entry { key, name, value } = after;
+        self.statement(sql, |s| {
+            s.query_map(params![table, key, name, value, signed(limit as u64)], read)?.collect()
+        })
     }
 
     fn page(&mut self, table: &str, after: &str, limit: usize) -> Result<Vec<SealedRow>, StoreError> {
@@ -217,6 +252,41 @@ impl Store for Sqlite {
                    WHERE entry.tbl = ?1 AND name = ?2 AND value = ?3 AND entry.key > ?4 ORDER BY entry.key LIMIT ?5";
         self.statement(sql, |s| {
             s.query_map(params![table, name, value, after, signed(limit as u64)], sealed)?.collect()
+        })
+    }
+
+    fn find_up_to(
+        &mut self,
+        table: &str,
+        name: &str,
+        (value, key): (&str, &str),
+        last: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, SealedRow)>, StoreError> {
+        let sql = "SELECT row.tbl, row.key, revision, event, body, hmac, value FROM entry JOIN row \
+                   ON row.tbl = entry.tbl AND row.key = entry.key \
+                   WHERE entry.tbl = ?1 AND name = ?2 AND (value, entry.key) > (?3, ?4) AND value <= ?5 \
+                   ORDER BY value, entry.key LIMIT ?6";
+        let read = |row: &SqlRow<'_>| Ok((row.get(6)?, sealed(row)?));
+        self.statement(sql, |s| {
+            s.query_map(params![table, name, value, key, last, signed(limit as u64)], read)?.collect()
+        })
+    }
+
+    fn count_by(
+        &mut self,
+        table: &str,
+        name: &str,
+        first: &str,
+        last: &str,
+        part: Range<usize>,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
+        let sql = "SELECT substr(value, ?5, ?6), count(*) FROM entry \
+                   WHERE tbl = ?1 AND name = ?2 AND value >= ?3 AND value <= ?4 GROUP BY 1 ORDER BY 1";
+        let read = |row: &SqlRow<'_>| Ok((row.get(0)?, unsigned(row.get(1)?)));
+        let (begin, length) = (signed(part.start as u64 + 1), signed(part.len() as u64));
+        self.statement(sql, |s| {
+            s.query_map(params![table, name, first, last, begin, length], read)?.collect()
         })
     }
 
@@ -269,6 +339,14 @@ impl Store for Sqlite {
             .map(|epoch| Epoch(unsigned(epoch)))
     }
 
+    fn skip_epochs(&mut self, node: &NodeId, at_least: Epoch) -> Result<Epoch, StoreError> {
+        let sql = "INSERT INTO node (node, epoch, applied) VALUES (?1, ?2, 0) \
+                   ON CONFLICT (node) DO UPDATE SET epoch = max(epoch, ?2) RETURNING epoch + 1";
+        let last = signed(at_least.0.saturating_sub(1));
+        self.statement(sql, |s| s.query_row(params![node.as_str(), last], |row| row.get(0)))
+            .map(|next| Epoch(unsigned(next)))
+    }
+
     /// What SQLite has in memory hides that a file was damaged, removed or replaced: looks at them as well.
     fn check(&mut self) -> Result<(), StoreError> {
         self.files.check()?;
@@ -293,6 +371,19 @@ impl Store for Sqlite {
 }
 
 impl Sqlite {
+    fn add_entries(
+        &mut self,
+        table: &str,
+        key: &str,
+        entries: &[(&'static str, String)],
+    ) -> Result<(), StoreError> {
+        for (name, value) in entries {
+            let sql = "INSERT OR IGNORE INTO entry (tbl, name, value, key) VALUES (?1, ?2, ?3, ?4)";
+            self.statement(sql, |s| s.execute([table, *name, value.as_str(), key]).map(drop))?;
+        }
+        Ok(())
+    }
+
     fn beside(&self) -> Result<Self, StoreError> {
         let connection = read_only(&self.files.path).map_err(|error| self.files.failed(&error))?;
         Ok(Self { connection, files: self.files.clone() })

@@ -25,6 +25,9 @@ fn credential(device: DeviceId) -> Credential {
         not_after: now(),
         issued_at: now(),
         origin: Origin::Issued,
+        parent: None,
+        superseded: None,
+        doubt: None,
         revoked: None,
     }
 }
@@ -46,6 +49,6 @@ fn a_certificate_ends_no_hold_and_enrols_everyone_else() {
         tx.commit().unwrap();
         ledger.record_credential(&credential(device.id), "kim", now()).unwrap();
         assert_eq!(ledger.device(device.id).unwrap().unwrap().enrolment, after, "{before}");
-        assert_eq!(ledger.credentials_of(device.id).unwrap().len(), 1);
+        assert_eq!(ledger.credentials_of(device.id).unwrap().rows.len(), 1);
     }
 }

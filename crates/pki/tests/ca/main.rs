@@ -1,13 +1,19 @@
-//! The embedded CA from the outside: what it issues, what it refuses, and what a crash leaves.
+//! The embedded CA from the outside: what it issues, what it refuses, and what the books are told.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a test that cannot go on fails, and says what it skips"
 )]
 
-mod crashes;
+mod books;
+mod corpus;
+mod crl;
+mod est;
 mod hierarchy;
 mod keys;
+mod ocsp;
+mod ocsp_openssl;
 mod openssl;
 mod orders;
+mod status_uris;
 mod world;

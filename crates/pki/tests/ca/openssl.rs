@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Standard output of `openssl`, and whether it was content.
-fn openssl(arguments: &[&str], directory: &Path) -> Option<(bool, String)> {
+pub(crate) fn openssl(arguments: &[&str], directory: &Path) -> Option<(bool, String)> {
     let Ok(output) = Command::new("openssl").args(arguments).current_dir(directory).output() else {
         println!("SKIPPED: no openssl on this machine");
         return None;

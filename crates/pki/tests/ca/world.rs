@@ -1,7 +1,9 @@
 //! A CA in a directory of its own, and books that remember in memory.
 
 use ids::{DeviceId, Realm, UnixTime};
-use pki::{Books, Ca, CaSpec, DeviceOrder, GatewayOrder, Intent, Issued, KeyAlgorithm, KeySource, PkiError};
+use pki::{
+    Books, Ca, CaSpec, DeviceOrder, GatewayOrder, Issued, KeyAlgorithm, KeySource, Particulars, PkiError,
+};
 use std::sync::Mutex;
 use tempfile::TempDir;
 use x509::{CertPathVerified, Certificate, PathError, verify_device};
@@ -20,50 +22,25 @@ pub(crate) fn device() -> DeviceId {
     "00aabbccddee".parse().unwrap()
 }
 
-/// Where the process dies, as seen from the books.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Dies {
-    BeforeIntent,
-    AfterIntent,
-    BeforeOutcome,
-    AfterOutcome,
-}
+/// What was written down: the certificate in DER behind what it should say.
+type Written = (Particulars, Vec<u8>);
 
 #[derive(Default)]
 pub(crate) struct Memory {
-    pub(crate) lines: Mutex<Vec<String>>,
-    pub(crate) dies: Mutex<Option<Dies>>,
+    pub(crate) issued: Mutex<Vec<Written>>,
     pub(crate) unreachable: Mutex<bool>,
     pub(crate) forbidden: Mutex<Option<DeviceId>>,
     pub(crate) exception: Mutex<Option<String>>,
-    pub(crate) refuses_outcome: Mutex<bool>,
-    pub(crate) exceptions_used: Mutex<Vec<Option<String>>>,
 }
 
 impl Memory {
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap().clone()
-    }
-
-    fn write(&self, line: String) {
-        self.lines.lock().unwrap().push(line);
-    }
-
-    fn die_at(&self, point: Dies) {
-        let dies = *self.dies.lock().unwrap();
-        assert!(dies != Some(point), "the process dies here");
-    }
-
-    fn reach(&self) -> Result<(), PkiError> {
-        match *self.unreachable.lock().unwrap() {
-            true => Err(PkiError::Books("the ledger is locked".into())),
-            false => Ok(()),
-        }
+    pub(crate) fn issued(&self) -> Vec<Written> {
+        self.issued.lock().unwrap().clone()
     }
 }
 
-impl Books for Memory {
-    fn may_issue(&self, wanted: &Intent) -> Result<Option<String>, PkiError> {
+impl Books for &Memory {
+    fn may_issue(&mut self, wanted: &Particulars) -> Result<Option<String>, PkiError> {
         match *self.forbidden.lock().unwrap() {
             Some(device) if wanted.device == Some(device) => {
                 Err(PkiError::Forbidden(format!("{device} is retired")))
@@ -72,29 +49,18 @@ impl Books for Memory {
         }
     }
 
-    fn intended(&self, intent: &Intent) -> Result<(), PkiError> {
-        self.die_at(Dies::BeforeIntent);
-        self.reach()?;
-        self.write(format!("intended {}", intent.serial));
-        self.exceptions_used.lock().unwrap().push(intent.exception.clone());
-        self.die_at(Dies::AfterIntent);
-        Ok(())
-    }
-
-    fn issued(&self, intent: &Intent, certificate: &Certificate, _: UnixTime) -> Result<(), PkiError> {
-        self.die_at(Dies::BeforeOutcome);
-        self.reach()?;
-        assert_eq!(intent.serial, certificate.serial());
-        if *self.refuses_outcome.lock().unwrap() {
-            return Err(PkiError::Forbidden("another has this key".into()));
+    fn issued(
+        &mut self,
+        what: &Particulars,
+        certificate: &Certificate,
+        der: &[u8],
+        _: UnixTime,
+    ) -> Result<(), PkiError> {
+        if *self.unreachable.lock().unwrap() {
+            return Err(PkiError::Books("the ledger is locked".into()));
         }
-        self.write(format!("issued {}", intent.serial));
-        self.die_at(Dies::AfterOutcome);
-        Ok(())
-    }
-
-    fn abandoned(&self, intent: &Intent, _: &str, _: UnixTime) -> Result<(), PkiError> {
-        self.write(format!("abandoned {}", intent.serial));
+        assert_eq!(what.serial, certificate.serial());
+        self.issued.lock().unwrap().push((what.clone(), der.to_vec()));
         Ok(())
     }
 }
@@ -117,7 +83,7 @@ impl World {
     }
 
     pub(crate) fn issue(&self, order: &DeviceOrder) -> Result<Issued, PkiError> {
-        self.ca.issue(order, &self.books, now())
+        self.ca.issue(order, &mut self.books(), now())
     }
 
     pub(crate) fn verify(&self, issued: &Issued, name: &str) -> Result<CertPathVerified, PathError> {
@@ -125,13 +91,17 @@ impl World {
         verify_device(self.ca.anchors(), &Default::default(), name.as_bytes(), &chain, now())
     }
 
-    /// The CA and its books after a restart.
-    pub(crate) fn restart(self) -> (Self, Vec<pki::Settled>) {
+    /// The books, to be written into.
+    pub(crate) fn books(&self) -> &Memory {
+        &self.books
+    }
+
+    /// The CA, opened again.
+    pub(crate) fn restart(self) -> Self {
         let Self { directory, ca, books } = self;
         drop(ca);
-        *books.dies.lock().unwrap() = None;
-        let (ca, settled) = Ca::open(&directory.path().join("ca"), &books, now()).unwrap();
-        (Self { directory, ca, books }, settled)
+        let ca = Ca::open(&directory.path().join("ca")).unwrap();
+        Self { directory, ca, books }
     }
 }
 

@@ -1,15 +1,24 @@
 use super::{Entry, Manifest};
 use aws_lc_rs::digest::{Context, SHA256};
 use ids::Sha256;
+use rustix::{
+    fs::{Dir, Mode, OFlags, openat},
+    io::Errno,
+};
 use std::{
     fmt,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, BufRead, BufReader, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
-    path::{Component, Path, PathBuf},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    },
+    path::{Path, PathBuf},
 };
 
-/// Files on their way from one folder to another: each hashed, on disk and with the mode that it had.
+/// Files on their way from one folder to another: each hashed, on disk, and for others no more than it was before.
+/// Below the one that they come from no link is followed: whoever may write there could have root copy what is
+/// not theirs.
 pub(crate) struct Copy<'a> {
     from: &'a Path,
     to: &'a Path,
@@ -37,6 +46,27 @@ impl Error {
     }
 }
 
+const NOT_SO: &str = "it is not what was backed up: it is damaged";
+
+/// A file of a backup is what its manifest says.
+pub(super) fn as_backed_up(dir: &Path, entry: &Entry) -> Result<(), Error> {
+    let read = || {
+        let (mut file, _) = open_file(dir, &entry.path)?;
+        let mut hashed = Hashed { to: io::sink(), context: Context::new(&SHA256), size: 0 };
+        io::copy(&mut file, &mut hashed)?;
+        let found = hashed.entry(&entry.path);
+        if found.sha256 == entry.sha256 { Ok(()) } else { Err(io::Error::other(NOT_SO)) }
+    };
+    read().map_err(Error::at(&dir.join(&entry.path)))
+}
+
+impl Error {
+    /// Whether it is about this file.
+    pub(crate) fn is_about(&self, name: &str) -> bool {
+        self.path.ends_with(name)
+    }
+}
+
 impl<'a> Copy<'a> {
     pub(crate) fn new(from: &'a Path, to: &'a Path) -> Self {
         Self { from, to, files: Vec::new(), folders: Vec::new() }
@@ -49,16 +79,16 @@ impl<'a> Copy<'a> {
 
     /// All files below a folder but those that are just being written; none where there is no such folder.
     pub(crate) fn tree(&mut self, name: &str) -> Result<(), Error> {
-        for entry in names(&self.from.join(name))? {
-            let path = self.from.join(name).join(&entry);
+        for entry in self.names(name)? {
             let name = format!("{name}/{entry}");
-            if path.is_dir() {
+            let path = self.from.join(&name);
+            if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
                 self.folder(&name)?;
                 self.tree(&name)?;
                 self.folders.push(name);
             } else if !entry.ends_with(".new") {
                 match self.file(&name) {
-                    // A pending issuance is over by now.
+                    // The gateway's certificate may be renewed meanwhile.
                     Err(gone) if gone.source.kind() == io::ErrorKind::NotFound => {}
                     done => done?,
                 }
@@ -70,7 +100,7 @@ impl<'a> Copy<'a> {
     /// A journal up to record `head`, while it grows: each segment is named by its first record.
     pub(crate) fn journal(&mut self, name: &str, head: u64) -> Result<(), Error> {
         let first = |file: &String| file.strip_suffix(".jsonl")?.parse::<u64>().ok();
-        let files = names(&self.from.join(name))?;
+        let files = self.names(name)?;
         let segments = files.iter().filter_map(|file| Some((first(file)?, file)));
         for (first, file) in segments.filter(|(first, _)| *first <= head) {
             self.part(&format!("{name}/{file}"), Some(head + 1 - first))?;
@@ -93,24 +123,18 @@ impl<'a> Copy<'a> {
     /// All that a backup says it holds, and nothing else.
     ///
     /// # Errors
-    /// Also a file that is not what the manifest says.
+    /// Also a file that is not what the manifest says, or that no backup has.
     pub(crate) fn all_of(&mut self, manifest: &Manifest) -> Result<(), Error> {
         let files = manifest.files.iter().map(|entry| &entry.path);
-        for name in files.chain(&manifest.folders) {
-            let is_below = |part: Component<'_>| matches!(part, Component::Normal(_));
-            if !Path::new(name).components().all(is_below) {
-                let path = self.from.join(name);
-                return Err(Error::at(&path)(io::Error::other("it leads out of the backup")));
-            }
+        if let Some(odd) = files.chain(&manifest.folders).find(|name| !manifest.may_have(name)) {
+            return Err(Error::at(&self.from.join(odd))(io::Error::other("no backup has that")));
         }
         manifest.folders.iter().try_for_each(|name| self.folder(name))?;
         for entry in &manifest.files {
             let path = self.from.join(&entry.path);
             self.file(&entry.path)?;
             if self.files.last().map(|copied| copied.sha256) != Some(entry.sha256) {
-                return Err(Error::at(&path)(io::Error::other(
-                    "it is not what was backed up: it is damaged",
-                )));
+                return Err(Error::at(&path)(io::Error::other(NOT_SO)));
             }
         }
         Ok(())
@@ -119,15 +143,14 @@ impl<'a> Copy<'a> {
     /// So many lines of a file, or all of it.
     fn part(&mut self, name: &str, lines: Option<u64>) -> Result<(), Error> {
         let (from, to) = (self.from.join(name), self.to.join(name));
-        let source = File::open(&from).map_err(Error::at(&from))?;
-        let mode = source.metadata().map_err(Error::at(&from))?.permissions().mode() & 0o777;
+        let (source, mode) = open_file(self.from, name).map_err(Error::at(&from))?;
         self.folder(name.rsplit_once('/').map_or("", |(folder, _)| folder))?;
         let write = || {
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to)?;
             let mut hashed = Hashed { to: &file, context: Context::new(&SHA256), size: 0 };
             copy(source, &mut hashed, lines)?;
             let entry = hashed.entry(name);
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
+            file.set_permissions(fs::Permissions::from_mode(kept(name, mode)))?;
             file.sync_all().map(|()| entry)
         };
         self.files.push(write().map_err(Error::at(&to))?);
@@ -138,6 +161,61 @@ impl<'a> Copy<'a> {
         let (path, mode) = (self.to.join(name), if name == "keys" { 0o700 } else { 0o755 });
         DirBuilder::new().recursive(true).mode(mode).create(&path).map_err(Error::at(&path))
     }
+
+    /// The names in a folder; none where there is no folder.
+    fn names(&self, name: &str) -> Result<Vec<String>, Error> {
+        let path = self.from.join(name);
+        let mut names = match open_below(self.from, name, OFlags::DIRECTORY).and_then(names_in) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            names => names.map_err(Error::at(&path))?,
+        };
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+/// Of a copy: keys are their owner's alone, and nobody else writes to the rest, whatever carried it meanwhile.
+fn kept(name: &str, mode: u32) -> u32 {
+    if name.starts_with("keys/") || name.ends_with(".key") { 0o600 } else { mode & 0o644 | 0o400 }
+}
+
+/// A file below a folder, and its mode.
+fn open_file(root: &Path, name: &str) -> io::Result<(File, u32)> {
+    let file = File::from(open_below(root, name, OFlags::empty())?);
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok((file, metadata.permissions().mode())) } else { Err(no_file()) }
+}
+
+/// Opens what is below a folder, without following a link on the way; `last`: what it must be.
+fn open_below(root: &Path, name: &str, last: OFlags) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut at = OwnedFd::from(File::open(root)?);
+    let mut parts = name.split('/').peekable();
+    while let Some(part) = parts.next() {
+        let kind = if parts.peek().is_some() { OFlags::DIRECTORY } else { last };
+        at = openat(&at, part, flags | kind, Mode::empty()).map_err(|error| match error {
+            Errno::LOOP | Errno::NOTDIR => no_file(),
+            error => error.into(),
+        })?;
+    }
+    Ok(at)
+}
+
+fn no_file() -> io::Error {
+    io::Error::other("a link, or something else that is no file of a data directory")
+}
+
+fn names_in(folder: OwnedFd) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Dir::new(folder)? {
+        let name = entry?.file_name().to_owned();
+        let odd = |name: &std::ffi::CStr| io::Error::other(format!("a name that is no text: {name:?}"));
+        let name = name.into_string().map_err(|error| odd(&error.into_cstring()))?;
+        if name != "." && name != ".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 fn copy(source: File, to: &mut impl Write, lines: Option<u64>) -> io::Result<()> {
@@ -152,21 +230,6 @@ fn copy(source: File, to: &mut impl Write, lines: Option<u64>) -> io::Result<()>
         to.write_all(&line)?;
     }
     Ok(())
-}
-
-/// The names in a folder, in order; none where there is no folder.
-fn names(dir: &Path) -> Result<Vec<String>, Error> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(Error::at(dir))?,
-    };
-    let odd = |name| io::Error::other(format!("a name that is no text: {}", PathBuf::from(name).display()));
-    let name = |entry: io::Result<fs::DirEntry>| entry?.file_name().into_string().map_err(odd);
-    let names: io::Result<Vec<_>> = entries.map(name).collect();
-    let mut names = names.map_err(Error::at(dir))?;
-    // What is pending is there before what is issued.
-    names.sort_unstable_by(|a, b| b.cmp(a));
-    Ok(names)
 }
 
 /// Nothing is at `path`, or a folder with nothing in it.

@@ -5,11 +5,12 @@ use crate::{
     node::Node,
 };
 use anyhow::{Context, anyhow};
-use ids::{DeviceId, UnixTime};
+use api::LedgerBooks;
+use ids::{DeviceId, Realm, UnixTime};
 use ike::crypto::AuthKey;
 use lab::{KnownGateway, UnitIdentity};
 use ledger::NewDevice;
-use pki::{DeviceOrder, KeyAlgorithm, KeySource};
+use pki::{DeviceOrder, Issued, KeyAlgorithm, KeySource, PkiError};
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
@@ -56,6 +57,8 @@ pub(crate) const INNER: &str = "10.64.0.0/12";
 pub(crate) const SERVICE: Ipv4Addr = Ipv4Addr::new(192, 168, 255, 1);
 const REALM: &str = "femto.operator.example";
 const BY: &str = "bench";
+/// Certificates of one transaction: they share its wait for the disk.
+const BATCH: usize = 250;
 
 /// Liveness is asked for after a day only: units of the load answer nothing once their tunnel stands.
 fn truecell_toml(site: Site) -> String {
@@ -114,22 +117,26 @@ impl Estate {
         let devices: Vec<_> = (0..units as u64).map(device).collect();
         let rows = devices.iter().map(|device| (0, NewDevice::installed(*device)));
         node.ledger.import(rows, BY, now, |_| ())?;
-        let books = node.books();
-        let issue = |device| {
-            let key = KeySource::Generate(KeyAlgorithm::P256);
-            let order = DeviceOrder { device, key, validity: None, by: BY.into() };
-            let issued = ca.issue(&order, &books, now)?;
-            let key = issued.private_key.context("the CA made the key")?;
-            let key = Arc::new(AuthKey::from_pkcs8(key.pkcs8())?);
-            done();
-            Ok(UnitIdentity { name: format!("{device}.{}", ca.realm()), chain: issued.chain, key })
-        };
-        let units = devices.into_iter().map(issue).collect::<anyhow::Result<_>>()?;
+        let mut identities = Vec::with_capacity(units);
+        for batch in devices.chunks(BATCH) {
+            let issue = |books: &mut LedgerBooks<'_, '_>, device| {
+                let key = KeySource::Generate(KeyAlgorithm::P256);
+                let order = DeviceOrder { device, key, validity: None, by: BY.into() };
+                Ok((device, ca.issue(&order, books, now)?))
+            };
+            let issued = node.office().issue(|books| {
+                batch.iter().map(|device| issue(books, *device)).collect::<Result<Vec<_>, PkiError>>()
+            });
+            for (device, issued) in issued? {
+                identities.push(identity(device, ca.realm(), issued)?);
+                done();
+            }
+        }
         let (anchors, root) = (ca.gateway_anchors().clone(), ca.directory().join("root.pem"));
         node.close().map_err(failed)?;
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let known = KnownGateway { name: GATEWAY.into(), anchors, ike: nowhere, natt: nowhere };
-        Ok(Self { config, data, known, root, units })
+        Ok(Self { config, data, known, root, units: identities })
     }
 
     /// A further device, and its files in a folder below `folder`.
@@ -145,6 +152,12 @@ impl Estate {
         let (key, chain) = (file(&format!("{ID}.key")), file(&format!("{ID}.pem")));
         Ok(UnitFiles { name: format!("{ID}.{REALM}"), key, chain, root: file("root.pem") })
     }
+}
+
+fn identity(device: DeviceId, realm: &Realm, issued: Issued) -> anyhow::Result<UnitIdentity> {
+    let key = issued.private_key.context("the CA made the key")?;
+    let key = Arc::new(AuthKey::from_pkcs8(key.pkcs8())?);
+    Ok(UnitIdentity { name: format!("{device}.{realm}"), chain: issued.chain, key })
 }
 
 fn device(number: u64) -> DeviceId {

@@ -46,17 +46,40 @@ pub(crate) fn attach(unit: &UnitFiles, link: &Link) -> anyhow::Result<Process> {
     Ok(process)
 }
 
-fn serve_by(mut command: Command, estate: &Estate) -> anyhow::Result<GatewayProcess> {
-    command.arg("--config").arg(&estate.config).arg("serve").stdin(Stdio::null()).stderr(Stdio::piped());
+fn serve_by(command: Command, estate: &Estate) -> anyhow::Result<GatewayProcess> {
+    let mut known = estate.known.clone();
+    let (process, addresses) = serve_where(command, &estate.config, ready)?;
+    (known.ike, known.natt) = addresses;
+    Ok(GatewayProcess { process, known, network: None })
+}
+
+/// Starts `truecell serve` with a configuration that has `[enrol]`, and says where its public listener is.
+///
+/// # Errors
+/// As [`serve`].
+pub(crate) fn serve_enrolment(config: &Path) -> anyhow::Result<(Process, SocketAddr)> {
+    let address = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        line.get("enrol")?.as_str()?.parse().ok()
+    };
+    serve_where(ends_with_us(env::current_exe()?), config, address)
+}
+
+/// `ready`: what the line of the log says that says that it serves.
+fn serve_where<T>(
+    mut command: Command,
+    config: &Path,
+    ready: impl Fn(&str) -> Option<T>,
+) -> anyhow::Result<(Process, T)> {
+    command.arg("--config").arg(config).arg("serve").stdin(Stdio::null()).stderr(Stdio::piped());
     let mut process = Process(command.spawn().context(Lacks::Tool("setpriv"))?);
     let log = process.0.stderr.take().context("a pipe was asked for")?;
     let mut lines = BufReader::new(log).lines().map_while(Result::ok);
     let mut said = Vec::new();
     let ready = lines.by_ref().inspect(|line| said.push(line.clone())).find_map(|line| ready(&line));
-    let mut known = estate.known.clone();
-    (known.ike, known.natt) = ready.with_context(|| format!("truecell serve ended:\n{}", said.join("\n")))?;
+    let ready = ready.with_context(|| format!("truecell serve ended:\n{}", said.join("\n")))?;
     thread::spawn(move || lines.for_each(drop));
-    Ok(GatewayProcess { process, known, network: None })
+    Ok((process, ready))
 }
 
 /// Both addresses of the line that says that units can attach.

@@ -1,5 +1,5 @@
 use crate::{
-    bench::{Esp, Handshake, Lacks, Row, Tunnel},
+    bench::{Enrol, Esp, Flood, Handshake, Lacks, Row, Storm, Tunnel},
     cli::Cli,
     failure::{Failure, Problem},
     output::Output,
@@ -29,6 +29,23 @@ pub(crate) enum Bench {
     /// that can run; everything shares two processors. Round trips are measured under one load for all: TCP down
     /// to the unit at a tenth of what charon at both ends has carried in the same run (without charon, ours).
     Tunnel(Tunnel),
+    /// Whether genuine units still attach during a flood, and what it takes
+    ///
+    /// First without a flood, then beside IKE_SA_INIT from addresses that hear no answer, then beside attempts with
+    /// copies of the keys of lost units. No genuine unit was ever there before, so none is known. Flood, units and
+    /// gateway share this machine's processors.
+    Flood(Flood),
+    /// How long it takes until very many units that all attach at once stand, and what that costs the gateway
+    ///
+    /// Once when none of them was there before, and once after the gateway was killed and started again. Units send
+    /// again as charon does, and share this machine's processors with the gateway. Journal, ledger and leases are on.
+    Storm(Storm),
+    /// What it costs to enrol a unit by CMP, and how many enrol in a second
+    ///
+    /// `truecell serve` with very many units in its ledger, each with an install order. Units with certificates of their
+    /// vendor send ir and certConf over loopback, many at a time, and share this machine's processors with it. Journal and
+    /// ledger are on disk, and every certificate is, before its unit has it.
+    Enrol(Enrol),
 }
 
 impl Bench {
@@ -37,6 +54,9 @@ impl Bench {
             Self::Handshake(handshake) => handshake.measure(cli.data.as_deref(), output).map_err(broken)?,
             Self::Esp(esp) => esp.measure().map_err(broken)?,
             Self::Tunnel(tunnel) => tunnel.measure(cli.data.as_deref(), output).map_err(broken)?,
+            Self::Flood(flood) => flood.measure(cli.data.as_deref()).map_err(broken)?,
+            Self::Storm(storm) => storm.measure(cli.data.as_deref()).map_err(broken)?,
+            Self::Enrol(enrol) => enrol.measure(cli.data.as_deref()).map_err(broken)?,
         };
         output.answer(&rows, |rows| table(rows))
     }
@@ -58,6 +78,7 @@ fn next(error: &anyhow::Error) -> String {
     }
 }
 
+/// With several runs and a peer all columns; what no row has is left out.
 fn table(rows: &[Row]) -> String {
     let mut table = Table::new(&[
         "CASE",
@@ -87,5 +108,21 @@ fn table(rows: &[Row]) -> String {
             row.runs.len().to_string(),
         ]);
     }
-    table.to_string()
+    table.without_empty().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::Runs;
+
+    #[test]
+    fn columns_are_those_that_have_something_to_say() {
+        let row = |runs: &[f64]| Row::new("esp", "seal", "packets/s", runs.iter().copied().collect());
+        assert_eq!(table(&[row(&[2.0])]), "CASE  MEDIAN  UNIT       RUNS\nseal  2.000   packets/s  1\n");
+        let two = table(&[row(&[2.0]), row(&[2.0, 4.0])]);
+        assert!(two.starts_with("CASE  MEDIAN  SPREAD          UNIT       RUNS\n"), "{two}");
+        let beside = table(&[row(&[2.0]).beside("cipher".into(), Runs::from_iter([4.0]))]);
+        assert!(beside.starts_with("CASE  MEDIAN  UNIT       PEER    ITS MEDIAN  RATIO  RUNS\n"), "{beside}");
+    }
 }

@@ -1,8 +1,11 @@
+mod expiring;
 mod import;
+mod lineage;
 mod out;
 
 use crate::{
     cli::Cli,
+    command::tampered,
     control::Control,
     failure::{Failure, Problem},
     output::{Output, facts, seconds},
@@ -11,13 +14,18 @@ use crate::{
 use api::{
     Reason,
     certificate::{
-        CertificateDetail, CertificatePage, IssueCertificate, IssuedCertificate, RevokeCertificate,
+        CertificateDetail, CertificatePage, IssueCertificate, IssuedCertificate, ListedCertificate,
+        RevokeCertificate, RevokedCertificate,
     },
 };
-use clap::{Args, Subcommand};
-use ids::DeviceId;
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use expiring::Expiring;
+use ids::{CrlReason, DeviceId};
 use import::Import;
-use ledger::Credential;
+use lineage::Lineage;
 use out::Out;
 use serde::Serialize;
 use std::{
@@ -35,6 +43,10 @@ pub(crate) enum Cert {
     List(List),
     /// Show one certificate
     Show(Show),
+    /// Show all certificates of a unit as a tree: which asked for which, and what became of each
+    Lineage(Lineage),
+    /// List units whose newest certificate ends soon
+    Expiring(Expiring),
     /// A certificate counts no more: a tunnel that it opened ends, and it opens none again
     Revoke(Revoke),
 }
@@ -50,8 +62,8 @@ pub(crate) struct Issue {
     /// Days from notBefore to notAfter, as many as [admission] allows; 30 unless given
     #[arg(long)]
     days: Option<u32>,
-    /// Makes a repeated request harmless: the same answer, with the same key
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it has the same answer, with the same key
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
     /// Folder for ID.pem (the chain), ID.key (if the CA made the key) and root.pem
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -63,8 +75,8 @@ pub(crate) struct List {
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows())]
     limit: u32,
-    /// Only those behind this serial
-    #[arg(long)]
+    /// Only those behind this one, as `more` named it
+    #[arg(long, value_name = "CA/SERIAL")]
     after: Option<String>,
 }
 
@@ -76,14 +88,21 @@ pub(crate) struct Show {
 
 #[derive(Debug, Args)]
 pub(crate) struct Revoke {
-    /// SHA-256 of the certificate, as `device show` lists it, or the serial number of one of the embedded CA
+    /// SHA-256 of a unit's certificate, as `device show` lists it, or the serial number of one of the embedded CA
     certificate: String,
     /// The reason, for the record
     #[arg(long, value_name = "TEXT")]
     why: Reason,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// The reason, as OCSP and revocation lists tell it to everybody
+    #[arg(long, value_parser = reasons())]
+    reason: Option<CrlReason>,
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
+}
+
+fn reasons() -> impl TypedValueParser<Value = CrlReason> {
+    PossibleValuesParser::new(CrlReason::ALL.map(CrlReason::as_str)).try_map(|reason| reason.parse())
 }
 
 impl Cert {
@@ -101,6 +120,12 @@ impl Cert {
             }
             Self::Show(one) => {
                 one.run(&mut Control::open(&cli.data_dir()?, "cert show").await?, output).await
+            }
+            Self::Lineage(lineage) => {
+                lineage.run(&mut Control::open(&cli.data_dir()?, "cert lineage").await?, output).await
+            }
+            Self::Expiring(expiring) => {
+                expiring.run(&mut Control::open(&cli.data_dir()?, "cert expiring").await?, output).await
             }
             Self::Revoke(revoke) => {
                 revoke.run(&mut Control::open(&cli.data_dir()?, "cert revoke").await?, output).await
@@ -160,53 +185,83 @@ impl List {
     async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
         let mut path = format!("/v1/certificates?limit={}", self.limit);
         if let Some(after) = &self.after {
-            path += &format!("&after={}", super::query_value(after)?);
+            let parts: Result<Vec<_>, _> = after.split('/').map(super::query_value).collect();
+            path += &format!("&after={}", parts?.join("%2F"));
         }
         let page: CertificatePage = control.client().get(&path).await?;
         output.answer(&page, list)?;
         if let (Some(next), false) = (&page.next, output.is_json()) {
             output.note(&format!("more: add --after {next}"));
         }
-        Ok(())
+        tampered::conclude(&page.tampered, output)
     }
 }
 
 fn list(page: &CertificatePage) -> String {
-    let mut table = Table::new(&["SERIAL", "FOR", "NOT BEFORE", "NOT AFTER", "KEY"]);
-    for certificate in &page.certificates {
-        table.row([
-            certificate.serial.clone(),
-            certificate.names.join(" "),
-            seconds(certificate.not_before),
-            seconds(certificate.not_after),
-            certificate.key.clone(),
-        ]);
+    let mut table = Table::new(&["SERIAL", "FOR", "STATE", "NOT BEFORE", "NOT AFTER", "KEY"]);
+    for listed in &page.certificates {
+        let info = &listed.certificate;
+        let names = [info.serial.clone(), holder(info), state(listed).to_owned()];
+        let rest = [seconds(info.not_before), seconds(info.not_after), info.key.clone()];
+        table.row(names.into_iter().chain(rest));
+    }
+    for row in &page.tampered {
+        let cells = [row.key.clone(), String::new(), tampered::TAMPERED.to_owned()];
+        table.row(cells.into_iter().chain(std::iter::repeat_n(String::new(), 3)));
     }
     table.to_string()
+}
+
+fn state(listed: &ListedCertificate) -> &'static str {
+    match &listed.revoked {
+        Some(_) => "revoked",
+        None if listed.waits => "waits",
+        None => "counts",
+    }
+}
+
+/// Its names; the subject of who has none.
+fn holder(info: &pki::CertificateInfo) -> String {
+    if info.names.is_empty() { info.subject.clone() } else { info.names.join(" ") }
 }
 
 impl Show {
     async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
         let path = format!("/v1/certificates/{}", super::query_value(&self.serial)?);
         let detail: CertificateDetail = control.client().get(&path).await?;
-        output
-            .answer(&detail, |detail| format!("{}\n{}", facts(&certificate(&detail.certificate)), detail.pem))
+        output.answer(&detail, |detail| format!("{}\n{}", shown(detail), detail.pem))
     }
+}
+
+fn shown(detail: &CertificateDetail) -> String {
+    let (listed, node) = (&detail.certificate, &detail.lineage);
+    let mut pairs = certificate(&listed.certificate);
+    // What is said of the unit may say more than its certificate.
+    let state = if listed.revoked.is_some() { state(listed) } else { node.state.as_str() };
+    pairs.push(("state", state.to_owned()));
+    pairs.extend(lineage::particulars(node));
+    let by_unit = listed.revoked.as_ref().filter(|_| node.revoked.is_none());
+    pairs.extend(by_unit.map(|revoked| ("revoked", lineage::since(revoked))));
+    facts(&pairs)
 }
 
 impl Revoke {
     async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
         let path = format!("/v1/certificates/{}/revoke", super::query_value(&self.certificate)?);
-        let request = RevokeCertificate { request_id: self.request_id.clone(), why: self.why.clone() };
-        let revoked: Credential = control.client().post(&path, &request).await?;
-        output.answer(&revoked, |revoked| format!("{} of {} is revoked", revoked.serial, revoked.device))
+        let (request_id, why) = (self.request_id.clone(), self.why.clone());
+        let request = RevokeCertificate { request_id, why, reason: self.reason };
+        let revoked: RevokedCertificate = control.client().post(&path, &request).await?;
+        output.answer(&revoked, |revoked| {
+            let whose = revoked.device.map_or(revoked.name.clone(), |device| device.to_string());
+            format!("{} of {whose} is revoked", revoked.serial)
+        })
     }
 }
 
 fn certificate(info: &pki::CertificateInfo) -> Vec<(&'static str, String)> {
     vec![
         ("serial", info.serial.clone()),
-        ("for", info.names.join(" ")),
+        ("for", holder(info)),
         ("subject", info.subject.clone()),
         ("issuer", info.issuer.clone()),
         ("key", info.key.clone()),

@@ -31,6 +31,14 @@ struct Good {
     config: crate::config::Config,
 }
 
+/// What has changed, and what [`check`] warned of.
+#[derive(Serialize)]
+struct AppliedHere {
+    #[serde(flatten)]
+    applied: Applied,
+    warnings: Vec<String>,
+}
+
 impl Config {
     pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         match self {
@@ -48,11 +56,13 @@ async fn apply(cli: &Cli, output: &Output) -> Result<(), Failure> {
         let problem = Problem::new("not-serving", "no `serve` runs on this data directory");
         return Err(Failure::No(problem.next("nothing: the next start reads the file")));
     };
-    good.warnings.iter().for_each(|warning| output.note(&format!("warning: {warning}")));
+    if !output.is_json() {
+        good.warnings.iter().for_each(|warning| output.note(&format!("warning: {warning}")));
+    }
     let file = cli.config_file()?;
     let request = ApplyConfiguration { file: Some(file.canonicalize().unwrap_or(file)) };
     let applied: Applied = client.post("/v1/configuration", &request).await?;
-    output.answer(&applied, changed)
+    output.answer(&AppliedHere { applied, warnings: good.warnings }, |here| changed(&here.applied))
 }
 
 fn changed(applied: &Applied) -> String {
@@ -78,6 +88,7 @@ fn check(cli: &Cli) -> Result<Good, Failure> {
     let mut anchors = x509::Anchors::new();
     config.add_anchors(&mut anchors).map_err(|error| Failure::Config(vec![error]))?;
     let mut warnings = [config.ended(now), expired(&anchors, now)].concat();
+    warnings.extend(config.unasked());
     warnings.extend(config.journal.out_of_reach());
     warnings.extend(config.not_here());
     Ok(Good { ok: true, file: file.display().to_string(), warnings, config })

@@ -2,6 +2,7 @@ mod import;
 
 use crate::{
     cli::Cli,
+    command::tampered,
     control::Control,
     failure::Failure,
     output::{Output, facts, seconds},
@@ -69,8 +70,8 @@ pub(crate) struct Add {
     /// Anything worth knowing
     #[arg(long, default_value = "", hide_default_value = true)]
     note: String,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 
@@ -104,8 +105,8 @@ pub(crate) struct Set {
     /// The reason, for the record
     #[arg(long, value_name = "TEXT")]
     why: Why,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 
@@ -165,8 +166,8 @@ struct How {
     /// Who else agreed, where the move needs two
     #[arg(long)]
     approver: Option<String>,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 
@@ -273,25 +274,35 @@ impl List {
         if let (Some(next), false) = (page.next, output.is_json()) {
             output.note(&format!("more: add --after {next}"));
         }
-        Ok(())
+        tampered::conclude(&page.tampered, output)
     }
 }
 
 fn list(page: &DevicePage) -> String {
+    let mut rows: Vec<_> = page.devices.iter().map(row).collect();
+    rows.extend(page.tampered.iter().map(|row| {
+        let cells = [row.key.clone(), tampered::TAMPERED.to_owned()];
+        cells.into_iter().chain(std::iter::repeat_n(String::new(), 5)).collect()
+    }));
+    // By identity: the first cell.
+    rows.sort();
     let mut table = Table::new(&["DEVICE", "STATE", "ENROLMENT", "CLASS", "REGION", "LINE", "SITE"]);
-    for device in &page.devices {
-        let line = device.access_line.as_ref().map(ToString::to_string).unwrap_or_default();
-        let names = [device.id.to_string(), device.state.to_string(), device.enrolment.to_string()];
-        let texts = [&device.class, &device.region, &line, &device.site];
-        table.row(names.into_iter().chain(texts.into_iter().cloned()));
-    }
+    rows.into_iter().for_each(|row| table.row(row));
     table.to_string()
+}
+
+fn row(device: &View) -> Vec<String> {
+    let line = device.access_line.as_ref().map(ToString::to_string).unwrap_or_default();
+    let names = [device.id.to_string(), device.state.to_string(), device.enrolment.to_string()];
+    let texts = [&device.class, &device.region, &line, &device.site];
+    names.into_iter().chain(texts.into_iter().cloned()).collect()
 }
 
 impl Show {
     async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
         let detail: DeviceDetail = control.client().get(&format!("/v1/devices/{}", self.id)).await?;
-        output.answer(&detail, show)
+        output.answer(&detail, show)?;
+        tampered::conclude(&detail.tampered, output)
     }
 }
 
@@ -331,7 +342,7 @@ fn show(detail: &DeviceDetail) -> String {
     if !detail.sessions.is_empty() {
         text += &format!("\n{}", super::session::table(&detail.sessions));
     }
-    text
+    text + &tampered::below(&detail.tampered)
 }
 
 fn newest_last(credentials: &[Credential]) -> Vec<&Credential> {

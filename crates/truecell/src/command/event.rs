@@ -32,7 +32,7 @@ pub(crate) struct Verify {
     /// Folder of a journal, instead of the data directory's
     #[arg(long, value_name = "DIR", requires = "key")]
     journal: Option<PathBuf>,
-    /// The key that it began with, 64 hex digits
+    /// The public key that this journal began with: 64 hex digits, as `init` printed them and DATA/journal.pub has them
     #[arg(long, value_name = "KEY", requires = "journal", value_parser = journal_key)]
     key: Option<PublicKey>,
     /// Folder of the node on its witness: name what was cut off or written anew since
@@ -108,8 +108,8 @@ fn text(line: &[u8]) -> String {
 
 /// What stands first; the rest follows by name.
 const FIRST: [&str; 8] = ["device", "session", "outer", "alarm", "reason", "reasons", "detail", "how"];
-/// What is for programs: evidence in full, and signatures.
-const LEFT_OUT: [&str; 3] = ["claim", "evidence", "signature"];
+/// What is for programs: evidence in full, signatures, and certificates.
+const LEFT_OUT: [&str; 4] = ["claim", "evidence", "signature", "der"];
 
 fn all(body: &Map<String, Value>) -> String {
     let first = FIRST.iter().filter_map(|name| body.get_key_value(*name));
@@ -202,10 +202,11 @@ fn report(verified: &Verified) -> String {
     let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
     match &verified.broken {
         None => format!(
-            "good: records {} to {}, proven by signatures up to {}\n{}",
+            "good: records {} to {}, proven by signatures up to {}\n{}{}",
             number(verified.first),
             number(verified.last),
             number(verified.proven),
+            unfinished(verified),
             restores(&verified.restores)
                 + &facts(&[
                     ("key", verified.key.to_string()),
@@ -223,8 +224,47 @@ fn report(verified: &Verified) -> String {
         Some(broken) => format!(
             "BROKEN at record {}\n{}",
             broken.seq,
-            facts(&[("file", broken.file.display().to_string()), ("why", broken.why.clone())])
+            facts(&[
+                ("file", broken.file.display().to_string()),
+                ("why", broken.why.clone()),
+                ("good", good(verified)),
+                ("next", next(&broken.code).into())
+            ])
         ),
+    }
+}
+
+/// A line that was just being written, or that a copy has not all of.
+fn unfinished(verified: &Verified) -> String {
+    verified.unfinished.as_ref().map_or_else(String::new, |line| {
+        format!(
+            "UNFINISHED: the line of record {} has no end, {} octets of it are here: it was just being written, or a \
+             copy was taken meanwhile; all before it is good\n",
+            line.seq, line.octets
+        )
+    })
+}
+
+/// What there is before the first bad record.
+fn good(verified: &Verified) -> String {
+    let (Some(first), Some(last)) = (verified.first, verified.last) else { return "nothing".into() };
+    let proven = verified.proven.map_or_else(
+        || "no signature proves them".to_owned(),
+        |proven| format!("proven by signatures up to {proven}"),
+    );
+    format!("records {first} to {last}, {proven}")
+}
+
+/// What a person does next, by what does not hold.
+fn next(code: &str) -> &'static str {
+    match code {
+        "no-records" | "unreadable" => "see that this is the folder with the .jsonl files, and all of them",
+        "not-as-witnessed" => {
+            "keep journal and witness as they are: the node's journal was cut, or written anew; then `truecell restore`"
+        }
+        _ => {
+            "keep it as evidence and copy it again, if it is a copy; the node goes on from a backup (`truecell restore`)"
+        }
     }
 }
 

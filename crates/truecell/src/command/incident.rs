@@ -2,6 +2,7 @@ mod evidence;
 
 use crate::{
     cli::Cli,
+    command::tampered,
     control::Control,
     failure::Failure,
     output::{Output, facts, seconds},
@@ -29,7 +30,11 @@ impl Incident {
     pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         let mut control = Control::open(&cli.data_dir()?, "incident").await?;
         match self {
-            Self::List => output.answer(&control.client().get::<IncidentPage>("/v1/incidents").await?, list),
+            Self::List => {
+                let page: IncidentPage = control.client().get("/v1/incidents").await?;
+                output.answer(&page, list)?;
+                tampered::conclude(&page.tampered, output)
+            }
             Self::Show(one) => {
                 let incident: View = control.client().get(&format!("/v1/incidents/{}", one.number)).await?;
                 output.answer(&incident, show)
@@ -50,7 +55,7 @@ fn list(all: &IncidentPage) -> String {
             incident.summary.clone(),
         ]);
     }
-    table.to_string()
+    table.to_string() + &tampered::below(&all.tampered)
 }
 
 fn state(state: IncidentState) -> &'static str {

@@ -59,6 +59,10 @@ impl Init {
         let config = cli.read_config()?;
         let data = DataDir::new(config.data.clone());
         refuse_a_made_one(&data)?;
+        let wrong = config.without_group(&cli.config_file()?);
+        if !wrong.is_empty() {
+            return Err(Failure::Config(wrong));
+        }
         make_folders(&data, &config)
             .map_err(|error| Failure::folder(format!("{} cannot be made", data.path().display()), &error))?;
         let _lock = Lock::take(&data, "init").map_err(|not_taken| not_taken.failure(&data))?;

@@ -4,7 +4,7 @@ use crate::{
     cli::Cli,
     failure::{Failure, Problem},
     folder::Folder,
-    output::Output,
+    output::{Output, count},
 };
 use clap::{Args, Subcommand};
 use lab::{Act, Carrier, Step, tour};
@@ -73,7 +73,7 @@ impl Lab {
 
     fn tour(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         let dir = Folder::make(cli.data.as_deref(), "truecell-lab")
-            .map_err(|error| Failure::system("the lab has no folder", &error))?;
+            .map_err(|error| Failure::folder("the lab has no folder", &error))?;
         if !output.is_json() {
             output.text(INTRODUCTION)?;
         }
@@ -155,10 +155,10 @@ impl Conclusion {
         } else {
             format!("{wrong} NOT as they must be")
         };
-        let Self { attempts, attached, records, .. } = self;
-        format!(
-            "\n{attempts} attempts, {verdict}. {attached} units attached, {records} records in the journal.\n"
-        )
+        let (attempts, attached) =
+            (count(self.attempts as u64, "attempt"), count(self.attached as u64, "unit"));
+        let records = count(self.records, "record");
+        format!("\n{attempts}, {verdict}. {attached} attached, {records} in the journal.\n")
     }
 }
 

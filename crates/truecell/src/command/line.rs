@@ -1,4 +1,4 @@
-use crate::{cli::Cli, control::Control, failure::Failure, output::Output, table::Table};
+use crate::{cli::Cli, command::tampered, control::Control, failure::Failure, output::Output, table::Table};
 use api::line::{AddLine, ChangedLine, LinePage, SetLine};
 use clap::{ArgGroup, Args, Subcommand};
 use ids::AccessLine;
@@ -25,8 +25,8 @@ pub(crate) struct Add {
     /// Region
     #[arg(long, default_value = "", hide_default_value = true)]
     region: String,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 
@@ -40,8 +40,8 @@ pub(crate) struct Set {
     /// Region
     #[arg(long)]
     region: Option<String>,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 
@@ -59,7 +59,8 @@ impl Line {
             Self::List => {
                 let mut control = Control::open(&cli.data_dir()?, "line list").await?;
                 let lines: LinePage = control.client().get("/v1/lines").await?;
-                output.answer(&lines, list)
+                output.answer(&lines, list)?;
+                tampered::conclude(&lines.tampered, output)
             }
         }
     }
@@ -104,7 +105,7 @@ fn list(lines: &LinePage) -> String {
     for line in &lines.lines {
         table.row([line.line.to_string(), line.region.clone(), prefixes(line)]);
     }
-    table.to_string()
+    table.to_string() + &tampered::below(&lines.tampered)
 }
 
 fn prefixes(line: &View) -> String {

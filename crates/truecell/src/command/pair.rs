@@ -1,5 +1,6 @@
 use crate::{
     cli::Cli,
+    command::tampered,
     control::Control,
     failure::Failure,
     output::{Output, seconds},
@@ -34,8 +35,8 @@ pub(crate) struct Change {
     /// The reason, for the record
     #[arg(long)]
     why: Reason,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 
@@ -99,7 +100,7 @@ impl List {
         if let (Some([a, b]), false) = (page.next, output.is_json()) {
             output.note(&format!("more: add --after {a} {b}"));
         }
-        Ok(())
+        tampered::conclude(&page.tampered, output)
     }
 }
 
@@ -109,5 +110,5 @@ fn list(page: &PairPage) -> String {
         let [a, b] = pair.devices.map(|device| device.to_string());
         table.row([a, b, seconds(pair.since), pair.why.clone()]);
     }
-    table.to_string()
+    table.to_string() + &tampered::below(&page.tampered)
 }

@@ -1,5 +1,6 @@
 use crate::{
     cli::Cli,
+    command::tampered,
     control::Control,
     failure::Failure,
     output::{Output, seconds},
@@ -7,11 +8,14 @@ use crate::{
 };
 use api::{
     Reason,
-    policy::{ObservationPage, PolicyReadiness, PolicyView, Resume as ResumeRequest, SetMode},
+    policy::{ObservationPage, PolicyReadiness, PolicyView, Resume as ResumeRequest, RuleSet, SetMode},
 };
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{
+    Args, Subcommand, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser},
+};
 use ids::DeviceId;
-use ledger::{Breaker, Mode, PolicyRule, Scope};
+use ledger::{Breaker, Mode, Scope};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
@@ -27,9 +31,10 @@ pub(crate) enum Policy {
 
 #[derive(Debug, Args)]
 pub(crate) struct Set {
-    /// Which reason, as `policy show` names it
+    /// Which reason to refuse; all others are always enforced
+    #[arg(value_parser = reasons(admission::Reason::may_be_observed))]
     reason: String,
-    /// How
+    /// How it is applied from now on
     mode: How,
     /// For units of this class only
     #[arg(long)]
@@ -40,8 +45,8 @@ pub(crate) struct Set {
     /// The reason, for the record
     #[arg(long)]
     why: Reason,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 
@@ -53,6 +58,12 @@ enum How {
     Enforce,
     /// As the next wider scope says
     Inherit,
+}
+
+/// The words of all reasons; the help shows those that it can be done to.
+fn reasons(shown: fn(admission::Reason) -> bool) -> PossibleValuesParser {
+    let value = |reason: admission::Reason| PossibleValue::new(reason.code()).hide(!shown(reason));
+    PossibleValuesParser::new(admission::Reason::ALL.map(value))
 }
 
 #[derive(Debug, Args)]
@@ -70,13 +81,14 @@ pub(crate) struct ReadinessArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
-    /// Which reason
+    /// Which reason to refuse: one that has a breaker
+    #[arg(value_parser = reasons(admission::Reason::is_soft))]
     reason: String,
     /// What was mended, for the record
     #[arg(long)]
     why: Reason,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 
@@ -86,13 +98,15 @@ impl Policy {
         match self {
             Self::Show => {
                 let view: PolicyView = control.client().get("/v1/policy").await?;
-                output.answer(&view, show)
+                output.answer(&view, show)?;
+                tampered::conclude(&view.tampered, output)
             }
             Self::Set(set) => set.run(&mut control, output).await,
             Self::Readiness(args) if args.units => args.units(&mut control, output).await,
             Self::Readiness(_) => {
                 let readiness: PolicyReadiness = control.client().get("/v1/policy/readiness").await?;
-                output.answer(&readiness, groups)
+                output.answer(&readiness, groups)?;
+                tampered::conclude(&readiness.tampered, output)
             }
             Self::Resume(resume) => resume.run(&mut control, output).await,
         }
@@ -122,10 +136,12 @@ impl Set {
             mode,
             why: self.why.clone(),
         };
-        let rule: PolicyRule = control.client().post("/v1/policy", &request).await?;
-        output.answer(&rule, |rule| {
-            format!("{}: {}: {}", rule.reason, scope_in_words(&rule.scope), mode_in_words(rule.mode))
-        })
+        let set: RuleSet = control.client().post("/v1/policy", &request).await?;
+        output.answer(&set, rule_set)?;
+        if let (Some(note), false) = (whom(&set), output.is_json()) {
+            output.note(&note);
+        }
+        Ok(())
     }
 }
 
@@ -140,7 +156,7 @@ impl ReadinessArgs {
         if let (Some(next), false) = (page.next, output.is_json()) {
             output.note(&format!("more: add --after {next}"));
         }
-        Ok(())
+        tampered::conclude(&page.tampered, output)
     }
 }
 
@@ -154,6 +170,34 @@ impl Resume {
         let breaker: Breaker = control.client().post("/v1/policy/resume", &request).await?;
         output.answer(&breaker, |breaker| format!("{} is applied again", breaker.reason))
     }
+}
+
+/// Rules that are named.
+const NAMED: usize = 10;
+
+fn rule_set(set: &RuleSet) -> String {
+    let RuleSet { rule, overridden_by, units: _ } = set;
+    let mut text = format!("{}: {}: {}", rule.reason, scope_in_words(&rule.scope), mode_in_words(rule.mode));
+    for other in overridden_by.iter().take(NAMED) {
+        text += &format!("\n  but {}: {}, by a rule of its own", scope_in_words(&other.scope), other.mode);
+    }
+    if let Some(more @ 1..) = overridden_by.len().checked_sub(NAMED) {
+        text += &format!("\n  and {more} more: `truecell policy show`");
+    }
+    text
+}
+
+/// How many units a rule is about, where it is not about every one: a name may be mistyped.
+fn whom(set: &RuleSet) -> Option<String> {
+    let scope = Some(&set.rule.scope).filter(|scope| **scope != Scope::default())?;
+    let words = scope_in_words(scope);
+    Some(match set.units {
+        0 => format!(
+            "note: no unit has {words} yet: the rule is about nobody\n  `truecell device list` has the names in use"
+        ),
+        1 => format!("note: 1 unit has {words}"),
+        units => format!("note: {units} units have {words}"),
+    })
 }
 
 /// `class home, region seoul`
@@ -174,33 +218,44 @@ fn mode_in_words(mode: Mode) -> &'static str {
 }
 
 fn show(view: &PolicyView) -> String {
-    let mut table = Table::new(&["REASON", "UNITS", "MODE", "SINCE", "WHY"]);
+    let mut table = Table::new(&["REASON", "UNITS", "MODE", "BREAKER", "SINCE", "WHY"]);
     for reason in &view.reasons {
         let usual = if reason.always { "enforce, always".to_owned() } else { reason.usual.to_string() };
-        table.row([reason.reason.clone(), "every unit".into(), usual, String::new(), String::new()]);
+        let tripped = reason.breaker.as_ref().filter(|breaker| breaker.set_back.is_none());
+        let breaker = match (reason.soft, tripped) {
+            (false, _) => "",
+            (true, None) => "not tripped",
+            (true, Some(_)) => "TRIPPED",
+        };
+        let first = [&reason.reason, "every unit", &usual, breaker, "", ""];
+        table.row(first.map(str::to_owned));
         for rule in reason.rules.iter().filter(|rule| rule.mode != Mode::Inherit) {
             let (scope, since) = (scope_in_words(&rule.scope), seconds(rule.since));
-            table.row([reason.reason.clone(), scope, rule.mode.to_string(), since, rule.why.clone()]);
+            let (mode, breaker) = (rule.mode.to_string(), String::new());
+            table.row([reason.reason.clone(), scope, mode, breaker, since, rule.why.clone()]);
         }
-        let tripped = reason.breaker.as_ref().filter(|breaker| breaker.set_back.is_none());
         if let Some(breaker) = tripped {
             let why = format!("it hit {} of {} good units", breaker.hits, breaker.good);
             let (whom, mode) = ("good units at home".into(), "probation".into());
-            table.row([reason.reason.clone(), whom, mode, seconds(breaker.tripped_at), why]);
+            let since = seconds(breaker.tripped_at);
+            table.row([reason.reason.clone(), whom, mode, String::new(), since, why]);
         }
     }
-    table.to_string()
+    table.to_string() + &tampered::below(&view.tampered)
 }
 
 fn groups(readiness: &PolicyReadiness) -> String {
     let mut table = Table::new(&["CLASS", "REGION", "UNITS", "ATTACHED", "WOULD BE REFUSED", "WHY"]);
     for group in &readiness.groups {
         let why: Vec<_> = group.reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
-        let counts = [group.units, group.attached, group.would_be_refused].map(|count| count.to_string());
+        // Nobody of them is here, or was seen with a reason: nothing is known of what would be.
+        let was_seen = group.attached > 0 || group.would_be_refused > 0;
+        let refused = if was_seen { group.would_be_refused.to_string() } else { String::new() };
+        let counts = [group.units.to_string(), group.attached.to_string(), refused];
         let names = [group.class.clone(), group.region.clone()];
         table.row(names.into_iter().chain(counts).chain([why.join(", ")]));
     }
-    table.to_string()
+    table.to_string() + &tampered::below(&readiness.tampered)
 }
 
 fn units(page: &ObservationPage) -> String {
@@ -216,5 +271,5 @@ fn units(page: &ObservationPage) -> String {
             ]);
         }
     }
-    table.to_string()
+    table.to_string() + &tampered::below(&page.tampered)
 }

@@ -1,13 +1,14 @@
 use crate::{
     cli::Cli,
-    config::expired,
-    daemon::Daemon,
+    config::{Config, expired},
+    daemon::{Daemon, hangups},
     data_dir::{DataDir, Lock},
-    failure::Failure,
+    enrol,
+    failure::{Failure, Problem, allow_files},
     gateway, logging,
     node::Node,
     privilege,
-    reload::{Origin, Reload},
+    reload::{Origin, Reload, Running},
 };
 use clap::Args;
 use ids::UnixTime;
@@ -25,15 +26,17 @@ pub(crate) struct Serve {}
 
 /// Services only: ledger reads, HTTP, the journal's followers. Tunnels have threads of their own.
 const WORKERS: usize = 2;
-/// Threads that wait for the disk: the ledger has one writer and one reader, the rest are journals' readers.
-const BLOCKING: usize = 16;
+/// Threads that wait for the disk: the ledger has one writer and one reader, the public listener takes four at most,
+/// the rest are journals' readers.
+const BLOCKING: usize = 20;
 
 impl Serve {
     pub(crate) fn run(&self, cli: &Cli) -> Result<(), Failure> {
+        let hangup = hangups().map_err(|error| Failure::system("no signals", &error))?;
         let config = cli.read_config()?;
         let filter = logging::start(&config.log);
         let origin = Origin::new(cli.config_file()?, cli.data.clone());
-        allow_descriptors();
+        allow_descriptors(&config)?;
         let data = DataDir::new(config.data.clone());
         data.node()?;
         Lock::look(&data).map_err(|held| held.failure(&data))?;
@@ -43,6 +46,7 @@ impl Serve {
             return Err(Failure::Config(differs));
         }
         let opened = gateway::open(&config)?;
+        let doors = enrol::open(&config)?;
         privilege::give_up(&data)?;
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
         let node = Node::open_configured(&data, &config, &file)?;
@@ -51,12 +55,16 @@ impl Serve {
             tracing::warn!("{what}");
         }
         let configuration = gateway::configuration(&data, &config, &node)?;
-        let certificate = gateway::certificate(&configuration);
+        let vendors = config.vendor_anchors().map_err(|error| Failure::Config(vec![error]))?;
+        let running = Running::begin(config.clone(), &configuration, &vendors, &data, &node)?;
         let (gateway, node) = (Arc::new(gateway::start(opened, configuration, &node)?), Arc::new(node));
-        let running = (gateway.clone(), certificate);
-        let reload = Reload::new(origin, config.clone(), data.clone(), node.clone(), running, filter);
+        let public = enrol::public(&config, vendors, &node, &gateway)?;
+        let served = (gateway.clone(), public.clone());
+        let reload = Reload::new(origin, running, data.clone(), node.clone(), served, filter);
         let served = runtime()?.block_on(async {
-            let daemon = Daemon::start(&data, &config, node, gateway, Arc::new(reload)).await?;
+            let reload = (Arc::new(reload), hangup);
+            let enrolment = public.map(|public| (public, doors));
+            let daemon = Daemon::start(&data, &config, node, (gateway, enrolment), reload).await?;
             daemon.until_stopped().await
         });
         drop(lock);
@@ -64,13 +72,28 @@ impl Serve {
     }
 }
 
-/// Raises the limit of open files to what the system allows. Too few are no reason to stay down: the doors
-/// of the API are bounded far below the usual limit of 1024.
-fn allow_descriptors() {
+/// Raises the limit of open files to what the system allows. Fewer than the API's doors could take are no reason to
+/// stay down; fewer than a start takes would end it somewhere, with a word about anything but the limit.
+fn allow_descriptors(config: &Config) -> Result<(), Failure> {
     let limit = getrlimit(Resource::Nofile);
+    let doors = config.enrol.iter().map(|enrol| enrol.listen.len() + enrol.tls_listen.len()).sum();
+    let needed = descriptors(config.gateway.listen.len(), gateway::shards(config), doors);
+    if let Some(few) = limit.maximum.filter(|maximum| *maximum < needed) {
+        let problem = Problem::new("open-files", "the limit of open files is too low");
+        let why = format!("this process may have {few} at once, and needs {needed}");
+        return Err(Failure::Ours(problem.because(why).next(allow_files(needed))));
+    }
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::warn!(%error, limit = limit.current, "the limit of open files stays as it is");
     }
+    Ok(())
+}
+
+/// Open files of a gateway that is ready and has some room: its sockets; for each shard its waker, and its queue of the
+/// TUN device; the public listener's sockets; the data directory, the runtime, and the first connections.
+fn descriptors(addresses: usize, shards: usize, doors: usize) -> u64 {
+    const OTHERS: usize = 40;
+    (addresses * (1 + shards) + 2 * shards + doors + OTHERS) as u64
 }
 
 fn runtime() -> Result<Runtime, Failure> {

@@ -2,7 +2,7 @@ use crate::{
     cli::Cli,
     control::Control,
     failure::{Failure, Problem},
-    output::{Output, facts, seconds},
+    output::{Output, count, facts, seconds},
     table::Table,
 };
 use api::{
@@ -63,8 +63,8 @@ pub(crate) struct Cut {
     /// The reason, for the record
     #[arg(long, value_name = "TEXT")]
     why: Reason,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 
@@ -180,7 +180,9 @@ fn show(session: &View) -> String {
 
 /// Facts of the session itself.
 pub(crate) fn about(session: &View) -> Vec<(&'static str, String)> {
-    let amount = |amount: gateway::Amount| format!("{} octets, {} packets", amount.octets, amount.packets);
+    let amount = |amount: gateway::Amount| {
+        format!("{}, {}", count(amount.octets, "octet"), count(amount.packets, "packet"))
+    };
     vec![
         ("session", session.id.to_string()),
         ("device", session.device.to_string()),

@@ -1,4 +1,8 @@
-use crate::{cli::Cli, failure::Failure, output::Output};
+use crate::{
+    cli::Cli,
+    failure::Failure,
+    output::{Output, count},
+};
 use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
 use serde::Serialize;
@@ -46,7 +50,9 @@ impl Man {
             Failure::folder(format!("the manual pages cannot be written to {}", self.dir.display()), &error)
         })?;
         let pages = Pages { dir: self.dir.clone(), pages };
-        output.answer(&pages, |all| format!("{} pages in {}", all.pages.len(), all.dir.display()))
+        output.answer(&pages, |all| {
+            format!("{} in {}", count(all.pages.len() as u64, "page"), all.dir.display())
+        })
     }
 
     fn write(&self) -> io::Result<Vec<String>> {

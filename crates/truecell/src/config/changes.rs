@@ -2,10 +2,11 @@
 
 use super::Config;
 use events::gateway::Change;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys that `config apply` has hold at once, alone or with all below them. Everything else needs a restart.
-const LIVE: [&str; 17] = [
+const LIVE: [&str; 18] = [
     "admission",
     "control.approvers",
     "gateway.certificate",
@@ -23,6 +24,7 @@ const LIVE: [&str; 17] = [
     "journal.reserve_mib",
     "log.filter",
     "realm",
+    "vendor",
 ];
 
 /// Whether a running node can take another value of this key.
@@ -32,21 +34,34 @@ pub(crate) fn is_live(key: &str) -> bool {
     LIVE.into_iter().any(below)
 }
 
-/// Every key with another value, by name; sections that repeat are one value.
-pub(crate) fn changes(old: &Config, new: &Config) -> Vec<Change> {
-    let (old, new) = (values(old), values(new));
-    let keys: BTreeSet<_> = old.keys().chain(new.keys()).collect();
-    let change = |key: &String| {
-        let (from, to) = (old.get(key).cloned(), new.get(key).cloned());
-        (from != to).then(|| Change { key: key.clone(), from, to })
-    };
-    keys.into_iter().filter_map(change).collect()
-}
+/// The keys of a configuration with their values, as TOML writes them; sections that repeat are one value. There are
+/// no secrets among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Values(BTreeMap<String, String>);
 
-fn values(config: &Config) -> BTreeMap<String, String> {
-    let mut values = BTreeMap::new();
-    flatten(&toml::Table::try_from(config).unwrap_or_default(), "", &mut values);
-    values
+impl Values {
+    /// All that one says.
+    pub(crate) fn of(config: &Config) -> Self {
+        let mut values = BTreeMap::new();
+        flatten(&toml::Table::try_from(config).unwrap_or_default(), "", &mut values);
+        Self(values)
+    }
+
+    /// With what a file holds that a key names: its SHA-256.
+    pub(crate) fn with_content(mut self, key: &str, sha256: Option<String>) -> Self {
+        self.0.extend(sha256.map(|sha256| (format!("{key} (SHA-256)"), sha256)));
+        self
+    }
+
+    /// Every key that has another value in `new`, by name.
+    pub(crate) fn changes_to(&self, new: &Self) -> Vec<Change> {
+        let keys: BTreeSet<_> = self.0.keys().chain(new.0.keys()).collect();
+        let change = |key: &String| {
+            let (from, to) = (self.0.get(key).cloned(), new.0.get(key).cloned());
+            (from != to).then(|| Change { key: key.clone(), from, to })
+        };
+        keys.into_iter().filter_map(change).collect()
+    }
 }
 
 fn flatten(table: &toml::Table, under: &str, into: &mut BTreeMap<String, String>) {

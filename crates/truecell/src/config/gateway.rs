@@ -167,7 +167,7 @@ impl Default for Lifetimes {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
-    /// Half-open IKE SAs from which on a cookie is asked for (RFC 7296 §2.6).
+    /// Half-open IKE SAs and IKE_SA_INIT that wait, from which on a cookie is asked for (RFC 7296 §2.6).
     pub(crate) cookie_threshold: u32,
     /// Half-open IKE SAs in all; more are dropped.
     pub(crate) half_open: u32,

@@ -29,6 +29,11 @@ impl Config {
         with_lines(file, |at| self.differs_at(at))
     }
 
+    /// The group that this machine does not have.
+    pub(crate) fn without_group(&self, file: &Path) -> Vec<ConfigError> {
+        with_lines(file, |at| self.no_group(at).into_iter().collect())
+    }
+
     fn no_group(&self, at: &Located<'_>) -> Option<ConfigError> {
         let group = self.control.group.as_ref()?;
         let error = groups::number(group).err()?;
@@ -81,7 +86,15 @@ impl Config {
         let missing = self.gateway.listen.iter().filter(is_missing);
         let missing = missing
             .map(|address| format!("[gateway] listen: no interface of this machine has {address} now"));
-        self.no_data().into_iter().chain(missing).collect()
+        let enrol = self
+            .enrol
+            .iter()
+            .flat_map(|enrol| enrol.listen.iter().chain(&enrol.tls_listen))
+            .map(std::net::SocketAddr::ip);
+        let enrol = enrol.filter(|address| is_missing(&address));
+        let enrol =
+            enrol.map(|address| format!("[enrol] listen: no interface of this machine has {address} now"));
+        self.no_data().into_iter().chain(missing).chain(enrol).collect()
     }
 
     fn no_data(&self) -> Option<String> {

@@ -82,15 +82,16 @@ fn the_table_says_of_each_key_whether_it_needs_a_restart() {
 #[test]
 fn what_differs_is_named_by_its_key_with_both_values() {
     let old = parse(&with_every_key()).unwrap();
-    assert_eq!(changes(&old, &old), []);
+    let changes = |new: &Config| Values::of(&old).changes_to(&Values::of(new));
+    assert_eq!(changes(&old), []);
     let text = with_every_key()
         .replace("filter = \"info\"", "filter = \"debug\"")
         .replace("dpd_s = 60", "dpd_s = 30");
-    let found = changes(&old, &parse(&text).unwrap());
+    let found = changes(&parse(&text).unwrap());
     let named: Vec<_> = found.iter().map(|change| change.key.as_str()).collect();
     assert_eq!(named, ["gateway.lifetimes.dpd_s", "log.filter"]);
     assert_eq!((found[1].from.as_deref(), found[1].to.as_deref()), (Some("\"info\""), Some("\"debug\"")));
-    let found = changes(&old, &parse(EXAMPLE).unwrap());
+    let found = changes(&parse(EXAMPLE).unwrap());
     let device = found.iter().find(|change| change.key == "gateway.tun.device").unwrap();
     assert!(device.from.is_some() && device.to.is_none() && !is_live(&device.key));
 }
@@ -285,4 +286,61 @@ fn an_admission_policy_with_a_zero_is_refused_with_its_line() {
         assert_eq!(error.line, text.lines().position(|line| line == zero).map(|at| at + 1), "{error}");
         assert!(error.to_string().contains("write 1 or more"), "{error}");
     }
+}
+
+#[test]
+fn the_public_listener_needs_a_ca_and_a_vendor_a_listener_and_a_url_is_a_host() {
+    let with = |section: &str| parse(&format!("{EXAMPLE}\n{section}"));
+    let bare = with("[enrol]\n").unwrap().enrol.unwrap();
+    let shown = parse(&with_every_key()).unwrap().enrol.unwrap();
+    assert_eq!((bare.listen, bare.ocsp_period_m, bare.crl_period_h), (shown.listen, 60, 24));
+    assert_eq!((shown.ocsp_period_m, shown.crl_period_h, bare.url), (60, 24, None));
+    let below = with(
+        "[enrol]\nlisten = []\ntls_listen = [\"127.0.0.1:0\"]\ntls_name = \"est.segw.operator.example\"\n",
+    );
+    assert!(below.is_ok());
+    let vendor = |realm: &str| format!("[[vendor]]\nrealm = \"{realm}\"\nanchors = \"vendor.pem\"\n");
+    let config = with(&format!("[enrol]\n{}", vendor("vendor.example"))).unwrap();
+    assert_eq!(config.vendors[0].anchors, Path::new("/etc/truecell/vendor.pem"));
+    for (section, key, what) in [
+        ("[enrol]\nlisten = []\n", "enrol.listen", "no address"),
+        ("[enrol]\nurl = \"https://pki.example\"\n", "enrol.url", "no http URL of a host"),
+        ("[enrol]\nurl = \"http://pki.example/\"\n", "enrol.url", "no http URL of a host"),
+        ("[enrol]\nurl = \"http://\"\n", "enrol.url", "no http URL of a host"),
+        ("[enrol]\ntls_key = \"a.key\"\n", "enrol.tls_key", "a key without its certificate"),
+        ("[enrol]\ntls_certificate = \"a.pem\"\n", "enrol.tls_certificate", "a certificate without its key"),
+        (
+            "[enrol]\ntls_name = \"pki.operator.example\"\n",
+            "enrol.tls_name",
+            "not segw.operator.example nor below",
+        ),
+        (
+            "[enrol]\ntls_name = \"asegw.operator.example\"\n",
+            "enrol.tls_name",
+            "not segw.operator.example nor",
+        ),
+        ("[enrol]\nocsp_period_m = 0\n", "enrol.ocsp_period_m", "not 1 to 10080"),
+        ("[enrol]\ncrl_period_h = 169\n", "enrol.crl_period_h", "not 1 to 168"),
+        (&vendor("vendor.example"), "vendor", "no [enrol]"),
+        (
+            &format!("[enrol]\n{}", vendor("femto.operator.example")),
+            "vendor.realm",
+            "femto.operator.example is the realm of [ca]",
+        ),
+        (
+            &format!("[enrol]\n{}{}", vendor("vendor.example"), vendor("vendor.example")),
+            "vendor.realm",
+            "realm vendor.example appears twice",
+        ),
+    ] {
+        let error = only(with(section).unwrap_err());
+        assert_eq!(error.key.as_deref(), Some(key), "{section}: {error}");
+        assert!(error.what.starts_with(what), "{section}: {error}");
+    }
+    let (before, _) = EXAMPLE.split_once("[ca]\n").unwrap();
+    let foreign = "[[realm]]\nname = \"a.example\"\nanchors = [\"a.pem\"]\n[enrol]\n";
+    let own = "certificate = \"a.pem\"\nkey = \"a.key\"\n[gateway.suites]\n";
+    let text = format!("{}{foreign}", before.replace("[gateway.suites]\n", own));
+    let error = only(parse(&text).unwrap_err());
+    assert!(error.what.starts_with("no [ca]: nobody could certify"), "{error}");
 }

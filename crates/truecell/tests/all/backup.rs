@@ -48,7 +48,7 @@ fn a_node_goes_on_from_a_backup_of_its_running_self_and_says_so_to_its_witness()
     bench.good(&["device", "add", "00aabbccddee"]);
     let made = bench.json(&["backup", "kept", "--with-keys"]);
     let said = bench.good(&["event", "tail"]);
-    assert!(said.contains("ledger.backup_begun") && said.contains("to=kept with_keys=true"), "{said}");
+    assert!(said.contains("ledger.backup_begun") && said.contains("/kept with_keys=true"), "{said}");
     bench.good(&["device", "lost", "00aabbccddee", "--why", "stolen from its site"]);
     assert_eq!(bench.stop(), 0);
     let lost = bench.json(&["event", "verify"])["last"].as_u64().unwrap();
@@ -151,7 +151,7 @@ fn by_root_a_restore_is_its_who_owns_the_empty_folder() {
     fs::create_dir(bench.path("state")).unwrap();
     std::os::unix::fs::chown(bench.path("state"), Some(65_533), Some(65_533)).unwrap();
     bench.good(&RESTORE);
-    for name in ["", "ledger.sqlite", "keys/row.key", "journal/segw-1", "ca/pending", "lock"] {
+    for name in ["", "ledger.sqlite", "keys/row.key", "journal/segw-1", "ca/devices.key", "lock"] {
         let of = fs::metadata(bench.path("state").join(name)).unwrap();
         assert_eq!((of.uid(), of.gid()), (65_533, 65_533), "{name}");
     }
@@ -232,6 +232,110 @@ fn a_backup_that_was_changed_with_its_manifest_is_refused_by_journal_or_ledger()
     bench.write("kept/backup.json", &manifest.replace("\"format\": 1", "\"format\": 2"));
     let (code, why) = bench.refused(&RESTORE);
     assert!(code == 2 && why.contains("it has format 2, this Truecell knows 1: use a newer one"), "{why}");
+}
+
+/// The manifest of the backup, changed.
+fn change_manifest(bench: &Bench, change: impl FnOnce(&mut Value)) {
+    let manifest = fs::read_to_string(bench.path("kept/backup.json")).unwrap();
+    let mut changed: Value = serde_json::from_str(&manifest).unwrap();
+    change(&mut changed);
+    bench.write("kept/backup.json", &changed.to_string());
+}
+
+/// Whoever keeps backups could otherwise give a node files that it never had.
+#[test]
+fn nothing_is_restored_that_no_backup_has() {
+    let bench = Bench::new();
+    bench.good(&["backup", "kept"]);
+    let whole = fs::read_to_string(bench.path("kept/backup.json")).unwrap();
+    lose(&bench);
+    for name in
+        ["ca/more/1.json", "keys/row.key", "init-unfinished", "journal/segw-2/1.jsonl", "../node", "/node"]
+    {
+        let (empty, sha256) = ("", ids::Sha256::of(b"").to_string());
+        if !name.starts_with(['.', '/']) {
+            fs::create_dir_all(bench.path(&format!("kept/{name}")).parent().unwrap()).unwrap();
+            bench.write(&format!("kept/{name}"), empty);
+        }
+        change_manifest(&bench, |manifest| {
+            let entry = serde_json::json!({"path": name, "size": 0, "sha256": sha256});
+            manifest["files"].as_array_mut().unwrap().push(entry);
+        });
+        let (code, why) = bench.refused(&[&RESTORE[..], &["--keys", "lost"]].concat());
+        assert!(code == 1 && why.contains("no backup has that"), "{name}: {why}");
+        fs::remove_dir_all(bench.path("state")).unwrap();
+        bench.write("kept/backup.json", &whole);
+    }
+    bench.good(&[&RESTORE[..], &["--keys", "lost"]].concat());
+}
+
+#[test]
+fn a_backup_of_a_newer_schema_is_refused_before_anything_is_made() {
+    let bench = backed_up();
+    lose(&bench);
+    change_manifest(&bench, |manifest| manifest["schema"] = 9_999.into());
+    let (code, why) = bench.refused(&RESTORE);
+    assert!(code == 1 && why.contains("schema 9999"), "{why}");
+    assert!(!bench.path("state").exists());
+}
+
+#[test]
+fn keys_are_their_owners_alone_again_whatever_carried_the_backup() {
+    let bench = backed_up();
+    lose(&bench);
+    let root = bench.path("kept/ca");
+    let mut keys: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    keys.retain(|path| path.extension().is_some_and(|ending| ending == "key"));
+    assert!(!keys.is_empty());
+    keys.extend(
+        ["keys/row.key", "keys/journal.key", "keys/gateway.pem", "ledger.sqlite"]
+            .map(|name| bench.path("kept").join(name))
+            .into_iter()
+            .filter(|path| path.exists()),
+    );
+    for key in &keys {
+        fs::set_permissions(key, fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    bench.good(&RESTORE);
+    for key in &keys {
+        let name = key.strip_prefix(bench.path("kept")).unwrap();
+        let mode = fs::metadata(bench.path("state").join(name)).unwrap().permissions().mode() & 0o777;
+        let most = if name.starts_with("ledger.sqlite") { 0o644 } else { 0o600 };
+        assert_eq!(mode, most, "{}", name.display());
+    }
+}
+
+/// Root copies what the gateway's user may write to.
+#[test]
+fn a_link_in_the_data_directory_is_not_followed() {
+    let bench = Bench::new();
+    bench.write("secret", "of somebody else");
+    fs::create_dir(bench.path("folder")).unwrap();
+    bench.write("folder/secret", "of somebody else");
+    for (at, to) in [("keys/more", "secret"), ("ca/more", "folder"), ("keys/no-more", "")] {
+        let at = bench.path("state").join(at);
+        if to.is_empty() {
+            let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+            rustix::fs::mknodat(rustix::fs::CWD, &at, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        } else {
+            std::os::unix::fs::symlink(bench.path(to), &at).unwrap();
+        }
+        let (code, why) = bench.refused(&["backup", "kept", "--with-keys"]);
+        assert!(code == 70 && why.contains("more: a link, or something else"), "{why}");
+        assert!(!bench.path("kept").exists() && !bench.path("kept.unfinished").exists());
+        fs::remove_file(at).unwrap();
+    }
+    bench.good(&["backup", "kept", "--with-keys"]);
+}
+
+#[test]
+fn a_backup_is_not_made_within_what_it_copies() {
+    let bench = Bench::new();
+    for to in ["state/kept", "state/keys/kept"] {
+        let (code, why) = bench.refused(&["backup", to, "--with-keys"]);
+        assert!(code == 2 && why.contains("is within the data directory"), "{why}");
+        assert!(!bench.path(&format!("{to}.unfinished")).exists());
+    }
 }
 
 /// Kills a command as soon as a file is there; it may have ended by then.

@@ -6,7 +6,9 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 /// A folder with a configuration and, once initialised, a data directory.
@@ -21,6 +23,8 @@ pub(crate) struct Bench {
 struct Daemon {
     child: Child,
     http: String,
+    /// What it has logged since it was ready.
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 const CONFIG: &str = r#"
@@ -128,23 +132,45 @@ impl Bench {
         self.start(self.command(&["serve"]), message)
     }
 
-    /// Starts `truecell serve` with these limits of the shell's `ulimit`, and waits until it is ready.
-    pub(crate) fn serve_within(&mut self, limits: &str) {
+    /// Starts `truecell serve` with these limits of the shell's `ulimit`, and waits until it is ready; the lines of its log.
+    pub(crate) fn serve_within(&mut self, limits: &str) -> Vec<String> {
         let mut shell = Command::new("sh");
         let script = format!("ulimit {limits}; exec {} serve", env!("CARGO_BIN_EXE_truecell"));
         shell.args(["-c", &script]).current_dir(&self.folder).stdin(Stdio::null());
-        self.start(shell, "ready");
+        self.start(shell, "ready")
     }
 
-    fn start(&mut self, mut command: Command, message: &str) -> Vec<String> {
+    /// The lines with this in them that the daemon has logged since it was ready.
+    pub(crate) fn logged(&self, what: &str) -> Vec<String> {
+        let log = self.daemon.as_ref().unwrap().log.lock().unwrap();
+        log.iter().filter(|line| line.contains(what)).cloned().collect()
+    }
+
+    /// Waits for such a line, and returns the first.
+    pub(crate) fn wait_logged(&self, what: &str) -> String {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(line) = self.logged(what).into_iter().next() {
+                return line;
+            }
+            assert!(Instant::now() < until, "no `{what}` in {:#?}", self.logged(""));
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
+    /// Starts a daemon by this command, and waits for a log line with `message`; the lines up to it.
+    pub(crate) fn start(&mut self, mut command: Command, message: &str) -> Vec<String> {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let mut seen = Vec::new();
         let found = lines.by_ref().inspect(|line| seen.push(line.clone())).any(|line| line.contains(message));
         assert!(found, "serve ended:\n{}", seen.join("\n"));
         let ready: serde_json::Value = serde_json::from_str(seen.last().unwrap()).unwrap();
-        std::thread::spawn(move || lines.for_each(drop));
-        self.daemon = Some(Daemon { child, http: ready["http"].as_str().unwrap_or_default().to_owned() });
+        let log = Arc::<Mutex<Vec<String>>>::default();
+        let kept = log.clone();
+        std::thread::spawn(move || lines.for_each(|line| kept.lock().unwrap().push(line)));
+        let http = ready["http"].as_str().unwrap_or_default().to_owned();
+        self.daemon = Some(Daemon { child, http, log });
         seen
     }
 
@@ -181,6 +207,11 @@ impl Bench {
         }
     }
 
+    /// Waits until the daemon has ended by itself.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        self.daemon.take().unwrap().child.wait().unwrap()
+    }
+
     /// Ends the daemon by SIGTERM; its exit code.
     pub(crate) fn stop(&mut self) -> i32 {
         let mut daemon = self.daemon.take().unwrap();
@@ -189,7 +220,7 @@ impl Bench {
         daemon.child.wait().unwrap().code().unwrap()
     }
 
-    /// Times, hashes, serials, keys and this folder, replaced by what they are.
+    /// Times, hashes, serials, keys, certificates in rows and this folder, replaced by what they are.
     pub(crate) fn normalized(&self, text: &str) -> String {
         let folder = self.folder.path().display().to_string();
         let me = api::Caller::here().name;
@@ -197,7 +228,8 @@ impl Bench {
         let text = text.replace(&format!("by={me} "), "by=<me> ");
         let text = text.replace(&format!("\"by\":\"{me}\""), "\"by\":\"<me>\"");
         let text = text.replace(&format!("\"by\": \"{me}\""), "\"by\": \"<me>\"");
-        text.lines().map(|line| words(line) + "\n").collect()
+        let text = text.replace(&format!("word of {me}\n"), "word of <me>\n");
+        text.lines().map(|line| words(&without_der(line)) + "\n").collect()
     }
 }
 
@@ -212,6 +244,15 @@ impl Drop for Bench {
 
 pub(crate) fn text(octets: &[u8]) -> String {
     String::from_utf8_lossy(octets).into_owned()
+}
+
+/// A line of JSON with what stands for certificates in its rows, which are in Base64.
+fn without_der(line: &str) -> String {
+    const DER: &str = "\"der\":\"";
+    let mut parts = line.split(DER);
+    let first = parts.next().unwrap_or_default().to_owned();
+    let cut = |part: &str| format!("{DER}<certificate>{}", part.find('"').map_or("", |end| &part[end..]));
+    first + &parts.map(cut).collect::<String>()
 }
 
 /// One line with its changing words replaced. A word is a run of letters, digits, `:`, `.` and `-`.
@@ -235,8 +276,10 @@ fn words(line: &str) -> String {
 fn placeholder(word: &str) -> String {
     let hex = word.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     let is_time = word.starts_with("20") && word.ends_with('Z');
+    let is_day = || word.split('-').map(str::len).eq([4, 2, 2]) && word.starts_with("20");
     match word.len() {
         _ if word.starts_with("127.") => "<address>".into(),
+        10 if is_day() => "<day>".into(),
         20 if is_time => "<time------------->Z".into(),
         27 if is_time => "<time-------------------->Z".into(),
         128 if hex => "<signature>".into(),

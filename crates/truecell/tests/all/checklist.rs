@@ -46,13 +46,14 @@ pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Names of the functions that stand right behind `#[test]`. One that is ignored does not run, and does not
-/// count.
+/// Names of the functions that stand right behind `#[test]` or `#[tokio::test]`. One that is ignored does not run, and
+/// does not count.
 pub(crate) fn tests(source: &str) -> impl Iterator<Item = &str> {
-    let functions = source.split("#[test]").skip(1);
-    functions
-        .filter_map(|rest| rest.trim_start().strip_prefix("fn "))
-        .filter_map(|rest| rest.split('(').next())
+    let attributes = source.split("#[").filter_map(|rest| rest.split_once(']'));
+    let tests = attributes.filter(|(name, _)| *name == "test" || name.starts_with("tokio::test"));
+    let functions =
+        tests.map(|(_, rest)| rest.trim_start()).map(|rest| rest.strip_prefix("async ").unwrap_or(rest));
+    functions.filter_map(|rest| rest.strip_prefix("fn ")).filter_map(|rest| rest.split('(').next())
 }
 
 fn line_of(test: &str) -> Option<u8> {
@@ -71,6 +72,11 @@ fn a_test_counts_only_where_it_runs_and_is_named_after_one_line() {
         fn section_4_line_9_never_runs() {}
         #[test]
         fn section_4_line_10() {}
+        #[tokio::test(flavor = \"multi_thread\")]
+        async fn section_4_line_11_says_what() {}
+        #[tokio::test]
+        #[ignore]
+        async fn section_4_line_12_never_runs() {}
     ";
-    assert_eq!(tests(source).filter_map(line_of).collect::<Vec<_>>(), [7]);
+    assert_eq!(tests(source).filter_map(line_of).collect::<Vec<_>>(), [7, 11]);
 }

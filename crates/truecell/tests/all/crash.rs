@@ -4,7 +4,7 @@
 //! `TRUECELL_CRASH_SEED` draws the moments of an earlier run again.
 
 use crate::{bench::Bench, wreck::Wreck};
-use api::LedgerBooks;
+use api::Office;
 use events::{
     Journal, JournalKey,
     admission::{Admitted, Contested, Refused},
@@ -13,13 +13,13 @@ use ids::{DeviceId, Epoch, SessionId, UnixTime};
 use ike::crypto::AuthKey;
 use lab::{KnownGateway, Load, UnitIdentity};
 use ledger::{Ledger, NewDevice, Pools, RowKey, store::Sqlite};
-use pki::{Ca, DeviceOrder, KeyAlgorithm, KeySource};
+use pki::{Ca, DeviceOrder, Issued, KeyAlgorithm, KeySource};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState},
     net::{Ipv4Addr, SocketAddr},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -123,7 +123,7 @@ impl Moment {
     }
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let seed = std::env::var("TRUECELL_CRASH_SEED").ok().map(|text| text.parse().unwrap());
     let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(()));
     println!("TRUECELL_CRASH_SEED={seed}");
@@ -139,12 +139,17 @@ pub(crate) struct Estate {
 
 impl Estate {
     pub(crate) fn new() -> Self {
+        Self::of(UNITS)
+    }
+
+    /// With so many units.
+    pub(crate) fn of(units: u64) -> Self {
         let bench = Bench::bare();
         let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
         bench.write("truecell.toml", &(config + SERVICE + WITNESS));
         fs::create_dir(bench.path("drop")).unwrap();
         bench.good(&["init"]);
-        let (units, anchors) = enrol(&bench);
+        let (units, anchors) = enrol(&bench, units);
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let name = "segw.operator.example".into();
         Self { bench, units, gateway: KnownGateway { name, anchors, ike: nowhere, natt: nowhere } }
@@ -152,15 +157,28 @@ impl Estate {
 
     /// Starts the gateway, which names exactly what it finishes, and has everything checked.
     pub(crate) fn restart(&mut self, unfinished: &[String]) {
-        let log = self.bench.serve_until("ready");
+        assert_eq!(self.start(), unfinished);
+        assert_eq!(self.bench.json(&["event", "verify"])["ok"], true);
+        assert_eq!(self.bench.json(&["ledger", "verify"])["ok"], true);
+    }
+
+    /// Starts the gateway; what it names as finished.
+    pub(crate) fn start(&mut self) -> Vec<String> {
+        self.start_by(self.bench.command(&["serve"]))
+    }
+
+    /// The same by another command.
+    pub(crate) fn start_by(&mut self, serve: Command) -> Vec<String> {
+        let log = self.bench.start(serve, "ready");
         let ready: serde_json::Value = serde_json::from_str(log.last().unwrap()).unwrap();
         let address = |key: &str| ready[key].as_str().unwrap().parse().unwrap();
         (self.gateway.ike, self.gateway.natt) = (address("ike"), address("natt"));
-        let finished =
-            |line: &str| Some(line.split_once("ledger: ")?.1.split_once(" was finished")?.0.to_owned());
-        assert_eq!(log.iter().filter_map(|line| finished(line)).collect::<Vec<_>>(), unfinished);
-        assert_eq!(self.bench.json(&["event", "verify"])["ok"], true);
-        assert_eq!(self.bench.json(&["ledger", "verify"])["ok"], true);
+        let finished = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            let finished = line["message"].as_str()?.strip_prefix("ledger: ")?.split_once(" was finished")?;
+            Some(finished.0.to_owned())
+        };
+        log.iter().filter_map(|line| finished(line)).collect()
     }
 
     /// The units that had their tunnel when the gateway was gone.
@@ -202,7 +220,8 @@ impl Estate {
     /// the journal is looked at before that.
     fn cut_what_is_not_finished(&self) {
         let segments = fs::read_dir(self.bench.path("state/journal/segw-1")).unwrap();
-        let last = segments.map(|entry| entry.unwrap().path()).max().unwrap();
+        let segments = segments.map(|entry| entry.unwrap().path());
+        let last = segments.filter(|path| path.extension().is_some_and(|end| end == "jsonl")).max().unwrap();
         let written = fs::read(&last).unwrap();
         let whole = written.iter().rposition(|octet| *octet == b'\n').map_or(0, |at| at + 1);
         if whole < written.len() {
@@ -242,7 +261,7 @@ pub(crate) fn device(name: &str) -> DeviceId {
 }
 
 /// Units in the node's ledger, with certificates of its CA; and who vouches for the gateway.
-fn enrol(bench: &Bench) -> (Vec<UnitIdentity>, AnchorSet) {
+fn enrol(bench: &Bench, units: u64) -> (Vec<UnitIdentity>, AnchorSet) {
     let (now, by) = (UnixTime::now(), "test");
     let state = |name: &str| bench.path("state").join(name);
     let key = JournalKey::open(&state("keys/journal.key")).unwrap();
@@ -251,18 +270,23 @@ fn enrol(bench: &Bench) -> (Vec<UnitIdentity>, AnchorSet) {
     let pools = Pools { v4: Some("10.64.0.0/12".parse().unwrap()), v6: None };
     let row_key = RowKey::open(&state("keys/row.key")).unwrap();
     let (ledger, _) = Ledger::open(store, journal.clone(), row_key, pools, now).unwrap();
-    let books = LedgerBooks { ledger: ledger.clone(), policy: Default::default() };
-    let (ca, _) = Ca::open(&state("ca"), &books, now).unwrap();
-    let devices: Vec<_> = (0..UNITS).map(|number| DeviceId::eui64(number.to_be_bytes())).collect();
+    let office = Office { ledger: ledger.clone(), policy: Default::default() };
+    let ca = Ca::open(&state("ca")).unwrap();
+    let devices: Vec<_> = (0..units).map(|number| DeviceId::eui64(number.to_be_bytes())).collect();
     ledger.import(devices.iter().map(|device| (0, NewDevice::installed(*device))), by, now, |_| ()).unwrap();
-    let issue = |device: DeviceId| {
-        let key = KeySource::Generate(KeyAlgorithm::P256);
-        let order = DeviceOrder { device, key, validity: None, by: by.into() };
-        let issued = ca.issue(&order, &books, now).unwrap();
+    let issued = office.issue(|books| {
+        let issue = |device: &DeviceId| {
+            let key = KeySource::Generate(KeyAlgorithm::P256);
+            let order = DeviceOrder { device: *device, key, validity: None, by: by.into() };
+            ca.issue(&order, books, now)
+        };
+        devices.iter().map(issue).collect::<Result<Vec<_>, _>>()
+    });
+    let identity = |(device, issued): (&DeviceId, Issued)| {
         let key = AuthKey::from_pkcs8(issued.private_key.unwrap().pkcs8()).unwrap();
         UnitIdentity { name: format!("{device}.{}", ca.realm()), chain: issued.chain, key: Arc::new(key) }
     };
-    let units = devices.into_iter().map(issue).collect();
+    let units = devices.iter().zip(issued.unwrap()).map(identity).collect();
     journal.close().unwrap();
     (units, ca.gateway_anchors().clone())
 }

@@ -13,7 +13,10 @@ fn a_data_directory_is_never_made_by_serve_nor_twice_by_init() {
     let bench = Bench::bare();
     let (code, why) = bench.refused(&["serve"]);
     assert_eq!(code, 2);
-    assert!(why.contains("is not a data directory") && why.contains("truecell init"), "{why}");
+    assert!(
+        why.contains("the data directory state does not exist") && why.contains("truecell init"),
+        "{why}"
+    );
     assert!(!bench.path("state").exists());
     bench.good(&["init"]);
     let key = fs::read(bench.path("state/keys/journal.key")).unwrap();
@@ -375,7 +378,29 @@ fn one_changed_octet_in_the_journal_is_named_also_without_a_daemon() {
     );
     let answer = bench.run(&["--json", "event", "verify"]).stdout;
     let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
-    assert_eq!((&answer["first"], &answer["broken"]["seq"]), (&serde_json::Value::Null, &seq.into()));
+    assert_eq!((&answer["broken"]["seq"], &answer["broken"]["code"]), (&seq.into(), &"bad-record".into()));
+    assert_eq!((&answer["first"], &answer["last"]), (&1.into(), &(seq - 1).into()));
+    let proven = answer["proven"].as_u64().unwrap();
+    assert!(journal.lines().nth(proven as usize - 1).unwrap().contains("journal.checkpoint"), "{answer}");
+    let said = text(&output.stdout);
+    assert!(said.contains(&format!("records 1 to {}, proven", seq - 1)), "{said}");
+    assert!(said.contains("truecell restore"), "{said}");
+}
+
+#[test]
+fn a_copy_of_the_journal_that_ends_in_the_middle_of_a_line_is_good_up_to_that() {
+    let bench = Bench::new();
+    bench.good(&["device", "add", "00aabbccddee"]);
+    let segment = bench.path("state/journal/segw-1/00000000000000000001.jsonl");
+    let journal = fs::read_to_string(&segment).unwrap();
+    let records = journal.lines().count();
+    fs::write(&segment, &journal[..journal.len() - 30]).unwrap();
+    let said = bench.good(&["event", "verify"]);
+    let first = format!("good: records 1 to {}, proven by signatures up to ", records - 1);
+    let unfinished = format!("UNFINISHED: the line of record {records} has no end, ");
+    assert!(said.starts_with(&first) && said.contains(&unfinished), "{said}");
+    let answer = bench.json(&["event", "verify"]);
+    assert_eq!((&answer["ok"], &answer["unfinished"]["seq"]), (&true.into(), &records.into()));
 }
 
 #[test]
@@ -453,7 +478,8 @@ fn a_ledger_made_anew_is_told_in_one_line() {
     let log = bench.serve_until("ready");
     let told: Vec<_> = log.iter().filter(|line| line.contains("ledger: ")).collect();
     assert_eq!(told.len(), 1, "{told:#?}");
-    assert!(told[0].contains("it was missing, and was made anew from 3 events of the journal"), "{told:?}");
+    // The units, and the gateway's certificate.
+    assert!(told[0].contains("it was missing, and was made anew from 4 events of the journal"), "{told:?}");
     let listed = bench.good(&["device", "list"]);
     assert!(ids.iter().all(|id| listed.contains(id)), "{listed}");
     assert_eq!(bench.json(&["ledger", "verify"])["ok"], true);

@@ -1,6 +1,10 @@
 //! Every command that README.md and docs/ show works as shown.
 
-use crate::document::{Desk, steps};
+use crate::{
+    bench::Bench,
+    document::{Desk, steps},
+};
+use admission::Missing;
 use std::{
     collections::BTreeSet,
     fs,
@@ -70,7 +74,7 @@ fn the_table_of_routes_is_the_one_in_the_code() {
 
 #[test]
 fn the_body_of_each_post_is_one_that_the_api_takes() {
-    use api::{backup, certificate, configuration, device, line, pair, policy, session};
+    use api::{backup, ca, certificate, configuration, device, line, order, pair, policy, session};
     fn takes<T: serde::de::DeserializeOwned>(body: &str) -> Result<(), serde_json::Error> {
         serde_json::from_str::<T>(body).map(drop)
     }
@@ -90,12 +94,17 @@ fn the_body_of_each_post_is_one_that_the_api_takes() {
             "/v1/devices/{id}/move" => takes::<device::MoveDevice>(body),
             "/v1/lines" => takes::<line::AddLine>(body),
             "/v1/lines/set" => takes::<line::SetLine>(body),
+            "/v1/orders" => takes::<order::OpenOrder>(body),
+            "/v1/orders/import" => takes::<order::ImportOrders>(body),
+            "/v1/orders/{id}/close" => takes::<order::CloseOrder>(body),
             "/v1/pairs" | "/v1/pairs/remove" => takes::<pair::ChangePair>(body),
             "/v1/policy" => takes::<policy::SetMode>(body),
             "/v1/policy/resume" => takes::<policy::Resume>(body),
             "/v1/certificates" => takes::<certificate::IssueCertificate>(body),
             "/v1/certificates/import" => takes::<certificate::ImportCertificates>(body),
             "/v1/certificates/{serial}/revoke" => takes::<certificate::RevokeCertificate>(body),
+            "/v1/ca/distrust" => takes::<ca::DistrustVendor>(body),
+            "/v1/ca/trust" => takes::<ca::TrustVendor>(body),
             "/v1/sessions/{id}/cut" => takes::<session::CutSession>(body),
             "/v1/backups" => takes::<backup::BeginBackup>(body),
             "/v1/configuration" => takes::<configuration::ApplyConfiguration>(body),
@@ -133,6 +142,53 @@ fn the_table_of_alarms_has_every_alarm_and_its_check() {
     let expected: Vec<_> =
         gateway::Alarm::ALL.iter().map(|alarm| vec![alarm.code(), alarm.needs()]).collect();
     assert_eq!(named, expected);
+}
+
+/// The texts in double quotes of a function or list in a source file of ours, from the line behind `begin` on.
+fn literals(file: &str, begin: &str) -> Vec<String> {
+    let source = fs::read_to_string(root().join("crates").join(file)).unwrap();
+    let (_, behind) = source.split_once(begin).unwrap_or_else(|| panic!("{file} has no `{begin}`"));
+    let body = behind.lines().skip(1).take_while(|line| !matches!(*line, "    }" | "    ];"));
+    let code = body.filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split('"').skip(1).step_by(2)).map(str::to_owned).collect()
+}
+
+fn first_words(document: &str, name: &str) -> Vec<String> {
+    table(document, name).iter().map(|row| words(row)[0].to_owned()).collect()
+}
+
+#[test]
+fn the_tables_of_values_have_every_word_that_the_code_writes() {
+    let written = [
+        ("session ends", "gateway/src/hand_off.rs", "pub fn code(&self) -> &'static str {"),
+        ("contest ends", "gateway/src/contest.rs", "pub(crate) fn code(self) -> &'static str {"),
+        ("evidence", "admission/src/verdict.rs", "let all = ["),
+    ];
+    for (name, file, function) in written {
+        assert_eq!(first_words("formats.md", name), literals(file, function), "{name}");
+    }
+    let text = fs::read_to_string(root().join("docs/formats.md")).unwrap();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let rules = format!("`rules` is the version of the rules that decided, now `{}`", admission::RULES);
+    assert!(text.contains(&rules), "{rules}");
+    for missing in [Missing::NotGathered, Missing::NoRecord, Missing::NotSent, Missing::Stale] {
+        let word = serde_json::to_value(missing).unwrap();
+        assert!(text.contains(&format!("`{}` (", word.as_str().unwrap())), "{word}");
+    }
+}
+
+#[test]
+fn the_codes_of_the_help_are_those_of_the_document() {
+    let documented: Vec<_> = table("cli.md", "codes")
+        .iter()
+        .map(|row| row.trim_matches(['|', ' ']).split(' ').next().unwrap().to_owned())
+        .collect();
+    let help = Bench::bare().good(&["--help"]);
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (_, codes) = help.split_once("Exit codes: ").unwrap();
+    let (codes, _) = codes.split_once(". ").unwrap();
+    let named: Vec<_> = codes.split("; ").map(|code| code.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(named, documented, "{codes}");
 }
 
 #[test]

@@ -66,6 +66,11 @@ until_said() { until [ "$(grep -c "$1" said)" = "$2" ]; do sleep 0.1; done; }
 "$truecell" serve 2> log & gateway=$!
 code=0; unit --gateway another.operator.example 2> another || code=$?
 [ $code = 1 ]
+ip netns exec femtocell "$truecell" lab unit unit/00aabbccddee --to 192.0.2.9 --gateway nobody > silent 2>&1 & silent=$!
+until grep -q '^no answer yet from 192.0.2.9:500, after 5 s$' silent; do sleep 0.1; done
+kill $silent
+wait $silent
+[ "$(grep -c . silent)" = 1 ]
 unit --gateway segw.operator.example --route 10.96.0.1/32,10.96.0.2/32 --route 10.96.0.3/32 > said 2>&1 & unit=$!
 until_said ^attached 1
 ip netns exec femtocell ping -c 1 -W 5 10.96.0.1

@@ -190,7 +190,7 @@ fn a_row_that_is_no_row_stops_none_of_the_others() {
 1 added, 0 unchanged, 4 refused
 LINE  DEVICE             WHY
 2     00aabb000001       it has 3 fields, and the first line names 2
-3     00aabb000002       it has 1 fields, and the first line names 2
+3     00aabb000002       it has 1 field, and the first line names 2
 4     00:aa-bb:00:00:03  a device identity has 12 or 16 hex digits, with `:` or `-` between all octets or none
 5     -                  it is not in UTF-8
 ";
@@ -200,7 +200,7 @@ LINE  DEVICE             WHY
 #[test]
 fn a_file_that_is_no_estate_is_named_for_what_it_is() {
     let bench = Bench::new();
-    for (name, text) in [("semicolons.csv", "id;site\n"), ("capitals.csv", "ID,SITE\n")] {
+    for (name, text) in [("names.csv", "id,serial\n"), ("capitals.csv", "ID,SITE\n")] {
         bench.write(name, text);
         let (code, why) = bench.refused(&["device", "import", name]);
         assert_eq!(code, 2, "{why}");
@@ -273,7 +273,7 @@ fn a_journal_is_looked_for_only_in_a_data_directory_and_by_a_whole_key() {
     for command in ["verify", "tail"] {
         let (code, why) = bench.refused(&["event", command]);
         assert_eq!(code, 2, "{why}");
-        assert!(why.contains("is not a data directory") && why.contains("run `truecell init`"), "{why}");
+        assert!(why.contains("the data directory state does not exist"), "{why}");
     }
     let (code, why) = bench.refused(&["event", "verify", "--journal", ".", "--key", &"0".repeat(63)]);
     assert_eq!(code, 2, "{why}");
@@ -298,6 +298,103 @@ fn a_request_that_is_none_is_answered_with_how_to_make_one() {
         why.contains("the certificate request cannot be taken") && why.contains("openssl req -new"),
         "{why}"
     );
+}
+
+#[test]
+fn what_the_command_line_names_and_cannot_be_used_is_its_own_fault() {
+    let bench = Bench::new();
+    bench.write("a-file", "");
+    bench.good(&["device", "add", "00aabbccddee"]);
+    for arguments in [
+        &["--data", "a-file/state", "init"][..],
+        &["man", "a-file"],
+        &["--data", "a-file", "lab", "--once"],
+        &["cert", "issue", "00aabbccddee", "--out", "a-file"],
+        &["--data", "missing", "serve"],
+        &["device", "import", "missing.csv"],
+        &["lab", "unit", "missing/00aabbccddee", "--to", "127.0.0.1", "--gateway", "segw.operator.example"],
+    ] {
+        let (code, why) = bench.refused(arguments);
+        assert_eq!(code, 2, "{arguments:?}: {why}");
+        assert!(why.contains("\n  why: ") && why.contains("\n  next: "), "{why}");
+    }
+    assert_eq!(bench.refused(&["-c", "missing.toml", "serve"]).0, 64);
+    let bare = Bench::bare();
+    let config = fs::read_to_string(bare.path("truecell.toml")).unwrap();
+    bare.write("truecell.toml", &config.replace("[control]\n", "[control]\ngroup = \"nosuchgroup\"\n"));
+    let (code, why) = bare.refused(&["init"]);
+    assert!(code == 64 && why.contains("control.group: there is no group nosuchgroup"), "{code}: {why}");
+    assert!(!bare.path("state").exists());
+}
+
+#[test]
+fn the_files_of_a_unit_are_each_named_once() {
+    let bench = Bench::new();
+    bench.good(&["device", "add", "00aabbccddee"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--out", "unit"]);
+    let attach = || {
+        bench.refused(&[
+            "lab",
+            "unit",
+            "unit/00aabbccddee",
+            "--to",
+            "127.0.0.1",
+            "--gateway",
+            "segw.operator.example",
+        ])
+    };
+    for file in ["unit/root.pem", "unit/00aabbccddee.key", "unit/00aabbccddee.pem"] {
+        fs::rename(bench.path(file), bench.path("away")).unwrap();
+        let (code, why) = attach();
+        assert_eq!(code, 2, "{why}");
+        assert!(why.starts_with(&format!("error: {file} cannot be used\n  why: No such file")), "{why}");
+        assert_eq!(why.matches(file).count(), 1, "{why}");
+        assert!(why.contains("next: name DIR/ID, as `truecell cert issue ID --out DIR` wrote it"), "{why}");
+        bench.write(file, "rubbish");
+        let (code, why) = attach();
+        assert!(
+            code == 2 && why.starts_with(&format!("error: {file} cannot be used\n  why: ")),
+            "{code}: {why}"
+        );
+        fs::rename(bench.path("away"), bench.path(file)).unwrap();
+    }
+}
+
+#[test]
+fn an_init_that_was_forgotten_is_named_by_whatever_needs_it() {
+    let bench = Bench::bare();
+    for state in ["does not exist", "is not initialised"] {
+        for command in [&["serve"][..], &["device", "list"], &["cert", "list"], &["event", "tail"]] {
+            let (code, why) = bench.refused(command);
+            assert_eq!(code, 2, "{why}");
+            assert!(why.starts_with(&format!("error: the data directory state {state}\n")), "{why}");
+            assert!(why.contains("next: run `truecell init` once"), "{why}");
+        }
+        let _ = fs::create_dir(bench.path("state"));
+    }
+}
+
+#[test]
+fn an_estate_with_other_separators_is_refused_by_what_they_are() {
+    let bench = Bench::new();
+    for (separator, named) in [(";", ";"), ("\t", "\\t"), ("|", "|")] {
+        bench.write("estate.csv", &format!("id{separator}site\n00aabbccddee{separator}here\n"));
+        let (code, why) = bench.refused(&["device", "import", "estate.csv"]);
+        assert_eq!(code, 2, "{why}");
+        let expected = format!("why: its columns are separated by `{named}`, not by commas\n");
+        assert!(why.contains(&expected) && why.contains("with commas between them"), "{why}");
+    }
+}
+
+#[test]
+fn a_usage_error_has_the_same_words_in_json() {
+    let bench = Bench::bare();
+    let output = bench.run(&["--json", "device", "lost", "00aabbccddee"]);
+    assert_eq!(output.status.code(), Some(2));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let error = &answer["error"];
+    assert_eq!(error["title"], "the following required arguments were not provided");
+    assert!(error["detail"].as_str().is_some_and(|detail| detail.starts_with("--why <TEXT>\n")), "{answer}");
 }
 
 #[test]

@@ -79,8 +79,11 @@ impl Wreck {
 /// The rows of a copy of the database: whoever opens the database itself cleans up behind the crash.
 fn rows(bench: &Bench) -> HashMap<(String, String), Row> {
     let copy = tempfile::tempdir().unwrap();
-    for file in ["ledger.sqlite", "ledger.sqlite-wal"] {
-        fs::copy(bench.path("state").join(file), copy.path().join(file)).unwrap();
+    fs::copy(bench.path("state/ledger.sqlite"), copy.path().join("ledger.sqlite")).unwrap();
+    // Whoever closed the database last, in good order, has removed its log.
+    let log = bench.path("state/ledger.sqlite-wal");
+    if log.exists() {
+        fs::copy(log, copy.path().join("ledger.sqlite-wal")).unwrap();
     }
     let database = rusqlite::Connection::open(copy.path().join("ledger.sqlite")).unwrap();
     let mut rows = database.prepare("SELECT tbl, key, revision, event, body FROM row").unwrap();

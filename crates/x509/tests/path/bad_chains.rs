@@ -299,6 +299,23 @@ fn critical_extensions_that_nobody_understands() {
 }
 
 #[test]
+fn policy_constraints_refuse_whether_or_not_they_are_marked_as_critical() {
+    let world = World::new();
+    let constraints = |is_critical| {
+        // requireExplicitPolicy 0
+        let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, 36], vec![0x30, 3, 0x80, 1, 0]);
+        extension.set_criticality(is_critical);
+        vec![extension]
+    };
+    for is_critical in [true, false] {
+        let in_device = world.bent(|params| params.custom_extensions = constraints(is_critical));
+        refused(in_device, PathError::UnknownCriticalExtension(Place::EndEntity));
+        let in_issuer = world.bent_issuer(|params| params.custom_extensions = constraints(is_critical));
+        refused(in_issuer, PathError::UnknownCriticalExtension(Place::Issuer));
+    }
+}
+
+#[test]
 fn keys_and_signatures_on_curves_that_ike_does_not_use() {
     let world = World::new();
     for algorithm in [&rcgen::PKCS_ED25519, &rcgen::PKCS_ECDSA_P521_SHA512] {

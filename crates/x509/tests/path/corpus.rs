@@ -1,8 +1,9 @@
 //! The corpora of the fuzz targets, replayed.
 
 use crate::{
+    crl, ocsp,
     requests::{params, request},
-    world::{NAME, dns, key},
+    world::{Cert, NAME, dns, key},
 };
 use std::path::{Path, PathBuf};
 use x509::fuzz::{self, device_path};
@@ -48,6 +49,44 @@ fn the_corpus_of_requests_proves_possession_where_its_names_say_so() {
         for cut in 0..octets.len() {
             fuzz::request(&octets[..cut]);
         }
+    }
+}
+
+fn behind_ca(ca: &Cert, der: &[u8]) -> Vec<u8> {
+    [&u16::try_from(ca.der.len()).unwrap().to_be_bytes(), ca.der.as_slice(), der].concat()
+}
+
+fn replay<T: PartialEq + std::fmt::Debug>(
+    target: &str,
+    seeds: Vec<(&'static str, T, Vec<u8>)>,
+    run: impl Fn(&[u8]) -> T,
+) {
+    for (name, outcome, _) in seeds {
+        let octets = std::fs::read(corpus_of(target).join(name)).unwrap();
+        assert_eq!(run(&octets), outcome, "{target}/{name}");
+    }
+    for entry in std::fs::read_dir(corpus_of(target)).unwrap() {
+        let octets = std::fs::read(entry.unwrap().path()).unwrap();
+        for cut in (0..octets.len()).step_by(7) {
+            run(&octets[..cut]);
+        }
+    }
+}
+
+#[test]
+fn the_corpora_of_lists_and_answers_count_where_their_names_say_so() {
+    replay("crl", crl::seeds(behind_ca), fuzz::crl);
+    replay("ocsp_answer", ocsp::seeds(behind_ca), fuzz::ocsp_answer);
+}
+
+#[test]
+#[ignore = "writes fuzz/corpus/crl and fuzz/corpus/ocsp_answer anew"]
+fn write_the_corpora_of_lists_and_answers() {
+    let crl = crl::seeds(behind_ca).into_iter().map(|(name, _, octets)| ("crl", name, octets));
+    let ocsp = ocsp::seeds(behind_ca).into_iter().map(|(name, _, octets)| ("ocsp_answer", name, octets));
+    for (target, name, octets) in crl.chain(ocsp) {
+        std::fs::create_dir_all(corpus_of(target)).unwrap();
+        std::fs::write(corpus_of(target).join(name), octets).unwrap();
     }
 }
 

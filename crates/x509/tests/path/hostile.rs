@@ -1,5 +1,6 @@
 //! What a stranger may send before AUTH has verified.
 
+use crate::der::tlv;
 use crate::world::{self, *};
 use ids::UnixTime;
 use proptest::prelude::*;
@@ -202,16 +203,6 @@ fn issuers_that_vouch_for_each_other_lead_nowhere() {
 
 /// A SubjectPublicKeyInfo of RSA with a modulus of so many bits and this exponent.
 fn rsa(bits: usize, exponent: &[u8]) -> Vec<u8> {
-    // With the shortest length (X.690 §10.1).
-    let tlv = |tag: u8, content: &[u8]| {
-        let length = u32::try_from(content.len()).unwrap().to_be_bytes();
-        match content.len() {
-            0..128 => [&[tag, length[3]], content].concat(),
-            128..256 => [&[tag, 0x81, length[3]], content].concat(),
-            256..65_536 => [&[tag, 0x82, length[2], length[3]], content].concat(),
-            _ => [&[tag, 0x83, length[1], length[2], length[3]], content].concat(),
-        }
-    };
     let mut modulus = vec![0xff; bits.div_ceil(8)];
     modulus[0] = 0xff >> ((8 - bits % 8) % 8);
     let integer = |octets: &[u8]| {

@@ -93,6 +93,24 @@ fn a_checkpoint_that_fails_is_no_failure_of_the_record_before_it_and_is_made_up_
 }
 
 #[test]
+fn a_file_that_takes_nothing_for_a_while_keeps_what_it_has_and_takes_the_next_record() {
+    let (dir, key, journal) = open();
+    journal.append_grouped();
+    journal.sync().unwrap();
+    let file = |file| std::mem::replace(&mut lock(&journal.0.shared.state).file, file);
+    // Neither writing nor cutting off is possible, as on a file system that is read-only by now.
+    let writable = file(Arc::new(File::open(segment::path(dir.path(), 1)).unwrap()));
+    let event = NodeStarted { epoch: 1, version: "0.1.0".into() };
+    let refused = journal.append(&event, at(), Durability::Grouped);
+    assert!(matches!(refused, Err(JournalError::Write { .. })), "{refused:?}");
+    assert!(matches!(journal.check(), Err(JournalError::Write { .. })));
+    drop(file(writable));
+    assert_eq!(journal.append_grouped(), 3);
+    journal.close().unwrap();
+    assert_eq!(verify(dir.path(), key.public_key()).unwrap().proven, 4);
+}
+
+#[test]
 fn a_new_key_takes_over_with_both_signatures_and_with_no_less() {
     for (old_signs, new_signs) in [(true, true), (true, false), (false, true)] {
         let (dir, old, journal) = open();
@@ -166,4 +184,31 @@ fn a_pruned_journal_must_still_have_the_last_that_its_witness_saw() {
     let broken = check(&old).unwrap_err();
     assert!(broken.seq == *first && broken.why.contains("gone before it"), "{broken}");
     assert_eq!(check(&recent).unwrap().witnessed.unwrap().checkpoints, 1);
+}
+
+#[test]
+fn the_next_epoch_is_behind_the_newest_record_that_names_one_however_far_back() {
+    use crate::ledger::{BackupBegun, Opened};
+    let (dir, key, journal) = open();
+    assert_eq!(journal.next_epoch().unwrap(), Epoch(0), "nothing names one");
+    let opened = Opened { epoch: 7, finished: Vec::new() };
+    journal.append(&opened, at(), Durability::Grouped).unwrap();
+    let again = |journal: Journal| {
+        journal.close().unwrap();
+        drop(journal);
+        Journal::open(dir.path(), "gw1".parse().unwrap(), key.clone(), at()).unwrap().0
+    };
+    let journal = again(journal);
+    assert_eq!(journal.next_epoch().unwrap(), Epoch(8));
+    let other = BackupBegun { to: "elsewhere".into(), with_keys: false, by: "kim".into() };
+    for _ in 0..2 {
+        journal.fill_segment();
+        journal.append(&other, at(), Durability::Grouped).unwrap();
+    }
+    let journal = again(journal);
+    assert_eq!(segment::list(dir.path()).unwrap().len(), 3);
+    assert_eq!(journal.next_epoch().unwrap(), Epoch(8), "two segments back");
+    let event = NodeStarted { epoch: 9, version: "0.1.0".into() };
+    journal.append(&event, at(), Durability::Grouped).unwrap();
+    assert_eq!(again(journal).next_epoch().unwrap(), Epoch(10));
 }

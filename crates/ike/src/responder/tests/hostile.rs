@@ -2,12 +2,12 @@
 //! is kept of it in half-open IKE SAs: an honest attach makes one key pair, one shared secret and one verification of
 //! AUTH, and nothing that a stranger sends makes more for one half-open IKE SA, whatever comes behind it.
 
-use super::*;
+use super::{super::beginning::MAX_INIT, *};
 use crate::{
-    crypto::Secret,
+    crypto::{Ephemeral, Secret},
     payload::{
-        Authentication, Certificate, Encr, KeyExchangeMethod, MAX_PAYLOADS, Prf, Proposal, ProtocolId,
-        Transform, TransformType, write_chain,
+        Authentication, CertEncoding, Certificate, Encr, KeyExchange, KeyExchangeMethod, MAX_PAYLOADS, Prf,
+        Proposal, ProtocolId, Transform, TransformType, write_chain,
     },
 };
 use std::sync::Mutex;

@@ -1,9 +1,8 @@
-//! A copy of the database while others write to it, and what a restored one must not use again.
+//! A copy of the database while others write to it, and such a copy as it is.
 
-use super::{BUSY, Sqlite, Store, StoreError, files, signed, unsigned, wrong};
-use ids::{Epoch, NodeId};
-use rusqlite::{Connection, OpenFlags, params};
-use std::path::Path;
+use super::{BUSY, Sqlite, StoreError, files, files::Files, wrong};
+use rusqlite::{Connection, OpenFlags};
+use std::{fmt::Write, fs::File, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
 
 impl Sqlite {
     /// Writes what is committed now in the database `from` to `to`, a new file of mode 0600, and brings it to
@@ -26,23 +25,36 @@ impl Sqlite {
         Ok(schema)
     }
 
-    /// The next epoch of a node is at least this one; returns which.
+    /// Opens what [`Self::copy`] made, for reading: no file is written, and none made beside it.
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub fn skip_epochs(&mut self, node: &NodeId, at_least: Epoch) -> Result<Epoch, StoreError> {
-        let sql = "INSERT INTO node (node, epoch, applied) VALUES (?1, ?2, 0) \
-                   ON CONFLICT (node) DO UPDATE SET epoch = max(epoch, ?2) RETURNING epoch + 1";
-        let last = signed(at_least.0.saturating_sub(1));
-        self.begin()?;
-        let next =
-            self.statement(sql, |s| s.query_row(params![node.as_str(), last], |row| row.get::<_, i64>(0)));
-        match next {
-            Ok(next) => self.commit().map(|()| Epoch(unsigned(next))),
-            Err(error) => {
-                self.roll_back();
-                Err(error)
-            }
+    /// [`StoreError`], also for a schema other than [`Self::SCHEMA`].
+    pub fn open_copy(path: &Path) -> Result<Self, StoreError> {
+        let database = File::open(path).map_err(|error| wrong(path, &error))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let opened = Connection::open_with_flags(unchanging(path), flags);
+        let connection = opened.map_err(|error| wrong(path, &error))?;
+        let mut this = Self { connection, files: Arc::new(Files::of_copy(path, database)) };
+        let has: i64 = this.sql(|c| c.pragma_query_value(None, "user_version", |row| row.get(0)))?;
+        if has != Self::SCHEMA {
+            let why = format!("it has schema {has}, this Truecell checks copies of schema {}", Self::SCHEMA);
+            return Err(wrong(path, &why));
         }
+        Ok(this)
     }
+}
+
+/// A name by which SQLite takes the file for one that nobody changes (sqlite.org/uri.html).
+fn unchanging(path: &Path) -> String {
+    let octets = path.as_os_str().as_bytes().iter();
+    let name = octets.fold(String::new(), |mut name, octet| {
+        if octet.is_ascii_alphanumeric() || b"/._-".contains(octet) {
+            name.push(char::from(*octet));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(name, "%{octet:02X}");
+        }
+        name
+    });
+    format!("file:{name}?immutable=1")
 }

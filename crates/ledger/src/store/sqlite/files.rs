@@ -19,9 +19,10 @@ use std::{
 pub(super) struct Files {
     pub(super) path: PathBuf,
     database: File,
-    log: File,
+    /// `None` of a copy that nobody writes to.
+    log: Option<File>,
     /// Each file, and its device and inode.
-    inodes: [(PathBuf, Inode); 3],
+    inodes: Vec<(PathBuf, Inode)>,
     /// A page that was read can't be what was written.
     damaged: AtomicBool,
 }
@@ -48,12 +49,18 @@ impl Files {
         let [log, index] = [beside(&path, "-wal"), beside(&path, "-shm")];
         let opened = OpenOptions::new().append(true).open(&log).map_err(|error| wrong(&log, &error))?;
         let found = |path: &Path| inode(fs::metadata(path)).map_err(|error| wrong(path, &error));
-        let inodes = [
+        let inodes = vec![
             (path.clone(), inode(database.metadata()).map_err(|error| wrong(&path, &error))?),
             (log.clone(), inode(opened.metadata()).map_err(|error| wrong(&log, &error))?),
             (index.clone(), found(&index)?),
         ];
-        Ok(Self { path, database, log: opened, inodes, damaged: AtomicBool::new(false) })
+        Ok(Self { path, database, log: Some(opened), inodes, damaged: AtomicBool::new(false) })
+    }
+
+    /// That of a copy, which is one file.
+    pub(super) fn of_copy(path: &Path, database: File) -> Self {
+        let (path, damaged) = (path.to_owned(), AtomicBool::new(false));
+        Self { path, database, log: None, inodes: Vec::new(), damaged }
     }
 
     /// They are where they were, begin as they must, and the log can grow.
@@ -67,15 +74,16 @@ impl Files {
         let mut magic = [0; MAGIC.len()];
         self.database.read_exact_at(&mut magic, 0).map_err(|error| wrong(&self.path, &error))?;
         if magic != *MAGIC {
-            return Err(wrong(&self.path, &"it was overwritten: it is no database any more"));
+            return Err(damaged(&self.path, &"it was overwritten: it is no database any more"));
         }
         self.take_room().map_err(|error| wrong(&self.path, &error))
     }
 
     /// Has the file system set octets aside behind the log, where it can do that.
     fn take_room(&self) -> io::Result<()> {
-        let end = self.log.metadata()?.len();
-        match fallocate(&self.log, FallocateFlags::KEEP_SIZE, end, ROOM) {
+        let Some(log) = &self.log else { return Ok(()) };
+        let end = log.metadata()?.len();
+        match fallocate(log, FallocateFlags::KEEP_SIZE, end, ROOM) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -83,11 +91,10 @@ impl Files {
 
     /// Remembers an error that tells of a damaged file.
     pub(super) fn failed(&self, error: &rusqlite::Error) -> StoreError {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        if matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)) {
+        if tells_of_damage(error) {
             self.damaged.store(true, Relaxed);
         }
-        wrong(&self.path, error)
+        of_sqlite(&self.path, error)
     }
 
     /// Such an error was met since [`Self::mended`].
@@ -112,5 +119,19 @@ fn inode(metadata: io::Result<Metadata>) -> io::Result<Inode> {
 }
 
 pub(super) fn wrong(path: &Path, what: &dyn std::fmt::Display) -> StoreError {
-    StoreError(format!("{}: {what}", path.display()))
+    StoreError::new(format!("{}: {what}", path.display()))
+}
+
+pub(super) fn damaged(path: &Path, what: &dyn std::fmt::Display) -> StoreError {
+    StoreError::damaged(format!("{}: {what}", path.display()))
+}
+
+/// What SQLite said, and whether that is for good.
+pub(super) fn of_sqlite(path: &Path, error: &rusqlite::Error) -> StoreError {
+    if tells_of_damage(error) { damaged(path, error) } else { wrong(path, error) }
+}
+
+fn tells_of_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }

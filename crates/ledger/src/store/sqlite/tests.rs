@@ -1,7 +1,7 @@
 use super::*;
-use crate::{Ledger, NewDevice, Pools, RowKey};
+use crate::{Credential, Ledger, NewDevice, Origin, Pools, RowKey};
 use events::{Journal, JournalKey};
-use ids::UnixTime;
+use ids::{CrlReason, UnixTime};
 use std::{
     collections::BTreeSet,
     fs::{self, File, OpenOptions},
@@ -103,6 +103,11 @@ fn a_database_that_was_cut_short_does_not_open_with_its_log_beside_it() {
     OpenOptions::new().write(true).open(&path).unwrap().set_len(20_000).unwrap();
     let error = Sqlite::open(&path).err().unwrap();
     assert!(error.to_string().contains("malformed") || error.to_string().contains("damaged"), "{error}");
+    assert!(error.next().contains("made anew from the journal"), "{}", error.next());
+    assert!(!error.to_string().contains('\n'), "{error}");
+    fs::write(&path, "this was a database".repeat(1000)).unwrap();
+    let error = Sqlite::open(&path).err().unwrap();
+    assert!(error.next().contains("made anew from the journal"), "{error} {}", error.next());
 }
 
 #[test]
@@ -187,6 +192,25 @@ fn unit() -> NewDevice {
     NewDevice { class: "home".into(), region: "seoul".into(), ..new }
 }
 
+fn credential(number: u8) -> Credential {
+    let at = UnixTime::from_secs(1_790_000_000);
+    Credential {
+        cert_sha256: Sha256([number; 32]),
+        device: unit().id,
+        realm: "femto.example".parse().unwrap(),
+        serial: format!("{number:02x}"),
+        spki_sha256: Sha256([number; 32]),
+        not_before: at,
+        not_after: at,
+        issued_at: at,
+        origin: Origin::Issued,
+        parent: None,
+        superseded: None,
+        doubt: None,
+        revoked: None,
+    }
+}
+
 /// What `now` has, in a database of an older schema as that version would have written it.
 fn older(schema: usize, now: &Path, path: &Path) {
     let database = Connection::open(path).unwrap();
@@ -195,7 +219,14 @@ fn older(schema: usize, now: &Path, path: &Path) {
     database.execute("ATTACH ?1 AS now", [now.to_str().unwrap()]).unwrap();
     let kind = if schema < 2 { "tbl" } else { "kind" };
     let applied = if schema < 3 { "applied" } else { "applied, applied_sha256" };
-    let entries = if schema < 4 { "WHERE name <> 'scope'" } else { "" };
+    let entries = match schema {
+        ..4 => {
+            "WHERE name NOT IN ('scope', 'revoked', 'ends') AND NOT (tbl = 'sighting' AND name = 'device')"
+        }
+        4 => "WHERE name NOT IN ('revoked', 'ends') AND NOT (tbl = 'sighting' AND name = 'device')",
+        5 => "WHERE name <> 'ends' AND NOT (tbl = 'sighting' AND name = 'device')",
+        _ => "",
+    };
     let copy = format!(
         "INSERT INTO row SELECT * FROM now.row; \
          INSERT INTO entry SELECT * FROM now.entry {entries}; \
@@ -213,7 +244,12 @@ fn count(path: &Path, sql: &str) -> i64 {
 fn a_database_of_each_older_schema_is_brought_up_to_date_and_every_row_of_it_holds() {
     let now = TempDir::new().unwrap();
     let written = ledger(now.path());
-    written.add_device(unit(), "test", UnixTime::from_secs(1_790_000_000)).unwrap();
+    let at = UnixTime::from_secs(1_790_000_000);
+    written.add_device(unit(), "test", at).unwrap();
+    for number in [1, 2] {
+        written.record_credential(&credential(number), "test", at).unwrap();
+    }
+    written.revoke(Sha256([2; 32]), Some(CrlReason::KeyCompromise), "test", "copied", at).unwrap();
     written.close().unwrap();
     drop(written);
     for schema in 1..usize::try_from(SCHEMA).unwrap() {
@@ -226,7 +262,7 @@ fn a_database_of_each_older_schema_is_brought_up_to_date_and_every_row_of_it_hol
         }
         let ledger = ledger(dir.path());
         let verified = ledger.verify().unwrap();
-        assert_eq!((verified.rows, verified.findings), (1, vec![]), "schema {schema}");
+        assert_eq!((verified.rows, verified.findings), (3, vec![]), "schema {schema}");
         let device = ledger.device("00aabbccddee".parse().unwrap()).unwrap().unwrap();
         assert_eq!((device.class.as_str(), device.region.as_str()), ("home", "seoul"));
         ledger.check().unwrap();
@@ -234,7 +270,19 @@ fn a_database_of_each_older_schema_is_brought_up_to_date_and_every_row_of_it_hol
         assert_eq!(count(&path, "SELECT user_version FROM pragma_user_version"), SCHEMA);
         let scope = r#"SELECT count(*) FROM entry WHERE name = 'scope' AND value = '["home","seoul"]'"#;
         assert_eq!(count(&path, scope), 1, "schema {schema}");
-        assert_eq!(count(&path, "SELECT count(*) FROM change WHERE kind = 'device'"), 1);
+        let revoked = format!(
+            "SELECT count(*) FROM entry WHERE tbl = 'credential' AND name = 'revoked' AND value = 'issued' AND key = '{}'",
+            Sha256([2; 32])
+        );
+        let all = "SELECT count(*) FROM entry WHERE name = 'revoked'";
+        assert_eq!((count(&path, &revoked), count(&path, all)), (1, 1), "schema {schema}");
+        let ends = format!(
+            "SELECT count(*) FROM entry WHERE name = 'ends' AND value = '2026-09-21T14:13:20.000000Z issued' AND key = '{}'",
+            Sha256([1; 32])
+        );
+        let all = "SELECT count(*) FROM entry WHERE name = 'ends'";
+        assert_eq!((count(&path, &ends), count(&path, all)), (1, 1), "schema {schema}");
+        assert_eq!(count(&path, "SELECT count(*) FROM change WHERE kind = 'device'"), 2);
         assert_eq!(count(&path, "SELECT count(applied_sha256) FROM node"), 1, "schema {schema}");
     }
 }
@@ -245,7 +293,9 @@ fn a_newer_schema_is_refused_and_left_alone_and_says_that_a_backup_leads_back() 
     drop(open(dir.path()));
     let path = dir.path().join(NAME);
     Connection::open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
-    let error = Sqlite::open(&path).err().unwrap().to_string();
+    let error = Sqlite::open(&path).err().unwrap();
+    assert_eq!(error.next(), "leave the file as it is");
+    let error = error.to_string();
     assert!(error.contains("use a newer one") && error.contains("`truecell backup`"), "{error}");
     assert_eq!(count(&path, "SELECT user_version FROM pragma_user_version"), SCHEMA + 1);
 }

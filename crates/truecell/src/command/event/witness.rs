@@ -26,7 +26,7 @@ pub(crate) struct Witness {
     /// First take in what this drop holds
     #[arg(long, value_name = "DROP", requires = "key")]
     from: Option<PathBuf>,
-    /// The key that signs the node's journal, 64 hex digits
+    /// The public key of the node's journal: 64 hex digits, as `init` printed them and its DATA/journal.pub has them
     #[arg(long, value_name = "KEY", requires = "from", value_parser = journal_key)]
     key: Option<PublicKey>,
     /// An older last checkpoint is bad: the node is silent
@@ -39,6 +39,10 @@ pub(crate) struct Witness {
 struct Seen {
     /// Nothing in it asks for a person.
     ok: bool,
+    /// What does, the worst: a stable word; `None`, as the next, when nothing does.
+    code: Option<&'static str>,
+    /// The same in words.
+    why: Option<&'static str>,
     /// Whose journal; `None`, as the next three, before the first checkpoint.
     node: Option<NodeId>,
     /// The last checkpoint.
@@ -77,7 +81,7 @@ impl Witness {
         };
         let standing = Standing::read(&self.dir).map_err(failure)?;
         let seen = self.seen(standing, intake, UnixTime::now());
-        output.answer(&seen, |seen| report(seen, self.max_age))?;
+        output.answer(&seen, report)?;
         if seen.ok { Ok(()) } else { Err(Failure::answered()) }
     }
 
@@ -86,7 +90,9 @@ impl Witness {
         let taken = intake.as_ref().map(|intake| intake.new);
         let refused = intake.into_iter().flat_map(|intake| intake.refused);
         let mut seen = Seen {
-            ok: false,
+            ok: true,
+            code: None,
+            why: None,
             node: last.map(|last| last.node.clone()),
             seq: last.map(|last| last.seq),
             at: last.map(|last| last.at),
@@ -99,24 +105,27 @@ impl Witness {
                 .collect(),
             refused: refused.map(|refused| Refused { file: refused.path, why: refused.why }).collect(),
         };
-        seen.ok = bad(&seen, self.max_age).is_none();
+        (seen.code, seen.why) = bad(&seen, self.max_age).unzip();
+        seen.ok = seen.code.is_none();
         seen
     }
 }
 
-/// What asks for a person, the worst first.
-fn bad(seen: &Seen, max_age: u32) -> Option<String> {
-    let Some(age) = seen.age_s else { return Some("nothing was witnessed yet".into()) };
+/// What asks for a person, the worst first: a stable word, and what it means.
+fn bad(seen: &Seen, max_age: u32) -> Option<(&'static str, &'static str)> {
+    let Some(age) = seen.age_s else { return Some(("nothing-witnessed", "nothing was witnessed yet")) };
     if !seen.contradictions.is_empty() {
-        return Some("the node has signed what contradicts its journal: it was cut, or written anew".into());
+        let why = "the node has signed what contradicts its journal: it was cut, or written anew";
+        return Some(("contradicted", why));
     }
     if age.unsigned_abs() > u64::from(max_age) {
-        return Some("the last checkpoint is not of now: the node is silent, or a clock is wrong".into());
+        let why = "the last checkpoint is not of now: the node is silent, or a clock is wrong";
+        return Some(("not-of-now", why));
     }
-    (!seen.refused.is_empty()).then(|| "somebody else writes to the drop".into())
+    (!seen.refused.is_empty()).then_some(("strange-files", "somebody else writes to the drop"))
 }
 
-fn report(seen: &Seen, max_age: u32) -> String {
+fn report(seen: &Seen) -> String {
     let mut lines = Vec::new();
     lines.extend(seen.node.as_ref().map(|node| ("node", node.to_string())));
     if let (Some(seq), Some(at), Some(age)) = (seen.seq, seen.at, seen.age_s) {
@@ -129,7 +138,7 @@ fn report(seen: &Seen, max_age: u32) -> String {
     );
     let refused = seen.refused.iter();
     lines.extend(refused.map(|refused| ("refused", format!("{}: {}", refused.file.display(), refused.why))));
-    let first = bad(seen, max_age).map_or_else(|| "good".into(), |why| format!("BAD: {why}"));
+    let first = seen.why.map_or_else(|| "good".into(), |why| format!("BAD: {why}"));
     format!("{first}\n{}", facts(&lines))
 }
 

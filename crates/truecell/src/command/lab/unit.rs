@@ -1,5 +1,5 @@
 use crate::{
-    config::{Identity, certificates},
+    config::{ConfigError, Identity, certificates},
     failure::{Failure, Problem},
     output::Output,
     tun,
@@ -12,12 +12,13 @@ use ipnet::IpNet;
 use lab::{Femtocell, KnownGateway, NoTunnel, UnitIdentity};
 use serde::Serialize;
 use std::{
-    io,
+    io::{self, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc::{self, RecvTimeoutError, Sender},
     },
     thread,
     time::{Duration, Instant},
@@ -95,7 +96,9 @@ impl Unit {
         let (identity, known) = (self.identity()?, self.known()?);
         let stop = stop_on_signal()?;
         let mut device = Device::open(self)?;
+        let waiting = Waiting::begin(known.ike);
         let mut attached = self.attach(&identity, &known, &stop);
+        drop(waiting);
         let mut pauses = Pauses::default();
         // Without any answer at first, it is more likely told wrong than unlucky.
         let mut may_pass = false;
@@ -150,21 +153,20 @@ impl Unit {
 
     fn identity(&self) -> Result<UnitIdentity, Failure> {
         let (chain, key) = (self.files.with_extension("pem"), self.files.with_extension("key"));
-        let identity = Identity::read(&chain, &key).map_err(|error| Failure::Config(vec![error]))?;
+        let identity = Identity::read(&chain, &key).map_err(unusable)?;
         let own = identity.chain.first().and_then(|der| Certificate::from_der(der).ok());
         let name = own.and_then(|own| own.dns_names().first().cloned());
-        let name =
-            name.ok_or_else(|| Failure::system(format!("{}", chain.display()), &"it names no unit"))?;
-        let key = AuthKey::from_pkcs8(&identity.key).map_err(|error| broken(&error))?;
+        let name = name.ok_or_else(|| broken(&chain, &"its certificate names no unit"))?;
+        let key = AuthKey::from_pkcs8(&identity.key).map_err(|error| broken(&key, &error))?;
         Ok(UnitIdentity { name: name.clone(), chain: identity.chain, key: Arc::new(key) })
     }
 
     fn known(&self) -> Result<KnownGateway, Failure> {
         let root = self.files.with_file_name("root.pem");
-        let found = certificates(&root).map_err(|error| Failure::Config(vec![error]))?;
+        let found = certificates(&root).map_err(unusable)?;
         let mut anchors = AnchorSet::new();
         for der in found {
-            anchors.insert(Anchor::from_der(&der).map_err(|error| broken(&error))?);
+            anchors.insert(Anchor::from_der(&der).map_err(|error| broken(&root, &error))?);
         }
         let at = |port| SocketAddr::new(self.to, port);
         let name = self.gateway.clone();
@@ -172,9 +174,14 @@ impl Unit {
     }
 }
 
-fn broken(error: &(impl std::fmt::Display + ?Sized)) -> Failure {
-    let problem = Problem::new("unit", "the unit's files cannot be used").because(error);
-    Failure::Ours(problem.next("name DIR/ID, as `truecell cert issue ID --out DIR` wrote it"))
+/// One of its files is not there, or is not what it must be.
+fn unusable(error: ConfigError) -> Failure {
+    broken(Path::new(&error.file), &error.what)
+}
+
+fn broken(file: &Path, why: &(impl std::fmt::Display + ?Sized)) -> Failure {
+    let problem = Problem::new("unit", format!("{} cannot be used", file.display())).because(why);
+    Failure::Usage(problem.next("name DIR/ID, as `truecell cert issue ID --out DIR` wrote it"))
 }
 
 /// Why it ends by itself. What is out of reach is no answer; whatever was answered is a no.
@@ -246,6 +253,30 @@ impl Device {
     fn attached(&self) -> Said {
         let Self { name, inner, routes, .. } = self;
         Said::Attached { device: name.clone(), inner: inner.clone(), routes: routes.clone() }
+    }
+}
+
+/// Says that the first answer is still to come, for as long as it is there.
+struct Waiting(#[expect(dead_code, reason = "the thread ends with it")] Sender<()>);
+
+/// How often it says so.
+const SAY_EVERY: Duration = Duration::from_secs(5);
+
+impl Waiting {
+    fn begin(gateway: SocketAddr) -> Self {
+        let (until, over) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            let since = Instant::now();
+            while over.recv_timeout(SAY_EVERY) == Err(RecvTimeoutError::Timeout) {
+                // Standard error may be closed; the unit goes on.
+                let _ = writeln!(
+                    io::stderr(),
+                    "no answer yet from {gateway}, after {} s",
+                    since.elapsed().as_secs()
+                );
+            }
+        });
+        Self(until)
     }
 }
 

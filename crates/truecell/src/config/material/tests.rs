@@ -14,7 +14,7 @@ fn folder() -> tempfile::TempDir {
         validity: None,
         by: "test".into(),
     };
-    ca.issue_gateway(&order, &OffTheBooks, now).unwrap().write(folder.path(), "segw").unwrap();
+    ca.issue_gateway(&order, &mut OffTheBooks, now).unwrap().write(folder.path(), "segw").unwrap();
     folder
 }
 
@@ -50,11 +50,15 @@ fn good_files_are_good_and_become_anchors() {
 fn a_file_that_is_not_what_it_is_named_for_is_an_error_at_its_line() {
     let folder = folder();
     fs::write(folder.path().join("rubbish.pem"), "rubbish").unwrap();
+    pki::PrivateKey::generate(KeyAlgorithm::P256).unwrap().write(&folder.path().join("other.key")).unwrap();
+    pki::PrivateKey::generate(KeyAlgorithm::Rsa2048).unwrap().write(&folder.path().join("rsa.key")).unwrap();
     for (from, to, line, what) in [
         ("ca/root.pem", "ca/missing.pem", 11, "No such file"),
         ("ca/root.pem", "rubbish.pem", 11, "no certificate in it"),
         ("ca/root.pem", "segw.pem", 11, "not a CA's certificate"),
         ("segw.key", "segw.pem", 6, "segw.pem: no items found"),
+        ("segw.key", "other.key", 6, "other.key: not the key of the certificate"),
+        ("segw.key", "rsa.key", 6, "rsa.key: not the key of the certificate"),
         ("\"segw.femto", "\"other.femto", 5, "not other.femto.operator.example"),
     ] {
         let errors = wrong(&folder, &TEXT.replacen(from, to, 1));

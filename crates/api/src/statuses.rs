@@ -1,0 +1,52 @@
+use crate::public::StatusBooks;
+use ids::{CrlReason, UnixTime};
+use ledger::{Ledger, LedgerError, Standing};
+use pki::{
+    Issuing,
+    crl::Entry,
+    ocsp::{OutOfReach, Status, Statuses},
+};
+
+/// The ledger as the book that OCSP answers from and revocation lists are made of.
+#[derive(Clone)]
+pub struct LedgerStatuses(pub Ledger);
+
+impl StatusBooks for LedgerStatuses {
+    fn revoked(&self, issuing: Issuing, ends_after: UnixTime) -> Result<Vec<Entry>, OutOfReach> {
+        let revoked = self.0.revoked(issuing.name(), ends_after).map_err(|error| {
+            tracing::error!(%error, "no revocation list can be made");
+            OutOfReach
+        })?;
+        let entry =
+            |one: ledger::RevokedCertificate| Entry { serial: one.serial, at: one.at, reason: one.reason };
+        Ok(revoked.into_iter().map(entry).collect())
+    }
+}
+
+impl LedgerStatuses {
+    fn find(&self, issuing: Issuing, serial: &str) -> Result<Status, LedgerError> {
+        let Some(certificate) = self.0.certificate(issuing.name(), serial)? else {
+            return Ok(Status::NotIssued);
+        };
+        Ok(match self.0.standing(&certificate)? {
+            Standing::Counts => Status::Good,
+            Standing::Waits => {
+                Status::Revoked { at: certificate.issued_at, reason: Some(CrlReason::CertificateHold) }
+            }
+            Standing::Revoked(revoked) => Status::Revoked { at: revoked.at, reason: revoked.reason },
+        })
+    }
+}
+
+impl Statuses for LedgerStatuses {
+    fn status(&self, issuing: Issuing, serial: &str) -> Result<Status, OutOfReach> {
+        self.find(issuing, serial).map_err(|error| {
+            // Strangers ask: what is wrong with the ledger is told where it is found to be, once.
+            tracing::debug!(%error, "the status of a certificate cannot be told");
+            OutOfReach
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! Whatever units, copies and people do, in whatever order.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::HashMap;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Enrol { unit: u8, home: bool },
+    Renew { unit: u8, by: prop::sample::Index, home: bool },
+    Confirm(prop::sample::Index),
+    Reject(prop::sample::Index),
+    Order { unit: u8 },
+    Pass(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let index = any::<prop::sample::Index>;
+    prop_oneof![
+        2 => (1..=2u8, any::<bool>()).prop_map(|(unit, home)| Step::Enrol { unit, home }),
+        4 => (1..=2u8, index(), any::<bool>()).prop_map(|(unit, by, home)| Step::Renew { unit, by, home }),
+        6 => index().prop_map(Step::Confirm),
+        1 => index().prop_map(Step::Reject),
+        1 => (1..=2u8).prop_map(|unit| Step::Order { unit }),
+        2 => prop_oneof![1..300u64, 301..1000u64].prop_map(Step::Pass),
+    ]
+}
+
+/// What must hold after every step.
+fn holds(carrier: &Carrier, now: UnixTime) {
+    let mut holders: HashMap<Sha256, DeviceId> = HashMap::new();
+    for number in [1, 2] {
+        let credentials = carrier.ledger.credentials_of(unit(number)).unwrap().rows;
+        for credential in &credentials {
+            let holder = holders.entry(credential.spki_sha256).or_insert(credential.device);
+            assert_eq!(*holder, credential.device, "one key is one unit's");
+        }
+        let counts = |credential: &&Credential| {
+            credential.revoked.is_none()
+                && credential.superseded.as_ref().is_none_or(|superseded| superseded.in_grace(now))
+        };
+        let counting: Vec<_> = credentials.iter().filter(counts).collect();
+        let heads = counting.iter().filter(|credential| credential.superseded.is_none());
+        let forked = counting
+            .iter()
+            .any(|credential| credential.doubt.as_ref().is_some_and(|doubt| doubt.kind == DoubtKind::Unsure));
+        match forked {
+            true => assert_eq!(carrier.enrolment(number), Enrolment::Held, "nothing is issued after a fork"),
+            false => assert!(heads.count() <= 1, "{counting:#?}"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn there_are_never_two_certificates_that_count_but_for_the_grace_time_or_a_fork(
+        steps in prop::collection::vec(step(), 1..40)
+    ) {
+        let carrier = Carrier::new();
+        let (mut key, mut seconds) = (0u8, 10u64);
+        for step in steps {
+            seconds += 1;
+            let now = at(seconds);
+            let of = |index: &prop::sample::Index| index.index(usize::from(key).max(1)) as u8 + 1;
+            match step {
+                Step::Enrol { unit, home } => {
+                    key += 1;
+                    let _ = carrier.enrol(unit, key, if home { HOME } else { ELSEWHERE }, now);
+                }
+                Step::Renew { unit, by, home } => {
+                    let by = of(&by);
+                    key += 1;
+                    let _ = carrier.renew(unit, by, key, if home { HOME } else { ELSEWHERE }, now);
+                }
+                Step::Confirm(index) => drop(carrier.confirm(of(&index), now)),
+                Step::Reject(index) => drop(carrier.within(|tx| tx.reject(&[of(&index); 16], now))),
+                Step::Order { unit } => {
+                    let order = NewOrder {
+                        id: format!("again-{seconds}").parse().unwrap(),
+                        device: super::unit(unit),
+                        line: "line-1".parse().unwrap(),
+                        site: String::new(),
+                        vendor_key: None,
+                        from: None,
+                        until: at(seconds + 100_000),
+                    };
+                    let _ = carrier.ledger.open_order(&order, "kim", "again", now);
+                }
+                Step::Pass(more) => seconds += more,
+            }
+            holds(&carrier, at(seconds));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The shared-credential finder: every key with which somebody who is no unit of ours yet showed up, and all that it was
+//! used for. A key is one unit's; the second unit that shows it is refused, and all are named.
+
+use crate::{LedgerError, Row, Tx, transaction::Because};
+use ids::{CertSha256, DeviceId, Realm, Sha256, UnixTime};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, net::IpAddr};
+
+/// A key that was seen, and its uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sighting {
+    /// SHA-256 over its SubjectPublicKeyInfo.
+    pub spki_sha256: Sha256,
+    /// Each unit, certificate and address once, in the order in which they came; [`Self::MAX_USES`] at most, of them
+    /// [`Self::MAX_USES_OF_ONE`] of one unit.
+    pub uses: Vec<KeyUse>,
+}
+
+/// One use of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyUse {
+    /// Whom the certificate names.
+    pub device: DeviceId,
+    /// The certificate.
+    pub cert_sha256: CertSha256,
+    /// The realm that the certificate names it in; none where that was not written down yet.
+    #[serde(default)]
+    pub realm: Option<Realm>,
+    /// From where.
+    pub from: IpAddr,
+    /// By what protocol: `cmp`, `est`, `ike`.
+    pub by: String,
+    /// When it was so for the first time.
+    pub at: UnixTime,
+}
+
+impl Sighting {
+    /// What comes beyond is not written down: by then there is enough to look at.
+    pub const MAX_USES: usize = 64;
+    /// So that no unit fills the list by coming from everywhere.
+    pub const MAX_USES_OF_ONE: usize = 8;
+
+    /// The units that the key was used for, each once, in the order in which they came.
+    pub fn devices(&self) -> Vec<DeviceId> {
+        let mut devices = Vec::new();
+        for KeyUse { device, .. } in &self.uses {
+            if !devices.contains(device) {
+                devices.push(*device);
+            }
+        }
+        devices
+    }
+}
+
+impl Sighting {
+    /// The name of the value by which the keys are found that were used for a unit.
+    pub(crate) const DEVICE: &'static str = "device";
+    /// The same for those that certificates of a realm vouched for.
+    pub(crate) const REALM: &'static str = "realm";
+
+    /// Whether this use is one that there is none of yet, and has room.
+    fn is_news(&self, new: &KeyUse) -> bool {
+        let of_one = self.uses.iter().filter(|known| known.device == new.device).count();
+        let has_room = self.uses.len() < Self::MAX_USES && of_one < Self::MAX_USES_OF_ONE;
+        has_room && !self.uses.iter().any(|known| known.is(new))
+    }
+}
+
+impl KeyUse {
+    /// The same again, whenever.
+    fn is(&self, other: &Self) -> bool {
+        (self.device, self.cert_sha256, self.from) == (other.device, other.cert_sha256, other.from)
+    }
+}
+
+impl Row for Sighting {
+    const TABLE: &'static str = "sighting";
+
+    fn key(&self) -> String {
+        self.spki_sha256.to_string()
+    }
+
+    fn entries(&self) -> Vec<(&'static str, String)> {
+        let devices = self.devices().into_iter().map(|device| (Self::DEVICE, device.to_string()));
+        let realms: BTreeSet<_> = self.uses.iter().filter_map(|one| one.realm.as_ref()).collect();
+        devices.chain(realms.into_iter().map(|realm| (Self::REALM, realm.to_string()))).collect()
+    }
+}
+
+impl Tx<'_> {
+    /// A key was used; all that it was used for until now.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn sighted(
+        &mut self,
+        spki_sha256: Sha256,
+        new: KeyUse,
+        now: UnixTime,
+    ) -> Result<Sighting, LedgerError> {
+        let known = self.sighting(spki_sha256)?;
+        let mut sighting = known.unwrap_or(Sighting { spki_sha256, uses: Vec::new() });
+        if sighting.is_news(&new) {
+            let by = new.by.clone();
+            sighting.uses.push(new);
+            self.put_row(&sighting, &Because::new(&by, "key seen"), now)?;
+        }
+        Ok(sighting)
+    }
+
+    /// What a key was used for.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn sighting(&mut self, spki_sha256: Sha256) -> Result<Option<Sighting>, LedgerError> {
+        Ok(self.row(&spki_sha256.to_string())?.map(|(sighting, _)| sighting))
+    }
+}
