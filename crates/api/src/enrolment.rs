@@ -115,8 +115,8 @@ impl LedgerRegister {
 }
 
 impl Register for LedgerRegister {
-    fn find(&self, id: &TransactionId) -> Result<Option<Record>, Refusal> {
-        let found = self.ledger.enrolment(id.octets(), UnixTime::now()).map_err(out_of_reach)?;
+    fn find(&self, id: &TransactionId, now: UnixTime) -> Result<Option<Record>, Refusal> {
+        let found = self.ledger.enrolment(id.octets(), now).map_err(out_of_reach)?;
         Ok(found.and_then(|(certificate, stage)| record(id, certificate, stage)))
     }
 

@@ -26,6 +26,9 @@ pub struct OpenOrder {
     pub order: NewOrder,
     /// The reason, for the record.
     pub why: Reason,
+    /// Who else agreed, where two people order it: that lets a unit enrol by a vendor's key that is known to be shared.
+    #[serde(default)]
+    pub approver: Option<String>,
 }
 
 /// Asks to take many orders: all that can be are, and the rest is named.
@@ -130,9 +133,12 @@ pub(crate) async fn open(
     Extension(caller): Extension<Caller>,
     Json(request): Json<OpenOrder>,
 ) -> Answer<OrderView> {
-    let OpenOrder { order, why, .. } = request.clone();
+    let OpenOrder { order, why, approver, .. } = request.clone();
+    let rules = services.configured.rules();
+    let approver = approver.map(|named| rules.approver(&named, &caller.name)).transpose()?;
     let work = services.blocking(move |services| {
-        let order = services.ledger.open_order(&order, &caller.name, &why, services.now())?;
+        let (by, approver, now) = (&caller.name, approver.as_deref(), services.now());
+        let order = services.ledger.open_order(&order, by, &why, approver, now)?;
         Ok(services.viewed(order, &caller))
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)

@@ -110,7 +110,7 @@ impl RegistrationAuthority {
     ) -> Result<Answer, Declined> {
         let to = Kind::Ir;
         let authentic = authenticate(message, arrival, |chain| self.askers.to_enrol(chain, now))?;
-        let granted = possession(message, request, &authentic, register).and_then(|possession| {
+        let granted = possession(message, request, &authentic, register, now).and_then(|possession| {
             let Authentic { asker: Asker { path: vendor, .. }, transaction, .. } = &authentic;
             let (possession, from, protocol) = (&possession, arrival.from, Protocol::Cmp);
             let said_at = message.header.message_time;
@@ -129,7 +129,7 @@ impl RegistrationAuthority {
     ) -> Result<Answer, Declined> {
         let to = Kind::Kur;
         let authentic = authenticate(message, arrival, |chain| self.askers.to_renew(chain, now))?;
-        let granted = possession(message, request, &authentic, register).and_then(|possession| {
+        let granted = possession(message, request, &authentic, register, now).and_then(|possession| {
             request.check_old(&authentic.certificate)?;
             let Authentic { asker: Asker { path: current, expired }, transaction, .. } = &authentic;
             let (expired, possession, from, protocol) = (*expired, &possession, arrival.from, Protocol::Cmp);
@@ -160,8 +160,9 @@ fn possession(
     request: &Request<'_>,
     authentic: &Authentic,
     register: &dyn Register,
+    now: UnixTime,
 ) -> Result<Possession, Refusal> {
-    if register.find(&authentic.transaction.id)?.is_some() {
+    if register.find(&authentic.transaction.id, now)?.is_some() {
         return Err(Refusal::TransactionInUse);
     }
     let possession = Possession::prove(request, &message.header)?;
@@ -189,7 +190,7 @@ fn confirm(
     register: &dyn Register,
     now: UnixTime,
 ) -> Result<Answer, Declined> {
-    let record = register.find(id)?.ok_or(Refusal::NoTransaction)?;
+    let record = register.find(id, now)?.ok_or(Refusal::NoTransaction)?;
     let Record { transaction, certificate, stage } = record;
     let signer = Certificate::from_der(&transaction.signer).map_err(|_| Refusal::Failed)?;
     protection::verify(message, &signer)?;

@@ -92,7 +92,7 @@ pub trait Register {
     ///
     /// # Errors
     /// [`Refusal::Unavailable`].
-    fn find(&self, id: &TransactionId) -> Result<Option<Record>, Refusal>;
+    fn find(&self, id: &TransactionId, now: UnixTime) -> Result<Option<Record>, Refusal>;
 
     /// Judges a unit that enrols, and has its certificate issued: the end entity's first, then its issuers
     /// without the root, as DER.

@@ -69,7 +69,7 @@ impl World {
             from: None,
             until: UnixTime::now().after(Duration::from_secs(3600)),
         };
-        self.carrier.ledger.open_order(&order, "kim", "new customer", UnixTime::now()).unwrap();
+        self.carrier.ledger.open_order(&order, "kim", "new customer", None, UnixTime::now()).unwrap();
     }
 
     fn fresh(&mut self) -> Fresh {

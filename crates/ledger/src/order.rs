@@ -30,6 +30,9 @@ pub struct InstallOrder {
     pub why: String,
     /// Who ordered it.
     pub by: String,
+    /// Who else agreed, where two people ordered it.
+    #[serde(default)]
+    pub approver: Option<String>,
     /// When.
     pub since: UnixTime,
     /// It holds no more.
@@ -92,6 +95,11 @@ pub enum OrderState {
 impl InstallOrder {
     /// The name of the value by which the orders of a unit are found that are not closed.
     const STANDS: &'static str = "stands";
+
+    /// Whether two people say by it that the unit comes by this vendor's key.
+    pub(crate) fn vouches_for(&self, vendor_key: Sha256) -> bool {
+        self.approver.is_some() && self.vendor_key == Some(vendor_key)
+    }
 
     /// What it is good for now.
     pub fn state(&self, now: UnixTime) -> OrderState {
@@ -190,6 +198,9 @@ impl Tx<'_> {
         because: &Because<'_>,
         now: UnixTime,
     ) -> Result<InstallOrder, LedgerError> {
+        if because.approver.is_some() {
+            because.is_of_two(|| format!("order {}", new.id))?;
+        }
         let (from, until) = new.window(now)?;
         let mut device = self.known_device(new.device)?;
         device.may_be_ordered()?;
@@ -213,6 +224,7 @@ impl Tx<'_> {
             until,
             why,
             by,
+            approver: because.approver.map(str::to_owned),
             since: now,
             closed: None,
         };
@@ -252,10 +264,10 @@ impl Tx<'_> {
 }
 
 impl Ledger {
-    /// Opens an install order.
+    /// Opens an install order. `approver`: who else agreed. Two people may vouch for a vendor's key that is known to be shared.
     ///
     /// # Errors
-    /// [`LedgerError::NotFound`] without the unit; [`LedgerError::Exists`] for a name that was used;
+    /// [`LedgerError::NeedsApprover`] where both are one; [`LedgerError::NotFound`] without the unit; [`LedgerError::Exists`] for a name that was used;
     /// [`LedgerError::Conflict`] while another order for the unit stands, for a unit that is out of service, and for a
     /// window that is none; and the transient ones.
     pub fn open_order(
@@ -263,10 +275,11 @@ impl Ledger {
         new: &NewOrder,
         by: &str,
         why: &str,
+        approver: Option<&str>,
         now: UnixTime,
     ) -> Result<InstallOrder, LedgerError> {
         self.rely_on_index::<InstallOrder>()?;
-        self.change(|tx| tx.open_order(new, &Because::new(by, why), now))
+        self.change(|tx| tx.open_order(new, &Because { by, why, approver }, now))
     }
 
     /// Takes many orders, each with its line in the file, in one transaction. One that is there already, exactly so, is

@@ -20,6 +20,7 @@ pub struct Tx<'a> {
     /// The last intent recorded here; its row must be written, now or later.
     intent: Option<EventRef>,
     committed: bool,
+    revoked: bool,
 }
 
 /// On whose behalf, and why, something changes.
@@ -36,11 +37,22 @@ impl<'a> Because<'a> {
     pub(crate) fn new(by: &'a str, why: &'a str) -> Self {
         Self { by, why, approver: None }
     }
+
+    /// Whether a second person agrees, another than the one who asks; `what` to.
+    ///
+    /// # Errors
+    /// [`LedgerError::NeedsApprover`]
+    pub(crate) fn is_of_two(&self, what: impl FnOnce() -> String) -> Result<(), LedgerError> {
+        match self.approver.is_some_and(|approver| is_second(approver, self.by)) {
+            true => Ok(()),
+            false => Err(LedgerError::NeedsApprover(what())),
+        }
+    }
 }
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(inner: &'a Inner, writer: MutexGuard<'a, Writer>) -> Self {
-        Self { inner, writer, intent: None, committed: false }
+        Self { inner, writer, intent: None, committed: false, revoked: false }
     }
 
     /// Makes everything stand: intents on disk first, then the rows.
@@ -57,6 +69,16 @@ impl<'a> Tx<'a> {
         self.writer.seen.commit();
         self.committed = true;
         Ok(())
+    }
+
+    /// A certificate counts no more from now on.
+    pub(crate) fn has_revoked(&mut self) {
+        self.revoked = true;
+    }
+
+    /// Whether a certificate of ours has been revoked here, or came to nothing: revocation lists are behind then.
+    pub fn revokes(&self) -> bool {
+        self.revoked
     }
 
     /// What is written now will be found again; and how far the journal goes is remembered.
@@ -325,9 +347,8 @@ impl<'a> Tx<'a> {
             return Ok(device);
         }
         let step = from.to(to).ok_or(LedgerError::NoSuchMove { device: id, from, to })?;
-        let is_approved = because.approver.is_some_and(|approver| is_second(approver, because.by));
-        if step.approval == Approval::SecondPerson && !is_approved {
-            return Err(LedgerError::NeedsApprover { device: id, from, to });
+        if step.approval == Approval::SecondPerson {
+            because.is_of_two(|| format!("{id} from {from} to {to}"))?;
         }
         (device.state, device.state_since) = (to, now);
         self.put_row(&device, because, now)?;
@@ -459,6 +480,7 @@ impl<'a> Tx<'a> {
         if credential.revoked.is_none() {
             credential.revoked = Some(Revoked { at: now, why: because.why.to_owned(), reason });
             self.put_row(&credential, because, now)?;
+            self.has_revoked();
         }
         Ok(credential)
     }

@@ -61,8 +61,8 @@ struct Heard<'a> {
 }
 
 impl Register for Heard<'_> {
-    fn find(&self, id: &TransactionId) -> Result<Option<Record>, Refusal> {
-        self.register.find(id)
+    fn find(&self, id: &TransactionId, now: UnixTime) -> Result<Option<Record>, Refusal> {
+        self.register.find(id, now)
     }
 
     fn enrol(&self, request: &Enrol<'_>, now: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {

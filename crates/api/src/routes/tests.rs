@@ -50,7 +50,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/v1/events/verify", "/v1/events/verify", ""),
     ("POST", "/v1/ledger/verify", "/v1/ledger/verify", ""),
     ("GET", "/v1/certificates", "/v1/certificates", ""),
-    ("POST", "/v1/certificates", "/v1/certificates", r#"{"device":"00aabbccddee"}"#),
+    ("POST", "/v1/certificates", "/v1/certificates", r#"{"device":"00aabbccddee","approver":"dave"}"#),
     ("POST", "/v1/certificates/import", "/v1/certificates/import", r#"{"rows":[]}"#),
     ("GET", "/v1/certificates/expiring", "/v1/certificates/expiring?within_s=60", ""),
     ("GET", "/v1/certificates/{serial}", "/v1/certificates/00", ""),
@@ -236,7 +236,7 @@ async fn nobody_approves_their_own_move() {
         let own = format!(r#"{{"to":"suspended","why":"found","approver":"{own}"}}"#);
         let (status, answer) = ask(&world, Some(Role::Admin), "POST", path, &own).await;
         assert_eq!(status, StatusCode::CONFLICT);
-        assert!(answer.contains("nobody approves their own move"), "{answer}");
+        assert!(answer.contains("nobody approves what they ask for themselves"), "{answer}");
     }
 }
 
@@ -253,6 +253,35 @@ async fn the_second_person_is_one_whom_the_configuration_names() {
     }
     let (status, answer) = ask(&world, Some(Role::Admin), "POST", path, &by(" dave ")).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
+}
+
+#[tokio::test]
+async fn a_certificate_by_hand_takes_two_people_whom_its_row_and_its_event_name() {
+    let world = world();
+    let issue = async |approver: &str| {
+        let order = format!(r#"{{"device":"00aabbccddee"{approver}}}"#);
+        ask(&world, Some(Role::Admin), "POST", "/v1/certificates", &order).await
+    };
+    assert_eq!(issue("").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    for (approver, code) in [("Carol", "needs-approver"), (" CAROL ", "needs-approver"), ("kim", "unknown-approver")] {
+        let (status, answer) = issue(&format!(r#","approver":"{approver}""#)).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{approver}");
+        assert!(answer.contains(code), "{answer}");
+    }
+    assert_eq!(listed(&world, "").await.certificates, []);
+    let (status, answer) = issue(r#","approver":"dave""#).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let issued: IssuedCertificate = serde_json::from_str(&answer).unwrap();
+    let journal = world.services.ledger.journal();
+    let mut tail = events::Tail::new(&journal.dir(), 1);
+    let records = std::iter::from_fn(|| tail.next_record().unwrap());
+    let changes = records.filter_map(|record| record.read::<events::ledger::RowChanged>().unwrap());
+    let row = changes.into_iter().find(|change| change.table == "certificate").unwrap();
+    assert_eq!((row.by.as_str(), row.approver.as_deref()), ("carol", Some("dave")));
+    let path = format!("/v1/certificates/{}", issued.certificate.serial);
+    let (_, detail) = ask(&world, Some(Role::Operator), "GET", &path, "").await;
+    let detail: CertificateDetail = serde_json::from_str(&detail).unwrap();
+    assert_eq!(detail.lineage.leave, Some(ledger::Leave::Approved("dave".into())));
 }
 
 #[tokio::test]
@@ -297,7 +326,7 @@ async fn particulars_change_one_by_one_and_null_takes_the_line_away() {
 #[tokio::test]
 async fn a_certificate_is_ordered_once_for_one_request_id_and_revoked_by_serial_or_hash() {
     let world = world();
-    let order = r#"{"request_id":"r1","device":"00aabbccddee"}"#;
+    let order = r#"{"request_id":"r1","device":"00aabbccddee","approver":"dave"}"#;
     let first = ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await;
     assert_eq!(first.0, StatusCode::OK, "{}", first.1);
     assert_eq!(ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await, first);

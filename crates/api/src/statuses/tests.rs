@@ -79,7 +79,7 @@ const HELD: Option<CrlReason> = Some(CrlReason::CertificateHold);
 fn a_units_certificate_is_on_hold_until_it_is_confirmed_then_good_until_it_is_revoked() {
     let folder = tempfile::tempdir().unwrap();
     let statuses = statuses(folder.path());
-    let of = |issuing| statuses.status(issuing, "4b").unwrap();
+    let of = |issuing| statuses.status(issuing, "4b", later(30)).unwrap();
     assert_eq!(of(Issuing::Devices), Status::NotIssued);
     record(&statuses, Issuing::Devices, "4b", Some(unit()));
     assert_eq!(of(Issuing::Devices), Status::Revoked { at: later(5), reason: HELD });
@@ -95,14 +95,14 @@ fn any_other_certificate_is_good_until_it_is_revoked() {
     let folder = tempfile::tempdir().unwrap();
     let statuses = statuses(folder.path());
     record(&statuses, Issuing::Gateways, "4c", None);
-    assert_eq!(statuses.status(Issuing::Gateways, "4c"), Ok(Status::Good));
+    assert_eq!(statuses.status(Issuing::Gateways, "4c", later(30)), Ok(Status::Good));
     let reason = Some(CrlReason::Superseded);
     let revoked = Revoked { at: later(20), why: "a new one".into(), reason };
     statuses.0.revoke_certificate("gateways", "4c", &revoked, "kim").unwrap();
-    assert_eq!(statuses.status(Issuing::Gateways, "4c"), Ok(Status::Revoked { at: later(20), reason }));
+    assert_eq!(statuses.status(Issuing::Gateways, "4c", later(30)), Ok(Status::Revoked { at: later(20), reason }));
     let entry = Entry { serial: "4c".into(), at: later(20), reason };
-    assert_eq!(statuses.revoked(Issuing::Gateways, now()).unwrap(), [entry]);
-    assert_eq!(statuses.revoked(Issuing::Devices, now()).unwrap(), []);
+    assert_eq!(statuses.revoked(Issuing::Gateways, now(), later(30)).unwrap(), [entry]);
+    assert_eq!(statuses.revoked(Issuing::Devices, now(), later(30)).unwrap(), []);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_serial_of_a_strangers_making_was_not_issued() {
     let statuses = statuses(folder.path());
     record(&statuses, Issuing::Gateways, "4c", None);
     for serial in ["", "4", "4c00", "%", "devices/4c", &"ff".repeat(21)] {
-        assert_eq!(statuses.status(Issuing::Gateways, serial), Ok(Status::NotIssued), "{serial}");
+        assert_eq!(statuses.status(Issuing::Gateways, serial, later(30)), Ok(Status::NotIssued), "{serial}");
     }
 }
 
@@ -124,5 +124,5 @@ fn nobody_can_say_what_became_of_a_row_that_was_tampered_with() {
     let changed = database
         .execute("UPDATE row SET body = replace(body, 'a name', 'b name') WHERE key = 'gateways/4c'", []);
     assert_eq!(changed.unwrap(), 1);
-    assert_eq!(statuses.status(Issuing::Gateways, "4c"), Err(OutOfReach));
+    assert_eq!(statuses.status(Issuing::Gateways, "4c", later(30)), Err(OutOfReach));
 }

@@ -97,7 +97,7 @@ impl Tx<'_> {
                 may_still_renew(&device, &parent)?;
                 (Some(parent.cert_sha256), returned(&parent, &certificate))
             }
-            Leave::Word => return Err(Denied::NoTransaction.into()),
+            Leave::Word | Leave::Approved(_) => return Err(Denied::NoTransaction.into()),
         };
         let credential = Credential { parent, doubt, ..credential_of(&certificate, id, realm, now) };
         self.put_row(&credential, &Because::new(BY, "confirmed"), now)?;
@@ -135,7 +135,7 @@ impl Tx<'_> {
             Leave::Parent(parent) if device.enrolment != Enrolment::Held => {
                 self.supersede(*parent, credential, now)
             }
-            Leave::Parent(_) | Leave::Word => Ok(()),
+            Leave::Parent(_) | Leave::Word | Leave::Approved(_) => Ok(()),
         }
     }
 

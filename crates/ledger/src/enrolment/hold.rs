@@ -1,8 +1,10 @@
 //! A person is told, and where it may be a copy nothing more is issued until one has looked.
 
 use super::{Ask, Denied, leave::sorted};
-use crate::{Closed, Device, Enrolment, LedgerError, NewIncident, Tx, transaction::Because};
-use ids::{DeviceId, UnixTime};
+use crate::{
+    Closed, Credential, Device, Enrolment, InstallOrder, LedgerError, NewIncident, Tx, transaction::Because,
+};
+use ids::{DeviceId, Sha256, UnixTime};
 use serde_json::{Value, json};
 
 /// Kinds of incidents that an enrolment opens.
@@ -11,7 +13,7 @@ const SHARED: &str = "shared-credential";
 const FORK: &str = "lineage-fork";
 
 impl Tx<'_> {
-    /// Tells a person of a denial, and holds the unit where another may hold its keys.
+    /// Tells a person of a denial, and holds the unit's enrolment where another may hold its vendor's key.
     pub(super) fn tell(&mut self, ask: &Ask<'_>, denied: Denied, now: UnixTime) -> Result<(), LedgerError> {
         let sighting = self.sighting(ask.by_spki)?;
         let uses = sighting.as_ref().map(|sighting| json!(sighting.uses)).unwrap_or_default();
@@ -30,7 +32,7 @@ impl Tx<'_> {
         };
         if self.is_evidence(ask, denied, now)? {
             for device in devices.iter().chain([&ask.device]) {
-                self.hold(*device, denied.as_str(), now)?;
+                self.hold_enrolment(*device, ask.by_spki, denied.as_str(), now)?;
             }
         }
         let (device, from, why) = (ask.device, ask.from, denied.as_str());
@@ -41,13 +43,13 @@ impl Tx<'_> {
         self.tell_once(NewIncident { kind, devices, summary, evidence, more: 0 }, now)
     }
 
-    /// Whether another may hold the unit's keys.
+    /// Whether another may hold the vendor's key of the unit.
     fn is_evidence(&mut self, ask: &Ask<'_>, denied: Denied, now: UnixTime) -> Result<bool, LedgerError> {
         match denied {
             Denied::SharedCredential | Denied::OtherVendorKey => Ok(true),
             Denied::AlreadyEnrolled => {
                 let newest = self.newest(ask.device, now)?;
-                Ok(newest.is_some_and(|newest| ask.is_said_after(newest.issued_at)))
+                Ok(newest.is_some_and(|newest| ask.is_said_after(newest.issued_at, now)))
             }
             Denied::NoSuchUnit
             | Denied::NoOrder
@@ -89,17 +91,51 @@ impl Tx<'_> {
         }
     }
 
-    /// Nothing more is issued for a unit before a person has looked: an order from after this is that person's word.
+    /// Nobody enrols as this unit by its vendor's key before a person has looked: an order from after this is that person's
+    /// word. A unit that has a certificate keeps it and renews it: whoever has copied the vendor's key has not the key of
+    /// that. An order by which two people vouch for this `vendor_key` stands.
+    fn hold_enrolment(
+        &mut self,
+        id: DeviceId,
+        vendor_key: Sha256,
+        why: &str,
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        let Some(device) = self.unheld(id)? else { return Ok(()) };
+        let mut orders = self.orders_standing(id)?;
+        orders.retain(|order| !order.vouches_for(vendor_key));
+        self.close_held(orders, why, now)?;
+        let certificates: Vec<Credential> = self.all(Some(("device", &id.to_string())))?;
+        match certificates.iter().any(Credential::is_last) {
+            true => Ok(()),
+            false => self.put_held(device, why, now),
+        }
+    }
+
+    /// Nothing more is issued for a unit at all before a person has looked.
     pub(super) fn hold(&mut self, id: DeviceId, why: &str, now: UnixTime) -> Result<(), LedgerError> {
+        let Some(device) = self.unheld(id)? else { return Ok(()) };
+        let orders = self.orders_standing(id)?;
+        self.close_held(orders, why, now)?;
+        self.put_held(device, why, now)
+    }
+
+    fn unheld(&mut self, id: DeviceId) -> Result<Option<Device>, LedgerError> {
+        Ok(self.device(id)?.filter(|device| device.enrolment != Enrolment::Held))
+    }
+
+    fn close_held(&mut self, orders: Vec<InstallOrder>, why: &str, now: UnixTime) -> Result<(), LedgerError> {
         let because = Because::new("enrolment", why);
-        let Some(device) = self.device(id)?.filter(|device| device.enrolment != Enrolment::Held) else {
-            return Ok(());
-        };
-        for mut order in self.orders_standing(id)? {
+        for mut order in orders {
             let (by, why) = (because.by.to_owned(), format!("the enrolment of the unit is held: {why}"));
             order.closed = Some(Closed { at: now, by, why, certificate: None });
             self.put_row(&order, &because, now)?;
         }
-        self.put_row(&Device { enrolment: Enrolment::Held, ..device }, &because, now).map(drop)
+        Ok(())
+    }
+
+    fn put_held(&mut self, device: Device, why: &str, now: UnixTime) -> Result<(), LedgerError> {
+        let held = Device { enrolment: Enrolment::Held, ..device };
+        self.put_row(&held, &Because::new("enrolment", why), now).map(drop)
     }
 }

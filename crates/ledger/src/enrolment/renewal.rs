@@ -63,7 +63,7 @@ impl Tx<'_> {
     ) -> Result<(), NoCertificate> {
         match &parent.superseded {
             None => Ok(()),
-            Some(superseded) if ask.is_said_after(superseded.at) => self.fork(ask, parent, now),
+            Some(superseded) if ask.is_said_after(superseded.at, now) => self.fork(ask, parent, now),
             Some(_) => Err(Denied::Fork.into()),
         }
     }

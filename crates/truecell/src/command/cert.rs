@@ -56,6 +56,9 @@ pub(crate) struct Issue {
     /// Which unit; it must be in the ledger
     #[arg(value_parser = DeviceId::typed)]
     device: DeviceId,
+    /// Who else agreed: one of `approvers` in [control], and not you
+    #[arg(long, value_name = "NAME")]
+    approver: String,
     /// PKCS#10 request, PEM. Without it the CA makes the key
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
@@ -160,8 +163,8 @@ impl Issue {
         control: &mut Control,
         output: &Output,
     ) -> Result<(), Failure> {
-        let request_id = self.request_id.clone();
-        let order = IssueCertificate { request_id, device: self.device, request, days: self.days };
+        let (request_id, approver) = (self.request_id.clone(), self.approver.clone());
+        let order = IssueCertificate { request_id, device: self.device, approver, request, days: self.days };
         let issued: IssuedCertificate = control.client().post("/v1/certificates", &order).await?;
         let files = out.write(&issued).map_err(|error| self.lost(&issued, &error))?;
         output.answer(&Written { certificate: issued.certificate, files }, written)

@@ -49,6 +49,9 @@ pub(crate) struct Create {
     /// SHA-256 over the public key (SubjectPublicKeyInfo) that the vendor certified for this unit
     #[arg(long, value_name = "SHA256")]
     vendor_key: Option<Sha256>,
+    /// Who else agreed: with this, the vendor key that is named counts though it is known to be shared
+    #[arg(long, value_name = "NAME", requires = "vendor_key")]
+    approver: Option<String>,
     /// The reason, for the record
     #[arg(long)]
     why: Reason,
@@ -114,7 +117,9 @@ impl Create {
             from: self.from,
             until: self.until,
         };
-        let request = OpenOrder { request_id: self.request_id.clone(), order, why: self.why.clone() };
+        let (request_id, why, approver) =
+            (self.request_id.clone(), self.why.clone(), self.approver.clone());
+        let request = OpenOrder { request_id, order, why, approver };
         let view: OrderView = control.client().post("/v1/orders", &request).await?;
         output.answer(&view, |view| {
             let order = &view.order;

@@ -62,7 +62,7 @@ unit() { ip netns exec femtocell "$truecell" lab unit unit/00aabbccddee --to 192
 until_said() { until [ "$(grep -c "$1" said)" = "$2" ]; do sleep 0.1; done; }
 "$truecell" init
 "$truecell" device add 00aabbccddee
-"$truecell" cert issue 00aabbccddee --out unit
+"$truecell" cert issue 00aabbccddee --approver dave --out unit
 "$truecell" serve 2> log & gateway=$!
 code=0; unit --gateway another.operator.example 2> another || code=$?
 [ $code = 1 ]

@@ -86,7 +86,7 @@ proptest! {
                         from: None,
                         until: at(seconds + 100_000),
                     };
-                    let _ = carrier.ledger.open_order(&order, "kim", "again", now);
+                    let _ = carrier.ledger.open_order(&order, "kim", "again", None, now);
                 }
                 Step::Pass(more) => seconds += more,
             }
