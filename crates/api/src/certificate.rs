@@ -1,10 +1,12 @@
 //! Certificates of the embedded CA as the API shows them, and those that other CAs issued.
 
 mod expiring;
+pub(crate) mod extension;
 mod import;
 
 pub(crate) use expiring::expiring;
-pub use expiring::{EndingDay, ExpiringCertificate, ExpiringPage};
+pub use expiring::{EndingDay, ExpiringCertificate, ExpiringPage, ca_down};
+pub use extension::{CertificateExtension, EndExtension, ExtendCertificates};
 pub(crate) use import::import;
 pub use import::{
     CertificateWarning, ForeignCertificate, ImportCertificates, ImportedCertificates, RefusedCertificate,
@@ -203,8 +205,7 @@ pub(crate) async fn show(
         let certificate = listed(&row, services.ledger.standing(&row, now)?)?;
         let (credential, pem) = (services.ledger.credential(row.cert_sha256)?, certificate_pem(&row.der.0));
         let kin = Kin { credential, record: Some(row) };
-        let lineage =
-            LineageNode::of(kin, now).ok_or_else(|| Problem::ours("a row of nothing"))?;
+        let lineage = LineageNode::of(kin, now).ok_or_else(|| Problem::ours("a row of nothing"))?;
         Ok(CertificateDetail { certificate, lineage, pem })
     });
     work.await.map(Json)

@@ -6,11 +6,12 @@
 
 mod desk;
 mod refusals;
+mod waiting;
 
 pub use refusals::EnrolmentRefusals;
 
 use crate::{
-    Configured,
+    Configured, Revocations,
     foreign::{ForeignCas, VendorStatus},
 };
 use cmp::{
@@ -44,6 +45,8 @@ pub struct Enrolments {
     pub configured: Configured,
     /// Which of the vendors' certificates still count.
     pub vendors: Arc<ForeignCas>,
+    /// Whom to tell that a certificate counts no more.
+    pub revocations: Revocations,
     /// Whose tunnels end with a certificate that counts no more, where a gateway runs in this process.
     pub gateway: Option<Arc<Gateway>>,
     /// Whether there is room on the disk for what others can cause; while there is not, nobody is given a certificate.
@@ -97,7 +100,7 @@ impl Enrolments {
         let (desk, requests) = sync_channel(BATCH);
         let (ledger, vendors) = (self.ledger.clone(), self.vendors.clone());
         let refusals = EnrolmentRefusals::new(ledger.journal().clone(), self.has_room.clone());
-        let work = Desk(self);
+        let work = Desk::new(self);
         thread::Builder::new().name("enrol".into()).spawn(move || work.serve(&requests))?;
         Ok(LedgerRegister { ledger, desk, vendors, refusals })
     }

@@ -12,8 +12,8 @@ use tokio::net::TcpListener;
 pub struct Readiness {
     /// A unit would be admitted.
     pub ready: bool,
-    /// Why not, for each check that is bad; `null` for those that are good. All but `clock-step`, `issuers`,
-    /// `policy` and `witness` are needed to admit.
+    /// Why not, for each check that is bad; `null` for those that are good. All but `ca`, `clock-step`,
+    /// `issuers`, `policy` and `witness` are needed to admit.
     pub checks: BTreeMap<&'static str, Option<String>>,
 }
 
@@ -65,7 +65,7 @@ mod tests {
         let text = serde_json::to_string(&Readiness::from(health)).unwrap();
         assert_eq!(
             text,
-            r#"{"ready":false,"checks":{"clock":null,"clock-step":null,"core":null,"disk":null,"issuers":null,"journal":null,"ledger":"locked","policy":null,"shards":null,"threads":null,"witness":null}}"#
+            r#"{"ready":false,"checks":{"ca":null,"clock":null,"clock-step":null,"core":null,"disk":null,"issuers":null,"journal":null,"ledger":"locked","policy":null,"shards":null,"threads":null,"witness":null}}"#
         );
     }
 }

@@ -31,11 +31,13 @@ pub enum Alarm {
     BreakerTripped,
     /// A foreign CA does not say which of its certificates still count.
     IssuerSilent,
+    /// Nobody gets a certificate here, and certificates of units end soon.
+    CaDown,
 }
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::LedgerUnreachable,
         Self::JournalUnwritable,
         Self::DiskLow,
@@ -47,13 +49,18 @@ impl Alarm {
         Self::WitnessUnreachable,
         Self::BreakerTripped,
         Self::IssuerSilent,
+        Self::CaDown,
     ];
 
     /// Whether admission needs what does not work.
     pub fn stops_admission(self) -> bool {
         !matches!(
             self,
-            Self::ClockJumped | Self::WitnessUnreachable | Self::BreakerTripped | Self::IssuerSilent
+            Self::ClockJumped
+                | Self::WitnessUnreachable
+                | Self::BreakerTripped
+                | Self::IssuerSilent
+                | Self::CaDown
         )
     }
 
@@ -71,6 +78,7 @@ impl Alarm {
             Self::WitnessUnreachable => "witness-unreachable",
             Self::BreakerTripped => "breaker-tripped",
             Self::IssuerSilent => "issuer-silent",
+            Self::CaDown => "ca-down",
         }
     }
 
@@ -88,6 +96,7 @@ impl Alarm {
             Self::WitnessUnreachable => "witness",
             Self::BreakerTripped => "policy",
             Self::IssuerSilent => "issuers",
+            Self::CaDown => "ca",
         }
     }
 
@@ -120,6 +129,9 @@ impl Alarm {
             Self::IssuerSilent => {
                 "see whether its revocation list or OCSP responder can be reached from here; its new units stay out until then"
             }
+            Self::CaDown => {
+                "mend what it names; where that takes too long, two people let the certificates count for longer: `truecell cert extend`"
+            }
         }
     }
 }
@@ -135,6 +147,13 @@ impl HealthView {
     /// Units can be admitted.
     pub fn can_admit(&self) -> bool {
         !self.alarms.keys().any(|alarm| alarm.stops_admission())
+    }
+
+    /// Why nobody is given a certificate here, whatever the CA can do.
+    pub fn why_not_issuing(&self) -> Option<String> {
+        let stops =
+            [Alarm::LedgerUnreachable, Alarm::JournalUnwritable, Alarm::DiskLow, Alarm::ClockUntrusted];
+        stops.iter().find_map(|alarm| Some(format!("{}: {}", alarm.code(), self.alarms.get(alarm)?)))
     }
 }
 

@@ -12,13 +12,14 @@
 
 mod alarms;
 mod contests;
+mod extension;
 mod judging;
 mod pairs;
 mod sessions;
 mod shadow;
 
 use crate::{
-    CoreCheck, GatewayConfig, Issuers, OffLine,
+    CaCheck, CoreCheck, GatewayConfig, Issuers, OffLine,
     classes::Classes,
     clock::ClockGuard,
     hand_off::{Answer, Refused, Work},
@@ -103,6 +104,9 @@ pub(crate) struct Registrar {
     disk_reserve: u64,
     core_check: CoreCheck,
     issuers: Arc<dyn Issuers>,
+    ca_check: CaCheck,
+    /// What was found of the units that get no certificate now, and when.
+    ca_down: Option<(Instant, Option<String>)>,
 }
 
 /// What units get.
@@ -134,6 +138,7 @@ pub(crate) struct Shared {
     pub(crate) shards: Vec<Arc<ShardCounters>>,
     pub(crate) core_check: CoreCheck,
     pub(crate) issuers: Arc<dyn Issuers>,
+    pub(crate) ca_check: CaCheck,
     pub(crate) answers: Sender<Answer>,
     pub(crate) ike_waker: Waker,
 }
@@ -149,6 +154,7 @@ impl Registrar {
             shards,
             core_check,
             issuers,
+            ca_check,
             answers,
             ike_waker,
         } = shared;
@@ -171,7 +177,7 @@ impl Registrar {
             claims: HashMap::new(),
             asked: HashMap::new(),
             voided: VecDeque::new(),
-            undone: VecDeque::from([Work::Policy, Work::Pairs]),
+            undone: VecDeque::from([Work::Extension, Work::Policy, Work::Pairs]),
             reviews: BTreeSet::new(),
             stumbled: false,
             looked: None,
@@ -180,6 +186,8 @@ impl Registrar {
             disk_reserve: config.disk_reserve,
             core_check,
             issuers,
+            ca_check,
+            ca_down: None,
         }
     }
 
@@ -244,6 +252,7 @@ impl Registrar {
                 | Work::Unproven { .. }
                 | Work::Pairs
                 | Work::Policy
+                | Work::Extension
                 | Work::Configure(_)
                 | Work::Tripped(_)) => self.must(must),
             }
@@ -335,6 +344,7 @@ impl Registrar {
             }
             Work::Pairs => self.pairs()?,
             Work::Policy => self.reread_modes()?,
+            Work::Extension => self.reread_extension()?,
             Work::Configure(config) => self.configure(config),
             Work::Tripped(tripped) => self.tripped(tripped)?,
         }

@@ -1,5 +1,5 @@
 use crate::{
-    Core, CoreCheck, GatewayConfig, Issuers, SessionBrief, SessionView, Stats, WallClock,
+    CaCheck, Core, CoreCheck, GatewayConfig, Issuers, SessionBrief, SessionView, Stats, WallClock,
     backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
@@ -48,6 +48,8 @@ pub struct Deps {
     pub anchors: Anchors,
     /// What foreign CAs say about the certificates that they issued.
     pub issuers: Arc<dyn Issuers>,
+    /// Whether our own CA can issue.
+    pub ca_check: CaCheck,
     /// What stands behind the tunnels: a side of it for each shard.
     pub cores: Vec<Box<dyn Core>>,
     /// Whether that can be reached.
@@ -150,7 +152,8 @@ impl Gateway {
             to_shards: ways.commands,
             to_registrar,
         };
-        let shared = common.shared(ways.counters.clone(), deps.core_check, deps.issuers, to_control);
+        let asked = (deps.core_check, deps.issuers, deps.ca_check);
+        let shared = common.shared(ways.counters.clone(), asked, to_control);
         let journal = deps.ledger.journal().clone();
         let registrar = Registrar::new(&config, deps.ledger.clone(), shared);
         let shards = ways.counters.clone();
@@ -258,6 +261,12 @@ impl Gateway {
         self.order(Order::PolicyChanged);
     }
 
+    /// To be called after an extension was made or ended in the ledger: it holds within milliseconds, and who is attached by
+    /// one that was ended is cut.
+    pub fn extension_changed(&self) {
+        self.order(Order::ExtensionChanged);
+    }
+
     /// Takes another configuration without a stop: what begins from now on is by this, and a tunnel ends whose
     /// unit may reach something else by it. Pools and the witness's folder stay as they were at the start.
     pub fn reconfigure(&self, mut config: GatewayConfig, anchors: Anchors) {
@@ -363,8 +372,7 @@ impl Common {
     fn shared(
         &self,
         shards: Vec<Arc<ShardCounters>>,
-        core_check: CoreCheck,
-        issuers: Arc<dyn Issuers>,
+        (core_check, issuers, ca_check): (CoreCheck, Arc<dyn Issuers>, CaCheck),
         answers: Sender<Answer>,
     ) -> Shared {
         Shared {
@@ -376,6 +384,7 @@ impl Common {
             shards,
             core_check,
             issuers,
+            ca_check,
             answers,
             ike_waker: self.ike_waker.clone(),
         }

@@ -282,6 +282,7 @@ fn start_gateway(
         anchors: ca.anchors().clone(),
         issuers: issuers.clone(),
         cores,
+        ca_check: Box::new(|_| None),
         core_check: Box::new(|| None),
         clock: clock.clone(),
         crypto: Arc::new(AwsLc),

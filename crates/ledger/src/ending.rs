@@ -1,7 +1,10 @@
 //! Which certificates of units end when. All of it is found by the index, so that nobody waits however many there are, and
 //! the writer least of all.
 
-use crate::{CertificateRecord, Credential, Finding, Ledger, LedgerError, Origin, Row, page::{Page, has}};
+use crate::{
+    CertificateRecord, Credential, Finding, Ledger, LedgerError, Origin, Row,
+    page::{Page, has},
+};
 use ids::{CertSha256, UnixTime};
 use std::{fmt, str::FromStr};
 
@@ -105,7 +108,15 @@ impl Ledger {
     /// # Errors
     /// The transient ones.
     pub fn counting(&self, now: UnixTime) -> Result<Counting, LedgerError> {
-        let by_origin = self.count_ends(now, UnixTime::from_secs(i64::MAX), ORIGIN)?;
+        self.counting_until(now, UnixTime::from_secs(i64::MAX))
+    }
+
+    /// How many of these end by a time.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub fn counting_until(&self, now: UnixTime, until: UnixTime) -> Result<Counting, LedgerError> {
+        let by_origin = self.count_ends(now, until, ORIGIN)?;
         let of = |origin: Origin| {
             by_origin.iter().find(|(found, _)| found == origin.as_str()).map_or(0, |(_, count)| *count)
         };

@@ -96,9 +96,9 @@ impl InstallOrder {
     /// The name of the value by which the orders of a unit are found that are not closed.
     const STANDS: &'static str = "stands";
 
-    /// Whether two people say by it that the unit comes by this vendor's key.
-    pub(crate) fn vouches_for(&self, vendor_key: Sha256) -> bool {
-        self.approver.is_some() && self.vendor_key == Some(vendor_key)
+    /// Whether two people say by it that the unit comes by this vendor's key, who could know that others do since then.
+    pub(crate) fn vouches_for(&self, vendor_key: Sha256, shared_since: UnixTime) -> bool {
+        self.approver.is_some() && self.vendor_key == Some(vendor_key) && self.since > shared_since
     }
 
     /// What it is good for now.

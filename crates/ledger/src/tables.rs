@@ -1,18 +1,19 @@
 //! The tables whose rows events explain: one list for whoever reads rows without knowing their type.
 
 use crate::{
-    AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Incident, InstallOrder,
-    LifeCycle, Observation, Pair, PolicyRule, Row, Sighting,
+    AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Extension, Incident,
+    InstallOrder, LifeCycle, Observation, Pair, PolicyRule, Row, Sighting,
 };
 use serde_json::Value;
 
 /// Every one but the leases, which records of admissions explain.
-pub(crate) const EXPLAINED: [Table; 12] = [
+pub(crate) const EXPLAINED: [Table; 13] = [
     table::<Device>(),
     table::<CertificateRecord>(),
     table::<Credential>(),
     table::<Sighting>(),
     table::<Distrust>(),
+    table::<Extension>(),
     table::<AccessLineRecord>(),
     table::<Pair>(),
     table::<InstallOrder>(),
@@ -80,6 +81,7 @@ impl Own for Credential {
 impl Own for CertificateRecord {}
 impl Own for Sighting {}
 impl Own for Distrust {}
+impl Own for Extension {}
 impl Own for AccessLineRecord {}
 impl Own for Pair {}
 impl Own for InstallOrder {}

@@ -10,8 +10,8 @@ use crate::{
 };
 use esp::Rule;
 use gateway::{
-    Core, CoreCheck, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy, Ports,
-    StartError, SystemClock, VirtualCore, WindowSize,
+    CaCheck, Core, CoreCheck, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy,
+    Ports, StartError, SystemClock, VirtualCore, WindowSize,
 };
 use ids::{CertSha256, UnixTime};
 use ike::{
@@ -67,12 +67,18 @@ pub(crate) fn start(opened: Opened, configuration: GatewayConfig, node: &Node) -
         ledger: node.ledger.clone(),
         anchors: node.configured.anchors(),
         issuers: node.foreign.clone(),
+        ca_check: ca_check(node),
         cores: opened.cores,
         core_check: opened.core_check,
         clock: Arc::new(SystemClock),
         crypto: crypto()?,
     };
     Gateway::start(configuration, opened.ports, deps).map_err(not_started)
+}
+
+fn ca_check(node: &Node) -> CaCheck {
+    let ca = node.ca.clone();
+    Box::new(move |now| api::certificate::ca_down(ca.as_deref(), now))
 }
 
 /// What a gateway is told: with its certificate, which the embedded CA issues now if there is none that lasts.

@@ -237,7 +237,17 @@ impl Truecell {
         let file = out.path().join("request.pem");
         fs::write(&file, csr)?;
         let path = |path: &Path| path.to_str().map(str::to_owned).context("a path that is no text");
-        self.run(&["cert", "issue", id, "--approver", APPROVER, "--request", &path(&file)?, "--out", &path(out.path())?])?;
+        self.run(&[
+            "cert",
+            "issue",
+            id,
+            "--approver",
+            APPROVER,
+            "--request",
+            &path(&file)?,
+            "--out",
+            &path(out.path())?,
+        ])?;
         Credential::from_chain(&fs::read_to_string(out.path().join(format!("{id}.pem")))?, key)
     }
 

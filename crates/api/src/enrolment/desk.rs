@@ -1,13 +1,24 @@
-use super::{Answer, Asked, BATCH, Enrolments, Request, Work, out_of_reach, refusal};
+use super::{
+    Answer, Asked, BATCH, Enrolments, Request, Work, out_of_reach, refusal,
+    waiting::{LOOK_EVERY, Waiting},
+};
 use crate::LedgerBooks;
 use admission::Policy;
 use cmp::{Protocol, Refusal, TransactionId};
 use ids::{DeviceId, UnixTime};
 use ledger::{Ask, CONFIRM_WAIT, Leave, NoCertificate, Octets, Transaction, Tx};
 use pki::{DeviceOrder, KeySource, PkiError};
-use std::{iter, sync::mpsc::Receiver};
+use std::{
+    cell::RefCell,
+    iter,
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::Instant,
+};
 
-pub(super) struct Desk(pub(super) Enrolments);
+pub(super) struct Desk {
+    own: Enrolments,
+    waiting: RefCell<Waiting>,
+}
 
 /// Why one request comes to nothing.
 enum Failed {
@@ -18,9 +29,21 @@ enum Failed {
 }
 
 impl Desk {
+    pub(super) fn new(own: Enrolments) -> Self {
+        Self { own, waiting: RefCell::new(Waiting::new(Instant::now())) }
+    }
+
     /// Serves until nobody can ask any more.
     pub(super) fn serve(&self, requests: &Receiver<Request>) {
-        while let Ok(first) = requests.recv() {
+        loop {
+            if self.waiting.borrow_mut().is_due(Instant::now()) {
+                self.lapse();
+            }
+            let first = match requests.recv_timeout(LOOK_EVERY) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             let batch: Vec<_> = iter::once(first).chain(requests.try_iter().take(BATCH - 1)).collect();
             let answers = self.transact(&batch).unwrap_or_else(|error| {
                 tracing::error!(%error, requests = batch.len(), "nobody enrols for now");
@@ -33,9 +56,33 @@ impl Desk {
         }
     }
 
+    /// What was not confirmed in time comes to nothing; some at once, so that nobody waits for long.
+    fn lapse(&self) {
+        let clock = self.own.gateway.as_ref();
+        let Some(now) = clock.map_or_else(|| Some(UnixTime::now()), |gateway| gateway.trusted_time()) else {
+            return;
+        };
+        let late = self.waiting.borrow().late(now, BATCH);
+        if late.is_empty() {
+            return;
+        }
+        let lapsed = self.own.ledger.begin().and_then(|mut tx| {
+            late.iter().try_for_each(|(_, serial)| tx.lapse(serial, now))?;
+            let revokes = tx.revokes();
+            tx.commit().map(|()| revokes)
+        });
+        match lapsed {
+            Err(error) if error.is_transient() => return,
+            Err(error) => tracing::error!(%error, "what was not confirmed in time is not written down"),
+            Ok(true) => self.own.revocations.tell(),
+            Ok(false) => {}
+        }
+        late.iter().for_each(|(certificate, _)| self.waiting.borrow_mut().remove(*certificate));
+    }
+
     fn transact(&self, batch: &[Request]) -> Result<Vec<Answer>, String> {
-        let policy = self.0.configured.rules().admission;
-        let mut tx = self.0.ledger.begin_issuing().map_err(|error| error.to_string())?;
+        let policy = self.own.configured.rules().admission;
+        let mut tx = self.own.ledger.begin_issuing().map_err(|error| error.to_string())?;
         let (mut answers, mut changed) = (Vec::with_capacity(batch.len()), Vec::new());
         for Request { work, now, .. } in batch {
             match self.done(&mut tx, &policy, work, &mut changed, *now) {
@@ -44,8 +91,12 @@ impl Desk {
                 Err(Failed::Lost(error)) => return Err(error),
             }
         }
+        let revokes = tx.revokes();
         tx.commit().map_err(|error| error.to_string())?;
-        if let Some(gateway) = &self.0.gateway {
+        if revokes {
+            self.own.revocations.tell();
+        }
+        if let Some(gateway) = &self.own.gateway {
             changed.iter().for_each(|device| gateway.device_changed(*device));
         }
         Ok(answers)
@@ -61,7 +112,7 @@ impl Desk {
         now: UnixTime,
     ) -> Result<Vec<Vec<u8>>, Failed> {
         match work {
-            Work::Enrol(_) | Work::Renew(_) if !(self.0.has_room)() => {
+            Work::Enrol(_) | Work::Renew(_) if !(self.own.has_room)() => {
                 Err(Failed::Refused(Refusal::Unavailable))
             }
             Work::Enrol(asked) => {
@@ -87,7 +138,8 @@ impl Desk {
         changed: &mut Vec<DeviceId>,
         now: UnixTime,
     ) -> Result<(), Failed> {
-        let credential = tx.confirm(id.octets(), self.0.ca.realm(), now)?;
+        let credential = tx.confirm(id.octets(), self.own.ca.realm(), now)?;
+        self.waiting.borrow_mut().remove(credential.cert_sha256);
         changed.push(credential.device);
         Ok(())
     }
@@ -129,9 +181,13 @@ impl Desk {
             by: asked.protocol.name().into(),
         };
         let mut books = LedgerBooks::new(tx, policy, leave, Some(transaction));
-        let issued = self.0.ca.issue(&order, &mut books, now);
+        let issued = self.own.ca.issue(&order, &mut books, now);
         match issued {
-            Ok(issued) => Ok(issued.chain),
+            Ok(issued) => {
+                let (info, until) = (issued.info, now.after(CONFIRM_WAIT));
+                self.waiting.borrow_mut().add(info.sha256, info.serial, until);
+                Ok(issued.chain)
+            }
             Err(PkiError::Books(error)) => Err(Failed::Lost(error)),
             Err(error) => {
                 tracing::error!(device = %asked.device, %error, "a certificate was not issued");

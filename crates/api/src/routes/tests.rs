@@ -53,6 +53,13 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/v1/certificates", "/v1/certificates", r#"{"device":"00aabbccddee","approver":"dave"}"#),
     ("POST", "/v1/certificates/import", "/v1/certificates/import", r#"{"rows":[]}"#),
     ("GET", "/v1/certificates/expiring", "/v1/certificates/expiring?within_s=60", ""),
+    (
+        "POST",
+        "/v1/certificates/extension",
+        "/v1/certificates/extension",
+        r#"{"until":"2126-01-01T00:00:00Z","why":"test","approver":"dave"}"#,
+    ),
+    ("POST", "/v1/certificates/extension/end", "/v1/certificates/extension/end", r#"{"why":"test"}"#),
     ("GET", "/v1/certificates/{serial}", "/v1/certificates/00", ""),
     ("POST", "/v1/certificates/{serial}/revoke", "/v1/certificates/00/revoke", r#"{"why":"test"}"#),
     ("GET", "/v1/ca", "/v1/ca", ""),
@@ -91,6 +98,8 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/policy/resume"),
     ("POST", "/v1/certificates"),
     ("POST", "/v1/certificates/import"),
+    ("POST", "/v1/certificates/extension"),
+    ("POST", "/v1/certificates/extension/end"),
     ("POST", "/v1/certificates/{serial}/revoke"),
     ("POST", "/v1/ca/distrust"),
     ("POST", "/v1/ca/trust"),
@@ -263,7 +272,9 @@ async fn a_certificate_by_hand_takes_two_people_whom_its_row_and_its_event_name(
         ask(&world, Some(Role::Admin), "POST", "/v1/certificates", &order).await
     };
     assert_eq!(issue("").await.0, StatusCode::UNPROCESSABLE_ENTITY);
-    for (approver, code) in [("Carol", "needs-approver"), (" CAROL ", "needs-approver"), ("kim", "unknown-approver")] {
+    for (approver, code) in
+        [("Carol", "needs-approver"), (" CAROL ", "needs-approver"), ("kim", "unknown-approver")]
+    {
         let (status, answer) = issue(&format!(r#","approver":"{approver}""#)).await;
         assert_eq!(status, StatusCode::CONFLICT, "{approver}");
         assert!(answer.contains(code), "{answer}");

@@ -99,7 +99,10 @@ fn any_other_certificate_is_good_until_it_is_revoked() {
     let reason = Some(CrlReason::Superseded);
     let revoked = Revoked { at: later(20), why: "a new one".into(), reason };
     statuses.0.revoke_certificate("gateways", "4c", &revoked, "kim").unwrap();
-    assert_eq!(statuses.status(Issuing::Gateways, "4c", later(30)), Ok(Status::Revoked { at: later(20), reason }));
+    assert_eq!(
+        statuses.status(Issuing::Gateways, "4c", later(30)),
+        Ok(Status::Revoked { at: later(20), reason })
+    );
     let entry = Entry { serial: "4c".into(), at: later(20), reason };
     assert_eq!(statuses.revoked(Issuing::Gateways, now(), later(30)).unwrap(), [entry]);
     assert_eq!(statuses.revoked(Issuing::Devices, now(), later(30)).unwrap(), []);

@@ -4,11 +4,14 @@
 use super::Registrar;
 use crate::health::Alarm;
 use events::gateway::Alarm as AlarmEvent;
+use ids::UnixTime;
 use ledger::LedgerError;
 use std::time::{Duration, Instant};
 
 /// How often it is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is counted whose certificate ends while nobody gets a new one.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
 
 impl Registrar {
     /// Looks every now and then, so that an alarm stands before the first unit is left without an answer,
@@ -35,7 +38,41 @@ impl Registrar {
         self.found(Alarm::CoreUnreachable, core);
         self.found(Alarm::WitnessUnreachable, self.delivery.trouble(now));
         self.found(Alarm::BreakerTripped, self.shadow.trouble());
+        let ca = self.ca_down(now);
+        self.found(Alarm::CaDown, ca);
         self.found(Alarm::IssuerSilent, self.clock.trusted().and_then(|now| self.issuers.trouble(now)));
+    }
+
+    /// While nobody gets a certificate here: whose end draws near. Counted by the index, as it is.
+    fn ca_down(&mut self, now: Instant) -> Option<String> {
+        let wall = self.clock.now();
+        let Some(why) = self.health.view().why_not_issuing().or_else(|| (self.ca_check)(wall)) else {
+            self.ca_down = None;
+            return None;
+        };
+        if let Some((_, text)) = self.ca_down.as_ref().filter(|(at, _)| now < *at + COUNT_EVERY) {
+            return text.clone();
+        }
+        let text = match self.ending_within(wall) {
+            Ok([_, _, 0]) => None,
+            Ok([day, three, ten]) => Some(format!(
+                "{why}; {ten} certificates of units end within 10 days, {three} of them within 3 days, {day} within 1"
+            )),
+            // What was found last is nearer to the truth than nothing.
+            Err(_) => self.ca_down.take().and_then(|(_, text)| text),
+        };
+        self.ca_down = Some((now, text.clone()));
+        text
+    }
+
+    /// How many certificates that our CA signed end within 1, 3 and 10 days.
+    fn ending_within(&self, now: UnixTime) -> Result<[u64; 3], LedgerError> {
+        let mut counts = [0; 3];
+        for (count, days) in counts.iter_mut().zip([1, 3, 10]) {
+            let until = now.after(Duration::from_secs(days * 24 * 3600));
+            *count = self.ledger.counting_until(now, until)?.issued;
+        }
+        Ok(counts)
     }
 
     fn clock_jumped(&self) -> Option<String> {

@@ -117,7 +117,7 @@ impl Registrar {
         if taken.contains(&device) || self.newcomers.contains_key(&device) {
             return Ok(Looked::Drop(ticket, Transient::ContestRuns));
         }
-        let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256()) {
+        let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256(), now) {
             Ok(known) => known,
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => return Ok(Looked::Refuse(unreadable(&claim, &error, now))),
@@ -417,6 +417,9 @@ fn unreadable(claim: &Claim, error: &LedgerError, now: UnixTime) -> Refusal {
     Refusal { ticket, evidence, reason, detail, weighed, more: None }
 }
 
+/// Among the exceptions by which a unit was admitted: its certificate has ended, and is extended.
+const EXTENDED: &str = "extension";
+
 fn admitted(
     case: &Case,
     session: &Session,
@@ -433,7 +436,7 @@ fn admitted(
         line: case.known.line.as_ref().map(|line| line.line.clone()),
         how: how.code().to_owned(),
         rules: admission::RULES.to_owned(),
-        reasons: exception.into_iter().collect(),
+        reasons: exception.into_iter().chain(case.evidence.extended.then(|| EXTENDED.to_owned())).collect(),
         weighed,
         claim: as_written(&case.evidence),
     }

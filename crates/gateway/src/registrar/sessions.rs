@@ -143,7 +143,7 @@ impl Registrar {
     fn known(&mut self, session: &Session) -> Result<Option<Known>, LedgerError> {
         let read = || {
             let mut tx = self.ledger.begin()?;
-            let known = Known::read(&mut tx, session.device, session.cert_sha256)?;
+            let known = Known::read(&mut tx, session.device, session.cert_sha256, self.clock.for_attached())?;
             tx.commit().map(|()| known)
         };
         match read() {

@@ -92,7 +92,11 @@ fn a_units_certificate_waits_then_counts_by_its_credential_and_is_revoked_there(
     assert_eq!(kept, certificate, "a certificate has one truth");
     assert_eq!(ledger.standing(&kept, now()).unwrap(), Standing::Revoked(copied(days(1))));
     ledger.revoke_certificate("devices", "01", &copied(days(2)), "lee").unwrap();
-    assert_eq!(ledger.standing(&kept, now()).unwrap(), Standing::Revoked(copied(days(1))), "since the first time");
+    assert_eq!(
+        ledger.standing(&kept, now()).unwrap(),
+        Standing::Revoked(copied(days(1))),
+        "since the first time"
+    );
 }
 
 #[test]

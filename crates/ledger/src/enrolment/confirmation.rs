@@ -20,6 +20,8 @@ pub enum Stage {
 }
 
 const BY: &str = "enrolment";
+/// Why a certificate came to nothing whose time to be confirmed is over.
+const LATE: &str = "the unit did not confirm it in time";
 
 impl Tx<'_> {
     /// The certificate that was issued in a transaction, and how far that is.
@@ -57,9 +59,22 @@ impl Tx<'_> {
                 Ok(credential)
             }
             Stage::Over => {
-                self.never_confirmed(certificate, "the unit did not confirm it in time", now)?;
+                self.never_confirmed(certificate, LATE, now)?;
                 Err(Denied::Over.into())
             }
+        }
+    }
+
+    /// What its unit did not confirm in time comes to nothing, for good: `serial` of a certificate that waited.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn lapse(&mut self, serial: &str, now: UnixTime) -> Result<(), LedgerError> {
+        let Some(certificate) = self.certificate(CertificateRecord::DEVICES, serial)? else { return Ok(()) };
+        let credential = self.credential(certificate.cert_sha256)?;
+        match Stage::of(&certificate, credential.as_ref(), now) {
+            Stage::Over => self.never_confirmed(certificate, LATE, now),
+            Stage::Waiting | Stage::Confirmed => Ok(()),
         }
     }
 
@@ -95,7 +110,8 @@ impl Tx<'_> {
             Leave::Parent(parent) => {
                 let parent = self.credential(*parent)?.ok_or(Denied::Over)?;
                 may_still_renew(&device, &parent)?;
-                (Some(parent.cert_sha256), returned(&parent, &certificate))
+                let is_extended = self.is_extended(&parent, now)?;
+                (Some(parent.cert_sha256), returned(&parent, &certificate).filter(|_| !is_extended))
             }
             Leave::Word | Leave::Approved(_) => return Err(Denied::NoTransaction.into()),
         };

@@ -2,9 +2,10 @@
 
 use super::{Ask, Denied, leave::sorted};
 use crate::{
-    Closed, Credential, Device, Enrolment, InstallOrder, LedgerError, NewIncident, Tx, transaction::Because,
+    Closed, Credential, Device, Enrolment, InstallOrder, LedgerError, NewIncident, Sighting, Tx,
+    transaction::Because,
 };
-use ids::{DeviceId, Sha256, UnixTime};
+use ids::{DeviceId, UnixTime};
 use serde_json::{Value, json};
 
 /// Kinds of incidents that an enrolment opens.
@@ -24,6 +25,7 @@ impl Tx<'_> {
             "certificate": ask.by_cert,
             "uses_of_its_key": uses,
         });
+        let shared_since = sighting.as_ref().and_then(Sighting::shared_since);
         let shared = sighting.filter(|_| denied == Denied::SharedCredential);
         // One incident for each key: of whom it was first, and who came second.
         let (kind, devices) = match shared {
@@ -32,7 +34,7 @@ impl Tx<'_> {
         };
         if self.is_evidence(ask, denied, now)? {
             for device in devices.iter().chain([&ask.device]) {
-                self.hold_enrolment(*device, ask.by_spki, denied.as_str(), now)?;
+                self.hold_enrolment(*device, ask, shared_since, denied, now)?;
             }
         }
         let (device, from, why) = (ask.device, ask.from, denied.as_str());
@@ -93,17 +95,18 @@ impl Tx<'_> {
 
     /// Nobody enrols as this unit by its vendor's key before a person has looked: an order from after this is that person's
     /// word. A unit that has a certificate keeps it and renews it: whoever has copied the vendor's key has not the key of
-    /// that. An order by which two people vouch for this `vendor_key` stands.
+    /// that. An order stands by which two people vouch for the key that others are known to have.
     fn hold_enrolment(
         &mut self,
         id: DeviceId,
-        vendor_key: Sha256,
-        why: &str,
+        ask: &Ask<'_>,
+        shared_since: Option<UnixTime>,
+        denied: Denied,
         now: UnixTime,
     ) -> Result<(), LedgerError> {
         let Some(device) = self.unheld(id)? else { return Ok(()) };
-        let mut orders = self.orders_standing(id)?;
-        orders.retain(|order| !order.vouches_for(vendor_key));
+        let (mut orders, why) = (self.orders_standing(id)?, denied.as_str());
+        orders.retain(|order| !shared_since.is_some_and(|since| order.vouches_for(ask.by_spki, since)));
         self.close_held(orders, why, now)?;
         let certificates: Vec<Credential> = self.all(Some(("device", &id.to_string())))?;
         match certificates.iter().any(Credential::is_last) {

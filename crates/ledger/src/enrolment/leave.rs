@@ -96,7 +96,7 @@ impl Tx<'_> {
         }
     }
 
-    /// Whether two people who could know that the key is shared say by an order that this unit comes by it all the same.
+    /// Whether an order says that this unit comes by the key all the same.
     fn two_vouch_for(
         &mut self,
         ask: &Ask<'_>,
@@ -105,7 +105,7 @@ impl Tx<'_> {
     ) -> Result<bool, LedgerError> {
         let orders = self.orders_standing(ask.device)?.into_iter();
         let mut open = orders.filter(|order| order.state(now) == OrderState::Open);
-        Ok(open.any(|order| order.vouches_for(ask.by_spki) && order.since > shared_since))
+        Ok(open.any(|order| order.vouches_for(ask.by_spki, shared_since)))
     }
 
     /// Nobody ever had the key to be certified, but this unit itself where it came to nothing.

@@ -302,7 +302,11 @@ fn two_people_let_one_unit_enrol_by_a_vendor_key_that_is_shared_and_nobody_else(
     by_it(1, 1, HOME, at(10)).unwrap();
     assert_eq!(by_it(2, 2, HOME, at(20)), Err(Denied::SharedCredential));
     assert_eq!([carrier.enrolment(1), carrier.enrolment(2)], [Enrolment::Held; 2]);
-    assert_eq!(by_it(1, 3, HOME, at(21)), Err(Denied::SharedCredential), "what they said before they could know");
+    assert_eq!(
+        by_it(1, 3, HOME, at(21)),
+        Err(Denied::SharedCredential),
+        "what they said before they could know"
+    );
     assert!(matches!(order(1, Some("Kim "), 30), Err(LedgerError::NeedsApprover(_))));
     order(1, None, 31).unwrap();
     assert_eq!(by_it(1, 4, HOME, at(32)), Err(Denied::SharedCredential), "by the word of one");
@@ -346,7 +350,11 @@ fn a_vendor_key_that_vouches_for_a_second_unit_is_refused_there_and_both_are_nam
     let answer = carrier.issue(&shared, 2, at(20), |tx| tx.leave_to_enrol(&shared, at(20)));
     assert_eq!(answer, Err(Denied::SharedCredential));
     assert_eq!(carrier.enrolment(2), Enrolment::Held);
-    assert_eq!(carrier.enrolment(1), Enrolment::Enrolled, "it has a certificate of its own key, and renews that");
+    assert_eq!(
+        carrier.enrolment(1),
+        Enrolment::Enrolled,
+        "it has a certificate of its own key, and renews that"
+    );
     assert_eq!(carrier.incidents(), [("shared-credential".to_owned(), vec![unit(1), unit(2)])]);
     let evidence = &carrier.ledger.incident(1).unwrap().unwrap().evidence;
     let uses = evidence["uses_of_its_key"].as_array().unwrap();
@@ -511,6 +519,7 @@ fn an_expired_certificate_is_renewed_at_home_alone_and_the_unit_is_watched() {
     carrier.renew(1, 1, 2, HOME, at(1000)).unwrap();
 }
 
+mod extension;
 mod lineage;
 /// A confirmation of which only the first row was written.
 fn cut_off(carrier: &Carrier, key: u8, parent: Option<u8>, now: UnixTime) {

@@ -84,7 +84,8 @@ fn no_order_for_a_unit_that_is_unknown_or_out_of_service_and_none_that_never_hol
     let unknown = ledger.open_order(&order("W-1", DeviceId::eui48([9; 6])), "kim", "", None, now());
     assert!(matches!(unknown, Err(LedgerError::NotFound { .. })));
     for (from, until) in [(None, now()), (Some(later(10)), later(10)), (Some(later(20)), later(10))] {
-        let refused = ledger.open_order(&NewOrder { from, until, ..order("W-1", id) }, "kim", "", None, now());
+        let refused =
+            ledger.open_order(&NewOrder { from, until, ..order("W-1", id) }, "kim", "", None, now());
         assert!(matches!(refused, Err(LedgerError::Conflict(_))), "{from:?} {until:?}");
     }
     ledger.move_device(id, LifeCycle::Lost, "kim", "gone", None, now()).unwrap();

@@ -151,7 +151,10 @@ impl Estate {
         const ID: &str = "00aabbccddee";
         let out = folder.join("unit");
         serve::truecell(&self.config, &["device", "add", ID])?;
-        serve::truecell(&self.config, &["cert", "issue", ID, "--approver", APPROVER, "--out", &out.to_string_lossy()])?;
+        serve::truecell(
+            &self.config,
+            &["cert", "issue", ID, "--approver", APPROVER, "--out", &out.to_string_lossy()],
+        )?;
         let file = |name: &str| out.join(name);
         let (key, chain) = (file(&format!("{ID}.key")), file(&format!("{ID}.pem")));
         Ok(UnitFiles { name: format!("{ID}.{REALM}"), key, chain, root: file("root.pem") })

@@ -1,4 +1,5 @@
 mod expiring;
+mod extend;
 mod import;
 mod lineage;
 mod out;
@@ -17,12 +18,14 @@ use api::{
         CertificateDetail, CertificatePage, IssueCertificate, IssuedCertificate, ListedCertificate,
         RevokeCertificate, RevokedCertificate,
     },
+    lineage::LineageState,
 };
 use clap::{
     Args, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use expiring::Expiring;
+use extend::Extend;
 use ids::{CrlReason, DeviceId};
 use import::Import;
 use lineage::Lineage;
@@ -47,6 +50,8 @@ pub(crate) enum Cert {
     Lineage(Lineage),
     /// List units whose newest certificate ends soon
     Expiring(Expiring),
+    /// Let units' certificates that end count for longer, while nobody can get a new one: two people's word, until a day
+    Extend(Extend),
     /// A certificate counts no more: a tunnel that it opened ends, and it opens none again
     Revoke(Revoke),
 }
@@ -129,6 +134,9 @@ impl Cert {
             }
             Self::Expiring(expiring) => {
                 expiring.run(&mut Control::open(&cli.data_dir()?, "cert expiring").await?, output).await
+            }
+            Self::Extend(extend) => {
+                extend.run(&mut Control::open(&cli.data_dir()?, "cert extend").await?, output).await
             }
             Self::Revoke(revoke) => {
                 revoke.run(&mut Control::open(&cli.data_dir()?, "cert revoke").await?, output).await
@@ -240,10 +248,11 @@ fn shown(detail: &CertificateDetail) -> String {
     let (listed, node) = (&detail.certificate, &detail.lineage);
     let mut pairs = certificate(&listed.certificate);
     // What is said of the unit may say more than its certificate.
-    let state = if listed.revoked.is_some() { state(listed) } else { node.state.as_str() };
+    let is_barred = listed.revoked.is_some() && node.state == LineageState::Counts;
+    let state = if is_barred { state(listed) } else { node.state.as_str() };
     pairs.push(("state", state.to_owned()));
     pairs.extend(lineage::particulars(node));
-    let by_unit = listed.revoked.as_ref().filter(|_| node.revoked.is_none());
+    let by_unit = listed.revoked.as_ref().filter(|_| is_barred);
     pairs.extend(by_unit.map(|revoked| ("revoked", lineage::since(revoked))));
     facts(&pairs)
 }

@@ -117,8 +117,7 @@ impl Create {
             from: self.from,
             until: self.until,
         };
-        let (request_id, why, approver) =
-            (self.request_id.clone(), self.why.clone(), self.approver.clone());
+        let (request_id, why, approver) = (self.request_id.clone(), self.why.clone(), self.approver.clone());
         let request = OpenOrder { request_id, order, why, approver };
         let view: OrderView = control.client().post("/v1/orders", &request).await?;
         output.answer(&view, |view| {

@@ -269,9 +269,11 @@ fn a_member_of_the_group_operates_and_a_stranger_does_not_connect() {
     };
     let (code, said) = as_user("65533", "65534", "device suspend 00aabbccddee --why question");
     assert_eq!((code, said.as_str()), (0, "00aabbccddee is suspended\n"));
-    for forbidden in
-        ["device add 00aabbccddef", "device move 00aabbccddee installed --why x", "cert issue 00aabbccddee --approver dave"]
-    {
+    for forbidden in [
+        "device add 00aabbccddef",
+        "device move 00aabbccddee installed --why x",
+        "cert issue 00aabbccddee --approver dave",
+    ] {
         let (code, said) = as_user("65533", "65534", forbidden);
         assert_eq!(code, 1, "{said}");
         assert!(said.contains("it needs the role admin, yours is operator"), "{said}");

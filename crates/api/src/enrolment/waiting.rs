@@ -1,0 +1,47 @@
+//! Certificates that wait for their units' word. One that is not confirmed in time comes to nothing by itself, so that revocation lists
+//! have it. Those that waited when the process ended come to nothing when their unit begins anew.
+
+use ids::{CertSha256, UnixTime};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+/// How often it is looked for those whose time is over.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+pub(super) struct Waiting {
+    /// Serial number, and until when. As many as there are issued in the time of a confirmation, at most.
+    certificates: HashMap<CertSha256, (String, UnixTime)>,
+    looked: Instant,
+}
+
+impl Waiting {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { certificates: HashMap::new(), looked: now }
+    }
+
+    pub(super) fn add(&mut self, certificate: CertSha256, serial: String, until: UnixTime) {
+        self.certificates.insert(certificate, (serial, until));
+    }
+
+    /// Its unit has confirmed it.
+    pub(super) fn remove(&mut self, certificate: CertSha256) {
+        self.certificates.remove(&certificate);
+    }
+
+    /// Whether it is time to look.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = now.duration_since(self.looked) >= LOOK_EVERY;
+        if is_due {
+            self.looked = now;
+        }
+        is_due
+    }
+
+    /// Serial numbers of up to `limit` whose time is over.
+    pub(super) fn late(&self, now: UnixTime, limit: usize) -> Vec<(CertSha256, String)> {
+        let late = self.certificates.iter().filter(|(_, (_, until))| *until < now);
+        late.take(limit).map(|(certificate, (serial, _))| (*certificate, serial.clone())).collect()
+    }
+}
