@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use events::{admission::Admitted, journal::Tail};
-use gateway::{Alarm, WallClock};
+use gateway::{Alarm, GatewayConfig, WallClock};
 use ids::{DeviceId, UnixTime};
 use lab::{Carrier, Outcome, UnitIdentity};
 use pki::Issuing;
@@ -19,12 +19,12 @@ fn id(number: u8) -> DeviceId {
     DeviceId::eui48([0x02, 0xfe, 0x74, 0, 0, number])
 }
 
-/// The gateway's clock: what is issued now has ended there ten days ago.
-struct Ahead;
+/// The gateway's clock, so many days ahead. In 40 days, what is issued now has ended ten days ago.
+struct Ahead(u32);
 
 impl WallClock for Ahead {
     fn now(&self) -> UnixTime {
-        UnixTime::now().after(DAY * 40)
+        UnixTime::now().after(DAY * self.0)
     }
 }
 
@@ -34,8 +34,8 @@ struct World {
 }
 
 impl World {
-    fn new(dir: &Path) -> Self {
-        let carrier = Carrier::start_by(dir, Arc::new(Ahead), |_| ()).unwrap();
+    fn new(dir: &Path, ahead: u32, adjust: impl FnOnce(&mut GatewayConfig)) -> Self {
+        let carrier = Carrier::start_by(dir, Arc::new(Ahead(ahead)), adjust).unwrap();
         carrier.line(LINE, "127.14.0.0/16").unwrap();
         let units = [1, 2].map(|number| {
             carrier.device(id(number), LINE).unwrap();
@@ -46,7 +46,7 @@ impl World {
 
     fn extend(&self) {
         let ca = self.carrier.ca.issuing_certificate(Issuing::Devices).sha256();
-        let (now, until) = (Ahead.now(), Ahead.now().after(DAY * 3));
+        let (now, until) = (Ahead(40).now(), Ahead(40).now().after(DAY * 3));
         self.carrier.ledger.extend((ca, until), "kim", "the HSM is broken", "lee", now).unwrap();
         self.carrier.gateway.extension_changed();
     }
@@ -91,21 +91,24 @@ impl World {
 #[test]
 fn an_extension_lets_in_who_has_ended_says_so_in_the_record_survives_a_start_and_cuts_when_it_is_ended() {
     let dir = tempfile::tempdir().unwrap();
-    let mut world = World::new(dir.path());
+    let mut world = World::new(dir.path(), 40, |_| ());
     world.is_refused(0);
     world.extend();
     let attached = world.attaches_in_the_end(0);
     assert_eq!(world.admitted(), [["extension"]]);
     let until = world.carrier.gateway.sessions_of(id(1))[0].until;
-    assert!(until <= Ahead.now().after(DAY * 3 + Duration::from_secs(1)), "no tunnel outlives it: {until}");
+    assert!(
+        until <= Ahead(40).now().after(DAY * 3 + Duration::from_secs(1)),
+        "no tunnel outlives it: {until}"
+    );
 
-    world.carrier.ledger.revoke(world_cert(&world, 1), None, "kim", "copied", Ahead.now()).unwrap();
+    world.carrier.ledger.revoke(world_cert(&world, 1), None, "kim", "copied", Ahead(40).now()).unwrap();
     world.is_refused(1);
 
     drop(attached);
     world.carrier = world.carrier.restart().unwrap();
     let attached = world.attaches_in_the_end(0);
-    world.carrier.ledger.end_extension("kim", "the HSM works", Ahead.now()).unwrap();
+    world.carrier.ledger.end_extension("kim", "the HSM works", Ahead(40).now()).unwrap();
     world.carrier.gateway.extension_changed();
     world.is_cut_in_the_end(1);
     drop(attached);
@@ -117,8 +120,18 @@ fn world_cert(world: &World, unit: usize) -> ids::CertSha256 {
 }
 
 #[test]
-fn no_alarm_stands_while_the_ca_issues() {
+fn an_alarm_says_how_many_end_soon_while_nobody_gets_a_certificate() {
     let dir = tempfile::tempdir().unwrap();
-    let world = World::new(dir.path());
-    assert!(!world.carrier.gateway.health().alarms.contains_key(&Alarm::CaDown));
+    let world = World::new(dir.path(), 25, |config| config.disk_reserve = u64::MAX);
+    let (begin, alarm) = (Instant::now(), || world.carrier.gateway.health().alarms.remove(&Alarm::CaDown));
+    let text = loop {
+        match alarm() {
+            Some(text) => break text,
+            None => assert!(begin.elapsed() < Duration::from_secs(90), "it is counted each minute"),
+        }
+        std::thread::yield_now();
+    };
+    assert!(text.starts_with("disk-low: "), "{text}");
+    let ends = "2 certificates of units end within 10 days, 0 of them within 3 days, 0 within 1";
+    assert!(text.ends_with(ends), "{text}");
 }

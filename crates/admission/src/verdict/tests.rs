@@ -28,6 +28,7 @@ fn claim(outer: &str) -> Claim {
         revocation: Evidence::Missing(Missing::NotGathered),
         path: Box::default(),
         validity: Duration::from_secs(30 * DAY),
+        extended: false,
         outer: Outer {
             address: outer.parse().unwrap(),
             class: Evidence::Missing(Missing::NotGathered),

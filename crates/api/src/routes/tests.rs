@@ -1,5 +1,5 @@
 use super::*;
-use crate::certificate::{CertificateDetail, CertificatePage, RevokedCertificate};
+use crate::certificate::{CertificateDetail, CertificatePage, IssuedCertificate, RevokedCertificate};
 use crate::{Caller, Configured, Requests, Revocations, Rules};
 use axum::{
     body::Body,
@@ -284,7 +284,7 @@ async fn a_certificate_by_hand_takes_two_people_whom_its_row_and_its_event_name(
     assert_eq!(status, StatusCode::OK, "{answer}");
     let issued: IssuedCertificate = serde_json::from_str(&answer).unwrap();
     let journal = world.services.ledger.journal();
-    let mut tail = events::Tail::new(&journal.dir(), 1);
+    let mut tail = events::journal::Tail::new(&journal.dir(), 1);
     let records = std::iter::from_fn(|| tail.next_record().unwrap());
     let changes = records.filter_map(|record| record.read::<events::ledger::RowChanged>().unwrap());
     let row = changes.into_iter().find(|change| change.table == "certificate").unwrap();

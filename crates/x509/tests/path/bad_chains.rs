@@ -6,7 +6,7 @@ use rcgen::{
     BasicConstraints, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
     IsCa, KeyUsagePurpose, NameConstraints, SanType,
 };
-use x509::{Anchors, DevicePolicy, PathError, Place, verify_device};
+use x509::{Anchors, DevicePolicy, Extension, PathError, Place, verify_device};
 
 fn refused<T: std::fmt::Debug>(result: Result<T, PathError>, expected: PathError) {
     assert_eq!(result.map(|_| ()).unwrap_err(), expected);

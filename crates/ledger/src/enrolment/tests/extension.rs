@@ -1,7 +1,7 @@
 //! Certificates that have ended count for longer, by the word of two people.
 
 use super::*;
-use crate::Extension;
+use crate::{Doubt, Extension};
 
 const DAY: u64 = 24 * 3600;
 /// The certificate of [`Carrier::enrolled`] has ended a day ago.
