@@ -105,8 +105,8 @@ pub(crate) struct Registrar {
     core_check: CoreCheck,
     issuers: Arc<dyn Issuers>,
     ca_check: CaCheck,
-    /// What was found of the units that get no certificate now, and when.
-    ca_down: Option<(Instant, Option<String>)>,
+    /// Whose certificates end while nobody gets a new one, and when they were counted.
+    ca_down: Option<(Instant, String)>,
 }
 
 /// What units get.

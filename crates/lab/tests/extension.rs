@@ -127,11 +127,13 @@ fn an_alarm_says_how_many_end_soon_while_nobody_gets_a_certificate() {
     let text = loop {
         match alarm() {
             Some(text) => break text,
-            None => assert!(begin.elapsed() < Duration::from_secs(90), "it is counted each minute"),
+            None => assert!(begin.elapsed() < Duration::from_secs(30)),
         }
         std::thread::yield_now();
     };
     assert!(text.starts_with("disk-low: "), "{text}");
-    let ends = "2 certificates of units end within 10 days, 0 of them within 3 days, 0 within 1";
-    assert!(text.ends_with(ends), "{text}");
+    let (_, numbers) = text.split_once("; certificates of units that end ").unwrap();
+    // The second may come after they were counted.
+    let ends = |count| format!("within 10 days: {count}, within 3 days: 0, within a day: 0");
+    assert!([ends(1), ends(2)].contains(&numbers.to_owned()), "{text}");
 }

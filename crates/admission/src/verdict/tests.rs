@@ -130,7 +130,7 @@ fn decide(
 fn a_certificate_that_has_ended_counts_only_while_the_ledger_extends_it_and_is_no_way_around_anything_else() {
     let (lives, stolen, credential, line) =
         (device(LifeCycle::Live), device(LifeCycle::Stolen), credential(), line());
-    let claim = Claim { extended: true, ..claim("192.0.2.7:500") };
+    let claim = Claim { extended: true, ..claim(HOME) };
     let decided = |device, is_extended| {
         let facts = Facts {
             device: Some(device),

@@ -395,7 +395,7 @@ fn issue_others(world: &World) -> [String; 2] {
 #[tokio::test]
 async fn certificates_of_both_cas_are_listed_in_pages_and_shown_by_serial() {
     let world = world();
-    let order = r#"{"device":"00aabbccddee"}"#;
+    let order = r#"{"device":"00aabbccddee","approver":"dave"}"#;
     for _ in 0..2 {
         ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await;
     }
@@ -532,7 +532,7 @@ async fn a_line_is_added_once_and_changed_by_name_and_only_a_network_is_a_prefix
 #[tokio::test]
 async fn a_certificate_for_an_unknown_unit_is_answered_with_how_to_add_it() {
     let world = world();
-    let order = r#"{"device":"00aabbffffff"}"#;
+    let order = r#"{"device":"00aabbffffff","approver":"dave"}"#;
     let (status, answer) = ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     let problem: Problem = serde_json::from_str(&answer).unwrap();
@@ -608,7 +608,7 @@ async fn a_blank_reason_is_none() {
 async fn units_whose_newest_certificate_ends_soon_are_listed_the_first_to_end_first() {
     let world = world();
     let issue = async |device: &str, days: u32| {
-        let body = format!(r#"{{"device":"{device}","days":{days}}}"#);
+        let body = format!(r#"{{"device":"{device}","days":{days},"approver":"dave"}}"#);
         let (status, answer) = ask(&world, Some(Role::Admin), "POST", "/v1/certificates", &body).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
     };

@@ -51,17 +51,17 @@ impl Registrar {
             return None;
         };
         if let Some((_, text)) = self.ca_down.as_ref().filter(|(at, _)| now < *at + COUNT_EVERY) {
-            return text.clone();
+            return Some(text.clone());
         }
         let text = match self.ending_within(wall) {
             Ok([_, _, 0]) => None,
             Ok([day, three, ten]) => Some(format!(
-                "{why}; {ten} certificates of units end within 10 days, {three} of them within 3 days, {day} within 1"
+                "{why}; certificates of units that end within 10 days: {ten}, within 3 days: {three}, within a day: {day}"
             )),
             // What was found last is nearer to the truth than nothing.
-            Err(_) => self.ca_down.take().and_then(|(_, text)| text),
+            Err(_) => self.ca_down.take().map(|(_, text)| text),
         };
-        self.ca_down = Some((now, text.clone()));
+        self.ca_down = text.clone().map(|text| (now, text));
         text
     }
 
