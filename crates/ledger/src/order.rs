@@ -31,7 +31,7 @@ pub struct InstallOrder {
     /// Who ordered it.
     pub by: String,
     /// Who else agreed, where two people ordered it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approver: Option<String>,
     /// When.
     pub since: UnixTime,

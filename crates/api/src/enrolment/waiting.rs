@@ -45,3 +45,23 @@ impl Waiting {
         late.take(limit).map(|(certificate, (serial, _))| (*certificate, serial.clone())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_confirmed_in_its_last_second_is_late_and_what_is_confirmed_never() {
+        let (now, at) = (Instant::now(), |seconds| UnixTime::from_secs(1_790_000_000 + seconds));
+        let mut waiting = Waiting::new(now);
+        let [first, second] = [1, 2].map(|number| ids::Sha256([number; 32]));
+        waiting.add(first, "01".into(), at(300));
+        waiting.add(second, "02".into(), at(300));
+        waiting.remove(second);
+        assert_eq!(waiting.late(at(300), 9), []);
+        assert_eq!(waiting.late(at(301), 9), [(first, "01".to_owned())]);
+        assert_eq!(waiting.late(at(301), 0), []);
+        assert!(!waiting.is_due(now + LOOK_EVERY / 2));
+        assert!(waiting.is_due(now + LOOK_EVERY) && !waiting.is_due(now + LOOK_EVERY));
+    }
+}

@@ -96,7 +96,7 @@ fn a_unit_comes_back_when_its_gateway_does_and_ends_when_it_is_refused() {
     let config = "node = \"segw-1\"\ndata = \"state\"\ngateway.identity = \"segw.operator.example\"\n\
         gateway.listen = [\"192.0.2.1\"]\ngateway.pools.v4 = \"10.64.0.0/12\"\n\
         gateway.service.addresses = [\"10.96.0.1\"]\ngateway.tun.reachable = [\"10.96.0.0/24\"]\n\
-        ca.organization = \"Operator\"\nca.realm = \"femto.operator.example\"\n";
+        ca.organization = \"Operator\"\nca.realm = \"femto.operator.example\"\ncontrol.approvers = [\"dave\"]\n";
     bench.write("truecell.toml", config);
     let folder = bench.path("");
     let output = apart(COMES_BACK, &folder).env("truecell", env!("CARGO_BIN_EXE_truecell")).output().unwrap();
