@@ -103,7 +103,9 @@ impl Tx<'_> {
     /// Whether a vendor who is distrusted vouched for a unit.
     fn is_of_distrusted(&mut self, device: DeviceId) -> Result<bool, LedgerError> {
         let keys: Vec<Sighting> = self.all(Some((Sighting::DEVICE, &device.to_string())))?;
-        let uses = keys.into_iter().flat_map(|key| key.uses).filter(|one| one.device == device);
+        let uses = keys.into_iter().flat_map(|key| key.uses);
+        // At the gate no vendor vouches for anybody.
+        let uses = uses.filter(|one| one.device == device && one.by != "ike");
         for realm in uses.filter_map(|one| one.realm) {
             if self.is_distrusted(&realm)? {
                 return Ok(true);

@@ -3,14 +3,13 @@
 use super::{Ask, Denied, leave::sorted};
 use crate::{
     Closed, Credential, Device, Enrolment, InstallOrder, LedgerError, NewIncident, Sighting, Tx,
-    transaction::Because,
+    sighting::SHARED, transaction::Because,
 };
 use ids::{DeviceId, UnixTime};
 use serde_json::{Value, json};
 
 /// Kinds of incidents that an enrolment opens.
 const DENIED: &str = "enrolment-denied";
-const SHARED: &str = "shared-credential";
 const FORK: &str = "lineage-fork";
 
 impl Tx<'_> {
