@@ -51,19 +51,20 @@ impl World {
         self.carrier.gateway.extension_changed();
     }
 
-    fn attach(&self, unit: usize) -> (Outcome, Option<lab::Unit>) {
-        let attached = self.carrier.attach(&self.units[unit], [127, 14, 0, 1]).unwrap();
-        (attached.outcome.clone(), Some(attached))
+    fn attach(&self, unit: usize) -> lab::Unit {
+        self.carrier.attach(&self.units[unit], [127, 14, 0, 1]).unwrap()
     }
 
     /// What the gateway has been told takes some milliseconds to hold.
     fn attaches_in_the_end(&self, unit: usize) -> lab::Unit {
         let begin = Instant::now();
         loop {
-            let (outcome, attached) = self.attach(unit);
-            match outcome {
-                Outcome::Attached(_) => return attached.unwrap(),
-                other => assert!(begin.elapsed() < Duration::from_secs(20), "{other:?}"),
+            let attached = self.attach(unit);
+            match &attached.outcome {
+                Outcome::Attached(_) => return attached,
+                other @ (Outcome::Refused(_) | Outcome::NoTunnel(_)) => {
+                    assert!(begin.elapsed() < Duration::from_secs(20), "{other:?}")
+                }
             }
         }
     }
@@ -77,7 +78,7 @@ impl World {
     }
 
     fn is_refused(&self, unit: usize) {
-        let (outcome, _) = self.attach(unit);
+        let outcome = self.attach(unit).outcome.clone();
         assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
     }
 
@@ -102,7 +103,11 @@ fn an_extension_lets_in_who_has_ended_says_so_in_the_record_survives_a_start_and
         "no tunnel outlives it: {until}"
     );
 
-    world.carrier.ledger.revoke(world_cert(&world, 1), None, "kim", "copied", Ahead(40).now()).unwrap();
+    world
+        .carrier
+        .ledger
+        .revoke(ids::CertSha256::of(&world.units[1].chain[0]), None, "kim", "copied", Ahead(40).now())
+        .unwrap();
     world.is_refused(1);
 
     drop(attached);
@@ -113,10 +118,6 @@ fn an_extension_lets_in_who_has_ended_says_so_in_the_record_survives_a_start_and
     world.is_cut_in_the_end(1);
     drop(attached);
     world.is_refused(0);
-}
-
-fn world_cert(world: &World, unit: usize) -> ids::CertSha256 {
-    ids::CertSha256::of(&world.units[unit].chain[0])
 }
 
 #[test]

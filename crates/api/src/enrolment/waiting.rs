@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn what_is_not_confirmed_in_its_last_second_is_late_and_what_is_confirmed_never() {
-        let (now, at) = (Instant::now(), |seconds| UnixTime::from_secs(1_790_000_000 + seconds));
+        let (now, at) = (Instant::now(), |seconds: i64| UnixTime::from_secs(1_790_000_000 + seconds));
         let mut waiting = Waiting::new(now);
         let [first, second] = [1, 2].map(|number| ids::Sha256([number; 32]));
         waiting.add(first, "01".into(), at(300));

@@ -61,7 +61,7 @@ pub(crate) struct Issue {
     /// Which unit; it must be in the ledger
     #[arg(value_parser = DeviceId::typed)]
     device: DeviceId,
-    /// Who else agreed: one of `approvers` in [control], and not you
+    /// Who else agreed: one of `approvers` in `[control]`, and not you
     #[arg(long, value_name = "NAME")]
     approver: String,
     /// PKCS#10 request, PEM. Without it the CA makes the key

@@ -71,13 +71,13 @@ fn a_list_has_what_came_to_nothing_and_what_is_superseded_once_the_grace_is_over
     assert!(!lapse(320), "its last second");
     assert_eq!(listed(320), []);
     assert!(lapse(400) && !lapse(401));
-    let over = ("09".to_owned(), at(320), CrlReason::CessationOfOperation);
-    assert_eq!(listed(401), [over.clone()]);
+    let over = || ("09".to_owned(), at(320), CrlReason::CessationOfOperation);
+    assert_eq!(listed(401), [over()]);
     carrier.renew(1, 1, 2, HOME, at(1000)).unwrap();
     carrier.confirm(2, at(1001)).unwrap();
-    assert_eq!(listed(1601), [over.clone()], "the grace lasts");
+    assert_eq!(listed(1601), [over()], "the grace lasts");
     let superseded = ("01".to_owned(), at(1601), CrlReason::Superseded);
-    assert_eq!(listed(1602), [superseded, over]);
+    assert_eq!(listed(1602), [superseded, over()]);
     assert_eq!(listed(31 * 24 * 3600), [], "both have ended");
 }
 

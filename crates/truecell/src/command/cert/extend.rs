@@ -15,7 +15,7 @@ pub(crate) struct Extend {
     /// Until when, 30 days ahead at most, as in 2026-01-31T23:59:59Z
     #[arg(long, value_name = "TIME", required_unless_present = "end")]
     until: Option<UnixTime>,
-    /// Who else agreed: one of `approvers` in [control], and not you
+    /// Who else agreed: one of `approvers` in `[control]`, and not you
     #[arg(long, value_name = "NAME", required_unless_present = "end")]
     approver: Option<String>,
     /// Certificates count no longer than they say, from now on
