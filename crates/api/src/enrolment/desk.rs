@@ -3,16 +3,18 @@ use crate::LedgerBooks;
 use admission::Policy;
 use cmp::{Protocol, Refusal, TransactionId};
 use ids::{DeviceId, UnixTime};
-use ledger::{Ask, CONFIRM_WAIT, Leave, NoCertificate, Octets, Transaction, Tx};
+use ledger::{Ask, CONFIRM_WAIT, Leave, LedgerError, NoCertificate, Octets, Transaction, Tx};
 use pki::{DeviceOrder, KeySource, PkiError};
-use std::{iter, sync::mpsc::Receiver};
+use std::{iter, slice, sync::mpsc::Receiver};
 
 pub(super) struct Desk(pub(super) Enrolments);
 
 /// Why one request comes to nothing.
 enum Failed {
-    /// By itself; the others go on.
+    /// By itself; what it wrote stands, and the others go on.
     Refused(Refusal),
+    /// Maybe in the middle, as where a row was tampered with: nothing that it wrote may stand.
+    Spoilt(Refusal),
     /// With all others: the transaction is lost, and why.
     Lost(String),
 }
@@ -22,29 +24,41 @@ impl Desk {
     pub(super) fn serve(&self, requests: &Receiver<Request>) {
         while let Ok(first) = requests.recv() {
             let batch: Vec<_> = iter::once(first).chain(requests.try_iter().take(BATCH - 1)).collect();
-            let answers = self.transact(&batch).unwrap_or_else(|error| {
-                tracing::error!(%error, requests = batch.len(), "nobody enrols for now");
-                batch.iter().map(|_| Err(Refusal::Unavailable)).collect()
-            });
-            for (request, answer) in batch.iter().zip(answers) {
+            for (request, answer) in batch.iter().zip(self.answers(&batch)) {
                 // Who does not wait any more asks again.
                 let _ = request.done.send(answer);
             }
         }
     }
 
-    fn transact(&self, batch: &[Request]) -> Result<Vec<Answer>, String> {
+    /// Together, and each by itself where one would spoil it for the others.
+    fn answers(&self, batch: &[Request]) -> Vec<Answer> {
+        match self.transact(batch) {
+            Ok(answers) => answers,
+            Err(Failed::Spoilt(_)) if batch.len() > 1 => {
+                batch.iter().flat_map(|request| self.answers(slice::from_ref(request))).collect()
+            }
+            Err(Failed::Spoilt(refusal) | Failed::Refused(refusal)) => vec![Err(refusal)],
+            Err(Failed::Lost(error)) => {
+                tracing::error!(%error, requests = batch.len(), "nobody enrols for now");
+                batch.iter().map(|_| Err(Refusal::Unavailable)).collect()
+            }
+        }
+    }
+
+    fn transact(&self, batch: &[Request]) -> Result<Vec<Answer>, Failed> {
         let policy = self.0.configured.rules().admission;
-        let mut tx = self.0.ledger.begin_issuing().map_err(|error| error.to_string())?;
+        let lost = |error: LedgerError| Failed::Lost(error.to_string());
+        let mut tx = self.0.ledger.begin_issuing().map_err(lost)?;
         let (mut answers, mut changed) = (Vec::with_capacity(batch.len()), Vec::new());
         for Request { work, now, .. } in batch {
             match self.done(&mut tx, &policy, work, &mut changed, *now) {
                 Ok(chain) => answers.push(Ok(chain)),
                 Err(Failed::Refused(refusal)) => answers.push(Err(refusal)),
-                Err(Failed::Lost(error)) => return Err(error),
+                Err(failed) => return Err(failed),
             }
         }
-        tx.commit().map_err(|error| error.to_string())?;
+        tx.commit().map_err(lost)?;
         if let Some(gateway) = &self.0.gateway {
             changed.iter().for_each(|device| gateway.device_changed(*device));
         }
@@ -92,7 +106,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Where the protocol has no confirmation. What cannot be confirmed was given to nobody, and counts for nothing.
+    /// Where the protocol has no confirmation. What cannot be confirmed was never issued.
     fn confirm_at_once(
         &self,
         tx: &mut Tx<'_>,
@@ -102,7 +116,7 @@ impl Desk {
     ) -> Result<(), Failed> {
         match asked.protocol {
             Protocol::Cmp => Ok(()),
-            Protocol::Est => self.confirm(tx, &asked.transaction.id, changed, now),
+            Protocol::Est => self.confirm(tx, &asked.transaction.id, changed, now).map_err(Failed::whole),
         }
     }
 
@@ -155,6 +169,16 @@ fn ask(asked: &Asked) -> Ask<'_> {
     }
 }
 
+impl Failed {
+    /// Nothing that was written stands.
+    fn whole(self) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Spoilt(refusal),
+            Self::Spoilt(_) | Self::Lost(_) => self,
+        }
+    }
+}
+
 impl From<NoCertificate> for Failed {
     fn from(error: NoCertificate) -> Self {
         match error {
@@ -162,7 +186,7 @@ impl From<NoCertificate> for Failed {
             NoCertificate::Ledger(error) if error.is_transient() => Self::Lost(error.to_string()),
             NoCertificate::Ledger(error) => {
                 tracing::error!(%error, "a unit is not judged");
-                Self::Refused(out_of_reach(error))
+                Self::Spoilt(out_of_reach(error))
             }
         }
     }

@@ -49,9 +49,6 @@ impl Tx<'_> {
         }
         let is_ours = self.device(ask.device)?.is_some();
         self.vendor_key_is_one_units(ask, is_ours, now)?;
-        for order in self.orders_standing(ask.device)? {
-            self.settle_all(&Leave::Order(order.id), now)?;
-        }
         let device = self.device(ask.device)?.ok_or(Denied::NoSuchUnit)?;
         self.key_is_new(ask)?;
         let standing = self.orders_standing(ask.device)?;
