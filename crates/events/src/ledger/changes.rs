@@ -55,7 +55,8 @@ mod tests {
     /// What stands by each record.
     fn stand(records: &[Record]) -> Vec<Vec<u64>> {
         let mut changes = Changes::default();
-        let seqs = |stand: Vec<(EventRef, RowChanged)>| stand.into_iter().map(|(event, _)| event.seq).collect();
+        let seqs =
+            |stand: Vec<(EventRef, RowChanged)>| stand.into_iter().map(|(event, _)| event.seq).collect();
         records.iter().map(|record| seqs(changes.take(record).unwrap())).collect()
     }
 

@@ -5,7 +5,7 @@ use crate::{
     CertificateRecord, Closed, Credential, Device, Doubt, DoubtKind, Enrolment, InstallOrder, Leave, Ledger,
     LedgerError, LifeCycle, OrderState, Origin, Superseded, Transaction, Tx, allows, transaction::Because,
 };
-use ids::{CrlReason, OrderId, DeviceId, Realm, UnixTime};
+use ids::{CrlReason, DeviceId, OrderId, Realm, UnixTime};
 use std::net::IpAddr;
 
 /// How far the enrolment is that a certificate was issued in.
@@ -51,9 +51,7 @@ impl Tx<'_> {
         let (certificate, stage) = self.enrolment(id, now)?.ok_or(Denied::NoTransaction)?;
         match stage {
             Stage::Waiting => self.count(certificate, realm, now),
-            Stage::Confirmed => {
-                Ok(self.credential(certificate.cert_sha256)?.ok_or(Denied::NoTransaction)?)
-            }
+            Stage::Confirmed => Ok(self.credential(certificate.cert_sha256)?.ok_or(Denied::NoTransaction)?),
             Stage::Over => {
                 self.never_confirmed(certificate, "the unit did not confirm it in time", now)?;
                 Err(Denied::Over.into())
