@@ -41,6 +41,10 @@ fn enrolled(carrier: &Carrier) {
     enrol_at_once(carrier, 1, at(10)).unwrap();
 }
 
+fn asked(carrier: &Carrier) {
+    carrier.enrol(1, 1, HOME, at(10)).unwrap();
+}
+
 fn ordered_anew(carrier: &Carrier) {
     enrolled(carrier);
     carrier.order(1, 330);
@@ -82,7 +86,7 @@ const CASES: [Case; 10] = [
     Case {
         name: "ir by CMP",
         before: |_| (),
-        happens: |carrier| drop(carrier.enrol(1, 1, HOME, at(10)).unwrap()),
+        happens: asked,
         again: |carrier| {
             carrier.enrol(1, 2, HOME, at(20)).unwrap();
             carrier.confirm(2, at(21)).unwrap();
@@ -90,7 +94,7 @@ const CASES: [Case; 10] = [
     },
     Case {
         name: "certConf by CMP",
-        before: |carrier| drop(carrier.enrol(1, 1, HOME, at(10)).unwrap()),
+        before: asked,
         happens: |carrier| drop(carrier.confirm(1, at(11)).unwrap()),
         again: |carrier| is_or_becomes(carrier.confirm(1, at(12)), carrier, 1),
     },
