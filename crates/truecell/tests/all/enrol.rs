@@ -435,6 +435,29 @@ fn an_enrolment_by_cmp_that_is_cut_off_at_any_record_leaves_the_unit_enrolled_or
 }
 
 #[test]
+fn an_enrolment_that_meets_a_row_that_was_tampered_with_never_was_and_succeeds_once_that_is_mended() {
+    let mut carrier = Carrier::new();
+    carrier.order("W-1");
+    let Some(told) = carrier.est("simpleenroll", "vendor", "first") else { return };
+    assert_eq!(told, "200");
+    carrier.order("W-2");
+    let set = |from: &str, to: &str| {
+        let database = rusqlite::Connection::open(carrier.bench.path("state/ledger.sqlite")).unwrap();
+        database.busy_timeout(Duration::from_secs(10)).unwrap();
+        let set = "UPDATE row SET body = replace(body, ?1, ?2) WHERE tbl = 'credential'";
+        assert_eq!(database.execute(set, [from, to]).unwrap(), 1);
+    };
+    set("femto.operator.example", "femto.operator.invalid");
+    assert_eq!(carrier.est("simpleenroll", "vendor", "second").unwrap(), "500");
+    set("femto.operator.invalid", "femto.operator.example");
+    let certificates = carrier.bench.json(&["cert", "lineage", UNIT])["certificates"].clone();
+    assert_eq!(certificates.as_array().unwrap().len(), 1, "{certificates}");
+    assert_eq!(carrier.est("simpleenroll", "vendor", "second").unwrap(), "200");
+    assert_eq!(carrier.bench.stop(), 0);
+    assert_eq!(carrier.bench.json(&["ledger", "verify"])["ok"], true);
+}
+
+#[test]
 fn the_bench_of_enrolments_enrols_as_many_as_it_says() {
     let bench = Bench::bare();
     let rows = bench.json(&["bench", "enrol", "--estate", "5", "--units", "3", "--at-once", "2"]);
