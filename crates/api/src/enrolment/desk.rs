@@ -2,12 +2,25 @@ use super::{Answer, Asked, BATCH, Enrolments, Request, Work, out_of_reach, refus
 use crate::LedgerBooks;
 use admission::Policy;
 use cmp::{Protocol, Refusal, TransactionId};
+use gateway::{Beyond, Pace, Refusals};
 use ids::{DeviceId, UnixTime};
 use ledger::{Ask, CONFIRM_WAIT, Leave, LedgerError, NoCertificate, Octets, Transaction, Tx};
 use pki::{DeviceOrder, KeySource, PkiError};
-use std::{iter, slice, sync::mpsc::Receiver};
+use std::{
+    iter, slice,
+    sync::mpsc::Receiver,
+    time::{Duration, Instant},
+};
 
-pub(super) struct Desk(pub(super) Enrolments);
+/// Certificates of one unit: each is a row, and on the revocation list unless the unit confirms it. Who is beyond the room is
+/// let through: better a ledger that grows than a unit without a certificate.
+const PACE: Pace = Pace { burst: 5, every: EVERY, room: 1 << 18, beyond: Beyond::Through };
+const EVERY: Duration = Duration::from_secs(600);
+
+pub(super) struct Desk {
+    enrolments: Enrolments,
+    issued: Refusals<DeviceId>,
+}
 
 /// Why one request comes to nothing.
 enum Failed {
@@ -20,8 +33,12 @@ enum Failed {
 }
 
 impl Desk {
+    pub(super) fn new(enrolments: Enrolments) -> Self {
+        Self { enrolments, issued: Refusals::new(PACE) }
+    }
+
     /// Serves until nobody can ask any more.
-    pub(super) fn serve(&self, requests: &Receiver<Request>) {
+    pub(super) fn serve(&mut self, requests: &Receiver<Request>) {
         while let Ok(first) = requests.recv() {
             let batch: Vec<_> = iter::once(first).chain(requests.try_iter().take(BATCH - 1)).collect();
             for (request, answer) in batch.iter().zip(self.answers(&batch)) {
@@ -32,7 +49,7 @@ impl Desk {
     }
 
     /// Together, and each by itself where one would spoil it for the others.
-    fn answers(&self, batch: &[Request]) -> Vec<Answer> {
+    fn answers(&mut self, batch: &[Request]) -> Vec<Answer> {
         match self.transact(batch) {
             Ok(answers) => answers,
             Err(Failed::Spoilt(_)) if batch.len() > 1 => {
@@ -46,10 +63,11 @@ impl Desk {
         }
     }
 
-    fn transact(&self, batch: &[Request]) -> Result<Vec<Answer>, Failed> {
-        let policy = self.0.configured.rules().admission;
+    fn transact(&mut self, batch: &[Request]) -> Result<Vec<Answer>, Failed> {
+        let policy = self.enrolments.configured.rules().admission;
         let lost = |error: LedgerError| Failed::Lost(error.to_string());
-        let mut tx = self.0.ledger.begin_issuing().map_err(lost)?;
+        let ledger = self.enrolments.ledger.clone();
+        let mut tx = ledger.begin_issuing().map_err(lost)?;
         let (mut answers, mut changed) = (Vec::with_capacity(batch.len()), Vec::new());
         for Request { work, now, .. } in batch {
             match self.done(&mut tx, &policy, work, &mut changed, *now) {
@@ -59,7 +77,7 @@ impl Desk {
             }
         }
         tx.commit().map_err(lost)?;
-        if let Some(gateway) = &self.0.gateway {
+        if let Some(gateway) = &self.enrolments.gateway {
             changed.iter().for_each(|device| gateway.device_changed(*device));
         }
         Ok(answers)
@@ -67,7 +85,7 @@ impl Desk {
 
     /// `changed`: units whose certificates may count no more.
     fn done(
-        &self,
+        &mut self,
         tx: &mut Tx<'_>,
         policy: &Policy,
         work: &Work,
@@ -75,8 +93,11 @@ impl Desk {
         now: UnixTime,
     ) -> Result<Vec<Vec<u8>>, Failed> {
         match work {
-            Work::Enrol(_) | Work::Renew(_) if !(self.0.has_room)() => {
+            Work::Enrol(_) | Work::Renew(_) if !(self.enrolments.has_room)() => {
                 Err(Failed::Refused(Refusal::Unavailable))
+            }
+            Work::Enrol(asked) | Work::Renew(asked) if !self.is_in_pace(tx, asked.device)? => {
+                Err(Failed::Refused(Refusal::TooOften))
             }
             Work::Enrol(asked) => {
                 let leave = tx.leave_to_enrol(&ask(asked), now);
@@ -94,6 +115,12 @@ impl Desk {
         }
     }
 
+    /// Whoever has a vendor's CA can name any number of units: only ours are counted.
+    fn is_in_pace(&mut self, tx: &mut Tx<'_>, id: DeviceId) -> Result<bool, Failed> {
+        let is_ours = tx.device(id).map_err(NoCertificate::from)?.is_some();
+        Ok(!is_ours || self.issued.would_admit(id, Instant::now()).is_some())
+    }
+
     fn confirm(
         &self,
         tx: &mut Tx<'_>,
@@ -101,7 +128,7 @@ impl Desk {
         changed: &mut Vec<DeviceId>,
         now: UnixTime,
     ) -> Result<(), Failed> {
-        let credential = tx.confirm(id.octets(), self.0.ca.realm(), now)?;
+        let credential = tx.confirm(id.octets(), self.enrolments.ca.realm(), now)?;
         changed.push(credential.device);
         Ok(())
     }
@@ -121,7 +148,7 @@ impl Desk {
     }
 
     fn issue(
-        &self,
+        &mut self,
         tx: &mut Tx<'_>,
         policy: &Policy,
         asked: &Asked,
@@ -143,9 +170,12 @@ impl Desk {
             by: asked.protocol.name().into(),
         };
         let mut books = LedgerBooks::new(tx, policy, leave, Some(transaction));
-        let issued = self.0.ca.issue(&order, &mut books, now);
+        let issued = self.enrolments.ca.issue(&order, &mut books, now);
         match issued {
-            Ok(issued) => Ok(issued.chain),
+            Ok(issued) => {
+                let _ = self.issued.admit(asked.device, Instant::now());
+                Ok(issued.chain)
+            }
             Err(PkiError::Books(error)) => Err(Failed::Lost(error)),
             Err(error) => {
                 tracing::error!(device = %asked.device, %error, "a certificate was not issued");
@@ -189,5 +219,22 @@ impl From<NoCertificate> for Failed {
                 Self::Spoilt(out_of_reach(error))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_has_five_certificates_at_once_and_then_one_in_ten_minutes() {
+        let (mut issued, now) = (Refusals::new(PACE), Instant::now());
+        let units = [1, 2].map(|number| DeviceId::eui48([number; 6]));
+        let mut count = |unit, at| (0..100).filter(|_| issued.admit(unit, at).is_some()).count();
+        assert_eq!(count(units[0], now), 5);
+        assert_eq!(count(units[1], now), 5, "another has its own");
+        assert_eq!(count(units[0], now + EVERY - Duration::from_secs(1)), 0);
+        assert_eq!(count(units[0], now + EVERY), 1);
+        assert_eq!(count(units[0], now + EVERY * 100), 5);
     }
 }

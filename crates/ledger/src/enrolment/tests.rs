@@ -318,6 +318,31 @@ fn a_unit_that_begins_anew_has_one_certificate_in_the_end_and_no_other_can_be_co
 }
 
 #[test]
+fn what_came_to_nothing_is_not_looked_at_again_however_often_a_unit_begins_anew() {
+    let carrier = Carrier::enrolled(1);
+    let open =
+        |leave: &str| carrier.ledger.every::<CertificateRecord>(Some((Leave::OPEN, leave))).unwrap().rows;
+    let leave = Leave::Parent(Sha256([1; 32]));
+    for key in 2..30 {
+        carrier.renew(1, 1, key, HOME, at(1000 + u64::from(key))).unwrap();
+        let open: Vec<_> = open(&leave.entry().unwrap()).into_iter().map(|open| open.serial).collect();
+        assert_eq!(open, [format!("{key:02x}")]);
+    }
+    carrier.confirm(29, at(1030)).unwrap();
+    assert_eq!(
+        carrier
+            .ledger
+            .every::<CertificateRecord>(Some((Leave::ENTRY, &leave.entry().unwrap())))
+            .unwrap()
+            .rows
+            .len(),
+        28
+    );
+    assert_eq!(open("order W-1-0").len(), 1, "the one that counts");
+    assert_eq!(carrier.ledger.verify().unwrap().findings, []);
+}
+
+#[test]
 fn a_request_that_is_played_again_is_refused_and_nobody_is_held_for_it() {
     let carrier = Carrier::enrolled(1);
     assert_eq!(carrier.enrol(1, 1, HOME, at(20)), Err(Denied::TransactionInUse));

@@ -458,6 +458,27 @@ fn an_enrolment_that_meets_a_row_that_was_tampered_with_never_was_and_succeeds_o
 }
 
 #[test]
+fn a_unit_that_renews_without_end_has_five_certificates_at_once_and_is_told_to_come_again() {
+    let mut carrier = Carrier::new();
+    carrier.order("W-1");
+    let names = ["vendor", "one", "two", "three", "four", "five", "six"];
+    for (by, new) in names.iter().zip(&names[1..]) {
+        let operation = if *by == "vendor" { "simpleenroll" } else { "simplereenroll" };
+        let Some(told) = carrier.est(operation, by, new) else { return };
+        assert_eq!(told, if *new == "six" { "503" } else { "200" }, "{new}");
+    }
+    let (ok, text) = carrier.cmp("kur", "five", "six").unwrap();
+    assert!(!ok && text.contains("systemUnavail"), "{text}");
+    assert_eq!(carrier.device()["device"]["enrolment"], "enrolled");
+    assert_eq!(
+        (carrier.est("simplereenroll", "four", "five").unwrap().as_str(), carrier.incidents().len()),
+        ("200", 0)
+    );
+    assert!(carrier.bench.good(&["event", "tail", "-n", "50"]).contains("reason=too-often"));
+    assert_eq!(carrier.bench.stop(), 0);
+}
+
+#[test]
 fn the_bench_of_enrolments_enrols_as_many_as_it_says() {
     let bench = Bench::bare();
     let rows = bench.json(&["bench", "enrol", "--estate", "5", "--units", "3", "--at-once", "2"]);
