@@ -20,6 +20,7 @@ const EVERY: Duration = Duration::from_secs(600);
 pub(super) struct Desk {
     enrolments: Enrolments,
     issued: Refusals<DeviceId>,
+    began: (UnixTime, Instant),
 }
 
 /// Why one request comes to nothing.
@@ -34,7 +35,7 @@ enum Failed {
 
 impl Desk {
     pub(super) fn new(enrolments: Enrolments) -> Self {
-        Self { enrolments, issued: Refusals::new(PACE) }
+        Self { enrolments, issued: Refusals::new(PACE), began: (UnixTime::now(), Instant::now()) }
     }
 
     /// Serves until nobody can ask any more.
@@ -96,7 +97,7 @@ impl Desk {
             Work::Enrol(_) | Work::Renew(_) if !(self.enrolments.has_room)() => {
                 Err(Failed::Refused(Refusal::Unavailable))
             }
-            Work::Enrol(asked) | Work::Renew(asked) if !self.is_in_pace(tx, asked.device)? => {
+            Work::Enrol(asked) | Work::Renew(asked) if !self.is_in_pace(tx, asked, now)? => {
                 Err(Failed::Refused(Refusal::TooOften))
             }
             Work::Enrol(asked) => {
@@ -115,10 +116,20 @@ impl Desk {
         }
     }
 
-    /// Whoever has a vendor's CA can name any number of units: only ours are counted.
-    fn is_in_pace(&mut self, tx: &mut Tx<'_>, id: DeviceId) -> Result<bool, Failed> {
-        let is_ours = tx.device(id).map_err(NoCertificate::from)?.is_some();
-        Ok(!is_ours || self.issued.would_admit(id, Instant::now()).is_some())
+    /// Whoever has a vendor's CA can name any number of units: only ours are counted. Nobody gets another certificate by
+    /// saying again what was said.
+    fn is_in_pace(&mut self, tx: &mut Tx<'_>, asked: &Asked, now: UnixTime) -> Result<bool, Failed> {
+        let is_ours = tx.device(asked.device).map_err(NoCertificate::from)?.is_some();
+        let id = asked.transaction.id.octets();
+        let is_said_again = tx.enrolment(id, now).map_err(NoCertificate::from)?.is_some();
+        let at = self.instant(now);
+        Ok(!is_ours || is_said_again || self.issued.would_admit(asked.device, at).is_some())
+    }
+
+    /// The time of a request, as paces count it.
+    fn instant(&self, now: UnixTime) -> Instant {
+        let (at, began) = self.began;
+        began + now.since(at)
     }
 
     fn confirm(
@@ -173,7 +184,7 @@ impl Desk {
         let issued = self.enrolments.ca.issue(&order, &mut books, now);
         match issued {
             Ok(issued) => {
-                let _ = self.issued.admit(asked.device, Instant::now());
+                let _ = self.issued.admit(asked.device, self.instant(now));
                 Ok(issued.chain)
             }
             Err(PkiError::Books(error)) => Err(Failed::Lost(error)),
