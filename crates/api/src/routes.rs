@@ -68,6 +68,8 @@ pub fn routes() -> Vec<Route> {
         post("/v1/ca/distrust", Admin, ca::distrust),
         get("/v1/ca/distrust/{realm}", Operator, ca::vouched),
         post("/v1/ca/trust", Admin, ca::trust),
+        post("/v1/ca/rotation", Admin, ca::prepare),
+        post("/v1/ca/rotation/certificate", Admin, ca::take_up),
         get("/v1/sessions", Operator, session::list),
         get("/v1/sessions/brief", Operator, session::brief),
         get("/v1/sessions/{id}", Operator, session::show),

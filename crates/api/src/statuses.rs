@@ -2,7 +2,7 @@ use crate::public::StatusBooks;
 use ids::{CrlReason, UnixTime};
 use ledger::{Ledger, LedgerError, Standing};
 use pki::{
-    Issuing,
+    Generation,
     crl::Entry,
     ocsp::{OutOfReach, Status, Statuses},
 };
@@ -12,8 +12,8 @@ use pki::{
 pub struct LedgerStatuses(pub Ledger);
 
 impl StatusBooks for LedgerStatuses {
-    fn revoked(&self, issuing: Issuing, ends_after: UnixTime) -> Result<Vec<Entry>, OutOfReach> {
-        let revoked = self.0.revoked(issuing.name(), ends_after).map_err(|error| {
+    fn revoked(&self, issuing: Generation, ends_after: UnixTime) -> Result<Vec<Entry>, OutOfReach> {
+        let revoked = self.0.revoked(&issuing.to_string(), ends_after).map_err(|error| {
             tracing::error!(%error, "no revocation list can be made");
             OutOfReach
         })?;
@@ -24,8 +24,8 @@ impl StatusBooks for LedgerStatuses {
 }
 
 impl LedgerStatuses {
-    fn find(&self, issuing: Issuing, serial: &str) -> Result<Status, LedgerError> {
-        let Some(certificate) = self.0.certificate(issuing.name(), serial)? else {
+    fn find(&self, issuing: Generation, serial: &str) -> Result<Status, LedgerError> {
+        let Some(certificate) = self.0.certificate(&issuing.to_string(), serial)? else {
             return Ok(Status::NotIssued);
         };
         Ok(match self.0.standing(&certificate)? {
@@ -39,7 +39,7 @@ impl LedgerStatuses {
 }
 
 impl Statuses for LedgerStatuses {
-    fn status(&self, issuing: Issuing, serial: &str) -> Result<Status, OutOfReach> {
+    fn status(&self, issuing: Generation, serial: &str) -> Result<Status, OutOfReach> {
         self.find(issuing, serial).map_err(|error| {
             // Strangers ask: what is wrong with the ledger is told where it is found to be, once.
             tracing::debug!(%error, "the status of a certificate cannot be told");

@@ -31,11 +31,13 @@ pub enum Alarm {
     BreakerTripped,
     /// A foreign CA does not say which of its certificates still count.
     IssuerSilent,
+    /// The embedded CA cannot sign: the passphrase of its key, or its token, is not to be had.
+    CaKeyUnusable,
 }
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::LedgerUnreachable,
         Self::JournalUnwritable,
         Self::DiskLow,
@@ -47,13 +49,18 @@ impl Alarm {
         Self::WitnessUnreachable,
         Self::BreakerTripped,
         Self::IssuerSilent,
+        Self::CaKeyUnusable,
     ];
 
     /// Whether admission needs what does not work.
     pub fn stops_admission(self) -> bool {
         !matches!(
             self,
-            Self::ClockJumped | Self::WitnessUnreachable | Self::BreakerTripped | Self::IssuerSilent
+            Self::ClockJumped
+                | Self::WitnessUnreachable
+                | Self::BreakerTripped
+                | Self::IssuerSilent
+                | Self::CaKeyUnusable
         )
     }
 
@@ -71,6 +78,7 @@ impl Alarm {
             Self::WitnessUnreachable => "witness-unreachable",
             Self::BreakerTripped => "breaker-tripped",
             Self::IssuerSilent => "issuer-silent",
+            Self::CaKeyUnusable => "ca-key-unusable",
         }
     }
 
@@ -88,6 +96,7 @@ impl Alarm {
             Self::WitnessUnreachable => "witness",
             Self::BreakerTripped => "policy",
             Self::IssuerSilent => "issuers",
+            Self::CaKeyUnusable => "ca",
         }
     }
 
@@ -119,6 +128,9 @@ impl Alarm {
             }
             Self::IssuerSilent => {
                 "see whether its revocation list or OCSP responder can be reached from here; its new units stay out until then"
+            }
+            Self::CaKeyUnusable => {
+                "bring back what it names; nobody enrols or renews until then (docs/deployment.md, The CA's keys)"
             }
         }
     }

@@ -18,7 +18,7 @@ mod sessions;
 mod shadow;
 
 use crate::{
-    CoreCheck, GatewayConfig, Issuers, OffLine,
+    Check, GatewayConfig, Issuers, OffLine,
     classes::Classes,
     clock::ClockGuard,
     hand_off::{Answer, Refused, Work},
@@ -101,7 +101,8 @@ pub(crate) struct Registrar {
     shadow: Shadow,
     /// Octets on the journal's disk that strangers never fill.
     disk_reserve: u64,
-    core_check: CoreCheck,
+    core_check: Check,
+    ca_check: Check,
     issuers: Arc<dyn Issuers>,
 }
 
@@ -132,7 +133,8 @@ pub(crate) struct Shared {
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) tallies: Arc<Tallies>,
     pub(crate) shards: Vec<Arc<ShardCounters>>,
-    pub(crate) core_check: CoreCheck,
+    pub(crate) core_check: Check,
+    pub(crate) ca_check: Check,
     pub(crate) issuers: Arc<dyn Issuers>,
     pub(crate) answers: Sender<Answer>,
     pub(crate) ike_waker: Waker,
@@ -148,6 +150,7 @@ impl Registrar {
             tallies,
             shards,
             core_check,
+            ca_check,
             issuers,
             answers,
             ike_waker,
@@ -179,6 +182,7 @@ impl Registrar {
             shadow: Shadow::default(),
             disk_reserve: config.disk_reserve,
             core_check,
+            ca_check,
             issuers,
         }
     }

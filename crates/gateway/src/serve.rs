@@ -1,5 +1,5 @@
 use crate::{
-    Core, CoreCheck, GatewayConfig, Issuers, SessionBrief, SessionView, Stats, WallClock,
+    Check, Core, GatewayConfig, Issuers, SessionBrief, SessionView, Stats, WallClock,
     backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
@@ -50,8 +50,10 @@ pub struct Deps {
     pub issuers: Arc<dyn Issuers>,
     /// What stands behind the tunnels: a side of it for each shard.
     pub cores: Vec<Box<dyn Core>>,
-    /// Whether that can be reached.
-    pub core_check: CoreCheck,
+    /// Whether that can be reached: packets get there, and from there to the units.
+    pub core_check: Check,
+    /// Whether the embedded CA can sign.
+    pub ca_check: Check,
     /// Wall time.
     pub clock: Arc<dyn WallClock>,
     /// Randomness and public-key work of IKE.
@@ -150,7 +152,8 @@ impl Gateway {
             to_shards: ways.commands,
             to_registrar,
         };
-        let shared = common.shared(ways.counters.clone(), deps.core_check, deps.issuers, to_control);
+        let shared =
+            common.shared(ways.counters.clone(), [deps.core_check, deps.ca_check], deps.issuers, to_control);
         let journal = deps.ledger.journal().clone();
         let registrar = Registrar::new(&config, deps.ledger.clone(), shared);
         let shards = ways.counters.clone();
@@ -363,7 +366,7 @@ impl Common {
     fn shared(
         &self,
         shards: Vec<Arc<ShardCounters>>,
-        core_check: CoreCheck,
+        [core_check, ca_check]: [Check; 2],
         issuers: Arc<dyn Issuers>,
         answers: Sender<Answer>,
     ) -> Shared {
@@ -375,6 +378,7 @@ impl Common {
             tallies: self.tallies.clone(),
             shards,
             core_check,
+            ca_check,
             issuers,
             answers,
             ike_waker: self.ike_waker.clone(),

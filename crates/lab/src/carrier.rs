@@ -283,6 +283,7 @@ fn start_gateway(
         issuers: issuers.clone(),
         cores,
         core_check: Box::new(|| None),
+        ca_check: Box::new(|| None),
         clock: clock.clone(),
         crypto: Arc::new(AwsLc),
     };

@@ -49,9 +49,10 @@ impl Ledger {
         let (id, mut tampered) = (device.to_string(), Vec::new());
         let mut certificates = Vec::new();
         for credential in self.all_that_hold::<Credential>("device", &id, &mut tampered)? {
-            let signed = self.certificate(CertificateRecord::DEVICES, &credential.serial);
-            let record = noted(signed, &mut tampered)?
-                .filter(|record: &CertificateRecord| record.cert_sha256 == credential.cert_sha256);
+            let key = credential.spki_sha256.to_string();
+            let of_key =
+                self.all_that_hold::<CertificateRecord>(CertificateRecord::KEY, &key, &mut tampered)?;
+            let record = of_key.into_iter().find(|record| record.cert_sha256 == credential.cert_sha256);
             certificates.push(Kin { credential: Some(credential), record });
         }
         let orders = self.all_that_hold::<InstallOrder>("device", &id, &mut tampered)?;
@@ -83,18 +84,5 @@ impl Ledger {
         let every = self.every::<R>(Some((name, value)))?;
         tampered.extend(every.tampered);
         Ok(every.rows)
-    }
-}
-
-fn noted<T>(
-    read: Result<Option<T>, LedgerError>,
-    tampered: &mut Vec<Finding>,
-) -> Result<Option<T>, LedgerError> {
-    match read {
-        Err(error) => {
-            tampered.push(Finding::of(&error).ok_or(error)?);
-            Ok(None)
-        }
-        read => read,
     }
 }

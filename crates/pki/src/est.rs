@@ -12,7 +12,7 @@
 //!   because the answer was lost, is given the same certificate, and nothing is issued.
 //! - **The answer** is a certs-only SignedData in Base64.
 
-use crate::Ca;
+use crate::{Ca, Issuing};
 use base64ct::{Base64, Encoding};
 use cmp::{
     Asker, Askers, Enrol, Nonce, Possession, Protocol, Refusal, Refused, Register, Renew, Stage, Transaction,
@@ -167,8 +167,11 @@ impl Ca {
     /// # Errors
     /// [`crate::PkiError::Signing`] when there is more than DER can hold.
     pub fn est_certificates(&self) -> Result<String, crate::PkiError> {
-        let below = self.devices.chain.iter().map(Vec::as_slice);
-        let all: Vec<_> = below.chain([self.root()]).collect();
+        let issuing = self.every();
+        let issuing =
+            issuing.iter().filter(|ca| ca.generation.issuing() == Issuing::Devices).map(|ca| ca.der());
+        let above = self.above.iter().map(Vec::as_slice).chain([self.root()]);
+        let all: Vec<_> = issuing.chain(above).collect();
         certs_only(&all).ok_or(crate::PkiError::Signing)
     }
 }

@@ -133,6 +133,10 @@ impl Desk {
         match issued {
             Ok(issued) => Ok(issued.chain),
             Err(PkiError::Books(error)) => Err(Failed::Lost(error)),
+            Err(error @ PkiError::Key(_)) => {
+                tracing::error!(device = %asked.device, %error, "a certificate was not issued");
+                Err(Failed::Refused(Refusal::Unavailable))
+            }
             Err(error) => {
                 tracing::error!(device = %asked.device, %error, "a certificate was not issued");
                 Err(Failed::Refused(Refusal::Failed))

@@ -343,7 +343,7 @@ fn issue_others(world: &World) -> [String; 2] {
         by: "test".into(),
     };
     let issued = world.services.office().issue(|books| {
-        ca.ocsp_signer(pki::Issuing::Devices, "test", books, now)?;
+        ca.ocsp_signer(pki::Generation::first(pki::Issuing::Devices), "test", books, now)?;
         ca.issue_gateway(&order, books, now)
     });
     let gateway = issued.unwrap().info.serial;

@@ -30,11 +30,12 @@ impl Registrar {
         self.found(Alarm::DiskLow, self.disk_low());
         self.found(Alarm::ClockUntrusted, clock);
         self.found(Alarm::ClockJumped, self.clock_jumped());
-        let (stuck, core) = (self.watch.stuck(now), (self.core_check)());
+        let (stuck, core, ca) = (self.watch.stuck(now), (self.core_check)(), (self.ca_check)());
         self.found(Alarm::ShardStuck, stuck);
         self.found(Alarm::CoreUnreachable, core);
         self.found(Alarm::WitnessUnreachable, self.delivery.trouble(now));
         self.found(Alarm::BreakerTripped, self.shadow.trouble());
+        self.found(Alarm::CaKeyUnusable, ca);
         self.found(Alarm::IssuerSilent, self.clock.trusted().and_then(|now| self.issuers.trouble(now)));
     }
 

@@ -188,7 +188,7 @@ impl Tx<'_> {
 
     /// From where the unit asked for a certificate.
     pub(super) fn came_from(&mut self, credential: &Credential) -> Result<Option<IpAddr>, LedgerError> {
-        let issued = self.certificate(CertificateRecord::DEVICES, &credential.serial)?;
+        let issued = self.certificate_of(credential)?;
         Ok(issued.and_then(|issued| issued.transaction).map(|transaction| transaction.from))
     }
 }

@@ -107,7 +107,7 @@ fn make(data: &DataDir, config: &Config) -> Result<Made, Failure> {
     keep_configured(data, config)?;
     let journal_key = make_keys(data)?;
     if let Some(ca) = &config.ca {
-        make_ca(data, ca.spec(&config.gateway.identity))?;
+        make_ca(data, ca.spec(&config.gateway.identity), &ca.keys)?;
     }
     let node = Node::open_unfinished(data)?;
     let identity = gateway_identity(data, config, &node, UnixTime::now())?;
@@ -145,7 +145,7 @@ fn make_keys(data: &DataDir) -> Result<PublicKey, Failure> {
     written.map(|()| public).map_err(|error| cannot(data, &error))
 }
 
-fn make_ca(data: &DataDir, spec: pki::CaSpec) -> Result<(), Failure> {
+fn make_ca(data: &DataDir, spec: pki::CaSpec, keys: &pki::CaKeys) -> Result<(), Failure> {
     let ca = data.ca();
     if ca.join("ca.json").exists() {
         return Ok(());
@@ -154,7 +154,7 @@ fn make_ca(data: &DataDir, spec: pki::CaSpec) -> Result<(), Failure> {
         // An interrupted init left half a CA, which nobody has seen.
         fs::remove_dir_all(&ca).map_err(|error| cannot(data, &error))?;
     }
-    Ca::create(&ca, &spec, UnixTime::now()).map(drop).map_err(|error| cannot(data, &error))
+    Ca::create_with(&ca, &spec, keys, UnixTime::now()).map(drop).map_err(|error| cannot(data, &error))
 }
 
 fn cannot(data: &DataDir, error: &(impl std::error::Error + ?Sized)) -> Failure {

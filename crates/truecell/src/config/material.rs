@@ -3,6 +3,7 @@
 use super::{Config, ConfigError, located::Located};
 use ids::UnixTime;
 use ike::crypto::AuthKey;
+use pki::SecretSource;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{
     fs,
@@ -38,6 +39,7 @@ impl Config {
             let wrong = anchors_in(&vendor.anchors).err();
             errors.extend(wrong.map(|wrong| at.error(&path, wrong.text(), wrong.next)));
         }
+        errors.extend(self.ca_passphrase(at));
         if let Some((key, wrong)) = self.gateway_files(now) {
             errors.push(at.error(&["gateway", key], wrong.text(), wrong.next));
         }
@@ -45,6 +47,16 @@ impl Config {
             errors.push(at.error(&["enrol", key], wrong.text(), wrong.next));
         }
         errors
+    }
+
+    /// A file that should hold the passphrase of the CA's keys. Credentials are there for the service alone.
+    fn ca_passphrase(&self, at: &Located<'_>) -> Option<ConfigError> {
+        let source = self.ca.as_ref()?.keys.passphrase.as_ref()?;
+        let error = match source {
+            SecretSource::File(_) => source.read().err()?,
+            SecretSource::Credential(_) => return None,
+        };
+        Some(at.error(&["ca", "keys", "passphrase"], error.to_string(), error.next()))
     }
 
     /// The key that names the wrong file, and what is wrong.

@@ -8,7 +8,7 @@ use events::{Journal, JournalKey};
 use ids::UnixTime;
 use ledger::{Ledger, Pools, RowKey, store::Sqlite};
 use pki::{
-    Ca, CaSpec, DeviceOrder, Issued, Issuing, KeyAlgorithm, KeySource, OffTheBooks,
+    Ca, CaSpec, DeviceOrder, Generation, Issued, Issuing, KeyAlgorithm, KeySource, OffTheBooks,
     crl::Entry,
     ocsp::{OutOfReach, Status, Statuses},
 };
@@ -75,15 +75,15 @@ impl Known {
 }
 
 impl Statuses for Known {
-    fn status(&self, issuing: Issuing, serial: &str) -> Result<Status, OutOfReach> {
+    fn status(&self, issuing: Generation, serial: &str) -> Result<Status, OutOfReach> {
         self.reach()?;
         let known = self.statuses.lock().unwrap().get(serial).copied();
-        Ok(known.filter(|_| issuing == Issuing::Devices).unwrap_or(Status::NotIssued))
+        Ok(known.filter(|_| issuing.issuing() == Issuing::Devices).unwrap_or(Status::NotIssued))
     }
 }
 
 impl StatusBooks for Known {
-    fn revoked(&self, issuing: Issuing, _: UnixTime) -> Result<Vec<Entry>, OutOfReach> {
+    fn revoked(&self, issuing: Generation, _: UnixTime) -> Result<Vec<Entry>, OutOfReach> {
         self.reach()?;
         let statuses = self.statuses.lock().unwrap();
         let entry = |(serial, status): (&String, &Status)| match status {
@@ -92,7 +92,7 @@ impl StatusBooks for Known {
             }
             Status::Good | Status::NotIssued => None,
         };
-        Ok(statuses.iter().filter(|_| issuing == Issuing::Devices).filter_map(entry).collect())
+        Ok(statuses.iter().filter(|_| issuing.issuing() == Issuing::Devices).filter_map(entry).collect())
     }
 }
 
@@ -280,7 +280,7 @@ impl World {
     pub(super) fn ocsp_request(&self, serial: &str) -> Vec<u8> {
         use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
         let sha1 = |octets: &[u8]| tlv(4, digest(&SHA1_FOR_LEGACY_USE_ONLY, octets).as_ref());
-        let issuer = self.ca.issuing_certificate(Issuing::Devices);
+        let issuer = &self.ca.issuing_certificate(Issuing::Devices);
         // The point of a P-256 key ends its SubjectPublicKeyInfo.
         let key = &issuer.spki()[issuer.spki().len() - 65..];
         let octets = serial.as_bytes().chunks(2);

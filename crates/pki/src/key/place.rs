@@ -1,0 +1,84 @@
+use super::{CaKey, FileKey, KeyAlgorithm, KeyError, PrivateKey, SecretSource};
+use crate::Generation;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How the CA's keys are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CaKeys {
+    /// Opens keys in files that are encrypted; those that are made from now on are.
+    pub passphrase: Option<SecretSource>,
+}
+
+/// Where one key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// In a file, and what opens that if it is encrypted.
+    File(PathBuf, Option<SecretSource>),
+}
+
+impl CaKeys {
+    /// Relative paths start at `folder` from now on.
+    pub fn resolve(&mut self, folder: &Path) {
+        self.passphrase.iter_mut().for_each(|source| source.resolve(folder));
+    }
+
+    /// Where the key of an issuing CA is: the file of its name in `directory`.
+    pub(crate) fn place(&self, directory: &Path, generation: Generation) -> KeyPlace {
+        self.file(directory, &generation.to_string())
+    }
+
+    /// The file of the key of any CA.
+    pub(crate) fn file(&self, directory: &Path, name: &str) -> KeyPlace {
+        KeyPlace::File(directory.join(format!("{name}.key")), self.passphrase.clone())
+    }
+}
+
+impl KeyPlace {
+    /// The file, where it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path, _) => Some(path),
+        }
+    }
+
+    /// The key that is there.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn open(&self) -> Result<Arc<dyn CaKey>, KeyError> {
+        match self {
+            Self::File(path, passphrase) => {
+                let key = PrivateKey::open(path, passphrase.as_ref())?;
+                let key = FileKey::new(&key).map_err(|error| KeyError::file(path, error))?;
+                Ok(Arc::new(key))
+            }
+        }
+    }
+
+    /// Makes one there.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn make(&self, algorithm: KeyAlgorithm) -> Result<Arc<dyn CaKey>, KeyError> {
+        match self {
+            Self::File(path, passphrase) => {
+                let private = PrivateKey::generate(algorithm).map_err(|_| KeyError::Signing)?;
+                let key = FileKey::new(&private).map_err(|_| KeyError::Signing)?;
+                private.keep(path, passphrase.as_ref())?;
+                Ok(Arc::new(key))
+            }
+        }
+    }
+}
+
+impl fmt::Display for KeyPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, _) => write!(f, "{}", path.display()),
+        }
+    }
+}
