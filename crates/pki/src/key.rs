@@ -6,6 +6,8 @@ mod kept;
 mod place;
 mod private_key;
 mod secret;
+mod token;
+mod token_uri;
 
 pub use error::KeyError;
 pub use file_key::FileKey;
@@ -13,6 +15,7 @@ pub(crate) use kept::KeptKey;
 pub use place::{CaKeys, KeyPlace};
 pub use private_key::PrivateKey;
 pub use secret::{NoSource, SecretSource};
+pub use token_uri::{NoTokenUri, TokenUri};
 
 use rcgen::PublicKeyData;
 use serde::{Deserialize, Serialize};

@@ -42,6 +42,7 @@ mod issuing;
 mod key;
 pub mod ocsp;
 mod order;
+mod percent;
 mod profile;
 mod registration_authority;
 mod rotate;
@@ -56,7 +57,10 @@ pub use generation::{Generation, NoGeneration};
 pub use hierarchy::Level;
 pub use issue::Issued;
 pub use issuing::Issuing;
-pub use key::{CaKey, CaKeys, FileKey, KeyAlgorithm, KeyError, KeyPlace, NoSource, PrivateKey, SecretSource};
+pub use key::{
+    CaKey, CaKeys, FileKey, KeyAlgorithm, KeyError, KeyPlace, NoSource, NoTokenUri, PrivateKey, SecretSource,
+    TokenUri,
+};
 pub use order::{DeviceOrder, GatewayOrder, KeySource};
 pub use profile::{BACKDATE, DEFAULT_VALIDITY, LONGEST_GATEWAY, OCSP_SIGNER_VALIDITY};
 pub use rotate::{Examined, Wanted, certify};

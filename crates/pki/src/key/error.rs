@@ -43,6 +43,44 @@ pub enum KeyError {
         /// Which file.
         path: PathBuf,
     },
+    /// The module of a token's maker cannot be loaded.
+    #[error("the PKCS#11 module {} cannot be loaded: {why}", .path.display())]
+    Module {
+        /// Which library.
+        path: PathBuf,
+        /// What it or the system says.
+        why: String,
+    },
+    /// The token is not there.
+    #[error("{} has no token `{token}` now", .module.display())]
+    NoToken {
+        /// Its label.
+        token: String,
+        /// Of which module.
+        module: PathBuf,
+    },
+    /// The token refuses the PIN, which is not tried again.
+    #[error("the token `{token}` refuses the PIN of {from}")]
+    WrongPin {
+        /// Its label.
+        token: String,
+        /// Where the PIN was read from.
+        from: String,
+    },
+    /// The token does not do what it should.
+    #[error("the token `{token}` fails: {why}")]
+    Token {
+        /// Its label.
+        token: String,
+        /// What it says.
+        why: String,
+    },
+    /// Where a key was to be made there is one already.
+    #[error("{place}: there is a key already, and nobody knows whose it is")]
+    Exists {
+        /// Where.
+        place: String,
+    },
     /// The key has not signed.
     #[error("signing failed")]
     Signing,
@@ -52,10 +90,14 @@ impl KeyError {
     /// Whether time changes nothing about it: neither a passphrase nor a token is what is missing.
     pub fn is_lasting(&self) -> bool {
         match self {
-            Self::Missing { .. } | Self::File { .. } | Self::Foreign { .. } => true,
+            Self::Missing { .. } | Self::File { .. } | Self::Foreign { .. } | Self::Exists { .. } => true,
             Self::Secret { .. }
             | Self::NoPassphrase { .. }
             | Self::WrongPassphrase { .. }
+            | Self::Module { .. }
+            | Self::NoToken { .. }
+            | Self::WrongPin { .. }
+            | Self::Token { .. }
             | Self::Signing => false,
         }
     }
@@ -71,6 +113,13 @@ impl KeyError {
                 "name its source: `passphrase` in [ca.keys], or --root-passphrase for a root's"
             }
             Self::WrongPassphrase { .. } => "put the right one there",
+            Self::Module { .. } => "correct module-path in [ca.keys], or install what it names",
+            Self::NoToken { .. } => "bring the token back, or correct its label in [ca.keys]",
+            Self::WrongPin { .. } => {
+                "put the right PIN there; the wrong one is not tried again, as tokens lock themselves"
+            }
+            Self::Token { .. } => "see to the token and its module",
+            Self::Exists { .. } => "remove it if it is nobody's, or name another in [ca.keys]",
             Self::Signing => "see to the key",
         }
     }

@@ -1,5 +1,6 @@
-use super::{CaKey, FileKey, KeyAlgorithm, KeyError, PrivateKey, SecretSource};
-use crate::Generation;
+use super::token::TokenKey;
+use super::{CaKey, FileKey, KeyAlgorithm, KeyError, PrivateKey, SecretSource, TokenUri};
+use crate::{Generation, Issuing};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,10 @@ use std::sync::Arc;
 pub struct CaKeys {
     /// Opens keys in files that are encrypted; those that are made from now on are.
     pub passphrase: Option<SecretSource>,
+    /// The key of the issuing CA for devices is in a token; later ones have their number behind the label.
+    pub devices: Option<TokenUri>,
+    /// The same for gateways.
+    pub gateways: Option<TokenUri>,
 }
 
 /// Where one key is.
@@ -18,17 +23,30 @@ pub struct CaKeys {
 pub enum KeyPlace {
     /// In a file, and what opens that if it is encrypted.
     File(PathBuf, Option<SecretSource>),
+    /// In a token.
+    Token(TokenUri),
 }
 
 impl CaKeys {
     /// Relative paths start at `folder` from now on.
     pub fn resolve(&mut self, folder: &Path) {
         self.passphrase.iter_mut().for_each(|source| source.resolve(folder));
+        self.devices.iter_mut().chain(&mut self.gateways).for_each(|token| token.resolve(folder));
     }
 
-    /// Where the key of an issuing CA is: the file of its name in `directory`.
+    /// Where the key of an issuing CA is: in the file of its name in `directory` if there is one, else where the next is made.
     pub(crate) fn place(&self, directory: &Path, generation: Generation) -> KeyPlace {
-        self.file(directory, &generation.to_string())
+        let file = self.file(directory, &generation.to_string());
+        let token = match generation.issuing() {
+            Issuing::Devices => &self.devices,
+            Issuing::Gateways => &self.gateways,
+        };
+        match token {
+            Some(token) if !file.file().is_some_and(Path::exists) => {
+                KeyPlace::Token(token.of(generation.number()))
+            }
+            Some(_) | None => file,
+        }
     }
 
     /// The file of the key of any CA.
@@ -42,6 +60,7 @@ impl KeyPlace {
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path, _) => Some(path),
+            Self::Token(_) => None,
         }
     }
 
@@ -56,6 +75,7 @@ impl KeyPlace {
                 let key = FileKey::new(&key).map_err(|error| KeyError::file(path, error))?;
                 Ok(Arc::new(key))
             }
+            Self::Token(uri) => Ok(Arc::new(TokenKey::open(uri)?)),
         }
     }
 
@@ -71,6 +91,7 @@ impl KeyPlace {
                 private.keep(path, passphrase.as_ref())?;
                 Ok(Arc::new(key))
             }
+            Self::Token(uri) => Ok(Arc::new(TokenKey::make(uri, algorithm)?)),
         }
     }
 }
@@ -79,6 +100,7 @@ impl fmt::Display for KeyPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path, _) => write!(f, "{}", path.display()),
+            Self::Token(uri) => uri.fmt(f),
         }
     }
 }

@@ -18,4 +18,5 @@ mod openssl;
 mod orders;
 mod rotate;
 mod status_uris;
+mod token;
 mod world;
