@@ -7,31 +7,51 @@ use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
+use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 use der::asn1::{Any, BitString, ObjectIdentifier, OctetString, UintRef};
 use der::{Decode, Encode};
 use ids::Sha256;
 use rcgen::{PublicKeyData, SignatureAlgorithm, SubjectPublicKeyInfo};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
 /// A private key that never leaves its token, and its public half.
 pub(crate) struct TokenKey {
     uri: TokenUri,
-    session: Mutex<Session>,
+    opened: Mutex<Option<Opened>>,
     private: ObjectHandle,
     public: SubjectPublicKeyInfo,
+}
+
+/// A session of the token's user. Its handle means another session, or none, once the module was started anew.
+struct Opened {
+    session: Session,
+    start: u64,
 }
 
 /// Modules that were loaded, one at a time in use by this process: PKCS #11 leaves to each how many threads it can take, and
 /// a module is initialised once for all who use it.
 struct Modules {
-    loaded: BTreeMap<PathBuf, Pkcs11>,
+    loaded: BTreeMap<PathBuf, Module>,
     /// Tokens with a PIN that they refused, as its hash: a token locks itself after few wrong ones, so none is tried twice.
     refused: BTreeSet<(String, Sha256)>,
 }
+
+#[derive(Clone)]
+struct Module {
+    functions: Pkcs11,
+    /// Counts its starts.
+    start: u64,
+    started: Instant,
+}
+
+/// A module may learn of its tokens only when it is started, so it is started anew when one is missing, but no more often
+/// than this: whoever has a session with another of its tokens has to log in again.
+const START_EVERY: Duration = Duration::from_secs(5);
 
 static MODULES: Mutex<Modules> = Mutex::new(Modules { loaded: BTreeMap::new(), refused: BTreeSet::new() });
 
@@ -44,34 +64,52 @@ impl TokenKey {
     /// Finds the key of this label. Private and public half both have it, and nothing else does.
     pub(crate) fn open(uri: &TokenUri) -> Result<Self, KeyError> {
         let mut modules = modules();
-        let session = modules.session(uri)?;
-        let found = |class| find(&session, class, uri).map_err(|error| failed(uri, error));
+        let opened = modules.session(uri)?;
+        let found = |class| find(&opened.session, class, uri).map_err(|error| failed(uri, error));
         let private = one(uri, found(ObjectClass::PRIVATE_KEY)?)?;
         let public = one(uri, found(ObjectClass::PUBLIC_KEY)?)?;
-        Self::with(uri, session, private, public)
+        Self::with(uri, opened, private, public)
     }
 
     /// Has the token make a key, which it shows to nobody. There must be none of this label.
     pub(crate) fn make(uri: &TokenUri, algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
         let mut modules = modules();
-        let session = modules.session(uri)?;
-        if !find(&session, ObjectClass::PRIVATE_KEY, uri).map_err(|error| failed(uri, error))?.is_empty() {
+        let opened = modules.session(uri)?;
+        let there =
+            find(&opened.session, ObjectClass::PRIVATE_KEY, uri).map_err(|error| failed(uri, error))?;
+        if !there.is_empty() {
             return Err(KeyError::Exists { place: uri.to_string() });
         }
-        let (private, public) = generate(&session, uri, algorithm).map_err(|error| failed(uri, error))?;
-        Self::with(uri, session, private, public)
+        let made = generate(&opened.session, uri, algorithm);
+        let (private, public) = made.map_err(|error| failed(uri, error))?;
+        Self::with(uri, opened, private, public)
     }
 
     fn with(
         uri: &TokenUri,
-        session: Session,
+        opened: Opened,
         private: ObjectHandle,
         public: ObjectHandle,
     ) -> Result<Self, KeyError> {
-        let public = spki(&session, public).map_err(|error| failed(uri, error))?;
+        let public = spki(&opened.session, public).map_err(|error| failed(uri, error))?;
         let other = || token(uri, "the key is none of P-256, P-384 or RSA");
         let public = public.and_then(|der| SubjectPublicKeyInfo::from_der(&der).ok()).ok_or_else(other)?;
-        Ok(Self { uri: uri.clone(), session: Mutex::new(session), private, public })
+        Ok(Self { uri: uri.clone(), opened: Mutex::new(Some(opened)), private, public })
+    }
+
+    fn opened(&self) -> MutexGuard<'_, Option<Opened>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for TokenKey {
+    /// Closes the session, unless its handle is another's by now.
+    fn drop(&mut self) {
+        let modules = modules();
+        let Some(opened) = self.opened().take() else { return };
+        if modules.is_started_anew(&self.uri, &opened) {
+            std::mem::forget(opened);
+        }
     }
 }
 
@@ -87,10 +125,12 @@ impl PublicKeyData for TokenKey {
 
 impl CaKey for TokenKey {
     fn signature(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let _alone = modules();
-        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let (modules, opened) = (modules(), self.opened());
+        let opened = opened.as_ref().filter(|opened| !modules.is_started_anew(&self.uri, opened));
+        let opened = opened.ok_or_else(|| token(&self.uri, "the session has ended"))?;
         let sign = |mechanism, octets: &[u8]| {
-            session.sign(&mechanism, self.private, octets).map_err(|error| failed(&self.uri, error))
+            let signed = opened.session.sign(&mechanism, self.private, octets);
+            signed.map_err(|error| failed(&self.uri, error))
         };
         let hash = match self.public.algorithm() {
             algorithm if algorithm == &rcgen::PKCS_ECDSA_P256_SHA256 => &SHA256,
@@ -110,18 +150,19 @@ fn ecdsa_sig_value(raw: &[u8]) -> Option<Vec<u8>> {
 
 impl Modules {
     /// A session of the token's user.
-    fn session(&mut self, uri: &TokenUri) -> Result<Session, KeyError> {
+    fn session(&mut self, uri: &TokenUri) -> Result<Opened, KeyError> {
         let pin = uri.pin.read()?;
-        let module = self.module(&uri.module)?;
-        let slot = slot(&module, uri)?;
-        let session = module.open_rw_session(slot).map_err(|error| failed(uri, error))?;
+        let (module, slot) = self.slot(uri)?;
+        let session = module.functions.open_rw_session(slot).map_err(|error| failed(uri, error))?;
         let tried = (uri.token.clone(), Sha256::of(pin.as_bytes()));
         let wrong = || KeyError::WrongPin { token: uri.token.clone(), from: uri.pin.to_string() };
         if self.refused.contains(&tried) {
             return Err(wrong());
         }
         match session.login(UserType::User, Some(&AuthPin::new(pin.as_str().into()))) {
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(session),
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
+                Ok(Opened { session, start: module.start })
+            }
             Err(Error::Pkcs11(RvError::PinIncorrect | RvError::PinLenRange | RvError::PinInvalid, _)) => {
                 self.refused.insert(tried);
                 Err(wrong())
@@ -130,18 +171,43 @@ impl Modules {
         }
     }
 
-    fn module(&mut self, path: &Path) -> Result<Pkcs11, KeyError> {
-        if let Some(module) = self.loaded.get(path) {
-            return Ok(module.clone());
+    /// The token, in a module that may have to look again.
+    fn slot(&mut self, uri: &TokenUri) -> Result<(Module, Slot), KeyError> {
+        let module = match self.loaded.get(&uri.module) {
+            Some(module) => module.clone(),
+            None => self.start(uri, None)?,
+        };
+        let found = slot(&module, uri);
+        if !matches!(found, Err(KeyError::NoToken { .. })) || module.started.elapsed() < START_EVERY {
+            return found.map(|slot| (module, slot));
         }
-        let failed = |error: Error| KeyError::Module { path: path.to_owned(), why: error.to_string() };
-        let module = Pkcs11::new(path).map_err(failed)?;
-        match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+        let again = self.start(uri, Some(module))?;
+        slot(&again, uri).map(|slot| (again, slot))
+    }
+
+    fn start(&mut self, uri: &TokenUri, before: Option<Module>) -> Result<Module, KeyError> {
+        let failed = |error: Error| KeyError::Module { path: uri.module.clone(), why: error.to_string() };
+        let (functions, start) = match before {
+            Some(module) => {
+                match module.functions.clone().finalize() {
+                    Ok(()) | Err(Error::Pkcs11(RvError::CryptokiNotInitialized, _)) => (),
+                    Err(error) => return Err(failed(error)),
+                }
+                (module.functions, module.start + 1)
+            }
+            None => (Pkcs11::new(&uri.module).map_err(failed)?, 0),
+        };
+        match functions.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => (),
             Err(error) => return Err(failed(error)),
         }
-        self.loaded.insert(path.to_owned(), module.clone());
+        let module = Module { functions, start, started: Instant::now() };
+        self.loaded.insert(uri.module.clone(), module.clone());
         Ok(module)
+    }
+
+    fn is_started_anew(&self, uri: &TokenUri, opened: &Opened) -> bool {
+        self.loaded.get(&uri.module).is_none_or(|module| module.start != opened.start)
     }
 }
 
@@ -149,11 +215,11 @@ fn modules() -> MutexGuard<'static, Modules> {
     MODULES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn slot(module: &Pkcs11, uri: &TokenUri) -> Result<cryptoki::slot::Slot, KeyError> {
+fn slot(module: &Module, uri: &TokenUri) -> Result<Slot, KeyError> {
+    let module = &module.functions;
     let slots = module.get_slots_with_token().map_err(|error| failed(uri, error))?;
-    let is_it = |slot: &cryptoki::slot::Slot| {
-        module.get_token_info(*slot).is_ok_and(|info| info.label().trim_end() == uri.token)
-    };
+    let is_it =
+        |slot: &Slot| module.get_token_info(*slot).is_ok_and(|info| info.label().trim_end() == uri.token);
     let mut found = slots.into_iter().filter(is_it);
     match (found.next(), found.next()) {
         (Some(slot), None) => Ok(slot),
