@@ -333,7 +333,7 @@ impl From<PkiError> for Problem {
                 (StatusCode::CONFLICT, "look at the device with `truecell device show`")
             }
             PkiError::Certificate(_) => (
-                StatusCode::UNPROCESSABLE_ENTITY,
+                StatusCode::CONFLICT,
                 "have the request of `truecell ca rotate --request` certified as docs/cli.md says",
             ),
             PkiError::Key(error) => (StatusCode::SERVICE_UNAVAILABLE, error.next()),

@@ -42,6 +42,6 @@ pub struct CaRotated {
 }
 
 recorded! {
-    CaRotated => "pki.ca_rotated",
     EnrolmentRefused => "pki.enrolment_refused",
+    CaRotated => "pki.ca_rotated",
 }

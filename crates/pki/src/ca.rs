@@ -2,7 +2,7 @@ use crate::certificate::{certificate_pem, read_certificate};
 use crate::issuing::{Generations, Issuing, IssuingCa};
 use crate::key::KeptKey;
 use crate::profile::{self, Holder, Window};
-use crate::{CaKeys, Generation, KeyAlgorithm, KeyError, KeyPlace, PkiError, StatusUris, file};
+use crate::{CaKeys, Generation, KeyAlgorithm, KeyError, KeyPlace, KeysAbove, PkiError, StatusUris, file};
 use ids::{Realm, UnixTime};
 use rcgen::{CertificateParams, Issuer};
 use serde::{Deserialize, Serialize};
@@ -119,29 +119,29 @@ impl Ca {
     /// # Errors
     /// [`PkiError::Exists`], [`PkiError::Order`] for a specification that makes no sense, [`PkiError::Io`].
     pub fn create(directory: &Path, spec: &CaSpec, now: UnixTime) -> Result<Self, PkiError> {
-        Self::create_with(directory, spec, &CaKeys::default(), now)
+        let above = KeysAbove { folder: directory, passphrase: None };
+        Self::create_with(directory, spec, (above, &CaKeys::default()), now)
     }
 
-    /// The same with keys that are kept otherwise.
+    /// The same with keys that are kept otherwise: those of root and CAs between, and those of the issuing CAs.
     ///
     /// # Errors
     /// As [`Self::create`], and [`PkiError::Key`].
     pub fn create_with(
         directory: &Path,
         spec: &CaSpec,
-        keys: &CaKeys,
+        (above, keys): (KeysAbove<'_>, &CaKeys),
         now: UnixTime,
     ) -> Result<Self, PkiError> {
         if spec.intermediates > 3 {
             return Err(PkiError::Order("at most 3 CAs stand between root and issuing CAs"));
         }
         make_room(directory)?;
-        let place = |name: &str| keys.file(directory, name);
-        let mut upper = Level::root(spec, place("root"), now)?;
+        let mut upper = Level::root(spec, above.place("root"), now)?;
         upper.write(directory, "root")?;
         for number in 1..=spec.intermediates {
             let name = format!("between-{number}");
-            upper = upper.between(spec, number, place(&name), now)?;
+            upper = upper.between(spec, number, above.place(&name), now)?;
             upper.write(directory, &name)?;
         }
         for issuing in Issuing::ALL {

@@ -12,7 +12,7 @@ mod token_uri;
 pub use error::KeyError;
 pub use file_key::FileKey;
 pub(crate) use kept::KeptKey;
-pub use place::{CaKeys, KeyPlace};
+pub use place::{CaKeys, KeyPlace, KeysAbove};
 pub use private_key::PrivateKey;
 pub use secret::{NoSource, SecretSource};
 pub use token_uri::{NoTokenUri, TokenUri};

@@ -64,6 +64,13 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ),
     ("GET", "/v1/ca/distrust/{realm}", "/v1/ca/distrust/vendor.example", ""),
     ("POST", "/v1/ca/trust", "/v1/ca/trust", r#"{"realm":"vendor.example","why":"test"}"#),
+    ("POST", "/v1/ca/rotation", "/v1/ca/rotation", r#"{"ca":"devices","why":"test"}"#),
+    (
+        "POST",
+        "/v1/ca/rotation/certificate",
+        "/v1/ca/rotation/certificate",
+        r#"{"ca":"devices","certificate":"","why":"test"}"#,
+    ),
     ("GET", "/v1/sessions", "/v1/sessions", ""),
     ("GET", "/v1/sessions/brief", "/v1/sessions/brief?limit=10", ""),
     ("GET", "/v1/sessions/{id}", "/v1/sessions/1-1", ""),
@@ -94,6 +101,8 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/certificates/{serial}/revoke"),
     ("POST", "/v1/ca/distrust"),
     ("POST", "/v1/ca/trust"),
+    ("POST", "/v1/ca/rotation"),
+    ("POST", "/v1/ca/rotation/certificate"),
     ("POST", "/v1/backups"),
     ("POST", "/v1/configuration"),
 ];

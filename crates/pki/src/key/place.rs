@@ -18,6 +18,21 @@ pub struct CaKeys {
     pub gateways: Option<TokenUri>,
 }
 
+/// Where the keys of root and CAs between are made: on this machine, or where it can be taken off.
+#[derive(Clone, Copy, Debug)]
+pub struct KeysAbove<'a> {
+    /// The folder.
+    pub folder: &'a Path,
+    /// They are encrypted with it.
+    pub passphrase: Option<&'a SecretSource>,
+}
+
+impl KeysAbove<'_> {
+    pub(crate) fn place(&self, name: &str) -> KeyPlace {
+        KeyPlace::File(self.folder.join(format!("{name}.key")), self.passphrase.cloned())
+    }
+}
+
 /// Where one key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyPlace {

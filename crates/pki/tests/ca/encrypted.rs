@@ -2,7 +2,9 @@
 
 use crate::openssl::openssl;
 use crate::world::*;
-use pki::{Ca, CaKeys, CaSpec, FileKey, KeyAlgorithm, KeyError, PkiError, PrivateKey, SecretSource};
+use pki::{
+    Ca, CaKeys, CaSpec, FileKey, KeyAlgorithm, KeyError, KeysAbove, PkiError, PrivateKey, SecretSource,
+};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -87,7 +89,12 @@ impl Sealed {
         let keys =
             CaKeys { passphrase: Some(secret(folder.path(), "pass", PASSPHRASE)), ..CaKeys::default() };
         let spec = CaSpec::new("Example Telecom", realm());
-        let ca = Ca::create_with(&folder.path().join("ca"), &spec, &keys, now()).unwrap();
+        let ca = {
+            let path = folder.path().join("ca");
+            let above = KeysAbove { folder: &path, passphrase: keys.passphrase.as_ref() };
+            Ca::create_with(&path, &spec, (above, &keys), now())
+        }
+        .unwrap();
         (Self { folder, keys }, ca)
     }
 

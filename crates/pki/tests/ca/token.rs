@@ -9,7 +9,8 @@ use crate::world::*;
 use ids::UnixTime;
 use pki::ocsp::{Responder, Status};
 use pki::{
-    Ca, CaKeys, CaSpec, Issuing, KeyAlgorithm, KeyError, KeyPlace, PkiError, StatusUris, TokenUri, certify,
+    Ca, CaKeys, CaSpec, Issuing, KeyAlgorithm, KeyError, KeyPlace, KeysAbove, PkiError, StatusUris, TokenUri,
+    certify,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,7 +74,9 @@ impl Token {
 
     fn ca(&self, key: KeyAlgorithm, now: UnixTime) -> Ca {
         let spec = CaSpec { key, ..CaSpec::new("Example Telecom", realm()) };
-        Ca::create_with(&self.folder.join("ca"), &spec, &self.keys(), now).unwrap()
+        let path = self.folder.join("ca");
+        let above = KeysAbove { folder: &path, passphrase: None };
+        Ca::create_with(&path, &spec, (above, &self.keys()), now).unwrap()
     }
 
     fn open(&self) -> Ca {

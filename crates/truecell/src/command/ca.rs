@@ -1,3 +1,4 @@
+mod init;
 mod rotate;
 
 use crate::{
@@ -20,6 +21,10 @@ use ledger::Distrust;
 pub(crate) enum Ca {
     /// Show root, CAs between, issuing CAs, and which vendors are distrusted
     Show,
+    /// Make the embedded CA of a node that was made without one, its root's key in a folder that leaves the machine
+    ///
+    /// While no `serve` runs, which has the CA from its next start on.
+    Init(init::Init),
     /// Give an issuing CA another key; what the one of before certified stays good
     ///
     /// The key is made here and certified by that of the CA above, wherever that is kept. It takes two people. Cut off in
@@ -60,10 +65,14 @@ pub(crate) struct TrustArgs {
 
 impl Ca {
     pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
+        if let Self::Init(init) = self {
+            return init.run(cli, output);
+        }
         let mut control = Control::open(&cli.data_dir()?, self.word()).await?;
         match self {
             Self::Show => show(control.client(), output).await,
             Self::Rotate(rotate) => rotate.run(control.client(), output).await,
+            Self::Init(_) => Ok(()),
             Self::Distrust(distrust) => distrust.run(control.client(), output).await,
             Self::Trust(trust) => trust.run(control.client(), output).await,
         }
@@ -72,6 +81,7 @@ impl Ca {
     fn word(&self) -> &'static str {
         match self {
             Self::Show => "ca show",
+            Self::Init(_) => "ca init",
             Self::Rotate(_) => "ca rotate",
             Self::Distrust(_) => "ca distrust",
             Self::Trust(_) => "ca trust",
@@ -102,7 +112,7 @@ fn level(level: &CaLevel) -> String {
         ("key", level.key.clone()),
         ("not before", seconds(level.not_before)),
         ("not after", seconds(level.not_after)),
-        ("key kept in", kept_in(level)),
+        ("kept in", kept_in(level)),
     ];
     pairs.extend(level.key_trouble.clone().map(|trouble| ("cannot sign", trouble)));
     pairs.extend(level.ocsp.clone().map(|uri| ("OCSP", uri)));

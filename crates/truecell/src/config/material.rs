@@ -3,7 +3,7 @@
 use super::{Config, ConfigError, located::Located};
 use ids::UnixTime;
 use ike::crypto::AuthKey;
-use pki::SecretSource;
+use pki::{SecretSource, TokenUri};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{
     fs,
@@ -39,7 +39,7 @@ impl Config {
             let wrong = anchors_in(&vendor.anchors).err();
             errors.extend(wrong.map(|wrong| at.error(&path, wrong.text(), wrong.next)));
         }
-        errors.extend(self.ca_passphrase(at));
+        errors.extend(self.ca_secrets(at));
         if let Some((key, wrong)) = self.gateway_files(now) {
             errors.push(at.error(&["gateway", key], wrong.text(), wrong.next));
         }
@@ -49,14 +49,21 @@ impl Config {
         errors
     }
 
-    /// A file that should hold the passphrase of the CA's keys. Credentials are there for the service alone.
-    fn ca_passphrase(&self, at: &Located<'_>) -> Option<ConfigError> {
-        let source = self.ca.as_ref()?.keys.passphrase.as_ref()?;
-        let error = match source {
-            SecretSource::File(_) => source.read().err()?,
-            SecretSource::Credential(_) => return None,
+    /// Files that should hold what opens the CA's keys. Credentials are there for the service alone.
+    fn ca_secrets(&self, at: &Located<'_>) -> Vec<ConfigError> {
+        let Some(keys) = self.ca.as_ref().map(|ca| &ca.keys) else { return Vec::new() };
+        let pin = |token: &'_ Option<TokenUri>| token.as_ref().map(|token| token.pin_source().clone());
+        let sources = [
+            ("passphrase", keys.passphrase.clone()),
+            ("devices", pin(&keys.devices)),
+            ("gateways", pin(&keys.gateways)),
+        ];
+        let wrong = |(key, source): (&str, Option<SecretSource>)| {
+            let source = source.filter(|source| matches!(source, SecretSource::File(_)))?;
+            let error = source.read().err()?;
+            Some(at.error(&["ca", "keys", key], error.to_string(), error.next()))
         };
-        Some(at.error(&["ca", "keys", "passphrase"], error.to_string(), error.next()))
+        sources.into_iter().filter_map(wrong).collect()
     }
 
     /// The key that names the wrong file, and what is wrong.

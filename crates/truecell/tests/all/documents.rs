@@ -105,6 +105,8 @@ fn the_body_of_each_post_is_one_that_the_api_takes() {
             "/v1/certificates/{serial}/revoke" => takes::<certificate::RevokeCertificate>(body),
             "/v1/ca/distrust" => takes::<ca::DistrustVendor>(body),
             "/v1/ca/trust" => takes::<ca::TrustVendor>(body),
+            "/v1/ca/rotation" => takes::<ca::PrepareRotation>(body),
+            "/v1/ca/rotation/certificate" => takes::<ca::TakeUpCertificate>(body),
             "/v1/sessions/{id}/cut" => takes::<session::CutSession>(body),
             "/v1/backups" => takes::<backup::BeginBackup>(body),
             "/v1/configuration" => takes::<configuration::ApplyConfiguration>(body),

@@ -9,6 +9,7 @@
 
 mod backup;
 mod bench;
+mod ca_keys;
 mod checklist;
 mod clock;
 mod commands;
