@@ -71,7 +71,7 @@ impl Ca {
         let check = |chain: &[&[u8]]| {
             verify_device(&self.anchors, &DevicePolicy::default(), name.as_bytes(), chain, now).map(|_| ())
         };
-        self.carry_out(&ca, what, &params, subject, books, now, check)
+        ca.carry_out(what, &params, subject, books, now, check)
     }
 
     /// Issues a gateway's certificate.
@@ -102,7 +102,7 @@ impl Ca {
         let check = |chain: &[&[u8]]| {
             verify_gateway(&self.gateway_anchors, &GatewayName::Fqdn(first.clone()), chain, now).map(|_| ())
         };
-        self.carry_out(&ca, what, &params, subject, books, now, check)
+        ca.carry_out(what, &params, subject, books, now, check)
     }
 
     /// A gateway is never named like a device: that would be a device's certificate past the ledger.
@@ -121,10 +121,15 @@ impl Ca {
         }
     }
 
+    pub(crate) fn holder<'a>(&'a self, common_name: &'a str) -> Holder<'a> {
+        self.spec.holder(common_name)
+    }
+}
+
+impl IssuingCa {
     /// Permission, signature, record.
     pub(crate) fn carry_out(
         &self,
-        ca: &IssuingCa,
         mut what: Particulars,
         params: &CertificateParams,
         subject: Subject,
@@ -133,16 +138,12 @@ impl Ca {
         check: impl Fn(&[&[u8]]) -> Result<(), x509::PathError>,
     ) -> Result<Issued, PkiError> {
         what.exception = books.may_issue(&what)?;
-        let der = ca.sign(params, &subject, check)?;
+        let der = self.sign(params, &subject, check)?;
         let certificate = Certificate::from_der(&der).map_err(|_| PkiError::Signing)?;
         books.issued(&what, &certificate, &der, now)?;
         let info = CertificateInfo::of(&certificate, what.kind, what.device);
-        let chain = std::iter::once(der).chain(ca.chain.iter().cloned()).collect();
+        let chain = std::iter::once(der).chain(self.chain.iter().cloned()).collect();
         Ok(Issued { info, chain, private_key: subject.private })
-    }
-
-    pub(crate) fn holder<'a>(&'a self, common_name: &'a str) -> Holder<'a> {
-        self.spec.holder(common_name)
     }
 }
 

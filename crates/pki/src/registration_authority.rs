@@ -62,7 +62,7 @@ impl Ca {
         let what = particulars(ca.generation, kind, &name, serial, window, &subject, "truecell", now);
         let check =
             |chain: &[&[u8]]| verify_registration_authority(&self.gateway_anchors, chain, now).map(|_| ());
-        self.carry_out(&ca, what, &params, subject, books, now, check)
+        ca.carry_out(what, &params, subject, books, now, check)
     }
 
     /// Writes `ra.key` and `ra.pem`: what was issued is the registration authority from now on.

@@ -124,19 +124,20 @@ impl Ca {
             Issuing::Gateways => {
                 let name = self.spec.gateway_domain.to_string();
                 let holder = self.holder(&name);
-                let params = profile::gateway(&holder, &[name.clone()], &[], serial, window, &status)?;
+                let params =
+                    profile::gateway(&holder, std::slice::from_ref(&name), &[], serial, window, &status)?;
                 next.sign(&params, &subject, |chain| {
                     let name = GatewayName::Fqdn(name.clone());
                     verify_gateway(&self.gateway_anchors, &name, chain, now).map(drop)
                 })
             }
         };
-        signed.map(drop).map_err(|error| match error {
-            PkiError::Signing => PkiError::Certificate(
+        if matches!(signed, Err(PkiError::Signing)) {
+            return Err(PkiError::Certificate(
                 "no chain with it leads to the root: see who signed it, its dates, and that it is a CA of path length 0",
-            ),
-            other => other,
-        })
+            ));
+        }
+        signed.map(drop)
     }
 }
 

@@ -80,9 +80,11 @@ impl PrivateKey {
     /// # Errors
     /// [`KeyError`].
     pub fn open(path: &Path, passphrase: Option<&SecretSource>) -> Result<Self, KeyError> {
-        let text = Zeroizing::new(std::fs::read(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => KeyError::Missing { place: path.display().to_string() },
-            _ => KeyError::file(path, error),
+        let text = Zeroizing::new(std::fs::read(path).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                return KeyError::Missing { place: path.display().to_string() };
+            }
+            KeyError::file(path, error)
         })?);
         if let Some(key) = Self::from_pem(&text) {
             return Ok(key);

@@ -62,7 +62,7 @@ impl Ca {
             let issuer = Anchor::from_der(issuer).map_err(|_| PathError::Malformed(Place::Issuer))?;
             verify_ocsp_signer(&issuer, signer, now)
         };
-        let issued = self.carry_out(&ca, what, &params, subject, books, now, check)?;
+        let issued = ca.carry_out(what, &params, subject, books, now, check)?;
         let certificate = issued.chain.into_iter().next().ok_or(PkiError::Signing)?;
         Signer::new(issuing, &ca.certificate, certificate, key)
     }

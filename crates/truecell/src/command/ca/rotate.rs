@@ -121,9 +121,10 @@ impl Which {
 }
 
 fn not_certified(error: PkiError) -> Failure {
-    let next = match &error {
-        PkiError::Key(error) => error.next(),
-        _ => "see to the key of the CA above, and run this again: the new key is kept",
+    let next = if let PkiError::Key(error) = &error {
+        error.next()
+    } else {
+        "see to the key of the CA above, and run this again: the new key is kept"
     };
     let problem = Problem::new(error.code(), "the new key was not certified; the CA has the one of before");
     Failure::No(problem.because(error).next(next))
