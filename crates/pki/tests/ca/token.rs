@@ -6,6 +6,9 @@
 use crate::encrypted::secret;
 use crate::openssl::openssl;
 use crate::world::*;
+use cryptoki::context::Pkcs11;
+use cryptoki::session::UserType;
+use cryptoki::types::AuthPin;
 use ids::UnixTime;
 use pki::ocsp::{Responder, Status};
 use pki::{
@@ -149,6 +152,16 @@ fn signatures_of_a_token_verify_whatever_their_octets() {
     });
 }
 
+/// As its security officer.
+fn set_pin(pin: &str) {
+    let module = Pkcs11::new(MODULE).unwrap();
+    let slot = module.get_slots_with_initialized_token().unwrap()[0];
+    let session = module.open_rw_session(slot).unwrap();
+    session.login(UserType::So, Some(&AuthPin::new("87654321".into()))).unwrap();
+    session.init_pin(&AuthPin::new(pin.into())).unwrap();
+    session.logout().unwrap();
+}
+
 #[test]
 fn a_wrong_pin_is_refused_once_and_never_tried_again() {
     with_token("a_wrong_pin_is_refused_once_and_never_tried_again", |token| {
@@ -163,10 +176,11 @@ fn a_wrong_pin_is_refused_once_and_never_tried_again() {
         let (label, from) = refused(&ca);
         assert_eq!(label, "The carrier");
         assert!(from.ends_with("/pin") && !format!("{:?}", ca.key_trouble()).contains("4321"));
-        // Another CA of this process asks, and the token is left alone: its flag of a wrong PIN is not needed to see that
-        // the right one still does.
+        // The token would take it by now, and is not asked again, by whomever.
+        set_pin("4321");
         refused(&Ca::open_with(&token.folder.join("ca"), &keys).unwrap());
-        secret(&token.folder, "pin", "1234");
+        set_pin("5678");
+        secret(&token.folder, "pin", "5678");
         issue(&Ca::open_with(&token.folder.join("ca"), &keys).unwrap(), now()).unwrap();
     });
 }
