@@ -101,9 +101,10 @@ fn a_certificate_that_will_not_do_changes_nothing() {
     let world = World::new();
     let devices = world.ca.prepare(Issuing::Devices).unwrap();
     let gateways = world.ca.prepare(Issuing::Gateways).unwrap();
-    let refused = |der: &[u8], at: UnixTime| match world.ca.examine(Issuing::Devices, der, at).unwrap_err() {
-        PkiError::Certificate(why) => why,
-        other => panic!("{other}"),
+    let refused = |der: &[u8], at: UnixTime| {
+        let error = world.ca.examine(Issuing::Devices, der, at).unwrap_err();
+        let PkiError::Certificate(why) = error else { panic!("{error}") };
+        why
     };
     assert!(refused(b"none", now()).contains("no certificate"));
     assert!(refused(&certified(&world, &gateways), now()).contains("another key"));

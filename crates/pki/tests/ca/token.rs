@@ -169,9 +169,10 @@ fn a_wrong_pin_is_refused_once_and_never_tried_again() {
         let keys = token.keys();
         secret(&token.folder, "pin", "4321");
         let ca = Ca::open_with(&token.folder.join("ca"), &keys).unwrap();
-        let refused = |ca: &Ca| match issue(ca, now()).unwrap_err() {
-            PkiError::Key(KeyError::WrongPin { token, from }) => (token, from),
-            other => panic!("{other}"),
+        let refused = |ca: &Ca| {
+            let error = issue(ca, now()).unwrap_err();
+            let PkiError::Key(KeyError::WrongPin { token, from }) = error else { panic!("{error}") };
+            (token, from)
         };
         let (label, from) = refused(&ca);
         assert_eq!(label, "The carrier");
