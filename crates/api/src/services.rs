@@ -98,7 +98,7 @@ impl From<LedgerError> for Problem {
             LedgerError::Exists { table: Pair::TABLE, .. } => "nothing: the two may send to each other",
             LedgerError::Exists { .. } => "show it; `truecell device set` changes it",
             LedgerError::NoSuchMove { .. } => "docs/cli.md has the table of moves",
-            LedgerError::NeedsApprover { .. } => "add --approver NAME, one of `approvers` in [control]",
+            LedgerError::NeedsApprover(_) => "add --approver NAME, one of `approvers` in [control]",
             LedgerError::PoolExhausted(_) => "configure a larger pool, and start again",
             LedgerError::Conflict(_) => "show both, and decide which is right",
         };
@@ -112,7 +112,7 @@ impl From<LedgerError> for Problem {
             LedgerError::NotFound { .. } => StatusCode::NOT_FOUND,
             LedgerError::Exists { .. }
             | LedgerError::NoSuchMove { .. }
-            | LedgerError::NeedsApprover { .. }
+            | LedgerError::NeedsApprover(_)
             | LedgerError::PoolExhausted(_)
             | LedgerError::Conflict(_) => StatusCode::CONFLICT,
         };

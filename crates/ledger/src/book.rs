@@ -1,6 +1,6 @@
 use crate::{
     AccessLineRecord, CertificateRecord, Credential, Device, DeviceChange, Incident, InstallOrder, Lease,
-    LedgerError, LifeCycle, NewDevice, NewIncident, Outside, Page, Pair, Pools, Row, RowKey, Tx,
+    LedgerError, LegacyGroup, LifeCycle, NewDevice, NewIncident, Outside, Page, Pair, Pools, Row, RowKey, Tx,
     index::Compared,
     pool::Addresses,
     redo::{device_of, is_explained_by, redo},
@@ -159,6 +159,7 @@ impl Ledger {
         self.rely_on_index::<InstallOrder>()?;
         self.rely_on_index::<CertificateRecord>()?;
         self.rely_on_index::<Credential>()?;
+        self.rely_on_index::<LegacyGroup>()?;
         self.begin()
     }
 

@@ -70,7 +70,7 @@ impl Sighting {
 
 impl KeyUse {
     /// The same again, whenever.
-    fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         (self.device, self.cert_sha256, self.from) == (other.device, other.cert_sha256, other.from)
     }
 }

@@ -2,17 +2,19 @@
 
 use crate::{
     AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Incident, InstallOrder,
-    LifeCycle, Observation, Pair, PolicyRule, Row, Sighting,
+    LegacyGroup, LegacyUse, LifeCycle, Observation, Pair, PolicyRule, Row, Sighting,
 };
 use serde_json::Value;
 
 /// Every one but the leases, which records of admissions explain.
-pub(crate) const EXPLAINED: [Table; 12] = [
+pub(crate) const EXPLAINED: [Table; 14] = [
     table::<Device>(),
     table::<CertificateRecord>(),
     table::<Credential>(),
     table::<Sighting>(),
     table::<Distrust>(),
+    table::<LegacyGroup>(),
+    table::<LegacyUse>(),
     table::<AccessLineRecord>(),
     table::<Pair>(),
     table::<InstallOrder>(),
@@ -80,6 +82,8 @@ impl Own for Credential {
 impl Own for CertificateRecord {}
 impl Own for Sighting {}
 impl Own for Distrust {}
+impl Own for LegacyGroup {}
+impl Own for LegacyUse {}
 impl Own for AccessLineRecord {}
 impl Own for Pair {}
 impl Own for InstallOrder {}

@@ -160,6 +160,13 @@ impl Books<'_> {
     }
 }
 
+fn vendor<'a>(request: &Enrol<'a>) -> &'a CertPathVerified {
+    match request.by {
+        cmp::Voucher::Vendor(path) => path,
+        cmp::Voucher::Legacy(_) => panic!("no legacy group is known"),
+    }
+}
+
 impl Register for Books<'_> {
     fn find(&self, id: &TransactionId) -> Result<Option<Record>, Refusal> {
         let mut state = self.authority.state();
@@ -170,11 +177,15 @@ impl Register for Books<'_> {
         Ok(Some(record.clone()))
     }
 
+    fn legacy(&self, _: ids::CertSha256) -> Result<Option<ids::Realm>, Refusal> {
+        Ok(None)
+    }
+
     fn enrol(&self, request: &Enrol<'_>, _: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {
         if self.authority.state().head.is_some() {
             return Err(Refusal::AlreadyEnrolled);
         }
-        self.grant("enrol", request.vendor, request.possession, request.transaction)
+        self.grant("enrol", vendor(request), request.possession, request.transaction)
     }
 
     fn renew(&self, request: &Renew<'_>, _: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {

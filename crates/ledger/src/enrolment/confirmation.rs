@@ -87,10 +87,8 @@ impl Tx<'_> {
             Leave::Order(order) => {
                 let open = self.order_of(&device, order)?;
                 let open = open.filter(|order| order.state(certificate.issued_at) == OrderState::Open);
-                match open.is_some() && allows(device.state, Enrolment::Ordered).enrol {
-                    true => (None, None),
-                    false => return Err(Denied::Over.into()),
-                }
+                let open = open.filter(|_| allows(device.state, Enrolment::Ordered).enrol);
+                (None, by_legacy(&open.ok_or(Denied::Over)?, &certificate))
             }
             Leave::Parent(parent) => {
                 let parent = self.credential(*parent)?.ok_or(Denied::Over)?;
@@ -240,6 +238,12 @@ fn returned(parent: &Credential, certificate: &CertificateRecord) -> Option<Doub
         since: at,
         why: format!("it renewed a certificate that had expired at {}", parent.not_after),
     })
+}
+
+/// Whoever has a key that many have is watched.
+fn by_legacy(order: &InstallOrder, certificate: &CertificateRecord) -> Option<Doubt> {
+    let (kind, since) = (DoubtKind::Probation, certificate.issued_at);
+    order.legacy.as_ref().map(|legacy| Doubt { kind, since, why: legacy.doubt() })
 }
 
 fn credential_of(
