@@ -2,12 +2,12 @@
 
 use crate::{
     AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Incident, InstallOrder,
-    LegacyGroup, LegacyUse, LifeCycle, Observation, Pair, PolicyRule, Row, Sighting,
+    LegacyGroup, LegacyUse, LifeCycle, Migration, Observation, Pair, PolicyRule, Row, Sighting, Wave,
 };
 use serde_json::Value;
 
 /// Every one but the leases, which records of admissions explain.
-pub(crate) const EXPLAINED: [Table; 14] = [
+pub(crate) const EXPLAINED: [Table; 16] = [
     table::<Device>(),
     table::<CertificateRecord>(),
     table::<Credential>(),
@@ -18,6 +18,8 @@ pub(crate) const EXPLAINED: [Table; 14] = [
     table::<AccessLineRecord>(),
     table::<Pair>(),
     table::<InstallOrder>(),
+    table::<Migration>(),
+    table::<Wave>(),
     table::<PolicyRule>(),
     table::<Observation>(),
     table::<Breaker>(),
@@ -87,6 +89,8 @@ impl Own for LegacyUse {}
 impl Own for AccessLineRecord {}
 impl Own for Pair {}
 impl Own for InstallOrder {}
+impl Own for Migration {}
+impl Own for Wave {}
 impl Own for PolicyRule {}
 impl Own for Observation {}
 impl Own for Breaker {}
