@@ -62,7 +62,7 @@ impl Daemon {
         let reloads = tokio::spawn(at_each(hangup, reload));
         let pages = tokio::spawn(serve_pages(page_listener, pages));
         let enrol::Served { tasks: enrolment, plain: enrol, tls: enrol_tls } =
-            enrol::serve(enrolment, &node)?;
+            enrol::serve(enrolment, &node, &gateway)?;
         let foreign = tokio::spawn(ask_foreign(&node, &gateway));
         let ike: Vec<_> = gateway.addresses().iter().map(|at| at.ike.to_string()).collect();
         let natt: Vec<_> = gateway.addresses().iter().map(|at| at.natt.to_string()).collect();
