@@ -277,9 +277,19 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Exists`], and the transient ones.
     pub fn add_line(&self, line: &AccessLineRecord, by: &str, now: UnixTime) -> Result<(), LedgerError> {
-        self.change(|tx| match tx.line(&line.line)? {
-            Some(_) => Err(LedgerError::Exists { table: AccessLineRecord::TABLE, key: line.key() }),
-            None => tx.put_row(line, &Because::new(by, "line added"), now).map(drop),
+        self.add_lines(std::slice::from_ref(line), by, now)
+    }
+
+    /// Adds many access lines in one transaction, or none.
+    ///
+    /// # Errors
+    /// As [`Self::add_line`].
+    pub fn add_lines(&self, lines: &[AccessLineRecord], by: &str, now: UnixTime) -> Result<(), LedgerError> {
+        self.change(|tx| {
+            lines.iter().try_for_each(|line| match tx.line(&line.line)? {
+                Some(_) => Err(LedgerError::Exists { table: AccessLineRecord::TABLE, key: line.key() }),
+                None => tx.put_row(line, &Because::new(by, "line added"), now).map(drop),
+            })
         })
     }
 

@@ -85,7 +85,7 @@ impl Ledger {
         because.is_of_two(|| format!("migration {}", new.name))?;
         new.is_sound()?;
         let (units, left_out) = self.sorted_out(new, now)?;
-        if units.is_empty() {
+        if units.is_empty() && !check {
             let (why, count) = (left_out.first().map_or("none was chosen", |one| &one.why), left_out.len());
             return Err(LedgerError::Conflict(format!("of {count} units none can go; the first: {why}")));
         }
@@ -273,6 +273,7 @@ impl NewMigration {
         let mut canary: Vec<_> = canary.into_iter().collect();
         canary.sort_unstable();
         let groups = std::iter::once(canary).chain(rest.chunks(self.wave as usize).map(<[_]>::to_vec));
+        let groups = groups.filter(|units| !units.is_empty());
         let wave = |(number, units)| Wave {
             migration: self.name.clone(),
             number,

@@ -2,6 +2,8 @@ mod group;
 mod plan;
 mod status;
 
+pub(super) use status::{line, text};
+
 use crate::{cli::Cli, control::Control, failure::Failure, output::Output};
 use api::{Reason, migration::SayMigration};
 use clap::{Args, Subcommand};

@@ -76,7 +76,7 @@ fn all(overview: &Overview) -> String {
 }
 
 /// How far it is, in a line.
-pub(super) fn line(report: &MigrationReport) -> String {
+pub(in crate::command) fn line(report: &MigrationReport) -> String {
     let MigrationReport { migration, counts, .. } = report;
     let (done, all) = (counts.enrolled as usize, counts.units as usize);
     let wave = wave(migration.wave.into());
@@ -84,7 +84,7 @@ pub(super) fn line(report: &MigrationReport) -> String {
 }
 
 /// What a regulator reads.
-pub(super) fn text(report: &MigrationReport) -> String {
+pub(in crate::command) fn text(report: &MigrationReport) -> String {
     let MigrationReport { migration, group, counts, waves, reasons, failed, projected_end } = report;
     let Migration { name, state, by, approver, why, since, last, halt, .. } = migration;
     let Counts { units, enrolled, .. } = counts;
