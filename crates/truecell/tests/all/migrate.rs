@@ -247,7 +247,7 @@ fn failures_halt_a_wave_and_to_roll_back_leaves_who_is_certified() {
         (&device["device"]["enrolment"], &device["credentials"][0]["revoked"]),
         (&"enrolled".into(), &Value::Null)
     );
-    assert_eq!(estate.status("m")["counts"]["withdrawn"], 1);
+    assert_eq!(estate.status("m")["counts"]["withdrawn"], 3);
     let (code, why) = estate.bench.refused(&["migrate", "run", "m", "--why", "again"]);
     assert!(code == 1 && why.contains("rolled-back"), "{why}");
 }
