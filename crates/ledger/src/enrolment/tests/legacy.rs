@@ -140,6 +140,22 @@ fn without_an_order_that_names_the_group_its_key_is_good_for_nothing_and_no_othe
 }
 
 #[test]
+fn at_the_gate_the_groups_key_is_counted_and_told_of_only_after_its_end() {
+    let estate = Estate::new();
+    let shown = |number: u8, now| {
+        let (device, cert_sha256, from) = (unit(number), Sha256([KEY; 32]), ELSEWHERE.parse().unwrap());
+        let used = crate::KeyUse { device, cert_sha256, realm: None, from, by: "ike".into(), at: now };
+        estate.0.within(|tx| tx.shown_at_the_gate(Sha256([KEY; 32]), used, now)).unwrap();
+    };
+    [1, 2, 9].into_iter().for_each(|number| shown(number, at(10)));
+    assert_eq!(estate.0.incidents(), []);
+    let uses = estate.0.ledger.legacy_uses(&group()).unwrap().rows;
+    assert_eq!(uses.iter().map(|used| used.device).collect::<Vec<_>>(), [unit(1), unit(2)]);
+    [1, 2].into_iter().for_each(|number| shown(number, at(50_001)));
+    assert_eq!(estate.0.incidents(), [("shared-credential".to_owned(), vec![unit(1), unit(2)])]);
+}
+
+#[test]
 fn after_its_end_the_groups_key_enrols_nobody_and_its_time_is_bounded() {
     let estate = Estate::new();
     assert_eq!(estate.claim(1, 1, HOME, at(50_001)), Err(Denied::LegacyOver));
