@@ -89,9 +89,12 @@ impl<'a> Request<'a> {
     }
 }
 
+/// Subject and public key.
+type Template<'a> = (Option<&'a [u8]>, Option<Vec<u8>>);
+
 /// The CertTemplate: its subject, and its public key. All other fields, which a client may fill
 /// with the names of another CA, are passed over: name and validity come from the register.
-fn template<'a>(mut fields: SliceReader<'a>) -> Result<(Option<&'a [u8]>, Option<Vec<u8>>), Refusal> {
+fn template(mut fields: SliceReader<'_>) -> Result<Template<'_>, Refusal> {
     let (mut subject, mut public_key, mut last) = (None, None, None);
     while !fields.is_finished() {
         let field = AnyRef::decode(&mut fields)?;

@@ -65,6 +65,9 @@ const AT_ONCE: usize = 16;
 const ATTACH: usize = 3;
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 
+/// A certificate with its issuers, and its key.
+type Given = (Vec<Vec<u8>>, PrivateKey);
+
 /// The carrier with its estate.
 struct Scenario {
     carrier: Carrier,
@@ -74,7 +77,7 @@ struct Scenario {
     /// The key that all have, with its certificate.
     shared: Signer,
     /// What the canary was given.
-    given: Mutex<Vec<(DeviceId, Vec<Vec<u8>>, PrivateKey)>>,
+    given: Mutex<Vec<(DeviceId, Given)>>,
 }
 
 /// Migrates an estate of so many units, with all files in `dir`, which must be empty. `wave` hears of each wave once it is over,
@@ -173,16 +176,17 @@ impl Scenario {
         let next = AtomicUsize::new(0);
         let one_after_another = || {
             while let Some(unit) = wave.units.get(next.fetch_add(1, Relaxed)) {
-                let (silent, moved) = (number(*unit) % SILENT == 0, (wave.number, number(*unit) % MOVED.1));
+                let (silent, moved) =
+                    (number(*unit).is_multiple_of(SILENT), (wave.number, number(*unit) % MOVED.1));
                 if silent {
                     continue;
                 }
                 let has_moved = moved == (MOVED.0, 1);
                 let from = if has_moved { ELSEWHERE } else { home(*unit) };
                 match (self.enrol(*unit, from, now)?, has_moved) {
-                    (Some((chain, key)), false) if wave.number == 0 => {
+                    (Some(got), false) if wave.number == 0 => {
                         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-                        given.push((*unit, chain, key));
+                        given.push((*unit, got));
                     }
                     (Some(_), false) | (None, true) => {}
                     (got, _) => bail!("{unit} from {from} in wave {}: {}", wave.number, got.is_some()),
@@ -205,7 +209,7 @@ impl Scenario {
             open.units.iter().take(CLAIMS / 2).chain(others.take(CLAIMS / 2)).copied().collect();
         let got = claimed.iter().filter(|unit| {
             // From behind another subscriber's line, too.
-            let from = if number(**unit) % 2 == 0 {
+            let from = if number(**unit).is_multiple_of(2) {
                 ELSEWHERE
             } else {
                 home(crate::migration::unit(number(**unit) + 1))
@@ -218,18 +222,17 @@ impl Scenario {
     /// Long after the canary had its certificates somebody comes once more for one of its units, from behind its line.
     fn second_claim(&self, ledger: &Ledger, name: &Label, now: UnixTime) -> anyhow::Result<()> {
         let canary = ledger.waves(name)?.into_iter().next().context("there is a canary")?;
-        let unit = *canary.units.iter().find(|unit| number(**unit) % SILENT != 0).context("one has come")?;
+        let unit = *canary
+            .units
+            .iter()
+            .find(|unit| !number(**unit).is_multiple_of(SILENT))
+            .context("one has come")?;
         ensure!(self.enrol(unit, home(unit), now)?.is_none(), "a second claim got a certificate");
         Ok(())
     }
 
     /// From ir to pkiConf; none where it was refused.
-    fn enrol(
-        &self,
-        unit: DeviceId,
-        from: IpAddr,
-        now: UnixTime,
-    ) -> anyhow::Result<Option<(Vec<Vec<u8>>, PrivateKey)>> {
+    fn enrol(&self, unit: DeviceId, from: IpAddr, now: UnixTime) -> anyhow::Result<Option<Given>> {
         let private = PrivateKey::generate(KeyAlgorithm::P256)?;
         let key = FileKey::new(&private)?;
         let fresh = Fresh { transaction: nonce()?, nonce: nonce()? };
@@ -259,7 +262,7 @@ impl Scenario {
     fn attach(&self) -> anyhow::Result<usize> {
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         let mut attached = 0;
-        for (place, (unit, chain, key)) in given.iter().take(ATTACH).enumerate() {
+        for (place, (unit, (chain, key))) in given.iter().take(ATTACH).enumerate() {
             let name = format!("{unit}.{}", self.operator.realm());
             let key = Arc::new(AuthKey::from_pkcs8(key.pkcs8())?);
             let outer = [127, 14, 0, 1 + u8::try_from(place)?];

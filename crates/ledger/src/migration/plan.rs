@@ -84,6 +84,7 @@ impl Ledger {
         let because = Because { by, why, approver };
         because.is_of_two(|| format!("migration {}", new.name))?;
         new.is_sound()?;
+        self.change(|tx| tx.legacy_group_in_force(&new.group, now))?;
         let (units, left_out) = self.sorted_out(new, now)?;
         if units.is_empty() && !check {
             let (why, count) = (left_out.first().map_or("none was chosen", |one| &one.why), left_out.len());

@@ -152,10 +152,11 @@ fn go(ledger: &Ledger, now: &mut u64) -> Result<(), LedgerError> {
         assert!(waves.iter().filter(|wave| wave.is_open()).count() <= 1);
         // All but the last one of the estate come; it is missed at the end of its window.
         for unit in waves.iter().filter(|wave| wave.is_open()).flat_map(|wave| &wave.units) {
-            if *unit != unit_that_stays_away() && !ledger.has_own(*unit, at(*now))? {
-                if let Err(NoCertificate::Ledger(gone)) = enrol(ledger, *unit, &home(*unit), at(*now)) {
-                    return Err(gone);
-                }
+            if *unit == unit_that_stays_away() || ledger.has_own(*unit, at(*now))? {
+                continue;
+            }
+            if let Err(NoCertificate::Ledger(gone)) = enrol(ledger, *unit, &home(*unit), at(*now)) {
+                return Err(gone);
             }
         }
         if waves.last().is_some_and(|last| last.is_open()) {

@@ -51,6 +51,9 @@ impl Group {
         let group: LegacyGroup = control.client().post("/v1/legacy-groups", &request).await?;
         output.answer(&group, |group| {
             let (name, until, key) = (&group.name, seconds(group.until), group.spki_sha256);
+            if !group.is_in_force(UnixTime::now()) {
+                return format!("{name}: ended at {until}, nobody enrols by the key {key}");
+            }
             format!("{name}: until {until} its units may enrol by the key {key}, each by an order from its own line")
         })
     }
