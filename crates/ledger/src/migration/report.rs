@@ -1,7 +1,7 @@
 //! How far a migration is: read from orders, units and what was written down of their claims.
 
 use super::{Migration, Wave};
-use crate::{Device, Enrolment, InstallOrder, Ledger, LedgerError, LegacyGroup, OrderState, Row};
+use crate::{Device, Enrolment, InstallOrder, Ledger, LedgerError, LegacyGroup, LegacyUse, OrderState, Row};
 use ids::{DeviceId, Label, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
@@ -248,9 +248,7 @@ impl Ledger {
             }
             (Some(_), Some(order)) => match order.closed {
                 Some(closed) if !super::advance::is_end(&closed) => (UnitState::Withdrawn, closed.why),
-                Some(_) | None => {
-                    denied.unwrap_or((UnitState::Missed, "not heard of in its time".to_owned()))
-                }
+                Some(_) | None => denied.unwrap_or((UnitState::Missed, why_missed(used.as_ref(), opened_at))),
             },
             (_, _) => (UnitState::Barred, self.why_barred(device.as_ref(), now)?),
         })
@@ -260,6 +258,16 @@ impl Ledger {
         let Some(device) = device else { return Ok("it is not in the ledger".to_owned()) };
         let why = self.own_bar(device, now)?;
         Ok(format!("not ordered: {}", why.as_deref().unwrap_or("another unit may enrol from its line")))
+    }
+}
+
+/// A unit that asked from elsewhere may not be where the ledger has it; a copy of the key looks the same.
+fn why_missed(used: Option<&LegacyUse>, opened_at: UnixTime) -> String {
+    let denials = used.iter().flat_map(|used| &used.denials);
+    let from_elsewhere = denials.filter(|denial| !denial.at_home && denial.at >= opened_at).count() > 0;
+    match from_elsewhere {
+        true => "not heard of from its line in its time, but from elsewhere".to_owned(),
+        false => "not heard of in its time".to_owned(),
     }
 }
 
