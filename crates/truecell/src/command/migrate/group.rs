@@ -25,7 +25,7 @@ pub(crate) struct Group {
     /// The reason, for the record
     #[arg(long)]
     why: Reason,
-    /// The second person, one of `approvers` in [control]
+    /// The second person, one of `approvers` in `[control]`
     #[arg(long)]
     approver: Option<String>,
     /// Makes a repeated request harmless
