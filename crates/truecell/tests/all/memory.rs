@@ -43,7 +43,7 @@ impl Cgroup {
     fn set_limit(&self, octets: u64) {
         let mut limits = (0..24).map(|more| octets + (more << 20));
         let set = limits.find(|limit| fs::write(self.path.join(self.limit), limit.to_string()).is_ok());
-        println!("it is given {} KiB", set.expect("a limit that the kernel takes") >> 10);
+        println!("it is given {} KiB", set.unwrap() >> 10);
     }
 
     /// How many processes in it were killed for want of memory.

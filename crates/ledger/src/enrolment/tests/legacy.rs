@@ -39,7 +39,7 @@ impl Estate {
             ledger.add_device(device, "kim", at(0)).unwrap();
         }
         ledger.name_legacy_group(named(at(50_000)), "kim", "KT", Some("lee"), at(0)).unwrap();
-        let estate = Self(Carrier { ledger, _dir: dir });
+        let estate = Self(Carrier { ledger, _dir: Some(dir) });
         [1, 2].into_iter().for_each(|number| estate.order(number, 0).unwrap());
         estate
     }
