@@ -18,6 +18,6 @@ mod unit;
 pub use carrier::{Carrier, SERVICE};
 pub use femtocell::{Femtocell, NoTunnel};
 pub use flood::Flood;
-pub use load::{Arrival, Arrivals, Load, Pressed, SOCKETS, Tried, Tunnel};
+pub use load::{Arrival, Arrivals, Heard, Load, Pressed, SOCKETS, Tried, Tunnel};
 pub use tour::{Act, Step, tour};
 pub use unit::{Attached, KnownGateway, Outcome, Unit, UnitIdentity};
