@@ -117,9 +117,9 @@ fn rows(asked: &HashMap<String, Asked>, heard: &[Heard], ended: Instant) -> anyh
     let row = |case: &str, value: Option<f64>| Row::new(BENCH, case, "ms", value.into_iter().collect());
     Ok(vec![
         row("from the request to the last forwarded octet, median", cut.median()),
-        row("the same, 99 of 100", cut.most_of(99)),
-        row("the same, all", cut.most_of(100)),
+        row("from the request to the last forwarded octet, 99 of 100", cut.most_of(99)),
+        row("from the request to the last forwarded octet, all", cut.most_of(100)),
         row("from the request to its answer, median", answered.median()),
-        row("the same, 99 of 100", answered.most_of(99)),
+        row("from the request to its answer, 99 of 100", answered.most_of(99)),
     ])
 }

@@ -9,6 +9,7 @@
 
 mod backup;
 mod bench;
+mod benches;
 mod checklist;
 mod clock;
 mod commands;

@@ -196,5 +196,5 @@ async fn who_waits_for_the_register_keeps_nobody_else_from_it() {
     let ask = async |message: &[u8]| world.post("/pkix/", CMP, message).await.status();
     let answers = tokio::join!(ask(&first), ask(&second), ask(&third));
     assert_eq!(answers, (200, 200, 200));
-    assert_eq!((world.counted("cmp", "served"), world.public.cmp.held()), (3, 0));
+    assert_eq!(world.counted("cmp", "served"), 3);
 }
