@@ -19,7 +19,8 @@ pub struct Heard {
 
 impl Load {
     /// Sends a datagram to `service` by each tunnel `every` so often, the tunnels one after another, for as long as
-    /// `goes_on`, whether or not anything comes back. Each tunnel needs a socket of its own.
+    /// `goes_on`, whether or not anything comes back; that is told whether something has by now through each. Each tunnel
+    /// needs a socket of its own.
     ///
     /// # Errors
     /// A socket does not work, or is that of two tunnels.
@@ -28,7 +29,7 @@ impl Load {
         tunnels: &mut [Tunnel],
         service: Ipv4Addr,
         every: Duration,
-        goes_on: impl Fn() -> bool,
+        mut goes_on: impl FnMut(bool) -> bool,
     ) -> anyhow::Result<Vec<Heard>> {
         let of_socket: HashMap<_, _> =
             tunnels.iter().enumerate().map(|(n, tunnel)| (tunnel.place, n)).collect();
@@ -41,7 +42,7 @@ impl Load {
         let (mut sealed, mut due) = (Vec::new(), Instant::now());
         // Nobody attaches any more.
         self.timers.clear();
-        while goes_on() {
+        while goes_on(last.iter().all(Option::is_some)) {
             for tunnel in &mut *tunnels {
                 self.send(tunnel, service, &mut sealed)?;
                 due += apart;

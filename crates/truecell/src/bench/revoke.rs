@@ -16,7 +16,10 @@ use lab::{Heard, UnitIdentity};
 use std::{
     collections::HashMap,
     path::Path,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::{
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc::sync_channel,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -34,6 +37,8 @@ pub(crate) struct Revoke {
 }
 
 const BENCH: &str = "revoke";
+/// Until something has come back through each tunnel.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Between an answer and the next request.
 const PAUSE: Duration = Duration::from_millis(50);
 /// For so long everybody goes on sending once all are revoked: who is heard until then was not cut.
@@ -59,10 +64,20 @@ impl Revoke {
         let mut load = gateway.load(units)?;
         let mut tunnels = load.attach_tunnels(&estate.units, || work.one_done())?;
         let ended = AtomicBool::new(false);
+        let (steady, are_steady) = sync_channel(1);
+        let ended = &ended;
+        let goes_on = move |all_heard: bool| {
+            if all_heard {
+                // It is said once; nobody listens any more then.
+                let _ = steady.try_send(());
+            }
+            !ended.load(Relaxed)
+        };
         let every = Duration::from_secs(1) / self.rate;
         let (asked, heard) = thread::scope(|threads| {
-            let flows = threads.spawn(|| load.flow(&mut tunnels, SERVICE, every, || !ended.load(Relaxed)));
-            let asked = revoke_all(&estate.data, &estate.units, &mut work);
+            let flows = threads.spawn(|| load.flow(&mut tunnels, SERVICE, every, goes_on));
+            let steady = are_steady.recv_timeout(PATIENCE).context("no echo comes back through some tunnel");
+            let asked = steady.and_then(|()| revoke_all(&estate.data, &estate.units, &mut work));
             ended.store(true, Relaxed);
             let heard = flows.join().map_err(|_| anyhow!("the load panicked"))??;
             anyhow::Ok((asked?, heard))
@@ -80,8 +95,6 @@ fn revoke_all(
     work: &mut Work,
 ) -> anyhow::Result<HashMap<String, Asked>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    // The flows are steady by then.
-    thread::sleep(PAUSE);
     let mut asked = HashMap::new();
     for unit in units {
         asked.insert(unit.name.clone(), revoke(&runtime, data, unit)?);
