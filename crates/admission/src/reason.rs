@@ -177,6 +177,12 @@ impl Reason {
         if self == Self::LineUnknown { Mode::Observe } else { Mode::Enforce }
     }
 
+    /// The certificate is not recorded as that unit's, or comes from another line than the unit's: who else has its key is
+    /// worth knowing.
+    pub fn speaks_of_the_key(self) -> bool {
+        matches!(self, Self::MisIssued | Self::OthersCertificate | Self::ForeignNetwork)
+    }
+
     /// An incident is opened for it.
     pub fn opens_incident(self) -> bool {
         matches!(

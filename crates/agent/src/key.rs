@@ -83,8 +83,8 @@ impl Key {
         Zeroizing::new(pem::encode_string("PRIVATE KEY", LineEnding::LF, &self.pkcs8).unwrap_or_default())
     }
 
-    /// PKCS#8 as DER.
-    pub(crate) fn pkcs8(&self) -> &[u8] {
+    /// PKCS#8 as DER, for who signs with it.
+    pub fn pkcs8(&self) -> &[u8] {
         &self.pkcs8
     }
 }

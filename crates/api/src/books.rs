@@ -20,8 +20,7 @@ impl Office {
     /// what it has issued to itself.
     ///
     /// # Errors
-    /// What `work` returns. [`PkiError::Books`] when ledger or journal cannot take it. A row may come to stand then, of a
-    /// certificate that nobody has.
+    /// What `work` returns. [`PkiError::Books`] when ledger or journal cannot take it.
     pub fn issue<T>(
         &self,
         work: impl FnOnce(&mut LedgerBooks<'_, '_>) -> Result<T, PkiError>,
@@ -48,7 +47,7 @@ impl Office {
 }
 
 /// The CA's books in one transaction of the ledger: a certificate's row and, where nobody has to confirm it, its unit's
-/// credential behind it. A crash between the two leaves a row that counts for nothing, of a certificate that nobody has.
+/// credential behind it.
 pub struct LedgerBooks<'a, 'tx> {
     tx: &'a mut Tx<'tx>,
     policy: &'a Policy,

@@ -97,7 +97,7 @@ impl Enrolments {
         let (desk, requests) = sync_channel(BATCH);
         let (ledger, vendors) = (self.ledger.clone(), self.vendors.clone());
         let refusals = EnrolmentRefusals::new(ledger.journal().clone(), self.has_room.clone());
-        let work = Desk(self);
+        let mut work = Desk::new(self);
         thread::Builder::new().name("enrol".into()).spawn(move || work.serve(&requests))?;
         Ok(LedgerRegister { ledger, desk, vendors, refusals })
     }

@@ -238,6 +238,9 @@ pub enum Refusal {
     /// The certificate that protects the message is revoked.
     #[error("the certificate that protects the message is revoked")]
     Revoked,
+    /// The unit had so many certificates lately that it must wait for the next.
+    #[error("the unit had several certificates lately, and waits for the next")]
+    TooOften,
     /// Ledger or journal cannot be reached.
     #[error("the register cannot be reached")]
     Unavailable,
@@ -270,7 +273,9 @@ impl Refusal {
             Self::SenderNonce => FailureInfo::BAD_SENDER_NONCE,
             Self::RecipientNonce => FailureInfo::BAD_RECIPIENT_NONCE,
             Self::Time => FailureInfo::BAD_TIME,
-            Self::ClockUnsure | Self::VendorUnchecked | Self::Unavailable => FailureInfo::SYSTEM_UNAVAIL,
+            Self::ClockUnsure | Self::VendorUnchecked | Self::TooOften | Self::Unavailable => {
+                FailureInfo::SYSTEM_UNAVAIL
+            }
             Self::Mac => FailureInfo::WRONG_INTEGRITY,
             Self::Unprotected | Self::Sender | Self::Protection => FailureInfo::BAD_MESSAGE_CHECK,
             Self::BrokenHash | Self::Algorithm | Self::RequestAlgorithm => FailureInfo::BAD_ALG,
@@ -360,6 +365,7 @@ impl Refusal {
             Self::Expired => "renewal-expired",
             Self::VendorUnchecked => "vendor-unchecked",
             Self::Revoked => "cert-revoked",
+            Self::TooOften => "too-often",
             Self::Unavailable => "books-unreachable",
             Self::Failed => "ca-signing",
         }
@@ -435,6 +441,9 @@ impl Refusal {
                 "nothing once: the unit comes again; if it goes on, see whether the vendor's list or responder can be reached"
             }
             Self::Revoked => "enrol the unit anew, once you know why its certificate was revoked",
+            Self::TooOften => {
+                "nothing once: the unit comes again; if it goes on, look at its client, or two holders share its key"
+            }
             Self::Unavailable => "bring ledger and journal back",
             Self::Failed => "look at the CA's key and its directory",
         }
@@ -501,6 +510,7 @@ mod tests {
             Refusal::Expired,
             Refusal::VendorUnchecked,
             Refusal::Revoked,
+            Refusal::TooOften,
             Refusal::Unavailable,
             Refusal::Failed,
         ];

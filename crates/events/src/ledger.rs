@@ -1,12 +1,16 @@
 //! What changes in the ledger. The event stands before the row: a row that no event explains is
-//! forged, an event without its row is finished at the next start.
+//! forged, a transaction without its rows is finished at the next start. Which changes stand, [`Changes`] says.
+
+mod changes;
+
+pub use changes::Changes;
 
 use crate::record::recorded;
 use ids::{UnixTime, number_as_text};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A row of the ledger takes a new value.
+/// A row of the ledger takes a new value, once its transaction is [`Committed`]. In version 1 it stands by itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RowChanged {
     /// Kind of row: `device`, `credential`, `line`, `pair`, `order`, `incident` and others.
@@ -28,6 +32,15 @@ pub struct RowChanged {
     pub approver: Option<String>,
     /// Since when it holds.
     pub effective_at: UnixTime,
+}
+
+/// A transaction of the ledger stands: all rows that changed from record `from` up to this one. There is one writer, so
+/// a [`RowChanged`] that no such record covers is of a transaction that was given up, or cut off: it never happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Committed {
+    /// Its first record.
+    #[serde(with = "number_as_text")]
+    pub from: u64,
 }
 
 /// The ledger was opened: a new epoch of this node.
@@ -65,7 +78,8 @@ pub struct BackupBegun {
 }
 
 recorded! {
-    RowChanged => "ledger.row_changed",
+    RowChanged => "ledger.row_changed" v 2,
+    Committed => "ledger.committed",
     Opened => "ledger.opened",
     IndexMended => "ledger.index_mended",
     BackupBegun => "ledger.backup_begun",

@@ -11,10 +11,13 @@ pub trait Recorded: Serialize + DeserializeOwned {
     const V: u16 = 1;
 }
 
-/// Declares kinds of events: `Type => "stage.kind"`.
+/// Declares kinds of events: `Type => "stage.kind"`, with the version of its body where that is another than 1.
 macro_rules! recorded {
-    ($($type:ty => $kind:literal),* $(,)?) => {
-        $(impl $crate::Recorded for $type { const KIND: &'static str = $kind; })*
+    ($($type:ty => $kind:literal $(v $v:literal)?),* $(,)?) => {
+        $(impl $crate::Recorded for $type {
+            const KIND: &'static str = $kind;
+            $(const V: u16 = $v;)?
+        })*
 
         /// The kinds of this stage, and the newest version of each.
         pub(crate) const KINDS: &[(&str, u16)] = &[$(($kind, <$type as $crate::Recorded>::V)),*];
@@ -187,6 +190,7 @@ mod tests {
             port: None,
         });
         is_whole(&ledger::Opened { epoch: u64::MAX, finished: Vec::new() });
+        is_whole(&ledger::Committed { from: u64::MAX });
         for incident in [None, Some(u64::MAX)] {
             is_whole(&admission::ContestResolved {
                 device,

@@ -139,12 +139,15 @@ fn a_unit_reported_lost_while_no_row_can_be_written_loses_its_tunnel_when_one_ca
         let other = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
         other.execute_batch(statement).unwrap();
     };
-    sql("CREATE TRIGGER full BEFORE INSERT ON row BEGIN SELECT raise(ABORT, 'disk is full'); END");
+    // Rows are written, and no transaction ends well.
+    sql("CREATE TABLE no_such (id INTEGER PRIMARY KEY);
+         CREATE TABLE stuck (id REFERENCES no_such DEFERRABLE INITIALLY DEFERRED);
+         CREATE TRIGGER stuck AFTER INSERT ON row BEGIN INSERT INTO stuck VALUES (1); END");
     let ledger = &world.carrier.ledger;
     let lost = ledger.move_device(id(1), LifeCycle::Lost, "kim", "gone", None, UnixTime::now());
     assert!(matches!(lost, Err(LedgerError::Unfinished { .. })), "{lost:?}");
     assert_eq!(world.carrier.gateway.sessions_of(id(1)).len(), 1);
-    sql("DROP TRIGGER full");
+    sql("DROP TRIGGER stuck; DROP TABLE stuck; DROP TABLE no_such");
     world.wait_for(|carrier| carrier.gateway.sessions_of(id(1)).is_empty());
 }
 

@@ -39,15 +39,15 @@ pub(crate) struct Writer {
     pub(crate) store: Box<dyn Store>,
     pub(crate) seen: Seen,
     pub(crate) addresses: Addresses,
-    /// The journal has intents whose rows are not written.
+    /// The journal may have a transaction that stands and whose rows are not written.
     pub(crate) unfinished: bool,
-    /// Units whose rows were written later than their intents, until someone asks.
+    /// Units of which rows were written later than their transaction stood, until someone asks.
     finished: BTreeSet<DeviceId>,
 }
 
 impl Ledger {
-    /// Opens the ledger, and finishes what a crash left half done: `<table> <key>` of each row that had only its
-    /// intent so far. Where there is nothing to finish, nothing is written.
+    /// Opens the ledger, and finishes what a crash left half done: `<table> <key>` of each row whose transaction stood
+    /// in the journal alone so far. Where there is nothing to finish, nothing is written.
     ///
     /// # Errors
     /// [`LedgerError`]; [`LedgerError::AnotherNode`] and [`events::JournalError::Missing`] when this is
@@ -172,7 +172,7 @@ impl Ledger {
         tx.commit()
     }
 
-    /// The units of which a row was written later than its intent since this was asked last: what is
+    /// The units of which a row was written later than its transaction stood since this was asked last: what is
     /// attached must be looked at anew.
     pub fn take_finished(&self) -> BTreeSet<DeviceId> {
         std::mem::take(&mut lock(&self.0.writer).finished)

@@ -145,6 +145,8 @@ impl CertificateRecord {
 impl Leave {
     /// The name of the value by which certificates are found that were issued by one leave.
     pub(crate) const ENTRY: &'static str = "leave";
+    /// The same of those that did not come to nothing: of one leave there are two at most, however often its unit begins anew.
+    pub(crate) const OPEN: &'static str = "open";
 
     /// That value; none for a word, which nobody looks for.
     pub(crate) fn entry(&self) -> Option<String> {
@@ -175,7 +177,9 @@ impl Row for CertificateRecord {
 
     fn entries(&self) -> Vec<(&'static str, String)> {
         let mut entries = vec![(Self::KEY, self.spki_sha256.to_string())];
-        entries.extend(self.leave.entry().map(|leave| (Leave::ENTRY, leave)));
+        let leave = self.leave.entry();
+        entries.extend(leave.clone().filter(|_| self.revoked.is_none()).map(|leave| (Leave::OPEN, leave)));
+        entries.extend(leave.map(|leave| (Leave::ENTRY, leave)));
         let id = self.transaction.as_ref().map(|transaction| Transaction::entry(&transaction.id.0));
         entries.extend(id.map(|id| (Transaction::ENTRY, id)));
         entries.extend(self.revoked.as_ref().map(|_| (Revoked::ENTRY, self.issuer.clone())));

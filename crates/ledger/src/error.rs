@@ -11,12 +11,12 @@ pub enum LedgerError {
     /// The journal takes nothing, so nothing may change. Transient.
     #[error("the ledger can't change: {0}")]
     Journal(#[from] JournalError),
-    /// The intent is recorded, the row not yet written: it will be, as soon as the ledger is in reach.
+    /// The transaction stands in the journal, its rows are not yet written: they will be, as soon as the ledger is in reach.
     #[error("recorded as {event}, and will be finished when the ledger is in reach again: {source}")]
     Unfinished {
-        /// The intent.
+        /// The record by which it stands.
         event: EventRef,
-        /// What kept the row from being written.
+        /// What kept the rows from being written.
         source: StoreError,
     },
     /// A row was changed behind Truecell's back: its HMAC does not fit, or it is older than one seen

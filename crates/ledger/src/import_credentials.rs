@@ -16,7 +16,7 @@ impl Ledger {
     /// Records certificates that other CAs issued, all or none; their paths were verified before.
     ///
     /// # Errors
-    /// The transient ones; doing it again finishes it, and does no harm.
+    /// The transient ones.
     pub fn import_credentials(
         &self,
         credentials: &[Credential],
@@ -47,7 +47,7 @@ impl Ledger {
     }
 }
 
-/// Looks at all of them before anything is written: an intent in the journal can't be taken back.
+/// Looks at all of them and writes nothing.
 fn judge<'a>(
     tx: &mut Tx<'_>,
     credentials: &'a [Credential],

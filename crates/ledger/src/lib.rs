@@ -2,8 +2,8 @@
 //! the lease of each, which may talk to which, and what went wrong.
 //!
 //! Every row carries a revision, the event that explains it, and an HMAC under a key that the database
-//! never holds. The event is in the journal before the row is in the database; a crash between the two
-//! is finished at the next start.
+//! never holds. The events of a transaction are in the journal before its rows are in the database, whole or
+//! not at all; a crash between the two is finished at the next start.
 //!
 //! One process writes: it holds the lock on the data directory. What it read or wrote once, it never
 //! takes back at a lower revision.

@@ -1,11 +1,15 @@
-//! What a crash cut off between journal and database is finished.
+//! A transaction that the journal has, and from whose rows a crash kept it, is finished.
 
 use crate::{
     Credential, Device, LedgerError, Row, RowKey,
     store::{Store, StoreError},
     tables::{Written, row_of},
 };
-use events::{Journal, journal::Tail, ledger::RowChanged};
+use events::{
+    Journal,
+    journal::Tail,
+    ledger::{Changes, RowChanged},
+};
 use ids::{DeviceId, EventRef};
 
 /// The journal holds all that rows were written from.
@@ -28,7 +32,7 @@ pub(crate) fn device_of(changed: &RowChanged) -> Option<DeviceId> {
     text.parse().ok()
 }
 
-/// Writes the rows of intents that stand in the journal and not in the database.
+/// Writes the rows of transactions that stand in the journal and not in the database.
 pub(crate) fn redo(
     store: &mut dyn Store,
     journal: &Journal,
@@ -37,17 +41,17 @@ pub(crate) fn redo(
     journal.sync()?;
     let (node, mark) = (journal.node(), journal.on_disk());
     let mut tail = Tail::new(&journal.dir(), store.applied(node)?.seq + 1);
-    let mut finished = Vec::new();
+    let (mut changes, mut finished) = (Changes::default(), Vec::new());
     fn wrong(error: impl std::error::Error) -> StoreError {
         StoreError::new(error.to_string())
     }
     store.begin()?;
     let done = (|| {
         while let Some(record) = tail.next_record().map_err(wrong)? {
-            let changed = record.read::<RowChanged>().map_err(wrong)?;
-            let Some(changed) = changed else { continue };
-            if redo_one(store, row_key, &changed, record.reference())? {
-                finished.push(changed);
+            for (event, changed) in changes.take(&record).map_err(wrong)? {
+                if redo_one(store, row_key, &changed, event)? {
+                    finished.push(changed);
+                }
             }
         }
         store.set_applied(node, &mark)

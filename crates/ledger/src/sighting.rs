@@ -1,10 +1,15 @@
-//! The shared-credential finder: every key with which somebody who is no unit of ours yet showed up, and all that it was
-//! used for. A key is one unit's; the second unit that shows it is refused, and all are named.
+//! The shared-credential finder: every key with which somebody asked to enrol, or was refused at the gate as it is not
+//! recorded as that unit's or came from elsewhere, and all that it was used for. What is used as it was issued, the
+//! credentials say. A key is one unit's; the second unit that shows it is refused, and all are named.
 
-use crate::{LedgerError, Row, Tx, transaction::Because};
+use crate::{LedgerError, NewIncident, Row, Tx, transaction::Because};
 use ids::{CertSha256, DeviceId, Realm, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::{collections::BTreeSet, net::IpAddr};
+
+/// Kind of the incident that names the first two units of one key.
+pub(crate) const SHARED: &str = "shared-credential";
 
 /// A key that was seen, and its uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +113,33 @@ impl Tx<'_> {
             self.put_row(&sighting, &Because::new(&by, "key seen"), now)?;
         }
         Ok(sighting)
+    }
+
+    /// A key was shown at the gate by whom the ledger does not have it for, or not from there. Where it was another unit's
+    /// as well, a person is told, once while that is open. Nobody is held for it: a copy is no switch for the genuine unit.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn shown_at_the_gate(
+        &mut self,
+        spki_sha256: Sha256,
+        new: KeyUse,
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        let (device, from) = (new.device, new.from);
+        let sighting = self.sighted(spki_sha256, new, now)?;
+        let holders = self.key_holders(spki_sha256)?.into_iter().filter_map(|holder| holder.device);
+        let mut units = holders.chain(sighting.devices());
+        let Some(first) = units.next() else { return Ok(()) };
+        let Some(second) = units.find(|other| *other != first) else { return Ok(()) };
+        let devices = vec![first.min(second), first.max(second)];
+        let summary = format!("{device} came from {from} with a key that is another unit's as well");
+        let evidence = json!({ "key": spki_sha256, "uses_of_its_key": sighting.uses });
+        let shared = NewIncident { kind: SHARED, devices, summary, evidence, more: 0 };
+        match self.is_open(&shared)? {
+            true => Ok(()),
+            false => self.open_incident(shared, "admission", now).map(drop),
+        }
     }
 
     /// What a key was used for.

@@ -6,7 +6,10 @@ use crate::{
     store::{Store, StoreError},
     tables::row_of,
 };
-use events::{Durability, ledger::RowChanged};
+use events::{
+    Durability,
+    ledger::{Committed, RowChanged},
+};
 use ids::{AccessLine, CertSha256, CrlReason, DeviceId, EventRef, SessionId, UnixTime};
 use std::sync::MutexGuard;
 
@@ -17,9 +20,17 @@ use std::sync::MutexGuard;
 pub struct Tx<'a> {
     inner: &'a Inner,
     writer: MutexGuard<'a, Writer>,
-    /// The last intent recorded here; its row must be written, now or later.
-    intent: Option<EventRef>,
+    intents: Option<Intents>,
+    /// Why what is recorded here may never stand: a row of it was not written.
+    failed: Option<StoreError>,
     committed: bool,
+}
+
+/// What a transaction has recorded: its first record, and when the last one was.
+#[derive(Clone, Copy)]
+struct Intents {
+    from: u64,
+    at: UnixTime,
 }
 
 /// On whose behalf, and why, something changes.
@@ -40,22 +51,36 @@ impl<'a> Because<'a> {
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(inner: &'a Inner, writer: MutexGuard<'a, Writer>) -> Self {
-        Self { inner, writer, intent: None, committed: false }
+        Self { inner, writer, intents: None, failed: None, committed: false }
     }
 
-    /// Makes everything stand: intents on disk first, then the rows.
+    /// Makes everything stand: the intents on disk first, with the word that they stand, then the rows.
     ///
     /// # Errors
-    /// [`LedgerError::Unfinished`] once an intent was recorded; [`LedgerError::Unreachable`] before.
+    /// [`LedgerError::Unfinished`]: it stands, and its rows are written later. Otherwise [`LedgerError::Unreachable`] or
+    /// [`LedgerError::Journal`]: nothing has changed, unless the journal is [lost](events::JournalError::Lost), as then only
+    /// a start can tell.
     pub fn commit(mut self) -> Result<(), LedgerError> {
-        if self.intent.is_some() {
-            self.inner.journal.sync()?;
-            self.mark().map_err(|source| self.unfinished(source))?;
+        if let Some(source) = self.failed.take() {
+            return Err(source.into());
         }
-        let committed = self.writer.store.commit();
-        committed.map_err(|source| self.unfinished(source))?;
+        match self.intents {
+            Some(intents) => self.commit_intents(intents)?,
+            None => self.writer.store.commit()?,
+        }
         self.writer.seen.commit();
         self.committed = true;
+        Ok(())
+    }
+
+    fn commit_intents(&mut self, Intents { from, at }: Intents) -> Result<(), LedgerError> {
+        let journal = &self.inner.journal;
+        // Until the rows are written, what the journal has decides.
+        self.writer.unfinished = true;
+        let event = journal.append(&Committed { from }, at, Durability::Durable)?;
+        let written = self.mark().and_then(|()| self.writer.store.commit());
+        written.map_err(|source| LedgerError::Unfinished { event, source })?;
+        self.writer.unfinished = false;
         Ok(())
     }
 
@@ -65,8 +90,8 @@ impl<'a> Tx<'a> {
         Ok(self.mark()?)
     }
 
-    /// The rows are written up to what the journal has on disk: intents are recorded by transactions alone,
-    /// and an unfinished one is finished before the next begins.
+    /// The rows are written up to what the journal has on disk: no transaction that stands has a part before that and
+    /// another behind it, as there is one at a time, and an unfinished one is finished before the next begins.
     fn mark(&mut self) -> Result<(), StoreError> {
         let journal = &self.inner.journal;
         self.writer.store.set_applied(journal.node(), &journal.on_disk())
@@ -75,13 +100,6 @@ impl<'a> Tx<'a> {
     /// What is committed, and the last record that can explain it: nobody writes meanwhile.
     pub(crate) fn snapshot(self) -> Result<(Box<dyn Store>, u64), LedgerError> {
         Ok((self.writer.store.snapshot()?, self.inner.journal.head()))
-    }
-
-    fn unfinished(&self, source: StoreError) -> LedgerError {
-        match self.intent.clone() {
-            Some(event) => LedgerError::Unfinished { event, source },
-            None => LedgerError::Unreachable(source),
-        }
     }
 
     pub(crate) fn row<R: Row>(&mut self, key: &str) -> Result<Option<(R, u64)>, LedgerError> {
@@ -285,10 +303,11 @@ impl<'a> Tx<'a> {
             effective_at: now,
         };
         let event = self.inner.journal.append(&changed, now, Durability::Grouped)?;
-        self.intent = Some(event.clone());
+        let from = self.intents.map_or(event.seq, |intents| intents.from);
+        self.intents = Some(Intents { from, at: now });
         let sealed = self.inner.row_key.seal(row, revision, event.clone());
         let put = self.writer.store.put(&sealed, &row.entries(), true);
-        put.map_err(|source| self.unfinished(source))?;
+        put.inspect_err(|source| self.failed = Some(source.clone()))?;
         self.writer.seen.wrote(&sealed);
         Ok(event)
     }
@@ -388,8 +407,7 @@ impl<'a> Tx<'a> {
         Ok(device)
     }
 
-    /// Records a certificate as its unit's, which is enrolled from then on unless it is held. The enrolment comes first: what
-    /// a crash cuts off in between is finished by recording the certificate again.
+    /// Records a certificate as its unit's, which is enrolled from then on unless it is held.
     ///
     /// # Errors
     /// [`LedgerError::NotFound`] without the unit, [`LedgerError::Conflict`] when the certificate or its key is another
@@ -528,7 +546,6 @@ impl Drop for Tx<'_> {
         if !self.committed {
             self.writer.store.roll_back();
             self.writer.seen.roll_back();
-            self.writer.unfinished |= self.intent.is_some();
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
 use events::{
     admission::{Admitted, ContestResolved, Contested},
     journal::Tail,
-    ledger::RowChanged,
+    ledger::Changes,
 };
 use ids::NodeId;
 use serde::Serialize;
@@ -148,20 +148,20 @@ fn differs(row: &SealedRow, known: Option<Explained>) -> Option<&'static str> {
 
 /// What the journal says of rows and of leases, each up to a record.
 fn replay(journal: &Path, rows_to: u64, leases_to: u64) -> Result<Replayed, StoreError> {
-    let mut tail = Tail::new(journal, 1);
+    let (mut tail, mut changes) = (Tail::new(journal, 1), Changes::default());
     let (mut rows, mut admitted) = Replayed::default();
     let unreadable = |error: &dyn std::fmt::Display| StoreError::new(error.to_string());
     while let Some(record) = tail.next_record().map_err(|error| unreadable(&error))? {
         if record.seq > rows_to.max(leases_to) {
             break;
         }
-        if let Some(changed) = record.read::<RowChanged>().map_err(|error| unreadable(&error))? {
-            if record.seq <= rows_to {
+        if explains_lease(&record.kind) {
+            admitted.insert(record.seq);
+        } else if record.seq <= rows_to {
+            for (_, changed) in changes.take(&record).map_err(|error| unreadable(&error))? {
                 let explained = Explained { revision: changed.revision, after: changed.after };
                 rows.insert((changed.table, changed.key), explained);
             }
-        } else if explains_lease(&record.kind) {
-            admitted.insert(record.seq);
         }
     }
     Ok((rows, admitted))

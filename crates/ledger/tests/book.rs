@@ -1,11 +1,14 @@
 //! The ledger on its real store: what stands, what is refused, what survives.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
-use events::{Durability, Journal, JournalError, JournalKey};
+use events::{
+    Durability, Journal, JournalError, JournalKey, Recorded,
+    ledger::{Committed, RowChanged},
+};
 use ids::{CertSha256, DeviceId, EventRef, SessionId, Sha256, UnixTime};
 use ledger::{
-    AccessLineRecord, Breaker, Credential, DeviceChange, Finding, Lease, Ledger, LedgerError, LifeCycle,
-    Mode, NewDevice, NewIncident, Origin, Pools, RowKey, Scope, store::Sqlite, verify_copy,
+    AccessLineRecord, Breaker, Credential, Device, DeviceChange, Finding, Lease, Ledger, LedgerError,
+    LifeCycle, Mode, NewDevice, NewIncident, Origin, Pools, RowKey, Scope, store::Sqlite, verify_copy,
 };
 use std::{
     collections::BTreeSet,
@@ -102,6 +105,21 @@ impl Octets for CertSha256 {
 /// No row can be written.
 const FULL: &str =
     "CREATE TRIGGER full BEFORE INSERT ON row BEGIN SELECT raise(ABORT, 'database or disk is full'); END";
+
+/// Rows are written, and no transaction ends well.
+const STUCK: &str = "CREATE TABLE no_such (id INTEGER PRIMARY KEY);
+    CREATE TABLE stuck (id REFERENCES no_such DEFERRABLE INITIALLY DEFERRED);
+    CREATE TRIGGER stuck AFTER INSERT ON row BEGIN INSERT INTO stuck VALUES (1); END";
+const NOT_STUCK: &str = "DROP TRIGGER stuck; DROP TABLE stuck; DROP TABLE no_such";
+
+/// A change as a version of before wrote it.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+struct ChangedAlone(RowChanged);
+
+impl Recorded for ChangedAlone {
+    const KIND: &'static str = RowChanged::KIND;
+}
 
 fn sql(dir: &Path, statement: &str) {
     let connection = rusqlite::Connection::open(dir.join("ledger.sqlite")).unwrap();
@@ -458,16 +476,34 @@ fn a_ledger_that_is_locked_is_out_of_reach_and_comes_back_by_itself() {
 }
 
 #[test]
-fn a_ledger_whose_disk_is_full_keeps_what_it_has_and_finishes_what_it_recorded() {
+fn a_ledger_that_takes_no_row_keeps_what_it_has_and_what_was_refused_never_happens() {
     let (dir, ledger) = fresh();
     ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
     sql(dir.path(), FULL);
     let error = ledger.add_device(NewDevice::installed(id(2)), "kim", now()).unwrap_err();
-    assert!(matches!(error, LedgerError::Unfinished { .. }) && error.is_transient(), "{error}");
+    assert!(matches!(error, LedgerError::Unreachable(_)), "{error}");
+    let mut tx = ledger.begin().unwrap();
+    assert!(tx.open_incident(incident(1), "kim", now()).is_err());
+    assert!(matches!(tx.commit(), Err(LedgerError::Unreachable(_))), "nor by whoever goes on all the same");
     assert!(ledger.device(id(1)).unwrap().is_some(), "reading goes on");
     sql(dir.path(), "DROP TRIGGER full");
     ledger.check().unwrap();
-    assert!(ledger.device(id(2)).unwrap().is_some(), "the recorded intent was finished");
+    assert!(ledger.device(id(2)).unwrap().is_none() && ledger.take_finished().is_empty());
+    ledger.add_device(NewDevice::installed(id(2)), "kim", now()).unwrap();
+    assert_eq!(ledger.verify().unwrap().findings, []);
+}
+
+#[test]
+fn a_ledger_whose_disk_is_full_keeps_what_it_has_and_finishes_what_it_recorded() {
+    let (dir, ledger) = fresh();
+    ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
+    sql(dir.path(), STUCK);
+    let error = ledger.add_device(NewDevice::installed(id(2)), "kim", now()).unwrap_err();
+    assert!(matches!(error, LedgerError::Unfinished { .. }) && error.is_transient(), "{error}");
+    assert!(ledger.device(id(1)).unwrap().is_some(), "reading goes on");
+    sql(dir.path(), NOT_STUCK);
+    ledger.check().unwrap();
+    assert!(ledger.device(id(2)).unwrap().is_some(), "what stands in the journal was finished");
     assert_eq!(ledger.verify().unwrap().findings, []);
 }
 
@@ -478,21 +514,59 @@ fn a_unit_whose_move_is_finished_later_is_told_once() {
         ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
     }
     ledger.record_credential(&credential(id(2), 7), "ca", now()).unwrap();
-    sql(dir.path(), FULL);
+    sql(dir.path(), STUCK);
     let lost = ledger.move_device(id(1), LifeCycle::Lost, "kim", "lost", None, now());
     assert!(matches!(lost, Err(LedgerError::Unfinished { .. })));
     assert!(ledger.check().is_err());
     assert!(ledger.take_finished().is_empty(), "not finished yet");
-    sql(dir.path(), "DROP TRIGGER full");
+    sql(dir.path(), NOT_STUCK);
     ledger.check().unwrap();
     assert_eq!(ledger.take_finished(), [id(1)].into());
     assert!(ledger.take_finished().is_empty());
-    sql(dir.path(), FULL);
+    sql(dir.path(), STUCK);
     let revoked = ledger.revoke(Sha256([7; 32]), None, "kim", "stolen", now());
     assert!(matches!(revoked, Err(LedgerError::Unfinished { .. })));
-    sql(dir.path(), "DROP TRIGGER full");
+    sql(dir.path(), NOT_STUCK);
     ledger.check().unwrap();
     assert_eq!(ledger.take_finished(), [id(2)].into());
+}
+
+fn incident(device: u64) -> NewIncident {
+    let (kind, devices, summary) = ("second-claim", vec![id(device)], format!("of {}", id(device)));
+    NewIncident { kind, devices, summary, evidence: serde_json::Value::Null, more: 0 }
+}
+
+#[test]
+fn what_was_given_up_is_in_no_row_now_after_a_start_nor_in_a_ledger_that_is_made_anew() {
+    let (dir, ledger) = fresh();
+    ledger.open_incident(incident(1), "kim", now()).unwrap();
+    for given_up in [vec![1], vec![2, 1], vec![3, 4, 1]] {
+        let mut tx = ledger.begin().unwrap();
+        for device in given_up {
+            tx.open_incident(incident(device), "kim", now()).unwrap();
+        }
+        drop(tx);
+    }
+    assert_eq!((ledger.incidents(0, 10).unwrap().rows.len(), ledger.take_finished()), (1, BTreeSet::new()));
+    // Of the same number and revisions as what was given up.
+    ledger.open_incident(incident(5), "kim", now()).unwrap();
+    ledger.open_incident(incident(1), "kim", now()).unwrap();
+    let rows = ledger.incidents(0, 10).unwrap().rows;
+    assert_eq!(
+        rows.iter().map(|row| (row.devices[0], row.repeats)).collect::<Vec<_>>(),
+        [(id(1), 1), (id(5), 0)]
+    );
+    assert_eq!(ledger.verify().unwrap().findings, []);
+    drop(ledger);
+    for is_anew in [false, true] {
+        if is_anew {
+            fs::remove_file(dir.path().join("ledger.sqlite")).unwrap();
+        }
+        let (ledger, finished) = open(dir.path());
+        assert_eq!(finished.len(), if is_anew { 3 } else { 0 }, "{finished:?}");
+        assert_eq!(ledger.incidents(0, 10).unwrap().rows, rows);
+        assert_eq!(ledger.verify().unwrap().findings, []);
+    }
 }
 
 #[test]
@@ -511,15 +585,13 @@ fn a_corrupted_file_is_out_of_reach_not_empty() {
     assert!(try_open(dir.path()).is_err_and(|error| error.is_transient()));
 }
 
-#[test]
-fn an_intent_without_its_row_is_finished_at_the_next_start_and_named() {
-    let (dir, ledger) = fresh();
-    let device = ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
-    let mut lost = device.clone();
-    lost.state = LifeCycle::Lost;
-    let intent = events::ledger::RowChanged {
+/// That a unit is lost, its second revision.
+fn loss_of(ledger: &Ledger, n: u64) -> RowChanged {
+    let device = ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap();
+    let lost = Device { state: LifeCycle::Lost, ..device.clone() };
+    RowChanged {
         table: "device".into(),
-        key: id(1).to_string(),
+        key: id(n).to_string(),
         revision: 2,
         before: serde_json::to_value(&device).ok(),
         after: serde_json::to_value(&lost).ok(),
@@ -527,14 +599,44 @@ fn an_intent_without_its_row_is_finished_at_the_next_start_and_named() {
         why: "lost".into(),
         approver: None,
         effective_at: now(),
-    };
-    ledger.journal().append(&intent, now(), Durability::Durable).unwrap();
-    drop(ledger);
+    }
+}
+
+#[test]
+fn a_transaction_without_its_rows_is_finished_at_the_next_start_and_named_unless_it_was_cut_off() {
+    let (dir, ledger) = fresh();
+    let lost = [1, 2, 3].map(|n| loss_of(&ledger, n));
+    let journal = ledger.journal().clone();
+    let record = |intent| journal.append(intent, now(), Durability::Grouped).unwrap().seq;
+    record(&lost[0]);
+    let from = record(&lost[1]);
+    journal.append(&Committed { from }, now(), Durability::Grouped).unwrap();
+    record(&lost[2]);
+    drop((ledger, journal));
     let (ledger, finished) = open(dir.path());
-    assert_eq!(finished, [format!("device {}", id(1))]);
-    assert_eq!(ledger.device(id(1)).unwrap().unwrap().state, LifeCycle::Lost);
+    assert_eq!(finished, [format!("device {}", id(2))]);
+    let states = [1, 2, 3].map(|n| ledger.device(id(n)).unwrap().unwrap().state);
+    assert_eq!(states, [LifeCycle::Installed, LifeCycle::Lost, LifeCycle::Installed]);
     assert_eq!(ledger.devices("", Some(LifeCycle::Lost), 10).unwrap().rows.len(), 1);
     assert_eq!(ledger.verify().unwrap().findings, []);
+}
+
+#[test]
+fn what_an_older_version_recorded_is_finished_one_by_one() {
+    let (dir, mut ledger) = fresh();
+    for n in [1, 2] {
+        let (lost, next) = (loss_of(&ledger, n), loss_of(&ledger, n + 10));
+        ledger.journal().append(&ChangedAlone(lost), now(), Durability::Grouped).unwrap();
+        ledger.journal().append(&next, now(), Durability::Durable).unwrap();
+        drop(ledger);
+        let (again, finished) = open(dir.path());
+        assert_eq!(finished, [format!("device {}", id(n))]);
+        assert_eq!(again.device(id(n)).unwrap().unwrap().state, LifeCycle::Lost);
+        assert_eq!(again.verify().unwrap().findings, []);
+        let key = again.journal().public_key();
+        events::journal::verify(&again.journal().dir(), key).unwrap();
+        ledger = again;
+    }
 }
 
 #[test]

@@ -2,50 +2,83 @@ use super::{Answer, Asked, BATCH, Enrolments, Request, Work, out_of_reach, refus
 use crate::LedgerBooks;
 use admission::Policy;
 use cmp::{Protocol, Refusal, TransactionId};
+use gateway::{Beyond, Pace, Refusals};
 use ids::{DeviceId, UnixTime};
-use ledger::{Ask, CONFIRM_WAIT, Leave, NoCertificate, Octets, Transaction, Tx};
+use ledger::{Ask, CONFIRM_WAIT, Leave, LedgerError, NoCertificate, Octets, Transaction, Tx};
 use pki::{DeviceOrder, KeySource, PkiError};
-use std::{iter, sync::mpsc::Receiver};
+use std::{
+    iter, slice,
+    sync::mpsc::Receiver,
+    time::{Duration, Instant},
+};
 
-pub(super) struct Desk(pub(super) Enrolments);
+/// Certificates of one unit: each is a row, and on the revocation list unless the unit confirms it. Who is beyond the room is
+/// let through: better a ledger that grows than a unit without a certificate.
+const PACE: Pace = Pace { burst: 5, every: EVERY, room: 1 << 18, beyond: Beyond::Through };
+const EVERY: Duration = Duration::from_secs(600);
+
+pub(super) struct Desk {
+    enrolments: Enrolments,
+    issued: Refusals<DeviceId>,
+    began: (UnixTime, Instant),
+}
 
 /// Why one request comes to nothing.
 enum Failed {
-    /// By itself; the others go on.
+    /// By itself; what it wrote stands, and the others go on.
     Refused(Refusal),
+    /// Maybe in the middle, as where a row was tampered with: nothing that it wrote may stand.
+    Spoilt(Refusal),
     /// With all others: the transaction is lost, and why.
     Lost(String),
 }
 
 impl Desk {
+    pub(super) fn new(enrolments: Enrolments) -> Self {
+        Self { enrolments, issued: Refusals::new(PACE), began: (UnixTime::now(), Instant::now()) }
+    }
+
     /// Serves until nobody can ask any more.
-    pub(super) fn serve(&self, requests: &Receiver<Request>) {
+    pub(super) fn serve(&mut self, requests: &Receiver<Request>) {
         while let Ok(first) = requests.recv() {
             let batch: Vec<_> = iter::once(first).chain(requests.try_iter().take(BATCH - 1)).collect();
-            let answers = self.transact(&batch).unwrap_or_else(|error| {
-                tracing::error!(%error, requests = batch.len(), "nobody enrols for now");
-                batch.iter().map(|_| Err(Refusal::Unavailable)).collect()
-            });
-            for (request, answer) in batch.iter().zip(answers) {
+            for (request, answer) in batch.iter().zip(self.answers(&batch)) {
                 // Who does not wait any more asks again.
                 let _ = request.done.send(answer);
             }
         }
     }
 
-    fn transact(&self, batch: &[Request]) -> Result<Vec<Answer>, String> {
-        let policy = self.0.configured.rules().admission;
-        let mut tx = self.0.ledger.begin_issuing().map_err(|error| error.to_string())?;
+    /// Together, and each by itself where one would spoil it for the others.
+    fn answers(&mut self, batch: &[Request]) -> Vec<Answer> {
+        match self.transact(batch) {
+            Ok(answers) => answers,
+            Err(Failed::Spoilt(_)) if batch.len() > 1 => {
+                batch.iter().flat_map(|request| self.answers(slice::from_ref(request))).collect()
+            }
+            Err(Failed::Spoilt(refusal) | Failed::Refused(refusal)) => vec![Err(refusal)],
+            Err(Failed::Lost(error)) => {
+                tracing::error!(%error, requests = batch.len(), "nobody enrols for now");
+                batch.iter().map(|_| Err(Refusal::Unavailable)).collect()
+            }
+        }
+    }
+
+    fn transact(&mut self, batch: &[Request]) -> Result<Vec<Answer>, Failed> {
+        let policy = self.enrolments.configured.rules().admission;
+        let lost = |error: LedgerError| Failed::Lost(error.to_string());
+        let ledger = self.enrolments.ledger.clone();
+        let mut tx = ledger.begin_issuing().map_err(lost)?;
         let (mut answers, mut changed) = (Vec::with_capacity(batch.len()), Vec::new());
         for Request { work, now, .. } in batch {
             match self.done(&mut tx, &policy, work, &mut changed, *now) {
                 Ok(chain) => answers.push(Ok(chain)),
                 Err(Failed::Refused(refusal)) => answers.push(Err(refusal)),
-                Err(Failed::Lost(error)) => return Err(error),
+                Err(failed) => return Err(failed),
             }
         }
-        tx.commit().map_err(|error| error.to_string())?;
-        if let Some(gateway) = &self.0.gateway {
+        tx.commit().map_err(lost)?;
+        if let Some(gateway) = &self.enrolments.gateway {
             changed.iter().for_each(|device| gateway.device_changed(*device));
         }
         Ok(answers)
@@ -53,7 +86,7 @@ impl Desk {
 
     /// `changed`: units whose certificates may count no more.
     fn done(
-        &self,
+        &mut self,
         tx: &mut Tx<'_>,
         policy: &Policy,
         work: &Work,
@@ -61,8 +94,11 @@ impl Desk {
         now: UnixTime,
     ) -> Result<Vec<Vec<u8>>, Failed> {
         match work {
-            Work::Enrol(_) | Work::Renew(_) if !(self.0.has_room)() => {
+            Work::Enrol(_) | Work::Renew(_) if !(self.enrolments.has_room)() => {
                 Err(Failed::Refused(Refusal::Unavailable))
+            }
+            Work::Enrol(asked) | Work::Renew(asked) if !self.is_in_pace(tx, asked, now)? => {
+                Err(Failed::Refused(Refusal::TooOften))
             }
             Work::Enrol(asked) => {
                 let leave = tx.leave_to_enrol(&ask(asked), now);
@@ -80,6 +116,22 @@ impl Desk {
         }
     }
 
+    /// Whoever has a vendor's CA can name any number of units: only ours are counted. Nobody gets another certificate by
+    /// saying again what was said.
+    fn is_in_pace(&mut self, tx: &mut Tx<'_>, asked: &Asked, now: UnixTime) -> Result<bool, Failed> {
+        let is_ours = tx.device(asked.device).map_err(NoCertificate::from)?.is_some();
+        let id = asked.transaction.id.octets();
+        let is_said_again = tx.enrolment(id, now).map_err(NoCertificate::from)?.is_some();
+        let at = self.instant(now);
+        Ok(!is_ours || is_said_again || self.issued.would_admit(asked.device, at).is_some())
+    }
+
+    /// The time of a request, as paces count it.
+    fn instant(&self, now: UnixTime) -> Instant {
+        let (at, began) = self.began;
+        began + now.since(at)
+    }
+
     fn confirm(
         &self,
         tx: &mut Tx<'_>,
@@ -87,12 +139,12 @@ impl Desk {
         changed: &mut Vec<DeviceId>,
         now: UnixTime,
     ) -> Result<(), Failed> {
-        let credential = tx.confirm(id.octets(), self.0.ca.realm(), now)?;
+        let credential = tx.confirm(id.octets(), self.enrolments.ca.realm(), now)?;
         changed.push(credential.device);
         Ok(())
     }
 
-    /// Where the protocol has no confirmation. What cannot be confirmed was given to nobody, and counts for nothing.
+    /// Where the protocol has no confirmation. What cannot be confirmed was never issued.
     fn confirm_at_once(
         &self,
         tx: &mut Tx<'_>,
@@ -102,12 +154,12 @@ impl Desk {
     ) -> Result<(), Failed> {
         match asked.protocol {
             Protocol::Cmp => Ok(()),
-            Protocol::Est => self.confirm(tx, &asked.transaction.id, changed, now),
+            Protocol::Est => self.confirm(tx, &asked.transaction.id, changed, now).map_err(Failed::whole),
         }
     }
 
     fn issue(
-        &self,
+        &mut self,
         tx: &mut Tx<'_>,
         policy: &Policy,
         asked: &Asked,
@@ -129,9 +181,12 @@ impl Desk {
             by: asked.protocol.name().into(),
         };
         let mut books = LedgerBooks::new(tx, policy, leave, Some(transaction));
-        let issued = self.0.ca.issue(&order, &mut books, now);
+        let issued = self.enrolments.ca.issue(&order, &mut books, now);
         match issued {
-            Ok(issued) => Ok(issued.chain),
+            Ok(issued) => {
+                let _ = self.issued.admit(asked.device, self.instant(now));
+                Ok(issued.chain)
+            }
             Err(PkiError::Books(error)) => Err(Failed::Lost(error)),
             Err(error) => {
                 tracing::error!(device = %asked.device, %error, "a certificate was not issued");
@@ -155,6 +210,16 @@ fn ask(asked: &Asked) -> Ask<'_> {
     }
 }
 
+impl Failed {
+    /// Nothing that was written stands.
+    fn whole(self) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Spoilt(refusal),
+            Self::Spoilt(_) | Self::Lost(_) => self,
+        }
+    }
+}
+
 impl From<NoCertificate> for Failed {
     fn from(error: NoCertificate) -> Self {
         match error {
@@ -162,8 +227,25 @@ impl From<NoCertificate> for Failed {
             NoCertificate::Ledger(error) if error.is_transient() => Self::Lost(error.to_string()),
             NoCertificate::Ledger(error) => {
                 tracing::error!(%error, "a unit is not judged");
-                Self::Refused(out_of_reach(error))
+                Self::Spoilt(out_of_reach(error))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_has_five_certificates_at_once_and_then_one_in_ten_minutes() {
+        let (mut issued, now) = (Refusals::new(PACE), Instant::now());
+        let units = [1, 2].map(|number| DeviceId::eui48([number; 6]));
+        let mut count = |unit, at| (0..100).filter(|_| issued.admit(unit, at).is_some()).count();
+        assert_eq!(count(units[0], now), 5);
+        assert_eq!(count(units[1], now), 5, "another has its own");
+        assert_eq!(count(units[0], now + EVERY - Duration::from_secs(1)), 0);
+        assert_eq!(count(units[0], now + EVERY), 1);
+        assert_eq!(count(units[0], now + EVERY * 100), 5);
     }
 }

@@ -14,9 +14,9 @@ use events::{
     Durability,
     admission::{Admitted as AdmittedEvent, Contested, Refused as RefusedEvent, Voided, Weighed},
 };
-use ids::{DeviceId, Network, SessionId, UnixTime};
+use ids::{DeviceId, Network, SessionId, Sha256, UnixTime};
 use ike::{Grant, Ticket};
-use ledger::{Lease, LedgerError, NewIncident, Tx};
+use ledger::{KeyUse, Lease, LedgerError, NewIncident, Tx};
 use serde_json::json;
 use std::{collections::HashSet, sync::Arc, time::Instant};
 use x509::Standing;
@@ -48,8 +48,16 @@ struct Refusal {
     reason: Reason,
     detail: String,
     weighed: Weighed,
+    /// The use of a key that somebody else may have, too.
+    shown: Option<Box<Shown>>,
     /// How many more of the same were left out since it was last written down; `None` when this one is, too.
     more: Option<u64>,
+}
+
+/// The key that was shown, and by whom.
+struct Shown {
+    spki_sha256: Sha256,
+    by: KeyUse,
 }
 
 /// What a claim becomes once the transaction stands.
@@ -148,7 +156,7 @@ impl Registrar {
             }
         }
         let let_in = LetIn::new(&verdict, outer);
-        let looked = self.follow(Case { claim, known, evidence, let_in }, verdict);
+        let looked = self.follow(Case { claim, known, evidence, let_in }, verdict, now);
         if matches!(looked, Looked::Admit { .. } | Looked::Contest { .. }) {
             taken.insert(device);
         }
@@ -196,7 +204,7 @@ impl Registrar {
         }
     }
 
-    fn follow(&self, case: Case, verdict: Verdict) -> Looked {
+    fn follow(&self, case: Case, verdict: Verdict, now: UnixTime) -> Looked {
         let weighed = weighed(&verdict);
         let ticket = case.claim.ticket;
         match verdict.decision {
@@ -209,8 +217,9 @@ impl Registrar {
                 }
             }
             Decision::Refuse(reason) => {
+                let shown = reason.speaks_of_the_key().then(|| Box::new(shown(&case.claim, now)));
                 let (evidence, detail) = (case.evidence, reason.to_string());
-                Looked::Refuse(Refusal { ticket, evidence, reason, detail, weighed, more: None })
+                Looked::Refuse(Refusal { ticket, evidence, reason, detail, weighed, shown, more: None })
             }
             Decision::Drop(transient) => Looked::Drop(ticket, transient),
         }
@@ -240,6 +249,9 @@ impl Registrar {
                 refusal.more = self.refused.would_admit(kind, Instant::now());
                 if let Some(more) = refusal.more.filter(|_| refusal.reason.opens_incident()) {
                     open_incident(tx, incident(&refusal, more), now)?;
+                }
+                if let Some(shown) = refusal.shown.take().filter(|_| refusal.more.is_some()) {
+                    unless_tampered(tx.shown_at_the_gate(shown.spki_sha256, shown.by, now))?;
                 }
                 Ok(Judged::Refused(refusal))
             }
@@ -312,7 +324,7 @@ impl Registrar {
     }
 
     fn say_refused(&mut self, refusal: Refusal) {
-        let Refusal { ticket, evidence, reason, detail, weighed, more } = refusal;
+        let Refusal { ticket, evidence, reason, detail, weighed, more, shown: _ } = refusal;
         self.refused.admit((evidence.device, reason), Instant::now());
         let Some(more) = more else { return self.refuse(ticket, reason) };
         let event = RefusedEvent {
@@ -414,7 +426,20 @@ fn unreadable(claim: &Claim, error: &LedgerError, now: UnixTime) -> Refusal {
     let evidence = Box::new(evidence(claim, &Known::default(), None, now));
     let (ticket, reason) = (claim.ticket, Reason::RowTampered);
     let (detail, weighed) = (error.to_string(), Weighed::default());
-    Refusal { ticket, evidence, reason, detail, weighed, more: None }
+    Refusal { ticket, evidence, reason, detail, weighed, shown: None, more: None }
+}
+
+fn shown(claim: &Claim, now: UnixTime) -> Shown {
+    let (path, peer) = (claim.authenticated.path(), claim.authenticated.auth().path().peer);
+    let by = KeyUse {
+        device: claim.authenticated.device(),
+        cert_sha256: path.cert_sha256(),
+        realm: Some(path.name().realm.clone()),
+        from: peer.ip(),
+        by: "ike".to_owned(),
+        at: now,
+    };
+    Shown { spki_sha256: Sha256::of(path.spki()), by }
 }
 
 fn admitted(
@@ -458,11 +483,20 @@ pub(super) fn open_incident(
     new: NewIncident,
     now: UnixTime,
 ) -> Result<Option<u64>, LedgerError> {
-    match tx.open_incident(new, "admission", now) {
-        Ok(incident) => Ok(Some(incident.number)),
+    let opened = unless_tampered(tx.open_incident(new, "admission", now))?;
+    Ok(opened.map(|incident| incident.number))
+}
+
+/// `None` where a row that belongs to it can't be believed: what is judged stands without it.
+///
+/// # Errors
+/// The transient ones.
+fn unless_tampered<T>(written: Result<T, LedgerError>) -> Result<Option<T>, LedgerError> {
+    match written {
+        Ok(written) => Ok(Some(written)),
         Err(error) if error.is_transient() => Err(error),
         Err(error) => {
-            tracing::error!(%error, "no incident could be opened");
+            tracing::error!(%error, "an incident or a key that was seen is not written down");
             Ok(None)
         }
     }

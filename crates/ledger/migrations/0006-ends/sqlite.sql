@@ -8,3 +8,8 @@ INSERT OR IGNORE INTO entry (tbl, name, value, key)
 SELECT row.tbl, 'device', json_extract(one.value, '$.device'), row.key
 FROM row, json_each(row.body, '$.uses') AS one
 WHERE row.tbl = 'sighting';
+-- Certificates that were issued by a leave and did not come to nothing are found by that leave, too.
+INSERT INTO entry (tbl, name, value, key)
+SELECT tbl, 'open', coalesce('order ' || json_extract(body, '$.leave.order'), 'parent ' || json_extract(body, '$.leave.parent')), key
+FROM row
+WHERE tbl = 'certificate' AND json_extract(body, '$.revoked') IS NULL AND json_type(body, '$.leave') = 'object';

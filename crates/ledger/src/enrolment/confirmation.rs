@@ -5,7 +5,7 @@ use crate::{
     CertificateRecord, Closed, Credential, Device, Doubt, DoubtKind, Enrolment, InstallOrder, Leave, Ledger,
     LedgerError, LifeCycle, OrderState, Origin, Superseded, Transaction, Tx, allows, transaction::Because,
 };
-use ids::{CertSha256, CrlReason, DeviceId, OrderId, Realm, UnixTime};
+use ids::{CrlReason, DeviceId, OrderId, Realm, UnixTime};
 use std::net::IpAddr;
 
 /// How far the enrolment is that a certificate was issued in.
@@ -51,11 +51,7 @@ impl Tx<'_> {
         let (certificate, stage) = self.enrolment(id, now)?.ok_or(Denied::NoTransaction)?;
         match stage {
             Stage::Waiting => self.count(certificate, realm, now),
-            Stage::Confirmed => {
-                let credential = self.credential(certificate.cert_sha256)?.ok_or(Denied::NoTransaction)?;
-                self.settle(&certificate, &credential, now)?;
-                Ok(credential)
-            }
+            Stage::Confirmed => Ok(self.credential(certificate.cert_sha256)?.ok_or(Denied::NoTransaction)?),
             Stage::Over => {
                 self.never_confirmed(certificate, "the unit did not confirm it in time", now)?;
                 Err(Denied::Over.into())
@@ -74,7 +70,6 @@ impl Tx<'_> {
         }
     }
 
-    /// The credential comes first: what a crash cuts off behind it is [settled](Self::settle) by whoever meets it next.
     fn count(
         &mut self,
         certificate: CertificateRecord,
@@ -83,60 +78,27 @@ impl Tx<'_> {
     ) -> Result<Credential, NoCertificate> {
         let id = certificate.device.ok_or(Denied::NoTransaction)?;
         let device = self.device(id)?.ok_or(Denied::Over)?;
-        let (parent, doubt) = match &certificate.leave {
+        let mut credential = credential_of(&certificate, id, realm, now);
+        match &certificate.leave {
             Leave::Order(order) => {
-                let open = self.order_of(&device, order)?;
-                let open = open.filter(|order| order.state(certificate.issued_at) == OrderState::Open);
-                match open.is_some() && allows(device.state, Enrolment::Ordered).enrol {
-                    true => (None, None),
-                    false => return Err(Denied::Over.into()),
+                let order = self.order_of(&device, order)?.ok_or(Denied::Over)?;
+                let is_open = order.state(certificate.issued_at) == OrderState::Open;
+                if !(is_open && allows(device.state, Enrolment::Ordered).enrol) {
+                    return Err(Denied::Over.into());
                 }
+                self.use_order(order, device, &credential, now)?;
             }
             Leave::Parent(parent) => {
                 let parent = self.credential(*parent)?.ok_or(Denied::Over)?;
                 may_still_renew(&device, &parent)?;
-                (Some(parent.cert_sha256), returned(&parent, &certificate))
+                (credential.parent, credential.doubt) =
+                    (Some(parent.cert_sha256), returned(&parent, &certificate));
+                self.supersede(parent, &credential, now)?;
             }
             Leave::Word => return Err(Denied::NoTransaction.into()),
-        };
-        let credential = Credential { parent, doubt, ..credential_of(&certificate, id, realm, now) };
+        }
         self.put_row(&credential, &Because::new(BY, "confirmed"), now)?;
-        self.settle(&certificate, &credential, now)?;
         Ok(credential)
-    }
-
-    /// What was confirmed by a leave has all its consequences.
-    pub(super) fn settle_all(&mut self, leave: &Leave, now: UnixTime) -> Result<(), LedgerError> {
-        for certificate in self.issued_by(leave)? {
-            if let Some(credential) = self.credential(certificate.cert_sha256)? {
-                self.settle(&certificate, &credential, now)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What it means for others that a certificate counts: its order is used, the one before is superseded. Nothing where
-    /// that was done; the last row that it writes says so.
-    fn settle(
-        &mut self,
-        certificate: &CertificateRecord,
-        credential: &Credential,
-        now: UnixTime,
-    ) -> Result<(), LedgerError> {
-        let Some(device) = self.device(credential.device)?.filter(|_| credential.revoked.is_none()) else {
-            return Ok(());
-        };
-        match &certificate.leave {
-            Leave::Order(order) => match self.order_of(&device, order)? {
-                Some(order) => self.use_order(order, device, credential, now),
-                None => Ok(()),
-            },
-            // After a fork the older one goes on counting.
-            Leave::Parent(parent) if device.enrolment != Enrolment::Held => {
-                self.supersede(*parent, credential, now)
-            }
-            Leave::Parent(_) | Leave::Word => Ok(()),
-        }
     }
 
     /// An order of the unit that is not closed.
@@ -154,9 +116,7 @@ impl Tx<'_> {
     ) -> Result<(), LedgerError> {
         let because = Because::new(BY, "enrolled by its order");
         for before in self.all::<Credential>(Some(("device", &device.id.to_string())))? {
-            if before.cert_sha256 != credential.cert_sha256 {
-                self.revoke(before.cert_sha256, Some(CrlReason::Superseded), &because, now)?;
-            }
+            self.revoke(before.cert_sha256, Some(CrlReason::Superseded), &because, now)?;
         }
         let arrives = matches!(device.state, LifeCycle::Made | LifeCycle::Shipped);
         let (state, state_since) = match arrives {
@@ -174,13 +134,10 @@ impl Tx<'_> {
 
     fn supersede(
         &mut self,
-        parent: CertSha256,
+        parent: Credential,
         credential: &Credential,
         now: UnixTime,
     ) -> Result<(), LedgerError> {
-        let Some(parent) = self.credential(parent)?.filter(|parent| parent.superseded.is_none()) else {
-            return Ok(());
-        };
         let superseded = Some(Superseded { at: now, by: credential.cert_sha256 });
         let because = Because::new(BY, "its successor counts");
         self.put_row(&Credential { superseded, ..parent }, &because, now).map(drop)

@@ -1,13 +1,14 @@
 //! A person is told, and where it may be a copy nothing more is issued until one has looked.
 
 use super::{Ask, Denied, leave::sorted};
-use crate::{Closed, Device, Enrolment, LedgerError, NewIncident, Tx, transaction::Because};
+use crate::{
+    Closed, Device, Enrolment, LedgerError, NewIncident, Tx, sighting::SHARED, transaction::Because,
+};
 use ids::{DeviceId, UnixTime};
 use serde_json::{Value, json};
 
 /// Kinds of incidents that an enrolment opens.
 const DENIED: &str = "enrolment-denied";
-const SHARED: &str = "shared-credential";
 const FORK: &str = "lineage-fork";
 
 impl Tx<'_> {

@@ -49,9 +49,6 @@ impl Tx<'_> {
         }
         let is_ours = self.device(ask.device)?.is_some();
         self.vendor_key_is_one_units(ask, is_ours, now)?;
-        for order in self.orders_standing(ask.device)? {
-            self.settle_all(&Leave::Order(order.id), now)?;
-        }
         let device = self.device(ask.device)?.ok_or(Denied::NoSuchUnit)?;
         self.key_is_new(ask)?;
         let standing = self.orders_standing(ask.device)?;
@@ -134,13 +131,10 @@ impl Tx<'_> {
 
     /// What was issued by a leave and not confirmed comes to nothing.
     pub(super) fn end_waiting(&mut self, leave: &Leave, now: UnixTime) -> Result<(), LedgerError> {
-        let mut issued = self.issued_by(leave)?.into_iter();
-        issued.try_for_each(|certificate| self.never_confirmed(certificate, "the unit began anew", now))
-    }
-
-    pub(super) fn issued_by(&mut self, leave: &Leave) -> Result<Vec<CertificateRecord>, LedgerError> {
         let entry = leave.entry();
-        entry.map_or(Ok(Vec::new()), |entry| self.all(Some((Leave::ENTRY, &entry))))
+        let open = entry.map_or(Ok(Vec::new()), |entry| self.all(Some((Leave::OPEN, &entry))))?;
+        open.into_iter()
+            .try_for_each(|certificate| self.never_confirmed(certificate, "the unit began anew", now))
     }
 
     /// Nobody has confirmed it, and from now on nobody can.

@@ -15,8 +15,6 @@ impl Tx<'_> {
     /// [`NoCertificate`]. What a denial wrote stands with the transaction.
     pub fn leave_to_renew(&mut self, ask: &Ask<'_>, now: UnixTime) -> Result<Leave, NoCertificate> {
         self.transaction_is_new(ask)?;
-        let leave = Leave::Parent(ask.by_cert);
-        self.settle_all(&leave, now)?;
         let parent = self.credential(ask.by_cert)?.ok_or(Denied::UnknownCertificate)?;
         if parent.device != ask.device {
             return Err(Denied::UnknownCertificate.into());
@@ -38,6 +36,7 @@ impl Tx<'_> {
             (None, true) => return Err(Denied::Expired.into()),
             (Some(true), _) | (None, false) => {}
         }
+        let leave = Leave::Parent(ask.by_cert);
         self.end_waiting(&leave, now)?;
         Ok(leave)
     }

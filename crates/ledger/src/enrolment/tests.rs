@@ -33,23 +33,32 @@ fn open(dir: &Path) -> Ledger {
 /// A carrier with two units that were shipped, each with an order for the same line.
 struct Carrier {
     ledger: Ledger,
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl Carrier {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let ledger = open(dir.path());
+        let carrier = Self { ledger: open(dir.path()), _dir: Some(dir) };
+        carrier.fill();
+        carrier
+    }
+
+    /// Whatever is there.
+    fn of(dir: &Path) -> Self {
+        Self { ledger: open(dir), _dir: None }
+    }
+
+    fn fill(&self) {
         let line = "line-1".parse().unwrap();
         let prefixes = vec!["192.0.2.0/24".parse().unwrap()];
-        ledger.add_line(&AccessLineRecord { line, prefixes, region: String::new() }, "kim", at(0)).unwrap();
-        let carrier = Self { ledger, _dir: dir };
+        let line = AccessLineRecord { line, prefixes, region: String::new() };
+        self.ledger.add_line(&line, "kim", at(0)).unwrap();
         for number in [1, 2] {
             let device = NewDevice { state: LifeCycle::Shipped, ..NewDevice::installed(unit(number)) };
-            carrier.ledger.add_device(device, "kim", at(0)).unwrap();
-            carrier.order(number, 0);
+            self.ledger.add_device(device, "kim", at(0)).unwrap();
+            self.order(number, 0);
         }
-        carrier
     }
 
     fn order(&self, number: u8, since: u64) {
@@ -309,6 +318,31 @@ fn a_unit_that_begins_anew_has_one_certificate_in_the_end_and_no_other_can_be_co
 }
 
 #[test]
+fn what_came_to_nothing_is_not_looked_at_again_however_often_a_unit_begins_anew() {
+    let carrier = Carrier::enrolled(1);
+    let open =
+        |leave: &str| carrier.ledger.every::<CertificateRecord>(Some((Leave::OPEN, leave))).unwrap().rows;
+    let leave = Leave::Parent(Sha256([1; 32]));
+    for key in 2..30 {
+        carrier.renew(1, 1, key, HOME, at(1000 + u64::from(key))).unwrap();
+        let open: Vec<_> = open(&leave.entry().unwrap()).into_iter().map(|open| open.serial).collect();
+        assert_eq!(open, [format!("{key:02x}")]);
+    }
+    carrier.confirm(29, at(1030)).unwrap();
+    assert_eq!(
+        carrier
+            .ledger
+            .every::<CertificateRecord>(Some((Leave::ENTRY, &leave.entry().unwrap())))
+            .unwrap()
+            .rows
+            .len(),
+        28
+    );
+    assert_eq!(open("order W-1-0").len(), 1, "the one that counts");
+    assert_eq!(carrier.ledger.verify().unwrap().findings, []);
+}
+
+#[test]
 fn a_request_that_is_played_again_is_refused_and_nobody_is_held_for_it() {
     let carrier = Carrier::enrolled(1);
     assert_eq!(carrier.enrol(1, 1, HOME, at(20)), Err(Denied::TransactionInUse));
@@ -436,55 +470,6 @@ fn an_expired_certificate_is_renewed_at_home_alone_and_the_unit_is_watched() {
     carrier.renew(1, 1, 2, HOME, at(1000)).unwrap();
 }
 
+mod cut;
 mod lineage;
-/// A confirmation of which only the first row was written.
-fn cut_off(carrier: &Carrier, key: u8, parent: Option<u8>, now: UnixTime) {
-    let issued = carrier.ledger.certificate("devices", &format!("{key:02x}")).unwrap().unwrap();
-    let credential = Credential {
-        cert_sha256: issued.cert_sha256,
-        device: unit(1),
-        realm: realm(),
-        serial: issued.serial,
-        spki_sha256: issued.spki_sha256,
-        not_before: issued.not_before,
-        not_after: issued.not_after,
-        issued_at: now,
-        origin: crate::Origin::Issued,
-        parent: parent.map(|parent| Sha256([parent; 32])),
-        superseded: None,
-        doubt: None,
-        revoked: None,
-    };
-    carrier
-        .within(|tx| {
-            tx.put_row(&credential, &crate::transaction::Because::new("enrolment", "confirmed"), now)
-        })
-        .unwrap();
-}
-
-#[test]
-fn a_confirmation_that_a_crash_cut_off_is_finished_by_its_repetition_and_by_the_next_request() {
-    for repeats in [true, false] {
-        let carrier = Carrier::new();
-        carrier.enrol(1, 1, HOME, at(10)).unwrap();
-        cut_off(&carrier, 1, None, at(11));
-        match repeats {
-            true => drop(carrier.confirm(1, at(12)).unwrap()),
-            false => assert_eq!(carrier.enrol(1, 9, HOME, at(12)), Err(Denied::AlreadyEnrolled)),
-        }
-        let order = carrier.ledger.orders(Some(unit(1)), "", 9).unwrap().rows.remove(0);
-        assert_eq!(order.state(at(12)), OrderState::Used, "repeated: {repeats}");
-
-        let carrier = Carrier::enrolled(1);
-        carrier.renew(1, 1, 2, HOME, at(1000)).unwrap();
-        cut_off(&carrier, 2, Some(1), at(1001));
-        match repeats {
-            true => drop(carrier.confirm(2, at(1002)).unwrap()),
-            false => assert_eq!(carrier.renew(1, 1, 3, "192.0.2.8", at(1002)), Err(Denied::Fork)),
-        }
-        assert!(carrier.credential(1).superseded.is_some(), "repeated: {repeats}");
-        assert_eq!(carrier.ledger.credentials_of(unit(1)).unwrap().rows.len(), 2);
-    }
-}
-
 mod random;

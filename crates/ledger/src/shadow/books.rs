@@ -26,7 +26,7 @@ impl Tx<'_> {
     /// stood before stay.
     ///
     /// # Errors
-    /// As [`Self::device`]; once the intent is recorded, [`LedgerError::Unfinished`].
+    /// As [`Self::device`]; also [`LedgerError::Journal`].
     pub fn observe(&mut self, device: DeviceId, reasons: &[&str], now: UnixTime) -> Result<(), LedgerError> {
         let before = self.row::<Observation>(&device.to_string())?.map(|(before, _)| before.reasons);
         let before = before.unwrap_or_default();

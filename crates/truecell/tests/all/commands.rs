@@ -128,6 +128,7 @@ fn transcript(bench: &Bench, json: bool) -> String {
 fn comparable(transcript: &str) -> String {
     let differs = [
         "ledger.opened",
+        "ledger.committed",
         "journal.checkpoint",
         "gateway.node_",
         "gateway.configuration_applied",

@@ -5,6 +5,7 @@ use ids::UnixTime;
 use pki::{KeyAlgorithm, KeySource};
 use serde_json::Value;
 use std::{
+    collections::BTreeSet,
     fs,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
@@ -200,7 +201,7 @@ struct Carrier {
 
 impl Carrier {
     fn new() -> Self {
-        let mut bench = bench(&format!(
+        let bench = bench(&format!(
             "{ENROL}tls_listen = [\"127.0.0.1:0\"]\n[[vendor]]\nrealm = \"vendor.example\"\nanchors = \"vendor-ca.pem\"\n"
         ));
         let spec = pki::CaSpec::new("Vendor", "vendor.example".parse().unwrap());
@@ -212,14 +213,19 @@ impl Carrier {
         issued.write(&bench.path("."), "vendor").unwrap();
         bench.good(&["device", "add", UNIT, "--state", "shipped"]);
         bench.good(&["line", "add", "KT/1", "127.0.0.0/8"]);
-        let seen = bench.serve_until("ready");
-        let [address, tls] = ["enrol", "enrol_tls"].map(|key| address(seen.last().unwrap(), key));
-        Self { bench, address, tls }
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut carrier = Self { bench, address: nowhere, tls: nowhere };
+        carrier.serve();
+        carrier
     }
 
     /// Ends it wherever it is, and begins anew.
     fn kill(&mut self) {
         self.bench.kill();
+        self.serve();
+    }
+
+    fn serve(&mut self) {
         let seen = self.bench.serve_until("ready");
         [self.address, self.tls] = ["enrol", "enrol_tls"].map(|key| address(seen.last().unwrap(), key));
     }
@@ -363,6 +369,113 @@ fn a_unit_fresh_from_the_factory_is_enrolled_by_its_order_renews_and_a_second_on
     assert_eq!(carrier.bench.stop(), 0);
     assert_eq!(carrier.bench.json(&["ledger", "verify"])["ok"], true);
     assert!(carrier.bench.good(&["event", "verify"]).starts_with("good"));
+}
+
+/// The power goes behind each record of what `happens` writes, the rows not yet written. `again` is what the unit does then.
+fn cut_everywhere(
+    carrier: &mut Carrier,
+    happens: impl Fn(&Carrier) -> Option<()>,
+    again: impl Fn(&Carrier),
+) -> Option<()> {
+    assert_eq!(carrier.bench.stop(), 0);
+    run(&carrier.bench, "cp", &["-a", "state", "before"]);
+    carrier.serve();
+    happens(carrier)?;
+    carrier.bench.kill();
+    let segment = carrier.bench.path("state/journal/segw-1/00000000000000000001.jsonl");
+    let journal = fs::read_to_string(&segment).unwrap();
+    let lines: Vec<_> = journal.split_inclusive('\n').collect();
+    let before = fs::read_to_string(carrier.bench.path("before/journal/segw-1/00000000000000000001.jsonl"));
+    let first = before.unwrap().lines().count();
+    let of_rows = |line: &str| line.contains(r#""kind":"ledger.row_changed""#);
+    let cuts: Vec<_> = (first..lines.len()).filter(|cut| of_rows(lines[*cut])).map(|cut| cut + 1).collect();
+    for cut in cuts.iter().flat_map(|cut| [*cut, cut + 1]).collect::<BTreeSet<_>>() {
+        let _ = fs::remove_dir_all(carrier.bench.path("state"));
+        run(&carrier.bench, "cp", &["-a", "before", "state"]);
+        fs::write(&segment, lines[..cut].concat()).unwrap();
+        assert_eq!(carrier.bench.json(&["ledger", "verify"])["ok"], true, "cut behind record {cut}");
+        carrier.serve();
+        again(carrier);
+        let device = carrier.device();
+        assert_eq!(device["device"]["enrolment"], "enrolled", "cut behind record {cut}: {device}");
+        let counts = device["credentials"].as_array().unwrap().iter().filter(|one| one["revoked"].is_null());
+        assert_eq!(counts.count(), 1, "cut behind record {cut}: {device}");
+        assert_eq!(carrier.bench.json(&["order", "list"])["orders"][0]["state"], "used");
+        assert_eq!(carrier.bench.stop(), 0);
+        assert_eq!(carrier.bench.json(&["ledger", "verify"])["ok"], true);
+        assert!(carrier.bench.good(&["event", "verify"]).starts_with("good"));
+    }
+    Some(())
+}
+
+#[test]
+fn an_enrolment_by_est_that_is_cut_off_at_any_record_is_finished_by_the_same_request() {
+    let mut carrier = Carrier::new();
+    carrier.order("W-1");
+    let ask = |carrier: &Carrier| {
+        carrier.est("simpleenroll", "vendor", "first").map(|told| assert_eq!(told, "200"))
+    };
+    cut_everywhere(&mut carrier, ask, |carrier| ask(carrier).unwrap());
+}
+
+#[test]
+fn an_enrolment_by_cmp_that_is_cut_off_at_any_record_leaves_the_unit_enrolled_or_a_way_to_begin_anew() {
+    let mut carrier = Carrier::new();
+    carrier.order("W-1");
+    let happens =
+        |carrier: &Carrier| carrier.cmp("ir", "vendor", "first").map(|(ok, text)| assert!(ok, "{text}"));
+    cut_everywhere(&mut carrier, happens, |carrier| {
+        let _ = fs::remove_file(carrier.bench.path("again.pem"));
+        let _ = fs::remove_file(carrier.bench.path("again.key"));
+        // Once the confirmation stands, the unit has its certificate.
+        let is_enrolled = carrier.device()["device"]["enrolment"] == "enrolled";
+        let (ok, text) = carrier.cmp("ir", "vendor", "again").unwrap();
+        assert!(ok != is_enrolled, "{text}");
+    });
+}
+
+#[test]
+fn an_enrolment_that_meets_a_row_that_was_tampered_with_never_was_and_succeeds_once_that_is_mended() {
+    let mut carrier = Carrier::new();
+    carrier.order("W-1");
+    let Some(told) = carrier.est("simpleenroll", "vendor", "first") else { return };
+    assert_eq!(told, "200");
+    carrier.order("W-2");
+    let set = |from: &str, to: &str| {
+        let database = rusqlite::Connection::open(carrier.bench.path("state/ledger.sqlite")).unwrap();
+        database.busy_timeout(Duration::from_secs(10)).unwrap();
+        let set = "UPDATE row SET body = replace(body, ?1, ?2) WHERE tbl = 'credential'";
+        assert_eq!(database.execute(set, [from, to]).unwrap(), 1);
+    };
+    set("femto.operator.example", "femto.operator.invalid");
+    assert_eq!(carrier.est("simpleenroll", "vendor", "second").unwrap(), "500");
+    set("femto.operator.invalid", "femto.operator.example");
+    let certificates = carrier.bench.json(&["cert", "lineage", UNIT])["certificates"].clone();
+    assert_eq!(certificates.as_array().unwrap().len(), 1, "{certificates}");
+    assert_eq!(carrier.est("simpleenroll", "vendor", "second").unwrap(), "200");
+    assert_eq!(carrier.bench.stop(), 0);
+    assert_eq!(carrier.bench.json(&["ledger", "verify"])["ok"], true);
+}
+
+#[test]
+fn a_unit_that_renews_without_end_has_five_certificates_at_once_and_is_told_to_come_again() {
+    let mut carrier = Carrier::new();
+    carrier.order("W-1");
+    let names = ["vendor", "one", "two", "three", "four", "five", "six"];
+    for (by, new) in names.iter().zip(&names[1..]) {
+        let operation = if *by == "vendor" { "simpleenroll" } else { "simplereenroll" };
+        let Some(told) = carrier.est(operation, by, new) else { return };
+        assert_eq!(told, if *new == "six" { "503" } else { "200" }, "{new}");
+    }
+    let (ok, text) = carrier.cmp("kur", "five", "six").unwrap();
+    assert!(!ok && text.contains("systemUnavail"), "{text}");
+    assert_eq!(carrier.device()["device"]["enrolment"], "enrolled");
+    assert_eq!(
+        (carrier.est("simplereenroll", "four", "five").unwrap().as_str(), carrier.incidents().len()),
+        ("200", 0)
+    );
+    assert!(carrier.bench.good(&["event", "tail", "-n", "50"]).contains("reason=too-often"));
+    assert_eq!(carrier.bench.stop(), 0);
 }
 
 #[test]

@@ -38,8 +38,12 @@ impl Cgroup {
         })
     }
 
+    /// Gives no more than this, or else no more than the kernel finds in use: it refuses a limit below what it can't take
+    /// back at once.
     fn set_limit(&self, octets: u64) {
-        fs::write(self.path.join(self.limit), octets.to_string()).unwrap();
+        let mut limits = (0..24).map(|more| octets + (more << 20));
+        let set = limits.find(|limit| fs::write(self.path.join(self.limit), limit.to_string()).is_ok());
+        println!("it is given {} KiB", set.unwrap() >> 10);
     }
 
     /// How many processes in it were killed for want of memory.

@@ -5,7 +5,7 @@ use events::{
     Record, Recorded,
     admission::Admitted,
     journal::Tail,
-    ledger::{Opened, RowChanged},
+    ledger::{Changes, Opened, RowChanged},
 };
 use ids::{Epoch, EventRef, SessionId};
 use ledger::Lease;
@@ -48,8 +48,10 @@ impl Wreck {
             let row = self.rows.get(&(changed.table.clone(), changed.key.clone()));
             row.is_none_or(|row| row.revision < changed.revision)
         };
-        let changes = self.all::<RowChanged>().map(|(_, changed)| changed).filter(is_missing);
-        changes.map(|changed| format!("{} {}", changed.table, changed.key)).collect()
+        let mut changes = Changes::default();
+        let stand = self.records.iter().flat_map(|record| changes.take(record).unwrap());
+        let missing = stand.map(|(_, changed)| changed).filter(is_missing);
+        missing.map(|changed| format!("{} {}", changed.table, changed.key)).collect()
     }
 
     /// Every admission.

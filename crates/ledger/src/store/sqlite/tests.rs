@@ -221,10 +221,10 @@ fn older(schema: usize, now: &Path, path: &Path) {
     let applied = if schema < 3 { "applied" } else { "applied, applied_sha256" };
     let entries = match schema {
         ..4 => {
-            "WHERE name NOT IN ('scope', 'revoked', 'ends') AND NOT (tbl = 'sighting' AND name = 'device')"
+            "WHERE name NOT IN ('scope', 'revoked', 'ends', 'open') AND NOT (tbl = 'sighting' AND name = 'device')"
         }
-        4 => "WHERE name NOT IN ('revoked', 'ends') AND NOT (tbl = 'sighting' AND name = 'device')",
-        5 => "WHERE name <> 'ends' AND NOT (tbl = 'sighting' AND name = 'device')",
+        4 => "WHERE name NOT IN ('revoked', 'ends', 'open') AND NOT (tbl = 'sighting' AND name = 'device')",
+        5 => "WHERE name NOT IN ('ends', 'open') AND NOT (tbl = 'sighting' AND name = 'device')",
         _ => "",
     };
     let copy = format!(

@@ -2,11 +2,11 @@
 
 use crate::{bench::Bench, wreck::Wreck};
 use events::{
-    Record,
+    Record, Recorded,
     admission::{Admitted, ContestResolved, Voided},
     gateway::SessionClosed,
     journal::Tail,
-    ledger::{Opened, RowChanged},
+    ledger::{Changes, Opened, RowChanged},
 };
 use ids::{DeviceId, Epoch, SessionId};
 use ledger::{Enrolment, allows};
@@ -22,6 +22,7 @@ const WORD: &str = "word-";
 /// The journal, read up to the end of its last whole record.
 pub(crate) struct Truth {
     read: u64,
+    changes: Changes,
     /// Revision and last value of every row.
     rows: BTreeMap<(String, String), (u64, Value)>,
     words: BTreeSet<String>,
@@ -37,6 +38,7 @@ impl Truth {
     pub(crate) fn new() -> Self {
         Self {
             read: 0,
+            changes: Changes::default(),
             rows: BTreeMap::new(),
             words: BTreeSet::new(),
             epoch: Epoch(0),
@@ -52,16 +54,19 @@ impl Truth {
         while let Some(record) = tail.next_record().unwrap() {
             assert_eq!(record.seq, self.read + 1, "a record is missing");
             self.read = record.seq;
-            self.words.extend(words(record.body.get()));
             self.take(&record);
         }
     }
 
     fn take(&mut self, record: &Record) {
         let seq = record.seq;
-        if let Some(changed) = record.read::<RowChanged>().unwrap() {
-            self.changed(seq, changed);
-        } else if let Some(opened) = record.read::<Opened>().unwrap() {
+        for (event, changed) in self.changes.take(record).unwrap() {
+            self.changed(event.seq, changed);
+        }
+        if record.kind != RowChanged::KIND {
+            self.words.extend(words(record.body.get()));
+        }
+        if let Some(opened) = record.read::<Opened>().unwrap() {
             assert!(Epoch(opened.epoch) > self.epoch, "record {seq}: epoch {} is not new", opened.epoch);
             self.epoch = Epoch(opened.epoch);
             self.open.clear();
@@ -86,6 +91,7 @@ impl Truth {
     }
 
     fn changed(&mut self, seq: u64, changed: RowChanged) {
+        self.words.extend(words(&serde_json::to_string(&changed).unwrap()));
         let RowChanged { table, key, revision, before, after, .. } = changed;
         let (last, value) = self.rows.entry((table, key)).or_default();
         assert_eq!(revision, *last + 1, "record {seq}: a revision is left out, or there twice");
