@@ -63,9 +63,8 @@ impl Revoke {
         let gateway = serve(&estate)?;
         let mut load = gateway.load(units)?;
         let mut tunnels = load.attach_tunnels(&estate.units, || work.one_done())?;
-        let ended = AtomicBool::new(false);
+        let ended = &AtomicBool::new(false);
         let (steady, are_steady) = sync_channel(1);
-        let ended = &ended;
         let goes_on = move |all_heard: bool| {
             if all_heard {
                 // It is said once; nobody listens any more then.
