@@ -6,7 +6,7 @@ use gateway::Gateway;
 use ids::UnixTime;
 use ledger::{
     AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Incident, InstallOrder,
-    Ledger, LedgerError, Pair, PolicyRule, Row,
+    Ledger, LedgerError, LegacyGroup, Migration, Pair, PolicyRule, Row,
 };
 use pki::Ca;
 use std::sync::Arc;
@@ -72,6 +72,7 @@ fn listed_by(table: &str) -> &'static str {
             "`truecell device show` has those of a unit, `truecell cert list` those issued here"
         }
         CertificateRecord::TABLE => "list them with `truecell cert list`",
+        LegacyGroup::TABLE | Migration::TABLE => "`truecell migrate status` has those that there are",
         Distrust::TABLE => "`truecell ca show` has those that there are",
         Incident::TABLE => "list them with `truecell incident list`",
         PolicyRule::TABLE | Breaker::TABLE => "`truecell policy show` has those that there are",
@@ -96,9 +97,10 @@ impl From<LedgerError> for Problem {
                 "change it with `truecell line set`"
             }
             LedgerError::Exists { table: Pair::TABLE, .. } => "nothing: the two may send to each other",
+            LedgerError::Exists { table: Migration::TABLE, .. } => "give it another name",
             LedgerError::Exists { .. } => "show it; `truecell device set` changes it",
             LedgerError::NoSuchMove { .. } => "docs/cli.md has the table of moves",
-            LedgerError::NeedsApprover { .. } => "add --approver NAME, one of `approvers` in [control]",
+            LedgerError::NeedsApprover(_) => "add --approver NAME, one of `approvers` in [control]",
             LedgerError::PoolExhausted(_) => "configure a larger pool, and start again",
             LedgerError::Conflict(_) => "show both, and decide which is right",
         };
@@ -112,7 +114,7 @@ impl From<LedgerError> for Problem {
             LedgerError::NotFound { .. } => StatusCode::NOT_FOUND,
             LedgerError::Exists { .. }
             | LedgerError::NoSuchMove { .. }
-            | LedgerError::NeedsApprover { .. }
+            | LedgerError::NeedsApprover(_)
             | LedgerError::PoolExhausted(_)
             | LedgerError::Conflict(_) => StatusCode::CONFLICT,
         };

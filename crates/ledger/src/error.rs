@@ -64,16 +64,9 @@ pub enum LedgerError {
         /// The state asked for.
         to: LifeCycle,
     },
-    /// The move needs a second person.
-    #[error("{device}: from {from} to {to} a second person must agree: name an approver other than yourself")]
-    NeedsApprover {
-        /// Which unit.
-        device: DeviceId,
-        /// Its state.
-        from: LifeCycle,
-        /// The state asked for.
-        to: LifeCycle,
-    },
+    /// It needs a second person.
+    #[error("{0}: a second person must agree: name an approver other than yourself")]
+    NeedsApprover(String),
     /// All inner addresses are bound to units.
     #[error("the {0} pool has no free address: configure a larger one")]
     PoolExhausted(&'static str),
@@ -102,7 +95,7 @@ impl LedgerError {
             Self::NotFound { .. } => "not-found",
             Self::Exists { .. } => "exists",
             Self::NoSuchMove { .. } => "no-such-move",
-            Self::NeedsApprover { .. } => "needs-approver",
+            Self::NeedsApprover(_) => "needs-approver",
             Self::PoolExhausted(_) => "pool-exhausted",
             Self::Conflict(_) => "conflict",
         }

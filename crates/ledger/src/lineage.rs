@@ -1,7 +1,8 @@
 //! All certificates of one unit, whatever became of them, and the keys with which it asked for the first.
 
 use crate::{
-    CertificateRecord, Credential, Finding, InstallOrder, Leave, Ledger, LedgerError, Row, Sighting,
+    CertificateRecord, Credential, Finding, InstallOrder, Leave, Ledger, LedgerError, LegacyUse, Row,
+    Sighting,
 };
 use ids::{CertSha256, DeviceId, UnixTime};
 
@@ -12,6 +13,8 @@ pub struct Lineage {
     pub certificates: Vec<Kin>,
     /// The keys of vendors' certificates that name it.
     pub keys: Vec<Sighting>,
+    /// What came of it by the keys of legacy groups.
+    pub legacy: Vec<LegacyUse>,
     /// Rows between them that were tampered with.
     pub tampered: Vec<Finding>,
 }
@@ -72,7 +75,8 @@ impl Ledger {
         }
         certificates.sort_by_key(|kin| (kin.issued_at(), kin.cert_sha256().map(|sha256| sha256.0)));
         let keys = self.all_that_hold::<Sighting>(Sighting::DEVICE, &id, &mut tampered)?;
-        Ok(Lineage { certificates, keys, tampered })
+        let legacy = self.all_that_hold::<LegacyUse>(LegacyUse::DEVICE, &id, &mut tampered)?;
+        Ok(Lineage { certificates, keys, legacy, tampered })
     }
 
     fn all_that_hold<R: Row>(

@@ -47,6 +47,17 @@ impl<'a> Because<'a> {
     pub(crate) fn new(by: &'a str, why: &'a str) -> Self {
         Self { by, why, approver: None }
     }
+
+    /// Whether a second person agrees, another than the one who asks; `what` to.
+    ///
+    /// # Errors
+    /// [`LedgerError::NeedsApprover`]
+    pub(crate) fn is_of_two(&self, what: impl FnOnce() -> String) -> Result<(), LedgerError> {
+        match self.approver.is_some_and(|approver| is_second(approver, self.by)) {
+            true => Ok(()),
+            false => Err(LedgerError::NeedsApprover(what())),
+        }
+    }
 }
 
 impl<'a> Tx<'a> {
@@ -344,9 +355,8 @@ impl<'a> Tx<'a> {
             return Ok(device);
         }
         let step = from.to(to).ok_or(LedgerError::NoSuchMove { device: id, from, to })?;
-        let is_approved = because.approver.is_some_and(|approver| is_second(approver, because.by));
-        if step.approval == Approval::SecondPerson && !is_approved {
-            return Err(LedgerError::NeedsApprover { device: id, from, to });
+        if step.approval == Approval::SecondPerson {
+            because.is_of_two(|| format!("{id} from {from} to {to}"))?;
         }
         (device.state, device.state_since) = (to, now);
         self.put_row(&device, because, now)?;

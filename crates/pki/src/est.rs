@@ -3,6 +3,7 @@
 //!
 //! - **Who asks** is whom the client certificate names: a vendor's to enrol, our own to renew ([`Askers`]). Names in the
 //!   request decide nothing, also where RFC 7030 §4.2.2 wants those of the certificate of before repeated.
+//!   Nobody asks by the certificate of a legacy group: a unit that has no other speaks CMP, whose request names it.
 //! - **Possession** is proven by the signature of the PKCS#10 request. It is not linked to the TLS session (RFC 7030
 //!   §3.5): TLS 1.3 has no tls-unique. What the link would keep out is a request that somebody else signed, sent on by
 //!   who holds a client certificate. That certificate's unit then has a certificate for a key that it does not hold and
@@ -16,7 +17,7 @@ use crate::{Ca, Issuing};
 use base64ct::{Base64, Encoding};
 use cmp::{
     Asker, Askers, Enrol, Nonce, Possession, Protocol, Refusal, Refused, Register, Renew, Stage, Transaction,
-    TransactionId,
+    TransactionId, Voucher,
 };
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Encode, Tag, TagNumber};
@@ -108,7 +109,8 @@ fn grant(
     let Asker { path, expired } = asker;
     let granted = match asked.operation {
         Operation::Enrol => {
-            register.enrol(&Enrol { vendor: path, possession, from, transaction, said_at, protocol }, now)
+            let by = &Voucher::Vendor(path.clone());
+            register.enrol(&Enrol { by, possession, from, transaction, said_at, protocol }, now)
         }
         Operation::Reenrol => {
             let (current, expired) = (path, *expired);

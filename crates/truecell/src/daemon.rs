@@ -66,7 +66,7 @@ impl Daemon {
         let reloads = tokio::spawn(at_each(hangup, reload));
         let pages = tokio::spawn(serve_pages(page_listener, pages));
         let enrol::Served { tasks: enrolment, plain: enrol, tls: enrol_tls } =
-            enrol::serve(enrolment, &node)?;
+            enrol::serve(enrolment, &node, &gateway)?;
         let foreign = tokio::spawn(ask_foreign(&node, &gateway));
         let keys = tokio::spawn(look_for_keys(node.ca.clone()));
         let ike: Vec<_> = gateway.addresses().iter().map(|at| at.ike.to_string()).collect();

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use ids::UnixTime;
+use ids::{CertSha256, Realm, UnixTime};
 use std::{cell::Cell, sync::Arc};
 
 /// Of requests and answers (RFC 9811).
@@ -63,6 +63,10 @@ struct Heard<'a> {
 impl Register for Heard<'_> {
     fn find(&self, id: &TransactionId) -> Result<Option<Record>, Refusal> {
         self.register.find(id)
+    }
+
+    fn legacy(&self, certificate: CertSha256) -> Result<Option<Realm>, Refusal> {
+        self.register.legacy(certificate)
     }
 
     fn enrol(&self, request: &Enrol<'_>, now: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {

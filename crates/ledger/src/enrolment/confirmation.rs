@@ -86,6 +86,7 @@ impl Tx<'_> {
                 if !(is_open && allows(device.state, Enrolment::Ordered).enrol) {
                     return Err(Denied::Over.into());
                 }
+                credential.doubt = by_legacy(&order, &certificate);
                 self.use_order(order, device, &credential, now)?;
             }
             Leave::Parent(parent) => {
@@ -197,6 +198,12 @@ fn returned(parent: &Credential, certificate: &CertificateRecord) -> Option<Doub
         since: at,
         why: format!("it renewed a certificate that had expired at {}", parent.not_after),
     })
+}
+
+/// Whoever has a key that many have is watched.
+fn by_legacy(order: &InstallOrder, certificate: &CertificateRecord) -> Option<Doubt> {
+    let (kind, since) = (DoubtKind::Probation, certificate.issued_at);
+    order.legacy.as_ref().map(|legacy| Doubt { kind, since, why: legacy.doubt() })
 }
 
 fn credential_of(

@@ -1,3 +1,5 @@
+mod legacy;
+
 use super::*;
 use crate::{
     AccessLineRecord, CertificateRecord, Credential, DoubtKind, Enrolment, Leave, Ledger, LifeCycle,

@@ -27,6 +27,7 @@ mod import;
 mod kills;
 mod lab;
 mod memory;
+mod migrate;
 mod mistakes;
 mod packaging;
 mod reload;

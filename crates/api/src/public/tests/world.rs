@@ -140,13 +140,24 @@ impl Memory {
     }
 }
 
+fn vendor<'a>(request: &Enrol<'a>) -> &'a CertPathVerified {
+    match request.by {
+        cmp::Voucher::Vendor(path) => path,
+        cmp::Voucher::Legacy(_) => panic!("no legacy group is known"),
+    }
+}
+
 impl Register for Memory {
     fn find(&self, id: &TransactionId) -> Result<Option<Record>, Refusal> {
         Ok(self.records.lock().unwrap().get(id).cloned())
     }
 
+    fn legacy(&self, _: ids::CertSha256) -> Result<Option<ids::Realm>, Refusal> {
+        Ok(None)
+    }
+
     fn enrol(&self, request: &Enrol<'_>, now: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {
-        self.grant(request.vendor, request.possession, (request.transaction, request.protocol), now)
+        self.grant(vendor(request), request.possession, (request.transaction, request.protocol), now)
     }
 
     fn renew(&self, request: &Renew<'_>, now: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {
