@@ -27,7 +27,7 @@ pub(crate) struct Rotate {
     /// The reason, for the record
     #[arg(long, value_name = "TEXT")]
     why: Reason,
-    /// Who else agrees: one of `approvers` in [control]
+    /// Who else agrees: one of `approvers` of the section control
     #[arg(long, value_name = "NAME")]
     approver: Option<String>,
 }
