@@ -32,10 +32,6 @@ const MIGRATIONS: [&str; SCHEMA as usize] = [
 /// Long enough for a checkpoint of the write-ahead log, short against a unit's retransmission.
 const BUSY: Duration = Duration::from_millis(200);
 
-/// Pages of the write-ahead log, of 4 KiB, from which on a commit brings it into the database: rows that change again soon
-/// are brought there once.
-const CHECKPOINT_PAGES: i64 = 4000;
-
 /// Negative: KiB (SQLite). The inner pages of an estate of 100,000 units, 2 MiB, and as much of leaves;
 /// the rest is in the kernel's page cache, one copy away.
 const CACHE_KIB: i64 = -4096;
@@ -119,7 +115,6 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", CACHE_KIB)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     // SQLite makes the log and its index at the first read.
     connection.pragma_query(None, "user_version", |_| Ok(()))

@@ -90,7 +90,7 @@ impl Asked {
         let mut nonce = [0; NONCE];
         rand::fill(&mut nonce).map_err(|_| anyhow::anyhow!("no randomness"))?;
         let serial = self.serials.get(number as usize % self.serials.len()).context("no serial")?;
-        let question = OcspQuestion::new(&self.issuer, serial.clone(), nonce)?;
+        let question = OcspQuestion::new(&self.issuer, *serial, nonce)?;
         let answer = http.post("/ocsp", "application/ocsp-request", question.der())?;
         if number.is_multiple_of(VERIFIED) {
             let said = question.answer(&self.issuer, &answer, UnixTime::now())?;

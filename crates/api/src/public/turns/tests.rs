@@ -131,10 +131,10 @@ async fn who_wants_to_go_on_does_so_before_another_begins_and_never_beside_one()
 async fn who_breaks_off_takes_nothing_along() {
     let turns = Turns::new(1, 1, 0);
     let broken = turns.run(|turn| turn.wait(|| panic!("on purpose"))).await;
-    assert_eq!(broken.map(|()| ()), Err(Declined::NotReady));
+    assert_eq!(broken, Err(Declined::NotReady));
     held(&turns, 0).await;
     let broken = turns.run(|_| panic!("on purpose")).await;
-    assert_eq!(broken.map(|()| ()), Err(Declined::NotReady));
+    assert_eq!(broken, Err(Declined::NotReady));
     held(&turns, 0).await;
     assert_eq!(turns.run(|_| 2).await, Ok(2));
 }
