@@ -103,7 +103,7 @@ fn act(config: &std::path::Path, command: &Command) -> Result<ExitCode, Box<dyn 
     let vendor = settings.vendor()?;
     let wire = Http::new(settings.servers.clone(), settings.timeout());
     let clock = MachineClock::default();
-    let unit = Unit::new(&operator, &vendor, store, &wire, &clock);
+    let unit = Unit::new(&operator, &vendor, store, &wire, &clock).called(settings.device);
     let section = settings.strongswan.as_ref();
     let swanctl = section.and_then(|section| section.swanctl.as_deref()).map(Folder::new).transpose()?;
     let swanctl = swanctl.as_ref().map(|folder| folder as &dyn Disk);

@@ -1,6 +1,6 @@
 use crate::{Key, KeyError};
 use cmp::{Operator, Signer, SignerError};
-use ids::Realm;
+use ids::{DeviceId, Realm};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde::Deserialize;
@@ -23,6 +23,8 @@ pub struct Settings {
     pub vendor_certificate: PathBuf,
     /// Its key, PKCS#8 in PEM.
     pub vendor_key: PathBuf,
+    /// Which unit this is, where its vendor's certificate does not say so because all units have the same one.
+    pub device: Option<DeviceId>,
     /// Folder of the state.
     #[serde(default = "default_state")]
     pub state: PathBuf,
@@ -167,7 +169,7 @@ impl Settings {
     pub fn vendor(&self) -> Result<Signer, SettingsError> {
         let key = Key::from_pem(&read(&self.vendor_key)?)?;
         let signer = Signer::new(Box::new(key), certificates(&self.vendor_certificate)?)?;
-        match signer.device() {
+        match signer.device().or(self.device) {
             Some(_) => Ok(signer),
             None => Err(SignerError::NoDevice.into()),
         }

@@ -1,7 +1,7 @@
 use crate::record::{Current, Pending};
 use crate::{Clock, Failure, Key, KeyError, Store, Time, Wire, renews_at};
 use cmp::{AnswerError, Asked, Confirming, FailureInfo, Fresh, Nonce, Offer, Operator, Signer};
-use ids::{CertSha256, UnixTime};
+use ids::{CertSha256, DeviceId, UnixTime};
 use std::cell::Cell;
 
 /// A unit that gets itself a certificate and keeps it.
@@ -23,6 +23,7 @@ pub struct Unit<'a> {
     store: Store<'a>,
     wire: &'a dyn Wire,
     time: Time<'a>,
+    device: Option<DeviceId>,
     /// The certificate in use leads nowhere: the vendor's is next.
     anew: Cell<bool>,
 }
@@ -55,7 +56,14 @@ impl<'a> Unit<'a> {
         wire: &'a dyn Wire,
         clock: &'a dyn Clock,
     ) -> Self {
-        Self { operator, vendor, store, wire, time: Time::new(clock), anew: Cell::new(false) }
+        let (time, device, anew) = (Time::new(clock), None, Cell::new(false));
+        Self { operator, vendor, store, wire, time, device, anew }
+    }
+
+    /// The same where the vendor's certificate is one that many units share: which of them this is.
+    #[must_use]
+    pub fn called(self, device: Option<DeviceId>) -> Self {
+        Self { device, ..self }
     }
 
     /// The state on disk.
@@ -116,8 +124,13 @@ impl<'a> Unit<'a> {
 
     fn enrol(&self, current: Option<&Current>) -> Result<Done, Failure> {
         let earliest = self.earliest(current);
-        let asked =
-            |key: &Key, fresh| Asked::ir(self.operator, self.vendor, key, self.time.known(earliest), fresh);
+        let asked = |key: &Key, fresh| {
+            let time = self.time.known(earliest);
+            match self.device {
+                Some(device) => Asked::ir_by_shared(self.operator, self.vendor, device, key, time, fresh),
+                None => Asked::ir(self.operator, self.vendor, key, time, fresh),
+            }
+        };
         let went = self.ask(self.vendor, &asked, earliest, &|| None);
         if went.as_ref().is_err_and(Failure::is_refusal) {
             self.anew.set(false);

@@ -123,7 +123,7 @@ impl<'a, 'tx> LedgerBooks<'a, 'tx> {
         now: UnixTime,
     ) -> Result<(), LedgerError> {
         let record = CertificateRecord {
-            issuer: what.issuing.name().to_owned(),
+            issuer: what.issuing.to_string(),
             serial: what.serial.clone(),
             cert_sha256: certificate.sha256(),
             spki_sha256: what.spki_sha256,

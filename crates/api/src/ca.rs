@@ -1,5 +1,10 @@
 //! The embedded CA as the API shows it, and vendors whose CA nobody trusts any more.
 
+mod rotation;
+
+pub use rotation::{NotWanted, PrepareRotation, RotatedCa, TakeUpCertificate, WantedCertificate};
+pub(crate) use rotation::{prepare, take_up};
+
 use crate::{
     Caller, Problem, Reason, Services,
     ledger_check::Finding,
@@ -10,8 +15,8 @@ use axum::{
     extract::{Path, Query, State},
 };
 use ids::{CertSha256, DeviceId, Realm, Sha256, UnixTime};
-use ledger::{CertificateRecord, Distrust, Enrolment, KeyUse, Ledger, LedgerError, LifeCycle};
-use pki::{CertificateInfo, Issuing, Level};
+use ledger::{CertificateRecord, Distrust, Enrolment, KeyUse, Ledger, LedgerError, LifeCycle, Row};
+use pki::{Ca, CertificateInfo, Generation, Issuing, KeyError, Level, PrivateKey};
 use serde::{Deserialize, Serialize};
 use std::{
     os::unix::fs::PermissionsExt,
@@ -43,7 +48,7 @@ pub struct EmbeddedCa {
 /// One CA of the hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaLevel {
-    /// `root`, `between-<n>`, `devices` or `gateways`.
+    /// `root`, `between-<n>`, `devices` or `gateways`, and `devices-2` for a later generation.
     pub name: String,
     /// The subject, for people.
     pub subject: String,
@@ -57,10 +62,16 @@ pub struct CaLevel {
     pub not_before: UnixTime,
     /// Last second of validity.
     pub not_after: UnixTime,
-    /// Where its key is.
-    pub key_file: PathBuf,
+    /// Where its key is: a file, or a token's URI (RFC 7512).
+    pub key_place: String,
+    /// That file, where it is one.
+    pub key_file: Option<PathBuf>,
     /// Its permissions, such as `0600`; none where the key is not there.
     pub key_mode: Option<String>,
+    /// It is opened by a passphrase.
+    pub key_encrypted: bool,
+    /// What keeps it from signing, as it was when it was last used or looked for.
+    pub key_trouble: Option<String>,
     /// Where its certificates say that their status is found.
     pub ocsp: Option<String>,
     /// Where they say that its revocation list is.
@@ -133,8 +144,8 @@ pub(crate) async fn show(
     let work = services.blocking(move |services| {
         let embedded = services.ca.as_deref().map(|ca| {
             let levels = ca.hierarchy()?.into_iter();
-            let now = services.now();
-            let levels = levels.map(|level| shown(&services.ledger, level, now)).collect::<Result<_, _>>()?;
+            let tallies = tallies(&services.ledger, ca, services.now())?;
+            let levels = levels.map(|level| shown(&tallies, level)).collect();
             Ok::<_, Problem>(EmbeddedCa { realm: ca.realm().clone(), levels })
         });
         let page = services.ledger.distrusts()?;
@@ -145,16 +156,13 @@ pub(crate) async fn show(
     work.await.map(Json)
 }
 
-fn shown(ledger: &Ledger, level: Level, now: UnixTime) -> Result<CaLevel, LedgerError> {
-    let Level { name, certificate, key_file, issuing, status_uris } = level;
-    let (issued, counting) = match issuing {
-        Some(issuing) => {
-            let (issued, counting) = tally(ledger, issuing, now)?;
-            (Some(issued), Some(counting))
-        }
-        None => (None, None),
-    };
-    Ok(CaLevel {
+fn shown(tallies: &[(Generation, Tally)], level: Level) -> CaLevel {
+    let Level { name, certificate, key, trouble, generation, status_uris } = level;
+    let tally = tallies.iter().find(|(of, _)| Some(*of) == generation).map(|(_, tally)| tally);
+    let file = key.file();
+    // Of a key that was taken away nothing is wrong.
+    let trouble = trouble.filter(|trouble| !matches!(trouble, KeyError::Missing { .. }));
+    CaLevel {
         name,
         subject: certificate.subject(),
         serial: certificate.serial(),
@@ -162,13 +170,16 @@ fn shown(ledger: &Ledger, level: Level, now: UnixTime) -> Result<CaLevel, Ledger
         key: CertificateInfo::kind_of_key(&certificate),
         not_before: certificate.not_before(),
         not_after: certificate.not_after(),
-        key_mode: mode(&key_file),
-        key_file,
+        key_mode: file.and_then(mode),
+        key_encrypted: file.is_some_and(PrivateKey::is_encrypted),
+        key_file: file.map(Into::into),
+        key_place: key.to_string(),
+        key_trouble: trouble.map(|trouble| trouble.to_string()),
         ocsp: status_uris.ocsp,
         crl: status_uris.crl,
-        issued,
-        counting,
-    })
+        issued: tally.map(|tally| tally.issued),
+        counting: tally.map(|tally| tally.counting),
+    }
 }
 
 fn mode(file: &File) -> Option<String> {
@@ -176,30 +187,51 @@ fn mode(file: &File) -> Option<String> {
     Some(format!("{:04o}", permissions.mode() & 0o7777))
 }
 
-/// How many an issuing CA issued, and how many of them count. Those of units are many and counted by the index; others are
-/// looked at one by one.
-fn tally(ledger: &Ledger, issuing: Issuing, now: UnixTime) -> Result<(u64, u64), LedgerError> {
-    let (gateways, count) = gateways(ledger, now)?;
-    Ok(match issuing {
-        Issuing::Gateways => (gateways, count),
-        Issuing::Devices => (ledger.issued()?.saturating_sub(gateways), ledger.counting(now)?.issued),
-    })
+/// How many an issuing CA issued, and how many of them count; of one for devices, of units' alone.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    issued: u64,
+    counting: u64,
 }
 
-fn gateways(ledger: &Ledger, now: UnixTime) -> Result<(u64, u64), LedgerError> {
-    let prefix = CertificateRecord::key_of(Issuing::Gateways.name(), "");
-    let (mut issued, mut counting, mut after) = (0, 0, prefix);
+/// Those of units are many and counted by the index, but for those of earlier generations, which are looked at one by one as
+/// are the gateways'.
+fn tallies(ledger: &Ledger, ca: &Ca, now: UnixTime) -> Result<Vec<(Generation, Tally)>, LedgerError> {
+    let current = ca.current(Issuing::Devices);
+    let mut rest = Tally { issued: ledger.issued()?, counting: ledger.counting(now)?.issued };
+    let mut tallies = Vec::new();
+    for generation in ca.generations().into_iter().filter(|generation| *generation != current) {
+        let tally = tally(ledger, generation, now)?;
+        rest.issued = rest.issued.saturating_sub(tally.issued);
+        if generation.issuing() == Issuing::Devices {
+            rest.counting = rest.counting.saturating_sub(tally.counting);
+        }
+        tallies.push((generation, tally));
+    }
+    tallies.push((current, rest));
+    Ok(tallies)
+}
+
+fn tally(ledger: &Ledger, generation: Generation, now: UnixTime) -> Result<Tally, LedgerError> {
+    let prefix = CertificateRecord::key_of(&generation.to_string(), "");
+    let (mut tally, mut after) = (Tally::default(), prefix.clone());
     loop {
         let page = ledger.certificates(&after, 1000)?;
-        let own = page.rows.iter().filter(|row| row.issuer == Issuing::Gateways.name());
-        for row in own {
-            issued += 1;
-            counting += u64::from(row.revoked.is_none() && now <= row.not_after);
+        for row in page.rows.iter().filter(|row| row.key().starts_with(&prefix)) {
+            tally.issued += 1;
+            tally.counting += u64::from(now <= row.not_after && counts(ledger, row)?);
         }
-        match page.next {
+        match page.next.filter(|next| next.starts_with(&prefix)) {
             Some(next) => after = next,
-            None => return Ok((issued, counting)),
+            None => return Ok(tally),
         }
+    }
+}
+
+fn counts(ledger: &Ledger, row: &CertificateRecord) -> Result<bool, LedgerError> {
+    match ledger.credential(row.cert_sha256)? {
+        Some(credential) => Ok(credential.is_last()),
+        None => Ok(row.issuer.starts_with(Issuing::Gateways.name()) && row.revoked.is_none()),
     }
 }
 

@@ -24,7 +24,8 @@ use axum::{
 use ids::{CertSha256, CrlReason, DeviceId, DeviceName};
 use ledger::{CertificateRecord, Kin, Ledger, LedgerError, Revoked, Row, Standing};
 use pki::{
-    Ca, CertificateInfo, DeviceOrder, Issuing, KeyAlgorithm, KeySource, Kind, PkiError, certificate_pem,
+    Ca, CertificateInfo, DeviceOrder, Generation, Issuing, KeyAlgorithm, KeySource, Kind, PkiError,
+    certificate_pem,
 };
 use rustls_pki_types::{CertificateSigningRequestDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
@@ -167,9 +168,7 @@ pub(crate) async fn list(
 fn is_key(text: &str) -> bool {
     let is_serial =
         |serial: &str| !serial.is_empty() && serial.bytes().all(|octet| octet.is_ascii_hexdigit());
-    text.split_once('/').is_some_and(|(ca, serial)| {
-        Issuing::ALL.iter().any(|issuing| issuing.name() == ca) && is_serial(serial)
-    })
+    text.split_once('/').is_some_and(|(ca, serial)| ca.parse::<Generation>().is_ok() && is_serial(serial))
 }
 
 fn listed(row: &CertificateRecord, standing: Standing) -> Result<ListedCertificate, LedgerError> {
@@ -185,10 +184,14 @@ fn listed(row: &CertificateRecord, standing: Standing) -> Result<ListedCertifica
 }
 
 /// The certificate of this serial, from whichever issuing CA: a serial is one certificate's.
-fn find(ledger: &Ledger, serial: &str) -> Result<(Issuing, CertificateRecord), Problem> {
-    for issuing in Issuing::ALL {
-        if let Some(found) = ledger.certificate(issuing.name(), serial)? {
-            return Ok((issuing, found));
+fn find(services: &Services, serial: &str) -> Result<CertificateRecord, Problem> {
+    let generations = services
+        .ca
+        .as_ref()
+        .map_or_else(|| Issuing::ALL.map(Generation::first).into(), |ca| ca.generations());
+    for generation in generations {
+        if let Some(found) = services.ledger.certificate(&generation.to_string(), serial)? {
+            return Ok(found);
         }
     }
     Err(Problem::not_found(format!("no certificate {serial} was issued here"))
@@ -200,7 +203,7 @@ pub(crate) async fn show(
     Path(serial): Path<String>,
 ) -> Result<Json<CertificateDetail>, Problem> {
     let work = services.blocking(move |services| {
-        let (_, row) = find(&services.ledger, &serial)?;
+        let row = find(services, &serial)?;
         let now = services.now();
         let certificate = listed(&row, services.ledger.standing(&row, now)?)?;
         let (credential, pem) = (services.ledger.credential(row.cert_sha256)?, certificate_pem(&row.der.0));
@@ -249,7 +252,7 @@ pub(crate) async fn revoke(
         let revoked = Revoked { at: services.now(), why, reason };
         let revoked = match name.parse() {
             Ok(sha256) => revoke_units(&services.ledger, sha256, &revoked, &caller.name)?,
-            Err(_) => revoke_ours(&services.ledger, &name, &revoked, &caller.name)?,
+            Err(_) => revoke_ours(services, &name, &revoked, &caller.name)?,
         };
         if let Some(device) = revoked.device {
             services.gateway.iter().for_each(|gateway| gateway.device_changed(device));
@@ -278,13 +281,13 @@ fn revoke_units(
 }
 
 fn revoke_ours(
-    ledger: &Ledger,
+    services: &Services,
     serial: &str,
     revoked: &Revoked,
     by: &str,
 ) -> Result<RevokedCertificate, Problem> {
-    let (issuing, _) = find(ledger, serial)?;
-    let row = ledger.revoke_certificate(issuing.name(), serial, revoked, by)?;
+    let (ledger, issuer) = (&services.ledger, find(services, serial)?.issuer);
+    let row = ledger.revoke_certificate(&issuer, serial, revoked, by)?;
     let revoked = match ledger.standing(&row, revoked.at)? {
         Standing::Revoked(revoked) => revoked,
         Standing::Counts | Standing::Waits => revoked.clone(),
@@ -320,7 +323,7 @@ fn request_in(pem: &str) -> Result<Vec<u8>, Problem> {
 }
 
 impl Services {
-    fn ca(&self) -> Result<&Ca, Problem> {
+    pub(crate) fn ca(&self) -> Result<&Ca, Problem> {
         self.ca.as_deref().ok_or_else(|| {
             Problem::not_found("there is no embedded CA in this data directory")
                 .next("certificates come from the carrier's own CA; or begin anew with a [ca] section")
@@ -334,6 +337,11 @@ impl From<PkiError> for Problem {
             PkiError::Forbidden(_) => {
                 (StatusCode::CONFLICT, "look at the device with `truecell device show`")
             }
+            PkiError::Certificate(_) => (
+                StatusCode::CONFLICT,
+                "have the request of `truecell ca rotate --request` certified as docs/cli.md says",
+            ),
+            PkiError::Key(error) => (StatusCode::SERVICE_UNAVAILABLE, error.next()),
             PkiError::Books(_) => (StatusCode::SERVICE_UNAVAILABLE, "mend ledger or journal, and ask again"),
             PkiError::Order(_) | PkiError::OutsideDomains { .. } => (
                 StatusCode::UNPROCESSABLE_ENTITY,

@@ -15,7 +15,8 @@ use crate::{
     foreign::{ForeignCas, VendorStatus},
 };
 use cmp::{
-    Enrol, Possession, Protocol, Record, Refusal, Refused, Register, Renew, Stage, Transaction, TransactionId,
+    Enrol, Possession, Protocol, Record, Refusal, Refused, Register, Renew, Stage, Transaction,
+    TransactionId, Voucher,
 };
 use desk::Desk;
 use gateway::Gateway;
@@ -123,19 +124,48 @@ impl Register for LedgerRegister {
         Ok(found.and_then(|(certificate, stage)| record(id, certificate, stage)))
     }
 
+    fn legacy(&self, certificate: CertSha256) -> Result<Option<Realm>, Refusal> {
+        let group = self.ledger.legacy_group_by(certificate).map_err(out_of_reach)?;
+        Ok(group.map(|group| group.realm))
+    }
+
     fn enrol(&self, request: &Enrol<'_>, now: UnixTime) -> Answer {
-        let Enrol { vendor, possession, from, transaction, said_at, protocol } = request;
-        self.vendors.vendor_status(vendor, Some(now)).map_err(|status| match status {
-            VendorStatus::Revoked => Refusal::Revoked,
-            VendorStatus::Unknown | VendorStatus::Asking => Refusal::VendorUnchecked,
-            VendorStatus::NoClock => Refusal::ClockUnsure,
-        })?;
-        self.ask(Work::Enrol(asked(vendor, possession, (*from, *said_at), transaction, *protocol)), now)
+        let Enrol { by, possession, from, transaction, said_at, protocol } = request;
+        if let Voucher::Vendor(vendor) = by {
+            self.vendors.vendor_status(vendor, Some(now)).map_err(|status| match status {
+                VendorStatus::Revoked => Refusal::Revoked,
+                VendorStatus::Unknown | VendorStatus::Asking => Refusal::VendorUnchecked,
+                VendorStatus::NoClock => Refusal::ClockUnsure,
+            })?;
+        }
+        let asked = Asked {
+            device: by.name().device,
+            realm: by.name().realm.clone(),
+            by_cert: by.cert_sha256(),
+            by_spki: Sha256::of(by.spki()),
+            possession: (*possession).clone(),
+            from: *from,
+            said_at: *said_at,
+            transaction: (*transaction).clone(),
+            protocol: *protocol,
+        };
+        self.ask(Work::Enrol(asked), now)
     }
 
     fn renew(&self, request: &Renew<'_>, now: UnixTime) -> Answer {
         let Renew { current, possession, from, transaction, said_at, protocol, expired: _ } = request;
-        self.ask(Work::Renew(asked(current, possession, (*from, *said_at), transaction, *protocol)), now)
+        let asked = Asked {
+            device: current.name().device,
+            realm: current.name().realm.clone(),
+            by_cert: current.cert_sha256(),
+            by_spki: Sha256::of(current.spki()),
+            possession: (*possession).clone(),
+            from: *from,
+            said_at: *said_at,
+            transaction: (*transaction).clone(),
+            protocol: *protocol,
+        };
+        self.ask(Work::Renew(asked), now)
     }
 
     fn confirm(&self, id: &TransactionId, now: UnixTime) -> Result<(), Refusal> {
@@ -148,26 +178,6 @@ impl Register for LedgerRegister {
 
     fn refused(&self, refused: &Refused) {
         self.refusals.refused(refused, UnixTime::now());
-    }
-}
-
-fn asked(
-    by: &x509::CertPathVerified,
-    possession: &Possession,
-    (from, said_at): (IpAddr, Option<UnixTime>),
-    transaction: &Transaction,
-    protocol: Protocol,
-) -> Asked {
-    Asked {
-        device: by.name().device,
-        realm: by.name().realm.clone(),
-        by_cert: by.cert_sha256(),
-        by_spki: Sha256::of(by.spki()),
-        possession: possession.clone(),
-        from,
-        said_at,
-        transaction: transaction.clone(),
-        protocol,
     }
 }
 
@@ -198,6 +208,7 @@ fn refusal(denied: Denied) -> Refusal {
         Denied::OtherLine => Refusal::OtherLine,
         Denied::OtherVendorKey => Refusal::OtherVendorKey,
         Denied::SharedCredential => Refusal::SharedCredential,
+        Denied::LegacyOver => Refusal::LegacyOver,
         Denied::AlreadyEnrolled => Refusal::AlreadyEnrolled,
         Denied::KnownKey => Refusal::KnownKey,
         Denied::Held => Refusal::Held,

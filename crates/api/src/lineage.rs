@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, State},
 };
 use ids::{CertSha256, DeviceId, UnixTime};
-use ledger::{Doubt, Enrolment, Kin, Leave, LifeCycle, Origin, Revoked, Sighting, Superseded};
+use ledger::{Doubt, Enrolment, Kin, Leave, LegacyUse, LifeCycle, Origin, Revoked, Sighting, Superseded};
 use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, sync::Arc};
 
@@ -23,6 +23,9 @@ pub struct Lineage {
     pub certificates: Vec<LineageNode>,
     /// The keys of vendors' certificates that name it, each with all that it was used for.
     pub vendor_keys: Vec<Sighting>,
+    /// What came of it by the keys of legacy groups.
+    #[serde(default)]
+    pub legacy: Vec<LegacyUse>,
     /// Rows between them that were tampered with.
     #[serde(default)]
     pub tampered: Vec<Finding>,
@@ -102,11 +105,11 @@ pub(crate) async fn show(
     let work = services.blocking(move |services| {
         let unit = services.ledger.device(device)?.ok_or_else(|| unknown(device))?;
         let now = services.now();
-        let ledger::Lineage { certificates, keys, tampered } = services.ledger.lineage(device)?;
+        let ledger::Lineage { certificates, keys, legacy, tampered } = services.ledger.lineage(device)?;
         let certificates = certificates.into_iter().filter_map(|kin| LineageNode::of(kin, now)).collect();
         let tampered = services.told(tampered, &caller);
         let (state, enrolment) = (unit.state, unit.enrolment);
-        Ok(Lineage { device, state, enrolment, certificates, vendor_keys: keys, tampered })
+        Ok(Lineage { device, state, enrolment, certificates, vendor_keys: keys, legacy, tampered })
     });
     work.await.map(Json)
 }

@@ -9,7 +9,7 @@ use axum::{
     Extension, Json,
     extract::{Path, Query, State},
 };
-use ids::{AccessLine, DeviceId, OrderId};
+use ids::{AccessLine, DeviceId, Label, OrderId};
 pub use ledger::NewOrder;
 use ledger::{Imported, InstallOrder, OrderState};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ pub struct OpenOrder {
     pub request_id: Option<String>,
     /// The order.
     pub order: NewOrder,
+    /// The legacy group by whose key the unit enrols, if it has no other.
+    #[serde(default)]
+    pub legacy_group: Option<Label>,
     /// The reason, for the record.
     pub why: Reason,
     /// Who else agreed, where two people order it: that lets a unit enrol by a vendor's key that is known to be shared.
@@ -133,12 +136,15 @@ pub(crate) async fn open(
     Extension(caller): Extension<Caller>,
     Json(request): Json<OpenOrder>,
 ) -> Answer<OrderView> {
-    let OpenOrder { order, why, approver, .. } = request.clone();
+    let OpenOrder { order, legacy_group, why, approver, .. } = request.clone();
     let rules = services.configured.rules();
     let approver = approver.map(|named| rules.approver(&named, &caller.name)).transpose()?;
     let work = services.blocking(move |services| {
-        let (by, approver, now) = (&caller.name, approver.as_deref(), services.now());
-        let order = services.ledger.open_order(&order, by, &why, approver, now)?;
+        let (ledger, by, now) = (&services.ledger, &caller.name, services.now());
+        let order = match legacy_group {
+            Some(group) => ledger.open_order_by_legacy(&order, &group, by, &why, now),
+            None => ledger.open_order(&order, by, &why, approver.as_deref(), now),
+        }?;
         Ok(services.viewed(order, &caller))
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)

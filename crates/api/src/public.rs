@@ -7,6 +7,8 @@
 //! | GET `/crl/devices.crl`, `/crl/gateways.crl` | revocation lists (RFC 5280), made in advance |
 //! | GET `/ca/root.crt`, `devices.crt`, `gateways.crt` | certificates of the CAs |
 //!
+//! A later generation of an issuing CA has its own: `devices-2.crl`, `devices-2.crt`.
+//!
 //! Over HTTPS there are the same, and EST (RFC 7030, RFC 8951, [`pki::est`]) below `/.well-known/est/`: GET `cacerts` and
 //! `csrattrs` from anybody, POST `simpleenroll` and `simplereenroll` from who shows a certificate in TLS.
 //!
@@ -24,6 +26,7 @@ mod crl;
 mod declined;
 mod document;
 mod est;
+mod heard;
 mod ocsp;
 mod signers;
 mod tally;
@@ -32,7 +35,7 @@ mod tests;
 mod tls;
 mod turns;
 
-pub use bounds::{Bounds, PLACES};
+pub use bounds::{BEGUN, Bounds, PLACES};
 pub use tls::TlsIdentity;
 
 use crate::{
@@ -43,7 +46,7 @@ use crate::{
 use ::cmp::Register;
 use axum::{
     Router,
-    extract::{Extension, Request, State},
+    extract::{Extension, Path, Request, State},
     http::{HeaderMap, HeaderValue, header::CONNECTION},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -54,7 +57,7 @@ use declined::Declined;
 use document::Document;
 use ids::{Network, UnixTime};
 use pki::{
-    Ca, Issuing, StatusUris,
+    Ca, Generation, StatusUris,
     crl::Entry,
     ocsp::{OutOfReach, Statuses},
 };
@@ -84,7 +87,7 @@ pub trait StatusBooks: Statuses {
     /// [`OutOfReach`] when nobody can say now.
     fn revoked(
         &self,
-        issuing: Issuing,
+        issuing: Generation,
         ends_after: UnixTime,
         now: UnixTime,
     ) -> Result<Vec<Entry>, OutOfReach>;
@@ -146,18 +149,14 @@ struct Peer {
 /// How often it is looked whether signers and lists must be made anew.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// Where certificates of `issuing` say that their status is found, if `url` leads to this listener.
-pub fn status_uris(url: &str, issuing: Issuing) -> StatusUris {
-    let at = |path: &str| Some(format!("{url}{path}"));
-    StatusUris { ocsp: at("/ocsp"), crl: at(&crl_path(issuing)), issuer: at(&certificate_path(issuing)) }
-}
-
-fn crl_path(issuing: Issuing) -> String {
-    format!("/crl/{}.crl", issuing.name())
-}
-
-fn certificate_path(issuing: Issuing) -> String {
-    format!("/ca/{}.crt", issuing.name())
+/// Where certificates of a generation say that their status is found, if `url` leads to this listener.
+pub fn status_uris(url: &str, generation: Generation) -> StatusUris {
+    let at = |path: String| Some(format!("{url}{path}"));
+    StatusUris {
+        ocsp: at("/ocsp".into()),
+        crl: at(format!("/crl/{generation}.crl")),
+        issuer: at(format!("/ca/{generation}.crt")),
+    }
 }
 
 impl Public {
@@ -168,8 +167,8 @@ impl Public {
             sources,
             signers: Signers::new(vendors),
             lists: Lists::default(),
-            cmp: Turns::new(bounds.cmp_at_once, bounds.cmp_waiting),
-            ocsp: Turns::new(bounds.ocsp_at_once, bounds.ocsp_waiting),
+            cmp: Turns::new(bounds.cmp_at_once, bounds.cmp_begun, bounds.cmp_waiting),
+            ocsp: Turns::new(bounds.ocsp_at_once, bounds.ocsp_at_once, bounds.ocsp_waiting),
             tally: Tally::default(),
             connections: Arc::new(Shares::new(bounds.of_one_source, bounds.places)),
             bounds,
@@ -259,15 +258,8 @@ fn router(public: Arc<Public>, others: Router<Arc<Public>>) -> Router {
     routes = routes
         .route("/ocsp", post(ocsp::post))
         .route("/ocsp/{*request}", get(ocsp::get))
-        .route("/ca/root.crt", get(root));
-    for issuing in Issuing::ALL {
-        let list = move |public, headers| crl::get(issuing, public, headers);
-        routes = routes.route(&crl_path(issuing), get(list));
-        let certificate = async move |State(public): State<Arc<Public>>, headers: HeaderMap| {
-            certificate(public.sources.ca.issuing_der(issuing), &headers)
-        };
-        routes = routes.route(&certificate_path(issuing), get(certificate));
-    }
+        .route("/crl/{file}", get(crl::get))
+        .route("/ca/{file}", get(certificate));
     let counted = middleware::from_fn_with_state(public.clone(), counted);
     let other = |declined: Declined| async move || Told::declined("other", declined);
     routes
@@ -277,16 +269,23 @@ fn router(public: Arc<Public>, others: Router<Arc<Public>>) -> Router {
         .with_state(public)
 }
 
-async fn root(State(public): State<Arc<Public>>, headers: HeaderMap) -> Response {
-    certificate(public.sources.ca.root(), &headers)
-}
-
 /// A CA's certificate changes with the CA only.
 const CERTIFICATE_KEPT: Duration = Duration::from_secs(24 * 3600);
 
-fn certificate(der: &[u8], headers: &HeaderMap) -> Response {
-    let document = Document::new("application/pkix-cert", der.to_vec(), None);
-    Told::new("ca", "served").on(document.answer(headers, CERTIFICATE_KEPT))
+async fn certificate(
+    Path(file): Path<String>,
+    State(public): State<Arc<Public>>,
+    headers: HeaderMap,
+) -> Response {
+    let ca = &public.sources.ca;
+    let der = match file.strip_suffix(".crt") {
+        Some("root") => Some(ca.root().to_vec()),
+        Some(name) => name.parse().ok().and_then(|generation| ca.generation_der(generation)),
+        None => None,
+    };
+    let Some(der) = der else { return Told::declined("other", Declined::NoRoute) };
+    let document = Document::new("application/pkix-cert", der, None);
+    Told::new("ca", "served").on(document.answer(&headers, CERTIFICATE_KEPT))
 }
 
 /// Counts what became of a request, and ends the connection behind the last that one may have.

@@ -1,5 +1,6 @@
 use crate::Problem;
 use admission::Policy;
+use pki::CaKeys;
 use serde::{Deserialize, Serialize};
 
 /// What the carrier has configured and the routes must know: also where no gateway runs.
@@ -16,6 +17,13 @@ pub struct Rules {
     /// `url` of `[enrol]`: where certificates say that their status is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_url: Option<String>,
+    /// `[ca.keys]`: how the keys of the embedded CA are kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ca_keys: CaKeys,
+}
+
+fn is_default(keys: &CaKeys) -> bool {
+    *keys == CaKeys::default()
 }
 
 impl Rules {

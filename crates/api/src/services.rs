@@ -6,7 +6,7 @@ use gateway::Gateway;
 use ids::UnixTime;
 use ledger::{
     AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Extension, Incident,
-    InstallOrder, Ledger, LedgerError, Pair, PolicyRule, Row,
+    InstallOrder, Ledger, LedgerError, LegacyGroup, Migration, Pair, PolicyRule, Row,
 };
 use pki::Ca;
 use std::sync::Arc;
@@ -72,6 +72,7 @@ fn listed_by(table: &str) -> &'static str {
             "`truecell device show` has those of a unit, `truecell cert list` those issued here"
         }
         CertificateRecord::TABLE => "list them with `truecell cert list`",
+        LegacyGroup::TABLE | Migration::TABLE => "`truecell migrate status` has those that there are",
         Distrust::TABLE => "`truecell ca show` has those that there are",
         Extension::TABLE => "`truecell cert expiring` has the one that is in force",
         Incident::TABLE => "list them with `truecell incident list`",
@@ -97,6 +98,7 @@ impl From<LedgerError> for Problem {
                 "change it with `truecell line set`"
             }
             LedgerError::Exists { table: Pair::TABLE, .. } => "nothing: the two may send to each other",
+            LedgerError::Exists { table: Migration::TABLE, .. } => "give it another name",
             LedgerError::Exists { .. } => "show it; `truecell device set` changes it",
             LedgerError::NoSuchMove { .. } => "docs/cli.md has the table of moves",
             LedgerError::NeedsApprover(_) => "add --approver NAME, one of `approvers` in [control]",

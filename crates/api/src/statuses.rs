@@ -2,7 +2,7 @@ use crate::public::StatusBooks;
 use ids::{CrlReason, UnixTime};
 use ledger::{Ledger, LedgerError, Standing};
 use pki::{
-    Issuing,
+    Generation,
     crl::Entry,
     ocsp::{OutOfReach, Status, Statuses},
 };
@@ -14,11 +14,11 @@ pub struct LedgerStatuses(pub Ledger);
 impl StatusBooks for LedgerStatuses {
     fn revoked(
         &self,
-        issuing: Issuing,
+        issuing: Generation,
         ends_after: UnixTime,
         now: UnixTime,
     ) -> Result<Vec<Entry>, OutOfReach> {
-        let revoked = self.0.revoked(issuing.name(), ends_after, now).map_err(|error| {
+        let revoked = self.0.revoked(&issuing.to_string(), ends_after, now).map_err(|error| {
             tracing::error!(%error, "no revocation list can be made");
             OutOfReach
         })?;
@@ -29,8 +29,8 @@ impl StatusBooks for LedgerStatuses {
 }
 
 impl LedgerStatuses {
-    fn find(&self, issuing: Issuing, serial: &str, now: UnixTime) -> Result<Status, LedgerError> {
-        let Some(certificate) = self.0.certificate(issuing.name(), serial)? else {
+    fn find(&self, issuing: Generation, serial: &str, now: UnixTime) -> Result<Status, LedgerError> {
+        let Some(certificate) = self.0.certificate(&issuing.to_string(), serial)? else {
             return Ok(Status::NotIssued);
         };
         Ok(match self.0.standing(&certificate, now)? {
@@ -44,7 +44,7 @@ impl LedgerStatuses {
 }
 
 impl Statuses for LedgerStatuses {
-    fn status(&self, issuing: Issuing, serial: &str, now: UnixTime) -> Result<Status, OutOfReach> {
+    fn status(&self, issuing: Generation, serial: &str, now: UnixTime) -> Result<Status, OutOfReach> {
         self.find(issuing, serial, now).map_err(|error| {
             // Strangers ask: what is wrong with the ledger is told where it is found to be, once.
             tracing::debug!(%error, "the status of a certificate cannot be told");

@@ -43,7 +43,7 @@ pub struct Offer {
 }
 
 /// id-at-commonName (X.520).
-const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+pub(crate) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTF8_STRING: u8 = 0x0c;
 const SET: u8 = 0x31;
@@ -62,6 +62,21 @@ impl Asked {
         fresh: Fresh,
     ) -> Result<Self, SignerError> {
         Self::new(operator, vendor, key, (time, fresh), None)
+    }
+
+    /// The ir of a unit whose only certificate is one that many units share, and that does not say which of them it is.
+    ///
+    /// # Errors
+    /// As [`Self::ir`].
+    pub fn ir_by_shared(
+        operator: &Operator,
+        shared: &Signer,
+        device: DeviceId,
+        key: &dyn ProtectionKey,
+        time: Option<UnixTime>,
+        fresh: Fresh,
+    ) -> Result<Self, SignerError> {
+        Self::of(operator, (shared, device), key, (time, fresh), None)
     }
 
     /// The kur of a unit by its certificate of the operator. `key`: the new one.
@@ -88,6 +103,16 @@ impl Asked {
         controls: Option<Vec<u8>>,
     ) -> Result<Self, SignerError> {
         let device = by.device().ok_or(SignerError::NoDevice)?;
+        Self::of(operator, (by, device), key, (time, fresh), controls)
+    }
+
+    fn of(
+        operator: &Operator,
+        (by, device): (&Signer, DeviceId),
+        key: &dyn ProtectionKey,
+        (time, fresh): (Option<UnixTime>, Fresh),
+        controls: Option<Vec<u8>>,
+    ) -> Result<Self, SignerError> {
         let name = DeviceName { device, realm: operator.realm().clone() };
         let renews = controls.is_some();
         let request = cert_req_msg(&name, key, &controls.unwrap_or_default())?;

@@ -149,6 +149,9 @@ pub enum Refusal {
     /// The key to be certified is the one that protects the message.
     #[error("the key to be certified is the old one")]
     SameKey,
+    /// The certificate that protects the message is one that many units share, and the template names none of them.
+    #[error("the certificate is one that many units share, and the request does not say which of them asks")]
+    Unnamed,
     /// No proof of possession.
     #[error("no proof of possession")]
     NoPossession,
@@ -211,6 +214,9 @@ pub enum Refusal {
     /// The vendor's credential vouches for another unit already.
     #[error("the vendor's credential is another unit's")]
     SharedCredential,
+    /// The vendor's credential is that of a legacy group whose time is over.
+    #[error("the time of the legacy group is over")]
+    LegacyOver,
     /// The unit is enrolled.
     #[error("the unit is enrolled already")]
     AlreadyEnrolled,
@@ -283,7 +289,9 @@ impl Refusal {
                 PathError::WeakSignature(_) | PathError::WeakKey(_) | PathError::UnsupportedAlgorithm(_),
             ) => FailureInfo::BAD_ALG,
             Self::NoSigner | Self::NoClientCertificate | Self::Path(_) => FailureInfo::SIGNER_NOT_TRUSTED,
-            Self::NoKey | Self::SameKey | Self::Key(KeyError::Malformed) => FailureInfo::BAD_CERT_TEMPLATE,
+            Self::NoKey | Self::SameKey | Self::Unnamed | Self::Key(KeyError::Malformed) => {
+                FailureInfo::BAD_CERT_TEMPLATE
+            }
             Self::Key(KeyError::Unsupported | KeyError::Strength) => FailureInfo::BAD_ALG,
             Self::NoPossession
             | Self::RaVerified
@@ -299,6 +307,7 @@ impl Refusal {
             | Self::OtherLine
             | Self::OtherVendorKey
             | Self::SharedCredential
+            | Self::LegacyOver
             | Self::AlreadyEnrolled
             | Self::KnownKey
             | Self::Held
@@ -336,6 +345,7 @@ impl Refusal {
             Self::NoKey => "template-no-key",
             Self::Key(_) => "template-key",
             Self::SameKey => "template-same-key",
+            Self::Unnamed => "template-no-unit",
             Self::NoPossession => "pop-missing",
             Self::RaVerified => "pop-ra-verified",
             Self::OtherPossession => "pop-no-signature",
@@ -356,6 +366,7 @@ impl Refusal {
             Self::OtherLine => "enrol-other-line",
             Self::OtherVendorKey => "vendor-key-other",
             Self::SharedCredential => "vendor-credential-shared",
+            Self::LegacyOver => "legacy-group-over",
             Self::AlreadyEnrolled => "already-enrolled",
             Self::KnownKey => "key-known",
             Self::Held => "enrolment-held",
@@ -409,6 +420,7 @@ impl Refusal {
             Self::NoKey | Self::Key(_) | Self::SameKey => {
                 "have the unit make a new key: P-256, P-384 or RSA of 2048 to 4096 bits"
             }
+            Self::Unnamed => "configure the unit to name itself in the subject of its request, as CN=<EUI>",
             Self::NoPossession | Self::RaVerified | Self::OtherPossession | Self::PossessionInput => {
                 "have the unit sign its request with the new key, and name its subject"
             }
@@ -427,6 +439,9 @@ impl Refusal {
             Self::OtherLine => "ask whether the unit was moved; correct its order or its line",
             Self::OtherVendorKey | Self::SharedCredential => {
                 "hold the unit, and ask its vendor which units have this credential"
+            }
+            Self::LegacyOver => {
+                "replace the unit, or give it a credential of its own; `truecell migrate group` names another time"
             }
             Self::AlreadyEnrolled => {
                 "ask whether the unit was reset or replaced; otherwise two holders share its key"
@@ -481,6 +496,7 @@ mod tests {
             Refusal::NoKey,
             Refusal::Key(KeyError::Malformed),
             Refusal::SameKey,
+            Refusal::Unnamed,
             Refusal::NoPossession,
             Refusal::RaVerified,
             Refusal::OtherPossession,
@@ -501,6 +517,7 @@ mod tests {
             Refusal::OtherLine,
             Refusal::OtherVendorKey,
             Refusal::SharedCredential,
+            Refusal::LegacyOver,
             Refusal::AlreadyEnrolled,
             Refusal::KnownKey,
             Refusal::Held,

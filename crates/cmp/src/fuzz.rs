@@ -181,6 +181,10 @@ impl Register for Scratch {
         Ok(self.records.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned())
     }
 
+    fn legacy(&self, _: ids::CertSha256) -> Result<Option<ids::Realm>, Refusal> {
+        Ok(None)
+    }
+
     fn enrol(&self, request: &Enrol<'_>, _: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {
         Ok(self.grant("enrol", request.transaction))
     }

@@ -12,6 +12,9 @@
 //!   transactionID in use; possession of the new key; then [`Register`].
 //! - **Who asks** is whom the certificate names that protects the message. Names in the request decide nothing,
 //!   and neither do its issuer, validity and extensions, which clients fill with what they took from elsewhere.
+//! - **Of a legacy group**, whose units all have one certificate and its key, the register says which certificate that is. It is
+//!   known by its SHA-256 and has no path; an ir by it must name its unit in the subject of the template (RFC 9483 §4.1.1), and
+//!   the register compares that with what it knows of the line ([`Voucher::Legacy`]). It is good for nothing but ir.
 //! - **Protection by signature only**, as possession: ECDSA or RSA (PKCS #1) with SHA-256 or SHA-384. A shared
 //!   secret is wrongIntegrity, SHA-1 anywhere badAlg, certificates included.
 //! - **The answers** are protected by a certificate with id-kp-cmcRA ([`Signer`]);
@@ -84,6 +87,7 @@ mod request;
 mod signer;
 mod tlv;
 mod transaction;
+mod voucher;
 
 pub use answer_error::AnswerError;
 pub use asked::{Asked, Fresh, Offer};
@@ -102,3 +106,4 @@ pub use register::{Enrol, Protocol, Refused, Register, Renew};
 use request::Request;
 pub use signer::{ProtectionKey, Signer, SignerError};
 pub use transaction::{Arrival, Nonce, Record, Stage, Transaction, TransactionId};
+pub use voucher::{LegacyCertificate, Voucher};

@@ -40,7 +40,7 @@ impl Possession {
         let spki = request.public_key.as_deref().ok_or(Refusal::NoKey)?;
         let key = KeyKind::of_spki(spki).map_err(Refusal::Key)?;
         let proof = SigningKey::read(request.possession)?;
-        let signed = match (request.has_subject, proof.input) {
+        let signed = match (request.subject.is_some(), proof.input) {
             (true, None) => request.cert_request.to_vec(),
             (false, Some(input)) => {
                 check_input(input, header, spki)?;

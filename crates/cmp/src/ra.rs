@@ -3,10 +3,10 @@ use super::{
     Arrival, Body, Confirmation, Enrol, Message, Possession, Record, Refusal, Refused, Register, Renew,
     Request, Signer, Stage, Transaction, TransactionId, protection,
 };
-use super::{Asker, Askers, Protocol};
+use super::{Asker, Askers, LegacyCertificate, Protocol, Voucher};
 use ids::{CertSha256, DeviceName, UnixTime};
 use std::sync::Arc;
-use x509::{Anchors, Certificate, PathError};
+use x509::{Anchors, Certificate};
 
 /// The registration authority: judges what a CMP message says of itself, asks the [`Register`] for the rest, and
 /// keeps nothing.
@@ -31,8 +31,11 @@ impl From<Refusal> for Declined {
 }
 
 /// A message whose signer is known and whose protection verifies.
-struct Authentic {
-    asker: Asker,
+struct Authentic<B> {
+    /// By what it asks.
+    by: B,
+    /// Which device asks.
+    name: DeviceName,
     certificate: Certificate,
     transaction: Transaction,
 }
@@ -109,12 +112,22 @@ impl RegistrationAuthority {
         now: UnixTime,
     ) -> Result<Answer, Declined> {
         let to = Kind::Ir;
-        let authentic = authenticate(message, arrival, |chain| self.askers.to_enrol(chain, now))?;
+        let by = |certificate: &Certificate, chain: &[&[u8]]| match register.legacy(certificate.sha256())? {
+            Some(realm) => {
+                let unit = request.unit().ok_or(Refusal::Unnamed)?;
+                Ok(Voucher::Legacy(LegacyCertificate::new(unit, realm, certificate.clone())))
+            }
+            None => {
+                let asker = self.askers.to_enrol(chain, now).map_err(Refusal::Path)?;
+                Ok(Voucher::Vendor(asker.path))
+            }
+        };
+        let authentic = authenticate(message, arrival, by, Voucher::name)?;
         let granted = possession(message, request, &authentic, register, now).and_then(|possession| {
-            let Authentic { asker: Asker { path: vendor, .. }, transaction, .. } = &authentic;
+            let Authentic { by, transaction, .. } = &authentic;
             let (possession, from, protocol) = (&possession, arrival.from, Protocol::Cmp);
             let said_at = message.header.message_time;
-            register.enrol(&Enrol { vendor, possession, from, transaction, said_at, protocol }, now)
+            register.enrol(&Enrol { by, possession, from, transaction, said_at, protocol }, now)
         });
         granted.map(|chain| Answer::Granted { to, chain }).map_err(|refusal| authentic.declines(to, refusal))
     }
@@ -128,10 +141,11 @@ impl RegistrationAuthority {
         now: UnixTime,
     ) -> Result<Answer, Declined> {
         let to = Kind::Kur;
-        let authentic = authenticate(message, arrival, |chain| self.askers.to_renew(chain, now))?;
+        let by = |_: &Certificate, chain: &[&[u8]]| self.askers.to_renew(chain, now).map_err(Refusal::Path);
+        let authentic = authenticate(message, arrival, by, |asker| asker.path.name())?;
         let granted = possession(message, request, &authentic, register, now).and_then(|possession| {
             request.check_old(&authentic.certificate)?;
-            let Authentic { asker: Asker { path: current, expired }, transaction, .. } = &authentic;
+            let Authentic { by: Asker { path: current, expired }, transaction, .. } = &authentic;
             let (expired, possession, from, protocol) = (*expired, &possession, arrival.from, Protocol::Cmp);
             let said_at = message.header.message_time;
             register.renew(&Renew { current, expired, possession, from, transaction, said_at, protocol }, now)
@@ -140,25 +154,26 @@ impl RegistrationAuthority {
     }
 }
 
-/// Path, then protection.
-fn authenticate(
+/// By what it asks, then protection.
+fn authenticate<B>(
     message: &Message<'_>,
     arrival: &Arrival,
-    path: impl Fn(&[&[u8]]) -> Result<Asker, PathError>,
-) -> Result<Authentic, Refusal> {
+    by: impl Fn(&Certificate, &[&[u8]]) -> Result<B, Refusal>,
+    name: impl Fn(&B) -> &DeviceName,
+) -> Result<Authentic<B>, Refusal> {
     let (certificate, chain) = protection::chain(message)?;
-    let asker = path(&chain).map_err(Refusal::Path)?;
+    let by = by(&certificate, &chain)?;
     protection::verify(message, &certificate)?;
     let signer = chain.first().map(|der| der.to_vec()).unwrap_or_default();
     let transaction = Transaction { id: message.header.transaction()?, signer, nonce: arrival.nonce };
-    Ok(Authentic { asker, certificate, transaction })
+    Ok(Authentic { name: name(&by).clone(), by, certificate, transaction })
 }
 
 /// What remains to be said against an authentic request before the register is asked.
-fn possession(
+fn possession<B>(
     message: &Message<'_>,
     request: &Request<'_>,
-    authentic: &Authentic,
+    authentic: &Authentic<B>,
     register: &dyn Register,
     now: UnixTime,
 ) -> Result<Possession, Refusal> {
@@ -166,17 +181,17 @@ fn possession(
         return Err(Refusal::TransactionInUse);
     }
     let possession = Possession::prove(request, &message.header)?;
-    match possession.spki() == authentic.asker.path.spki() {
+    match possession.spki() == authentic.certificate.spki() {
         true => Err(Refusal::SameKey),
         false => Ok(possession),
     }
 }
 
-impl Authentic {
+impl<B> Authentic<B> {
     /// A transactionID in use is a matter of the header, and told by error.
     fn declines(&self, to: Kind, refusal: Refusal) -> Declined {
         let asked = (refusal != Refusal::TransactionInUse).then_some(to);
-        let who = Some((self.asker.path.name().clone(), self.asker.path.cert_sha256()));
+        let who = Some((self.name.clone(), self.certificate.sha256()));
         Declined { refusal, asked, who }
     }
 }

@@ -1,5 +1,5 @@
-use super::{Possession, Record, Refusal, Transaction, TransactionId};
-use ids::{CertSha256, DeviceName, UnixTime};
+use super::{Possession, Record, Refusal, Transaction, TransactionId, Voucher};
+use ids::{CertSha256, DeviceName, Realm, UnixTime};
 use std::net::IpAddr;
 use x509::CertPathVerified;
 
@@ -25,9 +25,8 @@ impl Protocol {
 /// An ir, or what is one in another protocol, that passed every check of the message itself.
 #[derive(Debug)]
 pub struct Enrol<'a> {
-    /// The vendor's certificate and its path to an anchor of the vendor's realm. Its name says which device asks.
-    /// Whether a certificate of the path is revoked, or its CA trusted no more, is the register's to judge.
-    pub vendor: &'a CertPathVerified,
+    /// By whose word it asks, and which device that is.
+    pub by: &'a Voucher,
     /// The new key.
     pub possession: &'a Possession,
     /// The peer's address.
@@ -93,6 +92,13 @@ pub trait Register {
     /// # Errors
     /// [`Refusal::Unavailable`].
     fn find(&self, id: &TransactionId, now: UnixTime) -> Result<Option<Record>, Refusal>;
+
+    /// The vendor's realm of the legacy group whose units share this certificate; none where it is of no such group. Also
+    /// of one whose time is over: [`Self::enrol`] says so.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    fn legacy(&self, certificate: CertSha256) -> Result<Option<Realm>, Refusal>;
 
     /// Judges a unit that enrols, and has its certificate issued: the end entity's first, then its issuers
     /// without the root, as DER.

@@ -1,7 +1,9 @@
 use super::Refusal;
+use super::asked::COMMON_NAME;
 use super::tlv::{self, as_sequence, next_is, sequence, tagged};
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
+use ids::{DeviceId, DeviceName};
 use x509::Certificate;
 
 /// id-regCtrl-oldCertID (RFC 4211 §6.5).
@@ -12,8 +14,9 @@ pub(crate) const OLD_CERT_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1
 pub(crate) struct Request<'a> {
     /// The CertRequest as it stands there, for the proof of possession.
     pub(crate) cert_request: &'a [u8],
-    /// Whether the template names a subject. Which one decides nothing.
-    pub(crate) has_subject: bool,
+    /// The subject that the template names: content of its RDNSequence. It decides nothing, unless the certificate that
+    /// protects the message is one that many units share ([`Self::unit`]).
+    pub(crate) subject: Option<&'a [u8]>,
     /// The key to be certified, as DER SubjectPublicKeyInfo.
     pub(crate) public_key: Option<Vec<u8>>,
     /// The certificate that the new one replaces, if it says so.
@@ -53,16 +56,25 @@ impl<'a> Request<'a> {
     fn read_cert_request(cert_request: &'a [u8], possession: Option<AnyRef<'a>>) -> Result<Self, Refusal> {
         let mut fields = tlv::whole_sequence(cert_request)?;
         let id = tagged(&mut fields, Tag::Integer)?;
-        let (has_subject, public_key) = template(sequence(&mut fields)?)?;
+        let (subject, public_key) = template(sequence(&mut fields)?)?;
         let old = match fields.is_finished() {
             true => None,
             false => old_certificate(sequence(&mut fields)?)?,
         };
         fields.finish(())?;
         match id {
-            [0] => Ok(Self { cert_request, has_subject, public_key, old, possession }),
+            [0] => Ok(Self { cert_request, subject, public_key, old, possession }),
             _ => Err(Refusal::RequestId),
         }
+    }
+
+    /// The unit that the subject of the template names by its one commonName: as `<EUI>.<realm>`, whichever realm that
+    /// is, or as the EUI alone.
+    pub(crate) fn unit(&self) -> Option<DeviceId> {
+        let name = common_name(self.subject?).ok()??;
+        let name = std::str::from_utf8(name).ok()?;
+        let unit = name.parse::<DeviceName>().map(|name| name.device);
+        unit.or_else(|_| name.parse()).ok()
     }
 
     /// A kur that says which certificate it replaces must name the one that protects it.
@@ -77,10 +89,13 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The CertTemplate: whether it has a subject, and its public key. All other fields, which a client may fill
+/// Subject and public key.
+type Template<'a> = (Option<&'a [u8]>, Option<Vec<u8>>);
+
+/// The CertTemplate: its subject, and its public key. All other fields, which a client may fill
 /// with the names of another CA, are passed over: name and validity come from the register.
-fn template(mut fields: SliceReader<'_>) -> Result<(bool, Option<Vec<u8>>), Refusal> {
-    let (mut has_subject, mut public_key, mut last) = (false, None, None);
+fn template(mut fields: SliceReader<'_>) -> Result<Template<'_>, Refusal> {
+    let (mut subject, mut public_key, mut last) = (None, None, None);
     while !fields.is_finished() {
         let field = AnyRef::decode(&mut fields)?;
         let Tag::ContextSpecific { number, constructed } = field.tag() else {
@@ -93,14 +108,34 @@ fn template(mut fields: SliceReader<'_>) -> Result<(bool, Option<Vec<u8>>), Refu
         match (number, constructed) {
             (TagNumber::N5, true) => {
                 tlv::whole_sequence(field.value())?;
-                has_subject = true;
+                subject = Some(field.value());
             }
             (TagNumber::N6, true) => public_key = Some(as_sequence(field.value())),
             (TagNumber::N5 | TagNumber::N6, false) => return Err(Refusal::Malformed),
             (_, _) => {}
         }
     }
-    Ok((has_subject, public_key))
+    Ok((subject, public_key))
+}
+
+/// The one commonName of a subject, as the octets of its text; none where there are several.
+fn common_name(subject: &[u8]) -> der::Result<Option<&[u8]>> {
+    let mut sets = tlv::whole_sequence(subject)?;
+    let mut found = Vec::new();
+    while !sets.is_finished() {
+        let mut set = SliceReader::new(tagged(&mut sets, Tag::Set)?)?;
+        while !set.is_finished() {
+            let mut attribute = sequence(&mut set)?;
+            let kind = ObjectIdentifier::decode(&mut attribute)?;
+            let value = AnyRef::decode(&mut attribute)?;
+            attribute.finish(())?;
+            found.extend((kind == COMMON_NAME).then_some(value.value()));
+        }
+    }
+    Ok(match found[..] {
+        [one] => Some(one),
+        _ => None,
+    })
 }
 
 /// oldCertID among the Controls (RFC 4211 §6).

@@ -1,7 +1,7 @@
 //! What becomes of requests for certificates. What was issued is in the ledger's records.
 
 use crate::record::recorded;
-use ids::{CertSha256, DeviceId};
+use ids::{CertSha256, DeviceId, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -20,6 +20,28 @@ pub struct EnrolmentRefused {
     pub more: u64,
 }
 
+/// An issuing CA has another key from now on. What the one of before certified stays good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaRotated {
+    /// The generation that certifies from now on, such as `devices-2`.
+    pub generation: String,
+    /// The one before it.
+    pub before: String,
+    /// SHA-256 over its certificate.
+    pub cert_sha256: CertSha256,
+    /// Its subject, for people.
+    pub subject: String,
+    /// Last second of its validity.
+    pub not_after: UnixTime,
+    /// Who did it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// Who agreed.
+    pub approver: String,
+}
+
 recorded! {
     EnrolmentRefused => "pki.enrolment_refused",
+    CaRotated => "pki.ca_rotated",
 }

@@ -82,9 +82,9 @@ pub trait Core: Send {
     }
 }
 
-/// Looks whether packets get to the core and from there to the units: why not, and `None` when they do. It
-/// is called each second, and must not wait.
-pub type CoreCheck = Box<dyn FnMut() -> Option<String> + Send>;
+/// Looks whether something works that the gateway does not have itself: why not, and `None` when it does. It is called
+/// each second, and must not wait.
+pub type Check = Box<dyn FnMut() -> Option<String> + Send>;
 
 /// A core within the process: it answers ICMP and ICMPv6 echo and UDP datagrams sent to port 7 of a
 /// service address, and nothing else. What `lab` uses, and `serve` where there is no TUN.

@@ -31,13 +31,15 @@ pub enum Alarm {
     BreakerTripped,
     /// A foreign CA does not say which of its certificates still count.
     IssuerSilent,
+    /// The embedded CA cannot sign: the passphrase of its key, or its token, is not to be had.
+    CaKeyUnusable,
     /// Nobody gets a certificate here, and certificates of units end soon.
     CaDown,
 }
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::LedgerUnreachable,
         Self::JournalUnwritable,
         Self::DiskLow,
@@ -49,6 +51,7 @@ impl Alarm {
         Self::WitnessUnreachable,
         Self::BreakerTripped,
         Self::IssuerSilent,
+        Self::CaKeyUnusable,
         Self::CaDown,
     ];
 
@@ -60,6 +63,7 @@ impl Alarm {
                 | Self::WitnessUnreachable
                 | Self::BreakerTripped
                 | Self::IssuerSilent
+                | Self::CaKeyUnusable
                 | Self::CaDown
         )
     }
@@ -78,6 +82,7 @@ impl Alarm {
             Self::WitnessUnreachable => "witness-unreachable",
             Self::BreakerTripped => "breaker-tripped",
             Self::IssuerSilent => "issuer-silent",
+            Self::CaKeyUnusable => "ca-key-unusable",
             Self::CaDown => "ca-down",
         }
     }
@@ -96,6 +101,7 @@ impl Alarm {
             Self::WitnessUnreachable => "witness",
             Self::BreakerTripped => "policy",
             Self::IssuerSilent => "issuers",
+            Self::CaKeyUnusable => "ca-key",
             Self::CaDown => "ca",
         }
     }
@@ -128,6 +134,9 @@ impl Alarm {
             }
             Self::IssuerSilent => {
                 "see whether its revocation list or OCSP responder can be reached from here; its new units stay out until then"
+            }
+            Self::CaKeyUnusable => {
+                "bring back what it names; nobody enrols or renews until then (docs/deployment.md, The CA's keys)"
             }
             Self::CaDown => {
                 "mend what it names; where that takes too long, two people let the certificates count for longer: `truecell cert extend`"

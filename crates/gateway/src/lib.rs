@@ -57,7 +57,7 @@ pub use brief::SessionBrief;
 pub use cause::Cause;
 pub use clock::{SystemClock, WallClock};
 pub use config::{GatewayConfig, OffLine};
-pub use core::{Core, CoreCheck, Packets, VirtualCore};
+pub use core::{Check, Core, Packets, VirtualCore};
 pub use esp::WindowSize;
 pub use hand_off::{Admitted, Why};
 pub use health::{Alarm, HealthView};

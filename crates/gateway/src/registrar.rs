@@ -19,7 +19,7 @@ mod sessions;
 mod shadow;
 
 use crate::{
-    CaCheck, CoreCheck, GatewayConfig, Issuers, OffLine,
+    CaCheck, Check, GatewayConfig, Issuers, OffLine,
     classes::Classes,
     clock::ClockGuard,
     hand_off::{Answer, Refused, Work},
@@ -102,11 +102,17 @@ pub(crate) struct Registrar {
     shadow: Shadow,
     /// Octets on the journal's disk that strangers never fill.
     disk_reserve: u64,
-    core_check: CoreCheck,
-    issuers: Arc<dyn Issuers>,
-    ca_check: CaCheck,
+    outside: Outside,
     /// Whose certificates end while nobody gets a new one, and when they were counted.
     ca_down: Option<(Instant, String)>,
+}
+
+/// Who is asked that the gateway does not have itself.
+pub(crate) struct Outside {
+    pub(crate) core_check: Check,
+    pub(crate) ca_key_check: Check,
+    pub(crate) ca_check: CaCheck,
+    pub(crate) issuers: Arc<dyn Issuers>,
 }
 
 /// What units get.
@@ -136,28 +142,15 @@ pub(crate) struct Shared {
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) tallies: Arc<Tallies>,
     pub(crate) shards: Vec<Arc<ShardCounters>>,
-    pub(crate) core_check: CoreCheck,
-    pub(crate) issuers: Arc<dyn Issuers>,
-    pub(crate) ca_check: CaCheck,
+    pub(crate) outside: Outside,
     pub(crate) answers: Sender<Answer>,
     pub(crate) ike_waker: Waker,
 }
 
 impl Registrar {
     pub(crate) fn new(config: &GatewayConfig, ledger: Ledger, shared: Shared) -> Self {
-        let Shared {
-            sessions,
-            clock,
-            health,
-            delivery,
-            tallies,
-            shards,
-            core_check,
-            issuers,
-            ca_check,
-            answers,
-            ike_waker,
-        } = shared;
+        let Shared { sessions, clock, health, delivery, tallies, shards, outside, answers, ike_waker } =
+            shared;
         Self {
             policy: config.policy.clone(),
             terms: Terms::new(config),
@@ -184,9 +177,7 @@ impl Registrar {
             watch: Watch::new(&shards, Instant::now()),
             shadow: Shadow::default(),
             disk_reserve: config.disk_reserve,
-            core_check,
-            issuers,
-            ca_check,
+            outside,
             ca_down: None,
         }
     }

@@ -1,5 +1,5 @@
 use crate::{
-    CaCheck, Core, CoreCheck, GatewayConfig, Issuers, SessionBrief, SessionView, Stats, WallClock,
+    CaCheck, Check, Core, GatewayConfig, Issuers, SessionBrief, SessionView, Stats, WallClock,
     backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
@@ -13,7 +13,7 @@ use crate::{
     index,
     ports::{Listening, Ports},
     refusals::Refusals,
-    registrar::{Registrar, Shared},
+    registrar::{Outside, Registrar, Shared},
     sessions::Sessions,
     shard::{Shard, ShardCounters},
     shards::{Place, ShardCount},
@@ -52,8 +52,10 @@ pub struct Deps {
     pub ca_check: CaCheck,
     /// What stands behind the tunnels: a side of it for each shard.
     pub cores: Vec<Box<dyn Core>>,
-    /// Whether that can be reached.
-    pub core_check: CoreCheck,
+    /// Whether that can be reached: packets get there, and from there to the units.
+    pub core_check: Check,
+    /// Whether the embedded CA can sign.
+    pub ca_key_check: Check,
     /// Wall time.
     pub clock: Arc<dyn WallClock>,
     /// Randomness and public-key work of IKE.
@@ -152,8 +154,13 @@ impl Gateway {
             to_shards: ways.commands,
             to_registrar,
         };
-        let asked = (deps.core_check, deps.issuers, deps.ca_check);
-        let shared = common.shared(ways.counters.clone(), asked, to_control);
+        let outside = Outside {
+            core_check: deps.core_check,
+            ca_key_check: deps.ca_key_check,
+            ca_check: deps.ca_check,
+            issuers: deps.issuers,
+        };
+        let shared = common.shared(ways.counters.clone(), outside, to_control);
         let journal = deps.ledger.journal().clone();
         let registrar = Registrar::new(&config, deps.ledger.clone(), shared);
         let shards = ways.counters.clone();
@@ -369,12 +376,7 @@ impl Common {
         }
     }
 
-    fn shared(
-        &self,
-        shards: Vec<Arc<ShardCounters>>,
-        (core_check, issuers, ca_check): (CoreCheck, Arc<dyn Issuers>, CaCheck),
-        answers: Sender<Answer>,
-    ) -> Shared {
+    fn shared(&self, shards: Vec<Arc<ShardCounters>>, outside: Outside, answers: Sender<Answer>) -> Shared {
         Shared {
             sessions: self.sessions.clone(),
             clock: self.clock.clone(),
@@ -382,9 +384,7 @@ impl Common {
             delivery: self.delivery.clone(),
             tallies: self.tallies.clone(),
             shards,
-            core_check,
-            issuers,
-            ca_check,
+            outside,
             answers,
             ike_waker: self.ike_waker.clone(),
         }

@@ -5,6 +5,7 @@
 mod crl_reason;
 mod device;
 mod digest;
+mod label;
 mod network;
 mod node;
 mod realm;
@@ -17,6 +18,7 @@ pub mod number_as_text;
 pub use crl_reason::{CrlReason, ParseCrlReasonError};
 pub use device::{DeviceId, DeviceName, ParseDeviceError};
 pub use digest::{CertSha256, Hex, ParseSha256Error, Sha256};
+pub use label::{Label, ParseLabelError};
 pub use network::Network;
 pub use node::{Epoch, EventRef, NodeId, ParseNodeError, ParseSessionError, SessionId};
 pub use realm::{ParseRealmError, Realm};

@@ -284,6 +284,7 @@ fn start_gateway(
         cores,
         ca_check: Box::new(|_| None),
         core_check: Box::new(|| None),
+        ca_key_check: Box::new(|| None),
         clock: clock.clone(),
         crypto: Arc::new(AwsLc),
     };

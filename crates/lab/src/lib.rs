@@ -4,13 +4,14 @@
 //!
 //! [`tour`] shows what the gateway does about genuine units and about everyone else. Every reason that
 //! it tells is read from the journal, as an operator would. [`Load`] attaches units by the thousand,
-//! and [`Flood`] is what strangers send meanwhile.
+//! and [`Flood`] is what strangers send meanwhile. [`migrate`] brings an estate that shares one key to a certificate for each unit.
 
 mod carrier;
 mod echo;
 mod femtocell;
 mod flood;
 mod load;
+mod migration;
 mod sa_pair;
 mod tour;
 mod unit;
@@ -18,6 +19,7 @@ mod unit;
 pub use carrier::{Carrier, SERVICE};
 pub use femtocell::{Femtocell, NoTunnel};
 pub use flood::Flood;
-pub use load::{Arrival, Arrivals, Load, Pressed, SOCKETS, Tried, Tunnel};
+pub use load::{Arrival, Arrivals, Heard, Load, Pressed, SOCKETS, Tried, Tunnel};
+pub use migration::{Migrated, migrate};
 pub use tour::{Act, Step, tour};
 pub use unit::{Attached, KnownGateway, Outcome, Unit, UnitIdentity};

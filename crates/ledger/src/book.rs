@@ -1,6 +1,6 @@
 use crate::{
     AccessLineRecord, CertificateRecord, Credential, Device, DeviceChange, Incident, InstallOrder, Lease,
-    LedgerError, LifeCycle, NewDevice, NewIncident, Outside, Page, Pair, Pools, Row, RowKey, Tx,
+    LedgerError, LegacyGroup, LifeCycle, NewDevice, NewIncident, Outside, Page, Pair, Pools, Row, RowKey, Tx,
     index::Compared,
     pool::Addresses,
     redo::{device_of, is_explained_by, redo},
@@ -159,6 +159,7 @@ impl Ledger {
         self.rely_on_index::<InstallOrder>()?;
         self.rely_on_index::<CertificateRecord>()?;
         self.rely_on_index::<Credential>()?;
+        self.rely_on_index::<LegacyGroup>()?;
         self.begin()
     }
 
@@ -276,9 +277,19 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Exists`], and the transient ones.
     pub fn add_line(&self, line: &AccessLineRecord, by: &str, now: UnixTime) -> Result<(), LedgerError> {
-        self.change(|tx| match tx.line(&line.line)? {
-            Some(_) => Err(LedgerError::Exists { table: AccessLineRecord::TABLE, key: line.key() }),
-            None => tx.put_row(line, &Because::new(by, "line added"), now).map(drop),
+        self.add_lines(std::slice::from_ref(line), by, now)
+    }
+
+    /// Adds many access lines in one transaction, or none.
+    ///
+    /// # Errors
+    /// As [`Self::add_line`].
+    pub fn add_lines(&self, lines: &[AccessLineRecord], by: &str, now: UnixTime) -> Result<(), LedgerError> {
+        self.change(|tx| {
+            lines.iter().try_for_each(|line| match tx.line(&line.line)? {
+                Some(_) => Err(LedgerError::Exists { table: AccessLineRecord::TABLE, key: line.key() }),
+                None => tx.put_row(line, &Because::new(by, "line added"), now).map(drop),
+            })
         })
     }
 

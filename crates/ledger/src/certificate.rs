@@ -16,7 +16,7 @@ use std::net::IpAddr;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateRecord {
-    /// Which issuing CA: `devices` or `gateways`.
+    /// Which issuing CA: `devices` or `gateways`; of a later generation with its number, as `devices-2`.
     pub issuer: String,
     /// Serial number, lower-case hex; unique among all that our CAs sign.
     pub serial: String,
@@ -135,9 +135,6 @@ impl CertificateRecord {
     /// The name of the value by which certificates are found that certify a key.
     pub(crate) const KEY: &'static str = "spki";
 
-    /// The issuing CA of units' certificates, by name.
-    pub const DEVICES: &'static str = "devices";
-
     /// Its key: `<issuer>/<serial>`.
     pub fn key_of(issuer: &str, serial: &str) -> String {
         format!("{issuer}/{serial}")
@@ -231,6 +228,19 @@ impl Tx<'_> {
         Ok(self.row(&CertificateRecord::key_of(issuer, serial))?.map(|(certificate, _)| certificate))
     }
 
+    /// The certificate of which this is the credential, whichever of our CAs signed it; none of one that another CA did.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub(crate) fn certificate_of(
+        &mut self,
+        credential: &Credential,
+    ) -> Result<Option<CertificateRecord>, LedgerError> {
+        let key = credential.spki_sha256.to_string();
+        let of_key: Vec<CertificateRecord> = self.all(Some((CertificateRecord::KEY, &key)))?;
+        Ok(of_key.into_iter().find(|certificate| certificate.cert_sha256 == credential.cert_sha256))
+    }
+
     /// Whose a key is, or was: all that are known to have a certificate of it, whichever CA signed that and whatever
     /// became of it. One that has several is there as often.
     ///
@@ -312,9 +322,9 @@ impl Ledger {
         })
     }
 
-    /// The certificates of an issuing CA that count no more by [`Self::standing`], but for those that ended before `since`. They are for its
-    /// revocation list: with the time of the list before, each is on one list at least that was made after its end (RFC
-    /// 5280 §3.3).
+    /// The certificates of an issuing CA that count no more by [`Self::standing`], but for those that ended before `since`.
+    /// They are for its revocation list: with the time of the list before, each is on one list at least that was made after
+    /// its end (RFC 5280 §3.3).
     ///
     /// # Errors
     /// [`LedgerError::Tampered`] when one of the rows was: a list without it would say that it counts. And the transient

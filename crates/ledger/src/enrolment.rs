@@ -11,12 +11,15 @@
 //!   does: then nothing more is issued, the successors are in doubt, the older one goes on counting, and an incident
 //!   names all. Otherwise the copy that renews first would win.
 //!
+//! - **A legacy group** ([`LegacyGroup`](crate::LegacyGroup)) is the one exception to a vendor's key being one unit's.
+//!
 //! Everything here happens within a transaction of the caller, who may take many requests into one: the cost of making
 //! it durable is shared. Nobody gets a certificate before that is done.
 
 mod confirmation;
 mod hold;
 mod leave;
+mod legacy;
 mod renewal;
 
 pub use confirmation::Stage;
@@ -90,6 +93,8 @@ pub enum Denied {
     OtherVendorKey,
     /// The vendor's key was another unit's.
     SharedCredential,
+    /// The vendor's key is that of a legacy group whose time is over.
+    LegacyOver,
     /// The unit is enrolled, and no newer order says that it may come again.
     AlreadyEnrolled,
     /// The key to be certified was seen before.
@@ -130,6 +135,7 @@ impl Denied {
             Self::OtherLine => "other-line",
             Self::OtherVendorKey => "other-vendor-key",
             Self::SharedCredential => "shared-credential",
+            Self::LegacyOver => "legacy-group-over",
             Self::AlreadyEnrolled => "already-enrolled",
             Self::KnownKey => "known-key",
             Self::Held => "held",

@@ -2,8 +2,7 @@
 //! One at a time, and it ends by itself.
 
 use crate::{
-    CertificateRecord, Credential, DoubtKind, Enrolment, Ledger, LedgerError, Origin, Row, Sighting, Tx,
-    transaction::Because,
+    Credential, DoubtKind, Enrolment, Ledger, LedgerError, Origin, Row, Sighting, Tx, transaction::Because,
 };
 use ids::{CertSha256, DeviceId, UnixTime};
 use serde::{Deserialize, Serialize};
@@ -45,8 +44,8 @@ pub struct ExtensionEnded {
 }
 
 impl Extension {
-    /// The key of its row: the CA whose certificates are extended.
-    const KEY: &'static str = CertificateRecord::DEVICES;
+    /// The key of its row: whose certificates are extended.
+    const KEY: &'static str = "devices";
 
     /// Whether it holds now.
     pub fn is_in_force(&self, now: UnixTime) -> bool {

@@ -23,8 +23,10 @@ mod import_credentials;
 mod incident;
 mod index;
 mod lease;
+mod legacy;
 mod life_cycle;
 mod lineage;
+mod migration;
 mod order;
 mod page;
 mod pair;
@@ -56,8 +58,13 @@ pub use import::{Imported, RefusedRow};
 pub use import_credentials::ImportedCredentials;
 pub use incident::{Incident, IncidentState, NewIncident};
 pub use lease::Lease;
+pub use legacy::{ByLegacy, LegacyDenial, LegacyGroup, LegacyUse, NewLegacyGroup};
 pub use life_cycle::{Allowed, Approval, Enrolment, LifeCycle, Move, ParseStateError, allows};
 pub use lineage::{Kin, Lineage};
+pub use migration::{
+    Chosen, Counts, HaltRule, LeftOut, Migration, MigrationReport, MigrationState, NewMigration, Planned,
+    Step, UnitReport, UnitState, Wave, WaveReport, WaveState,
+};
 pub use order::{Closed, InstallOrder, NewOrder, OrderState};
 pub use page::Page;
 pub use pair::{Pair, Removed};

@@ -1,7 +1,8 @@
 //! All certificates of one unit, whatever became of them, and the keys with which it asked for the first.
 
 use crate::{
-    CertificateRecord, Credential, Finding, InstallOrder, Leave, Ledger, LedgerError, Row, Sighting,
+    CertificateRecord, Credential, Finding, InstallOrder, Leave, Ledger, LedgerError, LegacyUse, Row,
+    Sighting,
 };
 use ids::{CertSha256, DeviceId, UnixTime};
 
@@ -12,6 +13,8 @@ pub struct Lineage {
     pub certificates: Vec<Kin>,
     /// The keys of vendors' certificates that name it.
     pub keys: Vec<Sighting>,
+    /// What came of it by the keys of legacy groups.
+    pub legacy: Vec<LegacyUse>,
     /// Rows between them that were tampered with.
     pub tampered: Vec<Finding>,
 }
@@ -49,9 +52,10 @@ impl Ledger {
         let (id, mut tampered) = (device.to_string(), Vec::new());
         let mut certificates = Vec::new();
         for credential in self.all_that_hold::<Credential>("device", &id, &mut tampered)? {
-            let signed = self.certificate(CertificateRecord::DEVICES, &credential.serial);
-            let record = noted(signed, &mut tampered)?
-                .filter(|record: &CertificateRecord| record.cert_sha256 == credential.cert_sha256);
+            let key = credential.spki_sha256.to_string();
+            let of_key =
+                self.all_that_hold::<CertificateRecord>(CertificateRecord::KEY, &key, &mut tampered)?;
+            let record = of_key.into_iter().find(|record| record.cert_sha256 == credential.cert_sha256);
             certificates.push(Kin { credential: Some(credential), record });
         }
         let orders = self.all_that_hold::<InstallOrder>("device", &id, &mut tampered)?;
@@ -71,7 +75,8 @@ impl Ledger {
         }
         certificates.sort_by_key(|kin| (kin.issued_at(), kin.cert_sha256().map(|sha256| sha256.0)));
         let keys = self.all_that_hold::<Sighting>(Sighting::DEVICE, &id, &mut tampered)?;
-        Ok(Lineage { certificates, keys, tampered })
+        let legacy = self.all_that_hold::<LegacyUse>(LegacyUse::DEVICE, &id, &mut tampered)?;
+        Ok(Lineage { certificates, keys, legacy, tampered })
     }
 
     fn all_that_hold<R: Row>(
@@ -83,18 +88,5 @@ impl Ledger {
         let every = self.every::<R>(Some((name, value)))?;
         tampered.extend(every.tampered);
         Ok(every.rows)
-    }
-}
-
-fn noted<T>(
-    read: Result<Option<T>, LedgerError>,
-    tampered: &mut Vec<Finding>,
-) -> Result<Option<T>, LedgerError> {
-    match read {
-        Err(error) => {
-            tampered.push(Finding::of(&error).ok_or(error)?);
-            Ok(None)
-        }
-        read => read,
     }
 }

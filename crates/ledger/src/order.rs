@@ -1,10 +1,10 @@
 //! Install orders: leave for one unit to be enrolled once, behind one line, within a time. Without one nobody enrols.
 
 use crate::{
-    Device, Enrolment, Imported, Ledger, LedgerError, LifeCycle, Page, RefusedRow, Row, Tx,
+    ByLegacy, Device, Enrolment, Imported, Ledger, LedgerError, LifeCycle, Page, RefusedRow, Row, Tx,
     transaction::Because,
 };
-use ids::{AccessLine, CertSha256, DeviceId, OrderId, Sha256, UnixTime};
+use ids::{AccessLine, CertSha256, DeviceId, Label, OrderId, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -37,6 +37,9 @@ pub struct InstallOrder {
     pub since: UnixTime,
     /// It holds no more.
     pub closed: Option<Closed>,
+    /// It is for a unit of a legacy group, which has no vendor key of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<ByLegacy>,
 }
 
 /// An order holds no more.
@@ -95,6 +98,13 @@ pub enum OrderState {
 impl InstallOrder {
     /// The name of the value by which the orders of a unit are found that are not closed.
     const STANDS: &'static str = "stands";
+    /// The same of those behind a line by which units of legacy groups enrol.
+    const BY_LEGACY: &'static str = "by_legacy";
+
+    /// The legacy group by whose key its unit enrols, if it does.
+    pub fn group(&self) -> Option<&Label> {
+        self.legacy.as_ref().map(|legacy| &legacy.group)
+    }
 
     /// Whether two people say by it that the unit comes by this vendor's key, who could know that others do since then.
     pub(crate) fn vouches_for(&self, vendor_key: Sha256, shared_since: UnixTime) -> bool {
@@ -142,6 +152,8 @@ impl Row for InstallOrder {
     fn entries(&self) -> Vec<(&'static str, String)> {
         let mut entries = vec![("device", self.device.to_string())];
         entries.extend(self.closed.is_none().then(|| (Self::STANDS, self.device.to_string())));
+        let by_legacy = self.legacy.is_some() && self.closed.is_none();
+        entries.extend(by_legacy.then(|| (Self::BY_LEGACY, self.line.to_string())));
         entries
     }
 }
@@ -191,10 +203,19 @@ impl Tx<'_> {
         self.all(Some((InstallOrder::STANDS, &device.to_string())))
     }
 
+    /// The orders by which units of legacy groups enrol from behind a line, and that are not closed.
+    pub(crate) fn orders_by_legacy_behind(
+        &mut self,
+        line: &AccessLine,
+    ) -> Result<Vec<InstallOrder>, LedgerError> {
+        self.all(Some((InstallOrder::BY_LEGACY, &line.to_string())))
+    }
+
     /// Opens an order. A unit that is held stays so until it comes by this order: it is a person's word from after the hold.
-    fn open_order(
+    pub(crate) fn open_order(
         &mut self,
         new: &NewOrder,
+        legacy: Option<ByLegacy>,
         because: &Because<'_>,
         now: UnixTime,
     ) -> Result<InstallOrder, LedgerError> {
@@ -227,6 +248,7 @@ impl Tx<'_> {
             approver: because.approver.map(str::to_owned),
             since: now,
             closed: None,
+            legacy,
         };
         if device.enrolment == Enrolment::None {
             device.enrolment = Enrolment::Ordered;
@@ -236,7 +258,23 @@ impl Tx<'_> {
         Ok(order)
     }
 
-    fn close_order(
+    /// The same for a unit of a legacy group.
+    pub(crate) fn open_order_by_legacy(
+        &mut self,
+        new: &NewOrder,
+        legacy: ByLegacy,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<InstallOrder, LedgerError> {
+        self.legacy_group_in_force(&legacy.group, now)?;
+        if !self.is_line_of_one(&new.line, new.device)? {
+            let why = format!("another unit of a legacy group may enrol from behind line {}", new.line);
+            return Err(LedgerError::Conflict(why));
+        }
+        self.open_order(new, Some(legacy), because, now)
+    }
+
+    pub(crate) fn close_order(
         &mut self,
         id: &OrderId,
         because: &Because<'_>,
@@ -258,7 +296,7 @@ impl Tx<'_> {
         Ok(order)
     }
 
-    fn order(&mut self, id: &OrderId) -> Result<Option<InstallOrder>, LedgerError> {
+    pub(crate) fn order(&mut self, id: &OrderId) -> Result<Option<InstallOrder>, LedgerError> {
         Ok(self.row(&id.to_string())?.map(|(order, _)| order))
     }
 }
@@ -279,7 +317,25 @@ impl Ledger {
         now: UnixTime,
     ) -> Result<InstallOrder, LedgerError> {
         self.rely_on_index::<InstallOrder>()?;
-        self.change(|tx| tx.open_order(new, &Because { by, why, approver }, now))
+        self.change(|tx| tx.open_order(new, None, &Because { by, why, approver }, now))
+    }
+
+    /// Opens an order by which a unit of a legacy group enrols by the group's key.
+    ///
+    /// # Errors
+    /// As [`Self::open_order`]; and [`LedgerError::Conflict`] where the group has ended, or another unit of a group may
+    /// enrol from behind the line.
+    pub fn open_order_by_legacy(
+        &self,
+        new: &NewOrder,
+        group: &Label,
+        by: &str,
+        why: &str,
+        now: UnixTime,
+    ) -> Result<InstallOrder, LedgerError> {
+        self.rely_on_index::<InstallOrder>()?;
+        let legacy = ByLegacy { group: group.clone(), migration: None, wave: None };
+        self.change(|tx| tx.open_order_by_legacy(new, legacy, &Because::new(by, why), now))
     }
 
     /// Takes many orders, each with its line in the file, in one transaction. One that is there already, exactly so, is
@@ -302,7 +358,7 @@ impl Ledger {
                     imported.unchanged += 1;
                     continue;
                 }
-                match tx.open_order(new, &Because::new(by, "imported"), now) {
+                match tx.open_order(new, None, &Because::new(by, "imported"), now) {
                     Ok(_) => imported.added += 1,
                     Err(error) if error.is_transient() => return Err(error),
                     Err(error) => {

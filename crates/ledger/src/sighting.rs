@@ -81,7 +81,7 @@ impl Sighting {
 
 impl KeyUse {
     /// The same again, whenever.
-    fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         (self.device, self.cert_sha256, self.from) == (other.device, other.cert_sha256, other.from)
     }
 }
@@ -123,6 +123,7 @@ impl Tx<'_> {
 
     /// A key was shown at the gate by whom the ledger does not have it for, or not from there. Where it was another unit's
     /// as well, a person is told, once while that is open. Nobody is held for it: a copy is no switch for the genuine unit.
+    /// The key of a legacy group that is in force is counted as that: many have it.
     ///
     /// # Errors
     /// As [`Self::device`].
@@ -133,6 +134,10 @@ impl Tx<'_> {
         now: UnixTime,
     ) -> Result<(), LedgerError> {
         let (device, from) = (new.device, new.from);
+        if let Some(group) = self.legacy_group_of(spki_sha256)?.filter(|group| group.is_in_force(now)) {
+            let is_ours = self.device(device)?.is_some();
+            return if is_ours { self.legacy_used(&group, new, now) } else { Ok(()) };
+        }
         let sighting = self.sighted(spki_sha256, new, now)?;
         let holders = self.key_holders(spki_sha256)?.into_iter().filter_map(|holder| holder.device);
         let mut units = holders.chain(sighting.devices());

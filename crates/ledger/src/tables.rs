@@ -2,21 +2,26 @@
 
 use crate::{
     AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Extension, Incident,
-    InstallOrder, LifeCycle, Observation, Pair, PolicyRule, Row, Sighting,
+    InstallOrder, LegacyGroup, LegacyUse, LifeCycle, Migration, Observation, Pair, PolicyRule, Row, Sighting,
+    Wave,
 };
 use serde_json::Value;
 
 /// Every one but the leases, which records of admissions explain.
-pub(crate) const EXPLAINED: [Table; 13] = [
+pub(crate) const EXPLAINED: [Table; 17] = [
     table::<Device>(),
     table::<CertificateRecord>(),
     table::<Credential>(),
     table::<Sighting>(),
     table::<Distrust>(),
+    table::<LegacyGroup>(),
+    table::<LegacyUse>(),
     table::<Extension>(),
     table::<AccessLineRecord>(),
     table::<Pair>(),
     table::<InstallOrder>(),
+    table::<Migration>(),
+    table::<Wave>(),
     table::<PolicyRule>(),
     table::<Observation>(),
     table::<Breaker>(),
@@ -81,10 +86,14 @@ impl Own for Credential {
 impl Own for CertificateRecord {}
 impl Own for Sighting {}
 impl Own for Distrust {}
+impl Own for LegacyGroup {}
+impl Own for LegacyUse {}
 impl Own for Extension {}
 impl Own for AccessLineRecord {}
 impl Own for Pair {}
 impl Own for InstallOrder {}
+impl Own for Migration {}
+impl Own for Wave {}
 impl Own for PolicyRule {}
 impl Own for Observation {}
 impl Own for Breaker {}

@@ -7,7 +7,7 @@ use der::asn1::{Any, OctetString};
 use der::{Decode, Encode};
 use ids::UnixTime;
 use pki::ocsp::{MAX_ASKED, OutOfReach, Responder, Status, Statuses};
-use pki::{Ca, CaSpec, FileKey, Issuing, KeyAlgorithm, OffTheBooks, PrivateKey};
+use pki::{Ca, CaSpec, FileKey, Generation, Issuing, KeyAlgorithm, OffTheBooks, PrivateKey};
 use rcgen::SigningKey;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use x509_ocsp::{CertId, OcspRequest, Request, TbsRequest};
 struct AllGood;
 
 impl Statuses for AllGood {
-    fn status(&self, _: Issuing, _: &str, _: UnixTime) -> Result<Status, OutOfReach> {
+    fn status(&self, _: Generation, _: &str, _: UnixTime) -> Result<Status, OutOfReach> {
         Ok(Status::Good)
     }
 }
@@ -67,7 +67,7 @@ fn main() {
     let now = UnixTime::now();
     let spec = CaSpec::new("Example", "femto.example".parse().unwrap());
     let ca = Ca::create(&directory.path().join("ca"), &spec, now).unwrap();
-    let signer = ca.ocsp_signer(Issuing::Devices, "bench", &mut OffTheBooks, now).unwrap();
+    let signer = ca.ocsp_signer(Generation::first(Issuing::Devices), "bench", &mut OffTheBooks, now).unwrap();
     let issuer = std::fs::read(directory.path().join("ca/devices.pem")).unwrap();
     let issuer = Certificate::from_der(&der::pem::decode_vec(&issuer).unwrap().1).unwrap();
     let responder = Responder::new(vec![signer], Duration::from_secs(3600)).unwrap();

@@ -1,4 +1,4 @@
-use crate::{Issuing, Kind, PkiError};
+use crate::{Generation, Kind, PkiError};
 use ids::{DeviceId, Sha256, UnixTime};
 use x509::Certificate;
 
@@ -6,7 +6,7 @@ use x509::Certificate;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Particulars {
     /// By which issuing CA.
-    pub issuing: Issuing,
+    pub issuing: Generation,
     /// Serial number, lower-case hex.
     pub serial: String,
     /// For whom.

@@ -1,12 +1,14 @@
 use crate::certificate::{certificate_pem, read_certificate};
-use crate::issuing::{Issuing, IssuingCa};
-use crate::profile::{self, Holder};
-use crate::{FileKey, KeyAlgorithm, PkiError, PrivateKey, StatusUris, file};
+use crate::issuing::{Generations, Issuing, IssuingCa};
+use crate::key::KeptKey;
+use crate::profile::{self, Holder, Window};
+use crate::{CaKeys, Generation, KeyAlgorithm, KeyError, KeyPlace, KeysAbove, PkiError, StatusUris, file};
 use ids::{Realm, UnixTime};
 use rcgen::{CertificateParams, Issuer};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use x509::{Anchor, AnchorSet, Anchors};
 
 /// What a CA is made for.
@@ -48,8 +50,38 @@ impl CaSpec {
         }
     }
 
-    fn holder<'a>(&'a self, common_name: &'a str) -> Holder<'a> {
+    pub(crate) fn holder<'a>(&'a self, common_name: &'a str) -> Holder<'a> {
         Holder { country: self.country.as_deref(), organization: &self.organization, common_name }
+    }
+
+    /// The name of an issuing CA.
+    pub(crate) fn issuing_name(&self, generation: Generation) -> String {
+        let what = match generation.issuing() {
+            Issuing::Devices => "issuing CA",
+            Issuing::Gateways => "gateway CA",
+        };
+        match generation.number() {
+            1 => format!("{} {what}", self.realm),
+            number => format!("{} {what} {number}", self.realm),
+        }
+    }
+
+    /// The one domain in which an issuing CA may name anybody.
+    pub(crate) fn domain(&self, issuing: Issuing) -> &Realm {
+        match issuing {
+            Issuing::Devices => &self.realm,
+            Issuing::Gateways => &self.gateway_domain,
+        }
+    }
+
+    /// What the certificate of an issuing CA says.
+    pub(crate) fn issuing(
+        &self,
+        generation: Generation,
+        window: Window,
+    ) -> Result<CertificateParams, PkiError> {
+        let name = self.issuing_name(generation);
+        profile::issuing(&self.holder(&name), self.domain(generation.issuing()), window)
     }
 
     /// Whether a gateway may have this name.
@@ -64,8 +96,11 @@ pub struct Ca {
     pub(crate) spec: CaSpec,
     pub(crate) anchors: Anchors,
     pub(crate) gateway_anchors: AnchorSet,
-    pub(crate) devices: IssuingCa,
-    pub(crate) gateways: IssuingCa,
+    devices: RwLock<Generations>,
+    gateways: RwLock<Generations>,
+    /// Between issuing CAs and root, nearest first.
+    pub(crate) above: Vec<Vec<u8>>,
+    pub(crate) keys: CaKeys,
     pub(crate) root: Vec<u8>,
     directory: PathBuf,
 }
@@ -84,31 +119,59 @@ impl Ca {
     /// # Errors
     /// [`PkiError::Exists`], [`PkiError::Order`] for a specification that makes no sense, [`PkiError::Io`].
     pub fn create(directory: &Path, spec: &CaSpec, now: UnixTime) -> Result<Self, PkiError> {
+        let above = KeysAbove { folder: directory, passphrase: None };
+        Self::create_with(directory, spec, (above, &CaKeys::default()), now)
+    }
+
+    /// The same with keys that are kept otherwise: those of root and CAs between, and those of the issuing CAs.
+    ///
+    /// # Errors
+    /// As [`Self::create`], and [`PkiError::Key`].
+    pub fn create_with(
+        directory: &Path,
+        spec: &CaSpec,
+        (above, keys): (KeysAbove<'_>, &CaKeys),
+        now: UnixTime,
+    ) -> Result<Self, PkiError> {
         if spec.intermediates > 3 {
             return Err(PkiError::Order("at most 3 CAs stand between root and issuing CAs"));
         }
         make_room(directory)?;
-        let mut upper = Level::root(spec, now)?;
+        let mut upper = Level::root(spec, above.place("root"), now)?;
         upper.write(directory, "root")?;
         for number in 1..=spec.intermediates {
-            upper = upper.between(spec, number, now)?;
-            upper.write(directory, &format!("between-{number}"))?;
+            let name = format!("between-{number}");
+            upper = upper.between(spec, number, above.place(&name), now)?;
+            upper.write(directory, &name)?;
         }
-        upper.issuing(spec, "issuing CA", &spec.realm, now)?.write(directory, Issuing::Devices.name())?;
-        let gateways = upper.issuing(spec, "gateway CA", &spec.gateway_domain, now)?;
-        gateways.write(directory, Issuing::Gateways.name())?;
+        for issuing in Issuing::ALL {
+            let (generation, name) = (Generation::first(issuing), issuing.name());
+            upper
+                .issuing(spec, generation, keys.place(directory, generation), now)?
+                .write(directory, name)?;
+        }
         let json = serde_json::to_vec_pretty(&SpecFile { v: 1, ca: spec.clone() });
         let path = directory.join("ca.json");
         let json = json.map_err(|_| PkiError::file(&path, "cannot be written"))?;
         file::write(&path, file::PUBLIC, &json)?;
-        Self::open(directory)
+        Self::open_with(directory, keys)
     }
 
     /// Opens the hierarchy.
     ///
     /// # Errors
-    /// [`PkiError::NoCa`], [`PkiError::File`], [`PkiError::Io`].
+    /// [`PkiError::NoCa`], [`PkiError::File`], [`PkiError::Io`]; [`PkiError::Key`] when a key of an issuing CA
+    /// [will not do](crate::KeyError::is_lasting).
     pub fn open(directory: &Path) -> Result<Self, PkiError> {
+        Self::open_with(directory, &CaKeys::default())
+    }
+
+    /// The same with keys that are kept otherwise. One whose passphrase cannot be had now is looked for again whenever it
+    /// is to sign.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(directory: &Path, keys: &CaKeys) -> Result<Self, PkiError> {
         let spec = read_spec(directory)?;
         let root_path = directory.join("root.pem");
         let root = read_certificate(&root_path)?;
@@ -122,8 +185,10 @@ impl Ca {
         let above = above.map(|number| read_certificate(&directory.join(format!("between-{number}.pem"))));
         let above: Vec<_> = above.collect::<Result<_, _>>()?;
         Ok(Self {
-            devices: IssuingCa::read(directory, Issuing::Devices, &above)?,
-            gateways: IssuingCa::read(directory, Issuing::Gateways, &above)?,
+            devices: RwLock::new(Generations::read(directory, Issuing::Devices, &above, keys)?),
+            gateways: RwLock::new(Generations::read(directory, Issuing::Gateways, &above, keys)?),
+            above,
+            keys: keys.clone(),
             spec,
             anchors,
             gateway_anchors,
@@ -132,25 +197,63 @@ impl Ca {
         })
     }
 
-    /// Where the certificates that `issuing` signs from now on say that their status is found. A CA says
+    /// Where the certificates that a generation signs from now on say that their status is found. A CA says
     /// nothing of it until it is told to, and is told again after each [`Ca::open`].
     ///
     /// # Errors
-    /// [`PkiError::Order`] for what is no `http` URI.
-    pub fn set_status_uris(&mut self, issuing: Issuing, uris: StatusUris) -> Result<(), PkiError> {
+    /// [`PkiError::Order`] for what is no `http` URI, or no generation of this CA.
+    pub fn set_status_uris(&self, generation: Generation, uris: StatusUris) -> Result<(), PkiError> {
         uris.check()?;
-        match issuing {
-            Issuing::Devices => self.devices.status_uris = uris,
-            Issuing::Gateways => self.gateways.status_uris = uris,
-        }
+        self.generation(generation)?.set_status_uris(uris);
         Ok(())
     }
 
-    pub(crate) fn issuing(&self, which: Issuing) -> &IssuingCa {
+    /// Every generation of the issuing CAs, those of devices first, and of each the oldest.
+    pub fn generations(&self) -> Vec<Generation> {
+        self.every().iter().map(|ca| ca.generation).collect()
+    }
+
+    /// Those that still sign: the key of an older one may have been taken away.
+    pub fn speaking(&self) -> Vec<Generation> {
+        self.every().iter().filter(|ca| !ca.is_silent()).map(|ca| ca.generation).collect()
+    }
+
+    /// The one that certifies now.
+    pub fn current(&self, which: Issuing) -> Generation {
+        self.issuing(which).generation
+    }
+
+    pub(crate) fn issuing(&self, which: Issuing) -> Arc<IssuingCa> {
+        self.generations_of(which).read().unwrap_or_else(PoisonError::into_inner).current.clone()
+    }
+
+    pub(crate) fn generation(&self, generation: Generation) -> Result<Arc<IssuingCa>, PkiError> {
+        let found = self.every().into_iter().find(|ca| ca.generation == generation);
+        found.ok_or(PkiError::Order("there is no such generation of the issuing CA"))
+    }
+
+    pub(crate) fn generations_of(&self, which: Issuing) -> &RwLock<Generations> {
         match which {
             Issuing::Devices => &self.devices,
             Issuing::Gateways => &self.gateways,
         }
+    }
+
+    pub(crate) fn every(&self) -> Vec<Arc<IssuingCa>> {
+        let of = |which| self.generations_of(which).read().unwrap_or_else(PoisonError::into_inner);
+        Issuing::ALL.into_iter().flat_map(|which| of(which).all().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    /// What keeps an issuing CA from signing that should, as it was when its key was last used or looked for.
+    pub fn key_trouble(&self) -> Option<KeyError> {
+        let current = Issuing::ALL.into_iter().find_map(|which| self.issuing(which).key_trouble());
+        let speaking = || self.every().into_iter().filter(|ca| !ca.is_silent());
+        current.or_else(|| speaking().find_map(|ca| ca.key_trouble()))
+    }
+
+    /// Looks for keys that were not to be had. May wait for whoever has them.
+    pub fn look_for_keys(&self) {
+        self.every().iter().for_each(|ca| drop(ca.issuer.key().open()));
     }
 
     /// What the CA was made for.
@@ -214,42 +317,48 @@ fn read_spec(directory: &Path) -> Result<CaSpec, PkiError> {
 /// One CA while the hierarchy is made.
 struct Level {
     params: CertificateParams,
-    private: PrivateKey,
-    key: FileKey,
+    key: KeptKey,
     der: Vec<u8>,
 }
 
 impl Level {
-    fn root(spec: &CaSpec, now: UnixTime) -> Result<Self, PkiError> {
+    fn root(spec: &CaSpec, place: KeyPlace, now: UnixTime) -> Result<Self, PkiError> {
         let name = format!("{} root", spec.realm);
         let params = profile::root(&spec.holder(&name), spec.intermediates + 1, now)?;
-        let private = PrivateKey::generate(spec.key)?;
-        let key = FileKey::new(&private)?;
+        let key = KeptKey::make(place, spec.key)?;
         let der = params.self_signed(&key).map_err(|_| PkiError::Signing)?.der().to_vec();
-        Ok(Self { params, private, key, der })
+        Ok(Self { params, key, der })
     }
 
-    fn between(&self, spec: &CaSpec, number: u8, now: UnixTime) -> Result<Self, PkiError> {
+    fn between(&self, spec: &CaSpec, number: u8, place: KeyPlace, now: UnixTime) -> Result<Self, PkiError> {
         let name = format!("{} CA {number}", spec.realm);
         let below = spec.intermediates - number + 1;
-        self.sign(profile::between(&spec.holder(&name), below, now)?, spec.key)
+        self.sign(profile::between(&spec.holder(&name), below, now)?, place, spec.key)
     }
 
-    fn issuing(&self, spec: &CaSpec, what: &str, domain: &Realm, now: UnixTime) -> Result<Self, PkiError> {
-        let name = format!("{} {what}", spec.realm);
-        self.sign(profile::issuing(&spec.holder(&name), domain, now)?, spec.key)
+    fn issuing(
+        &self,
+        spec: &CaSpec,
+        generation: Generation,
+        place: KeyPlace,
+        now: UnixTime,
+    ) -> Result<Self, PkiError> {
+        self.sign(spec.issuing(generation, Window::issuing(now))?, place, spec.key)
     }
 
-    fn sign(&self, params: CertificateParams, algorithm: KeyAlgorithm) -> Result<Self, PkiError> {
-        let private = PrivateKey::generate(algorithm)?;
-        let key = FileKey::new(&private)?;
+    fn sign(
+        &self,
+        params: CertificateParams,
+        place: KeyPlace,
+        algorithm: KeyAlgorithm,
+    ) -> Result<Self, PkiError> {
+        let key = KeptKey::make(place, algorithm)?;
         let issuer = Issuer::from_params(&self.params, &self.key);
         let der = params.signed_by(&key, &issuer).map_err(|_| PkiError::Signing)?.der().to_vec();
-        Ok(Self { params, private, key, der })
+        Ok(Self { params, key, der })
     }
 
     fn write(&self, directory: &Path, name: &str) -> Result<(), PkiError> {
-        self.private.write(&directory.join(name).with_extension("key"))?;
         let pem = certificate_pem(&self.der);
         file::write(&directory.join(name).with_extension("pem"), file::PUBLIC, pem.as_bytes())
     }

@@ -12,7 +12,7 @@
 //!
 //! No list is made of what the root signed: the root's key may be off the machine.
 
-use crate::{Ca, Issuing, PkiError};
+use crate::{Ca, Generation, PkiError};
 use ids::{CrlReason, UnixTime};
 use rcgen::{
     CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber,
@@ -32,14 +32,15 @@ pub struct Entry {
 }
 
 impl Ca {
-    /// The revocation list of `issuing` in DER. `number`: its cRLNumber; `period`: from thisUpdate, which is
+    /// The revocation list of a generation in DER. `number`: its cRLNumber; `period`: from thisUpdate, which is
     /// `now`, to nextUpdate, at least 1 s.
     ///
     /// # Errors
-    /// [`PkiError::Order`] for a serial that is none, or for no period; [`PkiError::Signing`].
+    /// [`PkiError::Order`] for a serial that is none, for no period, or for no generation of this CA; [`PkiError::Key`],
+    /// [`PkiError::Signing`].
     pub fn crl(
         &self,
-        issuing: Issuing,
+        generation: Generation,
         revoked: &[Entry],
         number: u64,
         now: UnixTime,
@@ -48,7 +49,7 @@ impl Ca {
         if period < Duration::from_secs(1) {
             return Err(PkiError::Order("a revocation list is good for 1 second at least"));
         }
-        let ca = self.issuing(issuing);
+        let ca = self.generation(generation)?;
         let date = |time: UnixTime| {
             date_time_ymd(1970, 1, 1) + Duration::from_secs(u64::try_from(time.secs()).unwrap_or(0))
         };
@@ -69,7 +70,7 @@ impl Ca {
             revoked_certs: revoked.iter().map(entry).collect::<Result<_, PkiError>>()?,
             key_identifier_method: KeyIdMethod::PreSpecified(ski.to_vec()),
         };
-        let list = list.signed_by(&ca.issuer).map_err(|_| PkiError::Signing)?;
+        let list = list.signed_by(&ca.issuer).map_err(|_| ca.not_signed())?;
         Ok(list.der().to_vec())
     }
 }

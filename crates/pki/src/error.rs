@@ -1,3 +1,4 @@
+use crate::KeyError;
 use ids::DeviceId;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,6 +54,12 @@ pub enum PkiError {
     /// Ledger or journal cannot be reached: nobody gets a certificate.
     #[error("{0}")]
     Books(String),
+    /// A certificate that was brought for an issuing CA will not do.
+    #[error("the certificate will not do: {0}")]
+    Certificate(&'static str),
+    /// A key of the CA cannot be had or used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The key refused to sign, or made something that does not verify.
     #[error("signing failed")]
     Signing,
@@ -81,6 +88,8 @@ impl PkiError {
             Self::Request(_) => "request-bad",
             Self::Forbidden(_) => "device-may-not-enrol",
             Self::Books(_) => "books-unreachable",
+            Self::Certificate(_) => "ca-certificate-bad",
+            Self::Key(_) => "ca-key",
             Self::Signing => "ca-signing",
         }
     }
@@ -94,8 +103,9 @@ impl PkiError {
             | Self::Request(_)
             | Self::Forbidden(_)
             | Self::Exists(_)
+            | Self::Certificate(_)
             | Self::NoCa(_) => true,
-            Self::File { .. } | Self::Io { .. } | Self::Books(_) | Self::Signing => false,
+            Self::File { .. } | Self::Io { .. } | Self::Books(_) | Self::Key(_) | Self::Signing => false,
         }
     }
 }
@@ -120,6 +130,8 @@ mod tests {
             PkiError::Request(x509::RequestError::Malformed),
             PkiError::Forbidden(text()),
             PkiError::Books(text()),
+            PkiError::Certificate(""),
+            PkiError::Key(KeyError::Signing),
             PkiError::Signing,
         ];
         let codes: HashSet<_> = errors.iter().map(PkiError::code).collect();

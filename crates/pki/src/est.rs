@@ -3,6 +3,7 @@
 //!
 //! - **Who asks** is whom the client certificate names: a vendor's to enrol, our own to renew ([`Askers`]). Names in the
 //!   request decide nothing, also where RFC 7030 §4.2.2 wants those of the certificate of before repeated.
+//!   Nobody asks by the certificate of a legacy group: a unit that has no other speaks CMP, whose request names it.
 //! - **Possession** is proven by the signature of the PKCS#10 request. It is not linked to the TLS session (RFC 7030
 //!   §3.5): TLS 1.3 has no tls-unique. What the link would keep out is a request that somebody else signed, sent on by
 //!   who holds a client certificate. That certificate's unit then has a certificate for a key that it does not hold and
@@ -12,11 +13,11 @@
 //!   because the answer was lost, is given the same certificate, and nothing is issued.
 //! - **The answer** is a certs-only SignedData in Base64.
 
-use crate::Ca;
+use crate::{Ca, Issuing};
 use base64ct::{Base64, Encoding};
 use cmp::{
     Asker, Askers, Enrol, Nonce, Possession, Protocol, Refusal, Refused, Register, Renew, Stage, Transaction,
-    TransactionId,
+    TransactionId, Voucher,
 };
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Encode, Tag, TagNumber};
@@ -108,7 +109,8 @@ fn grant(
     let Asker { path, expired } = asker;
     let granted = match asked.operation {
         Operation::Enrol => {
-            register.enrol(&Enrol { vendor: path, possession, from, transaction, said_at, protocol }, now)
+            let by = &Voucher::Vendor(path.clone());
+            register.enrol(&Enrol { by, possession, from, transaction, said_at, protocol }, now)
         }
         Operation::Reenrol => {
             let (current, expired) = (path, *expired);
@@ -167,8 +169,11 @@ impl Ca {
     /// # Errors
     /// [`crate::PkiError::Signing`] when there is more than DER can hold.
     pub fn est_certificates(&self) -> Result<String, crate::PkiError> {
-        let below = self.devices.chain.iter().map(Vec::as_slice);
-        let all: Vec<_> = below.chain([self.root()]).collect();
+        let issuing = self.every();
+        let issuing =
+            issuing.iter().filter(|ca| ca.generation.issuing() == Issuing::Devices).map(|ca| ca.der());
+        let above = self.above.iter().map(Vec::as_slice).chain([self.root()]);
+        let all: Vec<_> = issuing.chain(above).collect();
         certs_only(&all).ok_or(crate::PkiError::Signing)
     }
 }

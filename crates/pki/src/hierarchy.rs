@@ -1,18 +1,20 @@
-use crate::{Ca, Issuing, PkiError, StatusUris};
-use std::path::PathBuf;
+use crate::{Ca, Generation, KeyError, KeyPlace, PkiError, StatusUris};
 use x509::Certificate;
 
 /// One CA of the hierarchy, for people to look at.
 #[derive(Debug)]
 pub struct Level {
-    /// Its name, which is also that of its files: `root`, `between-<n>`, `devices`, `gateways`.
+    /// Its name, which is also that of its files: `root`, `between-<n>`, `devices`, `gateways`,
+    /// `devices-2`.
     pub name: String,
     /// Its certificate.
     pub certificate: Certificate,
     /// Where its key is unless somebody moved it off the machine.
-    pub key_file: PathBuf,
-    /// Which of the two that certify end entities it is.
-    pub issuing: Option<Issuing>,
+    pub key: KeyPlace,
+    /// What was wrong with the key when it was last used or looked for; of a CA that certifies end entities.
+    pub trouble: Option<KeyError>,
+    /// Which of those that certify end entities it is.
+    pub generation: Option<Generation>,
     /// Where its certificates say that their status is found.
     pub status_uris: StatusUris,
 }
@@ -23,24 +25,35 @@ impl Ca {
     /// # Errors
     /// [`PkiError::File`]
     pub fn hierarchy(&self) -> Result<Vec<Level>, PkiError> {
-        let mut levels = vec![self.level("root", &self.root, None)?];
+        let mut levels = vec![self.level("root", &self.root)?];
         // Behind the issuing CA's own, the nearest first.
-        let between = self.devices.chain.iter().skip(1).rev();
+        let between = self.above.iter().rev();
         for (number, der) in (1..).zip(between) {
-            levels.push(self.level(&format!("between-{number}"), der, None)?);
+            levels.push(self.level(&format!("between-{number}"), der)?);
         }
-        for issuing in Issuing::ALL {
-            levels.push(self.level(issuing.name(), self.issuing_der(issuing), Some(issuing))?);
-        }
+        let issuing = self.every();
+        levels.extend(issuing.iter().map(|ca| Level {
+            name: ca.generation.to_string(),
+            certificate: ca.certificate.clone(),
+            key: ca.issuer.key().place().clone(),
+            trouble: ca.key_trouble(),
+            generation: Some(ca.generation),
+            status_uris: ca.status_uris(),
+        }));
         Ok(levels)
     }
 
-    fn level(&self, name: &str, der: &[u8], issuing: Option<Issuing>) -> Result<Level, PkiError> {
+    fn level(&self, name: &str, der: &[u8]) -> Result<Level, PkiError> {
         let file = self.directory().join(name);
         let certificate = Certificate::from_der(der)
             .map_err(|_| PkiError::file(&file.with_extension("pem"), "no certificate of a CA"))?;
-        let status_uris = issuing.map(|which| self.issuing(which).status_uris.clone()).unwrap_or_default();
-        let key_file = file.with_extension("key");
-        Ok(Level { name: name.to_owned(), certificate, key_file, issuing, status_uris })
+        Ok(Level {
+            name: name.to_owned(),
+            certificate,
+            key: self.keys.file(self.directory(), name),
+            trouble: None,
+            generation: None,
+            status_uris: StatusUris::default(),
+        })
     }
 }

@@ -1,9 +1,10 @@
 use crate::certificate::certificate_pem;
+use crate::issuing::IssuingCa;
 use crate::order::Subject;
 use crate::profile::{self, Holder, Window};
 use crate::{
-    Books, Ca, CertificateInfo, DeviceOrder, GatewayOrder, Issuing, Kind, LONGEST_GATEWAY, Particulars,
-    PkiError, PrivateKey,
+    Books, Ca, CertificateInfo, DeviceOrder, GatewayOrder, Generation, Issuing, Kind, LONGEST_GATEWAY,
+    Particulars, PkiError, PrivateKey,
 };
 use ids::{DeviceName, Hex, Realm, Sha256, UnixTime};
 use rcgen::CertificateParams;
@@ -58,18 +59,19 @@ impl Ca {
         now: UnixTime,
     ) -> Result<Issued, PkiError> {
         let name = DeviceName { device: order.device, realm: self.spec.realm.clone() }.to_string();
-        let window = self.devices.window(order.span()?, now)?;
+        let ca = self.issuing(Issuing::Devices);
+        let window = ca.window(order.span()?, now)?;
         let subject = order.key.subject(std::slice::from_ref(&name))?;
         let serial = profile::serial()?;
-        let params = profile::device(&self.holder(&name), serial, window, &self.devices.status_uris)?;
+        let params = profile::device(&self.holder(&name), serial, window, &ca.status_uris())?;
         let what = Particulars {
             device: Some(order.device),
-            ..particulars(Issuing::Devices, Kind::Device, &name, serial, window, &subject, &order.by, now)
+            ..particulars(ca.generation, Kind::Device, &name, serial, window, &subject, &order.by, now)
         };
         let check = |chain: &[&[u8]]| {
             verify_device(&self.anchors, &DevicePolicy::default(), name.as_bytes(), chain, now).map(|_| ())
         };
-        self.carry_out(what, &params, subject, books, now, check)
+        ca.carry_out(what, &params, subject, books, now, check)
     }
 
     /// Issues a gateway's certificate.
@@ -88,18 +90,19 @@ impl Ca {
         if span > LONGEST_GATEWAY || span < profile::SHORTEST {
             return Err(PkiError::Order("a gateway's certificate is valid 1 hour to 398 days"));
         }
-        let window = self.gateways.window(span, now)?;
+        let ca = self.issuing(Issuing::Gateways);
+        let window = ca.window(span, now)?;
         let subject = order.key.subject(&order.names)?;
         let serial = profile::serial()?;
-        let status = &self.gateways.status_uris;
         let holder = self.holder(first);
-        let params = profile::gateway(&holder, &order.names, &order.addresses, serial, window, status)?;
-        let (which, kind) = (Issuing::Gateways, Kind::Gateway);
-        let what = particulars(which, kind, first, serial, window, &subject, &order.by, now);
+        let (names, status) = (&order.names, &ca.status_uris());
+        let params = profile::gateway(&holder, names, &order.addresses, serial, window, status)?;
+        let kind = Kind::Gateway;
+        let what = particulars(ca.generation, kind, first, serial, window, &subject, &order.by, now);
         let check = |chain: &[&[u8]]| {
             verify_gateway(&self.gateway_anchors, &GatewayName::Fqdn(first.clone()), chain, now).map(|_| ())
         };
-        self.carry_out(what, &params, subject, books, now, check)
+        ca.carry_out(what, &params, subject, books, now, check)
     }
 
     /// A gateway is never named like a device: that would be a device's certificate past the ledger.
@@ -118,6 +121,12 @@ impl Ca {
         }
     }
 
+    pub(crate) fn holder<'a>(&'a self, common_name: &'a str) -> Holder<'a> {
+        self.spec.holder(common_name)
+    }
+}
+
+impl IssuingCa {
     /// Permission, signature, record.
     pub(crate) fn carry_out(
         &self,
@@ -129,24 +138,18 @@ impl Ca {
         check: impl Fn(&[&[u8]]) -> Result<(), x509::PathError>,
     ) -> Result<Issued, PkiError> {
         what.exception = books.may_issue(&what)?;
-        let issuing = self.issuing(what.issuing);
-        let der = issuing.sign(params, &subject, check)?;
+        let der = self.sign(params, &subject, check)?;
         let certificate = Certificate::from_der(&der).map_err(|_| PkiError::Signing)?;
         books.issued(&what, &certificate, &der, now)?;
         let info = CertificateInfo::of(&certificate, what.kind, what.device);
-        let chain = std::iter::once(der).chain(issuing.chain.iter().cloned()).collect();
+        let chain = std::iter::once(der).chain(self.chain.iter().cloned()).collect();
         Ok(Issued { info, chain, private_key: subject.private })
-    }
-
-    pub(crate) fn holder<'a>(&'a self, common_name: &'a str) -> Holder<'a> {
-        let spec = &self.spec;
-        Holder { country: spec.country.as_deref(), organization: &spec.organization, common_name }
     }
 }
 
 #[expect(clippy::too_many_arguments, reason = "all that is known of a certificate before it is signed")]
 pub(crate) fn particulars(
-    issuing: Issuing,
+    issuing: Generation,
     kind: Kind,
     name: &str,
     serial: [u8; 16],

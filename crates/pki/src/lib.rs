@@ -18,8 +18,11 @@
 //! - **Books.** The CA keeps no file of what it issues: it asks the [`Books`], signs, makes the check that a peer will make,
 //!   and has them write the certificate down, all within one transaction that the caller began. Whoever commits that may hand
 //!   the certificate out, and nobody before. What was signed and not committed never left the process's memory.
-//! - **Keys** are PKCS#8 in files of mode 0600, wiped from memory after use; whatever else can sign
-//!   (a PKCS#11 token) takes their place by implementing [`CaKey`].
+//! - **Keys** are PKCS#8 in files of mode 0600, encrypted where a passphrase is configured and wiped from memory after use, or
+//!   in a PKCS#11 token ([`CaKeys`]). The CA signs by [`CaKey`] alone. A key that cannot be had now (a passphrase, a token) keeps
+//!   the CA from signing, and is looked for again; one that is missing or another's keeps it from being opened.
+//! - **Generations.** An issuing CA gets another key from the CA above ([`Ca::prepare`], [`certify`], [`Ca::take_up`]). The one
+//!   of before goes on signing lists and certifying OCSP's signers, for what it certified, until its key is taken away.
 //!
 //! - **Status.** [`ocsp`] answers whether a certificate counts, [`Ca::crl`](crl) lists those that do not. Certificates
 //!   say where both are found once [`Ca::set_status_uris`] was told, and nothing of it otherwise.
@@ -35,14 +38,17 @@ pub mod est;
 mod file;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+mod generation;
 mod hierarchy;
 mod issue;
 mod issuing;
 mod key;
 pub mod ocsp;
 mod order;
+mod percent;
 mod profile;
 mod registration_authority;
+mod rotate;
 mod status_uris;
 
 pub use books::{Books, OffTheBooks, Particulars};
@@ -50,10 +56,15 @@ pub use ca::{Ca, CaSpec};
 pub use certificate::{CertificateInfo, Kind, certificate_pem, read_certificate};
 pub use error::PkiError;
 pub use file::replace as replace_file;
+pub use generation::{Generation, NoGeneration};
 pub use hierarchy::Level;
 pub use issue::Issued;
 pub use issuing::Issuing;
-pub use key::{CaKey, FileKey, KeyAlgorithm, PrivateKey};
+pub use key::{
+    CaKey, CaKeys, FileKey, KeyAlgorithm, KeyError, KeyPlace, KeysAbove, NoSource, NoTokenUri, PrivateKey,
+    SecretSource, TokenUri,
+};
 pub use order::{DeviceOrder, GatewayOrder, KeySource};
 pub use profile::{BACKDATE, DEFAULT_VALIDITY, LONGEST_GATEWAY, OCSP_SIGNER_VALIDITY};
+pub use rotate::{Examined, Wanted, certify};
 pub use status_uris::StatusUris;

@@ -41,7 +41,7 @@ pub use refusal::Refusal;
 pub use request::{MAX_ASKED, MAX_NONCE, MAX_REQUEST};
 pub use signer::Signer;
 
-use crate::{Issuing, PkiError};
+use crate::{Generation, PkiError};
 use ids::{CrlReason, Hex, UnixTime};
 use request::Asked;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub trait Statuses {
     ///
     /// # Errors
     /// [`OutOfReach`] when nobody can say now.
-    fn status(&self, issuing: Issuing, serial: &str, now: UnixTime) -> Result<Status, OutOfReach>;
+    fn status(&self, issuing: Generation, serial: &str, now: UnixTime) -> Result<Status, OutOfReach>;
 }
 
 /// What became of a certificate.
@@ -120,6 +120,11 @@ impl Responder {
             return Err(PkiError::Order("an OCSP response is good for 1 second at least"));
         }
         Ok(Self { signers, period })
+    }
+
+    /// The generations of issuing CAs that it speaks for.
+    pub fn speaks_for(&self) -> impl Iterator<Item = Generation> {
+        self.signers.iter().map(Signer::issuing)
     }
 
     /// Answers one request. Costs one signature at most, and one question to the books for each certificate

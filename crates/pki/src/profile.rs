@@ -45,6 +45,16 @@ impl Window {
         let not_after = not_before.after(span.saturating_sub(Duration::from_secs(1)));
         Self { not_before, not_after }
     }
+
+    /// Of a CA that is not the root.
+    pub(crate) fn issuing(now: UnixTime) -> Self {
+        Self::from(now, ISSUING_VALIDITY)
+    }
+
+    /// The same, which ends no later than `end`.
+    pub(crate) fn until(self, end: UnixTime) -> Self {
+        Self { not_after: self.not_after.min(end), ..self }
+    }
 }
 
 fn dated(params: &mut CertificateParams, window: Window) {
@@ -64,7 +74,7 @@ pub(crate) fn serial() -> Result<[u8; 16], PkiError> {
     Ok(octets)
 }
 
-fn subject(holder: &Holder<'_>) -> Result<DistinguishedName, PkiError> {
+pub(crate) fn subject(holder: &Holder<'_>) -> Result<DistinguishedName, PkiError> {
     let mut name = DistinguishedName::new();
     if let Some(country) = holder.country {
         name.push(DnType::CountryName, printable(country)?);
@@ -98,8 +108,8 @@ fn common(holder: &Holder<'_>, serial: [u8; 16], window: Window) -> Result<Certi
     Ok(params)
 }
 
-fn ca(holder: &Holder<'_>, below: u8, now: UnixTime, span: Duration) -> Result<CertificateParams, PkiError> {
-    let mut params = common(holder, serial()?, Window::from(now, span))?;
+fn ca(holder: &Holder<'_>, below: u8, window: Window) -> Result<CertificateParams, PkiError> {
+    let mut params = common(holder, serial()?, window)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(params)
@@ -107,12 +117,12 @@ fn ca(holder: &Holder<'_>, below: u8, now: UnixTime, span: Duration) -> Result<C
 
 /// `below`: how many CAs stand between it and a device.
 pub(crate) fn root(holder: &Holder<'_>, below: u8, now: UnixTime) -> Result<CertificateParams, PkiError> {
-    ca(holder, below, now, ROOT_VALIDITY)
+    ca(holder, below, Window::from(now, ROOT_VALIDITY))
 }
 
 /// A CA between root and issuing CA.
 pub(crate) fn between(holder: &Holder<'_>, below: u8, now: UnixTime) -> Result<CertificateParams, PkiError> {
-    ca(holder, below, now, ISSUING_VALIDITY)
+    ca(holder, below, Window::issuing(now))
 }
 
 /// An issuing CA: it may name only what lies inside `domain`. One, because strongSwan wants a name to
@@ -120,9 +130,9 @@ pub(crate) fn between(holder: &Holder<'_>, below: u8, now: UnixTime) -> Result<C
 pub(crate) fn issuing(
     holder: &Holder<'_>,
     domain: &Realm,
-    now: UnixTime,
+    window: Window,
 ) -> Result<CertificateParams, PkiError> {
-    let mut params = ca(holder, 0, now, ISSUING_VALIDITY)?;
+    let mut params = ca(holder, 0, window)?;
     let permitted_subtrees = vec![GeneralSubtree::DnsName(domain.to_string())];
     params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
     Ok(params)

@@ -20,7 +20,7 @@ impl ProtectionKey for FileKey {
 
 impl Ca {
     /// The registration authority under this CA, of `ra.key` and `ra.pem`; none when they are missing, do not belong
-    /// together, or end within 90 days: then [one is issued](Self::issue_registration_authority).
+    /// together or to the issuing CA of now, or end within 90 days: then [one is issued](Self::issue_registration_authority).
     ///
     /// # Errors
     /// [`PkiError::File`], [`PkiError::Io`].
@@ -30,6 +30,13 @@ impl Ca {
             return Ok(None);
         }
         let der = read_certificate(&certificate)?;
+        let ca = self.issuing(Issuing::Devices);
+        let chain: Vec<&[u8]> =
+            [der.as_slice()].into_iter().chain(ca.chain.iter().map(Vec::as_slice)).collect();
+        // One from an issuing CA of before is replaced.
+        if verify_registration_authority(&self.gateway_anchors, &chain, now).is_err() {
+            return Ok(None);
+        }
         let signer = self.signer(&PrivateKey::read(&key)?, der).ok();
         let lasts = |signer: &Signer| signer.certificate().not_after() > now.after(RA_RENEWAL);
         Ok(signer.filter(lasts))
@@ -47,14 +54,15 @@ impl Ca {
     ) -> Result<Issued, PkiError> {
         let (_, subject) = Subject::generate(self.spec.key)?;
         let name = format!("{} registration authority", self.spec.realm);
-        let window = self.devices.window(RA_VALIDITY, now)?;
+        let ca = self.issuing(Issuing::Devices);
+        let window = ca.window(RA_VALIDITY, now)?;
         let serial = profile::serial()?;
         let params = profile::registration_authority(&self.holder(&name), serial, window)?;
-        let (which, kind) = (Issuing::Devices, Kind::RegistrationAuthority);
-        let what = particulars(which, kind, &name, serial, window, &subject, "truecell", now);
+        let kind = Kind::RegistrationAuthority;
+        let what = particulars(ca.generation, kind, &name, serial, window, &subject, "truecell", now);
         let check =
             |chain: &[&[u8]]| verify_registration_authority(&self.gateway_anchors, chain, now).map(|_| ());
-        self.carry_out(what, &params, subject, books, now, check)
+        ca.carry_out(what, &params, subject, books, now, check)
     }
 
     /// Writes `ra.key` and `ra.pem`: what was issued is the registration authority from now on.
@@ -75,22 +83,23 @@ impl Ca {
     }
 
     fn signer(&self, key: &PrivateKey, der: Vec<u8>) -> Result<Signer, PkiError> {
-        let above = self.devices.chain.iter().cloned();
-        let chain = std::iter::once(der).chain(above).chain([self.root().to_vec()]);
+        let ca = self.issuing(Issuing::Devices);
+        let chain = std::iter::once(der).chain(ca.chain.iter().cloned()).chain([self.root().to_vec()]);
         Signer::new(Box::new(FileKey::new(key)?), chain.collect())
             .map_err(|_| PkiError::Order("the certificate is not the key's"))
     }
 
-    /// The issuing CA for devices as the only anchor of its realm: whom a kur must come from. A certificate that
-    /// another CA under the same root issued is none of ours.
+    /// The generations of the issuing CA for devices as the only anchors of its realm: whom a kur must come from. A
+    /// certificate that another CA under the same root issued is none of ours.
     ///
     /// # Errors
     /// [`PkiError::File`] when its certificate is no CA's.
     pub fn device_anchors(&self) -> Result<Anchors, PkiError> {
-        let bad = || PkiError::file(self.directory(), "the issuing CA's certificate is no CA's");
-        let der = self.devices.chain.first().ok_or_else(bad)?;
+        let bad = |_| PkiError::file(self.directory(), "the issuing CA's certificate is no CA's");
         let mut anchors = Anchors::new();
-        anchors.insert(self.realm().clone(), Anchor::from_der(der).map_err(|_| bad())?);
+        for ca in self.every().iter().filter(|ca| ca.generation.issuing() == Issuing::Devices) {
+            anchors.insert(self.realm().clone(), Anchor::from_der(ca.der()).map_err(bad)?);
+        }
         Ok(anchors)
     }
 }

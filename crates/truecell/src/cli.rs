@@ -52,6 +52,9 @@ pub(crate) enum Command {
     /// Install orders: which units may enrol, from where, and until when
     #[command(subcommand)]
     Order(command::order::Order),
+    /// An estate that shares one old credential, to a certificate for each unit, in waves
+    #[command(subcommand)]
+    Migrate(command::migrate::Migrate),
     /// Units that may send packets to each other; no others may
     #[command(subcommand)]
     Pair(command::pair::Pair),

@@ -12,6 +12,7 @@ pub(crate) mod init;
 pub(crate) mod lab;
 pub(crate) mod ledger;
 pub(crate) mod line;
+pub(crate) mod migrate;
 pub(crate) mod order;
 pub(crate) mod pair;
 pub(crate) mod policy;
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
         Command::Device(device) => wait(device.run(cli, output)),
         Command::Line(line) => wait(line.run(cli, output)),
         Command::Order(order) => wait(order.run(cli, output)),
+        Command::Migrate(migrate) => wait(migrate.run(cli, output)),
         Command::Pair(pair) => wait(pair.run(cli, output)),
         Command::Policy(policy) => wait(policy.run(cli, output)),
         Command::Event(event) => wait(event.run(cli, output)),

@@ -101,6 +101,7 @@ impl Config {
             approvers: self.control.approvers.clone(),
             classes: self.gateway.classes.iter().map(|class| class.name.clone()).collect(),
             status_url: self.enrol.as_ref().and_then(|enrol| enrol.url.clone()),
+            ca_keys: self.ca.as_ref().map(|ca| ca.keys.clone()).unwrap_or_default(),
         }
     }
 
@@ -172,6 +173,7 @@ impl Config {
         for path in paths.chain(self.realms.iter_mut().flat_map(|realm| &mut realm.anchors)) {
             *path = folder.join(&*path);
         }
+        self.ca.iter_mut().for_each(|ca| ca.keys.resolve(folder));
         self.realms.iter_mut().for_each(|realm| revocation::resolve(&mut realm.crl, folder));
         self.vendors.iter_mut().for_each(|vendor| revocation::resolve(&mut vendor.crl, folder));
     }

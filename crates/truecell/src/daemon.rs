@@ -12,6 +12,7 @@ use crate::{
 };
 use ::gateway::{Alarm, Gateway};
 use api::{Configuration, Metrics, pages, serve_pages, socket};
+use pki::Ca;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -21,6 +22,8 @@ use tokio::{
 
 /// How often it is looked whether all threads live.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a key of the CA is looked for that is not to be had.
+const LOOK_FOR_KEYS: Duration = Duration::from_secs(5);
 
 /// A node that serves.
 pub(crate) struct Daemon {
@@ -33,6 +36,7 @@ pub(crate) struct Daemon {
     pages: JoinHandle<()>,
     enrolment: Vec<JoinHandle<()>>,
     foreign: JoinHandle<()>,
+    keys: JoinHandle<()>,
     socket: std::path::PathBuf,
 }
 
@@ -62,14 +66,27 @@ impl Daemon {
         let reloads = tokio::spawn(at_each(hangup, reload));
         let pages = tokio::spawn(serve_pages(page_listener, pages));
         let enrol::Served { tasks: enrolment, plain: enrol, tls: enrol_tls } =
-            enrol::serve(enrolment, &node)?;
+            enrol::serve(enrolment, &node, &gateway)?;
         let foreign = tokio::spawn(ask_foreign(&node, &gateway));
+        let keys = tokio::spawn(look_for_keys(node.ca.clone()));
         let ike: Vec<_> = gateway.addresses().iter().map(|at| at.ike.to_string()).collect();
         let natt: Vec<_> = gateway.addresses().iter().map(|at| at.natt.to_string()).collect();
         let (ike, natt) = (ike.join(" "), natt.join(" "));
         tracing::info!(control = %socket.display(), http = %page_address, ike, natt, enrol, enrol_tls, "ready");
         told(notify::systemd("READY=1"));
-        Ok(Self { node, gateway, terminate, interrupt, reloads, control, pages, enrolment, foreign, socket })
+        Ok(Self {
+            node,
+            gateway,
+            terminate,
+            interrupt,
+            reloads,
+            control,
+            pages,
+            enrolment,
+            foreign,
+            keys,
+            socket,
+        })
     }
 
     /// Serves until SIGTERM or SIGINT, then stops in good order; the same once a thread has panicked.
@@ -89,6 +106,7 @@ impl Daemon {
         enrol::end(self.enrolment).await;
         self.pages.abort();
         self.foreign.abort();
+        self.keys.abort();
         self.reloads.abort();
         let _ = std::fs::remove_file(&self.socket);
         let health = self.gateway.health();
@@ -157,6 +175,18 @@ fn ask_foreign(node: &Node, gateway: &Arc<Gateway>) -> impl Future<Output = ()> 
     let (clock, judging) = (gateway.clone(), gateway.clone());
     let time = Arc::new(move || clock.trusted_time());
     node.foreign.clone().run(time, Arc::new(move |device| judging.device_changed(device)))
+}
+
+/// A passphrase or a token that is there again is found without a request that needs it.
+async fn look_for_keys(ca: Option<Arc<Ca>>) {
+    let Some(ca) = ca else { return };
+    loop {
+        tokio::time::sleep(LOOK_FOR_KEYS).await;
+        let ca = ca.clone();
+        if ca.key_trouble().is_some() {
+            let _ = tokio::task::spawn_blocking(move || ca.look_for_keys()).await;
+        }
+    }
 }
 
 async fn bind_pages(config: &Config) -> Result<(TcpListener, SocketAddr), Failure> {

@@ -10,6 +10,7 @@ use api::{
     Enrolments, LedgerRegister, LedgerStatuses,
     public::{Bounds, PLACES, Public, Sources, TlsIdentity},
 };
+use ledger::Ledger;
 use pki::Ca;
 use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Socket, Type};
@@ -32,6 +33,8 @@ pub(crate) struct Doors {
     tls: Vec<TcpListener>,
 }
 
+/// How often it is looked whether migrations can go on.
+const MIGRATE_EVERY: Duration = Duration::from_secs(60);
 /// Connections that wait in the kernel.
 const BACKLOG: i32 = 1024;
 /// How long requests under way are waited for at the end.
@@ -152,14 +155,37 @@ pub(crate) struct Served {
 ///
 /// # Errors
 /// The runtime refuses a socket.
-pub(crate) fn serve(enrolment: Option<Enrolment>, node: &Node) -> Result<Served, Failure> {
+pub(crate) fn serve(
+    enrolment: Option<Enrolment>,
+    node: &Node,
+    gateway: &Arc<Gateway>,
+) -> Result<Served, Failure> {
     let Some((public, doors)) = enrolment else { return Ok(Served::default()) };
-    let mut tasks = vec![tokio::spawn(until(node.stopped(), public.clone().keep_renewed()))];
+    let clock = gateway.clone();
+    let mut tasks = vec![
+        tokio::spawn(until(node.stopped(), public.clone().keep_renewed())),
+        tokio::spawn(until(node.stopped(), migrate(node.ledger.clone(), clock))),
+    ];
     let (plain, plain_at) = ready(doors.plain)?;
     tasks.extend(plain.into_iter().map(|door| tokio::spawn(public.clone().serve(door, node.stopped()))));
     let (tls, tls_at) = ready(doors.tls)?;
     tasks.extend(tls.into_iter().map(|door| tokio::spawn(public.clone().serve_tls(door, node.stopped()))));
     Ok(Served { tasks, plain: plain_at, tls: tls_at })
+}
+
+/// Takes migrations that run as far as they can go, each minute and without end. Where another start has left one, it goes on.
+async fn migrate(ledger: Ledger, clock: Arc<Gateway>) {
+    loop {
+        if let Some(now) = clock.trusted_time() {
+            let ledger = ledger.clone();
+            match tokio::task::spawn_blocking(move || ledger.advance_migrations(now)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "migrations do not go on for now"),
+                Err(error) => tracing::error!(%error, "migrations do not go on"),
+            }
+        }
+        tokio::time::sleep(MIGRATE_EVERY).await;
+    }
 }
 
 /// The listeners for the runtime, and their addresses.

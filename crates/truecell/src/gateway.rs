@@ -10,8 +10,8 @@ use crate::{
 };
 use esp::Rule;
 use gateway::{
-    CaCheck, Core, CoreCheck, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy,
-    Ports, StartError, SystemClock, VirtualCore, WindowSize,
+    CaCheck, Check, Core, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy, Ports,
+    StartError, SystemClock, VirtualCore, WindowSize,
 };
 use ids::{CertSha256, UnixTime};
 use ike::{
@@ -20,13 +20,14 @@ use ike::{
     payload::{self, Identification, KeyExchangeMethod},
 };
 use ipnet::IpNet;
+use pki::Ca;
 use std::{io, sync::Arc, time::Duration};
 
 /// What only the privileged may open.
 pub(crate) struct Opened {
     ports: Ports,
     cores: Vec<Box<dyn Core>>,
-    core_check: CoreCheck,
+    core_check: Check,
 }
 
 /// Binds the ports, and makes the TUN device where there is to be one.
@@ -43,7 +44,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, Failure> {
     };
     let ports = Ports::bind(&listen).map_err(not_started)?;
     let virtual_core = || Box::new(VirtualCore::new(own.service.addresses.clone())) as Box<dyn Core>;
-    let (cores, core_check): (_, CoreCheck) = match &own.tun {
+    let (cores, core_check): (_, Check) = match &own.tun {
         Some(tun) => {
             let (cores, link) = tun::open(tun, own, ports.shards())?;
             (cores, Box::new(move || link.trouble()))
@@ -67,17 +68,22 @@ pub(crate) fn start(opened: Opened, configuration: GatewayConfig, node: &Node) -
         ledger: node.ledger.clone(),
         anchors: node.configured.anchors(),
         issuers: node.foreign.clone(),
-        ca_check: ca_check(node),
+        ca_check: ca_check(node.ca.clone()),
         cores: opened.cores,
         core_check: opened.core_check,
+        ca_key_check: ca_key_check(node.ca.clone()),
         clock: Arc::new(SystemClock),
         crypto: crypto()?,
     };
     Gateway::start(configuration, opened.ports, deps).map_err(not_started)
 }
 
-fn ca_check(node: &Node) -> CaCheck {
-    let ca = node.ca.clone();
+/// Whether the embedded CA can sign, as far as that is known without asking its key.
+fn ca_key_check(ca: Option<Arc<Ca>>) -> Check {
+    Box::new(move || ca.as_ref()?.key_trouble().map(|trouble| trouble.to_string()))
+}
+
+fn ca_check(ca: Option<Arc<Ca>>) -> CaCheck {
     Box::new(move |now| api::certificate::ca_down(ca.as_deref(), now))
 }
 

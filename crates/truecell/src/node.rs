@@ -16,7 +16,7 @@ use axum::Router;
 use events::{Journal, JournalError, JournalKey};
 use ids::UnixTime;
 use ledger::{Ledger, LedgerError, Pools, RowKey, store::Sqlite};
-use pki::{Ca, Issuing};
+use pki::Ca;
 use serde::Serialize;
 use std::{fmt::Display, io, path::Path, sync::Arc};
 use tokio::sync::watch::{Sender, channel};
@@ -85,7 +85,7 @@ impl Node {
         let mut mended = Vec::new();
         let journal = open_journal(data, &journal_files, &mut mended)?;
         let ledger = open_ledger(data, &journal, pools, &mut mended)?;
-        let ca = open_ca(data, &ledger, rules.status_url.as_deref(), &mut mended)?;
+        let ca = open_ca(data, &ledger, &rules, &mut mended)?;
         let anchors = ca.as_ref().map(|ca| ca.anchors().clone()).unwrap_or_default();
         let configured = Configured::new(rules, anchors);
         let revocations = Revocations::default();
@@ -209,20 +209,21 @@ fn brought_in(finished: &[String], was_there: bool) -> Vec<String> {
     )]
 }
 
-/// The CA, if the node has one; `url`: where its certificates say that their status is found.
+/// The CA, if the node has one, as it is configured.
 fn open_ca(
     data: &DataDir,
     ledger: &Ledger,
-    url: Option<&str>,
+    rules: &Rules,
     mended: &mut Vec<String>,
 ) -> Result<Option<Ca>, Failure> {
     if !data.ca().join("ca.json").exists() {
         return Ok(None);
     }
-    let mut ca = Ca::open(&data.ca()).map_err(|error| broken("CA", &error))?;
-    for issuing in Issuing::ALL {
-        let uris = url.map(|url| status_uris(url, issuing)).unwrap_or_default();
-        ca.set_status_uris(issuing, uris).map_err(|error| broken("CA", &error))?;
+    let ca = Ca::open_with(&data.ca(), &rules.ca_keys).map_err(|error| broken("CA", &error))?;
+    let url = rules.status_url.as_deref();
+    for generation in ca.generations() {
+        let uris = url.map(|url| status_uris(url, generation)).unwrap_or_default();
+        ca.set_status_uris(generation, uris).map_err(|error| broken("CA", &error))?;
     }
     let taken = issued_files::take_in(&ca, ledger, UnixTime::now());
     match taken.map_err(|error| broken("CA", error.as_ref()))? {

@@ -30,7 +30,8 @@ impl Drop for Progress {
     }
 }
 
-fn bar(done: usize, total: usize) -> String {
+/// How full it is, and of how much.
+pub(crate) fn bar(done: usize, total: usize) -> String {
     let full = WIDTH * done.min(total) / total.max(1);
     format!("[{}{}] {done}/{total}", "#".repeat(full), " ".repeat(WIDTH - full))
 }

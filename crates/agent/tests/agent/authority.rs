@@ -5,14 +5,14 @@ use cmp::{
     Arrival, Enrol, Operator, Record, Refusal, Refused, Register, RegistrationAuthority, Renew, Signer,
     Stage, Transaction, TransactionId,
 };
-use ids::{CertSha256, Realm, UnixTime};
+use ids::{CertSha256, DeviceName, Realm, UnixTime};
 use pki::{Ca, CaSpec, DeviceOrder, KeyAlgorithm, KeySource, OffTheBooks};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use tempfile::TempDir;
-use x509::{Anchor, CertPathVerified};
+use x509::Anchor;
 
 /// RFC 9810 §5.3.18: confirmWaitTime.
 const CONFIRM_WAIT: Duration = Duration::from_secs(300);
@@ -38,6 +38,8 @@ pub(crate) struct Authority {
 pub(crate) struct State {
     records: BTreeMap<TransactionId, (Record, UnixTime)>,
     keys: BTreeSet<Vec<u8>>,
+    /// The certificate of a legacy group.
+    pub(crate) legacy: Option<CertSha256>,
     /// The one certificate that counts.
     pub(crate) head: Option<CertSha256>,
     /// Everything that the unit confirmed.
@@ -128,7 +130,7 @@ impl Books<'_> {
     fn grant(
         &self,
         what: &'static str,
-        who: &CertPathVerified,
+        who: &DeviceName,
         possession: &cmp::Possession,
         transaction: &Transaction,
     ) -> Result<Vec<Vec<u8>>, Refusal> {
@@ -145,7 +147,7 @@ impl Books<'_> {
             record.stage = Stage::Over;
         }
         let own = KeySource::Proven(possession.clone());
-        let device = who.name().device.to_string();
+        let device = who.device.to_string();
         let order = match state.confuses {
             None => order(&device, own),
             Some(Confusion::Unit) => order("00aabbccddef", own),
@@ -170,18 +172,23 @@ impl Register for Books<'_> {
         Ok(Some(record.clone()))
     }
 
+    fn legacy(&self, certificate: CertSha256) -> Result<Option<Realm>, Refusal> {
+        let is_known = self.authority.state().legacy == Some(certificate);
+        Ok(is_known.then(|| "vendor.example".parse().unwrap()))
+    }
+
     fn enrol(&self, request: &Enrol<'_>, _: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {
         if self.authority.state().head.is_some() {
             return Err(Refusal::AlreadyEnrolled);
         }
-        self.grant("enrol", request.vendor, request.possession, request.transaction)
+        self.grant("enrol", request.by.name(), request.possession, request.transaction)
     }
 
     fn renew(&self, request: &Renew<'_>, _: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {
         if self.authority.state().head != Some(request.current.cert_sha256()) {
             return Err(Refusal::Superseded);
         }
-        self.grant("renew", request.current, request.possession, request.transaction)
+        self.grant("renew", request.current.name(), request.possession, request.transaction)
     }
 
     fn confirm(&self, id: &TransactionId, _: UnixTime) -> Result<(), Refusal> {

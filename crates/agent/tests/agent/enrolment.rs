@@ -350,3 +350,16 @@ fn keys_are_files_of_mode_0600_and_a_damaged_record_is_as_none() {
     bench.disk.write("current.json", 0o600, &whole[..whole.len() / 2]).unwrap();
     assert!(bench.store().current().unwrap().is_none());
 }
+
+#[test]
+fn a_unit_whose_vendor_certificate_is_that_of_many_says_which_one_it_is() {
+    let (bench, times) = (Bench::new(), in_step());
+    bench.authority.state().legacy = Some(bench.vendor.certificate().sha256());
+    let line = Line::new(&bench.authority, &times);
+    let device = "00aabbccddf0".parse().unwrap();
+    let unit = bench.unit(&line, &times).called(Some(device));
+    assert_eq!(unit.attempt().unwrap(), Done::Enrolled);
+    bench.assert_head();
+    let current = bench.store().current().unwrap().unwrap();
+    assert_eq!(current.certificate().dns_names(), [format!("{device}.{}", realm())]);
+}

@@ -130,5 +130,6 @@ impl Services {
 pub fn ca_down(ca: Option<&Ca>, now: UnixTime) -> Option<String> {
     let Some(ca) = ca else { return Some("there is no embedded CA here".into()) };
     let end = ca.issuing_certificate(Issuing::Devices).not_after();
-    (now > end).then(|| format!("the certificate of its issuing CA ended at {end}"))
+    let ended = (now > end).then(|| format!("the certificate of its issuing CA ended at {end}"));
+    ended.or_else(|| ca.key_trouble().map(|trouble| trouble.to_string()))
 }

@@ -73,7 +73,7 @@ impl Desk {
             return;
         }
         let lapsed = self.enrolments.ledger.begin().and_then(|mut tx| {
-            late.iter().try_for_each(|(_, serial)| tx.lapse(serial, now))?;
+            late.iter().try_for_each(|(_, id)| tx.lapse(id.octets(), now))?;
             let revokes = tx.revokes();
             tx.commit().map(|()| revokes)
         });
@@ -227,10 +227,14 @@ impl Desk {
         match issued {
             Ok(issued) => {
                 let _ = self.issued.admit(asked.device, self.instant(now));
-                self.waiting.add(issued.info.sha256, issued.info.serial, now.after(CONFIRM_WAIT));
+                self.waiting.add(issued.info.sha256, id.clone(), now.after(CONFIRM_WAIT));
                 Ok(issued.chain)
             }
             Err(PkiError::Books(error)) => Err(Failed::Lost(error)),
+            Err(error @ PkiError::Key(_)) => {
+                tracing::error!(device = %asked.device, %error, "a certificate was not issued");
+                Err(Failed::Refused(Refusal::Unavailable))
+            }
             Err(error) => {
                 tracing::error!(device = %asked.device, %error, "a certificate was not issued");
                 Err(Failed::Refused(Refusal::Failed))

@@ -3,13 +3,17 @@ use super::{
     document::{Dates, Document},
     tally::Told,
 };
-use axum::{extract::State, http::HeaderMap, response::Response};
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
 use ids::UnixTime;
-use pki::{Issuing, PkiError, ocsp::OutOfReach};
+use pki::{Generation, PkiError, ocsp::OutOfReach};
 use std::{
     collections::HashMap,
     fs, io,
-    path::Path,
+    path::Path as File,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -24,7 +28,7 @@ const AT_MOST_EVERY: Duration = Duration::from_secs(60);
 /// The revocation lists that are handed out now.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    current: Mutex<HashMap<Issuing, Arc<List>>>,
+    current: Mutex<HashMap<Generation, Arc<List>>>,
 }
 
 #[derive(Debug)]
@@ -44,8 +48,15 @@ enum NotMade {
     Ca(#[from] PkiError),
 }
 
-/// The list of `issuing`, made before it was asked for.
-pub(super) async fn get(issuing: Issuing, State(public): State<Arc<Public>>, headers: HeaderMap) -> Response {
+/// The list of a generation, made before it was asked for.
+pub(super) async fn get(
+    Path(file): Path<String>,
+    State(public): State<Arc<Public>>,
+    headers: HeaderMap,
+) -> Response {
+    let asked = file.strip_suffix(".crl").and_then(|name| name.parse().ok());
+    let asked = asked.filter(|generation| public.sources.ca.generations().contains(generation));
+    let Some(issuing) = asked else { return Told::declined("other", Declined::NoRoute) };
     let (list, now) = (public.lists.of(issuing), (public.sources.clock)());
     let Some((list, now)) = list.zip(now) else { return Told::declined(ROUTE, Declined::NotReady) };
     let kept = list.dates.until.since(now) / 2;
@@ -53,11 +64,11 @@ pub(super) async fn get(issuing: Issuing, State(public): State<Arc<Public>>, hea
 }
 
 impl Lists {
-    fn of(&self, issuing: Issuing) -> Option<Arc<List>> {
+    fn of(&self, issuing: Generation) -> Option<Arc<List>> {
         self.current().get(&issuing).cloned()
     }
 
-    fn current(&self) -> MutexGuard<'_, HashMap<Issuing, Arc<List>>> {
+    fn current(&self) -> MutexGuard<'_, HashMap<Generation, Arc<List>>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -65,7 +76,7 @@ impl Lists {
     pub(super) fn renew(&self, sources: &Sources, now: UnixTime) {
         let is_told = sources.revocations.take();
         let mut is_behind = false;
-        for issuing in Issuing::ALL {
+        for issuing in sources.ca.speaking() {
             let list = self.of(issuing);
             if list.is_none_or(|list| list.is_due(now, is_told)) {
                 is_behind |= self.make(issuing, sources, now);
@@ -79,12 +90,12 @@ impl Lists {
     }
 
     /// Whether nothing came of it.
-    fn make(&self, issuing: Issuing, sources: &Sources, now: UnixTime) -> bool {
+    fn make(&self, issuing: Generation, sources: &Sources, now: UnixTime) -> bool {
         match list(issuing, sources, now) {
             Ok(list) => drop(self.current().insert(issuing, Arc::new(list))),
             Err(error) => {
                 let next = "see to the ledger and the CA's directory; it is tried again each minute";
-                tracing::error!(ca = issuing.name(), %error, next, "there is no new revocation list");
+                tracing::error!(ca = %issuing, %error, next, "there is no new revocation list");
                 return true;
             }
         }
@@ -101,7 +112,7 @@ impl List {
     }
 }
 
-fn list(issuing: Issuing, sources: &Sources, now: UnixTime) -> Result<List, NotMade> {
+fn list(issuing: Generation, sources: &Sources, now: UnixTime) -> Result<List, NotMade> {
     let period = sources.crl_period;
     // A certificate that ends stands on one more list (RFC 5280 §3.3): they follow each other within a period.
     let revoked = sources.statuses.revoked(issuing, now.before(period), now)?;
@@ -114,7 +125,7 @@ fn list(issuing: Issuing, sources: &Sources, now: UnixTime) -> Result<List, NotM
 /// A cRLNumber above all before, written down before the list is handed out (RFC 5280 §5.2.3). It is the time in
 /// milliseconds, so that a lost file or a backup that is brought back gives no number again; the file keeps it growing
 /// when the clock was set back.
-fn next_number(file: &Path, now: UnixTime) -> io::Result<u64> {
+fn next_number(file: &File, now: UnixTime) -> io::Result<u64> {
     let last = match fs::read_to_string(file) {
         Ok(text) => text.trim().parse().unwrap_or(0),
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,

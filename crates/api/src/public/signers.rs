@@ -1,7 +1,10 @@
 use super::{Sources, TlsIdentity, tls};
 use ::cmp::RegistrationAuthority;
 use ids::UnixTime;
-use pki::{BACKDATE, GatewayOrder, Issuing, KeyAlgorithm, KeySource, PkiError, PrivateKey, ocsp::Responder};
+use pki::{
+    BACKDATE, GatewayOrder, Generation, Issuing, KeyAlgorithm, KeySource, PkiError, PrivateKey,
+    ocsp::Responder,
+};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -27,6 +30,8 @@ pub(super) struct Signers(Mutex<Current>);
 struct Current {
     vendors: Anchors,
     authority: Option<Dated<RegistrationAuthority>>,
+    /// Of which issuing CA that is one.
+    authority_of: Option<Generation>,
     responder: Option<Dated<Responder>>,
     tls: Option<Dated<ServerConfig>>,
 }
@@ -39,7 +44,7 @@ struct Dated<T> {
 
 impl Signers {
     pub(super) fn new(vendors: Anchors) -> Self {
-        Self(Mutex::new(Current { vendors, authority: None, responder: None, tls: None }))
+        Self(Mutex::new(Current { vendors, authority: None, authority_of: None, responder: None, tls: None }))
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {
@@ -69,7 +74,7 @@ impl Signers {
 
     /// Has those certified that are not, or not for long any more, or were by a clock that is set right since.
     pub(super) fn renew(&self, sources: &Sources, now: UnixTime) {
-        let (authority, responder, tls) = self.due(now);
+        let (authority, responder, tls) = self.due(sources, now);
         if responder {
             let made = make_responder(sources, now)
                 .map(|responder| self.current().responder = dated(now, responder));
@@ -84,32 +89,49 @@ impl Signers {
         }
     }
 
-    fn due(&self, now: UnixTime) -> (bool, bool, bool) {
+    fn due(&self, sources: &Sources, now: UnixTime) -> (bool, bool, bool) {
         let current = self.current();
         let is_ahead = |made: UnixTime| now < made.before(BACKDATE);
         let authority = current.authority.as_ref();
         let responder = current.responder.as_ref();
+        let ca = &sources.ca;
+        let is_of_before = current.authority_of != Some(ca.current(Issuing::Devices));
+        let is_silent_of = |responder: &Responder| {
+            ca.speaking().iter().any(|generation| !responder.speaks_for().any(|own| own == *generation))
+        };
         (
-            authority.is_none_or(|own| now >= own.made.after(LOOK_EVERY) || is_ahead(own.made)),
-            responder.is_none_or(|own| now >= own.signer.renew_at() || is_ahead(own.made)),
+            is_of_before
+                || authority.is_none_or(|own| now >= own.made.after(LOOK_EVERY) || is_ahead(own.made)),
+            responder.is_none_or(|own| {
+                now >= own.signer.renew_at() || is_ahead(own.made) || is_silent_of(&own.signer)
+            }),
             current.tls.as_ref().is_none_or(|own| now >= own.made.after(TLS_RENEWAL) || is_ahead(own.made)),
         )
     }
 
     fn make_authority(&self, sources: &Sources, now: UnixTime) -> Result<(), PkiError> {
+        let generation = sources.ca.current(Issuing::Devices);
         let signer = sources.office.registration_authority(&sources.ca, now)?;
         let own = sources.ca.device_anchors()?;
         let mut current = self.current();
         let authority = RegistrationAuthority::new(signer, current.vendors.clone(), own);
         current.authority = dated(now, authority);
+        current.authority_of = Some(generation);
         Ok(())
     }
 }
 
 fn make_responder(sources: &Sources, now: UnixTime) -> Result<Responder, PkiError> {
     let signers = sources.office.issue(|books| {
-        let signer = |issuing| sources.ca.ocsp_signer(issuing, BY, books, now);
-        Issuing::ALL.into_iter().map(signer).collect::<Result<_, _>>()
+        let mut signers = Vec::new();
+        for generation in sources.ca.speaking() {
+            match sources.ca.ocsp_signer(generation, BY, books, now) {
+                // The others go on without it.
+                Err(error @ PkiError::Key(_)) => told(&format!("OCSP responder of {generation}"), Err(error)),
+                signer => signers.push(signer?),
+            }
+        }
+        Ok(signers)
     })?;
     Responder::new(signers, sources.ocsp_period)
 }

@@ -33,6 +33,14 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ),
     ("POST", "/v1/orders/import", "/v1/orders/import", r#"{"rows":[]}"#),
     ("POST", "/v1/orders/{id}/close", "/v1/orders/W%2F1/close", r#"{"why":"test"}"#),
+    ("GET", "/v1/legacy-groups", "/v1/legacy-groups", ""),
+    ("POST", "/v1/legacy-groups", "/v1/legacy-groups", LEGACY),
+    ("GET", "/v1/migrations", "/v1/migrations", ""),
+    ("POST", "/v1/migrations", "/v1/migrations", PLAN),
+    ("GET", "/v1/migrations/{name}", "/v1/migrations/m", ""),
+    ("POST", "/v1/migrations/{name}/run", "/v1/migrations/m/run", r#"{"why":"test"}"#),
+    ("POST", "/v1/migrations/{name}/halt", "/v1/migrations/m/halt", r#"{"why":"test"}"#),
+    ("POST", "/v1/migrations/{name}/rollback", "/v1/migrations/m/rollback", r#"{"why":"test"}"#),
     ("GET", "/v1/pairs", "/v1/pairs?after=00aabbccddee-00aabbccddef", ""),
     ("POST", "/v1/pairs", "/v1/pairs", r#"{"devices":["00aabbccddee","00aabbccddef"],"why":"test"}"#),
     (
@@ -71,6 +79,13 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ),
     ("GET", "/v1/ca/distrust/{realm}", "/v1/ca/distrust/vendor.example", ""),
     ("POST", "/v1/ca/trust", "/v1/ca/trust", r#"{"realm":"vendor.example","why":"test"}"#),
+    ("POST", "/v1/ca/rotation", "/v1/ca/rotation", r#"{"ca":"devices","why":"test"}"#),
+    (
+        "POST",
+        "/v1/ca/rotation/certificate",
+        "/v1/ca/rotation/certificate",
+        r#"{"ca":"devices","certificate":"","why":"test"}"#,
+    ),
     ("GET", "/v1/sessions", "/v1/sessions", ""),
     ("GET", "/v1/sessions/brief", "/v1/sessions/brief?limit=10", ""),
     ("GET", "/v1/sessions/{id}", "/v1/sessions/1-1", ""),
@@ -82,6 +97,10 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/v1/configuration", "/v1/configuration", "{}"),
 ];
 
+/// A certificate that names no unit, for ten years.
+const LEGACY: &str = r#"{"name":"old","realm":"vendor.example","certificate":"-----BEGIN CERTIFICATE-----\nMIIBkzCCATmgAwIBAgIUWFxOdmFrnVbSaW+g3pZ342iTdtowCgYIKoZIzj0EAwIw\nHzEdMBsGA1UEAwwUZmVtdG8udmVuZG9yLmV4YW1wbGUwHhcNMjYxMTMwMTYxOTM3\nWhcNMzYxMTI3MTYxOTM3WjAfMR0wGwYDVQQDDBRmZW10by52ZW5kb3IuZXhhbXBs\nZTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABPKq8uBBTeJ2y2aHniZ3kyuDMSy/\nk0DRWp58+w4D9eeQeGeY9qlBFjDjN48NT80ChnUdmvLBqZ/b74xQZTA7np+jUzBR\nMB0GA1UdDgQWBBRKYQRm7F8gQjFtPGY7AeEl8W4H2DAfBgNVHSMEGDAWgBRKYQRm\n7F8gQjFtPGY7AeEl8W4H2DAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gA\nMEUCIQCQm7aVA/M5zpk5RUujva0bqZgidW6neKsY+FfOr10JaAIgC2zwTjNRsn+4\nFQsky9JU2Oyb2ivF+xcUCz4QfMcGzIU=\n-----END CERTIFICATE-----","until":"2026-01-01T00:00:00Z","why":"test","approver":"dave"}"#;
+const PLAN: &str = r#"{"plan":{"name":"m","group":"old","chosen":{"class":""},"canary":1,"wave":1,"window_s":3600,"halt":{"above_permille":20,"at_least":2}},"why":"test","approver":"dave"}"#;
+
 /// What only an administrator may do, once more and by hand: the table in the code must not drift.
 const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/devices"),
@@ -92,6 +111,10 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/orders"),
     ("POST", "/v1/orders/import"),
     ("POST", "/v1/orders/{id}/close"),
+    ("POST", "/v1/legacy-groups"),
+    ("POST", "/v1/migrations"),
+    ("POST", "/v1/migrations/{name}/run"),
+    ("POST", "/v1/migrations/{name}/rollback"),
     ("POST", "/v1/pairs"),
     ("POST", "/v1/pairs/remove"),
     ("POST", "/v1/policy"),
@@ -103,6 +126,8 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/certificates/{serial}/revoke"),
     ("POST", "/v1/ca/distrust"),
     ("POST", "/v1/ca/trust"),
+    ("POST", "/v1/ca/rotation"),
+    ("POST", "/v1/ca/rotation/certificate"),
     ("POST", "/v1/backups"),
     ("POST", "/v1/configuration"),
 ];
@@ -383,7 +408,7 @@ fn issue_others(world: &World) -> [String; 2] {
         by: "test".into(),
     };
     let issued = world.services.office().issue(|books| {
-        ca.ocsp_signer(pki::Issuing::Devices, "test", books, now)?;
+        ca.ocsp_signer(pki::Generation::first(pki::Issuing::Devices), "test", books, now)?;
         ca.issue_gateway(&order, books, now)
     });
     let gateway = issued.unwrap().info.serial;

@@ -4,7 +4,11 @@ use ids::{DeviceId, Sha256};
 use ledger::{
     CertificateRecord, Credential, Leave, NewDevice, Octets, Origin, Pools, Revoked, RowKey, store::Sqlite,
 };
+use pki::Issuing;
 use std::{path::Path, time::Duration};
+
+const DEVICES: Generation = Generation::first(Issuing::Devices);
+const GATEWAYS: Generation = Generation::first(Issuing::Gateways);
 
 fn now() -> UnixTime {
     UnixTime::from_secs(1_790_000_000)
@@ -27,10 +31,10 @@ fn statuses(folder: &Path) -> LedgerStatuses {
     LedgerStatuses(ledger)
 }
 
-fn record(statuses: &LedgerStatuses, issuing: Issuing, serial: &str, device: Option<DeviceId>) {
+fn record(statuses: &LedgerStatuses, issuing: Generation, serial: &str, device: Option<DeviceId>) {
     let number = u8::from_str_radix(serial, 16).unwrap();
     let record = CertificateRecord {
-        issuer: issuing.name().into(),
+        issuer: issuing.to_string(),
         serial: serial.into(),
         cert_sha256: Sha256([number; 32]),
         spki_sha256: Sha256([number; 32]),
@@ -80,41 +84,38 @@ fn a_units_certificate_is_on_hold_until_it_is_confirmed_then_good_until_it_is_re
     let folder = tempfile::tempdir().unwrap();
     let statuses = statuses(folder.path());
     let of = |issuing| statuses.status(issuing, "4b", later(30)).unwrap();
-    assert_eq!(of(Issuing::Devices), Status::NotIssued);
-    record(&statuses, Issuing::Devices, "4b", Some(unit()));
-    assert_eq!(of(Issuing::Devices), Status::Revoked { at: later(5), reason: HELD });
+    assert_eq!(of(DEVICES), Status::NotIssued);
+    record(&statuses, DEVICES, "4b", Some(unit()));
+    assert_eq!(of(DEVICES), Status::Revoked { at: later(5), reason: HELD });
     confirm(&statuses, "4b");
-    assert_eq!(of(Issuing::Devices), Status::Good);
-    assert_eq!(of(Issuing::Gateways), Status::NotIssued, "the other CA signed no such");
+    assert_eq!(of(DEVICES), Status::Good);
+    assert_eq!(of(GATEWAYS), Status::NotIssued, "the other CA signed no such");
     statuses.0.revoke(Sha256([0x4b; 32]), None, "kim", "copied", later(20)).unwrap();
-    assert_eq!(of(Issuing::Devices), Status::Revoked { at: later(20), reason: None });
+    assert_eq!(of(DEVICES), Status::Revoked { at: later(20), reason: None });
 }
 
 #[test]
 fn any_other_certificate_is_good_until_it_is_revoked() {
     let folder = tempfile::tempdir().unwrap();
     let statuses = statuses(folder.path());
-    record(&statuses, Issuing::Gateways, "4c", None);
-    assert_eq!(statuses.status(Issuing::Gateways, "4c", later(30)), Ok(Status::Good));
+    record(&statuses, GATEWAYS, "4c", None);
+    assert_eq!(statuses.status(GATEWAYS, "4c", later(30)), Ok(Status::Good));
     let reason = Some(CrlReason::Superseded);
     let revoked = Revoked { at: later(20), why: "a new one".into(), reason };
     statuses.0.revoke_certificate("gateways", "4c", &revoked, "kim").unwrap();
-    assert_eq!(
-        statuses.status(Issuing::Gateways, "4c", later(30)),
-        Ok(Status::Revoked { at: later(20), reason })
-    );
+    assert_eq!(statuses.status(GATEWAYS, "4c", later(30)), Ok(Status::Revoked { at: later(20), reason }));
     let entry = Entry { serial: "4c".into(), at: later(20), reason };
-    assert_eq!(statuses.revoked(Issuing::Gateways, now(), later(30)).unwrap(), [entry]);
-    assert_eq!(statuses.revoked(Issuing::Devices, now(), later(30)).unwrap(), []);
+    assert_eq!(statuses.revoked(GATEWAYS, now(), later(30)).unwrap(), [entry]);
+    assert_eq!(statuses.revoked(DEVICES, now(), later(30)).unwrap(), []);
 }
 
 #[test]
 fn a_serial_of_a_strangers_making_was_not_issued() {
     let folder = tempfile::tempdir().unwrap();
     let statuses = statuses(folder.path());
-    record(&statuses, Issuing::Gateways, "4c", None);
+    record(&statuses, GATEWAYS, "4c", None);
     for serial in ["", "4", "4c00", "%", "devices/4c", &"ff".repeat(21)] {
-        assert_eq!(statuses.status(Issuing::Gateways, serial, later(30)), Ok(Status::NotIssued), "{serial}");
+        assert_eq!(statuses.status(GATEWAYS, serial, later(30)), Ok(Status::NotIssued), "{serial}");
     }
 }
 
@@ -122,10 +123,10 @@ fn a_serial_of_a_strangers_making_was_not_issued() {
 fn nobody_can_say_what_became_of_a_row_that_was_tampered_with() {
     let folder = tempfile::tempdir().unwrap();
     let statuses = statuses(folder.path());
-    record(&statuses, Issuing::Gateways, "4c", None);
+    record(&statuses, GATEWAYS, "4c", None);
     let database = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).unwrap();
     let changed = database
         .execute("UPDATE row SET body = replace(body, 'a name', 'b name') WHERE key = 'gateways/4c'", []);
     assert_eq!(changed.unwrap(), 1);
-    assert_eq!(statuses.status(Issuing::Gateways, "4c", later(30)), Err(OutOfReach));
+    assert_eq!(statuses.status(GATEWAYS, "4c", later(30)), Err(OutOfReach));
 }

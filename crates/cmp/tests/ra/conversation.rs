@@ -334,6 +334,7 @@ fn what_the_register_refuses_the_peer_cannot_tell_apart_and_the_record_can() {
         Refusal::OtherLine,
         Refusal::OtherVendorKey,
         Refusal::SharedCredential,
+        Refusal::LegacyOver,
         Refusal::AlreadyEnrolled,
         Refusal::KnownKey,
         Refusal::Held,

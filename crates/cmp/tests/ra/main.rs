@@ -10,6 +10,7 @@ mod answers;
 mod conversation;
 mod corpus;
 mod hostile;
+mod legacy;
 mod mock;
 mod network;
 mod openssl;

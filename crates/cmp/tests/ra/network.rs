@@ -6,11 +6,11 @@ use cmp::{
     Arrival, Enrol, Nonce, Record, Refusal, Refused, Register, RegistrationAuthority, Renew, Signer, Stage,
     TransactionId,
 };
-use ids::{Realm, UnixTime};
+use ids::{CertSha256, DeviceName, Realm, UnixTime};
 use pki::{Ca, CaSpec, DeviceOrder, FileKey, KeyAlgorithm, KeySource, OffTheBooks, PrivateKey};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use x509::{CertPathVerified, Certificate};
+use x509::Certificate;
 
 pub(crate) const NONCE: Nonce = [0x5a; 16];
 
@@ -30,6 +30,8 @@ pub(crate) struct Memory {
     pub(crate) asked: Mutex<Vec<String>>,
     /// What it answers to every request.
     pub(crate) refuses: Mutex<Option<Refusal>>,
+    /// The certificate of a legacy group.
+    pub(crate) legacy: Mutex<Option<CertSha256>>,
 }
 
 /// The register with the CA that it has certificates issued by.
@@ -121,12 +123,12 @@ impl Books<'_> {
     fn grant(
         &self,
         what: &str,
-        who: &CertPathVerified,
+        who: &DeviceName,
         possession: &cmp::Possession,
         transaction: &cmp::Transaction,
         now: UnixTime,
     ) -> Result<Vec<Vec<u8>>, Refusal> {
-        self.memory.asked.lock().unwrap().push(format!("{what} {}", who.name()));
+        self.memory.asked.lock().unwrap().push(format!("{what} {who}"));
         if let Some(refusal) = *self.memory.refuses.lock().unwrap() {
             return Err(refusal);
         }
@@ -135,7 +137,7 @@ impl Books<'_> {
             return Err(Refusal::TransactionInUse);
         }
         let key = KeySource::Proven(possession.clone());
-        let order = DeviceOrder { device: who.name().device, key, validity: None, by: "test".into() };
+        let order = DeviceOrder { device: who.device, key, validity: None, by: "test".into() };
         let chain = self.ca.issue(&order, &mut OffTheBooks, now).map_err(|_| Refusal::Failed)?.chain;
         let (transaction, certificate) = (transaction.clone(), chain[0].clone());
         let record = Record { transaction: transaction.clone(), certificate, stage: Stage::Waiting };
@@ -154,13 +156,18 @@ impl Register for Books<'_> {
         Ok(self.memory.records.lock().unwrap().get(id).cloned())
     }
 
+    fn legacy(&self, certificate: CertSha256) -> Result<Option<Realm>, Refusal> {
+        let legacy = *self.memory.legacy.lock().unwrap();
+        Ok(legacy.filter(|known| *known == certificate).map(|_| vendor_realm()))
+    }
+
     fn enrol(&self, request: &Enrol<'_>, now: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {
-        self.grant("enrol", request.vendor, request.possession, request.transaction, now)
+        self.grant("enrol", request.by.name(), request.possession, request.transaction, now)
     }
 
     fn renew(&self, request: &Renew<'_>, now: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {
         let what = if request.expired { "renew expired" } else { "renew" };
-        self.grant(what, request.current, request.possession, request.transaction, now)
+        self.grant(what, request.current.name(), request.possession, request.transaction, now)
     }
 
     fn confirm(&self, id: &TransactionId, _: UnixTime) -> Result<(), Refusal> {

@@ -78,8 +78,13 @@ pub(crate) enum Popo {
 
 /// subject, which decides nothing.
 pub(crate) fn subject() -> Vec<u8> {
-    let name = sequence(&[&[0x06, 3, 0x55, 4, 3], &tlv(0x0c, b"whatever")]);
-    explicit(5, &sequence(&[&tlv(0x31, &name)]))
+    named(&["whatever"])
+}
+
+/// subject with these commonNames.
+pub(crate) fn named(names: &[&str]) -> Vec<u8> {
+    let name = |name: &&str| tlv(0x31, &sequence(&[&[0x06, 3, 0x55, 4, 3], &tlv(0x0c, name.as_bytes())]));
+    explicit(5, &sequence(&[&names.iter().flat_map(name).collect::<Vec<_>>()]))
 }
 
 /// publicKey: IMPLICIT, so that the SEQUENCE's tag goes.

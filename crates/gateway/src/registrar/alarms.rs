@@ -33,20 +33,25 @@ impl Registrar {
         self.found(Alarm::DiskLow, self.disk_low());
         self.found(Alarm::ClockUntrusted, clock);
         self.found(Alarm::ClockJumped, self.clock_jumped());
-        let (stuck, core) = (self.watch.stuck(now), (self.core_check)());
+        let (stuck, core) = (self.watch.stuck(now), (self.outside.core_check)());
+        let ca_key = (self.outside.ca_key_check)();
         self.found(Alarm::ShardStuck, stuck);
         self.found(Alarm::CoreUnreachable, core);
         self.found(Alarm::WitnessUnreachable, self.delivery.trouble(now));
         self.found(Alarm::BreakerTripped, self.shadow.trouble());
+        self.found(Alarm::CaKeyUnusable, ca_key);
         let ca = self.ca_down(now);
         self.found(Alarm::CaDown, ca);
-        self.found(Alarm::IssuerSilent, self.clock.trusted().and_then(|now| self.issuers.trouble(now)));
+        self.found(
+            Alarm::IssuerSilent,
+            self.clock.trusted().and_then(|now| self.outside.issuers.trouble(now)),
+        );
     }
 
     /// While nobody gets a certificate here: whose end draws near. Counted by the index, as it is.
     fn ca_down(&mut self, now: Instant) -> Option<String> {
         let wall = self.clock.now();
-        let Some(why) = self.health.view().why_not_issuing().or_else(|| (self.ca_check)(wall)) else {
+        let Some(why) = self.health.view().why_not_issuing().or_else(|| (self.outside.ca_check)(wall)) else {
             self.ca_down = None;
             return None;
         };

@@ -167,7 +167,7 @@ impl Registrar {
     fn issuer_says(&self, claim: &Claim, known: &Known, now: UnixTime) -> Option<Standing> {
         let path = claim.authenticated.path();
         let device = known.credential.as_ref().map(|credential| credential.device);
-        self.issuers.standing(path.path(), &path.serial(), device, now)
+        self.outside.issuers.standing(path.path(), &path.serial(), device, now)
     }
 
     /// It is refused by the later time alone, and the clock has been set forward.

@@ -61,16 +61,14 @@ impl Tx<'_> {
         }
     }
 
-    /// What its unit did not confirm in time comes to nothing, for good: `serial` of a certificate that waited.
+    /// What its unit did not confirm in time comes to nothing, for good.
     ///
     /// # Errors
     /// As [`Self::device`].
-    pub fn lapse(&mut self, serial: &str, now: UnixTime) -> Result<(), LedgerError> {
-        let Some(certificate) = self.certificate(CertificateRecord::DEVICES, serial)? else { return Ok(()) };
-        let credential = self.credential(certificate.cert_sha256)?;
-        match Stage::of(&certificate, credential.as_ref(), now) {
-            Stage::Over => self.never_confirmed(certificate, LATE, now),
-            Stage::Waiting | Stage::Confirmed => Ok(()),
+    pub fn lapse(&mut self, id: &[u8], now: UnixTime) -> Result<(), LedgerError> {
+        match self.enrolment(id, now)? {
+            Some((certificate, Stage::Over)) => self.never_confirmed(certificate, LATE, now),
+            Some((_, Stage::Waiting | Stage::Confirmed)) | None => Ok(()),
         }
     }
 
@@ -101,6 +99,7 @@ impl Tx<'_> {
                 if !(is_open && allows(device.state, Enrolment::Ordered).enrol) {
                     return Err(Denied::Over.into());
                 }
+                credential.doubt = by_legacy(&order, &certificate);
                 self.use_order(order, device, &credential, now)?;
             }
             Leave::Parent(parent) => {
@@ -161,7 +160,7 @@ impl Tx<'_> {
 
     /// From where the unit asked for a certificate.
     pub(super) fn came_from(&mut self, credential: &Credential) -> Result<Option<IpAddr>, LedgerError> {
-        let issued = self.certificate(CertificateRecord::DEVICES, &credential.serial)?;
+        let issued = self.certificate_of(credential)?;
         Ok(issued.and_then(|issued| issued.transaction).map(|transaction| transaction.from))
     }
 }
@@ -213,6 +212,12 @@ fn returned(parent: &Credential, certificate: &CertificateRecord) -> Option<Doub
         since: at,
         why: format!("it renewed a certificate that had expired at {}", parent.not_after),
     })
+}
+
+/// Whoever has a key that many have is watched.
+fn by_legacy(order: &InstallOrder, certificate: &CertificateRecord) -> Option<Doubt> {
+    let (kind, since) = (DoubtKind::Probation, certificate.issued_at);
+    order.legacy.as_ref().map(|legacy| Doubt { kind, since, why: legacy.doubt() })
 }
 
 fn credential_of(

@@ -56,6 +56,7 @@ impl Tx<'_> {
             | Denied::NoOrder
             | Denied::OtherLine
             | Denied::KnownKey
+            | Denied::LegacyOver
             | Denied::Held
             | Denied::Barred
             | Denied::Fork
@@ -85,7 +86,7 @@ impl Tx<'_> {
         self.tell_once(fork, now)
     }
 
-    fn tell_once(&mut self, new: NewIncident, now: UnixTime) -> Result<(), LedgerError> {
+    pub(super) fn tell_once(&mut self, new: NewIncident, now: UnixTime) -> Result<(), LedgerError> {
         match self.incident_that_is_open(new.kind, &new.devices)? {
             Some(_) => Ok(()),
             None => self.open_incident(new, "enrolment", now).map(drop),

@@ -28,7 +28,10 @@ impl Tx<'_> {
                 Err(denied.into())
             }
             Err(NoCertificate::Denied(denied)) => {
-                self.tell(ask, denied, now)?;
+                match self.legacy_group_of(ask.by_spki)? {
+                    Some(group) => self.tell_of_legacy(&group, ask, denied, now)?,
+                    None => self.tell(ask, denied, now)?,
+                }
                 Err(denied.into())
             }
             Err(error) => Err(error),
@@ -48,17 +51,27 @@ impl Tx<'_> {
             return Err(Denied::VendorDistrusted.into());
         }
         let is_ours = self.device(ask.device)?.is_some();
-        self.vendor_key_is_one_units(ask, is_ours, now)?;
+        let group = self.legacy_group_of(ask.by_spki)?;
+        match &group {
+            Some(group) => self.used_by_legacy(group, ask, is_ours, now)?,
+            None => self.vendor_key_is_one_units(ask, is_ours, now)?,
+        }
         let device = self.device(ask.device)?.ok_or(Denied::NoSuchUnit)?;
         self.key_is_new(ask)?;
         let standing = self.orders_standing(ask.device)?;
-        let open = standing.into_iter().find(|order| order.state(now) == OrderState::Open);
+        let group = group.map(|group| group.name);
+        let is_for =
+            |order: &InstallOrder| order.state(now) == OrderState::Open && order.group() == group.as_ref();
+        let open = standing.into_iter().find(is_for);
         let Some(order) = open else { return Err(self.without_order(&device, now)?.into()) };
         if !allows(device.state, Enrolment::Ordered).enrol {
             return Err(Denied::Barred.into());
         }
         if order.vendor_key.is_some_and(|key| key != ask.by_spki) {
             return Err(Denied::OtherVendorKey.into());
+        }
+        if group.is_some() && !self.is_line_of_one(&order.line, device.id)? {
+            return Err(Denied::OtherLine.into());
         }
         // Where nobody knows what is behind the line, nobody can say that it is there.
         match self.is_behind(&order.line, ask.from)? {

@@ -1,3 +1,5 @@
+mod legacy;
+
 use super::*;
 use crate::{
     AccessLineRecord, CertificateRecord, Credential, DoubtKind, Enrolment, Leave, Ledger, LifeCycle,
@@ -187,7 +189,7 @@ fn certificate(ask: &Ask<'_>, key: u8, leave: Leave, now: UnixTime) -> Certifica
     let octets = |length| Octets(vec![key; length]);
     let (id, signer, nonce) = (octets(16), octets(91), octets(16));
     CertificateRecord {
-        issuer: CertificateRecord::DEVICES.into(),
+        issuer: "devices".into(),
         serial: format!("{key:02x}"),
         cert_sha256: Sha256([key; 32]),
         spki_sha256: ask.spki,

@@ -1,6 +1,6 @@
 use crate::ocsp::{self, OutOfReach, Refusal, Responder, Signer, Status, Statuses};
 use crate::order::Subject;
-use crate::{Issuing, KeyAlgorithm};
+use crate::{Generation, Issuing, KeyAlgorithm};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use der::{Decode, Encode};
 use ids::{CrlReason, UnixTime};
@@ -26,7 +26,7 @@ static WORLD: LazyLock<Option<World>> = LazyLock::new(|| {
     let public_key = key.der_bytes().to_vec();
     let certificate = CertificateParams::default().self_signed(&key).ok()?.der().to_vec();
     let issuer = Certificate::from_der(ISSUER).ok()?;
-    let signer = Signer::new(Issuing::Devices, &issuer, certificate, key).ok()?;
+    let signer = Signer::new(Generation::first(Issuing::Devices), &issuer, certificate, key).ok()?;
     let responder = Responder::new(vec![signer], Duration::from_secs(3600)).ok()?;
     Some(World { responder, public_key })
 });
@@ -35,7 +35,7 @@ static WORLD: LazyLock<Option<World>> = LazyLock::new(|| {
 struct ByLastDigit;
 
 impl Statuses for ByLastDigit {
-    fn status(&self, _: Issuing, serial: &str, _: UnixTime) -> Result<Status, OutOfReach> {
+    fn status(&self, _: Generation, serial: &str, _: UnixTime) -> Result<Status, OutOfReach> {
         match serial.as_bytes().last() {
             Some(b'0') => Err(OutOfReach),
             Some(b'1') => Ok(Status::NotIssued),

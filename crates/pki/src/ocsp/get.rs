@@ -1,4 +1,5 @@
 use super::{MAX_REQUEST, Refusal};
+use crate::percent;
 use base64ct::{Base64, Encoding};
 
 /// The request in a GET: `path` is what stands behind the responder's URI and its slash, as it came, the Base64
@@ -13,32 +14,9 @@ pub fn from_path(path: &str) -> Result<Vec<u8>, Refusal> {
     if path.len() > 3 * MAX_REQUEST.div_ceil(3) * 4 {
         return Err(Refusal::TooLarge);
     }
-    let text = percent_decoded(path.as_bytes()).ok_or(Refusal::Malformed)?;
+    let text = percent::decode(path).ok_or(Refusal::Malformed)?;
     let der = Base64::decode_vec(&text).map_err(|_| Refusal::Malformed)?;
     if der.len() > MAX_REQUEST { Err(Refusal::TooLarge) } else { Ok(der) }
-}
-
-/// `None` for a `%` without two hex digits behind it, and for what is no UTF-8.
-fn percent_decoded(mut path: &[u8]) -> Option<String> {
-    let mut decoded = Vec::with_capacity(path.len());
-    while let Some((&first, rest)) = path.split_first() {
-        let (octet, after) = match first {
-            b'%' => {
-                let (digits, after) = rest.split_at_checked(2)?;
-                (octet(digits)?, after)
-            }
-            other => (other, rest),
-        };
-        decoded.push(octet);
-        path = after;
-    }
-    String::from_utf8(decoded).ok()
-}
-
-fn octet(digits: &[u8]) -> Option<u8> {
-    let digit = |digit: &u8| char::from(*digit).to_digit(16);
-    let [high, low] = digits else { return None };
-    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }
 
 #[cfg(test)]

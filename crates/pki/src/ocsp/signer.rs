@@ -1,8 +1,7 @@
 use crate::issue::particulars;
-use crate::issuing::Issuing;
 use crate::order::Subject;
 use crate::profile::{self, OCSP_SIGNER_VALIDITY};
-use crate::{Books, Ca, FileKey, Kind, PkiError};
+use crate::{Books, Ca, FileKey, Generation, Kind, PkiError};
 use aws_lc_rs::digest::{self, Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use der::asn1::{Any, ObjectIdentifier, OctetString};
 use der::{Decode, Encode};
@@ -18,7 +17,7 @@ const ID_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101
 
 /// Who signs responses about what one issuing CA issued. Only [`Ca::ocsp_signer`] makes one.
 pub struct Signer {
-    issuing: Issuing,
+    issuing: Generation,
     issuer: [IssuerHashes; 2],
     key: FileKey,
     algorithm: Vec<u8>,
@@ -46,15 +45,15 @@ impl Ca {
     /// As [`Ca::issue`].
     pub fn ocsp_signer(
         &self,
-        issuing: Issuing,
+        issuing: Generation,
         by: &str,
         books: &mut dyn Books,
         now: UnixTime,
     ) -> Result<Signer, PkiError> {
-        let ca = self.issuing(issuing);
+        let ca = self.generation(issuing)?;
         let window = ca.window(OCSP_SIGNER_VALIDITY, now)?;
         let (key, subject) = Subject::generate(self.spec.key)?;
-        let name = format!("{} OCSP of {}", self.spec.realm, issuing.name());
+        let name = format!("{} OCSP of {issuing}", self.spec.realm);
         let serial = profile::serial()?;
         let params = profile::ocsp_signer(&self.holder(&name), serial, window)?;
         let what = particulars(issuing, Kind::OcspSigner, &name, serial, window, &subject, by, now);
@@ -63,7 +62,7 @@ impl Ca {
             let issuer = Anchor::from_der(issuer).map_err(|_| PathError::Malformed(Place::Issuer))?;
             verify_ocsp_signer(&issuer, signer, now)
         };
-        let issued = self.carry_out(what, &params, subject, books, now, check)?;
+        let issued = ca.carry_out(what, &params, subject, books, now, check)?;
         let certificate = issued.chain.into_iter().next().ok_or(PkiError::Signing)?;
         Signer::new(issuing, &ca.certificate, certificate, key)
     }
@@ -72,7 +71,7 @@ impl Ca {
 impl Signer {
     /// `certificate` is the one of `key`, from `issuer`; nothing of that is checked.
     pub(crate) fn new(
-        issuing: Issuing,
+        issuing: Generation,
         issuer: &Certificate,
         certificate: Vec<u8>,
         key: FileKey,
@@ -95,7 +94,7 @@ impl Signer {
     }
 
     /// About whose certificates it may speak.
-    pub fn issuing(&self) -> Issuing {
+    pub fn issuing(&self) -> Generation {
         self.issuing
     }
 
@@ -161,6 +160,6 @@ impl IssuerHashes {
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Signer({} until {})", self.issuing.name(), self.not_after)
+        write!(f, "Signer({} until {})", self.issuing, self.not_after)
     }
 }

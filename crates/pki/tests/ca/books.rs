@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use ids::Sha256;
-use pki::{Issuing, Kind, OffTheBooks, PkiError};
+use pki::{Kind, OffTheBooks, PkiError};
 use std::fs;
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn the_books_are_told_what_was_signed_and_the_ca_keeps_no_file_of_it() {
     let before = files(&world);
     let unit = world.issue(&order()).unwrap();
     let gateway = world.ca.issue_gateway(&gateway_order(), &mut world.books(), now()).unwrap();
-    world.ca.ocsp_signer(Issuing::Gateways, "kim", &mut world.books(), now()).unwrap();
+    world.ca.ocsp_signer(GATEWAYS, "kim", &mut world.books(), now()).unwrap();
     let authority = world.ca.issue_registration_authority(&mut world.books(), now()).unwrap();
     assert_eq!(files(&world), before);
 
@@ -28,7 +28,7 @@ fn the_books_are_told_what_was_signed_and_the_ca_keeps_no_file_of_it() {
         let (what, _) = &issued[place];
         (what.issuing, what.kind, what.device, what.name.as_str(), what.possession, what.by.as_str())
     };
-    let (devices, gateways) = (Issuing::Devices, Issuing::Gateways);
+    let (devices, gateways) = (DEVICES, GATEWAYS);
     let name = "00aabbccddee.femto.example";
     assert_eq!(who(0), (devices, Kind::Device, Some(device()), name, "generated", "test"));
     assert_eq!(who(1), (gateways, Kind::Gateway, None, "segw.femto.example", "generated", "test"));
@@ -52,7 +52,7 @@ fn books_out_of_reach_mean_that_nobody_gets_a_certificate() {
     *world.books.unreachable.lock().unwrap() = true;
     let refused = world.issue(&order()).unwrap_err();
     assert!(matches!(refused, PkiError::Books(_)) && !refused.is_refusal(), "{refused}");
-    let refused = world.ca.ocsp_signer(Issuing::Devices, "test", &mut world.books(), now()).unwrap_err();
+    let refused = world.ca.ocsp_signer(DEVICES, "test", &mut world.books(), now()).unwrap_err();
     assert!(matches!(refused, PkiError::Books(_)), "{refused}");
     assert_eq!(world.books.issued(), []);
 }

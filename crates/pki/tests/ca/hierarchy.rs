@@ -1,7 +1,7 @@
 //! Making and opening hierarchies.
 
 use crate::world::*;
-use pki::{Ca, CaSpec, DeviceOrder, KeyAlgorithm, KeySource, PkiError};
+use pki::{Ca, CaSpec, DeviceOrder, KeyAlgorithm, KeyError, KeySource, PkiError};
 use rustls_pki_types::pem::PemObject;
 use std::os::unix::fs::PermissionsExt;
 use x509::PathError;
@@ -104,9 +104,11 @@ fn what_is_no_ca_is_not_opened() {
 
     let issuing = std::fs::read(ca.join("devices.key")).unwrap();
     std::fs::copy(ca.join("root.key"), ca.join("devices.key")).unwrap();
-    assert!(matches!(open(&ca), PkiError::File { why: "does not belong to its key", .. }));
+    assert!(matches!(open(&ca), PkiError::Key(KeyError::Foreign { .. })));
     std::fs::write(ca.join("devices.key"), b"nothing").unwrap();
-    assert!(matches!(open(&ca), PkiError::File { .. }));
+    assert!(matches!(open(&ca), PkiError::Key(KeyError::File { .. })));
+    std::fs::remove_file(ca.join("devices.key")).unwrap();
+    assert!(matches!(open(&ca), PkiError::Key(KeyError::Missing { .. })));
     std::fs::write(ca.join("devices.key"), issuing).unwrap();
     let newer = std::fs::read_to_string(ca.join("ca.json")).unwrap().replace("\"v\": 1", "\"v\": 2");
     std::fs::write(ca.join("ca.json"), newer).unwrap();

@@ -8,6 +8,7 @@
 mod books;
 mod corpus;
 mod crl;
+mod encrypted;
 mod est;
 mod hierarchy;
 mod keys;
@@ -15,5 +16,7 @@ mod ocsp;
 mod ocsp_openssl;
 mod openssl;
 mod orders;
+mod rotate;
 mod status_uris;
+mod token;
 mod world;

@@ -9,7 +9,7 @@ use ids::{CrlReason, UnixTime};
 use pki::ocsp::{
     Answer, MAX_ASKED, MAX_NONCE, MAX_REQUEST, OutOfReach, Refusal, Responder, Signer, Status, Statuses,
 };
-use pki::{CertificateInfo, Issuing, Kind};
+use pki::{CertificateInfo, Generation, Kind};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex};
@@ -34,25 +34,23 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Books that know some serials; nothing else was issued.
 #[derive(Default)]
 pub(crate) struct Known {
-    pub(crate) serials: BTreeMap<(&'static str, String), Status>,
+    pub(crate) serials: BTreeMap<(Generation, String), Status>,
     pub(crate) asked: Mutex<usize>,
     pub(crate) out_of_reach: bool,
 }
 
 impl Known {
-    pub(crate) fn set(&mut self, issuing: Issuing, serial: &str, status: Status) {
-        self.serials.insert((issuing.name(), serial.to_owned()), status);
+    pub(crate) fn set(&mut self, issuing: Generation, serial: &str, status: Status) {
+        self.serials.insert((issuing, serial.to_owned()), status);
     }
 }
 
 impl Statuses for Known {
-    fn status(&self, issuing: Issuing, serial: &str, _: UnixTime) -> Result<Status, OutOfReach> {
+    fn status(&self, issuing: Generation, serial: &str, _: UnixTime) -> Result<Status, OutOfReach> {
         *self.asked.lock().unwrap() += 1;
         match self.out_of_reach {
             true => Err(OutOfReach),
-            false => {
-                Ok(*self.serials.get(&(issuing.name(), serial.to_owned())).unwrap_or(&Status::NotIssued))
-            }
+            false => Ok(*self.serials.get(&(issuing, serial.to_owned())).unwrap_or(&Status::NotIssued)),
         }
     }
 }
@@ -115,19 +113,19 @@ impl Office {
     fn new() -> Self {
         let world = World::new();
         let unit = world.issue(&order()).unwrap().info;
-        let signers = Issuing::ALL.map(|issuing| signer(&world, issuing)).into();
+        let signers = [DEVICES, GATEWAYS].map(|issuing| signer(&world, issuing)).into();
         let responder = Responder::new(signers, HOUR).unwrap();
         let mut books = Known::default();
-        books.set(Issuing::Devices, &unit.serial, Status::Good);
+        books.set(DEVICES, &unit.serial, Status::Good);
         Self { world, responder, unit, books }
     }
 
-    fn issuer(&self, issuing: Issuing) -> Certificate {
+    fn issuer(&self, issuing: Generation) -> Certificate {
         issuer(&self.world, issuing)
     }
 
     fn id(&self, hash: &str, serial: &str) -> CertId {
-        cert_id(&self.issuer(Issuing::Devices), hash, serial)
+        cert_id(&self.issuer(DEVICES), hash, serial)
     }
 
     fn unit_id(&self) -> CertId {
@@ -153,13 +151,13 @@ impl Office {
     }
 }
 
-fn issuer(world: &World, issuing: Issuing) -> Certificate {
-    let path = world.directory.path().join("ca").join(issuing.name()).with_extension("pem");
+fn issuer(world: &World, issuing: Generation) -> Certificate {
+    let path = world.directory.path().join(format!("ca/{issuing}.pem"));
     let (_, der) = der::pem::decode_vec(&std::fs::read(path).unwrap()).unwrap();
     Certificate::from_der(&der).unwrap()
 }
 
-fn signer(world: &World, issuing: Issuing) -> Signer {
+fn signer(world: &World, issuing: Generation) -> Signer {
     world.ca.ocsp_signer(issuing, "test", &mut world.books(), now()).unwrap()
 }
 
@@ -231,7 +229,7 @@ fn a_revoked_certificate_is_revoked_with_time_and_reason() {
     ];
     for (reason, expected) in reasons {
         let at = UnixTime::from_micros(1_796_000_000_999_999);
-        office.books.set(Issuing::Devices, &office.unit.serial, Status::Revoked { at, reason });
+        office.books.set(DEVICES, &office.unit.serial, Status::Revoked { at, reason });
         let told = office.told(&request([office.unit_id()], vec![])).tbs_response_data;
         let CertStatus::Revoked(info) = told.responses[0].cert_status else { panic!("{told:?}") };
         assert_eq!((seconds(info.revocation_time), info.revocation_reason), (1_796_000_000, expected));
@@ -349,15 +347,15 @@ fn each_issuing_ca_has_its_own_signer_and_no_message_is_about_both() {
     let mut office = Office::new();
     let gateway =
         office.world.ca.issue_gateway(&gateway_order(), &mut office.world.books(), now()).unwrap().info;
-    office.books.set(Issuing::Gateways, &gateway.serial, Status::Good);
-    let id = cert_id(&office.issuer(Issuing::Gateways), SHA1, &gateway.serial);
+    office.books.set(GATEWAYS, &gateway.serial, Status::Good);
+    let id = cert_id(&office.issuer(GATEWAYS), SHA1, &gateway.serial);
     let told = office.told(&request([id.clone()], vec![]));
     assert_eq!(told.tbs_response_data.responses[0].cert_status, CertStatus::good());
     let about_unit = office.told(&request([office.unit_id()], vec![]));
     assert_ne!(told.certs, about_unit.certs);
     assert_eq!(office.refused(&request([id, office.unit_id()], vec![])).0, Refusal::OtherIssuer);
-    let devices_alone = Responder::new(vec![signer(&office.world, Issuing::Devices)], HOUR).unwrap();
-    let id = cert_id(&office.issuer(Issuing::Gateways), SHA1, &gateway.serial);
+    let devices_alone = Responder::new(vec![signer(&office.world, DEVICES)], HOUR).unwrap();
+    let id = cert_id(&office.issuer(GATEWAYS), SHA1, &gateway.serial);
     let asked = request([id], vec![]).to_der().unwrap();
     assert_eq!(devices_alone.answer(&asked, &office.books, now()).outcome, Err(Refusal::OtherIssuer));
 }
@@ -411,7 +409,7 @@ fn no_answer_outlives_the_certificate_that_signs_it() {
 #[test]
 fn a_signer_is_issued_in_the_books_and_is_no_certificate_for_anything_else() {
     let world = World::new();
-    let signer = signer(&world, Issuing::Devices);
+    let signer = signer(&world, DEVICES);
     let written: Vec<_> = world.books.issued().into_iter().map(|(what, der)| (what.kind, der)).collect();
     assert_eq!(written, [(Kind::OcspSigner, signer.certificate().to_vec())]);
     assert_eq!(signer.not_after().since(signer.not_before()), Duration::from_secs(14 * DAY - 1));
@@ -425,7 +423,7 @@ const NAME: &[u8] = b"00aabbccddee.femto.example";
 fn a_responder_needs_a_signer_and_a_period() {
     let world = World::new();
     assert!(Responder::new(vec![], HOUR).is_err());
-    assert!(Responder::new(vec![signer(&world, Issuing::Devices)], Duration::from_millis(999)).is_err());
+    assert!(Responder::new(vec![signer(&world, DEVICES)], Duration::from_millis(999)).is_err());
 }
 
 /// One office for the many hostile requests below.

@@ -6,7 +6,7 @@ use crate::openssl::openssl;
 use crate::world::*;
 use ids::{CrlReason, UnixTime};
 use pki::ocsp::{Responder, Status};
-use pki::{Ca, CaSpec, Issued, Issuing, KeyAlgorithm};
+use pki::{Ca, CaSpec, Issued, KeyAlgorithm};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -27,13 +27,13 @@ impl Today {
         let ca = Ca::create(&directory.path().join("ca"), &spec, now).unwrap();
         let unit = ca.issue(&order(), &mut &Memory::default(), now).unwrap();
         unit.write(directory.path(), "unit").unwrap();
-        let signer = ca.ocsp_signer(Issuing::Devices, "test", &mut &Memory::default(), now).unwrap();
+        let signer = ca.ocsp_signer(DEVICES, "test", &mut &Memory::default(), now).unwrap();
         let responder = Responder::new(vec![signer], Duration::from_secs(3600)).unwrap();
         Self { directory, unit, responder, books: Known::default(), now }
     }
 
     fn set(&mut self, status: Status) {
-        self.books.set(Issuing::Devices, &self.unit.info.serial, status);
+        self.books.set(DEVICES, &self.unit.info.serial, status);
     }
 
     fn path(&self) -> &Path {

@@ -2,7 +2,7 @@
 
 use crate::openssl::openssl;
 use crate::world::*;
-use pki::{Issuing, PkiError, StatusUris};
+use pki::{PkiError, StatusUris};
 
 fn uris() -> StatusUris {
     StatusUris {
@@ -17,7 +17,7 @@ const ACCESS: &str = "Authority Information Access: \n                OCSP - URI
 
 #[test]
 fn certificates_say_where_their_status_is_found_once_the_ca_was_told_and_still_verify() {
-    let mut world = World::new();
+    let world = World::new();
     let path = world.directory.path().to_owned();
     let text = |world: &World, gateway: bool| {
         let issued = match gateway {
@@ -32,15 +32,15 @@ fn certificates_say_where_their_status_is_found_once_the_ca_was_told_and_still_v
     };
     let Some(before) = text(&world, false) else { return };
     assert!(!before.contains("CRL Distribution") && !before.contains("Information Access"), "{before}");
-    world.ca.set_status_uris(Issuing::Devices, uris()).unwrap();
+    world.ca.set_status_uris(DEVICES, uris()).unwrap();
     let Some(after) = text(&world, false) else { return };
     assert!(after.contains(POINTS) && after.contains(ACCESS), "{after}");
     let Some(gateway) = text(&world, true) else { return };
     assert!(!gateway.contains("CRL Distribution"), "each issuing CA was told for itself: {gateway}");
-    world.ca.set_status_uris(Issuing::Gateways, uris()).unwrap();
+    world.ca.set_status_uris(GATEWAYS, uris()).unwrap();
     let Some(gateway) = text(&world, true) else { return };
     assert!(gateway.contains(POINTS) && gateway.contains(ACCESS), "{gateway}");
-    world.ca.set_status_uris(Issuing::Devices, StatusUris { crl: None, ocsp: None, ..uris() }).unwrap();
+    world.ca.set_status_uris(DEVICES, StatusUris { crl: None, ocsp: None, ..uris() }).unwrap();
     let Some(half) = text(&world, false) else { return };
     let alone = "Authority Information Access: \n                CA Issuers - URI:http://pki.example/ca/devices.crt\n";
     assert!(half.contains(alone) && !half.contains("CRL Distribution"), "{half}");
@@ -48,7 +48,7 @@ fn certificates_say_where_their_status_is_found_once_the_ca_was_told_and_still_v
 
 #[test]
 fn only_http_uris_are_taken() {
-    let mut world = World::new();
+    let world = World::new();
     let long = format!("http://{}", "a".repeat(250));
     for uri in [
         "",
@@ -65,12 +65,12 @@ fn only_http_uris_are_taken() {
             StatusUris { crl: Some(uri.into()), ..StatusUris::default() },
             StatusUris { issuer: Some(uri.into()), ..StatusUris::default() },
         ] {
-            let refused = world.ca.set_status_uris(Issuing::Devices, uris).unwrap_err();
+            let refused = world.ca.set_status_uris(DEVICES, uris).unwrap_err();
             assert!(matches!(refused, PkiError::Order(_)), "{uri}");
         }
     }
     for uri in ["http://pki.example", "http://192.0.2.1:8080/a", "http://[2001:db8::1]/ocsp"] {
         let uris = StatusUris { ocsp: Some(uri.into()), ..StatusUris::default() };
-        world.ca.set_status_uris(Issuing::Devices, uris).unwrap();
+        world.ca.set_status_uris(DEVICES, uris).unwrap();
     }
 }

@@ -2,12 +2,15 @@
 
 use ids::{DeviceId, Realm, UnixTime};
 use pki::{
-    Books, Ca, CaSpec, DeviceOrder, GatewayOrder, Issued, KeyAlgorithm, KeySource, Particulars, PkiError,
+    Books, Ca, CaSpec, DeviceOrder, GatewayOrder, Generation, Issued, Issuing, KeyAlgorithm, KeySource,
+    Particulars, PkiError,
 };
 use std::sync::Mutex;
 use tempfile::TempDir;
 use x509::{CertPathVerified, Certificate, PathError, verify_device};
 
+pub(crate) const DEVICES: Generation = Generation::first(Issuing::Devices);
+pub(crate) const GATEWAYS: Generation = Generation::first(Issuing::Gateways);
 pub(crate) const DAY: u64 = 86_400;
 
 pub(crate) fn now() -> UnixTime {

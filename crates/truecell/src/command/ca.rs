@@ -1,3 +1,6 @@
+mod init;
+mod rotate;
+
 use crate::{
     cli::Cli,
     command::tampered,
@@ -18,6 +21,15 @@ use ledger::Distrust;
 pub(crate) enum Ca {
     /// Show root, CAs between, issuing CAs, and which vendors are distrusted
     Show,
+    /// Make the embedded CA of a node that was made without one, its root's key in a folder that leaves the machine
+    ///
+    /// While no `serve` runs, which has the CA from its next start on.
+    Init(init::Init),
+    /// Give an issuing CA another key; what the one of before certified stays good
+    ///
+    /// The key is made here and certified by that of the CA above, wherever that is kept. It takes two people. Cut off in
+    /// between, the key of before goes on certifying, and the same command finishes what was begun.
+    Rotate(rotate::Rotate),
     /// Nobody of a vendor enrols from now on; lists the units for which its CA vouched. Those that are certified stay up
     Distrust(DistrustArgs),
     /// A vendor's units enrol again
@@ -53,9 +65,14 @@ pub(crate) struct TrustArgs {
 
 impl Ca {
     pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
+        if let Self::Init(init) = self {
+            return init.run(cli, output);
+        }
         let mut control = Control::open(&cli.data_dir()?, self.word()).await?;
         match self {
             Self::Show => show(control.client(), output).await,
+            Self::Rotate(rotate) => rotate.run(control.client(), output).await,
+            Self::Init(_) => Ok(()),
             Self::Distrust(distrust) => distrust.run(control.client(), output).await,
             Self::Trust(trust) => trust.run(control.client(), output).await,
         }
@@ -64,6 +81,8 @@ impl Ca {
     fn word(&self) -> &'static str {
         match self {
             Self::Show => "ca show",
+            Self::Init(_) => "ca init",
+            Self::Rotate(_) => "ca rotate",
             Self::Distrust(_) => "ca distrust",
             Self::Trust(_) => "ca trust",
         }
@@ -86,7 +105,6 @@ async fn show(client: &mut Client, output: &Output) -> Result<(), Failure> {
 }
 
 fn level(level: &CaLevel) -> String {
-    let mode = level.key_mode.as_deref().map_or("not there".to_owned(), |mode| format!("mode {mode}"));
     let mut pairs = vec![
         ("CA", level.name.clone()),
         ("subject", level.subject.clone()),
@@ -94,14 +112,25 @@ fn level(level: &CaLevel) -> String {
         ("key", level.key.clone()),
         ("not before", seconds(level.not_before)),
         ("not after", seconds(level.not_after)),
-        ("key file", format!("{}, {mode}", level.key_file.display())),
+        ("kept in", kept_in(level)),
     ];
+    pairs.extend(level.key_trouble.clone().map(|trouble| ("cannot sign", trouble)));
     pairs.extend(level.ocsp.clone().map(|uri| ("OCSP", uri)));
     pairs.extend(level.crl.clone().map(|uri| ("CRL", uri)));
     if let (Some(issued), Some(counting)) = (level.issued, level.counting) {
         pairs.push(("certificates", format!("{issued} issued, {counting} of them count")));
     }
     facts(&pairs)
+}
+
+fn kept_in(level: &CaLevel) -> String {
+    let state = match &level.key_mode {
+        None if level.key_file.is_none() => return level.key_place.clone(),
+        None => "not there".to_owned(),
+        Some(mode) if level.key_encrypted => format!("mode {mode}, encrypted"),
+        Some(mode) => format!("mode {mode}"),
+    };
+    format!("{}, {state}", level.key_place)
 }
 
 fn distrusted(all: &[Distrust]) -> String {

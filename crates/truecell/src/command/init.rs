@@ -12,7 +12,7 @@ use clap::Args;
 use events::{JournalKey, KeyFileError, PublicKey};
 use ids::{CertSha256, NodeId, UnixTime};
 use ledger::RowKey;
-use pki::Ca;
+use pki::{Ca, CaKeys, CaSpec, KeysAbove};
 use serde::Serialize;
 use std::{
     fs::{self, DirBuilder},
@@ -107,7 +107,9 @@ fn make(data: &DataDir, config: &Config) -> Result<Made, Failure> {
     keep_configured(data, config)?;
     let journal_key = make_keys(data)?;
     if let Some(ca) = &config.ca {
-        make_ca(data, ca.spec(&config.gateway.identity))?;
+        let directory = data.ca();
+        let above = KeysAbove { folder: &directory, passphrase: ca.keys.passphrase.as_ref() };
+        make_ca(data, ca.spec(&config.gateway.identity), (above, &ca.keys))?;
     }
     let node = Node::open_unfinished(data)?;
     let identity = gateway_identity(data, config, &node, UnixTime::now())?;
@@ -145,7 +147,8 @@ fn make_keys(data: &DataDir) -> Result<PublicKey, Failure> {
     written.map(|()| public).map_err(|error| cannot(data, &error))
 }
 
-fn make_ca(data: &DataDir, spec: pki::CaSpec) -> Result<(), Failure> {
+/// The CA, unless an `init` that was interrupted has made it.
+pub(super) fn make_ca(data: &DataDir, spec: CaSpec, keys: (KeysAbove<'_>, &CaKeys)) -> Result<(), Failure> {
     let ca = data.ca();
     if ca.join("ca.json").exists() {
         return Ok(());
@@ -154,10 +157,10 @@ fn make_ca(data: &DataDir, spec: pki::CaSpec) -> Result<(), Failure> {
         // An interrupted init left half a CA, which nobody has seen.
         fs::remove_dir_all(&ca).map_err(|error| cannot(data, &error))?;
     }
-    Ca::create(&ca, &spec, UnixTime::now()).map(drop).map_err(|error| cannot(data, &error))
+    Ca::create_with(&ca, &spec, keys, UnixTime::now()).map(drop).map_err(|error| cannot(data, &error))
 }
 
-fn cannot(data: &DataDir, error: &(impl std::error::Error + ?Sized)) -> Failure {
+pub(super) fn cannot(data: &DataDir, error: &(impl std::error::Error + ?Sized)) -> Failure {
     let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
     Failure::system(format!("{} cannot be made", data.path().display()), &format!("{error}{cause}"))
 }

@@ -1,3 +1,4 @@
+mod migration;
 mod unit;
 
 use crate::{
@@ -32,6 +33,8 @@ pub(crate) struct Lab {
 enum Part {
     /// A virtual femtocell that carries packets
     Unit(unit::Unit),
+    /// An estate whose units all have one key, to a certificate for each
+    Migration(migration::Migration),
 }
 
 const INTRODUCTION: &str = "\
@@ -67,6 +70,7 @@ impl Lab {
     pub(crate) fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         match &self.part {
             Some(Part::Unit(unit)) => unit.run(output),
+            Some(Part::Migration(migration)) => migration.run(cli, output),
             None => self.tour(cli, output),
         }
     }

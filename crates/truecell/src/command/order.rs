@@ -13,7 +13,7 @@ use api::{
     order::{CloseOrder, NewOrder, OpenOrder, OrderPage, OrderView},
 };
 use clap::{Args, Subcommand};
-use ids::{AccessLine, DeviceId, OrderId, Sha256, UnixTime};
+use ids::{AccessLine, DeviceId, Label, OrderId, Sha256, UnixTime};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Order {
@@ -49,6 +49,9 @@ pub(crate) struct Create {
     /// SHA-256 over the public key (SubjectPublicKeyInfo) that the vendor certified for this unit
     #[arg(long, value_name = "SHA256")]
     vendor_key: Option<Sha256>,
+    /// The legacy group by whose key the unit enrols, if it has no other (`truecell migrate`)
+    #[arg(long, value_name = "GROUP")]
+    legacy_group: Option<Label>,
     /// Who else agreed: with this, the vendor key that is named counts though it is known to be shared
     #[arg(long, value_name = "NAME", requires = "vendor_key")]
     approver: Option<String>,
@@ -118,7 +121,8 @@ impl Create {
             until: self.until,
         };
         let (request_id, why, approver) = (self.request_id.clone(), self.why.clone(), self.approver.clone());
-        let request = OpenOrder { request_id, order, why, approver };
+        let legacy_group = self.legacy_group.clone();
+        let request = OpenOrder { request_id, order, legacy_group, why, approver };
         let view: OrderView = control.client().post("/v1/orders", &request).await?;
         output.answer(&view, |view| {
             let order = &view.order;

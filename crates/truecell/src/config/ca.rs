@@ -17,6 +17,9 @@ pub(crate) struct Ca {
     /// CAs between root and issuing CAs, 0 to 3.
     #[serde(default)]
     pub(crate) intermediates: u8,
+    /// How the keys of the CAs are kept.
+    #[serde(default)]
+    pub(crate) keys: pki::CaKeys,
 }
 
 impl Ca {

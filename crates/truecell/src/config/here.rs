@@ -59,7 +59,11 @@ impl Config {
             }
             Err(pki::PkiError::NoCa(_)) => {
                 let what = format!("{} has no CA", self.data.display());
-                errors.push(at.error(&["ca"], what, "remove the section, or begin a new data directory"));
+                errors.push(at.error(
+                    &["ca"],
+                    what,
+                    "make one with `truecell ca init`, or remove the section",
+                ));
             }
             Ok(_) | Err(_) => (),
         }

@@ -3,6 +3,7 @@
 use super::{Config, ConfigError, located::Located};
 use ids::UnixTime;
 use ike::crypto::AuthKey;
+use pki::{SecretSource, TokenUri};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{
     fs,
@@ -38,6 +39,7 @@ impl Config {
             let wrong = anchors_in(&vendor.anchors).err();
             errors.extend(wrong.map(|wrong| at.error(&path, wrong.text(), wrong.next)));
         }
+        errors.extend(self.ca_secrets(at));
         if let Some((key, wrong)) = self.gateway_files(now) {
             errors.push(at.error(&["gateway", key], wrong.text(), wrong.next));
         }
@@ -45,6 +47,23 @@ impl Config {
             errors.push(at.error(&["enrol", key], wrong.text(), wrong.next));
         }
         errors
+    }
+
+    /// Files that should hold what opens the CA's keys. Credentials are there for the service alone.
+    fn ca_secrets(&self, at: &Located<'_>) -> Vec<ConfigError> {
+        let Some(keys) = self.ca.as_ref().map(|ca| &ca.keys) else { return Vec::new() };
+        let pin = |token: &'_ Option<TokenUri>| token.as_ref().map(|token| token.pin_source().clone());
+        let sources = [
+            ("passphrase", keys.passphrase.clone()),
+            ("devices", pin(&keys.devices)),
+            ("gateways", pin(&keys.gateways)),
+        ];
+        let wrong = |(key, source): (&str, Option<SecretSource>)| {
+            let source = source.filter(|source| matches!(source, SecretSource::File(_)))?;
+            let error = source.read().err()?;
+            Some(at.error(&["ca", "keys", key], error.to_string(), error.next()))
+        };
+        sources.into_iter().filter_map(wrong).collect()
     }
 
     /// The key that names the wrong file, and what is wrong.

@@ -41,6 +41,19 @@ const SCRIPT: &[&str] = &[
     "order close W/1 --why withdrawn",
     "order close W/1 --why withdrawn",
     "order close W/9 --why typo",
+    "order create W/4 00aabb000002 --line KT/02-1 --until 2126-01-01T00:00:00Z --legacy-group old --why shared-key",
+    "migrate group old --certificate shared.pem --realm vendor.example --until 2126-01-01T00:00:00Z --why one-key --approver dave",
+    "migrate group old --certificate shared.pem --realm vendor.example --until 2026-01-01T00:00:00Z --why one-key",
+    "migrate group old --certificate estate.csv --realm vendor.example --until 2026-01-01T00:00:00Z --why one-key --approver dave",
+    "migrate group old --certificate shared.pem --realm vendor.example --until 2026-01-01T00:00:00Z --why one-key --approver dave",
+    "migrate plan m --group old --units estate.csv --why one-key --approver dave",
+    "migrate plan m --group old --class home --why one-key --approver dave --check",
+    "migrate plan m --group old --class home --window 5m --why one-key --approver dave",
+    "migrate run m --why go",
+    "migrate halt m --why wait",
+    "migrate rollback m --why back",
+    "migrate status",
+    "migrate status m",
     "pair add 00aabbccddee 00aabb000001 --why one-site",
     "pair add 00aabb000001 00aabbccddee --why again",
     "pair add 00aabb000002 00aabb000001 --why one-site",
@@ -86,6 +99,10 @@ const SCRIPT: &[&str] = &[
     "ca show",
     "ca trust vendor.example --why mended",
     "ca trust vendor.example --why mended",
+    "ca rotate devices --root-key state/ca/root.key --why yearly",
+    "ca rotate devices --root-key state/ca/devices.key --why yearly --approver dave",
+    "ca rotate devices --request next.csr --why yearly --approver dave",
+    "ca rotate devices --root-key state/ca/root.key --why yearly --approver dave",
     "cert revoke 00 --why copied",
     "cert revoke 00 --why copied --reason stolen",
     "cert list --limit 1",
@@ -112,8 +129,24 @@ id,owner,site,class,line,state,note
 00aabb000003,,,,two words,,
 ";
 
+/// A certificate for ten years that names no unit.
+const SHARED: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBkzCCATmgAwIBAgIUWFxOdmFrnVbSaW+g3pZ342iTdtowCgYIKoZIzj0EAwIw
+HzEdMBsGA1UEAwwUZmVtdG8udmVuZG9yLmV4YW1wbGUwHhcNMjYxMTMwMTYxOTM3
+WhcNMzYxMTI3MTYxOTM3WjAfMR0wGwYDVQQDDBRmZW10by52ZW5kb3IuZXhhbXBs
+ZTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABPKq8uBBTeJ2y2aHniZ3kyuDMSy/
+k0DRWp58+w4D9eeQeGeY9qlBFjDjN48NT80ChnUdmvLBqZ/b74xQZTA7np+jUzBR
+MB0GA1UdDgQWBBRKYQRm7F8gQjFtPGY7AeEl8W4H2DAfBgNVHSMEGDAWgBRKYQRm
+7F8gQjFtPGY7AeEl8W4H2DAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gA
+MEUCIQCQm7aVA/M5zpk5RUujva0bqZgidW6neKsY+FfOr10JaAIgC2zwTjNRsn+4
+FQsky9JU2Oyb2ivF+xcUCz4QfMcGzIU=
+-----END CERTIFICATE-----
+";
+
 fn transcript(bench: &Bench, json: bool) -> String {
     bench.write("estate.csv", ESTATE);
+    bench.write("shared.pem", SHARED);
     let mut transcript = String::new();
     for line in SCRIPT {
         let mut arguments: Vec<&str> = line.split(' ').collect();

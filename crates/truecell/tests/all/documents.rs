@@ -74,7 +74,9 @@ fn the_table_of_routes_is_the_one_in_the_code() {
 
 #[test]
 fn the_body_of_each_post_is_one_that_the_api_takes() {
-    use api::{backup, ca, certificate, configuration, device, line, order, pair, policy, session};
+    use api::{
+        backup, ca, certificate, configuration, device, legacy, line, migration, order, pair, policy, session,
+    };
     fn takes<T: serde::de::DeserializeOwned>(body: &str) -> Result<(), serde_json::Error> {
         serde_json::from_str::<T>(body).map(drop)
     }
@@ -97,6 +99,11 @@ fn the_body_of_each_post_is_one_that_the_api_takes() {
             "/v1/orders" => takes::<order::OpenOrder>(body),
             "/v1/orders/import" => takes::<order::ImportOrders>(body),
             "/v1/orders/{id}/close" => takes::<order::CloseOrder>(body),
+            "/v1/legacy-groups" => takes::<legacy::NameGroup>(body),
+            "/v1/migrations" => takes::<migration::PlanMigration>(body),
+            "/v1/migrations/{name}/run" | "/v1/migrations/{name}/halt" | "/v1/migrations/{name}/rollback" => {
+                takes::<migration::SayMigration>(body)
+            }
             "/v1/pairs" | "/v1/pairs/remove" => takes::<pair::ChangePair>(body),
             "/v1/policy" => takes::<policy::SetMode>(body),
             "/v1/policy/resume" => takes::<policy::Resume>(body),
@@ -107,6 +114,8 @@ fn the_body_of_each_post_is_one_that_the_api_takes() {
             "/v1/certificates/{serial}/revoke" => takes::<certificate::RevokeCertificate>(body),
             "/v1/ca/distrust" => takes::<ca::DistrustVendor>(body),
             "/v1/ca/trust" => takes::<ca::TrustVendor>(body),
+            "/v1/ca/rotation" => takes::<ca::PrepareRotation>(body),
+            "/v1/ca/rotation/certificate" => takes::<ca::TakeUpCertificate>(body),
             "/v1/sessions/{id}/cut" => takes::<session::CutSession>(body),
             "/v1/backups" => takes::<backup::BeginBackup>(body),
             "/v1/configuration" => takes::<configuration::ApplyConfiguration>(body),

@@ -13,10 +13,11 @@ use std::{
     time::Duration,
 };
 
-const ENROL: &str = "[enrol]\nlisten = [\"127.0.0.1:0\"]\nurl = \"http://pki.operator.example:8080\"\n";
+pub(crate) const ENROL: &str =
+    "[enrol]\nlisten = [\"127.0.0.1:0\"]\nurl = \"http://pki.operator.example:8080\"\n";
 
 /// Configured with `more` behind the rest, and initialised.
-fn bench(more: &str) -> Bench {
+pub(crate) fn bench(more: &str) -> Bench {
     let bench = Bench::bare();
     let config = fs::read_to_string(bench.path("truecell.toml")).unwrap();
     bench.write("truecell.toml", &(config + more));
@@ -25,18 +26,18 @@ fn bench(more: &str) -> Bench {
 }
 
 /// Serves, and says where.
-fn serve(bench: &mut Bench) -> SocketAddr {
+pub(crate) fn serve(bench: &mut Bench) -> SocketAddr {
     let seen = bench.serve_until("ready");
     address(seen.last().unwrap(), "enrol")
 }
 
-fn address(ready: &str, key: &str) -> SocketAddr {
+pub(crate) fn address(ready: &str, key: &str) -> SocketAddr {
     let ready: Value = serde_json::from_str(ready).unwrap();
     ready[key].as_str().unwrap().parse().unwrap()
 }
 
 /// What the program wrote; without it the test says so and ends.
-fn run(bench: &Bench, program: &str, arguments: &[&str]) -> Option<String> {
+pub(crate) fn run(bench: &Bench, program: &str, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].iter().for_each(|name| {
         command.env_remove(name);
@@ -49,7 +50,7 @@ fn run(bench: &Bench, program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 /// Status and body.
-fn get(address: SocketAddr, path: &str) -> (u16, Vec<u8>) {
+pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, Vec<u8>) {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
     let mut answer = Vec::new();
@@ -476,16 +477,6 @@ fn a_unit_that_renews_without_end_has_five_certificates_at_once_and_is_told_to_c
     );
     assert!(carrier.bench.good(&["event", "tail", "-n", "50"]).contains("reason=too-often"));
     assert_eq!(carrier.bench.stop(), 0);
-}
-
-#[test]
-fn the_bench_of_enrolments_enrols_as_many_as_it_says() {
-    let bench = Bench::bare();
-    let rows = bench.json(&["bench", "enrol", "--estate", "5", "--units", "3", "--at-once", "2"]);
-    let rows = rows.as_array().unwrap();
-    assert!(rows.iter().all(|row| row["bench"] == "enrol"), "{rows:?}");
-    let each = rows.iter().find(|row| row["case"] == "CPU for each").unwrap();
-    assert!(each["value"].as_f64().unwrap() > 0.0, "{each}");
 }
 
 #[test]

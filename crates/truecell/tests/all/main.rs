@@ -9,6 +9,8 @@
 
 mod backup;
 mod bench;
+mod benches;
+mod ca_keys;
 mod checklist;
 mod clock;
 mod commands;
@@ -26,6 +28,7 @@ mod import;
 mod kills;
 mod lab;
 mod memory;
+mod migrate;
 mod mistakes;
 mod packaging;
 mod reload;

@@ -5,7 +5,7 @@ use crate::public::Bounds;
 use cmp::Refusal;
 use ids::CrlReason;
 use pki::{
-    Issuing,
+    Generation, Issuing,
     ocsp::{Responder, Status},
 };
 use std::{sync::Arc, time::Duration};
@@ -180,7 +180,10 @@ async fn the_certificates_of_the_cas_are_there_as_der() {
         (got.body.as_slice(), got.field("content-type")),
         (&world.unit.chain[1][..], Some("application/pkix-cert"))
     );
-    assert_eq!(world.get("/ca/gateways.crt").await.body, world.ca.issuing_der(Issuing::Gateways));
+    assert_eq!(
+        world.get("/ca/gateways.crt").await.body,
+        world.ca.generation_der(Generation::first(Issuing::Gateways)).unwrap()
+    );
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use events::{Journal, JournalKey};
 use ids::UnixTime;
 use ledger::{Ledger, Pools, RowKey, store::Sqlite};
 use pki::{
-    Ca, CaSpec, DeviceOrder, Issued, Issuing, KeyAlgorithm, KeySource, OffTheBooks,
+    Ca, CaSpec, DeviceOrder, Generation, Issued, Issuing, KeyAlgorithm, KeySource, OffTheBooks,
     crl::Entry,
     ocsp::{OutOfReach, Status, Statuses},
 };
@@ -75,15 +75,15 @@ impl Known {
 }
 
 impl Statuses for Known {
-    fn status(&self, issuing: Issuing, serial: &str, _: UnixTime) -> Result<Status, OutOfReach> {
+    fn status(&self, issuing: Generation, serial: &str, _: UnixTime) -> Result<Status, OutOfReach> {
         self.reach()?;
         let known = self.statuses.lock().unwrap().get(serial).copied();
-        Ok(known.filter(|_| issuing == Issuing::Devices).unwrap_or(Status::NotIssued))
+        Ok(known.filter(|_| issuing.issuing() == Issuing::Devices).unwrap_or(Status::NotIssued))
     }
 }
 
 impl StatusBooks for Known {
-    fn revoked(&self, issuing: Issuing, _: UnixTime, _: UnixTime) -> Result<Vec<Entry>, OutOfReach> {
+    fn revoked(&self, issuing: Generation, _: UnixTime, _: UnixTime) -> Result<Vec<Entry>, OutOfReach> {
         self.reach()?;
         let statuses = self.statuses.lock().unwrap();
         let entry = |(serial, status): (&String, &Status)| match status {
@@ -92,7 +92,7 @@ impl StatusBooks for Known {
             }
             Status::Good | Status::NotIssued => None,
         };
-        Ok(statuses.iter().filter(|_| issuing == Issuing::Devices).filter_map(entry).collect())
+        Ok(statuses.iter().filter(|_| issuing.issuing() == Issuing::Devices).filter_map(entry).collect())
     }
 }
 
@@ -103,6 +103,9 @@ pub(super) struct Memory {
     pub(super) refused: Mutex<Vec<Refused>>,
     is_shut: Mutex<bool>,
     opened: Condvar,
+    /// How many are to be with it at the same time before it grants anything; and how many there are.
+    together: Mutex<(usize, usize)>,
+    joined: Condvar,
 }
 
 impl Memory {
@@ -135,8 +138,28 @@ impl Memory {
         self.opened.notify_all();
     }
 
+    /// It grants nothing before so many are there.
+    pub(super) fn wait_for(&self, many: usize) {
+        *self.together.lock().unwrap() = (many, 0);
+    }
+
+    fn is_joined(&self) -> bool {
+        let mut together = self.together.lock().unwrap();
+        together.1 += 1;
+        self.joined.notify_all();
+        let waited = self.joined.wait_timeout_while(together, FAR, |(all, here)| here < all).unwrap();
+        !waited.1.timed_out()
+    }
+
     fn end(&self, id: &TransactionId, stage: Stage) {
         self.records.lock().unwrap().get_mut(id).unwrap().stage = stage;
+    }
+}
+
+fn vendor<'a>(request: &Enrol<'a>) -> &'a CertPathVerified {
+    match request.by {
+        cmp::Voucher::Vendor(path) => path,
+        cmp::Voucher::Legacy(_) => panic!("no legacy group is known"),
     }
 }
 
@@ -145,8 +168,15 @@ impl Register for Memory {
         Ok(self.records.lock().unwrap().get(id).cloned())
     }
 
+    fn legacy(&self, _: ids::CertSha256) -> Result<Option<ids::Realm>, Refusal> {
+        Ok(None)
+    }
+
     fn enrol(&self, request: &Enrol<'_>, now: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {
-        self.grant(request.vendor, request.possession, (request.transaction, request.protocol), now)
+        if !self.is_joined() {
+            return Err(Refusal::Unavailable);
+        }
+        self.grant(vendor(request), request.possession, (request.transaction, request.protocol), now)
     }
 
     fn renew(&self, request: &Renew<'_>, now: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {
@@ -211,6 +241,8 @@ impl World {
             refused: Mutex::default(),
             is_shut: Mutex::default(),
             opened: Condvar::new(),
+            together: Mutex::default(),
+            joined: Condvar::new(),
         });
         let clock = Arc::new(Clock::default());
         let now = clock.clone();
@@ -280,7 +312,7 @@ impl World {
     pub(super) fn ocsp_request(&self, serial: &str) -> Vec<u8> {
         use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
         let sha1 = |octets: &[u8]| tlv(4, digest(&SHA1_FOR_LEGACY_USE_ONLY, octets).as_ref());
-        let issuer = self.ca.issuing_certificate(Issuing::Devices);
+        let issuer = &self.ca.issuing_certificate(Issuing::Devices);
         // The point of a P-256 key ends its SubjectPublicKeyInfo.
         let key = &issuer.spki()[issuer.spki().len() - 65..];
         let octets = serial.as_bytes().chunks(2);

@@ -67,7 +67,8 @@ fn a_list_has_what_came_to_nothing_and_what_is_superseded_once_the_grace_is_over
         listed.sort_by(|one, other| one.serial.cmp(&other.serial));
         listed.into_iter().map(|one| (one.serial, one.at, one.reason.unwrap())).collect::<Vec<_>>()
     };
-    let lapse = |now| carrier.within(|tx| tx.lapse("09", at(now)).map(|()| tx.revokes()).unwrap());
+    let lapse =
+        |now| carrier.within(|tx| tx.lapse(&TRANSACTIONS[9], at(now)).map(|()| tx.revokes()).unwrap());
     assert!(!lapse(320), "its last second");
     assert_eq!(listed(320), []);
     assert!(lapse(400) && !lapse(401));

@@ -68,7 +68,7 @@ fn lists_say_what_ocsp_says(carrier: &Carrier, now: UnixTime) {
         // On hold by OCSP alone.
         Standing::Waits | Standing::Counts => None,
     });
-    let by_list = carrier.ledger.revoked(CertificateRecord::DEVICES, now, now).unwrap();
+    let by_list = carrier.ledger.revoked("devices", now, now).unwrap();
     let by_list = by_list.into_iter().map(|one| (one.serial, one.at, one.reason));
     let sorted = |mut all: Vec<(String, UnixTime, _)>| {
         all.sort_by(|one, other| one.0.cmp(&other.0));
@@ -121,7 +121,7 @@ proptest! {
                     let _ = carrier.ledger.revoke(Sha256([of(&index); 32]), None, "kim", "test", now);
                 }
                 Step::Lapse(index) => {
-                    carrier.within(|tx| tx.lapse(&format!("{:02x}", of(&index)), now).unwrap());
+                    carrier.within(|tx| tx.lapse(&TRANSACTIONS[usize::from(of(&index))], now).unwrap());
                 }
                 Step::Pass(more) => seconds += more,
             }

@@ -8,7 +8,7 @@ use crate::{
 use api::lineage::{Lineage as View, LineageNode, LineageState};
 use clap::Args;
 use ids::{CertSha256, DeviceId};
-use ledger::{DoubtKind, Leave, Revoked};
+use ledger::{DoubtKind, Leave, LegacyUse, Revoked};
 
 #[derive(Debug, Args)]
 pub(crate) struct Lineage {
@@ -38,6 +38,9 @@ fn text(lineage: &View) -> String {
     }
     if !lineage.vendor_keys.is_empty() {
         text += &format!("\n{}", vendor_keys(lineage));
+    }
+    if !lineage.legacy.is_empty() {
+        text += &format!("\n{}", legacy(lineage));
     }
     text + &tampered::below(&lineage.tampered)
 }
@@ -121,6 +124,21 @@ fn vendor_keys(lineage: &View) -> String {
     table.to_string()
 }
 
+fn legacy(lineage: &View) -> String {
+    let mut table = Table::new(&["LEGACY GROUP", "CAME TO", "FROM", "SINCE"]);
+    for LegacyUse { group, uses, denials, .. } in &lineage.legacy {
+        let used = uses.iter().map(|one| ("used its key".to_owned(), one.from, one.at));
+        let denied = denials.iter().map(|one| {
+            let place = if one.at_home { "from its line" } else { "from elsewhere" };
+            (format!("denied, {place}: {}", one.reason), one.from, one.at)
+        });
+        for (came_to, from, at) in used.chain(denied) {
+            table.row([group.to_string(), came_to, from.to_string(), seconds(at)]);
+        }
+    }
+    table.to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,6 +183,7 @@ mod tests {
             enrolment: Enrolment::Enrolled,
             certificates,
             vendor_keys: Vec::new(),
+            legacy: Vec::new(),
             tampered: Vec::new(),
         };
         let time = "2026-09-21T14:13:20Z";
