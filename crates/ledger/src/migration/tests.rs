@@ -153,7 +153,7 @@ fn enrol(ledger: &Ledger, unit: DeviceId, from: &str, now: UnixTime) -> Result<(
         let id = Octets(transaction.to_vec());
         let (signer, nonce, until) = (Octets(vec![1]), Octets(vec![2; 16]), now.after(crate::CONFIRM_WAIT));
         let certificate = CertificateRecord {
-            issuer: CertificateRecord::DEVICES.into(),
+            issuer: "devices".into(),
             serial: drawn.to_string(),
             cert_sha256: drawn,
             spki_sha256: drawn,
