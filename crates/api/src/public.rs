@@ -26,6 +26,7 @@ mod crl;
 mod declined;
 mod document;
 mod est;
+mod heard;
 mod ocsp;
 mod signers;
 mod tally;
@@ -34,7 +35,7 @@ mod tests;
 mod tls;
 mod turns;
 
-pub use bounds::{Bounds, PLACES};
+pub use bounds::{BEGUN, Bounds, PLACES};
 pub use tls::TlsIdentity;
 
 use crate::{
@@ -161,8 +162,8 @@ impl Public {
             sources,
             signers: Signers::new(vendors),
             lists: Lists::default(),
-            cmp: Turns::new(bounds.cmp_at_once, bounds.cmp_waiting),
-            ocsp: Turns::new(bounds.ocsp_at_once, bounds.ocsp_waiting),
+            cmp: Turns::new(bounds.cmp_at_once, bounds.cmp_begun, bounds.cmp_waiting),
+            ocsp: Turns::new(bounds.ocsp_at_once, bounds.ocsp_at_once, bounds.ocsp_waiting),
             tally: Tally::default(),
             connections: Arc::new(Shares::new(bounds.of_one_source, bounds.places)),
             bounds,

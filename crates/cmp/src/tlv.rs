@@ -21,7 +21,7 @@ pub(crate) fn tlv(tag: u8, content: &[&[u8]]) -> Vec<u8> {
     // Lengths beyond what `der` writes (256 MiB) do not come up: what we write is bounded by what we read.
     let length = Length::try_from(octets).and_then(|length| length.to_der());
     value.extend(length.unwrap_or_default());
-    value.extend(content.iter().flat_map(|part| part.iter().copied()));
+    content.iter().for_each(|part| value.extend_from_slice(part));
     value
 }
 

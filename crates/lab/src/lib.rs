@@ -19,7 +19,7 @@ mod unit;
 pub use carrier::{Carrier, SERVICE};
 pub use femtocell::{Femtocell, NoTunnel};
 pub use flood::Flood;
-pub use load::{Arrival, Arrivals, Load, Pressed, SOCKETS, Tried, Tunnel};
+pub use load::{Arrival, Arrivals, Heard, Load, Pressed, SOCKETS, Tried, Tunnel};
 pub use migration::{Migrated, migrate};
 pub use tour::{Act, Step, tour};
 pub use unit::{Attached, KnownGateway, Outcome, Unit, UnitIdentity};

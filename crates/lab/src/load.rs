@@ -1,16 +1,18 @@
 //! Many virtual femtocells on one thread: they attach, and fall silent once their tunnel stands, or keep it for
-//! [`traffic`]. A bounded number at a time ([`Load::attach`]), each at its own time and for as long as it takes
+//! [`traffic`] and a steady [`flow`]. A bounded number at a time ([`Load::attach`]), each at its own time and for as long as it takes
 //! ([`arrivals`]), coming and going ([`passing`]), or as an attacker does who has copies of their keys ([`copies`]). The
 //! load of a bench; what they cost is nobody's figure.
 
 mod arrivals;
 mod copies;
+mod flow;
 mod passing;
 mod place;
 mod traffic;
 
 pub use arrivals::{Arrival, Arrivals};
 pub use copies::Pressed;
+pub use flow::Heard;
 pub use passing::Tried;
 pub use traffic::Tunnel;
 

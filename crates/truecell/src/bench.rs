@@ -8,9 +8,12 @@ mod flood;
 mod handshake;
 mod http;
 mod network;
+mod ocsp;
 mod open_files;
 mod process;
+mod revoke;
 mod serve;
+mod signatures;
 mod storm;
 mod tunnel;
 mod work;
@@ -19,6 +22,8 @@ pub(crate) use enrol::Enrol;
 pub(crate) use esp::Esp;
 pub(crate) use flood::Flood;
 pub(crate) use handshake::Handshake;
+pub(crate) use ocsp::Ocsp;
+pub(crate) use revoke::Revoke;
 pub(crate) use storm::Storm;
 pub(crate) use tunnel::Tunnel;
 
@@ -128,6 +133,12 @@ impl Runs {
         Some((low + high) / 2.0)
     }
 
+    /// That which so many of 100 do not exceed (nearest rank).
+    pub(crate) fn most_of(&self, percent: usize) -> Option<f64> {
+        let sorted = self.sorted();
+        sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied()
+    }
+
     /// The least and the most of several.
     pub(crate) fn spread(&self) -> Option<(f64, f64)> {
         match self.sorted()[..] {
@@ -155,6 +166,14 @@ mod tests {
         assert_eq!((Runs::default().median(), Runs::default().spread()), (None, None));
         let one = Runs::from_iter([3.0]);
         assert_eq!((one.median(), one.spread()), (Some(3.0), None), "one run has no spread");
+    }
+
+    #[test]
+    fn ninety_nine_of_a_hundred_leave_the_worst_out_and_of_fewer_nobody() {
+        let hundred = Runs::from_iter((1..=100).map(f64::from));
+        assert_eq!((hundred.most_of(99), hundred.most_of(100)), (Some(99.0), Some(100.0)));
+        assert_eq!(Runs::from_iter([2.0, 9.0]).most_of(99), Some(9.0));
+        assert_eq!(Runs::default().most_of(99), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 /// Connections at a time, from everywhere; a process with few open files takes fewer.
 pub const PLACES: usize = 1024;
+/// CMP messages and EST requests that have begun, each in a thread of its own: what shares one transaction of the register.
+pub const BEGUN: usize = 64;
 
 /// What those who come may hold and cost. The octets of a message are bounded by [`cmp::MAX_MESSAGE`],
 /// [`pki::est::MAX_BODY`] and [`pki::ocsp::MAX_REQUEST`].
@@ -22,7 +24,9 @@ pub struct Bounds {
     pub requests: usize,
     /// CMP messages and EST requests that are judged at once. Fewer than the threads of IKE and data that they run beside.
     pub cmp_at_once: usize,
-    /// CMP messages and EST requests that wait for that: a second's work.
+    /// Those that have begun: they are judged, or wait for the register and its disk.
+    pub cmp_begun: usize,
+    /// Those that wait to begin: a second's work.
     pub cmp_waiting: usize,
     /// OCSP requests that are answered at once.
     pub ocsp_at_once: usize,
@@ -40,6 +44,7 @@ impl Default for Bounds {
             life: Duration::from_secs(120),
             requests: 100,
             cmp_at_once: 2,
+            cmp_begun: BEGUN,
             cmp_waiting: 128,
             ocsp_at_once: 2,
             ocsp_waiting: 512,

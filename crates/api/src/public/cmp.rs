@@ -1,5 +1,5 @@
-use super::{Declined, Peer, Public, body, tally::Told};
-use ::cmp::{Arrival, Enrol, MAX_MESSAGE, Nonce, Record, Refusal, Refused, Register, Renew, TransactionId};
+use super::{Declined, Peer, Public, body, heard::Heard, tally::Told, turns::Turn};
+use ::cmp::{Arrival, MAX_MESSAGE, Nonce, Refusal};
 use aws_lc_rs::rand;
 use axum::{
     body::Body,
@@ -7,8 +7,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use ids::{CertSha256, Realm, UnixTime};
-use std::{cell::Cell, sync::Arc};
+use std::sync::Arc;
 
 /// Of requests and answers (RFC 9811).
 const MEDIA_TYPE: &str = "application/pkixcmp";
@@ -38,11 +37,11 @@ async fn answer(
     let mut nonce = Nonce::default();
     rand::fill(&mut nonce).map_err(|_| Declined::NotReady)?;
     let clock = public.sources.clock.clone();
-    let judge = move || {
+    let judge = move |turn: &Turn| {
         let arrival = Arrival { from: peer.address, now: clock(), nonce };
-        let heard = Heard { register: &*register, refusal: Cell::new(None) };
+        let heard = Heard::new(&*register, turn);
         let answer = authority.handle(&message, &arrival, &heard);
-        (answer, heard.refusal.get().map_or("served", Refusal::code))
+        (answer, heard.refusal().map_or("served", Refusal::code))
     };
     public.cmp.run(judge).await
 }
@@ -52,41 +51,4 @@ fn pki_message(message: Vec<u8>) -> Response {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// The register, and what it was told of a refusal.
-struct Heard<'a> {
-    register: &'a dyn Register,
-    refusal: Cell<Option<Refusal>>,
-}
-
-impl Register for Heard<'_> {
-    fn find(&self, id: &TransactionId) -> Result<Option<Record>, Refusal> {
-        self.register.find(id)
-    }
-
-    fn legacy(&self, certificate: CertSha256) -> Result<Option<Realm>, Refusal> {
-        self.register.legacy(certificate)
-    }
-
-    fn enrol(&self, request: &Enrol<'_>, now: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {
-        self.register.enrol(request, now)
-    }
-
-    fn renew(&self, request: &Renew<'_>, now: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {
-        self.register.renew(request, now)
-    }
-
-    fn confirm(&self, id: &TransactionId, now: UnixTime) -> Result<(), Refusal> {
-        self.register.confirm(id, now)
-    }
-
-    fn rejected(&self, id: &TransactionId, now: UnixTime) -> Result<(), Refusal> {
-        self.register.rejected(id, now)
-    }
-
-    fn refused(&self, refused: &Refused) {
-        self.refusal.set(Some(refused.refusal));
-        self.register.refused(refused);
-    }
 }

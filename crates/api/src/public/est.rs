@@ -1,4 +1,7 @@
-use super::{CERTIFICATE_KEPT, Declined, Peer, Public, body, document::Document, tally::Told};
+use super::{
+    CERTIFICATE_KEPT, Declined, Peer, Public, body, document::Document, heard::Heard, tally::Told,
+    turns::Turn,
+};
 use ::cmp::{FailureInfo, Refusal};
 use axum::{
     Router,
@@ -64,10 +67,10 @@ async fn answer(
     let body = body(request, REQUEST, MAX_BODY, &public.bounds).await?;
     let authority = public.signers.authority().ok_or(Declined::NotReady)?;
     let (register, clock) = (public.sources.register.clone(), public.sources.clock.clone());
-    let judge = move || {
+    let judge = move |turn: &Turn| {
         let chain: Vec<_> = peer.shown.iter().map(Vec::as_slice).collect();
         let asked = Asked { operation, chain: &chain, body: &body, from: peer.address, now: clock() };
-        est::answer(authority.askers(), &asked, &*register)
+        est::answer(authority.askers(), &asked, &Heard::new(&*register, turn))
     };
     public.cmp.run(judge).await
 }

@@ -43,7 +43,7 @@ async fn answer(public: Arc<Public>, request: Vec<u8>, cached: Option<HeaderMap>
         return Told::declined(ROUTE, Declined::NotReady);
     };
     let statuses = public.sources.statuses.clone();
-    match public.ocsp.run(move || responder.answer(&request, &*statuses, now)).await {
+    match public.ocsp.run(move |_| responder.answer(&request, &*statuses, now)).await {
         Ok(answer) => told(answer, cached.as_ref(), now),
         Err(declined) => Told::declined(ROUTE, declined),
     }

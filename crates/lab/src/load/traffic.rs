@@ -15,10 +15,12 @@ use std::{
 
 /// The unit's end of a tunnel that stands.
 pub struct Tunnel {
+    /// Its unit's identity in IKE.
+    pub(super) name: String,
     outbound: OutboundSa,
     inner: Ipv4Addr,
     /// Whose socket its packets go through.
-    place: usize,
+    pub(super) place: usize,
 }
 
 /// Datagrams on their way, over all tunnels. All of one place fit its receive buffer: the kernel reckons up to
@@ -64,9 +66,7 @@ impl Load {
             while sent < count.min(echoed + ON_THEIR_WAY) {
                 let turn = sent % tunnels.len();
                 let tunnel = tunnels.get_mut(turn).context("no tunnel")?;
-                tunnel.seal(service, &mut sealed)?;
-                let place = self.places.get(tunnel.place).context("a tunnel of another load")?;
-                place.socket.send_to(&sealed, self.gateway.natt).context("sending to the gateway")?;
+                self.send(tunnel, service, &mut sealed)?;
                 sent += 1;
             }
             echoed += self.echoes()?;
@@ -74,25 +74,42 @@ impl Load {
         Ok(())
     }
 
+    /// Sends a datagram; `sealed` is room for it.
+    pub(super) fn send(
+        &self,
+        tunnel: &mut Tunnel,
+        service: Ipv4Addr,
+        sealed: &mut Vec<u8>,
+    ) -> anyhow::Result<()> {
+        tunnel.seal(service, sealed)?;
+        let place = self.places.get(tunnel.place).context("a tunnel of another load")?;
+        place.socket.send_to(sealed, self.gateway.natt).context("sending to the gateway")?;
+        Ok(())
+    }
+
     /// Waits for ESP, and counts it.
     fn echoes(&mut self) -> anyhow::Result<usize> {
         let readable = self.readable(Instant::now() + PATIENCE)?;
         ensure!(!readable.is_empty(), "packets were lost");
-        let mut echoes = 0;
-        for socket in readable.into_iter().filter_map(|number| self.sockets.get(number)) {
-            while let Some((length, _)) = received(socket, &mut self.buffer)? {
-                let datagram = self.buffer.get(..length).unwrap_or_default();
-                echoes += usize::from(matches!(udp_encap::classify(datagram), Datagram::Esp(..)));
-            }
+        readable.into_iter().try_fold(0, |echoes, socket| Ok(echoes + self.esp_at(socket)?))
+    }
+
+    /// How many packets of ESP have come in at a socket.
+    pub(super) fn esp_at(&mut self, socket: usize) -> anyhow::Result<usize> {
+        let socket = self.sockets.get(socket).context("no such socket")?;
+        let mut packets = 0;
+        while let Some((length, _)) = received(socket, &mut self.buffer)? {
+            let datagram = self.buffer.get(..length).unwrap_or_default();
+            packets += usize::from(matches!(udp_encap::classify(datagram), Datagram::Esp(..)));
         }
-        Ok(echoes)
+        Ok(packets)
     }
 }
 
 impl Tunnel {
     fn of(place: usize, unit: &Unit) -> Option<Self> {
         let outbound = SaPair::of(unit.child.as_ref()?)?.outbound;
-        Some(Self { outbound, inner: unit.inner?, place })
+        Some(Self { name: unit.name.clone(), outbound, inner: unit.inner?, place })
     }
 
     fn seal(&mut self, service: Ipv4Addr, sealed: &mut Vec<u8>) -> anyhow::Result<()> {

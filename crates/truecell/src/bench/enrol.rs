@@ -1,4 +1,11 @@
-use super::{Row, Runs, http::Http, process::Process, serve, work::Work};
+use super::{
+    Row, Runs,
+    http::{Http, side_by_side},
+    process::Process,
+    serve,
+    signatures::Signatures,
+    work::Work,
+};
 use crate::{
     data_dir::{DataDir, Lock},
     folder::Folder,
@@ -13,13 +20,7 @@ use ledger::{AccessLineRecord, LifeCycle, NewDevice, NewOrder};
 use pki::{Ca, CaSpec, DeviceOrder, FileKey, KeyAlgorithm, KeySource, OffTheBooks, PrivateKey};
 use std::{
     fs,
-    net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    thread,
     time::{Duration, Instant},
 };
 use x509::Anchor;
@@ -42,6 +43,9 @@ pub(crate) struct Enrol {
 const BENCH: &str = "enrol";
 const BY: &str = "bench";
 const LINE: &str = "bench";
+/// What cannot be left out: the vendor's signature over the unit's certificate, the protection of ir and certConf and the
+/// possession of the new key are verified; certificate, ip and pkiConf are signed.
+const NEEDED: Signatures = Signatures { made: 3, verified: 4 };
 /// Orders of one transaction.
 const ORDERS: usize = 10_000;
 const CONFIG: &str = r#"
@@ -88,10 +92,11 @@ impl Enrol {
         let (config, operator) = self.estate(folder.path())?;
         let (serving, address) = serve::serve_enrolment(&config)?;
         let (before, began) = (serving.cpu()?, Instant::now());
-        let took = self.enrol(&units, &operator, address, &mut work)?;
+        let took =
+            side_by_side(address, self.at_once, &units, &mut work, |unit, http| unit.enrol(&operator, http))?;
         let lasted = began.elapsed();
         let cpu = serving.cpu()?.since(&before);
-        rows(&serving, &took, lasted, cpu)
+        rows(&serving, &took, lasted, cpu, NEEDED.a_second()?)
     }
 
     /// The ledger, with an order for each unit.
@@ -126,33 +131,6 @@ impl Enrol {
         let operator = Operator::new(ca.realm().clone(), Anchor::from_der(ca.root())?);
         node.close().map_err(|failure| anyhow!("{failure}"))?;
         Ok((config, operator))
-    }
-
-    /// How long each took, from ir to pkiConf.
-    fn enrol(
-        &self,
-        units: &[Fresher],
-        operator: &Operator,
-        server: SocketAddr,
-        work: &mut Work,
-    ) -> anyhow::Result<Vec<Duration>> {
-        let (next, took) = (AtomicUsize::new(0), Mutex::new((Vec::new(), work)));
-        let one_after_another = || {
-            let mut http = Http::new(server);
-            while let Some(unit) = units.get(next.fetch_add(1, Relaxed)) {
-                let began = Instant::now();
-                unit.enrol(operator, &mut http)?;
-                let (took, work) = &mut *took.lock().unwrap_or_else(PoisonError::into_inner);
-                took.push(began.elapsed());
-                work.one_done();
-            }
-            anyhow::Ok(())
-        };
-        thread::scope(|threads| {
-            let all: Vec<_> = (0..self.at_once).map(|_| threads.spawn(one_after_another)).collect();
-            all.into_iter().try_for_each(|one| one.join().map_err(|_| anyhow!("a unit panicked"))?)
-        })?;
-        Ok(took.into_inner().unwrap_or_else(PoisonError::into_inner).0)
     }
 }
 
@@ -202,13 +180,15 @@ fn rows(
     took: &[Duration],
     lasted: Duration,
     cpu: std::collections::BTreeMap<String, Duration>,
+    limit: Runs,
 ) -> anyhow::Result<Vec<Row>> {
     let units = took.len() as f64;
     let row = |case: &str, unit, value| Row::new(BENCH, case, unit, Runs::from_iter([value]));
     let each = |spent: &Duration| spent.as_secs_f64() * 1000.0 / units;
     let all: Duration = cpu.values().sum();
     let mut rows = vec![
-        row("enrolments by one processor", "a second", units / all.as_secs_f64()),
+        row("enrolments by one processor", "a second", units / all.as_secs_f64())
+            .beside("signatures alone".into(), limit),
         row("enrolments, beside the units on this machine", "a second", units / lasted.as_secs_f64()),
         row("CPU for each", "ms", each(&all)),
     ];

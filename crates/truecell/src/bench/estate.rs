@@ -35,6 +35,8 @@ pub(crate) struct Estate {
 pub(crate) enum Site {
     /// On this machine's loopback, at ports that are free; its core is within the process.
     Loopback,
+    /// The same, with the public listener.
+    Public,
     /// At its end of a link, with a TUN device.
     Link,
 }
@@ -62,8 +64,10 @@ const BATCH: usize = 250;
 
 /// Liveness is asked for after a day only: units of the load answer nothing once their tunnel stands.
 fn truecell_toml(site: Site) -> String {
+    let on_loopback = "listen = [\"127.0.0.1\"]\nport = 0\nport_natt = 0";
     let (listen, more) = match site {
-        Site::Loopback => ("listen = [\"127.0.0.1\"]\nport = 0\nport_natt = 0".to_owned(), String::new()),
+        Site::Loopback => (on_loopback.to_owned(), String::new()),
+        Site::Public => (on_loopback.to_owned(), "[enrol]\nlisten = [\"127.0.0.1:0\"]\n".to_owned()),
         Site::Link => {
             // The load's TCP goes to the service address.
             let tun = format!("[gateway.tun]\nreachable = [\"{SERVICE}/32\"]\n");

@@ -1,10 +1,48 @@
 //! HTTP as a bench needs it: POST on a connection that is kept.
 
-use anyhow::{Context, bail};
+use super::work::Work;
+use anyhow::{Context, anyhow, bail};
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
 };
+
+/// Has `one` done for each of `all`, `at_once` at the same time, each over a connection that is kept from one to the next.
+/// How long each took.
+///
+/// # Errors
+/// The first of `one`.
+pub(super) fn side_by_side<T: Sync>(
+    server: SocketAddr,
+    at_once: u32,
+    all: &[T],
+    work: &mut Work,
+    one: impl Fn(&T, &mut Http) -> anyhow::Result<()> + Sync,
+) -> anyhow::Result<Vec<Duration>> {
+    let (next, took) = (AtomicUsize::new(0), Mutex::new((Vec::with_capacity(all.len()), work)));
+    let one_after_another = || {
+        let mut http = Http::new(server);
+        while let Some(this) = all.get(next.fetch_add(1, Relaxed)) {
+            let began = Instant::now();
+            one(this, &mut http)?;
+            let (took, work) = &mut *took.lock().unwrap_or_else(PoisonError::into_inner);
+            took.push(began.elapsed());
+            work.one_done();
+        }
+        anyhow::Ok(())
+    };
+    thread::scope(|threads| {
+        let threads: Vec<_> = (0..at_once).map(|_| threads.spawn(one_after_another)).collect();
+        threads.into_iter().try_for_each(|one| one.join().map_err(|_| anyhow!("a client panicked"))?)
+    })?;
+    Ok(took.into_inner().unwrap_or_else(PoisonError::into_inner).0)
+}
 
 /// A server, and the connection to it while there is one.
 pub(super) struct Http {
@@ -13,7 +51,7 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(server: SocketAddr) -> Self {
+    fn new(server: SocketAddr) -> Self {
         Self { server, connection: None }
     }
 

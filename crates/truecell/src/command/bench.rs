@@ -1,5 +1,5 @@
 use crate::{
-    bench::{Enrol, Esp, Flood, Handshake, Lacks, Row, Storm, Tunnel},
+    bench::{Enrol, Esp, Flood, Handshake, Lacks, Ocsp, Revoke, Row, Storm, Tunnel},
     cli::Cli,
     failure::{Failure, Problem},
     output::Output,
@@ -44,8 +44,21 @@ pub(crate) enum Bench {
     ///
     /// `truecell serve` with very many units in its ledger, each with an install order. Units with certificates of their
     /// vendor send ir and certConf over loopback, many at a time, and share this machine's processors with it. Journal and
-    /// ledger are on disk, and every certificate is, before its unit has it.
+    /// ledger are on disk, and every certificate is, before its unit has it. Beside it: what one processor can do of the
+    /// signatures that this needs, and of nothing else.
     Enrol(Enrol),
+    /// How many OCSP requests are answered in a second
+    ///
+    /// `truecell serve` with certificates in its ledger. Clients POST requests with a nonce over loopback, on connections
+    /// that are kept as long as the listener keeps them, so that each response is signed for its request alone; they share
+    /// this machine's processors with it. Beside it: how many signatures one processor makes that does nothing else.
+    Ocsp(Ocsp),
+    /// How long a unit's packets still pass once its certificate is revoked
+    ///
+    /// Virtual units send a steady flow, each through its tunnel, and an echo comes back for each datagram. One certificate
+    /// after another is revoked over the control socket. What counts is the time from an operator's request to the last
+    /// echo that the unit received.
+    Revoke(Revoke),
 }
 
 impl Bench {
@@ -57,6 +70,8 @@ impl Bench {
             Self::Flood(flood) => flood.measure(cli.data.as_deref()).map_err(broken)?,
             Self::Storm(storm) => storm.measure(cli.data.as_deref()).map_err(broken)?,
             Self::Enrol(enrol) => enrol.measure(cli.data.as_deref()).map_err(broken)?,
+            Self::Ocsp(ocsp) => ocsp.measure(cli.data.as_deref()).map_err(broken)?,
+            Self::Revoke(revoke) => revoke.measure(cli.data.as_deref()).map_err(broken)?,
         };
         output.answer(&rows, |rows| table(rows))
     }

@@ -10,6 +10,7 @@ use crate::{
     privilege,
     reload::{Origin, Reload, Running},
 };
+use api::public::BEGUN;
 use clap::Args;
 use ids::UnixTime;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -26,9 +27,9 @@ pub(crate) struct Serve {}
 
 /// Services only: ledger reads, HTTP, the journal's followers. Tunnels have threads of their own.
 const WORKERS: usize = 2;
-/// Threads that wait for the disk: the ledger has one writer and one reader, the public listener takes four at most,
-/// the rest are journals' readers.
-const BLOCKING: usize = 20;
+/// Threads that wait for the disk: the ledger has one writer and one reader, the public listener takes two for OCSP and
+/// those of enrolments that have begun, the rest are journals' readers.
+const BLOCKING: usize = 18 + BEGUN;
 
 impl Serve {
     pub(crate) fn run(&self, cli: &Cli) -> Result<(), Failure> {

@@ -480,16 +480,6 @@ fn a_unit_that_renews_without_end_has_five_certificates_at_once_and_is_told_to_c
 }
 
 #[test]
-fn the_bench_of_enrolments_enrols_as_many_as_it_says() {
-    let bench = Bench::bare();
-    let rows = bench.json(&["bench", "enrol", "--estate", "5", "--units", "3", "--at-once", "2"]);
-    let rows = rows.as_array().unwrap();
-    assert!(rows.iter().all(|row| row["bench"] == "enrol"), "{rows:?}");
-    let each = rows.iter().find(|row| row["case"] == "CPU for each").unwrap();
-    assert!(each["value"].as_f64().unwrap() > 0.0, "{each}");
-}
-
-#[test]
 fn nobody_of_a_distrusted_vendor_enrols_and_whom_it_vouched_for_is_listed() {
     let mut carrier = Carrier::new();
     carrier.order("W-1");

@@ -9,6 +9,7 @@
 
 mod backup;
 mod bench;
+mod benches;
 mod ca_keys;
 mod checklist;
 mod clock;

@@ -2,14 +2,16 @@
 
 use super::world::{FAR, World, heard, post};
 use crate::public::Bounds;
-use cmp::MAX_MESSAGE;
-use pki::ocsp::MAX_REQUEST;
+use cmp::{Asked, Fresh, MAX_MESSAGE, Operator, Signer};
+use ids::{DeviceId, UnixTime};
+use pki::{DeviceOrder, FileKey, KeyAlgorithm, KeySource, OffTheBooks, PrivateKey, ocsp::MAX_REQUEST};
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
+use x509::Anchor;
 
 const CMP: &str = "application/pkixcmp";
 const OCSP: &str = "application/ocsp-request";
@@ -136,7 +138,7 @@ async fn a_connection_has_so_many_requests_and_no_more() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cmp_that_waits_is_bounded_and_ocsp_does_not_wait_behind_it() {
-    let bounds = Bounds { cmp_at_once: 1, cmp_waiting: 2, ..Bounds::default() };
+    let bounds = Bounds { cmp_at_once: 1, cmp_begun: 1, cmp_waiting: 2, ..Bounds::default() };
     let world = World::with(bounds).await;
     world.register.shut(true);
     let asked = async |from| {
@@ -168,4 +170,31 @@ async fn cmp_that_waits_is_bounded_and_ocsp_does_not_wait_behind_it() {
         assert_eq!(heard(stream).await.status(), 200);
     }
     assert_eq!(world.counted("cmp", "cmp-malformed"), 3);
+}
+
+impl World {
+    /// A unit with a certificate of its vendor asks for one of ours.
+    fn ir(&self, number: u8) -> Vec<u8> {
+        let (device, now) = (DeviceId::eui64([number; 8]), UnixTime::now());
+        let key = KeySource::Generate(KeyAlgorithm::P256);
+        let order = DeviceOrder { device, key, validity: None, by: "test".into() };
+        let issued = self.vendor.issue(&order, &mut OffTheBooks, now).unwrap();
+        let key = Box::new(FileKey::new(&issued.private_key.unwrap()).unwrap());
+        let vendor = Signer::new(key, issued.chain).unwrap();
+        let new = FileKey::new(&PrivateKey::generate(KeyAlgorithm::P256).unwrap()).unwrap();
+        let operator = Operator::new(self.ca.realm().clone(), Anchor::from_der(self.ca.root()).unwrap());
+        let fresh = Fresh { transaction: [number; 16], nonce: [number; 16] };
+        Asked::ir(&operator, &vendor, &new, Some(now), fresh).unwrap().message().to_vec()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_the_register_keeps_nobody_else_from_it() {
+    let world = World::with(Bounds { cmp_at_once: 1, cmp_begun: 3, ..Bounds::default() }).await;
+    world.register.wait_for(3);
+    let [first, second, third] = [1, 2, 3].map(|number| world.ir(number));
+    let ask = async |message: &[u8]| world.post("/pkix/", CMP, message).await.status();
+    let answers = tokio::join!(ask(&first), ask(&second), ask(&third));
+    assert_eq!(answers, (200, 200, 200));
+    assert_eq!(world.counted("cmp", "served"), 3);
 }

@@ -103,6 +103,9 @@ pub(super) struct Memory {
     pub(super) refused: Mutex<Vec<Refused>>,
     is_shut: Mutex<bool>,
     opened: Condvar,
+    /// How many are to be with it at the same time before it grants anything; and how many there are.
+    together: Mutex<(usize, usize)>,
+    joined: Condvar,
 }
 
 impl Memory {
@@ -135,6 +138,19 @@ impl Memory {
         self.opened.notify_all();
     }
 
+    /// It grants nothing before so many are there.
+    pub(super) fn wait_for(&self, many: usize) {
+        *self.together.lock().unwrap() = (many, 0);
+    }
+
+    fn is_joined(&self) -> bool {
+        let mut together = self.together.lock().unwrap();
+        together.1 += 1;
+        self.joined.notify_all();
+        let waited = self.joined.wait_timeout_while(together, FAR, |(all, here)| here < all).unwrap();
+        !waited.1.timed_out()
+    }
+
     fn end(&self, id: &TransactionId, stage: Stage) {
         self.records.lock().unwrap().get_mut(id).unwrap().stage = stage;
     }
@@ -157,6 +173,9 @@ impl Register for Memory {
     }
 
     fn enrol(&self, request: &Enrol<'_>, now: UnixTime) -> Result<Vec<Vec<u8>>, Refusal> {
+        if !self.is_joined() {
+            return Err(Refusal::Unavailable);
+        }
         self.grant(vendor(request), request.possession, (request.transaction, request.protocol), now)
     }
 
@@ -222,6 +241,8 @@ impl World {
             refused: Mutex::default(),
             is_shut: Mutex::default(),
             opened: Condvar::new(),
+            together: Mutex::default(),
+            joined: Condvar::new(),
         });
         let clock = Arc::new(Clock::default());
         let now = clock.clone();
