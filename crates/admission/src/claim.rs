@@ -23,6 +23,9 @@ pub struct Claim {
     pub path: Box<[CertSha256]>,
     /// From first to last second of the certificate.
     pub validity: Duration,
+    /// The certificate has ended, and its path was taken by an extension.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub extended: bool,
     /// Where it comes from.
     pub outer: Outer,
     /// SPIs of its IKE SA, 16 digits of hex.
@@ -134,6 +137,8 @@ pub struct Facts<'a> {
     pub credential: Option<&'a Credential>,
     /// The record of its access line.
     pub line: Option<&'a AccessLineRecord>,
+    /// The ledger lets the certificate count now though it may have ended.
+    pub is_extended: bool,
     /// Where it attached within the last two days with nothing against it.
     pub good_at: Option<Network>,
 }

@@ -41,6 +41,9 @@ pub enum Reason {
     /// That CA does not say whether it counts, and no grace is left.
     #[error("the CA that issued the certificate does not say whether it still counts")]
     RevocationUnknown,
+    /// It has ended, and the extension that is in force, if there is one, is not for it.
+    #[error("the certificate has ended, and is not one of those that are extended")]
+    NotExtended,
     /// It lasts longer than policy allows.
     #[error("the certificate is valid for longer than policy allows")]
     ValidityTooLong,
@@ -60,7 +63,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::UnknownDevice,
         Self::Lost,
         Self::Stolen,
@@ -73,6 +76,7 @@ impl Reason {
         Self::Superseded,
         Self::RevokedByIssuer,
         Self::RevocationUnknown,
+        Self::NotExtended,
         Self::ValidityTooLong,
         Self::ForeignNetwork,
         Self::LineUnknown,
@@ -95,6 +99,7 @@ impl Reason {
             Self::Superseded => "superseded",
             Self::RevokedByIssuer => "revoked-by-issuer",
             Self::RevocationUnknown => "revocation-unknown",
+            Self::NotExtended => "not-extended",
             Self::ValidityTooLong => "validity-too-long",
             Self::ForeignNetwork => "foreign-network",
             Self::LineUnknown => "line-unknown",
@@ -129,6 +134,7 @@ impl Reason {
             Self::RevocationUnknown => {
                 "see whether its revocation list or OCSP responder can be reached from here, and `crl` and `ocsp` of the realm"
             }
+            Self::NotExtended => "have the unit renew it from its line, or issue a new one",
             Self::ValidityTooLong => "issue a shorter one, or name an exception that expires",
             Self::ForeignNetwork => {
                 "has the unit moved? `truecell device set --line` changes its line; else somebody carried it off or copied its key"

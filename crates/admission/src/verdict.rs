@@ -4,7 +4,7 @@ use ledger::{LifeCycle, allows};
 use serde::Serialize;
 
 /// Version of the rules below; every verdict names it.
-pub const RULES: &str = "3";
+pub const RULES: &str = "4";
 
 /// What is decided, and on what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -135,7 +135,7 @@ type Rule = fn(&Claim, &Facts<'_>, &Policy, UnixTime) -> Option<Reason>;
 
 /// The rules in order: the first that speaks and is enforced decides. First who it is, then its certificate, then
 /// where it comes from.
-const RULE_TABLE: [Rule; 5] = [life_cycle, certificate, issuer, validity, access_line];
+const RULE_TABLE: [Rule; 6] = [life_cycle, certificate, issuer, extension, validity, access_line];
 
 fn life_cycle(_: &Claim, facts: &Facts<'_>, _: &Policy, _: UnixTime) -> Option<Reason> {
     let Some(device) = facts.device else { return Some(Reason::UnknownDevice) };
@@ -180,6 +180,10 @@ fn issuer(claim: &Claim, facts: &Facts<'_>, _: &Policy, now: UnixTime) -> Option
             (!is_in_grace).then_some(Reason::RevocationUnknown)
         }
     }
+}
+
+fn extension(claim: &Claim, facts: &Facts<'_>, _: &Policy, _: UnixTime) -> Option<Reason> {
+    (claim.extended && !facts.is_extended).then_some(Reason::NotExtended)
 }
 
 fn validity(claim: &Claim, facts: &Facts<'_>, policy: &Policy, now: UnixTime) -> Option<Reason> {

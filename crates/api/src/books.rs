@@ -15,7 +15,7 @@ pub struct Office {
 }
 
 impl Office {
-    /// Has certificates issued: hands out what `work` made of them once all of it is durable, and nothing before. It is one
+    /// Has certificates issued for Truecell's own need, or by the word of whoever holds the data directory: hands out what `work` made of them once all of it is durable, and nothing before. It is one
     /// transaction and one wait for the disk for however many there are, and other writers wait meanwhile. `work` keeps
     /// what it has issued to itself.
     ///
@@ -25,8 +25,28 @@ impl Office {
         &self,
         work: impl FnOnce(&mut LedgerBooks<'_, '_>) -> Result<T, PkiError>,
     ) -> Result<T, PkiError> {
+        self.issue_by(Leave::Word, work)
+    }
+
+    /// The same by the word of two people: of whoever orders it, and of `approver`.
+    ///
+    /// # Errors
+    /// As [`Self::issue`]; [`PkiError::Forbidden`] where both are one.
+    pub fn issue_approved<T>(
+        &self,
+        approver: String,
+        work: impl FnOnce(&mut LedgerBooks<'_, '_>) -> Result<T, PkiError>,
+    ) -> Result<T, PkiError> {
+        self.issue_by(Leave::Approved(approver), work)
+    }
+
+    fn issue_by<T>(
+        &self,
+        leave: Leave,
+        work: impl FnOnce(&mut LedgerBooks<'_, '_>) -> Result<T, PkiError>,
+    ) -> Result<T, PkiError> {
         let mut tx = self.ledger.begin_issuing().map_err(refused)?;
-        let mut books = LedgerBooks::new(&mut tx, &self.policy, Leave::Word, None);
+        let mut books = LedgerBooks::new(&mut tx, &self.policy, leave, None);
         let done = work(&mut books)?;
         books.hold()?;
         tx.commit().map_err(refused)?;
@@ -142,7 +162,8 @@ impl<'a, 'tx> LedgerBooks<'a, 'tx> {
 
 impl Books for LedgerBooks<'_, '_> {
     fn may_issue(&mut self, wanted: &Particulars) -> Result<Option<String>, PkiError> {
-        if let Some(id) = wanted.device.filter(|_| self.leave == Leave::Word) {
+        let is_by_word = matches!(self.leave, Leave::Word | Leave::Approved(_));
+        if let Some(id) = wanted.device.filter(|_| is_by_word) {
             let may_have = self.unit_may_have(id);
             self.noted(may_have)?;
         }

@@ -1,10 +1,12 @@
 //! Certificates of the embedded CA as the API shows them, and those that other CAs issued.
 
 mod expiring;
+pub(crate) mod extension;
 mod import;
 
 pub(crate) use expiring::expiring;
-pub use expiring::{EndingDay, ExpiringCertificate, ExpiringPage};
+pub use expiring::{EndingDay, ExpiringCertificate, ExpiringPage, ca_down};
+pub use extension::{CertificateExtension, EndExtension, ExtendCertificates};
 pub(crate) use import::import;
 pub use import::{
     CertificateWarning, ForeignCertificate, ImportCertificates, ImportedCertificates, RefusedCertificate,
@@ -40,6 +42,8 @@ pub struct IssueCertificate {
     pub request_id: Option<String>,
     /// Which unit; it must be in the ledger.
     pub device: DeviceId,
+    /// Who else agreed.
+    pub approver: String,
     /// PKCS#10 request as PEM. Absent: the CA makes the key and hands it out once.
     #[serde(default)]
     pub request: Option<String>,
@@ -144,9 +148,9 @@ pub(crate) async fn list(
         let last = page.rows.last().map(Row::key);
         let next = page.next.and_then(|key| if is_key(&key) { Some(key) } else { last });
         let mut bad = page.tampered;
-        let mut certificates = Vec::new();
+        let (mut certificates, now) = (Vec::new(), services.now());
         for row in &page.rows {
-            match services.ledger.standing(row).and_then(|standing| listed(row, standing)) {
+            match services.ledger.standing(row, now).and_then(|standing| listed(row, standing)) {
                 Ok(listed) => certificates.push(listed),
                 Err(LedgerError::Tampered { table, key, why }) => {
                     bad.push(ledger::Finding { table, key, why: why.to_owned() });
@@ -200,11 +204,11 @@ pub(crate) async fn show(
 ) -> Result<Json<CertificateDetail>, Problem> {
     let work = services.blocking(move |services| {
         let row = find(services, &serial)?;
-        let certificate = listed(&row, services.ledger.standing(&row)?)?;
+        let now = services.now();
+        let certificate = listed(&row, services.ledger.standing(&row, now)?)?;
         let (credential, pem) = (services.ledger.credential(row.cert_sha256)?, certificate_pem(&row.der.0));
         let kin = Kin { credential, record: Some(row) };
-        let lineage =
-            LineageNode::of(kin, services.now()).ok_or_else(|| Problem::ours("a row of nothing"))?;
+        let lineage = LineageNode::of(kin, now).ok_or_else(|| Problem::ours("a row of nothing"))?;
         Ok(CertificateDetail { certificate, lineage, pem })
     });
     work.await.map(Json)
@@ -216,13 +220,14 @@ pub(crate) async fn issue(
     Json(request): Json<IssueCertificate>,
 ) -> Result<Json<IssuedCertificate>, Problem> {
     let order = request.order(caller.name)?;
+    let approver = services.configured.rules().approver(&request.approver, &order.by)?;
     let work = services.blocking(move |services| {
         let ca = services.ca()?;
         if services.ledger.device(order.device)?.is_none() {
             return Err(unknown(order.device));
         }
         let now = services.now();
-        let issued = services.office().issue(|books| ca.issue(&order, books, now))?;
+        let issued = services.office().issue_approved(approver, |books| ca.issue(&order, books, now))?;
         Ok(IssuedCertificate {
             chain: issued.chain_pem(),
             root: root_pem(ca)?,
@@ -283,7 +288,7 @@ fn revoke_ours(
 ) -> Result<RevokedCertificate, Problem> {
     let (ledger, issuer) = (&services.ledger, find(services, serial)?.issuer);
     let row = ledger.revoke_certificate(&issuer, serial, revoked, by)?;
-    let revoked = match ledger.standing(&row)? {
+    let revoked = match ledger.standing(&row, revoked.at)? {
         Standing::Revoked(revoked) => revoked,
         Standing::Counts | Standing::Waits => revoked.clone(),
     };

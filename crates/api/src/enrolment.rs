@@ -6,11 +6,12 @@
 
 mod desk;
 mod refusals;
+mod waiting;
 
 pub use refusals::EnrolmentRefusals;
 
 use crate::{
-    Configured,
+    Configured, Revocations,
     foreign::{ForeignCas, VendorStatus},
 };
 use cmp::{
@@ -45,6 +46,8 @@ pub struct Enrolments {
     pub configured: Configured,
     /// Which of the vendors' certificates still count.
     pub vendors: Arc<ForeignCas>,
+    /// Whom to tell that a certificate counts no more.
+    pub revocations: Revocations,
     /// Whose tunnels end with a certificate that counts no more, where a gateway runs in this process.
     pub gateway: Option<Arc<Gateway>>,
     /// Whether there is room on the disk for what others can cause; while there is not, nobody is given a certificate.
@@ -116,8 +119,8 @@ impl LedgerRegister {
 }
 
 impl Register for LedgerRegister {
-    fn find(&self, id: &TransactionId) -> Result<Option<Record>, Refusal> {
-        let found = self.ledger.enrolment(id.octets(), UnixTime::now()).map_err(out_of_reach)?;
+    fn find(&self, id: &TransactionId, now: UnixTime) -> Result<Option<Record>, Refusal> {
+        let found = self.ledger.enrolment(id.octets(), now).map_err(out_of_reach)?;
         Ok(found.and_then(|(certificate, stage)| record(id, certificate, stage)))
     }
 

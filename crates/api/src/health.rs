@@ -12,8 +12,8 @@ use tokio::net::TcpListener;
 pub struct Readiness {
     /// A unit would be admitted.
     pub ready: bool,
-    /// Why not, for each check that is bad; `null` for those that are good. All but `clock-step`, `issuers`,
-    /// `policy` and `witness` are needed to admit.
+    /// Why not, for each check that is bad; `null` for those that are good. All but `ca`, `clock-step`,
+    /// `issuers`, `policy` and `witness` are needed to admit.
     pub checks: BTreeMap<&'static str, Option<String>>,
 }
 

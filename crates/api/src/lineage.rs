@@ -134,7 +134,7 @@ impl LineageNode {
         let leave = record.as_ref().map(|record| record.leave.clone());
         let by_leave = match &leave {
             Some(Leave::Parent(parent)) => Some(*parent),
-            Some(Leave::Order(_) | Leave::Word) | None => None,
+            Some(Leave::Order(_) | Leave::Word | Leave::Approved(_)) | None => None,
         };
         let counts_by_itself = record.as_ref().is_some_and(|record| record.device.is_none());
         let (revoked, superseded, doubt) = match &credential {

@@ -29,6 +29,9 @@ pub struct OpenOrder {
     pub legacy_group: Option<Label>,
     /// The reason, for the record.
     pub why: Reason,
+    /// Who else agreed, where two people order it: that lets a unit enrol by a vendor's key that is known to be shared.
+    #[serde(default)]
+    pub approver: Option<String>,
 }
 
 /// Asks to take many orders: all that can be are, and the rest is named.
@@ -133,12 +136,14 @@ pub(crate) async fn open(
     Extension(caller): Extension<Caller>,
     Json(request): Json<OpenOrder>,
 ) -> Answer<OrderView> {
-    let OpenOrder { order, legacy_group, why, .. } = request.clone();
+    let OpenOrder { order, legacy_group, why, approver, .. } = request.clone();
+    let rules = services.configured.rules();
+    let approver = approver.map(|named| rules.approver(&named, &caller.name)).transpose()?;
     let work = services.blocking(move |services| {
         let (ledger, by, now) = (&services.ledger, &caller.name, services.now());
         let order = match legacy_group {
             Some(group) => ledger.open_order_by_legacy(&order, &group, by, &why, now),
-            None => ledger.open_order(&order, by, &why, now),
+            None => ledger.open_order(&order, by, &why, approver.as_deref(), now),
         }?;
         Ok(services.viewed(order, &caller))
     });

@@ -85,7 +85,12 @@ pub trait StatusBooks: Statuses {
     ///
     /// # Errors
     /// [`OutOfReach`] when nobody can say now.
-    fn revoked(&self, issuing: Generation, ends_after: UnixTime) -> Result<Vec<Entry>, OutOfReach>;
+    fn revoked(
+        &self,
+        issuing: Generation,
+        ends_after: UnixTime,
+        now: UnixTime,
+    ) -> Result<Vec<Entry>, OutOfReach>;
 }
 
 /// Our time; `None` while the clock cannot be right.

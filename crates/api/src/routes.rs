@@ -70,6 +70,8 @@ pub fn routes() -> Vec<Route> {
         post("/v1/certificates", Admin, certificate::issue),
         post("/v1/certificates/import", Admin, certificate::import),
         get("/v1/certificates/expiring", Operator, certificate::expiring),
+        post("/v1/certificates/extension", Admin, certificate::extension::extend),
+        post("/v1/certificates/extension/end", Admin, certificate::extension::end),
         get("/v1/certificates/{serial}", Operator, certificate::show),
         post("/v1/certificates/{serial}/revoke", Admin, certificate::revoke),
         get("/v1/ca", Operator, ca::show),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Rules {
     /// Who may attach, and so for how long certificates may be valid.
     pub admission: Policy,
-    /// Who may be named as the second person of a move that needs two, as the system names users.
+    /// Who may be named as the second person of what needs two, as the system names users.
     pub approvers: Vec<String>,
     /// Names of the `[[gateway.class]]` sections.
     #[serde(default)]
@@ -40,7 +40,7 @@ impl Rules {
     pub(crate) fn approver(&self, named: &str, by: &str) -> Result<String, Problem> {
         let named = named.trim();
         if named.eq_ignore_ascii_case(by.trim()) {
-            return Err(Problem::conflict("needs-approver", "nobody approves their own move")
+            return Err(Problem::conflict("needs-approver", "nobody approves what they ask for themselves")
                 .next("name someone else with --approver"));
         }
         self.approvers.iter().find(|known| *known == named).cloned().ok_or_else(|| {

@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use gateway::Gateway;
 use ids::UnixTime;
 use ledger::{
-    AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Incident, InstallOrder,
-    Ledger, LedgerError, LegacyGroup, Migration, Pair, PolicyRule, Row,
+    AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Extension, Incident,
+    InstallOrder, Ledger, LedgerError, LegacyGroup, Migration, Pair, PolicyRule, Row,
 };
 use pki::Ca;
 use std::sync::Arc;
@@ -74,6 +74,7 @@ fn listed_by(table: &str) -> &'static str {
         CertificateRecord::TABLE => "list them with `truecell cert list`",
         LegacyGroup::TABLE | Migration::TABLE => "`truecell migrate status` has those that there are",
         Distrust::TABLE => "`truecell ca show` has those that there are",
+        Extension::TABLE => "`truecell cert expiring` has the one that is in force",
         Incident::TABLE => "list them with `truecell incident list`",
         PolicyRule::TABLE | Breaker::TABLE => "`truecell policy show` has those that there are",
         _ => "see `truecell ledger verify`",

@@ -12,8 +12,13 @@ use pki::{
 pub struct LedgerStatuses(pub Ledger);
 
 impl StatusBooks for LedgerStatuses {
-    fn revoked(&self, issuing: Generation, ends_after: UnixTime) -> Result<Vec<Entry>, OutOfReach> {
-        let revoked = self.0.revoked(&issuing.to_string(), ends_after).map_err(|error| {
+    fn revoked(
+        &self,
+        issuing: Generation,
+        ends_after: UnixTime,
+        now: UnixTime,
+    ) -> Result<Vec<Entry>, OutOfReach> {
+        let revoked = self.0.revoked(&issuing.to_string(), ends_after, now).map_err(|error| {
             tracing::error!(%error, "no revocation list can be made");
             OutOfReach
         })?;
@@ -24,11 +29,11 @@ impl StatusBooks for LedgerStatuses {
 }
 
 impl LedgerStatuses {
-    fn find(&self, issuing: Generation, serial: &str) -> Result<Status, LedgerError> {
+    fn find(&self, issuing: Generation, serial: &str, now: UnixTime) -> Result<Status, LedgerError> {
         let Some(certificate) = self.0.certificate(&issuing.to_string(), serial)? else {
             return Ok(Status::NotIssued);
         };
-        Ok(match self.0.standing(&certificate)? {
+        Ok(match self.0.standing(&certificate, now)? {
             Standing::Counts => Status::Good,
             Standing::Waits => {
                 Status::Revoked { at: certificate.issued_at, reason: Some(CrlReason::CertificateHold) }
@@ -39,8 +44,8 @@ impl LedgerStatuses {
 }
 
 impl Statuses for LedgerStatuses {
-    fn status(&self, issuing: Generation, serial: &str) -> Result<Status, OutOfReach> {
-        self.find(issuing, serial).map_err(|error| {
+    fn status(&self, issuing: Generation, serial: &str, now: UnixTime) -> Result<Status, OutOfReach> {
+        self.find(issuing, serial, now).map_err(|error| {
             // Strangers ask: what is wrong with the ledger is told where it is found to be, once.
             tracing::debug!(%error, "the status of a certificate cannot be told");
             OutOfReach

@@ -177,7 +177,7 @@ impl Scratch {
 }
 
 impl Register for Scratch {
-    fn find(&self, id: &TransactionId) -> Result<Option<Record>, Refusal> {
+    fn find(&self, id: &TransactionId, _: UnixTime) -> Result<Option<Record>, Refusal> {
         Ok(self.records.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned())
     }
 

@@ -123,7 +123,7 @@ impl RegistrationAuthority {
             }
         };
         let authentic = authenticate(message, arrival, by, Voucher::name)?;
-        let granted = possession(message, request, &authentic, register).and_then(|possession| {
+        let granted = possession(message, request, &authentic, register, now).and_then(|possession| {
             let Authentic { by, transaction, .. } = &authentic;
             let (possession, from, protocol) = (&possession, arrival.from, Protocol::Cmp);
             let said_at = message.header.message_time;
@@ -143,7 +143,7 @@ impl RegistrationAuthority {
         let to = Kind::Kur;
         let by = |_: &Certificate, chain: &[&[u8]]| self.askers.to_renew(chain, now).map_err(Refusal::Path);
         let authentic = authenticate(message, arrival, by, |asker| asker.path.name())?;
-        let granted = possession(message, request, &authentic, register).and_then(|possession| {
+        let granted = possession(message, request, &authentic, register, now).and_then(|possession| {
             request.check_old(&authentic.certificate)?;
             let Authentic { by: Asker { path: current, expired }, transaction, .. } = &authentic;
             let (expired, possession, from, protocol) = (*expired, &possession, arrival.from, Protocol::Cmp);
@@ -175,8 +175,9 @@ fn possession<B>(
     request: &Request<'_>,
     authentic: &Authentic<B>,
     register: &dyn Register,
+    now: UnixTime,
 ) -> Result<Possession, Refusal> {
-    if register.find(&authentic.transaction.id)?.is_some() {
+    if register.find(&authentic.transaction.id, now)?.is_some() {
         return Err(Refusal::TransactionInUse);
     }
     let possession = Possession::prove(request, &message.header)?;
@@ -204,7 +205,7 @@ fn confirm(
     register: &dyn Register,
     now: UnixTime,
 ) -> Result<Answer, Declined> {
-    let record = register.find(id)?.ok_or(Refusal::NoTransaction)?;
+    let record = register.find(id, now)?.ok_or(Refusal::NoTransaction)?;
     let Record { transaction, certificate, stage } = record;
     let signer = Certificate::from_der(&transaction.signer).map_err(|_| Refusal::Failed)?;
     protection::verify(message, &signer)?;

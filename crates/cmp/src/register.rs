@@ -91,7 +91,7 @@ pub trait Register {
     ///
     /// # Errors
     /// [`Refusal::Unavailable`].
-    fn find(&self, id: &TransactionId) -> Result<Option<Record>, Refusal>;
+    fn find(&self, id: &TransactionId, now: UnixTime) -> Result<Option<Record>, Refusal>;
 
     /// The vendor's realm of the legacy group whose units share this certificate; none where it is of no such group. Also
     /// of one whose time is over: [`Self::enrol`] says so.

@@ -20,14 +20,24 @@ pub(crate) struct Known {
     pub(crate) credential: Option<Credential>,
     pub(crate) line: Option<AccessLineRecord>,
     pub(crate) lease: Option<Lease>,
+    /// The certificate counts now though it may have ended.
+    pub(crate) is_extended: bool,
 }
 
 impl Known {
-    pub(crate) fn read(tx: &mut Tx<'_>, device: DeviceId, cert: CertSha256) -> Result<Self, LedgerError> {
+    pub(crate) fn read(
+        tx: &mut Tx<'_>,
+        device: DeviceId,
+        cert: CertSha256,
+        now: UnixTime,
+    ) -> Result<Self, LedgerError> {
         let record = tx.device(device)?;
         let line = record.as_ref().and_then(|record| record.access_line.clone());
+        let credential = tx.credential(cert)?;
+        let ended = credential.as_ref().filter(|credential| credential.not_after < now);
         Ok(Self {
-            credential: tx.credential(cert)?,
+            is_extended: ended.map_or(Ok(false), |credential| tx.is_extended(credential, now))?,
+            credential,
             line: line.map(|line| tx.line(&line)).transpose()?.flatten(),
             lease: tx.lease(device)?,
             device: record,
@@ -40,6 +50,7 @@ impl Known {
             credential: self.credential.as_ref(),
             line: self.line.as_ref(),
             good_at: None,
+            is_extended: self.is_extended,
         }
     }
 }
@@ -67,6 +78,7 @@ pub(crate) fn evidence(
         revocation: revocation(known.credential.as_ref(), standing, now),
         path: path.path().into(),
         validity: path.not_after().since(path.not_before()),
+        extended: path.is_extended(),
         outer: Outer {
             address,
             class: gathered_later(),

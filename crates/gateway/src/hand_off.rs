@@ -123,6 +123,8 @@ pub(crate) enum Work {
     Pairs,
     /// How reasons to refuse are applied has changed in the ledger.
     Policy,
+    /// Which certificates are extended has changed in the ledger.
+    Extension,
     /// What units get and are judged by is configured anew.
     Configure(Box<GatewayConfig>),
     /// A soft reason has hit too many good units at once.
@@ -199,6 +201,7 @@ impl fmt::Display for Work {
             }
             Self::Pairs => write!(f, "the list of pairs"),
             Self::Policy => write!(f, "the policy"),
+            Self::Extension => write!(f, "the extension of certificates"),
             Self::Configure(_) => write!(f, "the configuration"),
             Self::Tripped(tripped) => write!(f, "the breaker of {}", tripped.reason.code()),
             Self::Refused(refused) => write!(f, "an attempt that was refused: {}", refused.code),
@@ -300,6 +303,8 @@ pub(crate) enum Answer {
     Known(Vec<IpAddr>),
     /// Which units may send to which, from now on.
     Pairs(Arc<Pairs>),
+    /// Which certificates are taken though they have ended, from now on.
+    Extension(Option<x509::Extension>),
 }
 
 /// What the API has the IKE thread do.
@@ -312,6 +317,8 @@ pub(crate) enum Order {
     PairsChanged,
     /// How reasons to refuse are applied has changed in the ledger.
     PolicyChanged,
+    /// Which certificates are extended has changed in the ledger.
+    ExtensionChanged,
     /// Another configuration, and who may vouch for whom.
     Configure(Box<(GatewayConfig, Anchors)>),
     /// End all sessions, and then the thread.

@@ -33,11 +33,13 @@ pub enum Alarm {
     IssuerSilent,
     /// The embedded CA cannot sign: the passphrase of its key, or its token, is not to be had.
     CaKeyUnusable,
+    /// Nobody gets a certificate here, and certificates of units end soon.
+    CaDown,
 }
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::LedgerUnreachable,
         Self::JournalUnwritable,
         Self::DiskLow,
@@ -50,6 +52,7 @@ impl Alarm {
         Self::BreakerTripped,
         Self::IssuerSilent,
         Self::CaKeyUnusable,
+        Self::CaDown,
     ];
 
     /// Whether admission needs what does not work.
@@ -61,6 +64,7 @@ impl Alarm {
                 | Self::BreakerTripped
                 | Self::IssuerSilent
                 | Self::CaKeyUnusable
+                | Self::CaDown
         )
     }
 
@@ -79,6 +83,7 @@ impl Alarm {
             Self::BreakerTripped => "breaker-tripped",
             Self::IssuerSilent => "issuer-silent",
             Self::CaKeyUnusable => "ca-key-unusable",
+            Self::CaDown => "ca-down",
         }
     }
 
@@ -96,7 +101,8 @@ impl Alarm {
             Self::WitnessUnreachable => "witness",
             Self::BreakerTripped => "policy",
             Self::IssuerSilent => "issuers",
-            Self::CaKeyUnusable => "ca",
+            Self::CaKeyUnusable => "ca-key",
+            Self::CaDown => "ca",
         }
     }
 
@@ -132,6 +138,9 @@ impl Alarm {
             Self::CaKeyUnusable => {
                 "bring back what it names; nobody enrols or renews until then (docs/deployment.md, The CA's keys)"
             }
+            Self::CaDown => {
+                "mend what it names; where that takes too long, two people let the certificates count for longer: `truecell cert extend`"
+            }
         }
     }
 }
@@ -147,6 +156,13 @@ impl HealthView {
     /// Units can be admitted.
     pub fn can_admit(&self) -> bool {
         !self.alarms.keys().any(|alarm| alarm.stops_admission())
+    }
+
+    /// Why nobody is given a certificate here, whatever the CA can do.
+    pub fn why_not_issuing(&self) -> Option<String> {
+        let stops =
+            [Alarm::LedgerUnreachable, Alarm::JournalUnwritable, Alarm::DiskLow, Alarm::ClockUntrusted];
+        stops.iter().find_map(|alarm| Some(format!("{}: {}", alarm.code(), self.alarms.get(alarm)?)))
     }
 }
 

@@ -21,6 +21,9 @@ pub trait Issuers: Send + Sync {
     fn trouble(&self, now: UnixTime) -> Option<String>;
 }
 
+/// Says why our own CA issues nothing at that time; nothing while it does.
+pub type CaCheck = Box<dyn Fn(UnixTime) -> Option<String> + Send>;
+
 /// No foreign CA is asked.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoIssuers;

@@ -63,7 +63,7 @@ pub use hand_off::{Admitted, Why};
 pub use health::{Alarm, HealthView};
 pub use holds::{Held, HeldWhy};
 pub use identity::{LegacyProfile, PeerPolicy};
-pub use issuers::{Issuers, NoIssuers};
+pub use issuers::{CaCheck, Issuers, NoIssuers};
 pub use ports::{Listen, Listening, Ports};
 pub use refusals::{Beyond, Pace, Refusals};
 pub use serve::{Deps, Gateway, StartError};

@@ -12,13 +12,14 @@
 
 mod alarms;
 mod contests;
+mod extension;
 mod judging;
 mod pairs;
 mod sessions;
 mod shadow;
 
 use crate::{
-    Check, GatewayConfig, Issuers, OffLine,
+    CaCheck, Check, GatewayConfig, Issuers, OffLine,
     classes::Classes,
     clock::ClockGuard,
     hand_off::{Answer, Refused, Work},
@@ -101,9 +102,17 @@ pub(crate) struct Registrar {
     shadow: Shadow,
     /// Octets on the journal's disk that strangers never fill.
     disk_reserve: u64,
-    core_check: Check,
-    ca_check: Check,
-    issuers: Arc<dyn Issuers>,
+    outside: Outside,
+    /// Whose certificates end while nobody gets a new one, and when they were counted.
+    ca_down: Option<(Instant, String)>,
+}
+
+/// Who is asked that the gateway does not have itself.
+pub(crate) struct Outside {
+    pub(crate) core_check: Check,
+    pub(crate) ca_key_check: Check,
+    pub(crate) ca_check: CaCheck,
+    pub(crate) issuers: Arc<dyn Issuers>,
 }
 
 /// What units get.
@@ -133,28 +142,15 @@ pub(crate) struct Shared {
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) tallies: Arc<Tallies>,
     pub(crate) shards: Vec<Arc<ShardCounters>>,
-    pub(crate) core_check: Check,
-    pub(crate) ca_check: Check,
-    pub(crate) issuers: Arc<dyn Issuers>,
+    pub(crate) outside: Outside,
     pub(crate) answers: Sender<Answer>,
     pub(crate) ike_waker: Waker,
 }
 
 impl Registrar {
     pub(crate) fn new(config: &GatewayConfig, ledger: Ledger, shared: Shared) -> Self {
-        let Shared {
-            sessions,
-            clock,
-            health,
-            delivery,
-            tallies,
-            shards,
-            core_check,
-            ca_check,
-            issuers,
-            answers,
-            ike_waker,
-        } = shared;
+        let Shared { sessions, clock, health, delivery, tallies, shards, outside, answers, ike_waker } =
+            shared;
         Self {
             policy: config.policy.clone(),
             terms: Terms::new(config),
@@ -174,16 +170,15 @@ impl Registrar {
             claims: HashMap::new(),
             asked: HashMap::new(),
             voided: VecDeque::new(),
-            undone: VecDeque::from([Work::Policy, Work::Pairs]),
+            undone: VecDeque::from([Work::Extension, Work::Policy, Work::Pairs]),
             reviews: BTreeSet::new(),
             stumbled: false,
             looked: None,
             watch: Watch::new(&shards, Instant::now()),
             shadow: Shadow::default(),
             disk_reserve: config.disk_reserve,
-            core_check,
-            ca_check,
-            issuers,
+            outside,
+            ca_down: None,
         }
     }
 
@@ -248,6 +243,7 @@ impl Registrar {
                 | Work::Unproven { .. }
                 | Work::Pairs
                 | Work::Policy
+                | Work::Extension
                 | Work::Configure(_)
                 | Work::Tripped(_)) => self.must(must),
             }
@@ -339,6 +335,7 @@ impl Registrar {
             }
             Work::Pairs => self.pairs()?,
             Work::Policy => self.reread_modes()?,
+            Work::Extension => self.reread_extension()?,
             Work::Configure(config) => self.configure(config),
             Work::Tripped(tripped) => self.tripped(tripped)?,
         }

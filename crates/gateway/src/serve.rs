@@ -1,5 +1,5 @@
 use crate::{
-    Check, Core, GatewayConfig, Issuers, SessionBrief, SessionView, Stats, WallClock,
+    CaCheck, Check, Core, GatewayConfig, Issuers, SessionBrief, SessionView, Stats, WallClock,
     backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
@@ -13,7 +13,7 @@ use crate::{
     index,
     ports::{Listening, Ports},
     refusals::Refusals,
-    registrar::{Registrar, Shared},
+    registrar::{Outside, Registrar, Shared},
     sessions::Sessions,
     shard::{Shard, ShardCounters},
     shards::{Place, ShardCount},
@@ -48,12 +48,14 @@ pub struct Deps {
     pub anchors: Anchors,
     /// What foreign CAs say about the certificates that they issued.
     pub issuers: Arc<dyn Issuers>,
+    /// Whether our own CA can issue.
+    pub ca_check: CaCheck,
     /// What stands behind the tunnels: a side of it for each shard.
     pub cores: Vec<Box<dyn Core>>,
     /// Whether that can be reached: packets get there, and from there to the units.
     pub core_check: Check,
     /// Whether the embedded CA can sign.
-    pub ca_check: Check,
+    pub ca_key_check: Check,
     /// Wall time.
     pub clock: Arc<dyn WallClock>,
     /// Randomness and public-key work of IKE.
@@ -152,8 +154,13 @@ impl Gateway {
             to_shards: ways.commands,
             to_registrar,
         };
-        let shared =
-            common.shared(ways.counters.clone(), [deps.core_check, deps.ca_check], deps.issuers, to_control);
+        let outside = Outside {
+            core_check: deps.core_check,
+            ca_key_check: deps.ca_key_check,
+            ca_check: deps.ca_check,
+            issuers: deps.issuers,
+        };
+        let shared = common.shared(ways.counters.clone(), outside, to_control);
         let journal = deps.ledger.journal().clone();
         let registrar = Registrar::new(&config, deps.ledger.clone(), shared);
         let shards = ways.counters.clone();
@@ -261,6 +268,12 @@ impl Gateway {
         self.order(Order::PolicyChanged);
     }
 
+    /// To be called after an extension was made or ended in the ledger: it holds within milliseconds, and who is attached by
+    /// one that was ended is cut.
+    pub fn extension_changed(&self) {
+        self.order(Order::ExtensionChanged);
+    }
+
     /// Takes another configuration without a stop: what begins from now on is by this, and a tunnel ends whose
     /// unit may reach something else by it. Pools and the witness's folder stay as they were at the start.
     pub fn reconfigure(&self, mut config: GatewayConfig, anchors: Anchors) {
@@ -363,13 +376,7 @@ impl Common {
         }
     }
 
-    fn shared(
-        &self,
-        shards: Vec<Arc<ShardCounters>>,
-        [core_check, ca_check]: [Check; 2],
-        issuers: Arc<dyn Issuers>,
-        answers: Sender<Answer>,
-    ) -> Shared {
+    fn shared(&self, shards: Vec<Arc<ShardCounters>>, outside: Outside, answers: Sender<Answer>) -> Shared {
         Shared {
             sessions: self.sessions.clone(),
             clock: self.clock.clone(),
@@ -377,9 +384,7 @@ impl Common {
             delivery: self.delivery.clone(),
             tallies: self.tallies.clone(),
             shards,
-            core_check,
-            ca_check,
-            issuers,
+            outside,
             answers,
             ike_waker: self.ike_waker.clone(),
         }

@@ -282,8 +282,9 @@ fn start_gateway(
         anchors: ca.anchors().clone(),
         issuers: issuers.clone(),
         cores,
+        ca_check: Box::new(|_| None),
         core_check: Box::new(|| None),
-        ca_check: Box::new(|| None),
+        ca_key_check: Box::new(|| None),
         clock: clock.clone(),
         crypto: Arc::new(AwsLc),
     };

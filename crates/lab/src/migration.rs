@@ -7,7 +7,7 @@
 use crate::{Carrier, Outcome, UnitIdentity};
 use admission::Policy;
 use anyhow::{Context, anyhow, bail, ensure};
-use api::{Enrolments, LedgerRegister, Office, foreign::ForeignCas};
+use api::{Enrolments, LedgerRegister, Office, Revocations, foreign::ForeignCas};
 use aws_lc_rs::rand;
 use cmp::{Arrival, Asked, Confirming, Fresh, Nonce, Operator, RegistrationAuthority, Signer};
 use ids::{DeviceId, Label, UnixTime};
@@ -164,6 +164,7 @@ impl Scenario {
             ca,
             configured: api::Configured::default(),
             vendors: Arc::new(ForeignCas::new(dir.join("crl"), Vec::new(), Vec::new(), now)),
+            revocations: Revocations::default(),
             gateway: None,
             has_room: Arc::new(|| true),
         };

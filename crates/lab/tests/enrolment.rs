@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use admission::Policy;
-use api::{Enrolments, LedgerRegister, Office, foreign::ForeignCas};
+use api::{Enrolments, LedgerRegister, Office, Revocations, foreign::ForeignCas};
 use cmp::{Arrival, Asked, Confirming, Fresh, Offer, Operator, RegistrationAuthority, Signer};
 use ids::{DeviceId, UnixTime};
 use ike::crypto::AuthKey;
@@ -47,6 +47,7 @@ impl World {
         let ra = RegistrationAuthority::new(signer, vendor.anchors().clone(), ca.device_anchors().unwrap());
         let operator = Operator::new(ca.realm().clone(), Anchor::from_der(ca.root()).unwrap());
         let enrolments = Enrolments {
+            revocations: Revocations::default(),
             ledger: carrier.ledger.clone(),
             ca,
             configured: api::Configured::default(),
@@ -69,7 +70,7 @@ impl World {
             from: None,
             until: UnixTime::now().after(Duration::from_secs(3600)),
         };
-        self.carrier.ledger.open_order(&order, "kim", "new customer", UnixTime::now()).unwrap();
+        self.carrier.ledger.open_order(&order, "kim", "new customer", None, UnixTime::now()).unwrap();
     }
 
     fn fresh(&mut self) -> Fresh {

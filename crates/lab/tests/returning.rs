@@ -131,6 +131,7 @@ impl World {
         let ca = Arc::new(Ca::open(carrier.ca.directory()).unwrap());
         let operator = Operator::new(ca.realm().clone(), Anchor::from_der(ca.root()).unwrap());
         let enrolments = Enrolments {
+            revocations: api::Revocations::default(),
             ledger: carrier.ledger.clone(),
             ca: ca.clone(),
             configured: api::Configured::default(),
@@ -167,7 +168,7 @@ impl World {
             from: Some(now),
             until: now.after(DAY),
         };
-        self.carrier.ledger.open_order(&order, "kim", "somebody called", now).unwrap();
+        self.carrier.ledger.open_order(&order, "kim", "somebody called", None, now).unwrap();
     }
 
     /// Attempts of the unit's agent, four at most, until it has the newest that it can have; so many messages are answered.

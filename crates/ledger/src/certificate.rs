@@ -61,8 +61,10 @@ pub enum Leave {
     Order(OrderId),
     /// The unit's certificate of before, which asked for it.
     Parent(CertSha256),
-    /// A person's word, or Truecell's own need.
+    /// Truecell's own need, or the word of whoever holds the data directory.
     Word,
+    /// The word of whoever had it issued, and of this second person.
+    Approved(String),
 }
 
 /// The enrolment that a certificate waits in for the word of its unit (RFC 9810 §5.3.18).
@@ -145,12 +147,20 @@ impl Leave {
     /// The same of those that did not come to nothing: of one leave there are two at most, however often its unit begins anew.
     pub(crate) const OPEN: &'static str = "open";
 
+    /// Who agreed, where it took two people.
+    pub(crate) fn approver(&self) -> Option<&str> {
+        match self {
+            Self::Approved(approver) => Some(approver),
+            Self::Order(_) | Self::Parent(_) | Self::Word => None,
+        }
+    }
+
     /// That value; none for a word, which nobody looks for.
     pub(crate) fn entry(&self) -> Option<String> {
         match self {
             Self::Order(order) => Some(format!("order {order}")),
             Self::Parent(parent) => Some(format!("parent {parent}")),
-            Self::Word => None,
+            Self::Word | Self::Approved(_) => None,
         }
     }
 }
@@ -188,7 +198,8 @@ impl Tx<'_> {
     /// Writes down a certificate that was signed and that nobody has yet.
     ///
     /// # Errors
-    /// [`LedgerError::Exists`] for a serial that was used; and the transient ones.
+    /// [`LedgerError::Exists`] for a serial that was used; [`LedgerError::NeedsApprover`] where who had it issued is the
+    /// second person too; and the transient ones.
     pub fn record_certificate(
         &mut self,
         certificate: &CertificateRecord,
@@ -197,7 +208,12 @@ impl Tx<'_> {
         if self.row::<CertificateRecord>(&certificate.key())?.is_some() {
             return Err(LedgerError::Exists { table: CertificateRecord::TABLE, key: certificate.key() });
         }
-        self.put_row(certificate, &Because::new(&certificate.by, "issued"), now).map(drop)
+        let approver = certificate.leave.approver();
+        let because = Because { approver, ..Because::new(&certificate.by, "issued") };
+        if approver.is_some() {
+            because.is_of_two(|| format!("a certificate for {}", certificate.name))?;
+        }
+        self.put_row(certificate, &because, now).map(drop)
     }
 
     /// One certificate that our CAs signed.
@@ -284,18 +300,19 @@ impl Ledger {
         self.change(|tx| tx.revoke_certificate(issuer, serial, revoked, by))
     }
 
-    /// What a certificate of ours is good for. One that was not revoked counts no more while its unit's life bars it.
+    /// What a certificate of ours is good for. One that was not revoked counts no more once another one has its place, and
+    /// while its unit's life bars it.
     ///
     /// # Errors
     /// As [`Self::device`].
-    pub fn standing(&self, certificate: &CertificateRecord) -> Result<Standing, LedgerError> {
+    pub fn standing(&self, certificate: &CertificateRecord, now: UnixTime) -> Result<Standing, LedgerError> {
         let credential = self.credential(certificate.cert_sha256)?;
         let is_credential = credential.is_some();
         let revoked = match credential {
-            Some(Credential { revoked: None, device, .. }) => {
-                self.device(device)?.and_then(|unit| unit.barred())
-            }
-            Some(Credential { revoked, .. }) => revoked,
+            Some(credential) => match credential.ended(now) {
+                None => self.device(credential.device)?.and_then(|unit| unit.barred()),
+                ended => ended,
+            },
             None => certificate.revoked.clone(),
         };
         Ok(match revoked {
@@ -305,14 +322,20 @@ impl Ledger {
         })
     }
 
-    /// The certificates of an issuing CA that count no more, but for those that ended before `since`. They are for its
+    /// The certificates of an issuing CA that count no more by [`Self::standing`], but for those that ended before `since`. They are for its
     /// revocation list: with the time of the list before, each is on one list at least that was made after its end (RFC
     /// 5280 §3.3).
     ///
     /// # Errors
     /// [`LedgerError::Tampered`] when one of the rows was: a list without it would say that it counts. And the transient
     /// ones.
-    pub fn revoked(&self, issuer: &str, since: UnixTime) -> Result<Vec<RevokedCertificate>, LedgerError> {
+    pub fn revoked(
+        &self,
+        issuer: &str,
+        since: UnixTime,
+        now: UnixTime,
+    ) -> Result<Vec<RevokedCertificate>, LedgerError> {
+        self.rely_on_index::<Credential>()?;
         let mut revoked = Vec::new();
         let mut add = |serial, not_after, why: Option<Revoked>| {
             let why = why.filter(|_| not_after >= since);
@@ -323,7 +346,8 @@ impl Ledger {
         }
         let mut credentials =
             self.every::<Credential>(Some((Revoked::ENTRY, Origin::Issued.as_str())))?.whole()?;
-        credentials.extend(self.credentials_of_barred()?);
+        credentials.extend(self.credentials_of_barred(now)?);
+        credentials.extend(self.superseded(since, now)?);
         for Credential { serial, not_after, revoked, .. } in credentials {
             if self.certificate(issuer, &serial)?.is_some() {
                 add(serial, not_after, revoked);
@@ -333,18 +357,29 @@ impl Ledger {
     }
 
     /// The certificates of units that may not attach, as if each had been revoked when it was barred.
-    fn credentials_of_barred(&self) -> Result<Vec<Credential>, LedgerError> {
+    fn credentials_of_barred(&self, now: UnixTime) -> Result<Vec<Credential>, LedgerError> {
         let mut credentials = Vec::new();
         for state in LifeCycle::ALL.into_iter().filter(|state| state.bars().is_some()) {
             for unit in self.every::<Device>(Some(("state", state.as_str())))?.whole()? {
                 let barred = unit.barred();
                 let of_unit = self.every::<Credential>(Some(("device", &unit.id.to_string())))?.whole()?;
-                let counting = of_unit.into_iter().filter(|credential| credential.revoked.is_none());
+                let counting = of_unit.into_iter().filter(|credential| credential.ended(now).is_none());
                 credentials
                     .extend(counting.map(|credential| Credential { revoked: barred.clone(), ..credential }));
             }
         }
         Ok(credentials)
+    }
+
+    /// The certificates that we issued whose grace is over, as if each had been revoked then.
+    fn superseded(&self, since: UnixTime, now: UnixTime) -> Result<Vec<Credential>, LedgerError> {
+        let mut superseded = self.every_since::<Credential>(Credential::SUPERSEDED, since)?.whole()?;
+        superseded.retain(|credential| credential.origin == Origin::Issued);
+        let ended = superseded.into_iter().map(|credential| {
+            let revoked = credential.ended(now);
+            Credential { revoked, ..credential }
+        });
+        Ok(ended.collect())
     }
 }
 

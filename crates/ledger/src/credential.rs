@@ -120,12 +120,21 @@ impl Credential {
     /// The name of the value by which certificates are found that certify a key.
     pub(crate) const KEY: &'static str = "spki";
 
+    /// The name of the value by which those are found that are superseded, and not revoked.
+    pub(crate) const SUPERSEDED: &'static str = "superseded";
+
     /// The name of the value by which those are found that are neither revoked nor superseded.
     pub(crate) const ENDS: &'static str = "ends";
 
-    /// That value: when it ends, and how it came here.
+    /// Both values: when it ends, and how it came here.
     pub(crate) fn end(&self) -> String {
         format!("{} {}", self.not_after, self.origin)
+    }
+
+    /// Since when and why it counts no more, by itself: it was revoked, or another one has its place and the grace is over.
+    pub fn ended(&self, now: UnixTime) -> Option<Revoked> {
+        let superseded = self.superseded.as_ref().filter(|superseded| !superseded.in_grace(now));
+        self.revoked.clone().or_else(|| superseded.map(Superseded::as_revoked))
     }
 
     /// Whether it is neither revoked nor superseded: until its end it counts.
@@ -149,6 +158,12 @@ impl Superseded {
     pub fn in_grace(&self, now: UnixTime) -> bool {
         now <= self.at.after(GRACE)
     }
+
+    /// As whoever asks for its status hears it once the grace is over.
+    fn as_revoked(&self) -> Revoked {
+        let why = format!("certificate {} has its place", self.by);
+        Revoked { at: self.at.after(GRACE), why, reason: Some(CrlReason::Superseded) }
+    }
 }
 
 impl Row for Credential {
@@ -162,7 +177,11 @@ impl Row for Credential {
         let mut entries =
             vec![("device", self.device.to_string()), (Self::KEY, self.spki_sha256.to_string())];
         entries.extend(self.revoked.as_ref().map(|_| (Revoked::ENTRY, self.origin.to_string())));
-        entries.extend(self.is_last().then(|| (Self::ENDS, self.end())));
+        let stays = self.revoked.is_none().then(|| match self.superseded {
+            Some(_) => (Self::SUPERSEDED, self.end()),
+            None => (Self::ENDS, self.end()),
+        });
+        entries.extend(stays);
         entries
     }
 }

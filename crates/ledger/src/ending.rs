@@ -1,7 +1,10 @@
 //! Which certificates of units end when. All of it is found by the index, so that nobody waits however many there are, and
 //! the writer least of all.
 
-use crate::{CertificateRecord, Credential, Finding, Ledger, LedgerError, Origin, Row, page::has};
+use crate::{
+    CertificateRecord, Credential, Finding, Ledger, LedgerError, Origin, Row,
+    page::{Page, has},
+};
 use ids::{CertSha256, UnixTime};
 use std::{fmt, str::FromStr};
 
@@ -70,6 +73,27 @@ impl Ledger {
         Ok(ending)
     }
 
+    /// Every row with a value of that name that begins with a time, from `since` on.
+    pub(crate) fn every_since<R: Row>(&self, name: &str, since: UnixTime) -> Result<Page<R>, LedgerError> {
+        const PAGE: usize = 1000;
+        let (mut every, mut place) = (Page::none(), (since.to_string(), String::new()));
+        loop {
+            let after = (place.0.as_str(), place.1.as_str());
+            let found = self.read(|store| store.find_up_to(R::TABLE, name, after, LAST, PAGE))?;
+            for (value, row) in &found {
+                match self.inner().row_key.unseal::<R>(row) {
+                    Ok(row) if has(&row, Some((name, value))) => every.rows.push(row),
+                    Ok(_) => {}
+                    Err(error) => every.tampered.push(Finding::of(&error).ok_or(error)?),
+                }
+            }
+            match found.last().filter(|_| found.len() == PAGE) {
+                Some((value, row)) => place = (value.clone(), row.key.clone()),
+                None => return Ok(every),
+            }
+        }
+    }
+
     /// How many of them there are, by the day on which they end, as in `2026-01-31`. As the index has it: one unit may have
     /// several.
     ///
@@ -84,7 +108,15 @@ impl Ledger {
     /// # Errors
     /// The transient ones.
     pub fn counting(&self, now: UnixTime) -> Result<Counting, LedgerError> {
-        let by_origin = self.count_ends(now, UnixTime::from_secs(i64::MAX), ORIGIN)?;
+        self.counting_until(now, UnixTime::from_secs(i64::MAX))
+    }
+
+    /// How many of these end by a time.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub fn counting_until(&self, now: UnixTime, until: UnixTime) -> Result<Counting, LedgerError> {
+        let by_origin = self.count_ends(now, until, ORIGIN)?;
         let of = |origin: Origin| {
             by_origin.iter().find(|(found, _)| found == origin.as_str()).map_or(0, |(_, count)| *count)
         };
@@ -120,6 +152,9 @@ impl Ledger {
         self.read(|store| store.count_by(Credential::TABLE, Credential::ENDS, &first, &last, part))
     }
 }
+
+/// Behind every value that begins with a time.
+const LAST: &str = "~";
 
 /// Behind every value of that time.
 fn behind(until: UnixTime) -> String {

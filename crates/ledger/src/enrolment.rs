@@ -61,9 +61,9 @@ pub struct Ask<'a> {
 
 impl Ask<'_> {
     /// Whether it was certainly said after `at`. What was said before may be played again by whoever heard it, and is
-    /// evidence against nobody.
-    fn is_said_after(&self, at: UnixTime) -> bool {
-        self.said_at.is_some_and(|said| said > at.after(SKEW))
+    /// evidence against nobody; nor is what says that it comes from the future, which proves nothing of its time.
+    fn is_said_after(&self, at: UnixTime, now: UnixTime) -> bool {
+        self.said_at.is_some_and(|said| said > at.after(SKEW) && said <= now.after(SKEW))
     }
 }
 

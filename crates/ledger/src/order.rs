@@ -30,6 +30,9 @@ pub struct InstallOrder {
     pub why: String,
     /// Who ordered it.
     pub by: String,
+    /// Who else agreed, where two people ordered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
     /// When.
     pub since: UnixTime,
     /// It holds no more.
@@ -101,6 +104,11 @@ impl InstallOrder {
     /// The legacy group by whose key its unit enrols, if it does.
     pub fn group(&self) -> Option<&Label> {
         self.legacy.as_ref().map(|legacy| &legacy.group)
+    }
+
+    /// Whether two people say by it that the unit comes by this vendor's key, who could know that others do since then.
+    pub(crate) fn vouches_for(&self, vendor_key: Sha256, shared_since: UnixTime) -> bool {
+        self.approver.is_some() && self.vendor_key == Some(vendor_key) && self.since > shared_since
     }
 
     /// What it is good for now.
@@ -211,6 +219,9 @@ impl Tx<'_> {
         because: &Because<'_>,
         now: UnixTime,
     ) -> Result<InstallOrder, LedgerError> {
+        if because.approver.is_some() {
+            because.is_of_two(|| format!("order {}", new.id))?;
+        }
         let (from, until) = new.window(now)?;
         let mut device = self.known_device(new.device)?;
         device.may_be_ordered()?;
@@ -234,6 +245,7 @@ impl Tx<'_> {
             until,
             why,
             by,
+            approver: because.approver.map(str::to_owned),
             since: now,
             closed: None,
             legacy,
@@ -290,10 +302,10 @@ impl Tx<'_> {
 }
 
 impl Ledger {
-    /// Opens an install order.
+    /// Opens an install order. `approver`: who else agreed. Two people may vouch for a vendor's key that is known to be shared.
     ///
     /// # Errors
-    /// [`LedgerError::NotFound`] without the unit; [`LedgerError::Exists`] for a name that was used;
+    /// [`LedgerError::NeedsApprover`] where both are one; [`LedgerError::NotFound`] without the unit; [`LedgerError::Exists`] for a name that was used;
     /// [`LedgerError::Conflict`] while another order for the unit stands, for a unit that is out of service, and for a
     /// window that is none; and the transient ones.
     pub fn open_order(
@@ -301,10 +313,11 @@ impl Ledger {
         new: &NewOrder,
         by: &str,
         why: &str,
+        approver: Option<&str>,
         now: UnixTime,
     ) -> Result<InstallOrder, LedgerError> {
         self.rely_on_index::<InstallOrder>()?;
-        self.change(|tx| tx.open_order(new, None, &Because::new(by, why), now))
+        self.change(|tx| tx.open_order(new, None, &Because { by, why, approver }, now))
     }
 
     /// Opens an order by which a unit of a legacy group enrols by the group's key.

@@ -12,6 +12,11 @@ pub struct Page<R> {
 }
 
 impl<R: Row> Page<R> {
+    /// No row.
+    pub(crate) fn none() -> Self {
+        Self { rows: Vec::new(), tampered: Vec::new(), next: None }
+    }
+
     /// `found_by`: name and value by which the index has the rows; one that has it not itself is none of them.
     pub(crate) fn unseal(
         sealed: &[SealedRow],
@@ -20,7 +25,7 @@ impl<R: Row> Page<R> {
         key: &RowKey,
     ) -> Result<Self, LedgerError> {
         let next = sealed.last().filter(|_| sealed.len() == limit).map(|last| last.key.clone());
-        let mut page = Self { rows: Vec::new(), tampered: Vec::new(), next };
+        let mut page = Self { next, ..Self::none() };
         for row in sealed {
             match key.unseal(row) {
                 Ok(row) if has(&row, found_by) => page.rows.push(row),

@@ -60,6 +60,12 @@ impl Sighting {
 }
 
 impl Sighting {
+    /// Since when it was used for more than one unit.
+    pub fn shared_since(&self) -> Option<UnixTime> {
+        let first = self.uses.first()?.device;
+        self.uses.iter().find(|one| one.device != first).map(|one| one.at)
+    }
+
     /// The name of the value by which the keys are found that were used for a unit.
     pub(crate) const DEVICE: &'static str = "device";
     /// The same for those that certificates of a realm vouched for.

@@ -1,13 +1,14 @@
 //! The tables whose rows events explain: one list for whoever reads rows without knowing their type.
 
 use crate::{
-    AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Incident, InstallOrder,
-    LegacyGroup, LegacyUse, LifeCycle, Migration, Observation, Pair, PolicyRule, Row, Sighting, Wave,
+    AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Extension, Incident,
+    InstallOrder, LegacyGroup, LegacyUse, LifeCycle, Migration, Observation, Pair, PolicyRule, Row, Sighting,
+    Wave,
 };
 use serde_json::Value;
 
 /// Every one but the leases, which records of admissions explain.
-pub(crate) const EXPLAINED: [Table; 16] = [
+pub(crate) const EXPLAINED: [Table; 17] = [
     table::<Device>(),
     table::<CertificateRecord>(),
     table::<Credential>(),
@@ -15,6 +16,7 @@ pub(crate) const EXPLAINED: [Table; 16] = [
     table::<Distrust>(),
     table::<LegacyGroup>(),
     table::<LegacyUse>(),
+    table::<Extension>(),
     table::<AccessLineRecord>(),
     table::<Pair>(),
     table::<InstallOrder>(),
@@ -86,6 +88,7 @@ impl Own for Sighting {}
 impl Own for Distrust {}
 impl Own for LegacyGroup {}
 impl Own for LegacyUse {}
+impl Own for Extension {}
 impl Own for AccessLineRecord {}
 impl Own for Pair {}
 impl Own for InstallOrder {}

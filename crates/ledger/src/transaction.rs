@@ -24,6 +24,7 @@ pub struct Tx<'a> {
     /// Why what is recorded here may never stand: a row of it was not written.
     failed: Option<StoreError>,
     committed: bool,
+    revoked: bool,
 }
 
 /// What a transaction has recorded: its first record, and when the last one was.
@@ -62,7 +63,7 @@ impl<'a> Because<'a> {
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(inner: &'a Inner, writer: MutexGuard<'a, Writer>) -> Self {
-        Self { inner, writer, intents: None, failed: None, committed: false }
+        Self { inner, writer, intents: None, failed: None, committed: false, revoked: false }
     }
 
     /// Makes everything stand: the intents on disk first, with the word that they stand, then the rows.
@@ -93,6 +94,16 @@ impl<'a> Tx<'a> {
         written.map_err(|source| LedgerError::Unfinished { event, source })?;
         self.writer.unfinished = false;
         Ok(())
+    }
+
+    /// A certificate counts no more from now on.
+    pub(crate) fn has_revoked(&mut self) {
+        self.revoked = true;
+    }
+
+    /// Whether a certificate of ours has been revoked here, or came to nothing: revocation lists are behind then.
+    pub fn revokes(&self) -> bool {
+        self.revoked
     }
 
     /// What is written now will be found again; and how far the journal goes is remembered.
@@ -487,6 +498,7 @@ impl<'a> Tx<'a> {
         if credential.revoked.is_none() {
             credential.revoked = Some(Revoked { at: now, why: because.why.to_owned(), reason });
             self.put_row(&credential, because, now)?;
+            self.has_revoked();
         }
         Ok(credential)
     }

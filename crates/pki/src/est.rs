@@ -119,15 +119,15 @@ fn grant(
     };
     let certificate = match granted {
         Ok(chain) => chain.into_iter().next().ok_or(Refusal::Failed)?,
-        Err(Refusal::TransactionInUse) => again(transaction, register)?,
+        Err(Refusal::TransactionInUse) => again(transaction, register, now)?,
         Err(refusal) => return Err(refusal),
     };
     certs_only(&[&certificate]).ok_or(Refusal::Failed)
 }
 
 /// The certificate whose answer was lost: of the same key, to the same client certificate.
-fn again(transaction: &Transaction, register: &dyn Register) -> Result<Vec<u8>, Refusal> {
-    let record = register.find(&transaction.id)?.ok_or(Refusal::Unavailable)?;
+fn again(transaction: &Transaction, register: &dyn Register, now: UnixTime) -> Result<Vec<u8>, Refusal> {
+    let record = register.find(&transaction.id, now)?.ok_or(Refusal::Unavailable)?;
     match record.stage {
         Stage::Confirmed if record.transaction == *transaction => Ok(record.certificate),
         Stage::Confirmed | Stage::Waiting | Stage::Over => Err(Refusal::TransactionInUse),

@@ -51,11 +51,11 @@ use x509_ocsp::CertId;
 pub trait Statuses {
     /// What became of the certificate of `issuing` with this serial: lower-case hex, as
     /// [`x509::Certificate::serial`] has it, 1 to 21 octets of whatever a stranger sent. Only what was handed
-    /// out was issued; that a certificate has expired changes nothing.
+    /// out was issued; that a certificate has expired changes nothing. `now`: of the answer.
     ///
     /// # Errors
     /// [`OutOfReach`] when nobody can say now.
-    fn status(&self, issuing: Generation, serial: &str) -> Result<Status, OutOfReach>;
+    fn status(&self, issuing: Generation, serial: &str, now: UnixTime) -> Result<Status, OutOfReach>;
 }
 
 /// What became of a certificate.
@@ -147,7 +147,7 @@ impl Responder {
         let now = UnixTime::from_secs(now.secs());
         let asked = Asked::from_der(request)?;
         let signer = self.signer(&asked, now)?;
-        let found = asked.certificates.iter().map(|id| status(statuses, signer, id));
+        let found = asked.certificates.iter().map(|id| status(statuses, signer, id, now));
         let found: Vec<Status> = found.collect::<Result<_, _>>()?;
         let answered = Answered {
             certificates: found.len(),
@@ -167,7 +167,7 @@ impl Responder {
     }
 }
 
-fn status(statuses: &dyn Statuses, signer: &Signer, id: &CertId) -> Result<Status, Refusal> {
+fn status(statuses: &dyn Statuses, signer: &Signer, id: &CertId, now: UnixTime) -> Result<Status, Refusal> {
     let serial = Hex(id.serial_number.as_bytes()).to_string();
-    statuses.status(signer.issuing(), &serial).map_err(|OutOfReach| Refusal::OutOfReach)
+    statuses.status(signer.issuing(), &serial, now).map_err(|OutOfReach| Refusal::OutOfReach)
 }

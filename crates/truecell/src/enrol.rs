@@ -126,6 +126,7 @@ fn register(node: &Node, ca: Arc<Ca>, gateway: Arc<Gateway>) -> Result<LedgerReg
         ca,
         configured: node.configured.clone(),
         vendors: node.foreign.clone(),
+        revocations: node.revocations.clone(),
         gateway: Some(gateway),
         has_room: Arc::new(move || !health.health().alarms.contains_key(&Alarm::DiskLow)),
     };

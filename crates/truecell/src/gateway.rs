@@ -10,8 +10,8 @@ use crate::{
 };
 use esp::Rule;
 use gateway::{
-    Check, Core, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy, Ports, StartError,
-    SystemClock, VirtualCore, WindowSize,
+    CaCheck, Check, Core, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy, Ports,
+    StartError, SystemClock, VirtualCore, WindowSize,
 };
 use ids::{CertSha256, UnixTime};
 use ike::{
@@ -68,9 +68,10 @@ pub(crate) fn start(opened: Opened, configuration: GatewayConfig, node: &Node) -
         ledger: node.ledger.clone(),
         anchors: node.configured.anchors(),
         issuers: node.foreign.clone(),
+        ca_check: ca_check(node.ca.clone()),
         cores: opened.cores,
         core_check: opened.core_check,
-        ca_check: ca_check(node.ca.clone()),
+        ca_key_check: ca_key_check(node.ca.clone()),
         clock: Arc::new(SystemClock),
         crypto: crypto()?,
     };
@@ -78,8 +79,12 @@ pub(crate) fn start(opened: Opened, configuration: GatewayConfig, node: &Node) -
 }
 
 /// Whether the embedded CA can sign, as far as that is known without asking its key.
-fn ca_check(ca: Option<Arc<Ca>>) -> Check {
+fn ca_key_check(ca: Option<Arc<Ca>>) -> Check {
     Box::new(move || ca.as_ref()?.key_trouble().map(|trouble| trouble.to_string()))
+}
+
+fn ca_check(ca: Option<Arc<Ca>>) -> CaCheck {
+    Box::new(move |now| api::certificate::ca_down(ca.as_deref(), now))
 }
 
 /// What a gateway is told: with its certificate, which the embedded CA issues now if there is none that lasts.

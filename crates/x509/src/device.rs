@@ -9,11 +9,43 @@ use std::time::Duration;
 pub struct DevicePolicy {
     /// Accept the IKE-intermediate purpose of older profiles where ipsecIKE is missing. Default: yes.
     pub older_purpose: bool,
+    /// Which certificates are taken though they have ended. Default: none.
+    pub extension: Option<Extension>,
+}
+
+/// Devices' certificates of one issuing CA are taken until a time, though they have ended. Every other check is as ever; that
+/// none of them is revoked is for whoever knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extension {
+    /// The certificate of the issuing CA, which is judged as of now.
+    pub issuer: CertSha256,
+    /// What ended before then is not taken.
+    pub from: UnixTime,
+    /// Until when.
+    pub until: UnixTime,
+}
+
+impl Extension {
+    fn is_about(&self, certificate: &Certificate, now: UnixTime) -> bool {
+        let end = certificate.not_after();
+        self.from <= end && end.secs() < now.secs() && now <= self.until
+    }
+
+    /// When the path ends.
+    fn end_of(&self, found: &path::Found, now: UnixTime) -> Result<UnixTime, PathError> {
+        if found.sha256s.get(1) != Some(&self.issuer) {
+            return Err(PathError::Expired(crate::Place::EndEntity));
+        }
+        match now <= found.issuers_until {
+            true => Ok(self.until.min(found.issuers_until)),
+            false => Err(PathError::Expired(crate::Place::Issuer)),
+        }
+    }
 }
 
 impl Default for DevicePolicy {
     fn default() -> Self {
-        Self { older_purpose: true }
+        Self { older_purpose: true, extension: None }
     }
 }
 
@@ -58,6 +90,7 @@ pub struct CertPathVerified {
     valid_until: UnixTime,
     path: Vec<CertSha256>,
     warnings: Vec<Warning>,
+    extended: bool,
 }
 
 impl CertPathVerified {
@@ -106,7 +139,12 @@ impl CertPathVerified {
         self.not_after().since(self.not_before())
     }
 
-    /// Earliest notAfter on the path, the anchor's included.
+    /// Whether it has ended, and counts by an [`Extension`] alone.
+    pub fn is_extended(&self) -> bool {
+        self.extended
+    }
+
+    /// Earliest notAfter on the path, the anchor's included; of one that is extended, the end of that or of its issuers.
     pub fn valid_until(&self) -> UnixTime {
         self.valid_until
     }
@@ -200,20 +238,24 @@ fn verify_named(
     now: UnixTime,
 ) -> Result<CertPathVerified, PathError> {
     let set = anchors.of(&name.realm).ok_or(PathError::UnknownRealm)?;
-    let key = path::check_end_entity(&certificate, &path::IKE, now)?;
+    let extension = policy.extension.filter(|extension| extension.is_about(&certificate, now));
+    let at = extension.map_or(now, |_| certificate.not_after());
+    let key = path::check_end_entity(&certificate, &path::IKE, at)?;
     if !policy.older_purpose && path::has_older_purpose_only(&certificate) {
         return Err(PathError::ExtendedKeyUsage(crate::Place::EndEntity));
     }
-    let found = path::build(set, &certificate, chain, &path::IKE, now)
+    let found = path::build(set, &certificate, chain, &path::IKE, at)
         .map_err(|error| elsewhere(error, anchors, &name, chain))?;
     let warnings = warnings(&certificate, found.valid_until);
+    let valid_until = extension.map_or(Ok(found.valid_until), |extension| extension.end_of(&found, now))?;
     Ok(CertPathVerified {
         name,
         certificate,
         key,
-        valid_until: found.valid_until,
+        valid_until,
         path: found.sha256s,
         warnings,
+        extended: extension.is_some(),
     })
 }
 

@@ -65,7 +65,7 @@ pub use anchors::{Anchor, AnchorError, AnchorSet, Anchors};
 pub use certificate::{Certificate, MAX_EXTENSIONS, MAX_NAMES, MAX_PURPOSES, Malformed};
 pub use crl::{Crl, CrlError, CrlReason, MAX_CRL, MAX_ENTRIES, Revoked};
 pub use device::{
-    CertPathVerified, DevicePolicy, Warning, verify_device, verify_device_by_certificate,
+    CertPathVerified, DevicePolicy, Extension, Warning, verify_device, verify_device_by_certificate,
     verify_device_by_subject,
 };
 pub use error::{PathError, Place};

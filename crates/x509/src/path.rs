@@ -73,6 +73,8 @@ pub(crate) struct Found {
     pub(crate) sha256s: Vec<CertSha256>,
     /// Earliest notAfter among them.
     pub(crate) valid_until: UnixTime,
+    /// The same without the end entity's.
+    pub(crate) issuers_until: UnixTime,
 }
 
 /// Bounds the chain and reads its first certificate.
@@ -208,7 +210,8 @@ fn check_path(
     now: UnixTime,
 ) -> Result<Found, PathError> {
     let anchor = set.behind(path.anchor()).ok_or(PathError::Untrusted)?;
-    let mut found = Found { sha256s: vec![leaf.sha256()], valid_until: leaf.not_after() };
+    let issuers_until = UnixTime::from_micros(i64::MAX);
+    let mut found = Found { sha256s: vec![leaf.sha256()], valid_until: leaf.not_after(), issuers_until };
     for issuer in path.intermediate_certificates() {
         let issuer = Certificate::from_der(&issuer.der()).map_err(|_| PathError::Malformed(Place::Issuer))?;
         check_issuer(&issuer)?;
@@ -240,6 +243,7 @@ impl Found {
     fn add(&mut self, certificate: &Certificate) {
         self.sha256s.push(certificate.sha256());
         self.valid_until = self.valid_until.min(certificate.not_after());
+        self.issuers_until = self.issuers_until.min(certificate.not_after());
     }
 }
 

@@ -125,6 +125,9 @@ impl Counters {
     }
 }
 
+/// Who agrees, where it takes two.
+const APPROVER: &str = "approver";
+
 #[derive(Deserialize)]
 struct Sessions {
     sessions: Vec<Session>,
@@ -219,7 +222,7 @@ impl Truecell {
     pub fn issue(&self, id: &str, options: &[&str]) -> Result<Credential> {
         let out = tempfile::tempdir_in(&self.dir)?;
         let to = out.path().to_str().context("a path that is no text")?;
-        self.run(&[&["cert", "issue", id, "--out", to], options].concat())?;
+        self.run(&[&["cert", "issue", id, "--approver", APPROVER, "--out", to], options].concat())?;
         let read = |name: String| fs::read_to_string(out.path().join(name));
         Credential::from_chain(&read(format!("{id}.pem"))?, read(format!("{id}.key"))?)
     }
@@ -234,7 +237,17 @@ impl Truecell {
         let file = out.path().join("request.pem");
         fs::write(&file, csr)?;
         let path = |path: &Path| path.to_str().map(str::to_owned).context("a path that is no text");
-        self.run(&["cert", "issue", id, "--request", &path(&file)?, "--out", &path(out.path())?])?;
+        self.run(&[
+            "cert",
+            "issue",
+            id,
+            "--approver",
+            APPROVER,
+            "--request",
+            &path(&file)?,
+            "--out",
+            &path(out.path())?,
+        ])?;
         Credential::from_chain(&fs::read_to_string(out.path().join(format!("{id}.pem")))?, key)
     }
 

@@ -28,6 +28,7 @@ fn claim(outer: &str) -> Claim {
         revocation: Evidence::Missing(Missing::NotGathered),
         path: Box::default(),
         validity: Duration::from_secs(30 * DAY),
+        extended: false,
         outer: Outer {
             address: outer.parse().unwrap(),
             class: Evidence::Missing(Missing::NotGathered),
@@ -116,7 +117,7 @@ fn decide(
 ) -> Decision {
     judge(
         claim,
-        &Facts { device, credential, line, good_at: None },
+        &Facts { device, credential, line, good_at: None, is_extended: false },
         None,
         &Policy::default(),
         &Modes::new(Vec::new(), &[]),
@@ -125,10 +126,35 @@ fn decide(
     .decision
 }
 
+#[test]
+fn a_certificate_that_has_ended_counts_only_while_the_ledger_extends_it_and_is_no_way_around_anything_else() {
+    let (lives, stolen, credential, line) =
+        (device(LifeCycle::Live), device(LifeCycle::Stolen), credential(), line());
+    let claim = Claim { extended: true, ..claim(HOME) };
+    let decided = |device, is_extended| {
+        let facts = Facts {
+            device: Some(device),
+            credential: Some(&credential),
+            line: Some(&line),
+            good_at: None,
+            is_extended,
+        };
+        judge(&claim, &facts, None, &Policy::default(), &Modes::default(), now()).decision
+    };
+    assert_eq!(decided(&lives, true), Decision::Admit(Admit::First));
+    assert_eq!(decided(&lives, false), Decision::Refuse(Reason::NotExtended));
+    assert_eq!(decided(&stolen, true), Decision::Refuse(Reason::Stolen));
+}
+
 fn decide_with(claim: &Claim, holder: Option<&Holder>) -> Verdict {
     let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
-    let facts =
-        Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at: None };
+    let facts = Facts {
+        device: Some(&device),
+        credential: Some(&credential),
+        line: Some(&line),
+        good_at: None,
+        is_extended: false,
+    };
     judge(claim, &facts, holder, &Policy::default(), &Modes::new(Vec::new(), &[]), now())
 }
 
@@ -175,8 +201,13 @@ fn a_certificate_that_has_a_successor_lets_its_unit_in_for_the_grace_time_and_no
     let (device, line) = (device(LifeCycle::Live), line());
     let superseded = Some(Superseded { at: now(), by: Sha256([9; 32]) });
     let credential = Credential { superseded, ..credential() };
-    let facts =
-        Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at: None };
+    let facts = Facts {
+        device: Some(&device),
+        credential: Some(&credential),
+        line: Some(&line),
+        good_at: None,
+        is_extended: false,
+    };
     let at = |now| {
         judge(&claim(HOME), &facts, None, &Policy::default(), &Modes::new(Vec::new(), &[]), now).decision
     };
@@ -191,8 +222,13 @@ fn section_4_line_7_a_vendors_certificate_opens_no_tunnel_by_its_chain_alone() {
     // What a vendor issued is not among what this carrier recorded.
     assert_eq!(decide(&claim(HOME), Some(&device), None, Some(&line)), Decision::Refuse(Reason::MisIssued));
     let enrolled = Credential { realm: "vendor.example".parse().unwrap(), ..credential() };
-    let facts =
-        Facts { device: Some(&device), credential: Some(&enrolled), line: Some(&line), good_at: None };
+    let facts = Facts {
+        device: Some(&device),
+        credential: Some(&enrolled),
+        line: Some(&line),
+        good_at: None,
+        is_extended: false,
+    };
     let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &Modes::new(Vec::new(), &[]), now());
     assert_eq!(verdict.decision, Decision::Admit(Admit::First), "unless it was recorded for this very unit");
 }
@@ -206,7 +242,13 @@ fn section_4_line_8_a_certificate_counts_no_more_once_it_is_revoked_whoever_hold
         revoked: Some(Revoked { at: moment, why: "key lost".into(), reason: None }),
         ..credential
     };
-    let facts = Facts { device: Some(&device), credential: Some(&revoked), line: Some(&line), good_at: None };
+    let facts = Facts {
+        device: Some(&device),
+        credential: Some(&revoked),
+        line: Some(&line),
+        good_at: None,
+        is_extended: false,
+    };
     let at = |now, holder: Option<&Holder>| {
         judge(&claim(HOME), &facts, holder, &Policy::default(), &Modes::new(Vec::new(), &[]), now).decision
     };
@@ -232,8 +274,13 @@ fn ten_years_are_too_long_unless_a_named_exception_says_so_and_until_it_ends() {
     let mut claim = claim(HOME);
     claim.validity = Duration::from_secs(3650 * DAY);
     let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
-    let facts =
-        Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at: None };
+    let facts = Facts {
+        device: Some(&device),
+        credential: Some(&credential),
+        line: Some(&line),
+        good_at: None,
+        is_extended: false,
+    };
     let mut policy = Policy::default();
     let of = |policy: &Policy| judge(&claim, &facts, None, policy, &Modes::new(Vec::new(), &[]), now());
     assert_eq!(of(&policy).decision, Decision::Refuse(Reason::ValidityTooLong));
@@ -285,7 +332,13 @@ fn section_4_line_16_the_source_must_be_the_units_own_line_and_unknown_is_neithe
     let empty = AccessLineRecord { prefixes: vec![], ..line.clone() };
     assert_eq!(of("127.66.0.9:4500", Some(&empty)), Decision::Admit(Admit::First));
     let strict = enforced(Reason::LineUnknown);
-    let facts = Facts { device: Some(&device), credential: Some(&credential), line: None, good_at: None };
+    let facts = Facts {
+        device: Some(&device),
+        credential: Some(&credential),
+        line: None,
+        good_at: None,
+        is_extended: false,
+    };
     let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &strict, now());
     assert_eq!(verdict.decision, Decision::Refuse(Reason::LineUnknown));
     assert!(verdict.missing.contains(&"access line"), "missing evidence is named, and never counted as good");
@@ -319,8 +372,13 @@ fn who_comes_from_elsewhere_keeps_the_unit_itself_from_nothing() {
     let (device, credential) = (device(LifeCycle::Live), credential());
     let line =
         AccessLineRecord { prefixes: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()], ..line() };
-    let facts =
-        Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at: None };
+    let facts = Facts {
+        device: Some(&device),
+        credential: Some(&credential),
+        line: Some(&line),
+        good_at: None,
+        is_extended: false,
+    };
     let of = |from: &str, held_at: Option<&str>, ago| {
         let outer = held_at.map(|outer| outer.parse().unwrap());
         let holder = Holder { outer, asked_ago: Some(Duration::from_secs(ago)), ..holder(Probe::NotAsked) };
@@ -350,7 +408,13 @@ fn a_silent_holder_opens_no_door_for_what_is_refused_anyway() {
 fn what_is_observed_lets_in_and_says_so_and_what_is_enforced_still_refuses() {
     let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
     let good_at = Some(Network::of("127.66.0.200".parse().unwrap()));
-    let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at };
+    let facts = Facts {
+        device: Some(&device),
+        credential: Some(&credential),
+        line: Some(&line),
+        good_at,
+        is_extended: false,
+    };
     let abroad = Claim { validity: Duration::from_secs(3650 * DAY), ..claim("127.66.0.9:4500") };
     let under = |modes: &Modes| judge(&abroad, &facts, None, &Policy::default(), modes, now());
     let both = under(&observed(&[Reason::ValidityTooLong, Reason::ForeignNetwork]));
@@ -373,8 +437,13 @@ fn what_is_observed_lets_in_and_says_so_and_what_is_enforced_still_refuses() {
 #[test]
 fn what_is_observed_still_takes_no_identity_from_a_holder_that_lives() {
     let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
-    let facts =
-        Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at: None };
+    let facts = Facts {
+        device: Some(&device),
+        credential: Some(&credential),
+        line: Some(&line),
+        good_at: None,
+        is_extended: false,
+    };
     let modes = observed(&[Reason::ForeignNetwork]);
     let of = |probe| {
         let holder = holder(probe);
@@ -390,8 +459,13 @@ fn nobody_can_be_let_in_against_what_a_person_said_or_what_can_not_be_judged() {
     let (known, credential, line) = (device(LifeCycle::Live), credential(), line());
     for state in [LifeCycle::Suspended, LifeCycle::Lost, LifeCycle::Stolen, LifeCycle::Retired] {
         let device = device(state);
-        let facts =
-            Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at: None };
+        let facts = Facts {
+            device: Some(&device),
+            credential: Some(&credential),
+            line: Some(&line),
+            good_at: None,
+            is_extended: false,
+        };
         let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &all, now());
         assert!(matches!(verdict.decision, Decision::Refuse(_)), "{state}");
     }
@@ -401,12 +475,23 @@ fn nobody_can_be_let_in_against_what_a_person_said_or_what_can_not_be_judged() {
         ..credential.clone()
     };
     for (credential, reason) in [(&other, Reason::OthersCertificate), (&gone, Reason::Revoked)] {
-        let facts =
-            Facts { device: Some(&known), credential: Some(credential), line: Some(&line), good_at: None };
+        let facts = Facts {
+            device: Some(&known),
+            credential: Some(credential),
+            line: Some(&line),
+            good_at: None,
+            is_extended: false,
+        };
         let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &all, now());
         assert_eq!(verdict.decision, Decision::Refuse(reason));
     }
-    let facts = Facts { device: None, credential: Some(&credential), line: Some(&line), good_at: None };
+    let facts = Facts {
+        device: None,
+        credential: Some(&credential),
+        line: Some(&line),
+        good_at: None,
+        is_extended: false,
+    };
     let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &all, now());
     assert_eq!(verdict.decision, Decision::Refuse(Reason::UnknownDevice));
 }
@@ -453,7 +538,13 @@ fn with_revocation(revocation: Revocation) -> Claim {
 fn decide_lately(claim: &Claim, was_good: bool) -> Decision {
     let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
     let good_at = was_good.then(|| Network::of(claim.outer.address.ip()));
-    let facts = Facts { device: Some(&device), credential: Some(&credential), line: Some(&line), good_at };
+    let facts = Facts {
+        device: Some(&device),
+        credential: Some(&credential),
+        line: Some(&line),
+        good_at,
+        is_extended: false,
+    };
     judge(claim, &facts, None, &Policy::default(), &Modes::new(Vec::new(), &[]), now()).decision
 }
 

@@ -163,7 +163,7 @@ impl Books<'_> {
 }
 
 impl Register for Books<'_> {
-    fn find(&self, id: &TransactionId) -> Result<Option<Record>, Refusal> {
+    fn find(&self, id: &TransactionId, _: UnixTime) -> Result<Option<Record>, Refusal> {
         let mut state = self.authority.state();
         let Some((record, issued)) = state.records.get_mut(id) else { return Ok(None) };
         if record.stage == Stage::Waiting && self.now.since(*issued) > CONFIRM_WAIT {

@@ -94,7 +94,7 @@ fn what_is_handed_out_is_a_row_and_its_units_credential() {
         (row.kind.as_str(), row.device, row.name.as_str()),
         ("gateway", None, "segw.femto.test.example")
     );
-    assert_eq!(ledger.standing(&row).unwrap(), Standing::Counts);
+    assert_eq!(ledger.standing(&row, now()).unwrap(), Standing::Counts);
     assert!(ledger.verify().unwrap().findings.is_empty());
 }
 
@@ -126,7 +126,7 @@ fn a_key_is_its_units_before_the_unit_has_confirmed_it_and_no_credential_then() 
     let row = row(ledger, Issuing::Devices, &issued);
     assert_eq!((row.leave.clone(), row.transaction.clone()), (leave, Some(transaction)));
     assert_eq!(ledger.credential(issued.info.sha256).unwrap(), None);
-    assert_eq!(ledger.standing(&row).unwrap(), Standing::Waits);
+    assert_eq!(ledger.standing(&row, now()).unwrap(), Standing::Waits);
     let refused = world.issue(&order(RIGHT, &request)).unwrap_err();
     assert!(matches!(&refused, PkiError::Forbidden(why) if why.contains(WRONG)), "{refused}");
 }

@@ -5,10 +5,9 @@ use axum::{
     Extension, Json,
     extract::{Query, State},
 };
-use gateway::Alarm;
 use ids::{CertSha256, DeviceId, UnixTime};
 use ledger::{EndingPlace, LifeCycle};
-use pki::Issuing;
+use pki::{Ca, Issuing};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
@@ -19,6 +18,9 @@ pub struct ExpiringPage {
     pub until: UnixTime,
     /// Why nobody gets a new one here now.
     pub not_issuing: Option<String>,
+    /// By this, certificates that have ended count for longer now.
+    #[serde(default)]
+    pub extension: Option<ledger::Extension>,
     /// Certificates by the day on which they end, all of them. A unit may have several.
     pub days: Vec<EndingDay>,
     /// Some of the units.
@@ -99,6 +101,7 @@ pub(crate) async fn expiring(
         Ok(ExpiringPage {
             until,
             not_issuing: services.why_not_issuing(now),
+            extension: ledger.extension()?.filter(|extension| extension.is_in_force(now)),
             days,
             certificates,
             tampered,
@@ -118,14 +121,15 @@ fn place(text: &str) -> Result<EndingPlace, Problem> {
 impl Services {
     /// Why units get no certificate here now.
     fn why_not_issuing(&self, now: UnixTime) -> Option<String> {
-        let Some(ca) = &self.ca else { return Some("there is no embedded CA here".into()) };
-        let end = ca.issuing_certificate(Issuing::Devices).not_after();
-        if now > end {
-            return Some(format!("the certificate of its issuing CA ended at {end}"));
-        }
-        let stops =
-            [Alarm::LedgerUnreachable, Alarm::JournalUnwritable, Alarm::DiskLow, Alarm::ClockUntrusted];
-        let alarms = self.gateway.as_ref()?.health().alarms;
-        stops.iter().find_map(|alarm| Some(format!("{}: {}", alarm.code(), alarms.get(alarm)?)))
+        let by_itself = ca_down(self.ca.as_deref(), now);
+        by_itself.or_else(|| self.gateway.as_ref()?.health().why_not_issuing())
     }
+}
+
+/// Why an embedded CA issues nothing to units at that time; nothing while it does.
+pub fn ca_down(ca: Option<&Ca>, now: UnixTime) -> Option<String> {
+    let Some(ca) = ca else { return Some("there is no embedded CA here".into()) };
+    let end = ca.issuing_certificate(Issuing::Devices).not_after();
+    let ended = (now > end).then(|| format!("the certificate of its issuing CA ended at {end}"));
+    ended.or_else(|| ca.key_trouble().map(|trouble| trouble.to_string()))
 }

@@ -1,4 +1,7 @@
-use super::{Answer, Asked, BATCH, Enrolments, Request, Work, out_of_reach, refusal};
+use super::{
+    Answer, Asked, BATCH, Enrolments, Request, Work, out_of_reach, refusal,
+    waiting::{LOOK_EVERY, Waiting},
+};
 use crate::LedgerBooks;
 use admission::Policy;
 use cmp::{Protocol, Refusal, TransactionId};
@@ -8,7 +11,7 @@ use ledger::{Ask, CONFIRM_WAIT, Leave, LedgerError, NoCertificate, Octets, Trans
 use pki::{DeviceOrder, KeySource, PkiError};
 use std::{
     iter, slice,
-    sync::mpsc::Receiver,
+    sync::mpsc::{Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
@@ -20,6 +23,7 @@ const EVERY: Duration = Duration::from_secs(600);
 pub(super) struct Desk {
     enrolments: Enrolments,
     issued: Refusals<DeviceId>,
+    waiting: Waiting,
     began: (UnixTime, Instant),
 }
 
@@ -35,18 +39,51 @@ enum Failed {
 
 impl Desk {
     pub(super) fn new(enrolments: Enrolments) -> Self {
-        Self { enrolments, issued: Refusals::new(PACE), began: (UnixTime::now(), Instant::now()) }
+        let (wall, now) = (UnixTime::now(), Instant::now());
+        Self { enrolments, issued: Refusals::new(PACE), waiting: Waiting::new(now), began: (wall, now) }
     }
 
     /// Serves until nobody can ask any more.
     pub(super) fn serve(&mut self, requests: &Receiver<Request>) {
-        while let Ok(first) = requests.recv() {
+        loop {
+            if self.waiting.is_due(Instant::now()) {
+                self.lapse();
+            }
+            let first = match requests.recv_timeout(LOOK_EVERY) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             let batch: Vec<_> = iter::once(first).chain(requests.try_iter().take(BATCH - 1)).collect();
             for (request, answer) in batch.iter().zip(self.answers(&batch)) {
                 // Who does not wait any more asks again.
                 let _ = request.done.send(answer);
             }
         }
+    }
+
+    /// What was not confirmed in time comes to nothing; some at once, so that nobody waits for long.
+    fn lapse(&mut self) {
+        let clock = self.enrolments.gateway.as_ref();
+        let Some(now) = clock.map_or_else(|| Some(UnixTime::now()), |gateway| gateway.trusted_time()) else {
+            return;
+        };
+        let late = self.waiting.late(now, BATCH);
+        if late.is_empty() {
+            return;
+        }
+        let lapsed = self.enrolments.ledger.begin().and_then(|mut tx| {
+            late.iter().try_for_each(|(_, id)| tx.lapse(id.octets(), now))?;
+            let revokes = tx.revokes();
+            tx.commit().map(|()| revokes)
+        });
+        match lapsed {
+            Err(error) if error.is_transient() => return,
+            Err(error) => tracing::error!(%error, "what was not confirmed in time is not written down"),
+            Ok(true) => self.enrolments.revocations.tell(),
+            Ok(false) => {}
+        }
+        late.iter().for_each(|(certificate, _)| self.waiting.remove(*certificate));
     }
 
     /// Together, and each by itself where one would spoil it for the others.
@@ -77,7 +114,11 @@ impl Desk {
                 Err(failed) => return Err(failed),
             }
         }
+        let revokes = tx.revokes();
         tx.commit().map_err(lost)?;
+        if revokes {
+            self.enrolments.revocations.tell();
+        }
         if let Some(gateway) = &self.enrolments.gateway {
             changed.iter().for_each(|device| gateway.device_changed(*device));
         }
@@ -133,20 +174,21 @@ impl Desk {
     }
 
     fn confirm(
-        &self,
+        &mut self,
         tx: &mut Tx<'_>,
         id: &TransactionId,
         changed: &mut Vec<DeviceId>,
         now: UnixTime,
     ) -> Result<(), Failed> {
         let credential = tx.confirm(id.octets(), self.enrolments.ca.realm(), now)?;
+        self.waiting.remove(credential.cert_sha256);
         changed.push(credential.device);
         Ok(())
     }
 
     /// Where the protocol has no confirmation. What cannot be confirmed was never issued.
     fn confirm_at_once(
-        &self,
+        &mut self,
         tx: &mut Tx<'_>,
         asked: &Asked,
         changed: &mut Vec<DeviceId>,
@@ -185,6 +227,7 @@ impl Desk {
         match issued {
             Ok(issued) => {
                 let _ = self.issued.admit(asked.device, self.instant(now));
+                self.waiting.add(issued.info.sha256, id.clone(), now.after(CONFIRM_WAIT));
                 Ok(issued.chain)
             }
             Err(PkiError::Books(error)) => Err(Failed::Lost(error)),

@@ -115,7 +115,7 @@ impl List {
 fn list(issuing: Generation, sources: &Sources, now: UnixTime) -> Result<List, NotMade> {
     let period = sources.crl_period;
     // A certificate that ends stands on one more list (RFC 5280 §3.3): they follow each other within a period.
-    let revoked = sources.statuses.revoked(issuing, now.before(period))?;
+    let revoked = sources.statuses.revoked(issuing, now.before(period), now)?;
     let number = next_number(&sources.ca.directory().join("crl-number"), now)?;
     let der = sources.ca.crl(issuing, &revoked, number, now, period)?;
     let dates = Dates { from: now, until: now.after(period) };

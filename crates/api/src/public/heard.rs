@@ -22,8 +22,8 @@ impl<'a> Heard<'a> {
 }
 
 impl Register for Heard<'_> {
-    fn find(&self, id: &TransactionId) -> Result<Option<Record>, Refusal> {
-        self.register.find(id)
+    fn find(&self, id: &TransactionId, now: UnixTime) -> Result<Option<Record>, Refusal> {
+        self.register.find(id, now)
     }
 
     fn legacy(&self, certificate: CertSha256) -> Result<Option<Realm>, Refusal> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::certificate::{CertificateDetail, CertificatePage, RevokedCertificate};
+use crate::certificate::{CertificateDetail, CertificatePage, IssuedCertificate, RevokedCertificate};
 use crate::{Caller, Configured, Requests, Revocations, Rules};
 use axum::{
     body::Body,
@@ -58,9 +58,16 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/v1/events/verify", "/v1/events/verify", ""),
     ("POST", "/v1/ledger/verify", "/v1/ledger/verify", ""),
     ("GET", "/v1/certificates", "/v1/certificates", ""),
-    ("POST", "/v1/certificates", "/v1/certificates", r#"{"device":"00aabbccddee"}"#),
+    ("POST", "/v1/certificates", "/v1/certificates", r#"{"device":"00aabbccddee","approver":"dave"}"#),
     ("POST", "/v1/certificates/import", "/v1/certificates/import", r#"{"rows":[]}"#),
     ("GET", "/v1/certificates/expiring", "/v1/certificates/expiring?within_s=60", ""),
+    (
+        "POST",
+        "/v1/certificates/extension",
+        "/v1/certificates/extension",
+        r#"{"until":"2126-01-01T00:00:00Z","why":"test","approver":"dave"}"#,
+    ),
+    ("POST", "/v1/certificates/extension/end", "/v1/certificates/extension/end", r#"{"why":"test"}"#),
     ("GET", "/v1/certificates/{serial}", "/v1/certificates/00", ""),
     ("POST", "/v1/certificates/{serial}/revoke", "/v1/certificates/00/revoke", r#"{"why":"test"}"#),
     ("GET", "/v1/ca", "/v1/ca", ""),
@@ -114,6 +121,8 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/policy/resume"),
     ("POST", "/v1/certificates"),
     ("POST", "/v1/certificates/import"),
+    ("POST", "/v1/certificates/extension"),
+    ("POST", "/v1/certificates/extension/end"),
     ("POST", "/v1/certificates/{serial}/revoke"),
     ("POST", "/v1/ca/distrust"),
     ("POST", "/v1/ca/trust"),
@@ -261,7 +270,7 @@ async fn nobody_approves_their_own_move() {
         let own = format!(r#"{{"to":"suspended","why":"found","approver":"{own}"}}"#);
         let (status, answer) = ask(&world, Some(Role::Admin), "POST", path, &own).await;
         assert_eq!(status, StatusCode::CONFLICT);
-        assert!(answer.contains("nobody approves their own move"), "{answer}");
+        assert!(answer.contains("nobody approves what they ask for themselves"), "{answer}");
     }
 }
 
@@ -278,6 +287,37 @@ async fn the_second_person_is_one_whom_the_configuration_names() {
     }
     let (status, answer) = ask(&world, Some(Role::Admin), "POST", path, &by(" dave ")).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
+}
+
+#[tokio::test]
+async fn a_certificate_by_hand_takes_two_people_whom_its_row_and_its_event_name() {
+    let world = world();
+    let issue = async |approver: &str| {
+        let order = format!(r#"{{"device":"00aabbccddee"{approver}}}"#);
+        ask(&world, Some(Role::Admin), "POST", "/v1/certificates", &order).await
+    };
+    assert_eq!(issue("").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    for (approver, code) in
+        [("Carol", "needs-approver"), (" CAROL ", "needs-approver"), ("kim", "unknown-approver")]
+    {
+        let (status, answer) = issue(&format!(r#","approver":"{approver}""#)).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{approver}");
+        assert!(answer.contains(code), "{answer}");
+    }
+    assert_eq!(listed(&world, "").await.certificates, []);
+    let (status, answer) = issue(r#","approver":"dave""#).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let issued: IssuedCertificate = serde_json::from_str(&answer).unwrap();
+    let journal = world.services.ledger.journal();
+    let mut tail = events::journal::Tail::new(&journal.dir(), 1);
+    let records = std::iter::from_fn(|| tail.next_record().unwrap());
+    let changes = records.filter_map(|record| record.read::<events::ledger::RowChanged>().unwrap());
+    let row = changes.into_iter().find(|change| change.table == "certificate").unwrap();
+    assert_eq!((row.by.as_str(), row.approver.as_deref()), ("carol", Some("dave")));
+    let path = format!("/v1/certificates/{}", issued.certificate.serial);
+    let (_, detail) = ask(&world, Some(Role::Operator), "GET", &path, "").await;
+    let detail: CertificateDetail = serde_json::from_str(&detail).unwrap();
+    assert_eq!(detail.lineage.leave, Some(ledger::Leave::Approved("dave".into())));
 }
 
 #[tokio::test]
@@ -322,7 +362,7 @@ async fn particulars_change_one_by_one_and_null_takes_the_line_away() {
 #[tokio::test]
 async fn a_certificate_is_ordered_once_for_one_request_id_and_revoked_by_serial_or_hash() {
     let world = world();
-    let order = r#"{"request_id":"r1","device":"00aabbccddee"}"#;
+    let order = r#"{"request_id":"r1","device":"00aabbccddee","approver":"dave"}"#;
     let first = ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await;
     assert_eq!(first.0, StatusCode::OK, "{}", first.1);
     assert_eq!(ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await, first);
@@ -380,7 +420,7 @@ fn issue_others(world: &World) -> [String; 2] {
 #[tokio::test]
 async fn certificates_of_both_cas_are_listed_in_pages_and_shown_by_serial() {
     let world = world();
-    let order = r#"{"device":"00aabbccddee"}"#;
+    let order = r#"{"device":"00aabbccddee","approver":"dave"}"#;
     for _ in 0..2 {
         ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await;
     }
@@ -517,7 +557,7 @@ async fn a_line_is_added_once_and_changed_by_name_and_only_a_network_is_a_prefix
 #[tokio::test]
 async fn a_certificate_for_an_unknown_unit_is_answered_with_how_to_add_it() {
     let world = world();
-    let order = r#"{"device":"00aabbffffff"}"#;
+    let order = r#"{"device":"00aabbffffff","approver":"dave"}"#;
     let (status, answer) = ask(&world, Some(Role::Admin), "POST", "/v1/certificates", order).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     let problem: Problem = serde_json::from_str(&answer).unwrap();
@@ -593,7 +633,7 @@ async fn a_blank_reason_is_none() {
 async fn units_whose_newest_certificate_ends_soon_are_listed_the_first_to_end_first() {
     let world = world();
     let issue = async |device: &str, days: u32| {
-        let body = format!(r#"{{"device":"{device}","days":{days}}}"#);
+        let body = format!(r#"{{"device":"{device}","days":{days},"approver":"dave"}}"#);
         let (status, answer) = ask(&world, Some(Role::Admin), "POST", "/v1/certificates", &body).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
     };

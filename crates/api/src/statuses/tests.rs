@@ -83,7 +83,7 @@ const HELD: Option<CrlReason> = Some(CrlReason::CertificateHold);
 fn a_units_certificate_is_on_hold_until_it_is_confirmed_then_good_until_it_is_revoked() {
     let folder = tempfile::tempdir().unwrap();
     let statuses = statuses(folder.path());
-    let of = |issuing| statuses.status(issuing, "4b").unwrap();
+    let of = |issuing| statuses.status(issuing, "4b", later(30)).unwrap();
     assert_eq!(of(DEVICES), Status::NotIssued);
     record(&statuses, DEVICES, "4b", Some(unit()));
     assert_eq!(of(DEVICES), Status::Revoked { at: later(5), reason: HELD });
@@ -99,14 +99,14 @@ fn any_other_certificate_is_good_until_it_is_revoked() {
     let folder = tempfile::tempdir().unwrap();
     let statuses = statuses(folder.path());
     record(&statuses, GATEWAYS, "4c", None);
-    assert_eq!(statuses.status(GATEWAYS, "4c"), Ok(Status::Good));
+    assert_eq!(statuses.status(GATEWAYS, "4c", later(30)), Ok(Status::Good));
     let reason = Some(CrlReason::Superseded);
     let revoked = Revoked { at: later(20), why: "a new one".into(), reason };
     statuses.0.revoke_certificate("gateways", "4c", &revoked, "kim").unwrap();
-    assert_eq!(statuses.status(GATEWAYS, "4c"), Ok(Status::Revoked { at: later(20), reason }));
+    assert_eq!(statuses.status(GATEWAYS, "4c", later(30)), Ok(Status::Revoked { at: later(20), reason }));
     let entry = Entry { serial: "4c".into(), at: later(20), reason };
-    assert_eq!(statuses.revoked(GATEWAYS, now()).unwrap(), [entry]);
-    assert_eq!(statuses.revoked(DEVICES, now()).unwrap(), []);
+    assert_eq!(statuses.revoked(GATEWAYS, now(), later(30)).unwrap(), [entry]);
+    assert_eq!(statuses.revoked(DEVICES, now(), later(30)).unwrap(), []);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_serial_of_a_strangers_making_was_not_issued() {
     let statuses = statuses(folder.path());
     record(&statuses, GATEWAYS, "4c", None);
     for serial in ["", "4", "4c00", "%", "devices/4c", &"ff".repeat(21)] {
-        assert_eq!(statuses.status(GATEWAYS, serial), Ok(Status::NotIssued), "{serial}");
+        assert_eq!(statuses.status(GATEWAYS, serial, later(30)), Ok(Status::NotIssued), "{serial}");
     }
 }
 
@@ -128,5 +128,5 @@ fn nobody_can_say_what_became_of_a_row_that_was_tampered_with() {
     let changed = database
         .execute("UPDATE row SET body = replace(body, 'a name', 'b name') WHERE key = 'gateways/4c'", []);
     assert_eq!(changed.unwrap(), 1);
-    assert_eq!(statuses.status(GATEWAYS, "4c"), Err(OutOfReach));
+    assert_eq!(statuses.status(GATEWAYS, "4c", later(30)), Err(OutOfReach));
 }

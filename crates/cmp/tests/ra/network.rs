@@ -152,7 +152,7 @@ impl Books<'_> {
 }
 
 impl Register for Books<'_> {
-    fn find(&self, id: &TransactionId) -> Result<Option<Record>, Refusal> {
+    fn find(&self, id: &TransactionId, _: UnixTime) -> Result<Option<Record>, Refusal> {
         Ok(self.memory.records.lock().unwrap().get(id).cloned())
     }
 

@@ -44,6 +44,7 @@ impl IkeThread {
             Answer::End { session, why } => self.end_session(session, why, now),
             Answer::Line { session, outside } => self.line(session, outside, now),
             Answer::Known(homes) => homes.into_iter().for_each(|home| self.responder.know(home)),
+            Answer::Extension(extension) => self.peers.device.extension = extension,
             Answer::Pairs(pairs) => self.command_all(|| Command::Pairs(pairs.clone())),
         }
     }
@@ -117,6 +118,7 @@ impl IkeThread {
                 Order::DeviceChanged(device) => self.must(Work::Review(device)),
                 Order::PairsChanged => self.must(Work::Pairs),
                 Order::PolicyChanged => self.must(Work::Policy),
+                Order::ExtensionChanged => self.must(Work::Extension),
                 Order::Configure(new) => self.configure(new.0, new.1, now),
                 Order::Shutdown => self.shut_down(now),
             }
@@ -127,7 +129,9 @@ impl IkeThread {
     fn configure(&mut self, config: GatewayConfig, anchors: Anchors, now: Instant) {
         self.responder.reconfigure(config.responder.clone());
         self.anchors = Arc::new(anchors);
+        let extension = self.peers.device.extension;
         self.peers = config.peers.clone();
+        self.peers.device.extension = extension;
         self.contests.set_make_room(config.policy.make_room());
         for session in self.holds.set(config.off_line, config.off_line_hold) {
             self.line(session, false, now);

@@ -4,11 +4,14 @@
 use super::Registrar;
 use crate::health::Alarm;
 use events::gateway::Alarm as AlarmEvent;
+use ids::UnixTime;
 use ledger::LedgerError;
 use std::time::{Duration, Instant};
 
 /// How often it is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is counted whose certificate ends while nobody gets a new one.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
 
 impl Registrar {
     /// Looks every now and then, so that an alarm stands before the first unit is left without an answer,
@@ -30,13 +33,51 @@ impl Registrar {
         self.found(Alarm::DiskLow, self.disk_low());
         self.found(Alarm::ClockUntrusted, clock);
         self.found(Alarm::ClockJumped, self.clock_jumped());
-        let (stuck, core, ca) = (self.watch.stuck(now), (self.core_check)(), (self.ca_check)());
+        let (stuck, core) = (self.watch.stuck(now), (self.outside.core_check)());
+        let ca_key = (self.outside.ca_key_check)();
         self.found(Alarm::ShardStuck, stuck);
         self.found(Alarm::CoreUnreachable, core);
         self.found(Alarm::WitnessUnreachable, self.delivery.trouble(now));
         self.found(Alarm::BreakerTripped, self.shadow.trouble());
-        self.found(Alarm::CaKeyUnusable, ca);
-        self.found(Alarm::IssuerSilent, self.clock.trusted().and_then(|now| self.issuers.trouble(now)));
+        self.found(Alarm::CaKeyUnusable, ca_key);
+        let ca = self.ca_down(now);
+        self.found(Alarm::CaDown, ca);
+        self.found(
+            Alarm::IssuerSilent,
+            self.clock.trusted().and_then(|now| self.outside.issuers.trouble(now)),
+        );
+    }
+
+    /// While nobody gets a certificate here: whose end draws near. Counted by the index, as it is.
+    fn ca_down(&mut self, now: Instant) -> Option<String> {
+        let wall = self.clock.now();
+        let Some(why) = self.health.view().why_not_issuing().or_else(|| (self.outside.ca_check)(wall)) else {
+            self.ca_down = None;
+            return None;
+        };
+        if let Some((_, text)) = self.ca_down.as_ref().filter(|(at, _)| now < *at + COUNT_EVERY) {
+            return Some(text.clone());
+        }
+        let text = match self.ending_within(wall) {
+            Ok([_, _, 0]) => None,
+            Ok([day, three, ten]) => Some(format!(
+                "{why}; certificates of units that end within 10 days: {ten}, within 3 days: {three}, within a day: {day}"
+            )),
+            // What was found last is nearer to the truth than nothing.
+            Err(_) => self.ca_down.take().map(|(_, text)| text),
+        };
+        self.ca_down = text.clone().map(|text| (now, text));
+        text
+    }
+
+    /// How many certificates that our CA signed end within 1, 3 and 10 days.
+    fn ending_within(&self, now: UnixTime) -> Result<[u64; 3], LedgerError> {
+        let mut counts = [0; 3];
+        for (count, days) in counts.iter_mut().zip([1, 3, 10]) {
+            let until = now.after(Duration::from_secs(days * 24 * 3600));
+            *count = self.ledger.counting_until(now, until)?.issued;
+        }
+        Ok(counts)
     }
 
     fn clock_jumped(&self) -> Option<String> {

@@ -121,7 +121,7 @@ impl Registrar {
         now: UnixTime,
     ) -> Result<(Decision, Weighed), LedgerError> {
         let claim = |session| self.claims.get(&session).map(|claim| &**claim);
-        let known = match Known::read(tx, contest.device, newcomer.session.cert_sha256) {
+        let known = match Known::read(tx, contest.device, newcomer.session.cert_sha256, now) {
             Err(error) if error.is_transient() => return Err(error),
             known => known.ok(),
         };

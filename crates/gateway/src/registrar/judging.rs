@@ -125,7 +125,7 @@ impl Registrar {
         if taken.contains(&device) || self.newcomers.contains_key(&device) {
             return Ok(Looked::Drop(ticket, Transient::ContestRuns));
         }
-        let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256()) {
+        let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256(), now) {
             Ok(known) => known,
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => return Ok(Looked::Refuse(unreadable(&claim, &error, now))),
@@ -167,7 +167,7 @@ impl Registrar {
     fn issuer_says(&self, claim: &Claim, known: &Known, now: UnixTime) -> Option<Standing> {
         let path = claim.authenticated.path();
         let device = known.credential.as_ref().map(|credential| credential.device);
-        self.issuers.standing(path.path(), &path.serial(), device, now)
+        self.outside.issuers.standing(path.path(), &path.serial(), device, now)
     }
 
     /// It is refused by the later time alone, and the clock has been set forward.
@@ -442,6 +442,9 @@ fn shown(claim: &Claim, now: UnixTime) -> Shown {
     Shown { spki_sha256: Sha256::of(path.spki()), by }
 }
 
+/// Among the exceptions by which a unit was admitted: its certificate has ended, and is extended.
+const EXTENDED: &str = "extension";
+
 fn admitted(
     case: &Case,
     session: &Session,
@@ -458,7 +461,7 @@ fn admitted(
         line: case.known.line.as_ref().map(|line| line.line.clone()),
         how: how.code().to_owned(),
         rules: admission::RULES.to_owned(),
-        reasons: exception.into_iter().collect(),
+        reasons: exception.into_iter().chain(case.evidence.extended.then(|| EXTENDED.to_owned())).collect(),
         weighed,
         claim: as_written(&case.evidence),
     }

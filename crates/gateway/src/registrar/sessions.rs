@@ -117,7 +117,7 @@ impl Registrar {
     /// What its CA says by now. While that says nothing, what it said when the tunnel began counts until the unit
     /// authenticates anew.
     fn revocation_now(&self, claim: &admission::Claim, known: &Known, now: UnixTime) -> Evidence<Revocation> {
-        match self.issuers.standing(&claim.path, &claim.serial, None, now) {
+        match self.outside.issuers.standing(&claim.path, &claim.serial, None, now) {
             Some(Standing::Asking | Standing::Unknown { .. }) => claim.revocation.clone(),
             standing => revocation(known.credential.as_ref(), standing, now),
         }
@@ -143,7 +143,7 @@ impl Registrar {
     fn known(&mut self, session: &Session) -> Result<Option<Known>, LedgerError> {
         let read = || {
             let mut tx = self.ledger.begin()?;
-            let known = Known::read(&mut tx, session.device, session.cert_sha256)?;
+            let known = Known::read(&mut tx, session.device, session.cert_sha256, self.clock.for_attached())?;
             tx.commit().map(|()| known)
         };
         match read() {

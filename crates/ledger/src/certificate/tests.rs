@@ -83,16 +83,20 @@ fn a_units_certificate_waits_then_counts_by_its_credential_and_is_revoked_there(
     let (_dir, ledger) = with_unit();
     let certificate = certificate(1, Some(unit()));
     record(&ledger, &certificate).unwrap();
-    assert_eq!(ledger.standing(&certificate).unwrap(), Standing::Waits);
+    assert_eq!(ledger.standing(&certificate, now()).unwrap(), Standing::Waits);
     ledger.record_credential(&credential(1, Origin::Issued), "kim", now()).unwrap();
-    assert_eq!(ledger.standing(&certificate).unwrap(), Standing::Counts);
+    assert_eq!(ledger.standing(&certificate, now()).unwrap(), Standing::Counts);
     ledger.revoke_certificate("devices", "01", &copied(days(1)), "kim").unwrap();
     assert_eq!(ledger.credential(Sha256([1; 32])).unwrap().unwrap().revoked, Some(copied(days(1))));
     let kept = ledger.certificate("devices", "01").unwrap().unwrap();
     assert_eq!(kept, certificate, "a certificate has one truth");
-    assert_eq!(ledger.standing(&kept).unwrap(), Standing::Revoked(copied(days(1))));
+    assert_eq!(ledger.standing(&kept, now()).unwrap(), Standing::Revoked(copied(days(1))));
     ledger.revoke_certificate("devices", "01", &copied(days(2)), "lee").unwrap();
-    assert_eq!(ledger.standing(&kept).unwrap(), Standing::Revoked(copied(days(1))), "since the first time");
+    assert_eq!(
+        ledger.standing(&kept, now()).unwrap(),
+        Standing::Revoked(copied(days(1))),
+        "since the first time"
+    );
 }
 
 #[test]
@@ -104,7 +108,7 @@ fn a_certificate_that_is_nobodys_credential_is_revoked_in_its_own_row() {
         ledger.revoke_certificate(&certificate.issuer, &certificate.serial, &copied(now()), "kim").unwrap();
         let kept = ledger.certificate(&certificate.issuer, &certificate.serial).unwrap().unwrap();
         assert_eq!(kept.revoked, Some(copied(now())));
-        assert_eq!(ledger.standing(&kept).unwrap(), Standing::Revoked(copied(now())));
+        assert_eq!(ledger.standing(&kept, now()).unwrap(), Standing::Revoked(copied(now())));
     }
     let nowhere = ledger.revoke_certificate("gateways", "09", &copied(now()), "kim").unwrap_err();
     assert_eq!(nowhere.code(), "not-found");
@@ -127,13 +131,13 @@ fn revoked_certificates_are_listed_by_their_ca_until_a_list_behind_their_end() {
     }
     ledger.record_credential(&credential(3, Origin::Issued), "kim", now()).unwrap();
     ledger.record_credential(&credential(5, Origin::Imported), "kim", now()).unwrap();
-    assert_eq!(ledger.revoked("devices", now()).unwrap(), []);
+    assert_eq!(ledger.revoked("devices", now(), now()).unwrap(), []);
     for (issuer, serial) in [("gateways", "01"), ("devices", "03"), ("devices", "04")] {
         ledger.revoke_certificate(issuer, serial, &copied(days(1)), "kim").unwrap();
     }
     ledger.revoke(Sha256([5; 32]), None, "kim", "another CA's", now()).unwrap();
     let listed = |issuer, since| -> Vec<String> {
-        let listed = ledger.revoked(issuer, since).unwrap();
+        let listed = ledger.revoked(issuer, since, now()).unwrap();
         let why =
             |one: &RevokedCertificate| (one.at, one.reason) == (days(1), Some(CrlReason::KeyCompromise));
         assert!(listed.iter().all(why));
@@ -172,9 +176,9 @@ fn the_certificates_of_a_unit_whose_life_bars_it_count_no_more_and_of_one_that_c
     ledger.record_credential(&credential(3, Origin::Issued), "kim", now()).unwrap();
     let row = ledger.certificate("devices", "03").unwrap().unwrap();
     let stands = || {
-        let listed = ledger.revoked("devices", now()).unwrap();
+        let listed = ledger.revoked("devices", now(), now()).unwrap();
         let listed = listed.first().map(|one| (one.at, one.reason));
-        match ledger.standing(&row).unwrap() {
+        match ledger.standing(&row, now()).unwrap() {
             Standing::Counts => assert_eq!(listed, None),
             Standing::Revoked(revoked) => assert_eq!(listed, Some((revoked.at, revoked.reason))),
             Standing::Waits => panic!("it is a credential"),

@@ -20,6 +20,8 @@ pub enum Stage {
 }
 
 const BY: &str = "enrolment";
+/// Why a certificate came to nothing whose time to be confirmed is over.
+const LATE: &str = "the unit did not confirm it in time";
 
 impl Tx<'_> {
     /// The certificate that was issued in a transaction, and how far that is.
@@ -53,9 +55,20 @@ impl Tx<'_> {
             Stage::Waiting => self.count(certificate, realm, now),
             Stage::Confirmed => Ok(self.credential(certificate.cert_sha256)?.ok_or(Denied::NoTransaction)?),
             Stage::Over => {
-                self.never_confirmed(certificate, "the unit did not confirm it in time", now)?;
+                self.never_confirmed(certificate, LATE, now)?;
                 Err(Denied::Over.into())
             }
+        }
+    }
+
+    /// What its unit did not confirm in time comes to nothing, for good.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn lapse(&mut self, id: &[u8], now: UnixTime) -> Result<(), LedgerError> {
+        match self.enrolment(id, now)? {
+            Some((certificate, Stage::Over)) => self.never_confirmed(certificate, LATE, now),
+            Some((_, Stage::Waiting | Stage::Confirmed)) | None => Ok(()),
         }
     }
 
@@ -92,11 +105,12 @@ impl Tx<'_> {
             Leave::Parent(parent) => {
                 let parent = self.credential(*parent)?.ok_or(Denied::Over)?;
                 may_still_renew(&device, &parent)?;
-                (credential.parent, credential.doubt) =
-                    (Some(parent.cert_sha256), returned(&parent, &certificate));
+                let is_extended = self.is_extended(&parent, now)?;
+                credential.doubt = returned(&parent, &certificate).filter(|_| !is_extended);
+                credential.parent = Some(parent.cert_sha256);
                 self.supersede(parent, &credential, now)?;
             }
-            Leave::Word => return Err(Denied::NoTransaction.into()),
+            Leave::Word | Leave::Approved(_) => return Err(Denied::NoTransaction.into()),
         }
         self.put_row(&credential, &Because::new(BY, "confirmed"), now)?;
         Ok(credential)

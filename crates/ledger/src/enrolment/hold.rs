@@ -2,7 +2,8 @@
 
 use super::{Ask, Denied, leave::sorted};
 use crate::{
-    Closed, Device, Enrolment, LedgerError, NewIncident, Tx, sighting::SHARED, transaction::Because,
+    Closed, Credential, Device, Enrolment, InstallOrder, LedgerError, NewIncident, Sighting, Tx,
+    sighting::SHARED, transaction::Because,
 };
 use ids::{DeviceId, UnixTime};
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ const DENIED: &str = "enrolment-denied";
 const FORK: &str = "lineage-fork";
 
 impl Tx<'_> {
-    /// Tells a person of a denial, and holds the unit where another may hold its keys.
+    /// Tells a person of a denial, and holds the unit's enrolment where another may hold its vendor's key.
     pub(super) fn tell(&mut self, ask: &Ask<'_>, denied: Denied, now: UnixTime) -> Result<(), LedgerError> {
         let sighting = self.sighting(ask.by_spki)?;
         let uses = sighting.as_ref().map(|sighting| json!(sighting.uses)).unwrap_or_default();
@@ -23,6 +24,7 @@ impl Tx<'_> {
             "certificate": ask.by_cert,
             "uses_of_its_key": uses,
         });
+        let shared_since = sighting.as_ref().and_then(Sighting::shared_since);
         let shared = sighting.filter(|_| denied == Denied::SharedCredential);
         // One incident for each key: of whom it was first, and who came second.
         let (kind, devices) = match shared {
@@ -31,7 +33,7 @@ impl Tx<'_> {
         };
         if self.is_evidence(ask, denied, now)? {
             for device in devices.iter().chain([&ask.device]) {
-                self.hold(*device, denied.as_str(), now)?;
+                self.hold_enrolment(*device, ask, shared_since, denied, now)?;
             }
         }
         let (device, from, why) = (ask.device, ask.from, denied.as_str());
@@ -42,13 +44,13 @@ impl Tx<'_> {
         self.tell_once(NewIncident { kind, devices, summary, evidence, more: 0 }, now)
     }
 
-    /// Whether another may hold the unit's keys.
+    /// Whether another may hold the vendor's key of the unit.
     fn is_evidence(&mut self, ask: &Ask<'_>, denied: Denied, now: UnixTime) -> Result<bool, LedgerError> {
         match denied {
             Denied::SharedCredential | Denied::OtherVendorKey => Ok(true),
             Denied::AlreadyEnrolled => {
                 let newest = self.newest(ask.device, now)?;
-                Ok(newest.is_some_and(|newest| ask.is_said_after(newest.issued_at)))
+                Ok(newest.is_some_and(|newest| ask.is_said_after(newest.issued_at, now)))
             }
             Denied::NoSuchUnit
             | Denied::NoOrder
@@ -91,17 +93,52 @@ impl Tx<'_> {
         }
     }
 
-    /// Nothing more is issued for a unit before a person has looked: an order from after this is that person's word.
+    /// Nobody enrols as this unit by its vendor's key before a person has looked: an order from after this is that person's
+    /// word. A unit that has a certificate keeps it and renews it: whoever has copied the vendor's key has not the key of
+    /// that. An order stands by which two people vouch for the key that others are known to have.
+    fn hold_enrolment(
+        &mut self,
+        id: DeviceId,
+        ask: &Ask<'_>,
+        shared_since: Option<UnixTime>,
+        denied: Denied,
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        let Some(device) = self.unheld(id)? else { return Ok(()) };
+        let (mut orders, why) = (self.orders_standing(id)?, denied.as_str());
+        orders.retain(|order| !shared_since.is_some_and(|since| order.vouches_for(ask.by_spki, since)));
+        self.close_held(orders, why, now)?;
+        let certificates: Vec<Credential> = self.all(Some(("device", &id.to_string())))?;
+        match certificates.iter().any(Credential::is_last) {
+            true => Ok(()),
+            false => self.put_held(device, why, now),
+        }
+    }
+
+    /// Nothing more is issued for a unit at all before a person has looked.
     pub(super) fn hold(&mut self, id: DeviceId, why: &str, now: UnixTime) -> Result<(), LedgerError> {
+        let Some(device) = self.unheld(id)? else { return Ok(()) };
+        let orders = self.orders_standing(id)?;
+        self.close_held(orders, why, now)?;
+        self.put_held(device, why, now)
+    }
+
+    fn unheld(&mut self, id: DeviceId) -> Result<Option<Device>, LedgerError> {
+        Ok(self.device(id)?.filter(|device| device.enrolment != Enrolment::Held))
+    }
+
+    fn close_held(&mut self, orders: Vec<InstallOrder>, why: &str, now: UnixTime) -> Result<(), LedgerError> {
         let because = Because::new("enrolment", why);
-        let Some(device) = self.device(id)?.filter(|device| device.enrolment != Enrolment::Held) else {
-            return Ok(());
-        };
-        for mut order in self.orders_standing(id)? {
+        for mut order in orders {
             let (by, why) = (because.by.to_owned(), format!("the enrolment of the unit is held: {why}"));
             order.closed = Some(Closed { at: now, by, why, certificate: None });
             self.put_row(&order, &because, now)?;
         }
-        self.put_row(&Device { enrolment: Enrolment::Held, ..device }, &because, now).map(drop)
+        Ok(())
+    }
+
+    fn put_held(&mut self, device: Device, why: &str, now: UnixTime) -> Result<(), LedgerError> {
+        let held = Device { enrolment: Enrolment::Held, ..device };
+        self.put_row(&held, &Because::new("enrolment", why), now).map(drop)
     }
 }

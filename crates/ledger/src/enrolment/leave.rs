@@ -5,7 +5,7 @@ use crate::{
     CertificateRecord, Credential, Device, Enrolment, InstallOrder, KeyUse, Leave, LedgerError, OrderState,
     Revoked, Tx, allows, transaction::Because,
 };
-use ids::{AccessLine, DeviceId, Sha256, UnixTime};
+use ids::{AccessLine, CrlReason, DeviceId, Sha256, UnixTime};
 use std::net::IpAddr;
 
 impl Tx<'_> {
@@ -90,16 +90,32 @@ impl Tx<'_> {
         let Ask { device, by_cert: cert_sha256, from, .. } = *ask;
         let (realm, by) = (Some(ask.realm.clone()), ask.protocol.to_owned());
         let new = KeyUse { device, cert_sha256, realm, from, by, at: now };
-        let sighting = match is_ours || self.sighting(ask.by_spki)?.is_some() {
-            true => self.sighted(ask.by_spki, new, now)?.devices(),
-            false => Vec::new(),
+        let shared_since = match is_ours || self.sighting(ask.by_spki)?.is_some() {
+            true => self.sighted(ask.by_spki, new, now)?.shared_since(),
+            false => None,
         };
         let certified =
             self.key_holders(ask.by_spki)?.into_iter().any(|holder| holder.device != Some(device));
-        match sighting.iter().all(|other| *other == device) && !certified {
+        let is_its_own = match shared_since {
+            None => true,
+            Some(since) => self.two_vouch_for(ask, since, now)?,
+        };
+        match is_its_own && !certified {
             true => Ok(()),
             false => Err(Denied::SharedCredential.into()),
         }
+    }
+
+    /// Whether an order says that this unit comes by the key all the same.
+    fn two_vouch_for(
+        &mut self,
+        ask: &Ask<'_>,
+        shared_since: UnixTime,
+        now: UnixTime,
+    ) -> Result<bool, LedgerError> {
+        let orders = self.orders_standing(ask.device)?.into_iter();
+        let mut open = orders.filter(|order| order.state(now) == OrderState::Open);
+        Ok(open.any(|order| order.vouches_for(ask.by_spki, shared_since)))
     }
 
     /// Nobody ever had the key to be certified, but this unit itself where it came to nothing.
@@ -161,7 +177,10 @@ impl Tx<'_> {
         if certificate.revoked.is_some() || self.credential(certificate.cert_sha256)?.is_some() {
             return Ok(());
         }
-        certificate.revoked = Some(Revoked { at: now, reason: None, why: why.to_owned() });
+        let until = certificate.transaction.as_ref().map_or(now, |transaction| transaction.until);
+        let reason = Some(CrlReason::CessationOfOperation);
+        certificate.revoked = Some(Revoked { at: now.min(until), reason, why: why.to_owned() });
+        self.has_revoked();
         self.put_row(&certificate, &Because::new("enrolment", why), now).map(drop)
     }
 }

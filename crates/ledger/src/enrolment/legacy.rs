@@ -51,7 +51,7 @@ impl Tx<'_> {
             return self.tell_of_misuse(group, ask, denied, now);
         }
         match (denied, self.newest(ask.device, now)?) {
-            (Denied::AlreadyEnrolled, Some(first)) if ask.is_said_after(first.issued_at) => {
+            (Denied::AlreadyEnrolled, Some(first)) if ask.is_said_after(first.issued_at, now) => {
                 self.second_claim(group, ask, first, now)
             }
             (_, _) => self.tell(ask, denied, now),

@@ -31,7 +31,8 @@ impl Tx<'_> {
         if !allows(device.state, device.enrolment).enrol {
             return Err(Denied::Barred.into());
         }
-        match (self.is_at_home(&device, ask)?, now > parent.not_after) {
+        let has_ended = now > parent.not_after && !self.is_extended(&parent, now)?;
+        match (self.is_at_home(&device, ask)?, has_ended) {
             (Some(false), _) => return Err(Denied::OtherLine.into()),
             (None, true) => return Err(Denied::Expired.into()),
             (Some(true), _) | (None, false) => {}
@@ -62,7 +63,7 @@ impl Tx<'_> {
     ) -> Result<(), NoCertificate> {
         match &parent.superseded {
             None => Ok(()),
-            Some(superseded) if ask.is_said_after(superseded.at) => self.fork(ask, parent, now),
+            Some(superseded) if ask.is_said_after(superseded.at, now) => self.fork(ask, parent, now),
             Some(_) => Err(Denied::Fork.into()),
         }
     }

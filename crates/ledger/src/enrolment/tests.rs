@@ -32,6 +32,18 @@ fn open(dir: &Path) -> Ledger {
     Ledger::open(store, journal, RowKey::new(&[7; 32]), Pools::default(), at(0)).unwrap().0
 }
 
+fn new_order(number: u8, since: u64) -> NewOrder {
+    NewOrder {
+        id: format!("W-{number}-{since}").parse().unwrap(),
+        device: unit(number),
+        line: "line-1".parse().unwrap(),
+        site: "Seoul".into(),
+        vendor_key: None,
+        from: None,
+        until: at(since + 100_000),
+    }
+}
+
 /// A carrier with two units that were shipped, each with an order for the same line.
 struct Carrier {
     ledger: Ledger,
@@ -64,16 +76,13 @@ impl Carrier {
     }
 
     fn order(&self, number: u8, since: u64) {
-        let order = NewOrder {
-            id: format!("W-{number}-{since}").parse().unwrap(),
-            device: unit(number),
-            line: "line-1".parse().unwrap(),
-            site: "Seoul".into(),
-            vendor_key: None,
-            from: None,
-            until: at(since + 100_000),
-        };
-        self.ledger.open_order(&order, "kim", "new customer", at(since)).unwrap();
+        self.order_from(number, since, since);
+    }
+
+    /// Opened at `since`, and good from `from` on.
+    fn order_from(&self, number: u8, since: u64, from: u64) {
+        let order = NewOrder { from: Some(at(from)), ..new_order(number, since) };
+        self.ledger.open_order(&order, "kim", "new customer", None, at(since)).unwrap();
     }
 
     fn within<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> T) -> T {
@@ -237,24 +246,93 @@ fn a_line_that_nobody_knows_lets_nobody_enrol() {
 }
 
 #[test]
-fn a_second_enrolment_holds_the_unit_until_a_newer_order_and_then_ends_what_was_before() {
+fn a_copy_of_the_vendors_key_gets_nothing_and_takes_no_renewal_from_the_genuine_unit() {
     let carrier = Carrier::enrolled(1);
+    let month = 30 * 24 * 3600;
+    for (copy, now) in [(2, at(400)), (3, at(month))] {
+        assert_eq!(carrier.enrol(1, copy, ELSEWHERE, now), Err(Denied::AlreadyEnrolled));
+    }
+    assert_eq!(carrier.incidents(), [("enrolment-denied".to_owned(), vec![unit(1)])]);
+    carrier.renew(1, 1, 4, HOME, at(month)).unwrap();
+    carrier.confirm(4, at(month + 1)).unwrap();
+    assert!(carrier.credential(1).superseded.is_some() && carrier.credential(4).doubt.is_none());
+    assert_eq!(carrier.enrol(1, 5, HOME, at(month + 400)), Err(Denied::AlreadyEnrolled));
+    carrier.renew(1, 4, 6, HOME, at(month + 500)).unwrap();
+}
+
+#[test]
+fn a_second_enrolment_closes_the_units_orders_until_a_newer_one_which_then_ends_what_was_before() {
+    let carrier = Carrier::enrolled(1);
+    carrier.order_from(1, 20, 5000);
+    let state = || {
+        let orders = carrier.ledger.orders(Some(unit(1)), "", 9).unwrap().rows;
+        orders.iter().find(|order| order.id.to_string() == "W-1-20").unwrap().state(at(600))
+    };
     assert_eq!(carrier.enrol(1, 2, HOME, at(311)), Err(Denied::AlreadyEnrolled));
-    assert_eq!(
-        carrier.enrolment(1),
-        Enrolment::Enrolled,
-        "it may have been said before, and be played again"
-    );
+    assert_eq!(state(), OrderState::Waiting, "it may have been said before, and be played again");
     assert_eq!(carrier.enrol(1, 2, HOME, at(312)), Err(Denied::AlreadyEnrolled));
-    assert_eq!(carrier.enrolment(1), Enrolment::Held);
-    assert_eq!(carrier.enrol(1, 3, HOME, at(321)), Err(Denied::Held));
-    assert_eq!(carrier.renew(1, 1, 4, HOME, at(322)), Err(Denied::Held));
+    assert_eq!(state(), OrderState::Closed);
     carrier.order(1, 330);
     carrier.enrol(1, 5, HOME, at(331)).unwrap();
     assert!(carrier.credential(1).revoked.is_none(), "until the new one counts");
     carrier.confirm(5, at(332)).unwrap();
     assert_eq!(carrier.enrolment(1), Enrolment::Enrolled);
     assert!(carrier.credential(1).revoked.is_some());
+}
+
+#[test]
+fn what_says_that_it_comes_from_the_future_proves_nothing_and_holds_nobody() {
+    let carrier = Carrier::renewed();
+    let fork = |said, key, now| {
+        let ask = Ask { said_at: Some(said), ..ask(1, 1, key, ELSEWHERE) };
+        carrier.issue(&ask, key, now, |tx| tx.leave_to_renew(&ask, now))
+    };
+    assert_eq!(fork(at(2301), 3, at(2000)), Err(Denied::Fork));
+    assert_eq!((carrier.enrolment(1), carrier.incidents()), (Enrolment::Enrolled, vec![]));
+    assert_eq!(fork(at(2300), 4, at(2000)), Err(Denied::Fork));
+    assert_eq!(carrier.enrolment(1), Enrolment::Held, "a clock may be wrong by five minutes");
+}
+
+#[test]
+fn two_people_let_one_unit_enrol_by_a_vendor_key_that_is_shared_and_nobody_else() {
+    const SHARED: Sha256 = Sha256([0x41; 32]);
+    let carrier = Carrier::new();
+    let by_it = |number, key, from, now| {
+        let ask = Ask { said_at: Some(now), device: unit(number), ..ask(1, 0x41, key, from) };
+        carrier.issue(&ask, key, now, |tx| tx.leave_to_enrol(&ask, now))
+    };
+    let order = |number: u8, approver, now: u64| {
+        let until = at(now + 20_000);
+        let order = NewOrder { vendor_key: Some(SHARED), until, ..new_order(number, now) };
+        let opened = carrier.ledger.open_order(&order, "kim", "looked at it", approver, at(now));
+        opened.map(|order| order.id)
+    };
+    let close = |id: &str, now| carrier.ledger.close_order(&id.parse().unwrap(), "kim", "anew", at(now));
+    close("W-1-0", 1).unwrap();
+    order(1, Some("lee"), 2).unwrap();
+    by_it(1, 1, HOME, at(10)).unwrap();
+    assert_eq!(by_it(2, 2, HOME, at(20)), Err(Denied::SharedCredential));
+    assert_eq!([carrier.enrolment(1), carrier.enrolment(2)], [Enrolment::Held; 2]);
+    assert_eq!(
+        by_it(1, 3, HOME, at(21)),
+        Err(Denied::SharedCredential),
+        "what they said before they could know"
+    );
+    assert!(matches!(order(1, Some("Kim "), 30), Err(LedgerError::NeedsApprover(_))));
+    order(1, None, 31).unwrap();
+    assert_eq!(by_it(1, 4, HOME, at(32)), Err(Denied::SharedCredential), "by the word of one");
+    close("W-1-31", 33).unwrap();
+    order(1, Some("lee"), 34).unwrap();
+    assert_eq!(by_it(1, 5, ELSEWHERE, at(35)), Err(Denied::OtherLine));
+    assert_eq!(by_it(2, 6, HOME, at(36)), Err(Denied::SharedCredential), "another's order is not theirs");
+    by_it(1, 7, HOME, at(37)).unwrap();
+    carrier.confirm(7, at(38)).unwrap();
+    assert_eq!([carrier.enrolment(1), carrier.enrolment(2)], [Enrolment::Enrolled, Enrolment::Held]);
+    assert_eq!(by_it(1, 8, HOME, at(400)), Err(Denied::SharedCredential), "the order is used");
+    assert_eq!(by_it(2, 9, HOME, at(401)), Err(Denied::SharedCredential));
+    carrier.renew(1, 7, 10, HOME, at(500)).unwrap();
+    let shared = || ("shared-credential".to_owned(), vec![unit(1), unit(2)]);
+    assert!(carrier.incidents().contains(&shared()));
 }
 
 #[test]
@@ -270,19 +348,24 @@ fn an_order_that_names_the_vendors_key_lets_no_other_in() {
         from: None,
         until: at(1000),
     };
-    carrier.ledger.open_order(&order, "kim", "new customer", at(2)).unwrap();
+    carrier.ledger.open_order(&order, "kim", "new customer", None, at(2)).unwrap();
     assert_eq!(carrier.enrol(1, 1, HOME, at(10)), Err(Denied::OtherVendorKey));
     assert_eq!(carrier.enrolment(1), Enrolment::Held, "somebody has a certificate of the vendor for it");
     assert_eq!(carrier.enrol(1, 1, HOME, at(11)), Err(Denied::Held), "and its order is closed");
 }
 
 #[test]
-fn a_vendor_key_that_vouches_for_a_second_unit_is_refused_there_and_both_are_held_and_named() {
+fn a_vendor_key_that_vouches_for_a_second_unit_is_refused_there_and_both_are_named() {
     let carrier = Carrier::enrolled(1);
     let shared = Ask { device: unit(2), ..ask(1, 0x41, 2, ELSEWHERE) };
     let answer = carrier.issue(&shared, 2, at(20), |tx| tx.leave_to_enrol(&shared, at(20)));
     assert_eq!(answer, Err(Denied::SharedCredential));
-    assert_eq!([carrier.enrolment(1), carrier.enrolment(2)], [Enrolment::Held; 2]);
+    assert_eq!(carrier.enrolment(2), Enrolment::Held);
+    assert_eq!(
+        carrier.enrolment(1),
+        Enrolment::Enrolled,
+        "it has a certificate of its own key, and renews that"
+    );
     assert_eq!(carrier.incidents(), [("shared-credential".to_owned(), vec![unit(1), unit(2)])]);
     let evidence = &carrier.ledger.incident(1).unwrap().unwrap().evidence;
     let uses = evidence["uses_of_its_key"].as_array().unwrap();
@@ -473,5 +556,6 @@ fn an_expired_certificate_is_renewed_at_home_alone_and_the_unit_is_watched() {
 }
 
 mod cut;
+mod extension;
 mod lineage;
 mod random;

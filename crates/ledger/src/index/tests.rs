@@ -32,7 +32,7 @@ fn filled() -> (TempDir, Ledger) {
     (1..=3).for_each(|n| drop(ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap()));
     ledger.record_credential(&credential(id(1), 1), "ca", now()).unwrap();
     ledger.add_pair([id(2), id(3)], "kim", "they talk", now()).unwrap();
-    ledger.open_order(&order("W-1"), "kim", "installed", now()).unwrap();
+    ledger.open_order(&order("W-1"), "kim", "installed", None, now()).unwrap();
     (dir, ledger)
 }
 
@@ -142,7 +142,7 @@ fn what_relies_on_the_index_looks_whether_it_fits_first() {
     assert_eq!(added.inner_v6, Some("fd00::4".parse().unwrap()));
     let taken = ledger.record_credential(&credential(id(2), 2), "ca", now()).unwrap_err();
     assert!(matches!(taken, LedgerError::Conflict(_)), "{taken}");
-    let second = ledger.open_order(&order("W-2"), "kim", "again", now()).unwrap_err();
+    let second = ledger.open_order(&order("W-2"), "kim", "again", None, now()).unwrap_err();
     assert!(matches!(second, LedgerError::Conflict(_)), "{second}");
     drop(ledger);
 

@@ -230,7 +230,7 @@ fn who_cannot_go_is_named_with_the_reason() {
         from: None,
         until: at(1000),
     };
-    ledger.open_order(&order, "kim", "replaced", at(0)).unwrap();
+    ledger.open_order(&order, "kim", "replaced", None, at(0)).unwrap();
     let mut chosen: Vec<_> = (0..9).map(unit).collect();
     chosen.push(unit(99));
     let planned = estate.plan(&NewMigration { chosen: Chosen::Units(chosen), ..new(1, 1) }).unwrap();

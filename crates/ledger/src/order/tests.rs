@@ -48,7 +48,7 @@ fn an_order_holds_in_its_window_and_until_it_is_closed() {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, id) = with_unit(dir.path());
     let new = NewOrder { from: Some(later(100)), ..order("W-1", id) };
-    let order = ledger.open_order(&new, "kim", "new customer", now()).unwrap();
+    let order = ledger.open_order(&new, "kim", "new customer", None, now()).unwrap();
     let states = [(99, OrderState::Waiting), (100, OrderState::Open), (1000, OrderState::Open)];
     for (at, state) in states.into_iter().chain([(1001, OrderState::Expired)]) {
         assert_eq!(order.state(later(at)), state, "{at}");
@@ -66,9 +66,9 @@ fn an_order_holds_in_its_window_and_until_it_is_closed() {
 fn a_unit_has_one_order_at_a_time_and_a_name_is_used_once() {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, id) = with_unit(dir.path());
-    ledger.open_order(&order("W-1", id), "kim", "", now()).unwrap();
+    ledger.open_order(&order("W-1", id), "kim", "", None, now()).unwrap();
     let open = |name: &str, at| {
-        ledger.open_order(&NewOrder { until: later(9000), ..order(name, id) }, "kim", "", at)
+        ledger.open_order(&NewOrder { until: later(9000), ..order(name, id) }, "kim", "", None, at)
     };
     let refused = open("W-2", later(1000)).unwrap_err();
     assert!(refused.to_string().contains("order W-1"), "{refused}");
@@ -81,14 +81,15 @@ fn a_unit_has_one_order_at_a_time_and_a_name_is_used_once() {
 fn no_order_for_a_unit_that_is_unknown_or_out_of_service_and_none_that_never_holds() {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, id) = with_unit(dir.path());
-    let unknown = ledger.open_order(&order("W-1", DeviceId::eui48([9; 6])), "kim", "", now());
+    let unknown = ledger.open_order(&order("W-1", DeviceId::eui48([9; 6])), "kim", "", None, now());
     assert!(matches!(unknown, Err(LedgerError::NotFound { .. })));
     for (from, until) in [(None, now()), (Some(later(10)), later(10)), (Some(later(20)), later(10))] {
-        let refused = ledger.open_order(&NewOrder { from, until, ..order("W-1", id) }, "kim", "", now());
+        let refused =
+            ledger.open_order(&NewOrder { from, until, ..order("W-1", id) }, "kim", "", None, now());
         assert!(matches!(refused, Err(LedgerError::Conflict(_))), "{from:?} {until:?}");
     }
     ledger.move_device(id, LifeCycle::Lost, "kim", "gone", None, now()).unwrap();
-    let lost = ledger.open_order(&order("W-1", id), "kim", "", now()).unwrap_err();
+    let lost = ledger.open_order(&order("W-1", id), "kim", "", None, now()).unwrap_err();
     assert!(lost.to_string().contains("lost"), "{lost}");
     assert_eq!(ledger.orders(None, "", 10).unwrap().rows, []);
 }
@@ -102,7 +103,7 @@ fn a_hold_ends_neither_by_an_order_nor_by_its_end() {
     tx.put_row(&device, &Because::new("kim", "second use"), now()).unwrap();
     tx.commit().unwrap();
     let new = order("W-1", id);
-    ledger.open_order(&new, "kim", "looked at", now()).unwrap();
+    ledger.open_order(&new, "kim", "looked at", None, now()).unwrap();
     assert_eq!(enrolment(&ledger, id), Enrolment::Held);
     ledger.close_order(&new.id, "kim", "no", now()).unwrap();
     assert_eq!(enrolment(&ledger, id), Enrolment::Held);
@@ -126,7 +127,7 @@ fn an_import_takes_what_it_can_names_the_rest_and_does_no_harm_twice() {
 fn an_order_is_explained_by_its_event_and_a_lost_database_gets_it_back() {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, id) = with_unit(dir.path());
-    ledger.open_order(&order("W-1", id), "kim", "", now()).unwrap();
+    ledger.open_order(&order("W-1", id), "kim", "", None, now()).unwrap();
     let verified = ledger.verify().unwrap();
     assert_eq!((verified.rows, verified.findings), (2, vec![]));
     ledger.close().unwrap();

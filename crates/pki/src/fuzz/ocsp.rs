@@ -35,7 +35,7 @@ static WORLD: LazyLock<Option<World>> = LazyLock::new(|| {
 struct ByLastDigit;
 
 impl Statuses for ByLastDigit {
-    fn status(&self, _: Generation, serial: &str) -> Result<Status, OutOfReach> {
+    fn status(&self, _: Generation, serial: &str, _: UnixTime) -> Result<Status, OutOfReach> {
         match serial.as_bytes().last() {
             Some(b'0') => Err(OutOfReach),
             Some(b'1') => Ok(Status::NotIssued),

@@ -46,7 +46,7 @@ impl Known {
 }
 
 impl Statuses for Known {
-    fn status(&self, issuing: Generation, serial: &str) -> Result<Status, OutOfReach> {
+    fn status(&self, issuing: Generation, serial: &str, _: UnixTime) -> Result<Status, OutOfReach> {
         *self.asked.lock().unwrap() += 1;
         match self.out_of_reach {
             true => Err(OutOfReach),

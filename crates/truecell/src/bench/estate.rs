@@ -59,6 +59,8 @@ pub(crate) const INNER: &str = "10.64.0.0/12";
 pub(crate) const SERVICE: Ipv4Addr = Ipv4Addr::new(192, 168, 255, 1);
 const REALM: &str = "femto.operator.example";
 const BY: &str = "bench";
+/// Who agrees, where it takes two.
+const APPROVER: &str = "approver";
 /// Certificates of one transaction: they share its wait for the disk.
 const BATCH: usize = 250;
 
@@ -92,6 +94,8 @@ organization = "Operator"
 realm = "{REALM}"
 [http]
 listen = "127.0.0.1:0"
+[control]
+approvers = ["{APPROVER}"]
 [log]
 format = "json"
 {more}"#
@@ -151,7 +155,10 @@ impl Estate {
         const ID: &str = "00aabbccddee";
         let out = folder.join("unit");
         serve::truecell(&self.config, &["device", "add", ID])?;
-        serve::truecell(&self.config, &["cert", "issue", ID, "--out", &out.to_string_lossy()])?;
+        serve::truecell(
+            &self.config,
+            &["cert", "issue", ID, "--approver", APPROVER, "--out", &out.to_string_lossy()],
+        )?;
         let file = |name: &str| out.join(name);
         let (key, chain) = (file(&format!("{ID}.key")), file(&format!("{ID}.pem")));
         Ok(UnitFiles { name: format!("{ID}.{REALM}"), key, chain, root: file("root.pem") })

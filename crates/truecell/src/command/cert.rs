@@ -1,4 +1,5 @@
 mod expiring;
+mod extend;
 mod import;
 mod lineage;
 mod out;
@@ -17,12 +18,14 @@ use api::{
         CertificateDetail, CertificatePage, IssueCertificate, IssuedCertificate, ListedCertificate,
         RevokeCertificate, RevokedCertificate,
     },
+    lineage::LineageState,
 };
 use clap::{
     Args, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use expiring::Expiring;
+use extend::Extend;
 use ids::{CrlReason, DeviceId};
 use import::Import;
 use lineage::Lineage;
@@ -47,6 +50,8 @@ pub(crate) enum Cert {
     Lineage(Lineage),
     /// List units whose newest certificate ends soon
     Expiring(Expiring),
+    /// Let units' certificates that end count for longer, while nobody can get a new one: two people's word, until a day
+    Extend(Extend),
     /// A certificate counts no more: a tunnel that it opened ends, and it opens none again
     Revoke(Revoke),
 }
@@ -56,6 +61,9 @@ pub(crate) struct Issue {
     /// Which unit; it must be in the ledger
     #[arg(value_parser = DeviceId::typed)]
     device: DeviceId,
+    /// Who else agreed: one of `approvers` in `[control]`, and not you
+    #[arg(long, value_name = "NAME")]
+    approver: String,
     /// PKCS#10 request, PEM. Without it the CA makes the key
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
@@ -127,6 +135,9 @@ impl Cert {
             Self::Expiring(expiring) => {
                 expiring.run(&mut Control::open(&cli.data_dir()?, "cert expiring").await?, output).await
             }
+            Self::Extend(extend) => {
+                extend.run(&mut Control::open(&cli.data_dir()?, "cert extend").await?, output).await
+            }
             Self::Revoke(revoke) => {
                 revoke.run(&mut Control::open(&cli.data_dir()?, "cert revoke").await?, output).await
             }
@@ -160,8 +171,8 @@ impl Issue {
         control: &mut Control,
         output: &Output,
     ) -> Result<(), Failure> {
-        let request_id = self.request_id.clone();
-        let order = IssueCertificate { request_id, device: self.device, request, days: self.days };
+        let (request_id, approver) = (self.request_id.clone(), self.approver.clone());
+        let order = IssueCertificate { request_id, device: self.device, approver, request, days: self.days };
         let issued: IssuedCertificate = control.client().post("/v1/certificates", &order).await?;
         let files = out.write(&issued).map_err(|error| self.lost(&issued, &error))?;
         output.answer(&Written { certificate: issued.certificate, files }, written)
@@ -237,10 +248,11 @@ fn shown(detail: &CertificateDetail) -> String {
     let (listed, node) = (&detail.certificate, &detail.lineage);
     let mut pairs = certificate(&listed.certificate);
     // What is said of the unit may say more than its certificate.
-    let state = if listed.revoked.is_some() { state(listed) } else { node.state.as_str() };
+    let is_barred = listed.revoked.is_some() && node.state == LineageState::Counts;
+    let state = if is_barred { state(listed) } else { node.state.as_str() };
     pairs.push(("state", state.to_owned()));
     pairs.extend(lineage::particulars(node));
-    let by_unit = listed.revoked.as_ref().filter(|_| node.revoked.is_none());
+    let by_unit = listed.revoked.as_ref().filter(|_| is_barred);
     pairs.extend(by_unit.map(|revoked| ("revoked", lineage::since(revoked))));
     facts(&pairs)
 }

@@ -52,6 +52,9 @@ pub(crate) struct Create {
     /// The legacy group by whose key the unit enrols, if it has no other (`truecell migrate`)
     #[arg(long, value_name = "GROUP")]
     legacy_group: Option<Label>,
+    /// Who else agreed: with this, the vendor key that is named counts though it is known to be shared
+    #[arg(long, value_name = "NAME", requires = "vendor_key")]
+    approver: Option<String>,
     /// The reason, for the record
     #[arg(long)]
     why: Reason,
@@ -117,8 +120,9 @@ impl Create {
             from: self.from,
             until: self.until,
         };
-        let (request_id, why) = (self.request_id.clone(), self.why.clone());
-        let request = OpenOrder { request_id, order, legacy_group: self.legacy_group.clone(), why };
+        let (request_id, why, approver) = (self.request_id.clone(), self.why.clone(), self.approver.clone());
+        let legacy_group = self.legacy_group.clone();
+        let request = OpenOrder { request_id, order, legacy_group, why, approver };
         let view: OrderView = control.client().post("/v1/orders", &request).await?;
         output.answer(&view, |view| {
             let order = &view.order;

@@ -90,7 +90,7 @@ impl Old {
 
     fn standing(&self, issuer: &str, serial: &str) -> Standing {
         let row = self.ledger.certificate(issuer, serial).unwrap().unwrap();
-        self.ledger.standing(&row).unwrap()
+        self.ledger.standing(&row, self.now).unwrap()
     }
 }
 

@@ -27,7 +27,7 @@ fn last_segment(bench: &Bench) -> std::path::PathBuf {
 fn backed_up() -> Bench {
     let bench = Bench::new();
     bench.good(&["device", "add", "00aabbccddee"]);
-    bench.good(&["cert", "issue", "00aabbccddee", "--out", "unit"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "unit"]);
     bench.good(&["backup", "kept", "--with-keys"]);
     bench
 }
@@ -137,7 +137,7 @@ fn a_backup_without_keys_has_no_secret_and_is_restored_with_keys_from_elsewhere(
     assert!(code == 2 && why.contains("`truecell restore` was interrupted"), "{why}");
     fs::remove_dir_all(bench.path("state")).unwrap();
     bench.good(&[&RESTORE[..], &keys, &["lost"]].concat());
-    bench.good(&["cert", "issue", "00aabbccddee", "--out", "unit"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "unit"]);
     assert_eq!(bench.json(&["ledger", "verify"])["ok"], true);
 }
 

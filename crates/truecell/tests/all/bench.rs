@@ -229,6 +229,7 @@ impl Bench {
         let text = text.replace(&format!("\"by\":\"{me}\""), "\"by\":\"<me>\"");
         let text = text.replace(&format!("\"by\": \"{me}\""), "\"by\": \"<me>\"");
         let text = text.replace(&format!("word of {me}\n"), "word of <me>\n");
+        let text = text.replace(&format!("word of {me} and "), "word of <me> and ");
         text.lines().map(|line| words(&without_der(line)) + "\n").collect()
     }
 }

@@ -99,7 +99,7 @@ fn every_file_of_a_data_directory_is_in_the_table_of_formats_md_with_its_mode_wh
     bench.good(&["init"]);
     bench.serve();
     bench.good(&["device", "add", "00aabbccddee"]);
-    bench.good(&["cert", "issue", "00aabbccddee", "--out", "unit"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "unit"]);
     let state = bench.path("state");
     for path in walk(&state) {
         let name = path.strip_prefix(&state).unwrap().to_str().unwrap().to_owned();
@@ -269,9 +269,11 @@ fn a_member_of_the_group_operates_and_a_stranger_does_not_connect() {
     };
     let (code, said) = as_user("65533", "65534", "device suspend 00aabbccddee --why question");
     assert_eq!((code, said.as_str()), (0, "00aabbccddee is suspended\n"));
-    for forbidden in
-        ["device add 00aabbccddef", "device move 00aabbccddee installed --why x", "cert issue 00aabbccddee"]
-    {
+    for forbidden in [
+        "device add 00aabbccddef",
+        "device move 00aabbccddee installed --why x",
+        "cert issue 00aabbccddee --approver dave",
+    ] {
         let (code, said) = as_user("65533", "65534", forbidden);
         assert_eq!(code, 1, "{said}");
         assert!(said.contains("it needs the role admin, yours is operator"), "{said}");
@@ -302,7 +304,7 @@ fn a_running_gateway_can_do_nothing_that_it_does_not_need() {
     }
     assert_eq!((status["NoNewPrivs"].as_str(), status["Seccomp"].as_str()), ("1", "2"));
     bench.good(&["device", "add", "00aabbccddee"]);
-    bench.good(&["cert", "issue", "00aabbccddee", "--out", "units"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "units"]);
     assert_eq!(bench.stop(), 0);
     assert!(!bench.path("state/control.sock").exists());
 }

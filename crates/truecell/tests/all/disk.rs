@@ -136,7 +136,7 @@ fn a_disk_that_becomes_read_only_stops_what_writes_and_nothing_else() {
     for writes in [
         &["device", "lost", "00aabbccddee", "--why", "gone"][..],
         &["device", "add", "00aabbccddef"],
-        &["cert", "issue", "00aabbccddee", "--out", "unit"],
+        &["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "unit"],
     ] {
         let (code, why) = bench.refused(writes);
         assert!(code == 70 && why.contains("Read-only file system"), "{writes:?}: {why}");

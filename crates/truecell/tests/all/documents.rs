@@ -109,6 +109,8 @@ fn the_body_of_each_post_is_one_that_the_api_takes() {
             "/v1/policy/resume" => takes::<policy::Resume>(body),
             "/v1/certificates" => takes::<certificate::IssueCertificate>(body),
             "/v1/certificates/import" => takes::<certificate::ImportCertificates>(body),
+            "/v1/certificates/extension" => takes::<certificate::ExtendCertificates>(body),
+            "/v1/certificates/extension/end" => takes::<certificate::EndExtension>(body),
             "/v1/certificates/{serial}/revoke" => takes::<certificate::RevokeCertificate>(body),
             "/v1/ca/distrust" => takes::<ca::DistrustVendor>(body),
             "/v1/ca/trust" => takes::<ca::TrustVendor>(body),

@@ -82,9 +82,9 @@ fn list(bench: &Bench, address: SocketAddr) -> Option<(u64, String)> {
 fn a_revocation_counts_at_once_by_ocsp_and_stands_on_the_next_list() {
     let mut bench = bench(ENROL);
     bench.good(&["device", "add", "00aabbccddee"]);
-    bench.good(&["cert", "issue", "00aabbccddee", "--out", "alone"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "alone"]);
     let address = serve(&mut bench);
-    let issued = bench.json(&["cert", "issue", "00aabbccddee", "--out", "served"]);
+    let issued = bench.json(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "served"]);
     let serial = issued["certificate"]["serial"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned();
     let unit = "served/00aabbccddee.pem";
     for unit in ["alone/00aabbccddee.pem", unit, "state/gateway.pem"] {

@@ -62,7 +62,7 @@ unit() { ip netns exec femtocell "$truecell" lab unit unit/00aabbccddee --to 192
 until_said() { until [ "$(grep -c "$1" said)" = "$2" ]; do sleep 0.1; done; }
 "$truecell" init
 "$truecell" device add 00aabbccddee
-"$truecell" cert issue 00aabbccddee --out unit
+"$truecell" cert issue 00aabbccddee --approver dave --out unit
 "$truecell" serve 2> log & gateway=$!
 code=0; unit --gateway another.operator.example 2> another || code=$?
 [ $code = 1 ]
@@ -96,7 +96,7 @@ fn a_unit_comes_back_when_its_gateway_does_and_ends_when_it_is_refused() {
     let config = "node = \"segw-1\"\ndata = \"state\"\ngateway.identity = \"segw.operator.example\"\n\
         gateway.listen = [\"192.0.2.1\"]\ngateway.pools.v4 = \"10.64.0.0/12\"\n\
         gateway.service.addresses = [\"10.96.0.1\"]\ngateway.tun.reachable = [\"10.96.0.0/24\"]\n\
-        ca.organization = \"Operator\"\nca.realm = \"femto.operator.example\"\n";
+        ca.organization = \"Operator\"\nca.realm = \"femto.operator.example\"\ncontrol.approvers = [\"dave\"]\n";
     bench.write("truecell.toml", config);
     let folder = bench.path("");
     let output = apart(COMES_BACK, &folder).env("truecell", env!("CARGO_BIN_EXE_truecell")).output().unwrap();

@@ -14,7 +14,8 @@ fn nothing_is_issued_into_a_folder_that_cannot_be_written() {
     bench.write("a-file", "");
     let before = certificates(&bench);
     for out in ["/proc/nope", "a-file"] {
-        let (code, why) = bench.refused(&["cert", "issue", "00aabbccddee", "--out", out]);
+        let (code, why) =
+            bench.refused(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", out]);
         assert_eq!(code, 2, "{why}");
         assert!(why.contains("cannot be written; nothing was issued"), "{why}");
     }
@@ -27,7 +28,7 @@ fn no_key_and_no_root_is_overwritten() {
     bench.good(&["device", "add", "00aabbccddee"]);
     fs::create_dir(bench.path("unit")).unwrap();
     bench.write("unit/root.pem", "another carrier's");
-    let issue = ["cert", "issue", "00aabbccddee", "--out", "unit"];
+    let issue = ["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "unit"];
     let files = bench.json(&issue)["files"].clone();
     assert_eq!(files[2], "unit/00aabbccddee.root.pem");
     assert_eq!(fs::read_to_string(bench.path("unit/root.pem")).unwrap(), "another carrier's");
@@ -127,7 +128,9 @@ fn an_identity_may_be_typed_with_separators_and_is_printed_without() {
     let pairs = bench.good(&["pair", "list"]);
     let since = pairs.lines().nth(1).unwrap().split_whitespace().nth(2).unwrap();
     assert_eq!(since.len(), "2026-01-31T10:00:00Z".len(), "seconds: {pairs}");
-    let files = bench.json(&["cert", "issue", "00:aa:bb:cc:dd:ee", "--out", "unit"])["files"].clone();
+    let files =
+        bench.json(&["cert", "issue", "00:aa:bb:cc:dd:ee", "--approver", "dave", "--out", "unit"])["files"]
+            .clone();
     assert_eq!(files[0], "unit/00aabbccddee.key");
     let (code, why) = bench.refused(&["session", "show", "00:aa:bb:cc:dd:ee"]);
     assert!(code == 1 && why.contains("00aabbccddee has no tunnel on this node"), "{why}");
@@ -285,14 +288,16 @@ fn a_request_that_is_none_is_answered_with_how_to_make_one() {
     let bench = Bench::new();
     bench.good(&["device", "add", "00aabbccddee"]);
     fs::write(bench.path("request.der"), [0x30, 0x82, 0xff, 0xff]).unwrap();
-    let (code, why) = bench.refused(&["cert", "issue", "00aabbccddee", "--request", "request.der"]);
+    let (code, why) =
+        bench.refused(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--request", "request.der"]);
     assert_eq!(code, 2, "{why}");
     assert!(why.contains("openssl req -inform DER"), "{why}");
     bench.write(
         "request.pem",
         "-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n",
     );
-    let (code, why) = bench.refused(&["cert", "issue", "00aabbccddee", "--request", "request.pem"]);
+    let (code, why) =
+        bench.refused(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--request", "request.pem"]);
     assert_eq!(code, 2, "{why}");
     assert!(
         why.contains("the certificate request cannot be taken") && why.contains("openssl req -new"),
@@ -309,7 +314,7 @@ fn what_the_command_line_names_and_cannot_be_used_is_its_own_fault() {
         &["--data", "a-file/state", "init"][..],
         &["man", "a-file"],
         &["--data", "a-file", "lab", "--once"],
-        &["cert", "issue", "00aabbccddee", "--out", "a-file"],
+        &["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "a-file"],
         &["--data", "missing", "serve"],
         &["device", "import", "missing.csv"],
         &["lab", "unit", "missing/00aabbccddee", "--to", "127.0.0.1", "--gateway", "segw.operator.example"],
@@ -331,7 +336,7 @@ fn what_the_command_line_names_and_cannot_be_used_is_its_own_fault() {
 fn the_files_of_a_unit_are_each_named_once() {
     let bench = Bench::new();
     bench.good(&["device", "add", "00aabbccddee"]);
-    bench.good(&["cert", "issue", "00aabbccddee", "--out", "unit"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "unit"]);
     let attach = || {
         bench.refused(&[
             "lab",

@@ -65,7 +65,17 @@ fn what_was_changed_holds_at_once_and_is_in_the_journal_with_who_did_it() {
     ];
     assert_eq!(changes(&applied), expected);
     assert_eq!(bring_back(&bench, "erin"), 0);
-    let (_, why) = bench.refused(&["cert", "issue", "00aabb000001", "--days", "8", "--out", "unit"]);
+    let (_, why) = bench.refused(&[
+        "cert",
+        "issue",
+        "00aabb000001",
+        "--approver",
+        "dave",
+        "--days",
+        "8",
+        "--out",
+        "unit",
+    ]);
     assert!(why.contains("7 days at most"), "{why}");
     let [event] = &events(&bench)[..] else { panic!("one event") };
     let (event, me) = (serde_json::from_str::<Value>(event).unwrap(), api::Caller::here().name);

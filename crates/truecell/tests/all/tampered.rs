@@ -270,7 +270,7 @@ fn what_is_done_is_answered_so_though_the_row_of_its_line_does_not_hold() {
 #[test]
 fn units_keep_their_own_addresses_and_keys_though_the_index_is_gone() {
     let bench = three();
-    bench.good(&["cert", "issue", BAD, "--out", "unit"]);
+    bench.good(&["cert", "issue", BAD, "--approver", "dave", "--out", "unit"]);
     let address = |unit: &str| bench.json(&["device", "show", unit])["device"]["inner_v4"].clone();
     let database = bench.path("state/ledger.sqlite");
     sql(&database, "DELETE FROM entry WHERE name = 'inner_v4'; DELETE FROM entry WHERE tbl = 'credential'");

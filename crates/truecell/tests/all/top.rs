@@ -34,7 +34,7 @@ fn with_service() -> Bench {
 /// A unit that the CA of `bench` certified.
 fn unit(bench: &Bench) -> UnitIdentity {
     bench.good(&["device", "add", DEVICE]);
-    bench.good(&["cert", "issue", DEVICE, "--out", "unit"]);
+    bench.good(&["cert", "issue", DEVICE, "--approver", "dave", "--out", "unit"]);
     let key = PrivatePkcs8KeyDer::from_pem_file(bench.path(&format!("unit/{DEVICE}.key"))).unwrap();
     let chain = CertificateDer::pem_file_iter(bench.path(&format!("unit/{DEVICE}.pem"))).unwrap();
     UnitIdentity {

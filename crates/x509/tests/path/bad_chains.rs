@@ -6,7 +6,7 @@ use rcgen::{
     BasicConstraints, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
     IsCa, KeyUsagePurpose, NameConstraints, SanType,
 };
-use x509::{Anchors, DevicePolicy, PathError, Place, verify_device};
+use x509::{Anchors, DevicePolicy, Extension, PathError, Place, verify_device};
 
 fn refused<T: std::fmt::Debug>(result: Result<T, PathError>, expected: PathError) {
     assert_eq!(result.map(|_| ()).unwrap_err(), expected);
@@ -158,6 +158,41 @@ fn validity_of_each_certificate_on_the_path() {
 }
 
 #[test]
+fn what_has_ended_is_taken_by_an_extension_of_its_issuer_alone_and_while_its_issuers_last() {
+    let day = |days: i64| UnixTime::from_micros(now().micros() + days * 86_400_000_000);
+    let sha256 = |cert: &Cert| x509::Certificate::from_der(&cert.der).unwrap().sha256();
+    let judged = |world: &World, device: &Cert, issuer, from, until, at| {
+        let extension = Some(Extension { issuer, from, until });
+        let policy = DevicePolicy { extension, ..DevicePolicy::default() };
+        let chain: [&[u8]; 2] = [&device.der, &world.issuing.der];
+        let verified = verify_device(&world.anchors, &policy, NAME.as_bytes(), &chain, at);
+        verified.map(|verified| (verified.is_extended(), verified.valid_until()))
+    };
+    let ended = PathError::Expired(Place::EndEntity);
+    let world = World::new();
+    let device = world.issuing.device(|params| valid(params, -30, -1));
+    let of = sha256(&world.issuing);
+    assert_eq!(judged(&world, &device, of, day(-10), day(5), day(0)), Ok((true, day(5))));
+    assert_eq!(judged(&world, &device, of, day(-10), day(5), day(5)), Ok((true, day(5))));
+    assert_eq!(judged(&world, &device, of, day(-10), day(5), day(6)), Err(ended), "it ends by itself");
+    assert_eq!(judged(&world, &device, of, day(0), day(5), day(0)), Err(ended), "it ended before");
+    assert_eq!(judged(&world, &device, sha256(&world.root), day(-10), day(5), day(0)), Err(ended));
+    let lasts = world.issuing.device(|params| valid(params, -30, 3));
+    assert_eq!(judged(&world, &lasts, of, day(-10), day(5), day(0)), Ok((false, day(3))));
+
+    let root = root("Example root", |_| {});
+    let issuing = root.ca("Example issuing CA", |params| valid(params, -60, 2));
+    let short = World { anchors: anchors(REALM, &root.der), root, issuing };
+    let device = short.issuing.device(|params| valid(params, -30, -1));
+    let of = sha256(&short.issuing);
+    assert_eq!(judged(&short, &device, of, day(-10), day(5), day(0)), Ok((true, day(2))));
+    let issuer_ended = Err(PathError::Expired(Place::Issuer));
+    assert_eq!(judged(&short, &device, of, day(-10), day(5), day(3)), issuer_ended);
+    let forged = World::new().issuing.device(|params| valid(params, -30, -1));
+    assert!(judged(&short, &forged, of, day(-10), day(5), day(0)).is_err(), "every other check is as ever");
+}
+
+#[test]
 fn the_first_and_the_last_second_count_and_their_neighbours_do_not() {
     let world = World::new();
     let device = world.issuing.device(|params| valid(params, -1, 1));
@@ -277,7 +312,7 @@ fn the_older_purpose_can_be_switched_off() {
     let world = World::new();
     let device = world.issuing.device(|params| params.extended_key_usages = vec![ike_intermediate()]);
     let chain: [&[u8]; 2] = [&device.der, &world.issuing.der];
-    let strict = DevicePolicy { older_purpose: false };
+    let strict = DevicePolicy { older_purpose: false, ..DevicePolicy::default() };
     let result = verify_device(&world.anchors, &strict, NAME.as_bytes(), &chain, now());
     refused(result, PathError::ExtendedKeyUsage(Place::EndEntity));
 }

@@ -75,7 +75,7 @@ impl Known {
 }
 
 impl Statuses for Known {
-    fn status(&self, issuing: Generation, serial: &str) -> Result<Status, OutOfReach> {
+    fn status(&self, issuing: Generation, serial: &str, _: UnixTime) -> Result<Status, OutOfReach> {
         self.reach()?;
         let known = self.statuses.lock().unwrap().get(serial).copied();
         Ok(known.filter(|_| issuing.issuing() == Issuing::Devices).unwrap_or(Status::NotIssued))
@@ -83,7 +83,7 @@ impl Statuses for Known {
 }
 
 impl StatusBooks for Known {
-    fn revoked(&self, issuing: Generation, _: UnixTime) -> Result<Vec<Entry>, OutOfReach> {
+    fn revoked(&self, issuing: Generation, _: UnixTime, _: UnixTime) -> Result<Vec<Entry>, OutOfReach> {
         self.reach()?;
         let statuses = self.statuses.lock().unwrap();
         let entry = |(serial, status): (&String, &Status)| match status {
@@ -164,7 +164,7 @@ fn vendor<'a>(request: &Enrol<'a>) -> &'a CertPathVerified {
 }
 
 impl Register for Memory {
-    fn find(&self, id: &TransactionId) -> Result<Option<Record>, Refusal> {
+    fn find(&self, id: &TransactionId, _: UnixTime) -> Result<Option<Record>, Refusal> {
         Ok(self.records.lock().unwrap().get(id).cloned())
     }
 

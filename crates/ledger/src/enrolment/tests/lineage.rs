@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{EndingPlace, Kin};
+use ids::CrlReason;
 
 fn keys(certificates: &[Kin]) -> Vec<u8> {
     certificates.iter().map(|kin| kin.cert_sha256().unwrap().0[0]).collect()
@@ -55,6 +56,30 @@ fn what_ends_soon_is_the_last_of_each_line_in_the_order_of_its_end() {
     assert_eq!(carrier.ledger.counting(at(month + 501)).unwrap().issued, 1);
     carrier.ledger.revoke(Sha256([9; 32]), None, "kim", "copied", at(600)).unwrap();
     assert_eq!(serials(&ending(month + 2000, None, 10).rows), ["02"]);
+}
+
+#[test]
+fn a_list_has_what_came_to_nothing_and_what_is_superseded_once_the_grace_is_over() {
+    let carrier = Carrier::enrolled(1);
+    carrier.enrol(2, 9, HOME, at(20)).unwrap();
+    let listed = |now| {
+        let mut listed = carrier.ledger.revoked("devices", at(now), at(now)).unwrap();
+        listed.sort_by(|one, other| one.serial.cmp(&other.serial));
+        listed.into_iter().map(|one| (one.serial, one.at, one.reason.unwrap())).collect::<Vec<_>>()
+    };
+    let lapse =
+        |now| carrier.within(|tx| tx.lapse(&TRANSACTIONS[9], at(now)).map(|()| tx.revokes()).unwrap());
+    assert!(!lapse(320), "its last second");
+    assert_eq!(listed(320), []);
+    assert!(lapse(400) && !lapse(401));
+    let over = || ("09".to_owned(), at(320), CrlReason::CessationOfOperation);
+    assert_eq!(listed(401), [over()]);
+    carrier.renew(1, 1, 2, HOME, at(1000)).unwrap();
+    carrier.confirm(2, at(1001)).unwrap();
+    assert_eq!(listed(1601), [over()], "the grace lasts");
+    let superseded = ("01".to_owned(), at(1601), CrlReason::Superseded);
+    assert_eq!(listed(1602), [superseded, over()]);
+    assert_eq!(listed(31 * 24 * 3600), [], "both have ended");
 }
 
 #[test]

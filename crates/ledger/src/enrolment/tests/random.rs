@@ -1,6 +1,7 @@
 //! Whatever units, copies and people do, in whatever order.
 
 use super::*;
+use crate::Standing;
 use proptest::prelude::*;
 use std::collections::HashMap;
 
@@ -11,6 +12,9 @@ enum Step {
     Confirm(prop::sample::Index),
     Reject(prop::sample::Index),
     Order { unit: u8 },
+    Move { unit: u8, to: LifeCycle },
+    Revoke(prop::sample::Index),
+    Lapse(prop::sample::Index),
     Pass(u64),
 }
 
@@ -22,7 +26,11 @@ fn step() -> impl Strategy<Value = Step> {
         6 => index().prop_map(Step::Confirm),
         1 => index().prop_map(Step::Reject),
         1 => (1..=2u8).prop_map(|unit| Step::Order { unit }),
-        2 => prop_oneof![1..300u64, 301..1000u64].prop_map(Step::Pass),
+        1 => (1..=2u8, prop::sample::select(&LifeCycle::ALL[..]))
+            .prop_map(|(unit, to)| Step::Move { unit, to }),
+        1 => index().prop_map(Step::Revoke),
+        2 => index().prop_map(Step::Lapse),
+        2 => prop_oneof![1..300u64, 301..1000u64, Just(16 * 24 * 3600)].prop_map(Step::Pass),
     ]
 }
 
@@ -49,6 +57,24 @@ fn holds(carrier: &Carrier, now: UnixTime) {
             false => assert!(heads.count() <= 1, "{counting:#?}"),
         }
     }
+}
+
+/// Of every certificate that has not ended.
+fn lists_say_what_ocsp_says(carrier: &Carrier, now: UnixTime) {
+    let rows = carrier.ledger.certificates("", 1000).unwrap().rows;
+    let lasting = rows.iter().filter(|row| now <= row.not_after);
+    let by_ocsp = lasting.filter_map(|row| match carrier.ledger.standing(row, now).unwrap() {
+        Standing::Revoked(revoked) => Some((row.serial.clone(), revoked.at, revoked.reason)),
+        // On hold by OCSP alone.
+        Standing::Waits | Standing::Counts => None,
+    });
+    let by_list = carrier.ledger.revoked("devices", now, now).unwrap();
+    let by_list = by_list.into_iter().map(|one| (one.serial, one.at, one.reason));
+    let sorted = |mut all: Vec<(String, UnixTime, _)>| {
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        all
+    };
+    assert_eq!(sorted(by_list.collect()), sorted(by_ocsp.collect()));
 }
 
 proptest! {
@@ -86,11 +112,21 @@ proptest! {
                         from: None,
                         until: at(seconds + 100_000),
                     };
-                    let _ = carrier.ledger.open_order(&order, "kim", "again", now);
+                    let _ = carrier.ledger.open_order(&order, "kim", "again", None, now);
+                }
+                Step::Move { unit, to } => {
+                    let _ = carrier.ledger.move_device(super::unit(unit), to, "kim", "test", Some("lee"), now);
+                }
+                Step::Revoke(index) => {
+                    let _ = carrier.ledger.revoke(Sha256([of(&index); 32]), None, "kim", "test", now);
+                }
+                Step::Lapse(index) => {
+                    carrier.within(|tx| tx.lapse(&TRANSACTIONS[usize::from(of(&index))], now).unwrap());
                 }
                 Step::Pass(more) => seconds += more,
             }
             holds(&carrier, at(seconds));
+            lists_say_what_ocsp_says(&carrier, at(seconds));
         }
     }
 }

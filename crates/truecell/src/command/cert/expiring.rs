@@ -1,3 +1,4 @@
+use super::extend::in_force;
 use crate::{
     command::{query_value, rows, tampered},
     control::Control,
@@ -41,6 +42,7 @@ impl Expiring {
         let page: ExpiringPage = control.client().get(&path).await?;
         output.answer(&page, list)?;
         if !output.is_json() {
+            page.extension.iter().for_each(|one| output.note(&format!("note: {}", in_force(one))));
             page.not_issuing.iter().for_each(|why| output.note(&ca_down(&page, why)));
             page.next.iter().for_each(|next| output.note(&format!("more: add --after {next}")));
         }

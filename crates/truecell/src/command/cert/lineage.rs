@@ -72,10 +72,12 @@ fn named(all: &[LineageNode], value: &str) -> String {
 /// How a certificate came about and what became of it, for people.
 pub(super) fn particulars(node: &LineageNode) -> Vec<(&'static str, String)> {
     let mut pairs = Vec::new();
+    let by = node.by.as_deref().unwrap_or_default();
     let leave = match &node.leave {
         Some(Leave::Order(order)) => format!("order {order}"),
         Some(Leave::Parent(parent)) => format!("certificate {parent}"),
-        Some(Leave::Word) => format!("word of {}", node.by.as_deref().unwrap_or_default()),
+        Some(Leave::Word) => format!("word of {by}"),
+        Some(Leave::Approved(approver)) => format!("word of {by} and {approver}"),
         None => "another CA".to_owned(),
     };
     pairs.push(("by", leave));

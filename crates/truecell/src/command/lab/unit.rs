@@ -28,7 +28,7 @@ use x509::{Anchor, AnchorSet, Certificate};
 
 /// A virtual femtocell that carries packets: attaches to a gateway, and makes a TUN device of its tunnel
 ///
-/// Its files are those that `truecell cert issue ID --out DIR` wrote. It needs CAP_NET_ADMIN for the device.
+/// Its files are those that `truecell cert issue` wrote. It needs CAP_NET_ADMIN for the device.
 /// When its tunnel ends it attaches again, after 1 s at first and a minute at last, until the gateway refuses it
 /// (code 1) or Ctrl-C. Without an answer to its first attempt it ends with code 70.
 #[derive(Debug, Args)]

@@ -201,7 +201,17 @@ impl Operator {
 
     fn issue(&self, id: &str, word: &str) -> Option<Order> {
         (self.is(&state(id)) == "installed").then(|| Order {
-            arguments: arguments(&["cert", "issue", id, "--request-id", word, "--out", word]),
+            arguments: arguments(&[
+                "cert",
+                "issue",
+                id,
+                "--approver",
+                "dave",
+                "--request-id",
+                word,
+                "--out",
+                word,
+            ]),
             then: Then::Issued(id.to_owned()),
             ..Order::default()
         })
