@@ -1,7 +1,9 @@
 use crate::{
     AccessLineRecord, CertificateRecord, Credential, Device, DeviceChange, Incident, InstallOrder, Lease,
     LedgerError, LegacyGroup, LifeCycle, NewDevice, NewIncident, Outside, Page, Pair, Pools, Row, RowKey, Tx,
+    access_line::Lines,
     index::Compared,
+    legacy::Rewrites,
     pool::Addresses,
     redo::{device_of, is_explained_by, redo},
     seen::Seen,
@@ -43,6 +45,9 @@ pub(crate) struct Writer {
     pub(crate) unfinished: bool,
     /// Units of which rows were written later than their transaction stood, until someone asks.
     finished: BTreeSet<DeviceId>,
+    /// Where the lines are, as the rows of the store have it.
+    pub(crate) lines: Option<Arc<Lines>>,
+    pub(crate) rewrites: Rewrites,
 }
 
 impl Ledger {
@@ -65,9 +70,15 @@ impl Ledger {
             finished.iter().map(|changed| format!("{} {}", changed.table, changed.key)).collect();
         let addresses = Addresses::open(pools, &mut *store)?;
         let reader = Mutex::new(store.reader()?);
-        let writer =
-            Writer { store, seen: Seen::default(), addresses, unfinished: false, finished: BTreeSet::new() };
-        let writer = Mutex::new(writer);
+        let writer = Mutex::new(Writer {
+            store,
+            seen: Seen::default(),
+            addresses,
+            unfinished: false,
+            finished: BTreeSet::new(),
+            lines: None,
+            rewrites: Rewrites::default(),
+        });
         let ledger = Self(Arc::new(Inner {
             writer,
             reader,
@@ -146,6 +157,7 @@ impl Ledger {
             let finished = redo(&mut *writer.store, &self.0.journal, &self.0.row_key)?;
             writer.finished.extend(finished.iter().filter_map(device_of));
             writer.unfinished = false;
+            writer.lines = None;
         }
         writer.store.begin()?;
         Ok(Tx::new(&self.0, writer))

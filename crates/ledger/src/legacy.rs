@@ -11,7 +11,7 @@
 use crate::{CertificateRecord, KeyUse, Ledger, LedgerError, Page, Row, Tx, transaction::Because};
 use ids::{AccessLine, CertSha256, DeviceId, Label, Realm, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
-use std::{net::IpAddr, time::Duration};
+use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 /// Units that share one vendor key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ pub struct LegacyUse {
     pub device: DeviceId,
     /// Each certificate and address once; [`Self::MAX_USES`] at most.
     pub uses: Vec<KeyUse>,
-    /// The newest denial for each reason, from its line and from elsewhere; written anew once a day at most.
+    /// For each reason the newest denial from its line, written anew once a day at most, and the first from elsewhere.
     pub denials: Vec<LegacyDenial>,
 }
 
@@ -124,7 +124,8 @@ impl Row for LegacyGroup {
 impl LegacyUse {
     /// Uses of one unit that are written down.
     pub const MAX_USES: usize = 8;
-    /// A denial that is the same as before is written down again after this.
+    /// A denial from its line that is the same as before is written down again after this.
+    /// From elsewhere never: that need not have been the unit.
     const AGAIN: Duration = Duration::from_secs(24 * 3600);
     const GROUP: &'static str = "group";
     pub(crate) const DEVICE: &'static str = "device";
@@ -149,6 +150,25 @@ impl Row for LegacyUse {
 
     fn entries(&self) -> Vec<(&'static str, String)> {
         vec![(Self::GROUP, self.group.to_string()), (Self::DEVICE, self.device.to_string())]
+    }
+}
+
+/// How many denials were written anew for each group, in which hour.
+#[derive(Default)]
+pub(crate) struct Rewrites(HashMap<Label, (u64, u32)>);
+
+impl Rewrites {
+    /// Denials that are written anew in an hour, of all units of a group.
+    const MOST: u32 = 1000;
+
+    pub(crate) fn admit(&mut self, group: &Label, now: UnixTime) -> bool {
+        let hour = now.since(UnixTime::from_secs(0)).as_secs() / 3600;
+        let (of, count) = self.0.entry(group.clone()).or_insert((hour, 0));
+        if *of != hour {
+            (*of, *count) = (hour, 0);
+        }
+        *count = count.saturating_add(1);
+        *count <= Self::MOST
     }
 }
 
@@ -265,7 +285,8 @@ impl Tx<'_> {
             |known: &&mut LegacyDenial| (&known.reason, known.at_home) == (&new.reason, new.at_home);
         let (why, now) = (new.reason.clone(), new.at);
         match row.denials.iter_mut().find(is_same) {
-            Some(known) if now <= known.at.after(LegacyUse::AGAIN) => return Ok(()),
+            Some(known) if !new.at_home || now <= known.at.after(LegacyUse::AGAIN) => return Ok(()),
+            Some(_) if !self.may_rewrite(group, now) => return Ok(()),
             Some(known) => *known = new,
             None => row.denials.push(new),
         }
@@ -276,6 +297,12 @@ impl Tx<'_> {
     pub(crate) fn is_line_of_one(&mut self, line: &AccessLine, unit: DeviceId) -> Result<bool, LedgerError> {
         let orders = self.orders_by_legacy_behind(line)?;
         Ok(orders.iter().all(|order| order.device == unit))
+    }
+
+    /// Whether an address is behind a line, and behind no other.
+    pub(crate) fn is_behind_alone(&mut self, line: &AccessLine, from: IpAddr) -> Result<bool, LedgerError> {
+        let covers = self.line(line)?.and_then(|record| record.covers(from));
+        Ok(covers == Some(true) && self.lines()?.is_alone_at(line, from))
     }
 }
 

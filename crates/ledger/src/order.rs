@@ -271,6 +271,10 @@ impl Tx<'_> {
             let why = format!("another unit of a legacy group may enrol from behind line {}", new.line);
             return Err(LedgerError::Conflict(why));
         }
+        if let Some(other) = self.lines()?.that_shares_with(&new.line) {
+            let why = format!("line {} has addresses that line {other} has too", new.line);
+            return Err(LedgerError::Conflict(why));
+        }
         self.open_order(new, Some(legacy), because, now)
     }
 
@@ -323,8 +327,8 @@ impl Ledger {
     /// Opens an order by which a unit of a legacy group enrols by the group's key.
     ///
     /// # Errors
-    /// As [`Self::open_order`]; and [`LedgerError::Conflict`] where the group has ended, or another unit of a group may
-    /// enrol from behind the line.
+    /// As [`Self::open_order`]; and [`LedgerError::Conflict`] where the group has ended, another unit of a group may
+    /// enrol from behind the line, or the line has addresses that another has too.
     pub fn open_order_by_legacy(
         &self,
         new: &NewOrder,

@@ -1,6 +1,7 @@
 use crate::{
     AccessLineRecord, Approval, Credential, Device, DeviceChange, Enrolment, Incident, IncidentState, Lease,
     LedgerError, LifeCycle, NewDevice, NewIncident, Pair, Removed, Revoked, Row,
+    access_line::Lines,
     book::{Inner, Writer},
     page::has,
     store::{Store, StoreError},
@@ -10,8 +11,8 @@ use events::{
     Durability,
     ledger::{Committed, RowChanged},
 };
-use ids::{AccessLine, CertSha256, CrlReason, DeviceId, EventRef, SessionId, UnixTime};
-use std::sync::MutexGuard;
+use ids::{AccessLine, CertSha256, CrlReason, DeviceId, EventRef, Label, SessionId, UnixTime};
+use std::sync::{Arc, MutexGuard};
 
 /// One transaction: reads and changes that stand together or not at all. Dropped without
 /// [`Self::commit`] it changes nothing.
@@ -25,6 +26,8 @@ pub struct Tx<'a> {
     failed: Option<StoreError>,
     committed: bool,
     revoked: bool,
+    /// Lines are otherwise here than in what is committed.
+    wrote_line: bool,
 }
 
 /// What a transaction has recorded: its first record, and when the last one was.
@@ -63,7 +66,15 @@ impl<'a> Because<'a> {
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(inner: &'a Inner, writer: MutexGuard<'a, Writer>) -> Self {
-        Self { inner, writer, intents: None, failed: None, committed: false, revoked: false }
+        Self {
+            inner,
+            writer,
+            intents: None,
+            failed: None,
+            committed: false,
+            revoked: false,
+            wrote_line: false,
+        }
     }
 
     /// Makes everything stand: the intents on disk first, with the word that they stand, then the rows.
@@ -156,6 +167,21 @@ impl<'a> Tx<'a> {
     /// As [`Self::device`].
     pub fn line(&mut self, line: &AccessLine) -> Result<Option<AccessLineRecord>, LedgerError> {
         Ok(self.row(&line.to_string())?.map(|(line, _)| line))
+    }
+
+    pub(crate) fn kept_lines(&self) -> Option<Arc<Lines>> {
+        self.writer.lines.clone()
+    }
+
+    pub(crate) fn keep_lines(&mut self, lines: &Arc<Lines>) {
+        if !self.wrote_line {
+            self.writer.lines = Some(lines.clone());
+        }
+    }
+
+    /// Whether one more denial of a group's units may be written anew now.
+    pub(crate) fn may_rewrite(&mut self, group: &Label, now: UnixTime) -> bool {
+        self.writer.rewrites.admit(group, now)
     }
 
     /// All pairs that are listed.
@@ -311,6 +337,9 @@ impl<'a> Tx<'a> {
         because: &Because<'_>,
         now: UnixTime,
     ) -> Result<EventRef, LedgerError> {
+        if R::TABLE == AccessLineRecord::TABLE {
+            (self.writer.lines, self.wrote_line) = (None, true);
+        }
         let revision = revision + 1;
         let json = |row: &R| serde_json::to_value(row).ok();
         let changed = RowChanged {

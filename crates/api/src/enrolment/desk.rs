@@ -6,7 +6,7 @@ use crate::LedgerBooks;
 use admission::Policy;
 use cmp::{Protocol, Refusal, TransactionId};
 use gateway::{Beyond, Pace, Refusals};
-use ids::{DeviceId, UnixTime};
+use ids::{CertSha256, DeviceId, UnixTime};
 use ledger::{Ask, CONFIRM_WAIT, Leave, LedgerError, NoCertificate, Octets, Transaction, Tx};
 use pki::{DeviceOrder, KeySource, PkiError};
 use std::{
@@ -72,6 +72,11 @@ impl Desk {
         if late.is_empty() {
             return;
         }
+        self.lapse_these(&late, now);
+    }
+
+    /// Together, and each by itself where one would spoil it for the others. What can be written down later stays watched.
+    fn lapse_these(&mut self, late: &[(CertSha256, TransactionId)], now: UnixTime) {
         let lapsed = self.enrolments.ledger.begin().and_then(|mut tx| {
             late.iter().try_for_each(|(_, id)| tx.lapse(id.octets(), now))?;
             let revokes = tx.revokes();
@@ -79,6 +84,9 @@ impl Desk {
         });
         match lapsed {
             Err(error) if error.is_transient() => return,
+            Err(_) if late.len() > 1 => {
+                return late.iter().for_each(|one| self.lapse_these(slice::from_ref(one), now));
+            }
             Err(error) => tracing::error!(%error, "what was not confirmed in time is not written down"),
             Ok(true) => self.enrolments.revocations.tell(),
             Ok(false) => {}

@@ -104,9 +104,12 @@ impl Tx<'_> {
             }
             Leave::Parent(parent) => {
                 let parent = self.credential(*parent)?.ok_or(Denied::Over)?;
-                may_still_renew(&device, &parent)?;
+                let is_excused = device.enrolment == Enrolment::Held && self.is_held_for_claim(&parent)?;
+                let enrolment = if is_excused { Enrolment::Enrolled } else { device.enrolment };
+                may_still_renew(device.state, enrolment, &parent)?;
                 let is_extended = self.is_extended(&parent, now)?;
-                credential.doubt = returned(&parent, &certificate).filter(|_| !is_extended);
+                let returned = returned(&parent, &certificate).filter(|_| !is_extended);
+                credential.doubt = parent.doubt.clone().filter(|_| is_excused).or(returned);
                 credential.parent = Some(parent.cert_sha256);
                 self.supersede(parent, &credential, now)?;
             }
@@ -196,9 +199,9 @@ impl Stage {
 }
 
 /// What can have changed between question and confirmation.
-fn may_still_renew(device: &Device, parent: &Credential) -> Result<(), Denied> {
+fn may_still_renew(state: LifeCycle, enrolment: Enrolment, parent: &Credential) -> Result<(), Denied> {
     let is_ours = parent.revoked.is_none() && parent.superseded.is_none();
-    match is_ours && allows(device.state, device.enrolment).enrol {
+    match is_ours && allows(state, enrolment).enrol {
         true => Ok(()),
         false => Err(Denied::Over),
     }

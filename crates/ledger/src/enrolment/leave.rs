@@ -70,7 +70,10 @@ impl Tx<'_> {
         if order.vendor_key.is_some_and(|key| key != ask.by_spki) {
             return Err(Denied::OtherVendorKey.into());
         }
-        if group.is_some() && !self.is_line_of_one(&order.line, device.id)? {
+        if group.is_some()
+            && !(self.is_line_of_one(&order.line, device.id)?
+                && self.is_behind_alone(&order.line, ask.from)?)
+        {
             return Err(Denied::OtherLine.into());
         }
         // Where nobody knows what is behind the line, nobody can say that it is there.

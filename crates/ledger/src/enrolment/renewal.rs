@@ -25,15 +25,17 @@ impl Tx<'_> {
         let device = self.device(ask.device)?.ok_or(Denied::UnknownCertificate)?;
         self.key_is_new(ask)?;
         self.has_no_successor(ask, &parent, now)?;
-        if device.enrolment == Enrolment::Held {
+        let is_held = device.enrolment == Enrolment::Held;
+        if is_held && !self.is_held_for_claim(&parent)? {
             return Err(Denied::Held.into());
         }
-        if !allows(device.state, device.enrolment).enrol {
+        if !allows(device.state, Enrolment::Enrolled).enrol {
             return Err(Denied::Barred.into());
         }
         let has_ended = now > parent.not_after && !self.is_extended(&parent, now)?;
         match (self.is_at_home(&device, ask)?, has_ended) {
             (Some(false), _) => return Err(Denied::OtherLine.into()),
+            (None, _) if is_held => return Err(Denied::Held.into()),
             (None, true) => return Err(Denied::Expired.into()),
             (Some(true), _) | (None, false) => {}
         }

@@ -2,15 +2,12 @@
 
 use super::{HaltRule, Migration, MigrationState, Step, Wave};
 use crate::{
-    AccessLineRecord, Credential, Device, Enrolment, Ledger, LedgerError, LifeCycle, Origin, Row, Tx, allows,
-    transaction::Because,
+    Credential, Device, Enrolment, Ledger, LedgerError, LifeCycle, Origin, Row, Tx, access_line::Lines,
+    allows, transaction::Because,
 };
-use ids::{AccessLine, DeviceId, Label, Sha256, UnixTime};
+use ids::{DeviceId, Label, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 /// A migration to be planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,14 +102,14 @@ impl Ledger {
         new: &NewMigration,
         now: UnixTime,
     ) -> Result<(Vec<Device>, Vec<LeftOut>), LedgerError> {
-        let (shared, taken) = (self.lines_that_share()?, self.taken()?);
+        let (lines, taken) = (self.change(|tx| tx.lines())?, self.taken()?);
         let (mut can, mut left_out) = (Vec::new(), Vec::new());
         for (id, device) in self.chosen(&new.chosen)? {
             let why = match &device {
                 None => Some("it is not in the ledger".to_owned()),
                 Some(device) => match taken.get(&id) {
                     Some(other) => Some(format!("it is in migration {other}")),
-                    None => self.bar(device, &shared, now)?,
+                    None => self.bar(device, &lines, now)?,
                 },
             };
             match (device, why) {
@@ -146,12 +143,7 @@ impl Ledger {
     }
 
     /// Why a unit can't go as things are.
-    fn bar(
-        &self,
-        device: &Device,
-        shared: &HashMap<AccessLine, AccessLine>,
-        now: UnixTime,
-    ) -> Result<Option<String>, LedgerError> {
+    fn bar(&self, device: &Device, lines: &Lines, now: UnixTime) -> Result<Option<String>, LedgerError> {
         if let Some(why) = self.own_bar(device, now)? {
             return Ok(Some(why));
         }
@@ -159,7 +151,7 @@ impl Ledger {
         if self.line(line)?.is_none_or(|line| line.prefixes.is_empty()) {
             return Ok(Some(format!("nobody knows what is behind its line {line}")));
         }
-        if let Some(other) = shared.get(line) {
+        if let Some(other) = lines.that_shares_with(line) {
             return Ok(Some(format!("its line {line} has addresses that line {other} has too")));
         }
         let behind = self.every::<Device>(Some(("line", &line.to_string())))?.whole()?;
@@ -188,37 +180,6 @@ impl Ledger {
         let all = self.every::<Credential>(Some(("device", &device.to_string())))?.whole()?;
         Ok(all.iter().any(|one| one.origin == Origin::Issued && one.is_last() && now <= one.not_after))
     }
-
-    /// Lines with addresses that another has too, and one of those: a claim from there might be anybody's.
-    fn lines_that_share(&self) -> Result<HashMap<AccessLine, AccessLine>, LedgerError> {
-        let lines = self.every::<AccessLineRecord>(None)?.whole()?;
-        let ends = |record: &AccessLineRecord| {
-            let line = record.line.clone();
-            let of_line = move |net: &ipnet::IpNet| (net.network(), net.broadcast(), line.clone());
-            record.prefixes.iter().map(of_line).collect::<Vec<_>>()
-        };
-        Ok(overlaps(lines.iter().flat_map(ends).collect()))
-    }
-}
-
-/// Of (first address, last address, line): the lines that share one with another line.
-fn overlaps(mut networks: Vec<(IpAddr, IpAddr, AccessLine)>) -> HashMap<AccessLine, AccessLine> {
-    networks.sort();
-    let mut shared = HashMap::new();
-    let mut furthest: Option<(IpAddr, AccessLine)> = None;
-    for (first, last, line) in networks {
-        match &furthest {
-            Some((end, other)) if first <= *end && line != *other => {
-                shared.insert(line.clone(), other.clone());
-                shared.insert(other.clone(), line.clone());
-            }
-            Some(_) | None => {}
-        }
-        if furthest.as_ref().is_none_or(|(end, _)| last > *end) {
-            furthest = Some((last, line));
-        }
-    }
-    shared
 }
 
 impl Device {

@@ -248,7 +248,7 @@ impl Ledger {
             }
             (Some(_), Some(order)) => match order.closed {
                 Some(closed) if !super::advance::is_end(&closed) => (UnitState::Withdrawn, closed.why),
-                Some(_) | None => denied.unwrap_or((UnitState::Missed, why_missed(used.as_ref(), opened_at))),
+                Some(_) | None => denied.unwrap_or((UnitState::Missed, why_missed(used.as_ref()))),
             },
             (_, _) => (UnitState::Barred, self.why_barred(device.as_ref(), now)?),
         })
@@ -257,15 +257,17 @@ impl Ledger {
     fn why_barred(&self, device: Option<&Device>, now: UnixTime) -> Result<String, LedgerError> {
         let Some(device) = device else { return Ok("it is not in the ledger".to_owned()) };
         let why = self.own_bar(device, now)?;
-        Ok(format!("not ordered: {}", why.as_deref().unwrap_or("another unit may enrol from its line")))
+        Ok(format!("not ordered: {}", why.as_deref().unwrap_or(SHARED_LINE)))
     }
 }
 
+/// Why a unit was not ordered that could be by itself.
+const SHARED_LINE: &str = "another unit may enrol from its line, or another line has its addresses too";
+
 /// A unit that asked from elsewhere may not be where the ledger has it; a copy of the key looks the same.
-fn why_missed(used: Option<&LegacyUse>, opened_at: UnixTime) -> String {
-    let denials = used.iter().flat_map(|used| &used.denials);
-    let from_elsewhere = denials.filter(|denial| !denial.at_home && denial.at >= opened_at).count() > 0;
-    match from_elsewhere {
+fn why_missed(used: Option<&LegacyUse>) -> String {
+    let mut denials = used.iter().flat_map(|used| &used.denials);
+    match denials.any(|denial| !denial.at_home) {
         true => "not heard of from its line in its time, but from elsewhere".to_owned(),
         false => "not heard of in its time".to_owned(),
     }
