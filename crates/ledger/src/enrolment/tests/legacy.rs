@@ -120,7 +120,6 @@ fn a_second_claim_from_its_line_holds_both_and_a_persons_order_ends_that() {
     assert_eq!((estate.0.enrolment(1), estate.doubt(1)), (Enrolment::Held, Some(DoubtKind::Unsure)));
     let incidents = estate.0.incidents();
     assert!(incidents.contains(&("legacy-second-claim".to_owned(), vec![unit(1)])), "{incidents:?}");
-    assert_eq!(estate.0.renew(1, 1, 4, HOME, at(1100)), Err(Denied::Held));
     assert_eq!(estate.claim(1, 5, HOME, at(1200)), Err(Denied::Held));
     estate.order(1, 1300).unwrap();
     estate.claim(1, 6, HOME, at(1400)).unwrap();
@@ -214,4 +213,117 @@ fn whoever_has_the_key_writes_a_bounded_number_of_rows_however_often_they_ask() 
     assert_eq!(estate.0.ledger.journal().head(), head);
     let uses = estate.0.ledger.legacy_uses(&group()).unwrap().rows;
     assert_eq!(uses.iter().map(|used| used.uses.len()).collect::<Vec<_>>(), [crate::LegacyUse::MAX_USES]);
+}
+
+#[test]
+fn whom_a_second_claim_holds_renews_from_its_line_in_doubt_until_there_is_a_fork_as_well() {
+    let estate = Estate::new();
+    estate.claim(1, 1, HOME, at(10)).unwrap();
+    estate.0.confirm(1, at(11)).unwrap();
+    estate.0.renew(1, 1, 2, HOME, at(1000)).unwrap();
+    estate.0.confirm(2, at(1001)).unwrap();
+    assert_eq!(estate.claim(1, 9, HOME, at(3000)), Err(Denied::AlreadyEnrolled));
+    assert_eq!((estate.0.enrolment(1), estate.doubt(2)), (Enrolment::Held, Some(DoubtKind::Unsure)));
+    assert_eq!(estate.0.renew(1, 2, 3, ELSEWHERE, at(3100)), Err(Denied::OtherLine));
+    for (parent, key) in [(2, 4), (4, 5)] {
+        let now = 1000 * u64::from(key);
+        estate.0.renew(1, parent, key, HOME, at(now)).unwrap();
+        estate.0.confirm(key, at(now + 1)).unwrap();
+        assert_eq!((estate.0.enrolment(1), estate.doubt(key)), (Enrolment::Held, Some(DoubtKind::Unsure)));
+    }
+    assert_eq!(estate.0.renew(1, 4, 6, HOME, at(9000)), Err(Denied::Fork));
+    for (parent, key) in [(4, 7), (5, 8)] {
+        assert_eq!(estate.0.renew(1, parent, key, HOME, at(9100)), Err(Denied::Held));
+    }
+}
+
+#[test]
+fn a_unit_that_was_never_of_the_group_is_not_held_by_the_groups_key() {
+    let estate = Estate::new();
+    estate.0.ledger.close_order(&"M-1-0".parse().unwrap(), "kim", "own", at(20)).unwrap();
+    estate.0.order(1, 30);
+    estate.0.enrol(1, 3, HOME, at(50)).unwrap();
+    estate.0.confirm(3, at(51)).unwrap();
+    estate.0.renew(1, 3, 4, HOME, at(2000)).unwrap();
+    estate.0.confirm(4, at(2001)).unwrap();
+    assert_eq!(estate.claim(1, 7, HOME, at(4000)), Err(Denied::AlreadyEnrolled));
+    assert_eq!((estate.0.enrolment(1), estate.doubt(4)), (Enrolment::Enrolled, None));
+    assert_eq!(estate.0.incidents(), [("legacy-key-misused".to_owned(), Vec::new())]);
+    estate.0.renew(1, 4, 5, HOME, at(4100)).unwrap();
+}
+
+/// Another line.
+fn with_line_3(estate: &Estate, prefix: &str) {
+    let prefixes = vec![prefix.parse().unwrap()];
+    let record = AccessLineRecord { line: line(3), prefixes, region: String::new() };
+    estate.0.ledger.add_line(&record, "kim", at(0)).unwrap();
+}
+
+#[test]
+fn nobody_enrols_or_is_held_from_an_address_that_two_lines_have() {
+    let estate = Estate::new();
+    estate.claim(2, 2, OTHER_HOME, at(10)).unwrap();
+    estate.0.confirm(2, at(11)).unwrap();
+    with_line_3(&estate, "192.0.2.0/28");
+    assert_eq!(estate.claim(1, 1, HOME, at(20)), Err(Denied::OtherLine));
+    estate.claim(1, 3, "192.0.2.200", at(20)).unwrap();
+    estate.0.confirm(3, at(21)).unwrap();
+    assert_eq!(estate.claim(1, 4, HOME, at(4000)), Err(Denied::AlreadyEnrolled));
+    assert_eq!(estate.0.enrolment(1), Enrolment::Enrolled);
+    let widened = |record: &mut AccessLineRecord| record.prefixes = vec!["0.0.0.0/0".parse().unwrap()];
+    estate.0.ledger.set_line(&line(3), widened, "kim", at(4001)).unwrap();
+    assert_eq!(estate.claim(2, 5, OTHER_HOME, at(4010)), Err(Denied::AlreadyEnrolled));
+    assert_eq!((estate.0.enrolment(2), estate.doubt(2)), (Enrolment::Enrolled, Some(DoubtKind::Probation)));
+    assert_eq!(estate.0.incidents(), [("legacy-key-misused".to_owned(), Vec::new())]);
+}
+
+#[test]
+fn no_order_by_a_group_is_opened_for_a_line_that_shares_addresses() {
+    for prefix in ["192.0.2.0/24", "192.0.0.0/16", "192.0.2.7/32"] {
+        let estate = Estate::new();
+        with_line_3(&estate, prefix);
+        let device = NewDevice { access_line: Some(line(3)), ..NewDevice::installed(unit(3)) };
+        estate.0.ledger.add_device(device, "kim", at(0)).unwrap();
+        let refused = estate.order(3, 1);
+        assert!(matches!(&refused, Err(LedgerError::Conflict(why)) if why.contains("line-1")), "{refused:?}");
+        let elsewhere =
+            |record: &mut AccessLineRecord| record.prefixes = vec!["2001:db8::/56".parse().unwrap()];
+        estate.0.ledger.set_line(&line(3), elsewhere, "kim", at(2)).unwrap();
+        estate.order(3, 3).unwrap();
+        estate.claim(3, 3, "2001:db8::1", at(4)).unwrap();
+    }
+}
+
+#[test]
+fn a_refusal_from_elsewhere_is_written_once_and_after_the_groups_end_none() {
+    let estate = Estate::new();
+    estate.claim(1, 1, HOME, at(10)).unwrap();
+    estate.0.confirm(1, at(11)).unwrap();
+    for host in 0..30 {
+        let _ = estate.claim(1, 9, &format!("198.51.100.{host}"), at(20));
+        let _ = estate.claim(1, 1, &format!("198.51.100.{host}"), at(20));
+    }
+    let name = |until, now| {
+        estate.0.ledger.name_legacy_group(named(until), "kim", "longer", Some("lee"), now).unwrap();
+    };
+    name(at(20 * 86_400), at(21));
+    let head = estate.0.ledger.journal().head();
+    for day in 1..=10u64 {
+        for key in [1, 9] {
+            let _ = estate.claim(1, key, "198.51.100.9", at(100 + day * 86_500));
+        }
+    }
+    assert_eq!(estate.0.ledger.journal().head(), head, "each day again");
+    name(at(100), at(30 * 86_400));
+    let _ = estate.claim(2, 9, OTHER_HOME, at(30 * 86_400 + 1));
+    assert_eq!(estate.0.ledger.legacy_use(&group(), unit(2)).unwrap(), None, "after the end");
+}
+
+#[test]
+fn refusals_that_are_written_anew_are_a_bounded_number_in_an_hour_for_each_group() {
+    let mut rewrites = crate::legacy::Rewrites::default();
+    let other = "new".parse().unwrap();
+    let mut count = |group: &Label, seconds| (0..5000).filter(|_| rewrites.admit(group, at(seconds))).count();
+    let counts = [count(&group(), 0), count(&group(), 1), count(&other, 1), count(&group(), 3600)];
+    assert_eq!(counts, [1000, 0, 1000, 1000]);
 }
