@@ -3,8 +3,8 @@
 //!
 //! The rule that a vendor's key is one unit's ([`Sighting`](crate::Sighting)) does not hold for the key of a group. In its place:
 //! - **the group is named, ends within a year, and is two people's word**;
-//! - **the key is good for one thing**: an install order that names the group, from behind the line of that order and no other. Nobody
-//!   enrols by it otherwise, and after the group's end nobody at all;
+//! - **the key is good for one thing**: an install order that names the group, from behind the line of that order and no
+//!   other. Nobody enrols by it otherwise, and after the group's end nobody at all;
 //! - **each use is written down**, a row for each unit: who came, from where, and what was refused; a bounded number of times,
 //!   and none after the group's end;
 //! - **what comes of it is on probation**, as whoever has the key and is behind the line might have come in the unit's place.

@@ -16,7 +16,8 @@ const MISUSED: &str = "legacy-key-misused";
 const SECOND: &str = "legacy-second-claim";
 
 impl Tx<'_> {
-    /// Counts the use of a group's key, which is good until the group ends: after that nothing is written for a unit. `is_ours`: the unit is in the ledger.
+    /// Counts the use of a group's key, which is good until the group ends: after that nothing is written for a unit.
+    /// `is_ours`: the unit is in the ledger.
     pub(super) fn used_by_legacy(
         &mut self,
         group: &LegacyGroup,
