@@ -6,7 +6,7 @@ use crate::LedgerBooks;
 use admission::Policy;
 use cmp::{Protocol, Refusal, TransactionId};
 use gateway::{Beyond, Pace, Refusals};
-use ids::{CertSha256, DeviceId, UnixTime};
+use ids::{DeviceId, UnixTime};
 use ledger::{Ask, CONFIRM_WAIT, Leave, LedgerError, NoCertificate, Octets, Transaction, Tx};
 use pki::{DeviceOrder, KeySource, PkiError};
 use std::{
@@ -69,29 +69,9 @@ impl Desk {
             return;
         };
         let late = self.waiting.late(now, BATCH);
-        if late.is_empty() {
-            return;
+        if self.waiting.lapse(&self.enrolments.ledger, &late, now) {
+            self.enrolments.revocations.tell();
         }
-        self.lapse_these(&late, now);
-    }
-
-    /// Together, and each by itself where one would spoil it for the others. What can be written down later stays watched.
-    fn lapse_these(&mut self, late: &[(CertSha256, TransactionId)], now: UnixTime) {
-        let lapsed = self.enrolments.ledger.begin().and_then(|mut tx| {
-            late.iter().try_for_each(|(_, id)| tx.lapse(id.octets(), now))?;
-            let revokes = tx.revokes();
-            tx.commit().map(|()| revokes)
-        });
-        match lapsed {
-            Err(error) if error.is_transient() => return,
-            Err(_) if late.len() > 1 => {
-                return late.iter().for_each(|one| self.lapse_these(slice::from_ref(one), now));
-            }
-            Err(error) => tracing::error!(%error, "what was not confirmed in time is not written down"),
-            Ok(true) => self.enrolments.revocations.tell(),
-            Ok(false) => {}
-        }
-        late.iter().for_each(|(certificate, _)| self.waiting.remove(*certificate));
     }
 
     /// Together, and each by itself where one would spoil it for the others.
