@@ -246,9 +246,14 @@ impl Ca {
 
     /// What keeps an issuing CA from signing that should, as it was when its key was last used or looked for.
     pub fn key_trouble(&self) -> Option<KeyError> {
-        let current = Issuing::ALL.into_iter().find_map(|which| self.issuing(which).key_trouble());
+        let current = Issuing::ALL.into_iter().find_map(|which| self.certifying_trouble(which));
         let speaking = || self.every().into_iter().filter(|ca| !ca.is_silent());
         current.or_else(|| speaking().find_map(|ca| ca.key_trouble()))
+    }
+
+    /// What keeps this issuing CA from certifying, in the same way.
+    pub fn certifying_trouble(&self, which: Issuing) -> Option<KeyError> {
+        self.issuing(which).key_trouble()
     }
 
     /// Looks for keys that were not to be had. May wait for whoever has them.
