@@ -119,7 +119,7 @@ impl Tx<'_> {
         because: &Because<'_>,
         now: UnixTime,
     ) -> Result<Extension, LedgerError> {
-        because.is_of_two(|| "certificates that have ended".to_owned())?;
+        let approver = because.second_person(|| "certificates that have ended".to_owned())?.to_owned();
         let wrong = |why: String| Err(LedgerError::Conflict(why));
         if until <= now {
             return wrong(format!("the extension would have ended at {until}"));
@@ -133,7 +133,6 @@ impl Tx<'_> {
         if let Some(stands) = self.extension()?.filter(|extension| extension.is_in_force(now)) {
             return wrong(format!("an extension until {} is in force: end it first", stands.until));
         }
-        let approver = because.approver.unwrap_or_default().to_owned();
         let (by, why) = (because.by.to_owned(), because.why.to_owned());
         let extension = Extension { ca, until, at: now, by, approver, why, ended: None };
         self.put_row(&extension, because, now)?;

@@ -40,8 +40,8 @@ pub(crate) async fn extend(
     Json(request): Json<ExtendCertificates>,
 ) -> Result<Json<CertificateExtension>, Problem> {
     let ExtendCertificates { until, why, approver, .. } = request.clone();
-    let approver = services.configured.rules().approver(&approver, &caller.name)?;
     let work = services.blocking(move |services| {
+        let approver = services.configured.rules().approver(&approver, &caller.name)?;
         let ca = services.ca()?.issuing_certificate(Issuing::Devices).sha256();
         let now = services.now();
         let extension = services.ledger.extend((ca, until), &caller.name, &why, &approver, now)?;
