@@ -193,7 +193,7 @@ fn without_its_passphrase_a_node_serves_and_says_that_the_ca_cannot_sign() {
             .success()
             .then_some(())
     });
-    until("the alarm is over", || bench.page("/readyz").1.contains("\"ca\":null").then_some(()));
+    until("the alarm is over", || bench.page("/readyz").1.contains("\"ca-key\":null").then_some(()));
     let log = bench.logged("").join("\n");
     assert!(!log.contains("correct horse"), "{log}");
     assert_eq!(bench.stop(), 0);
@@ -293,7 +293,7 @@ fn a_node_signs_with_a_token_after_it_has_given_up_its_privileges() {
     bench.wait_logged("ca-key-unusable");
     assert_eq!(bench.page("/readyz").0, 200);
     fs::rename(bench.path("away"), &tokens).unwrap();
-    until("the token is there again", || bench.page("/readyz").1.contains("\"ca\":null").then_some(()));
+    until("the token is there again", || bench.page("/readyz").1.contains("\"ca-key\":null").then_some(()));
     bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "back"]);
     assert_eq!(bench.stop(), 0);
 }
