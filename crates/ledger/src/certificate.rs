@@ -322,9 +322,9 @@ impl Ledger {
         })
     }
 
-    /// The certificates of an issuing CA that count no more by [`Self::standing`], but for those that ended before `since`. They are for its
-    /// revocation list: with the time of the list before, each is on one list at least that was made after its end (RFC
-    /// 5280 §3.3).
+    /// The certificates of an issuing CA that count no more by [`Self::standing`], but for those that ended before `since`.
+    /// They are for its revocation list: with the time of the list before, each is on one list at least that was made after
+    /// its end (RFC 5280 §3.3).
     ///
     /// # Errors
     /// [`LedgerError::Tampered`] when one of the rows was: a list without it would say that it counts. And the transient

@@ -15,8 +15,8 @@ pub const LONGEST_EXTENSION: Duration = Duration::from_secs(30 * 24 * 3600);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Extension {
-    /// The issuing CA that signed them.
-    pub ca: CertSha256,
+    /// The issuing CAs that signed them.
+    pub cas: Vec<CertSha256>,
     /// Until when they count.
     pub until: UnixTime,
     /// When that was said.
@@ -115,7 +115,7 @@ impl Tx<'_> {
 
     fn extend(
         &mut self,
-        (ca, until): (CertSha256, UnixTime),
+        (cas, until): (Vec<CertSha256>, UnixTime),
         because: &Because<'_>,
         now: UnixTime,
     ) -> Result<Extension, LedgerError> {
@@ -134,7 +134,7 @@ impl Tx<'_> {
             return wrong(format!("an extension until {} is in force: end it first", stands.until));
         }
         let (by, why) = (because.by.to_owned(), because.why.to_owned());
-        let extension = Extension { ca, until, at: now, by, approver, why, ended: None };
+        let extension = Extension { cas, until, at: now, by, approver, why, ended: None };
         self.put_row(&extension, because, now)?;
         Ok(extension)
     }
@@ -151,7 +151,7 @@ impl Tx<'_> {
 }
 
 impl Ledger {
-    /// Lets certificates of units that this issuing CA signed count until `until`, where they end before; by the word of two
+    /// Lets certificates of units that these issuing CAs signed count until `until`, where they end before; by the word of two
     /// people.
     ///
     /// # Errors
@@ -159,14 +159,14 @@ impl Ledger {
     /// [`LONGEST_EXTENSION`] ahead, and while one is in force; and as [`Self::device`].
     pub fn extend(
         &self,
-        (ca, until): (CertSha256, UnixTime),
+        (cas, until): (Vec<CertSha256>, UnixTime),
         by: &str,
         why: &str,
         approver: &str,
         now: UnixTime,
     ) -> Result<Extension, LedgerError> {
         let because = Because { by, why, approver: Some(approver) };
-        self.change(|tx| tx.extend((ca, until), &because, now))
+        self.change(|tx| tx.extend((cas, until), &because, now))
     }
 
     /// Ends the extension before its time; that takes one.

@@ -3,7 +3,7 @@ use crate::issuing::{Generations, Issuing, IssuingCa};
 use crate::key::KeptKey;
 use crate::profile::{self, Holder, Window};
 use crate::{CaKeys, Generation, KeyAlgorithm, KeyError, KeyPlace, KeysAbove, PkiError, StatusUris, file};
-use ids::{Realm, UnixTime};
+use ids::{CertSha256, Realm, UnixTime};
 use rcgen::{CertificateParams, Issuer};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -211,6 +211,12 @@ impl Ca {
     /// Every generation of the issuing CAs, those of devices first, and of each the oldest.
     pub fn generations(&self) -> Vec<Generation> {
         self.every().iter().map(|ca| ca.generation).collect()
+    }
+
+    /// The certificates of every generation of an issuing CA.
+    pub fn generations_for(&self, which: Issuing) -> Vec<CertSha256> {
+        let of = self.every().into_iter().filter(|ca| ca.generation.issuing() == which);
+        of.map(|ca| ca.certificate.sha256()).collect()
     }
 
     /// Those that still sign: the key of an older one may have been taken away.

@@ -61,7 +61,7 @@ fn is_lost(carrier: &Carrier) {
     assert_eq!(carrier.ledger.device(unit(1)).unwrap().unwrap().state, LifeCycle::Lost);
 }
 
-/// The second of two units is held, its order closed, and a person is told. The first has a certificate, and renews it.
+/// The unit without a certificate is held, its order closed, and a person is told.
 fn shares(carrier: &Carrier) {
     let shared = Ask { device: unit(2), ..ask(1, 0x41, 2, ELSEWHERE) };
     let answer = carrier.issue(&shared, 2, at(20), |tx| tx.leave_to_enrol(&shared, at(20)));
