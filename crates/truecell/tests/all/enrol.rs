@@ -473,7 +473,7 @@ fn a_unit_that_renews_without_end_has_five_certificates_at_once_and_is_told_to_c
     assert_eq!(carrier.device()["device"]["enrolment"], "enrolled");
     assert_eq!(
         (carrier.est("simplereenroll", "four", "five").unwrap().as_str(), carrier.incidents().len()),
-        ("200", 0)
+        ("200", 1)
     );
     assert!(carrier.bench.good(&["event", "tail", "-n", "50"]).contains("reason=too-often"));
     assert!(carrier.bench.good(&["incident", "list"]).contains("enrolment-too-often"));
