@@ -171,7 +171,10 @@ impl Settings {
         let signer = Signer::new(Box::new(key), certificates(&self.vendor_certificate)?)?;
         match signer.device().or(self.device) {
             Some(_) => Ok(signer),
-            None => Err(SignerError::NoDevice.into()),
+            None => Err(SettingsError::Value {
+                key: "vendor_certificate",
+                why: "it has not the one name of a device; if all units share this certificate, set `device` to this unit's EUI",
+            }),
         }
     }
 }

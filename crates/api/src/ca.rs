@@ -16,7 +16,7 @@ use axum::{
 };
 use ids::{CertSha256, DeviceId, Realm, Sha256, UnixTime};
 use ledger::{CertificateRecord, Distrust, Enrolment, KeyUse, Ledger, LedgerError, LifeCycle, Row};
-use pki::{Ca, CertificateInfo, Generation, Issuing, KeyError, Level, PrivateKey};
+use pki::{Ca, CertificateInfo, Generation, Issuing, KeyError, Kind, Level, PrivateKey};
 use serde::{Deserialize, Serialize};
 use std::{
     os::unix::fs::PermissionsExt,
@@ -78,7 +78,7 @@ pub struct CaLevel {
     pub crl: Option<String>,
     /// How many certificates it issued, where it certifies end entities.
     pub issued: Option<u64>,
-    /// How many of them count now.
+    /// How many of units and gateways among them count now.
     pub counting: Option<u64>,
 }
 
@@ -115,6 +115,9 @@ pub struct TrustVendor {
 pub struct VouchedPage {
     /// What was said of the vendor.
     pub distrust: Distrust,
+    /// The realms of every `[[vendor]]` here.
+    #[serde(default)]
+    pub vendors: Vec<Realm>,
     /// Units that asked for a certificate by one of the vendor's.
     pub vouched: Vec<Vouched>,
     /// Rows between them that were tampered with.
@@ -187,7 +190,8 @@ fn mode(file: &File) -> Option<String> {
     Some(format!("{:04o}", permissions.mode() & 0o7777))
 }
 
-/// How many an issuing CA issued, and how many of them count; of one for devices, of units' alone.
+/// How many an issuing CA issued, and how many of units and gateways among them count: who signs for OCSP and who answers
+/// CMP end with its key.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     issued: u64,
@@ -231,7 +235,7 @@ fn tally(ledger: &Ledger, generation: Generation, now: UnixTime) -> Result<Tally
 fn counts(ledger: &Ledger, row: &CertificateRecord) -> Result<bool, LedgerError> {
     match ledger.credential(row.cert_sha256)? {
         Some(credential) => Ok(credential.is_last()),
-        None => Ok(row.issuer.starts_with(Issuing::Gateways.name()) && row.revoked.is_none()),
+        None => Ok(row.kind == Kind::Gateway.name() && row.revoked.is_none()),
     }
 }
 
@@ -292,7 +296,9 @@ pub(crate) async fn vouched(
                 }
             }
         }
-        Ok(VouchedPage { distrust, vouched, tampered: services.told(page.tampered, &caller), next })
+        let (vendors, tampered) =
+            (services.configured.rules().vendors, services.told(page.tampered, &caller));
+        Ok(VouchedPage { distrust, vendors, vouched, tampered, next })
     });
     work.await.map(Json)
 }

@@ -130,6 +130,9 @@ pub struct RevokedCertificate {
     pub name: String,
     /// Since when, and why: as it was first revoked.
     pub revoked: Revoked,
+    /// It was so before: nothing changed.
+    #[serde(default)]
+    pub before: bool,
 }
 
 pub(crate) async fn list(
@@ -207,8 +210,12 @@ pub(crate) async fn show(
         let now = services.now();
         let certificate = listed(&row, services.ledger.standing(&row, now)?)?;
         let (credential, pem) = (services.ledger.credential(row.cert_sha256)?, certificate_pem(&row.der.0));
+        let unit =
+            credential.as_ref().map(|credential| services.ledger.device(credential.device)).transpose()?;
+        let barred = unit.flatten().and_then(|unit| unit.barred());
         let kin = Kin { credential, record: Some(row) };
-        let lineage = LineageNode::of(kin, now).ok_or_else(|| Problem::ours("a row of nothing"))?;
+        let lineage =
+            LineageNode::of(kin, barred.as_ref(), now).ok_or_else(|| Problem::ours("a row of nothing"))?;
         Ok(CertificateDetail { certificate, lineage, pem })
     });
     work.await.map(Json)
@@ -277,6 +284,7 @@ fn revoke_units(
         serial: credential.serial,
         device: Some(device),
         name: DeviceName { device, realm }.to_string(),
+        before: credential.revoked.as_ref().is_some_and(|stands| stands != revoked),
         revoked: credential.revoked.unwrap_or_else(|| revoked.clone()),
     })
 }
@@ -289,12 +297,13 @@ fn revoke_ours(
 ) -> Result<RevokedCertificate, Problem> {
     let (ledger, issuer) = (&services.ledger, find(services, serial)?.issuer);
     let row = ledger.revoke_certificate(&issuer, serial, revoked, by)?;
-    let revoked = match ledger.standing(&row, revoked.at)? {
-        Standing::Revoked(revoked) => revoked,
+    let stands = match ledger.standing(&row, revoked.at)? {
+        Standing::Revoked(stands) => stands,
         Standing::Counts | Standing::Waits => revoked.clone(),
     };
+    let before = stands != *revoked;
     let CertificateRecord { cert_sha256, serial, device, name, .. } = row;
-    Ok(RevokedCertificate { cert_sha256, serial, device, name, revoked })
+    Ok(RevokedCertificate { cert_sha256, serial, device, name, revoked: stands, before })
 }
 
 fn root_pem(ca: &Ca) -> Result<String, Problem> {

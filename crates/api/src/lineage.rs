@@ -62,7 +62,7 @@ pub struct LineageNode {
     pub parent: Option<CertSha256>,
     /// It has a successor.
     pub superseded: Option<Superseded>,
-    /// It counts no more.
+    /// It counts no more, or not while its unit's life bars it.
     pub revoked: Option<Revoked>,
     /// What is not certain about its holder.
     pub doubt: Option<Doubt>,
@@ -106,7 +106,9 @@ pub(crate) async fn show(
         let unit = services.ledger.device(device)?.ok_or_else(|| unknown(device))?;
         let now = services.now();
         let ledger::Lineage { certificates, keys, legacy, tampered } = services.ledger.lineage(device)?;
-        let certificates = certificates.into_iter().filter_map(|kin| LineageNode::of(kin, now)).collect();
+        let barred = unit.barred();
+        let certificates =
+            certificates.into_iter().filter_map(|kin| LineageNode::of(kin, barred.as_ref(), now)).collect();
         let tampered = services.told(tampered, &caller);
         let (state, enrolment) = (unit.state, unit.enrolment);
         Ok(Lineage { device, state, enrolment, certificates, vendor_keys: keys, legacy, tampered })
@@ -115,8 +117,9 @@ pub(crate) async fn show(
 }
 
 impl LineageNode {
-    /// None of a certificate that is in neither table.
-    pub(crate) fn of(kin: Kin, now: UnixTime) -> Option<Self> {
+    /// None of a certificate that is in neither table. `barred`: why its unit's life bars it, as [`ledger::Ledger::standing`]
+    /// has it.
+    pub(crate) fn of(kin: Kin, barred: Option<&Revoked>, now: UnixTime) -> Option<Self> {
         let (issued_at, cert_sha256) = (kin.issued_at(), kin.cert_sha256()?);
         let Kin { credential, record } = kin;
         let (serial, not_before, not_after) = match (&record, &credential) {
@@ -139,7 +142,9 @@ impl LineageNode {
         let counts_by_itself = record.as_ref().is_some_and(|record| record.device.is_none());
         let (revoked, superseded, doubt) = match &credential {
             Some(credential) => {
-                (credential.revoked.clone(), credential.superseded.clone(), credential.doubt.clone())
+                let barred = barred.filter(|_| credential.ended(now).is_none());
+                let revoked = credential.revoked.as_ref().or(barred).cloned();
+                (revoked, credential.superseded.clone(), credential.doubt.clone())
             }
             None => (record.as_ref().and_then(|record| record.revoked.clone()), None, None),
         };

@@ -1,5 +1,6 @@
 use crate::Problem;
 use admission::Policy;
+use ids::Realm;
 use ledger::is_same_person;
 use pki::CaKeys;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ pub struct Rules {
     /// Names of the `[[gateway.class]]` sections.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// Realms of the `[[vendor]]` sections.
+    #[serde(default)]
+    pub vendors: Vec<Realm>,
     /// `url` of `[enrol]`: where certificates say that their status is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_url: Option<String>,

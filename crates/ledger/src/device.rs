@@ -41,7 +41,7 @@ pub struct Device {
 
 impl Device {
     /// Why no certificate of it counts for now, as revocation lists and OCSP say it; none while its life lets it attach.
-    pub(crate) fn barred(&self) -> Option<Revoked> {
+    pub fn barred(&self) -> Option<Revoked> {
         let reason = self.state.bars()?;
         Some(Revoked {
             at: self.state_since,

@@ -100,6 +100,7 @@ impl Config {
             admission: self.admission.clone(),
             approvers: self.control.approvers.clone(),
             classes: self.gateway.classes.iter().map(|class| class.name.clone()).collect(),
+            vendors: self.vendors.iter().map(|vendor| vendor.realm.clone()).collect(),
             status_url: self.enrol.as_ref().and_then(|enrol| enrol.url.clone()),
             ca_keys: self.ca.as_ref().map(|ca| ca.keys.clone()).unwrap_or_default(),
         }

@@ -117,13 +117,13 @@ fn build() -> Vec<Family> {
     }]
 }
 
-/// 1 for each check that is good: with any at 0 but those five nobody new is admitted.
+/// 1 for each check that is good: with any at 0 but those six nobody new is admitted.
 fn checks(gateway: &Gateway) -> Vec<Family> {
     let checks = Readiness::from(gateway.health()).checks.into_iter();
     let samples = checks.map(|(name, bad)| (vec![("check", name.to_owned())], u64::from(bad.is_none())));
     vec![Family {
         name: "check_good",
-        help: "Whether something works; with any but ca, clock-step, issuers, policy and witness at 0 nobody new is admitted",
+        help: "Whether something works; with any but ca, ca-key, clock-step, issuers, policy and witness at 0 nobody new is admitted",
         kind: Kind::Gauge,
         samples: samples.collect(),
     }]

@@ -148,8 +148,22 @@ impl DistrustArgs {
         let _: Distrust = client.post("/v1/ca/distrust", &request).await?;
         let all = vouched(client, &self.realm).await?;
         output.answer(&all, listed)?;
+        if let (Some(unknown), false) = (unknown(&all), output.is_json()) {
+            output.note(&unknown);
+        }
         tampered::conclude(&all.tampered, output)
     }
+}
+
+/// That the vendor is none of those that are configured: its realm may be a slip of the pen, and stop nobody.
+fn unknown(page: &VouchedPage) -> Option<String> {
+    let (realm, vendors) = (&page.distrust.realm, &page.vendors);
+    if vendors.contains(realm) {
+        return None;
+    }
+    let known = vendors.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let known = if known.is_empty() { "there is none".to_owned() } else { format!("those are: {known}") };
+    Some(format!("note: no [[vendor]] {realm} is configured here; {known}"))
 }
 
 /// All pages as one.

@@ -18,7 +18,6 @@ use api::{
         CertificateDetail, CertificatePage, IssueCertificate, IssuedCertificate, ListedCertificate,
         RevokeCertificate, RevokedCertificate,
     },
-    lineage::LineageState,
 };
 use clap::{
     Args, Subcommand,
@@ -32,6 +31,7 @@ use lineage::Lineage;
 use out::Out;
 use serde::Serialize;
 use std::{
+    convert::Infallible,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -91,12 +91,14 @@ pub(crate) struct List {
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     /// Serial number, as listed
+    #[arg(value_parser = as_listed)]
     serial: String,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Revoke {
     /// SHA-256 of a unit's certificate, as `device show` lists it, or the serial number of one of the embedded CA
+    #[arg(value_parser = as_listed)]
     certificate: String,
     /// The reason, for the record
     #[arg(long, value_name = "TEXT")]
@@ -107,6 +109,11 @@ pub(crate) struct Revoke {
     /// A word of your own for this request: sent again with the same word, it is not done again
     #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
+}
+
+/// Digits as this program writes them; openssl has capitals, and colons between.
+fn as_listed(typed: &str) -> Result<String, Infallible> {
+    Ok(typed.replace(':', "").to_ascii_lowercase())
 }
 
 fn reasons() -> impl TypedValueParser<Value = CrlReason> {
@@ -245,15 +252,10 @@ impl Show {
 }
 
 fn shown(detail: &CertificateDetail) -> String {
-    let (listed, node) = (&detail.certificate, &detail.lineage);
-    let mut pairs = certificate(&listed.certificate);
-    // What is said of the unit may say more than its certificate.
-    let is_barred = listed.revoked.is_some() && node.state == LineageState::Counts;
-    let state = if is_barred { state(listed) } else { node.state.as_str() };
-    pairs.push(("state", state.to_owned()));
+    let node = &detail.lineage;
+    let mut pairs = certificate(&detail.certificate.certificate);
+    pairs.push(("state", lineage::state(node)));
     pairs.extend(lineage::particulars(node));
-    let by_unit = listed.revoked.as_ref().filter(|_| is_barred);
-    pairs.extend(by_unit.map(|revoked| ("revoked", lineage::since(revoked))));
     facts(&pairs)
 }
 
@@ -265,7 +267,11 @@ impl Revoke {
         let revoked: RevokedCertificate = control.client().post(&path, &request).await?;
         output.answer(&revoked, |revoked| {
             let whose = revoked.device.map_or(revoked.name.clone(), |device| device.to_string());
-            format!("{} of {whose} is revoked", revoked.serial)
+            let (serial, since) = (&revoked.serial, lineage::since(&revoked.revoked));
+            match revoked.before {
+                true => format!("{serial} of {whose} was revoked already, on {since}; nothing changed"),
+                false => format!("{serial} of {whose} is revoked"),
+            }
         })
     }
 }

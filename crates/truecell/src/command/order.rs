@@ -52,7 +52,7 @@ pub(crate) struct Create {
     /// The legacy group by whose key the unit enrols, if it has no other (`truecell migrate`)
     #[arg(long, value_name = "GROUP", conflicts_with = "vendor_key")]
     legacy_group: Option<Label>,
-    /// Who else agreed: with this, the vendor key that is named counts though it is known to be shared
+    /// Who else agreed, only with --vendor-key: that key counts though it is known to be shared
     #[arg(long, value_name = "NAME", requires = "vendor_key")]
     approver: Option<String>,
     /// The reason, for the record

@@ -110,6 +110,21 @@ fn a_running_node_takes_another_key_and_answers_for_units_of_both() {
     let serial = bench.json(&["device", "show", "00aabbccddee"])["credentials"][0]["serial"].clone();
     bench.good(&["cert", "revoke", serial.as_str().unwrap(), "--why", "a test"]);
     assert_eq!(level(&bench, "devices")["counting"], 0);
+    // Who signs for OCSP counts with nobody.
+    let gateways = level(&bench, "gateways");
+    assert!(gateways["counting"] == 1 && gateways["issued"].as_u64() > Some(1), "{gateways}");
+
+    bench.good(&["device", "lost", "00aabbccddef", "--why", "a test"]);
+    let serial = bench.json(&["device", "show", "00aabbccddef"])["credentials"][0]["serial"].clone();
+    let lineage = bench.good(&["cert", "lineage", "00aabbccddef"]);
+    assert!(lineage.contains(&format!("{}  revoked\n", serial.as_str().unwrap())), "{lineage}");
+    let shown = bench.good(&["cert", "show", serial.as_str().unwrap()]);
+    for text in [&lineage, &shown] {
+        assert!(
+            text.lines().any(|line| line.contains("revoked: ") && line.contains(", the unit is lost")),
+            "{text}"
+        );
+    }
     assert_eq!(bench.stop(), 0);
     assert!(bench.good(&["event", "verify"]).starts_with("good"));
     assert_eq!(bench.json(&["ledger", "verify"])["ok"], true);

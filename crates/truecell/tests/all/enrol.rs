@@ -488,6 +488,14 @@ fn nobody_of_a_distrusted_vendor_enrols_and_whom_it_vouched_for_is_listed() {
         ["ca", "distrust", "vendor.example", "--since", "2026-01-01T00:00:00Z", "--why", "broken into"];
     let listed = carrier.bench.json(&distrust);
     assert_eq!(listed["vouched"], Value::Array(Vec::new()));
+    assert_eq!(listed["vendors"], Value::from(["vendor.example"].as_slice()));
+    let note = |realm: &str| {
+        let distrust = ["ca", "distrust", realm, "--since", "2026-01-01T00:00:00Z", "--why", "broken into"];
+        text(&carrier.bench.run(&distrust).stderr)
+    };
+    assert_eq!(note("vendor.example"), "");
+    let none = "note: no [[vendor]] nobody.example is configured here; those are: vendor.example\n";
+    assert_eq!(note("nobody.example"), none);
     let Some((ok, text)) = carrier.cmp("ir", "vendor", "early") else { return };
     assert!(!ok && text.contains("notAuthorized"), "{text}");
     let events = carrier.bench.good(&["event", "tail", "-n", "200"]);
@@ -540,8 +548,20 @@ fn by_est_a_unit_enrols_and_renews_and_one_that_lost_the_answer_is_given_it_agai
 
     // A certificate that was taken back is given to nobody again.
     let serial = run(&carrier.bench, "openssl", &["x509", "-in", "second.pem", "-noout", "-serial"]).unwrap();
-    let serial = serial.trim().trim_start_matches("serial=").to_lowercase();
+    let serial = serial.trim().trim_start_matches("serial=").to_owned();
     carrier.bench.good(&["cert", "revoke", &serial, "--why", "a test"]);
+    let again = ["cert", "revoke", &serial, "--why", "another", "--reason", "key-compromise"];
+    let again = carrier.bench.good(&again);
+    assert!(
+        again.contains("was revoked already, on ") && again.contains(", a test; nothing changed"),
+        "{again}"
+    );
+    let fingerprint = ["x509", "-in", "second.pem", "-noout", "-fingerprint", "-sha256"];
+    let fingerprint = run(&carrier.bench, "openssl", &fingerprint).unwrap();
+    let sha256 = fingerprint.trim().split_once('=').unwrap().1;
+    let again = carrier.bench.good(&["cert", "revoke", sha256, "--why", "another"]);
+    assert!(again.contains(", a test; nothing changed"), "{again}");
+    assert!(carrier.bench.good(&["cert", "show", &serial]).contains(", a test\n"));
     assert_eq!(carrier.est("simplereenroll", "first", "second").unwrap(), "403");
     // Another key takes another order, also where no certificate counts any more.
     assert_eq!(carrier.est("simpleenroll", "vendor", "again").unwrap(), "403");

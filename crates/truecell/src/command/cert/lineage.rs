@@ -53,7 +53,7 @@ fn branch(all: &[LineageNode], here: &[&LineageNode], margin: &str, text: &mut S
         let children: Vec<_> = all.iter().filter(|child| child.parent == Some(node.cert_sha256)).collect();
         let inner = format!("{margin}{line}");
         let stem = if children.is_empty() { "   " } else { "│  " };
-        *text += &format!("{margin}{knot}{}  {}\n", printable(&node.serial), node.state.as_str());
+        *text += &format!("{margin}{knot}{}  {}\n", printable(&node.serial), state(node));
         let times = format!("{} to {}", seconds(node.not_before), seconds(node.not_after));
         *text += &format!("{inner}{stem}{times}\n");
         for (name, value) in particulars(node) {
@@ -67,6 +67,13 @@ fn branch(all: &[LineageNode], here: &[&LineageNode], margin: &str, text: &mut S
 fn named(all: &[LineageNode], value: &str) -> String {
     all.iter()
         .fold(value.to_owned(), |value, node| value.replace(&node.cert_sha256.to_string(), &node.serial))
+}
+
+/// What it is good for; of one that counts also that its holder may be another.
+pub(super) fn state(node: &LineageNode) -> String {
+    let is_unsure = node.doubt.as_ref().is_some_and(|doubt| doubt.kind == DoubtKind::Unsure);
+    let unsure = if is_unsure && node.state == LineageState::Counts { ", unsure" } else { "" };
+    format!("{}{unsure}", node.state.as_str())
 }
 
 /// How a certificate came about and what became of it, for people.
@@ -143,7 +150,7 @@ fn legacy(lineage: &View) -> String {
 mod tests {
     use super::*;
     use ids::{Sha256, UnixTime};
-    use ledger::{Enrolment, LifeCycle, Origin, Superseded};
+    use ledger::{Doubt, Enrolment, LifeCycle, Origin, Superseded};
 
     fn node(number: u8, parent: Option<u8>, state: LineageState) -> LineageNode {
         let at = UnixTime::from_secs(1_790_000_000);
@@ -170,11 +177,15 @@ mod tests {
 
     #[test]
     fn who_asked_for_which_is_drawn_as_a_tree_and_each_is_called_by_its_serial_number() {
+        let at = UnixTime::from_secs(1_790_000_000);
         let certificates = vec![
             node(1, None, LineageState::Superseded),
             node(2, Some(1), LineageState::Counts),
             node(9, Some(1), LineageState::Over),
-            node(4, None, LineageState::Counts),
+            LineageNode {
+                doubt: Some(Doubt { kind: DoubtKind::Unsure, since: at, why: "a fork".into() }),
+                ..node(4, None, LineageState::Counts)
+            },
         ];
         let device = "00aabbccddee".parse().unwrap();
         let lineage = View {
@@ -202,10 +213,11 @@ mod tests {
              │        {time} to {time}\n\
              │        by: certificate 01\n\
              │        issued: {time}\n\
-             └─ 04  counts\n   \
+             └─ 04  counts, unsure\n   \
                    {time} to {time}\n   \
                    by: another CA\n   \
-                   issued: {time}\n"
+                   issued: {time}\n   \
+                   unsure: {time}, a fork\n"
         );
         let without_blanks =
             |text: &str| text.lines().map(str::trim).map(|line| format!("{line}\n")).collect::<String>();
