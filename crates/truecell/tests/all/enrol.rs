@@ -491,7 +491,7 @@ fn nobody_of_a_distrusted_vendor_enrols_and_whom_it_vouched_for_is_listed() {
     assert_eq!(listed["vendors"], Value::from(["vendor.example"].as_slice()));
     let note = |realm: &str| {
         let distrust = ["ca", "distrust", realm, "--since", "2026-01-01T00:00:00Z", "--why", "broken into"];
-        text(&carrier.bench.run(&distrust).stderr)
+        crate::bench::text(&carrier.bench.run(&distrust).stderr)
     };
     assert_eq!(note("vendor.example"), "");
     let none = "note: no [[vendor]] nobody.example is configured here; those are: vendor.example\n";
