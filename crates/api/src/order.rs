@@ -138,7 +138,8 @@ pub(crate) async fn open(
 ) -> Answer<OrderView> {
     let OpenOrder { order, legacy_group, why, approver, .. } = request.clone();
     if legacy_group.is_some() && (order.vendor_key.is_some() || approver.is_some()) {
-        let why = "by a legacy group a unit enrols by the group's key, which two people have named already".to_owned();
+        let why = "by a legacy group a unit enrols by the group's key, which two people have named already"
+            .to_owned();
         return Err(Problem::invalid(why).next("leave out `vendor_key` and `approver`, or `legacy_group`"));
     }
     let work = services.blocking(move |services| {

@@ -32,7 +32,7 @@ pub enum KeyError {
         why: String,
     },
     /// The key is encrypted, and nobody said with what.
-    #[error("{}: encrypted, and no passphrase is configured", .path.display())]
+    #[error("{}: encrypted, and nobody says where its passphrase is", .path.display())]
     NoPassphrase {
         /// Which file.
         path: PathBuf,
@@ -110,7 +110,7 @@ impl KeyError {
             Self::Foreign { .. } => "bring back the key that was made with this certificate",
             Self::Secret { .. } => "see to that file or credential (docs/deployment.md, The CA's keys)",
             Self::NoPassphrase { .. } => {
-                "name its source: `passphrase` in [ca.keys], or --root-passphrase for a root's"
+                "say where: `passphrase` in [ca.keys], or --root-passphrase file:PATH for a root's key"
             }
             Self::WrongPassphrase { .. } => "put the right one there",
             Self::Module { .. } => "correct module-path in [ca.keys], or install what it names",
