@@ -220,8 +220,9 @@ pub(crate) async fn issue(
     Json(request): Json<IssueCertificate>,
 ) -> Result<Json<IssuedCertificate>, Problem> {
     let order = request.order(caller.name)?;
-    let approver = services.configured.rules().approver(&request.approver, &order.by)?;
+    let approver = request.approver.clone();
     let work = services.blocking(move |services| {
+        let approver = services.configured.rules().approver(&approver, &order.by)?;
         let ca = services.ca()?;
         if services.ledger.device(order.device)?.is_none() {
             return Err(unknown(order.device));

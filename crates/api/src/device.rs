@@ -231,8 +231,7 @@ pub(crate) async fn move_to(
         caller.may_move(from, to)?;
         // Whoever may not bring a unit back names nobody, wherever the unit has got to meanwhile.
         let approver = approver.filter(|_| caller.role == Role::Admin);
-        let rules = services.configured.rules();
-        let approver = approver.map(|named| rules.approver(&named, &caller.name)).transpose()?;
+        let approver = services.second_person(approver.as_deref(), &caller)?;
         let now = services.now();
         let moved = services.ledger.move_device(id, to, &caller.name, &why, approver.as_deref(), now);
         // A live tunnel of a unit that may no longer attach is cut, also when the move is only recorded.

@@ -26,7 +26,7 @@ pub struct NameGroup {
     pub until: UnixTime,
     /// The reason, for the record.
     pub why: Reason,
-    /// The second person.
+    /// Who else agreed.
     #[serde(default)]
     pub approver: Option<String>,
 }
@@ -101,7 +101,7 @@ pub(crate) async fn name(
             subject: certificate.subject(),
             until,
         };
-        let approver = services.second(approver.as_deref(), &caller)?;
+        let approver = services.second_person(approver.as_deref(), &caller)?;
         let now = services.now();
         Ok(services.ledger.name_legacy_group(new, &caller.name, &why, approver.as_deref(), now)?)
     });
@@ -118,11 +118,4 @@ fn only_certificate(pem: &str) -> Result<Certificate, Problem> {
     let certificate = Certificate::from_der(der).map_err(|error| wrong(error.to_string()))?;
     certificate.key().map_err(|error| wrong(format!("nobody can enrol by its key: {error}")))?;
     Ok(certificate)
-}
-
-impl Services {
-    /// The second person whom a caller names, as configured; none where they name nobody.
-    pub(crate) fn second(&self, named: Option<&str>, caller: &Caller) -> Result<Option<String>, Problem> {
-        named.map(|named| self.configured.rules().approver(named, &caller.name)).transpose()
-    }
 }

@@ -25,7 +25,7 @@ pub struct PlanMigration {
     pub check: bool,
     /// The reason, for the record.
     pub why: Reason,
-    /// The second person.
+    /// Who else agreed.
     #[serde(default)]
     pub approver: Option<String>,
 }
@@ -85,7 +85,7 @@ pub(crate) async fn plan(
 ) -> Answer<PlanView> {
     let PlanMigration { plan, check, why, approver, .. } = request.clone();
     let work = services.blocking(move |services| {
-        let approver = services.second(approver.as_deref(), &caller)?;
+        let approver = services.second_person(approver.as_deref(), &caller)?;
         let because = (caller.name.as_str(), &*why, approver.as_deref());
         let planned = services.ledger.plan_migration(&plan, because, check, services.now())?;
         let Planned { migration, waves, left_out } = planned;

@@ -137,9 +137,13 @@ pub(crate) async fn open(
     Json(request): Json<OpenOrder>,
 ) -> Answer<OrderView> {
     let OpenOrder { order, legacy_group, why, approver, .. } = request.clone();
-    let rules = services.configured.rules();
-    let approver = approver.map(|named| rules.approver(&named, &caller.name)).transpose()?;
+    if legacy_group.is_some() && (order.vendor_key.is_some() || approver.is_some()) {
+        let why = "by a legacy group a unit enrols by the group's key, which two people have named already"
+            .to_owned();
+        return Err(Problem::invalid(why).next("leave out `vendor_key` and `approver`, or `legacy_group`"));
+    }
     let work = services.blocking(move |services| {
+        let approver = services.second_person(approver.as_deref(), &caller)?;
         let (ledger, by, now) = (&services.ledger, &caller.name, services.now());
         let order = match legacy_group {
             Some(group) => ledger.open_order_by_legacy(&order, &group, by, &why, now),

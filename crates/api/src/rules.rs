@@ -1,5 +1,6 @@
 use crate::Problem;
 use admission::Policy;
+use ledger::is_same_person;
 use pki::CaKeys;
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +40,7 @@ impl Rules {
     /// `needs-approver` when it is `by` again, `unknown-approver` when nobody configured it (both 409).
     pub(crate) fn approver(&self, named: &str, by: &str) -> Result<String, Problem> {
         let named = named.trim();
-        if named.eq_ignore_ascii_case(by.trim()) {
+        if is_same_person(named, by) {
             return Err(Problem::conflict("needs-approver", "nobody approves what they ask for themselves")
                 .next("name someone else with --approver"));
         }

@@ -1,5 +1,5 @@
 use crate::{
-    Configuration, Configured, Office, Problem, Revocations, event::JournalFiles, requests::Requests,
+    Caller, Configuration, Configured, Office, Problem, Revocations, event::JournalFiles, requests::Requests,
 };
 use axum::http::StatusCode;
 use gateway::Gateway;
@@ -51,6 +51,15 @@ impl Services {
     /// Where the CA issues.
     pub(crate) fn office(&self) -> Office {
         Office { ledger: self.ledger.clone(), policy: self.configured.rules().admission }
+    }
+
+    /// The second person whom a caller names, as configured; none where they name nobody.
+    pub(crate) fn second_person(
+        &self,
+        named: Option<&str>,
+        caller: &Caller,
+    ) -> Result<Option<String>, Problem> {
+        named.map(|named| self.configured.rules().approver(named, &caller.name)).transpose()
     }
 
     /// Wall time, for what is written down.

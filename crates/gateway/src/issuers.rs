@@ -21,7 +21,7 @@ pub trait Issuers: Send + Sync {
     fn trouble(&self, now: UnixTime) -> Option<String>;
 }
 
-/// Says why our own CA issues nothing at that time; nothing while it does.
+/// Says why the embedded CA issues nothing to units at that time; nothing while it does.
 pub type CaCheck = Box<dyn Fn(UnixTime) -> Option<String> + Send>;
 
 /// No foreign CA is asked.

@@ -48,13 +48,13 @@ pub struct Deps {
     pub anchors: Anchors,
     /// What foreign CAs say about the certificates that they issued.
     pub issuers: Arc<dyn Issuers>,
-    /// Whether our own CA can issue.
+    /// Whether the embedded CA can issue to units.
     pub ca_check: CaCheck,
     /// What stands behind the tunnels: a side of it for each shard.
     pub cores: Vec<Box<dyn Core>>,
     /// Whether that can be reached: packets get there, and from there to the units.
     pub core_check: Check,
-    /// Whether the embedded CA can sign.
+    /// Whether the embedded CA can sign, for units, gateways or revocation lists.
     pub ca_key_check: Check,
     /// Wall time.
     pub clock: Arc<dyn WallClock>,

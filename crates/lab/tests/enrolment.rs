@@ -197,17 +197,11 @@ fn a_ca_whose_key_never_answers_leaves_units_their_admission_and_signs_once_it_d
             thread::park_timeout(Duration::from_millis(20));
         }
     };
-    thread::scope(|scope| {
-        let asking =
-            scope.spawn(|| asked(|issued| matches!(issued, Err(PkiError::Key(KeyError::Silent { .. })))));
-        let mut is_over = false;
-        while !is_over {
-            is_over = asking.is_finished();
-            let outcome = world.attach(&offer, &private);
-            assert!(matches!(outcome, Outcome::Attached(_)), "{outcome:?}");
-        }
-    });
-    assert!(matches!(ca.key_trouble(), Some(KeyError::Silent { .. })));
+    let is_silent = |issued: &Result<_, _>| matches!(issued, Err(PkiError::Key(KeyError::Silent { .. })));
+    asked(is_silent);
+    let outcome = world.attach(&offer, &private);
+    assert!(matches!(outcome, Outcome::Attached(_)), "{outcome:?}");
+    assert!(is_silent(&issue()), "it has not answered meanwhile");
     fs::write(&pass, PASSPHRASE).unwrap();
     asked(Result::is_ok);
 }

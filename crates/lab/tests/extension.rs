@@ -47,7 +47,7 @@ impl World {
     fn extend(&self) {
         let ca = self.carrier.ca.issuing_certificate(Issuing::Devices).sha256();
         let (now, until) = (Ahead(40).now(), Ahead(40).now().after(DAY * 3));
-        self.carrier.ledger.extend((ca, until), "kim", "the HSM is broken", "lee", now).unwrap();
+        self.carrier.ledger.extend((vec![ca], until), "kim", "the HSM is broken", "lee", now).unwrap();
         self.carrier.gateway.extension_changed();
     }
 

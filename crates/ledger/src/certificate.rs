@@ -211,7 +211,7 @@ impl Tx<'_> {
         let approver = certificate.leave.approver();
         let because = Because { approver, ..Because::new(&certificate.by, "issued") };
         if approver.is_some() {
-            because.is_of_two(|| format!("a certificate for {}", certificate.name))?;
+            because.second_person(|| format!("a certificate for {}", certificate.name))?;
         }
         self.put_row(certificate, &because, now).map(drop)
     }

@@ -15,8 +15,8 @@ pub const LONGEST_EXTENSION: Duration = Duration::from_secs(30 * 24 * 3600);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Extension {
-    /// The issuing CA that signed them.
-    pub ca: CertSha256,
+    /// The issuing CAs that signed them.
+    pub cas: Vec<CertSha256>,
     /// Until when they count.
     pub until: UnixTime,
     /// When that was said.
@@ -115,11 +115,11 @@ impl Tx<'_> {
 
     fn extend(
         &mut self,
-        (ca, until): (CertSha256, UnixTime),
+        (cas, until): (Vec<CertSha256>, UnixTime),
         because: &Because<'_>,
         now: UnixTime,
     ) -> Result<Extension, LedgerError> {
-        because.is_of_two(|| "certificates that have ended".to_owned())?;
+        let approver = because.second_person(|| "certificates that have ended".to_owned())?.to_owned();
         let wrong = |why: String| Err(LedgerError::Conflict(why));
         if until <= now {
             return wrong(format!("the extension would have ended at {until}"));
@@ -133,9 +133,8 @@ impl Tx<'_> {
         if let Some(stands) = self.extension()?.filter(|extension| extension.is_in_force(now)) {
             return wrong(format!("an extension until {} is in force: end it first", stands.until));
         }
-        let approver = because.approver.unwrap_or_default().to_owned();
         let (by, why) = (because.by.to_owned(), because.why.to_owned());
-        let extension = Extension { ca, until, at: now, by, approver, why, ended: None };
+        let extension = Extension { cas, until, at: now, by, approver, why, ended: None };
         self.put_row(&extension, because, now)?;
         Ok(extension)
     }
@@ -152,7 +151,7 @@ impl Tx<'_> {
 }
 
 impl Ledger {
-    /// Lets certificates of units that this issuing CA signed count until `until`, where they end before; by the word of two
+    /// Lets certificates of units that these issuing CAs signed count until `until`, where they end before; by the word of two
     /// people.
     ///
     /// # Errors
@@ -160,14 +159,14 @@ impl Ledger {
     /// [`LONGEST_EXTENSION`] ahead, and while one is in force; and as [`Self::device`].
     pub fn extend(
         &self,
-        (ca, until): (CertSha256, UnixTime),
+        (cas, until): (Vec<CertSha256>, UnixTime),
         by: &str,
         why: &str,
         approver: &str,
         now: UnixTime,
     ) -> Result<Extension, LedgerError> {
         let because = Because { by, why, approver: Some(approver) };
-        self.change(|tx| tx.extend((ca, until), &because, now))
+        self.change(|tx| tx.extend((cas, until), &because, now))
     }
 
     /// Ends the extension before its time; that takes one.

@@ -196,7 +196,7 @@ impl Tx<'_> {
         now: UnixTime,
     ) -> Result<LegacyGroup, LedgerError> {
         let NewLegacyGroup { name, realm, spki_sha256, certificate, subject, until } = new;
-        because.is_of_two(|| format!("legacy group {name}"))?;
+        let approver = because.second_person(|| format!("legacy group {name}"))?.to_owned();
         let wrong = |why: String| Err(LedgerError::Conflict(why));
         if until > now.after(LegacyGroup::LONGEST) {
             return wrong(format!("the group would end at {until}: a year ahead is the longest"));
@@ -214,7 +214,6 @@ impl Tx<'_> {
             return wrong(format!("the key is that of {}, which a CA of ours certified", issued.name));
         }
         let (why, by) = (because.why.to_owned(), because.by.to_owned());
-        let approver = because.approver.unwrap_or_default().trim().to_owned();
         let group = LegacyGroup {
             name,
             realm,

@@ -72,5 +72,5 @@ pub use pool::{Outside, Pools};
 pub use row::{Row, RowKey};
 pub use shadow::{Breaker, Mode, Observation, Observed, PolicyRule, Scope, SetBack};
 pub use sighting::{KeyUse, Sighting};
-pub use transaction::Tx;
+pub use transaction::{Tx, is_same_person};
 pub use verify::{Finding, Verified, verify_copy};

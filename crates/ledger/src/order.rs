@@ -219,9 +219,8 @@ impl Tx<'_> {
         because: &Because<'_>,
         now: UnixTime,
     ) -> Result<InstallOrder, LedgerError> {
-        if because.approver.is_some() {
-            because.is_of_two(|| format!("order {}", new.id))?;
-        }
+        let approver = because.approver.map(|_| because.second_person(|| format!("order {}", new.id)));
+        let approver = approver.transpose()?.map(str::to_owned);
         let (from, until) = new.window(now)?;
         let mut device = self.known_device(new.device)?;
         device.may_be_ordered()?;
@@ -245,7 +244,7 @@ impl Tx<'_> {
             until,
             why,
             by,
-            approver: because.approver.map(str::to_owned),
+            approver,
             since: now,
             closed: None,
             legacy,

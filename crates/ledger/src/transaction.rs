@@ -49,15 +49,14 @@ impl<'a> Because<'a> {
         Self { by, why, approver: None }
     }
 
-    /// Whether a second person agrees, another than the one who asks; `what` to.
+    /// The second person who agrees, another than the one who asks; `what` to.
     ///
     /// # Errors
     /// [`LedgerError::NeedsApprover`]
-    pub(crate) fn is_of_two(&self, what: impl FnOnce() -> String) -> Result<(), LedgerError> {
-        match self.approver.is_some_and(|approver| is_second(approver, self.by)) {
-            true => Ok(()),
-            false => Err(LedgerError::NeedsApprover(what())),
-        }
+    pub(crate) fn second_person(&self, what: impl FnOnce() -> String) -> Result<&'a str, LedgerError> {
+        let second = self.approver.map(str::trim);
+        let second = second.filter(|second| !second.is_empty() && !is_same_person(second, self.by));
+        second.ok_or_else(|| LedgerError::NeedsApprover(what()))
     }
 }
 
@@ -367,7 +366,7 @@ impl<'a> Tx<'a> {
         }
         let step = from.to(to).ok_or(LedgerError::NoSuchMove { device: id, from, to })?;
         if step.approval == Approval::SecondPerson {
-            because.is_of_two(|| format!("{id} from {from} to {to}"))?;
+            because.second_person(|| format!("{id} from {from} to {to}"))?;
         }
         (device.state, device.state_since) = (to, now);
         self.put_row(&device, because, now)?;
@@ -557,10 +556,9 @@ impl<'a> Tx<'a> {
     }
 }
 
-/// Somebody, and another one than `by`, however the name is written.
-fn is_second(approver: &str, by: &str) -> bool {
-    let (approver, by) = (approver.trim(), by.trim());
-    !approver.is_empty() && !approver.eq_ignore_ascii_case(by)
+/// Whether two names are one person's, however they are written.
+pub fn is_same_person(one: &str, other: &str) -> bool {
+    one.trim().eq_ignore_ascii_case(other.trim())
 }
 
 impl Drop for Tx<'_> {

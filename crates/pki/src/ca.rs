@@ -3,7 +3,7 @@ use crate::issuing::{Generations, Issuing, IssuingCa};
 use crate::key::KeptKey;
 use crate::profile::{self, Holder, Window};
 use crate::{CaKeys, Generation, KeyAlgorithm, KeyError, KeyPlace, KeysAbove, PkiError, StatusUris, file};
-use ids::{Realm, UnixTime};
+use ids::{CertSha256, Realm, UnixTime};
 use rcgen::{CertificateParams, Issuer};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -216,6 +216,12 @@ impl Ca {
         self.every().iter().map(|ca| ca.generation).collect()
     }
 
+    /// The certificates of every generation of an issuing CA.
+    pub fn generations_for(&self, which: Issuing) -> Vec<CertSha256> {
+        let of = self.every().into_iter().filter(|ca| ca.generation.issuing() == which);
+        of.map(|ca| ca.certificate.sha256()).collect()
+    }
+
     /// Those that still sign: the key of an older one may have been taken away.
     pub fn speaking(&self) -> Vec<Generation> {
         self.every().iter().filter(|ca| !ca.is_silent()).map(|ca| ca.generation).collect()
@@ -249,9 +255,14 @@ impl Ca {
 
     /// What keeps an issuing CA from signing that should, as it was when its key was last used or looked for.
     pub fn key_trouble(&self) -> Option<KeyError> {
-        let current = Issuing::ALL.into_iter().find_map(|which| self.issuing(which).key_trouble());
+        let current = Issuing::ALL.into_iter().find_map(|which| self.certifying_trouble(which));
         let speaking = || self.every().into_iter().filter(|ca| !ca.is_silent());
         current.or_else(|| speaking().find_map(|ca| ca.key_trouble()))
+    }
+
+    /// What keeps this issuing CA from certifying, in the same way.
+    pub fn certifying_trouble(&self, which: Issuing) -> Option<KeyError> {
+        self.issuing(which).key_trouble()
     }
 
     /// Looks for keys that were not to be had. May wait for whoever has them.

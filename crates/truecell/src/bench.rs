@@ -1,6 +1,7 @@
 //! Measurements of this machine: each a set of rows, ours beside a named peer's in the same run.
 
 mod charon;
+mod costs;
 mod enrol;
 mod esp;
 mod estate;

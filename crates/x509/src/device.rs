@@ -13,12 +13,12 @@ pub struct DevicePolicy {
     pub extension: Option<Extension>,
 }
 
-/// Devices' certificates of one issuing CA are taken until a time, though they have ended. Every other check is as ever; that
+/// Devices' certificates of some issuing CAs are taken until a time, though they have ended. Every other check is as ever; that
 /// none of them is revoked is for whoever knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
-    /// The certificate of the issuing CA, which is judged as of now.
-    pub issuer: CertSha256,
+    /// The certificates of the issuing CAs, which are judged as of now.
+    pub issuers: Vec<CertSha256>,
     /// What ended before then is not taken.
     pub from: UnixTime,
     /// Until when.
@@ -33,7 +33,7 @@ impl Extension {
 
     /// When the path ends.
     fn end_of(&self, found: &path::Found, now: UnixTime) -> Result<UnixTime, PathError> {
-        if found.sha256s.get(1) != Some(&self.issuer) {
+        if found.sha256s.get(1).is_none_or(|issuer| !self.issuers.contains(issuer)) {
             return Err(PathError::Expired(crate::Place::EndEntity));
         }
         match now <= found.issuers_until {
@@ -238,7 +238,7 @@ fn verify_named(
     now: UnixTime,
 ) -> Result<CertPathVerified, PathError> {
     let set = anchors.of(&name.realm).ok_or(PathError::UnknownRealm)?;
-    let extension = policy.extension.filter(|extension| extension.is_about(&certificate, now));
+    let extension = policy.extension.as_ref().filter(|extension| extension.is_about(&certificate, now));
     let at = extension.map_or(now, |_| certificate.not_after());
     let key = path::check_end_entity(&certificate, &path::IKE, at)?;
     if !policy.older_purpose && path::has_older_purpose_only(&certificate) {

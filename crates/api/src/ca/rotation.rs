@@ -4,6 +4,7 @@ use crate::{Caller, Problem, Reason, Services, public::status_uris};
 use axum::{Extension, Json, extract::State};
 use events::{Durability, pki::CaRotated};
 use ids::{CertSha256, UnixTime};
+use ledger::LedgerError;
 use pki::{Ca, CaSpec, Examined, Issuing, NoGeneration, Wanted, certificate_pem};
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ pub struct PrepareRotation {
     pub ca: Issuing,
     /// The reason, for the record.
     pub why: Reason,
-    /// A second person, as configured, who agrees.
+    /// Who else agreed.
     #[serde(default)]
     pub approver: Option<String>,
 }
@@ -53,7 +54,7 @@ pub struct TakeUpCertificate {
     pub certificate: String,
     /// The reason, for the record.
     pub why: Reason,
-    /// A second person, as configured, who agrees.
+    /// Who else agreed.
     #[serde(default)]
     pub approver: Option<String>,
 }
@@ -80,7 +81,7 @@ pub(crate) async fn prepare(
 ) -> Result<Json<WantedCertificate>, Problem> {
     let asked = request.clone();
     let work = services.blocking(move |services| {
-        services.second_person(asked.approver.as_deref(), &caller)?;
+        two_people(services, asked.approver.as_deref(), &caller)?;
         let ca = services.ca()?;
         let wanted = ca.prepare(asked.ca)?;
         Ok(WantedCertificate {
@@ -102,7 +103,7 @@ pub(crate) async fn take_up(
 ) -> Result<Json<RotatedCa>, Problem> {
     let asked = request.clone();
     let work = services.blocking(move |services| {
-        let approver = services.second_person(asked.approver.as_deref(), &caller)?;
+        let approver = two_people(services, asked.approver.as_deref(), &caller)?;
         let ca = services.ca()?;
         let der = certificate_in(&asked.certificate)?;
         if ca.generation_der(ca.current(asked.ca)).as_ref() != Some(&der) {
@@ -158,15 +159,6 @@ pub enum NotWanted {
 }
 
 impl Services {
-    /// Who agrees beside the caller.
-    fn second_person(&self, named: Option<&str>, caller: &Caller) -> Result<String, Problem> {
-        let named = named.ok_or_else(|| {
-            Problem::conflict("needs-approver", "a second person must agree to another key for a CA")
-                .next("add --approver NAME, one of `approvers` in [control]")
-        })?;
-        self.configured.rules().approver(named, &caller.name)
-    }
-
     fn announce(
         &self,
         ca: &Ca,
@@ -195,6 +187,12 @@ impl Services {
             .next("see that its disk has room and works, and ask again")
         })
     }
+}
+
+/// Who agrees beside the caller.
+fn two_people(services: &Services, named: Option<&str>, caller: &Caller) -> Result<String, Problem> {
+    let second = services.second_person(named, caller)?;
+    Ok(second.ok_or_else(|| LedgerError::NeedsApprover("another key for a CA".into()))?)
 }
 
 fn certificate_in(pem: &str) -> Result<Vec<u8>, Problem> {

@@ -131,5 +131,5 @@ pub fn ca_down(ca: Option<&Ca>, now: UnixTime) -> Option<String> {
     let Some(ca) = ca else { return Some("there is no embedded CA here".into()) };
     let end = ca.issuing_certificate(Issuing::Devices).not_after();
     let ended = (now > end).then(|| format!("the certificate of its issuing CA ended at {end}"));
-    ended.or_else(|| ca.key_trouble().map(|trouble| trouble.to_string()))
+    ended.or_else(|| ca.certifying_trouble(Issuing::Devices).map(|trouble| trouble.to_string()))
 }

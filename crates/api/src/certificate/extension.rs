@@ -40,13 +40,14 @@ pub(crate) async fn extend(
     Json(request): Json<ExtendCertificates>,
 ) -> Result<Json<CertificateExtension>, Problem> {
     let ExtendCertificates { until, why, approver, .. } = request.clone();
-    let approver = services.configured.rules().approver(&approver, &caller.name)?;
     let work = services.blocking(move |services| {
-        let ca = services.ca()?.issuing_certificate(Issuing::Devices).sha256();
+        let approver = services.configured.rules().approver(&approver, &caller.name)?;
+        let cas = services.ca()?.generations_for(Issuing::Devices);
         let now = services.now();
-        let extension = services.ledger.extend((ca, until), &caller.name, &why, &approver, now)?;
+        let extended = services.ledger.extend((cas, until), &caller.name, &why, &approver, now);
+        // Also of one that will be finished later.
         services.gateway.iter().for_each(|gateway| gateway.extension_changed());
-        Ok(extension)
+        Ok(extended?)
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }
@@ -58,9 +59,9 @@ pub(crate) async fn end(
 ) -> Result<Json<CertificateExtension>, Problem> {
     let why = request.why.clone();
     let work = services.blocking(move |services| {
-        let ended = services.ledger.end_extension(&caller.name, &why, services.now())?;
+        let ended = services.ledger.end_extension(&caller.name, &why, services.now());
         services.gateway.iter().for_each(|gateway| gateway.extension_changed());
-        Ok(ended)
+        Ok(ended?)
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }

@@ -6,7 +6,7 @@ use crate::LedgerBooks;
 use admission::Policy;
 use cmp::{Protocol, Refusal, TransactionId};
 use gateway::{Beyond, Pace, Refusals};
-use ids::{DeviceId, UnixTime};
+use ids::{CertSha256, DeviceId, UnixTime};
 use ledger::{Ask, CONFIRM_WAIT, Leave, LedgerError, NoCertificate, Octets, Transaction, Tx};
 use pki::{DeviceOrder, KeySource, PkiError};
 use std::{
@@ -30,6 +30,23 @@ pub(super) struct Desk {
     issued: Refusals<DeviceId>,
     waiting: Waiting,
     began: (UnixTime, Instant),
+}
+
+/// What a transaction did that counts once it stands.
+#[derive(Default)]
+struct Did {
+    /// Units whose certificates may count no more.
+    changed: Vec<DeviceId>,
+    issued: Vec<Issued>,
+    confirmed: Vec<CertSha256>,
+}
+
+/// A certificate that waits for its unit's word.
+struct Issued {
+    device: DeviceId,
+    certificate: CertSha256,
+    transaction: TransactionId,
+    at: UnixTime,
 }
 
 /// Why one request comes to nothing.
@@ -124,9 +141,9 @@ impl Desk {
         let lost = |error: LedgerError| Failed::Lost(error.to_string());
         let (ledger, began) = (self.enrolments.ledger.clone(), Instant::now());
         let mut tx = ledger.begin_issuing().map_err(lost)?;
-        let (mut answers, mut changed) = (Vec::with_capacity(batch.len()), Vec::new());
+        let (mut answers, mut did) = (Vec::with_capacity(batch.len()), Did::default());
         for Request { work, now, .. } in batch {
-            match self.done(&mut tx, &policy, work, &mut changed, *now) {
+            match self.done(&mut tx, &policy, work, &mut did, *now) {
                 Ok(chain) => answers.push(Ok(chain)),
                 Err(Failed::Refused(refusal)) => answers.push(Err(refusal)),
                 Err(failed) => return Err(failed),
@@ -140,70 +157,91 @@ impl Desk {
         if revokes {
             self.enrolments.revocations.tell();
         }
-        if let Some(gateway) = &self.enrolments.gateway {
-            changed.iter().for_each(|device| gateway.device_changed(*device));
-        }
+        self.stands(did);
         Ok(answers)
     }
 
-    /// `changed`: units whose certificates may count no more.
+    fn stands(&mut self, did: Did) {
+        for Issued { device, certificate, transaction, at } in did.issued {
+            let instant = self.instant(at);
+            let _ = self.issued.admit(device, instant);
+            self.waiting.add(certificate, transaction, at.after(CONFIRM_WAIT));
+        }
+        did.confirmed.iter().for_each(|certificate| self.waiting.remove(*certificate));
+        if let Some(gateway) = &self.enrolments.gateway {
+            did.changed.iter().for_each(|device| gateway.device_changed(*device));
+        }
+    }
+
     fn done(
         &mut self,
         tx: &mut Tx<'_>,
         policy: &Policy,
         work: &Work,
-        changed: &mut Vec<DeviceId>,
+        did: &mut Did,
         now: UnixTime,
     ) -> Result<Vec<Vec<u8>>, Failed> {
         match work {
             Work::Enrol(_) | Work::Renew(_) if !(self.enrolments.has_room)() => {
                 Err(Failed::Refused(Refusal::Unavailable))
             }
-            Work::Enrol(asked) | Work::Renew(asked) if !self.is_in_pace(tx, asked, now)? => {
+            Work::Enrol(asked) | Work::Renew(asked) if !self.is_in_pace(tx, asked, did, now)? => {
+                tx.out_of_pace(&ask(asked), now).map_err(NoCertificate::from)?;
                 Err(Failed::Refused(Refusal::TooOften))
             }
             Work::Enrol(asked) => {
                 let leave = tx.leave_to_enrol(&ask(asked), now);
-                let chain = self.issue(tx, policy, asked, leave?, now)?;
-                self.confirm_at_once(tx, asked, changed, now).map(|()| chain)
+                let chain = self.issue(tx, policy, (asked, leave?), did, now)?;
+                self.confirm_at_once(tx, asked, did, now).map(|()| chain)
             }
             Work::Renew(asked) => {
                 let leave = tx.leave_to_renew(&ask(asked), now);
-                changed.push(asked.device);
-                let chain = self.issue(tx, policy, asked, leave?, now)?;
-                self.confirm_at_once(tx, asked, changed, now).map(|()| chain)
+                did.changed.push(asked.device);
+                let chain = self.issue(tx, policy, (asked, leave?), did, now)?;
+                self.confirm_at_once(tx, asked, did, now).map(|()| chain)
             }
-            Work::Confirm(id) => self.confirm(tx, id, changed, now).map(|()| Vec::new()),
+            Work::Confirm(id) => self.confirm(tx, id, did, now).map(|()| Vec::new()),
             Work::Reject(id) => Ok(tx.reject(id.octets(), now).map(|()| Vec::new())?),
         }
     }
 
     /// Whoever has a vendor's CA can name any number of units: only ours are counted. Nobody gets another certificate by
-    /// saying again what was said.
-    fn is_in_pace(&mut self, tx: &mut Tx<'_>, asked: &Asked, now: UnixTime) -> Result<bool, Failed> {
+    /// saying again what was said, and nobody two in one transaction.
+    fn is_in_pace(
+        &mut self,
+        tx: &mut Tx<'_>,
+        asked: &Asked,
+        did: &Did,
+        now: UnixTime,
+    ) -> Result<bool, Failed> {
         let is_ours = tx.device(asked.device).map_err(NoCertificate::from)?.is_some();
         let id = asked.transaction.id.octets();
         let is_said_again = tx.enrolment(id, now).map_err(NoCertificate::from)?.is_some();
+        if !is_ours || is_said_again {
+            return Ok(true);
+        }
         let at = self.instant(now);
-        Ok(!is_ours || is_said_again || self.issued.would_admit(asked.device, at).is_some())
+        let is_first = did.issued.iter().all(|issued| issued.device != asked.device);
+        Ok(is_first && self.issued.would_admit(asked.device, at).is_some())
     }
 
-    /// The time of a request, as paces count it.
-    fn instant(&self, now: UnixTime) -> Instant {
+    /// The time of a request, as paces count it: from anew where the clock was set back.
+    fn instant(&mut self, now: UnixTime) -> Instant {
         let (at, began) = self.began;
-        began + now.since(at)
+        self.began = (at.min(now), began);
+        began + now.since(self.began.0)
     }
 
     fn confirm(
         &mut self,
         tx: &mut Tx<'_>,
         id: &TransactionId,
-        changed: &mut Vec<DeviceId>,
+        did: &mut Did,
         now: UnixTime,
     ) -> Result<(), Failed> {
         let credential = tx.confirm(id.octets(), self.enrolments.ca.realm(), now)?;
-        self.waiting.remove(credential.cert_sha256);
-        changed.push(credential.device);
+        did.confirmed.push(credential.cert_sha256);
+        did.changed.push(credential.device);
         Ok(())
     }
 
@@ -212,12 +250,12 @@ impl Desk {
         &mut self,
         tx: &mut Tx<'_>,
         asked: &Asked,
-        changed: &mut Vec<DeviceId>,
+        did: &mut Did,
         now: UnixTime,
     ) -> Result<(), Failed> {
         match asked.protocol {
             Protocol::Cmp => Ok(()),
-            Protocol::Est => self.confirm(tx, &asked.transaction.id, changed, now).map_err(Failed::whole),
+            Protocol::Est => self.confirm(tx, &asked.transaction.id, did, now).map_err(Failed::whole),
         }
     }
 
@@ -225,8 +263,8 @@ impl Desk {
         &mut self,
         tx: &mut Tx<'_>,
         policy: &Policy,
-        asked: &Asked,
-        leave: Leave,
+        (asked, leave): (&Asked, Leave),
+        did: &mut Did,
         now: UnixTime,
     ) -> Result<Vec<Vec<u8>>, Failed> {
         let cmp::Transaction { id, signer, nonce } = &asked.transaction;
@@ -247,8 +285,8 @@ impl Desk {
         let issued = self.enrolments.ca.issue(&order, &mut books, now);
         match issued {
             Ok(issued) => {
-                let _ = self.issued.admit(asked.device, self.instant(now));
-                self.waiting.add(issued.info.sha256, id.clone(), now.after(CONFIRM_WAIT));
+                let (certificate, transaction) = (issued.info.sha256, id.clone());
+                did.issued.push(Issued { device: asked.device, certificate, transaction, at: now });
                 Ok(issued.chain)
             }
             Err(PkiError::Books(error)) => Err(Failed::Lost(error)),

@@ -129,7 +129,7 @@ impl IkeThread {
     fn configure(&mut self, config: GatewayConfig, anchors: Anchors, now: Instant) {
         self.responder.reconfigure(config.responder.clone());
         self.anchors = Arc::new(anchors);
-        let extension = self.peers.device.extension;
+        let extension = self.peers.device.extension.take();
         self.peers = config.peers.clone();
         self.peers.device.extension = extension;
         self.contests.set_make_room(config.policy.make_room());

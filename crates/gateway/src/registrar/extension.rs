@@ -7,7 +7,9 @@ use ledger::{Finding, LedgerError, NewIncident};
 impl Registrar {
     /// Reads it anew, and judges those who are attached by one. A row that can't be believed extends nothing.
     pub(super) fn reread_extension(&mut self) -> Result<(), LedgerError> {
-        let extension = match self.ledger.extension() {
+        // In a transaction, before which whatever stands in the journal is finished.
+        let ledger = self.ledger.clone();
+        let extension = match ledger.begin()?.extension() {
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => {
                 self.extension_tampered(&error);
@@ -16,7 +18,7 @@ impl Registrar {
             Ok(extension) => extension.filter(|extension| extension.ended.is_none()),
         };
         self.answer(Answer::Extension(extension.map(|extension| x509::Extension {
-            issuer: extension.ca,
+            issuers: extension.cas.clone(),
             from: extension.from(),
             until: extension.until,
         })));

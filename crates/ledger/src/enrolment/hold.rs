@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 /// Kinds of incidents that an enrolment opens.
 const DENIED: &str = "enrolment-denied";
 const FORK: &str = "lineage-fork";
+const TOO_OFTEN: &str = "enrolment-too-often";
 
 impl Tx<'_> {
     /// Tells a person of a denial, and holds the unit's enrolment where another may hold its vendor's key.
@@ -84,6 +85,19 @@ impl Tx<'_> {
         let evidence = json!({ "older": older, "successors": successors, "protocol": ask.protocol });
         let fork = NewIncident { kind: FORK, devices: vec![ask.device], summary, evidence, more: 0 };
         self.tell_once(fork, now)
+    }
+
+    /// Somebody has the unit's certificates issued faster than a unit needs them: a copy that never confirms keeps the unit
+    /// from its own. A person is told, once while that is open; nobody is held.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn out_of_pace(&mut self, ask: &Ask<'_>, now: UnixTime) -> Result<(), LedgerError> {
+        let (device, from) = (ask.device, ask.from);
+        let summary = format!("certificates of {device} are asked for too often, now from {from}");
+        let evidence = json!({ "from": from, "protocol": ask.protocol, "certificate": ask.by_cert });
+        let new = NewIncident { kind: TOO_OFTEN, devices: vec![device], summary, evidence, more: 0 };
+        self.tell_once(new, now)
     }
 
     pub(super) fn tell_once(&mut self, new: NewIncident, now: UnixTime) -> Result<(), LedgerError> {

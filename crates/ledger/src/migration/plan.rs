@@ -82,7 +82,7 @@ impl Ledger {
     ) -> Result<Planned, LedgerError> {
         let (by, why, approver) = because;
         let because = Because { by, why, approver };
-        because.is_of_two(|| format!("migration {}", new.name))?;
+        let approver = because.second_person(|| format!("migration {}", new.name))?;
         new.is_sound()?;
         self.change(|tx| tx.legacy_group_in_force(&new.group, now))?;
         let (units, left_out) = self.sorted_out(new, now)?;
@@ -92,7 +92,7 @@ impl Ledger {
         }
         let count = u32::try_from(units.len()).unwrap_or(u32::MAX);
         let waves = new.waves(units);
-        let migration = new.migration(count, waves.len(), &because, now);
+        let migration = new.migration((count, waves.len()), (by, why, approver), now);
         if !check {
             self.change(|tx| tx.put_plan(&migration, &waves, &because, now))?;
         }
@@ -244,8 +244,13 @@ impl NewMigration {
         }
     }
 
-    fn migration(&self, units: u32, waves: usize, because: &Because<'_>, now: UnixTime) -> Migration {
-        let (why, by) = (because.why.to_owned(), because.by.to_owned());
+    fn migration(
+        &self,
+        (units, waves): (u32, usize),
+        (by, why, approver): (&str, &str, &str),
+        now: UnixTime,
+    ) -> Migration {
+        let (why, by) = (why.to_owned(), by.to_owned());
         Migration {
             name: self.name.clone(),
             group: self.group.clone(),
@@ -257,7 +262,7 @@ impl NewMigration {
             halt: self.halt,
             why: why.clone(),
             by: by.clone(),
-            approver: because.approver.unwrap_or_default().trim().to_owned(),
+            approver: approver.to_owned(),
             since: now,
             last: Step { at: now, by, why },
         }

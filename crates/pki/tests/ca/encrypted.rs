@@ -3,7 +3,8 @@
 use crate::openssl::openssl;
 use crate::world::*;
 use pki::{
-    Ca, CaKeys, CaSpec, FileKey, KeyAlgorithm, KeyError, KeysAbove, PkiError, PrivateKey, SecretSource,
+    Ca, CaKeys, CaSpec, FileKey, Issuing, KeyAlgorithm, KeyError, KeysAbove, PkiError, PrivateKey,
+    SecretSource,
 };
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -184,6 +185,21 @@ fn a_passphrase_that_never_comes_holds_nobody_up_and_the_ca_signs_once_it_does()
     let levels = ca.hierarchy().unwrap();
     let devices = levels.iter().find(|level| level.name == "devices").unwrap();
     assert_eq!(devices.trouble, None);
+}
+
+#[test]
+fn whose_key_is_not_to_be_had_is_told_of_each_issuing_ca() {
+    let (sealed, ca) = Sealed::new();
+    let plain = PrivateKey::open(&sealed.ca().join("devices.key"), sealed.keys.passphrase.as_ref()).unwrap();
+    fs::remove_file(sealed.ca().join("devices.key")).unwrap();
+    plain.keep(&sealed.ca().join("devices.key"), None).unwrap();
+    drop(ca);
+    sealed.lose_passphrase();
+    let ca = sealed.open();
+    issue(&ca).unwrap();
+    assert_eq!(ca.certifying_trouble(Issuing::Devices), None);
+    assert!(matches!(ca.certifying_trouble(Issuing::Gateways), Some(KeyError::Secret { .. })));
+    assert!(matches!(ca.key_trouble(), Some(KeyError::Secret { .. })));
 }
 
 #[test]

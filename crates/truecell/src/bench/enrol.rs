@@ -1,7 +1,7 @@
 use super::{
-    Row, Runs,
+    Row,
+    costs::{Costs, Words},
     http::{Http, side_by_side},
-    process::Process,
     serve,
     signatures::Signatures,
     work::Work,
@@ -40,7 +40,13 @@ pub(crate) struct Enrol {
     at_once: u32,
 }
 
-const BENCH: &str = "enrol";
+const WORDS: Words = Words {
+    bench: "enrol",
+    by_one_processor: "enrolments by one processor",
+    beside_clients: "enrolments, beside the units on this machine",
+    median: "from ir to pkiConf, median",
+    each: ("ms", 1e3),
+};
 const BY: &str = "bench";
 const LINE: &str = "bench";
 /// What cannot be left out: the vendor's signature over the unit's certificate, the protection of ir and certConf and the
@@ -96,7 +102,7 @@ impl Enrol {
             side_by_side(address, self.at_once, &units, &mut work, |unit, http| unit.enrol(&operator, http))?;
         let lasted = began.elapsed();
         let cpu = serving.cpu()?.since(&before);
-        rows(&serving, &took, lasted, cpu, NEEDED.a_second()?)
+        Costs { serving: &serving, took: &took, lasted, cpu, limit: NEEDED.a_second()? }.rows(&WORDS)
     }
 
     /// The ledger, with an order for each unit.
@@ -105,7 +111,8 @@ impl Enrol {
         fs::write(&config, CONFIG)?;
         serve::truecell(&config, &["init"])?;
         let data = DataDir::new(folder.join("state"));
-        let _lock = Lock::take(&data, BENCH).map_err(|not_taken| anyhow!("{}", not_taken.failure(&data)))?;
+        let _lock =
+            Lock::take(&data, WORDS.bench).map_err(|not_taken| anyhow!("{}", not_taken.failure(&data)))?;
         let node = Node::open(&data).map_err(|failure| anyhow!("{failure}"))?;
         let (now, line) = (UnixTime::now(), LINE.parse::<AccessLine>()?);
         let devices = (0..u64::from(self.estate)).map(device);
@@ -173,29 +180,4 @@ fn nonce() -> anyhow::Result<Nonce> {
     let mut nonce = Nonce::default();
     rand::fill(&mut nonce).map_err(|_| anyhow!("no randomness"))?;
     Ok(nonce)
-}
-
-fn rows(
-    serving: &Process,
-    took: &[Duration],
-    lasted: Duration,
-    cpu: std::collections::BTreeMap<String, Duration>,
-    limit: Runs,
-) -> anyhow::Result<Vec<Row>> {
-    let units = took.len() as f64;
-    let row = |case: &str, unit, value| Row::new(BENCH, case, unit, Runs::from_iter([value]));
-    let each = |spent: &Duration| spent.as_secs_f64() * 1000.0 / units;
-    let all: Duration = cpu.values().sum();
-    let mut rows = vec![
-        row("enrolments by one processor", "a second", units / all.as_secs_f64())
-            .beside("signatures alone".into(), limit),
-        row("enrolments, beside the units on this machine", "a second", units / lasted.as_secs_f64()),
-        row("CPU for each", "ms", each(&all)),
-    ];
-    let threads = cpu.iter().filter(|(_, spent)| **spent > all / 100);
-    rows.extend(threads.map(|(name, spent)| row(&format!("CPU for each, thread {name}"), "ms", each(spent))));
-    let median = Runs::from_iter(took.iter().map(|took| took.as_secs_f64() * 1000.0)).median();
-    rows.push(Row::new(BENCH, "from ir to pkiConf, median", "ms", median.into_iter().collect()));
-    rows.push(row("resident at the end", "MiB", serving.resident()? / 1024.0));
-    Ok(rows)
 }

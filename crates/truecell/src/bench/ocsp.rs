@@ -1,8 +1,8 @@
 use super::{
-    Row, Runs,
+    Row,
+    costs::{Costs, Words},
     estate::{Estate, Site},
     http::{Http, side_by_side},
-    process::Process,
     serve,
     signatures::Signatures,
     work::Work,
@@ -35,7 +35,13 @@ pub(crate) struct Ocsp {
     at_once: u32,
 }
 
-const BENCH: &str = "ocsp";
+const WORDS: Words = Words {
+    bench: "ocsp",
+    by_one_processor: "responses by one processor, each signed for its nonce",
+    beside_clients: "responses, beside the clients on this machine",
+    median: "from request to response, median",
+    each: ("us", 1e6),
+};
 /// Of so many answers one is verified.
 const VERIFIED: u32 = 100;
 
@@ -62,7 +68,7 @@ impl Ocsp {
         let lasted = began.elapsed();
         let cpu = serving.cpu()?.since(&before);
         let limit = Signatures { made: 1, verified: 0 }.a_second()?;
-        rows(&serving, &took, lasted, cpu, limit)
+        Costs { serving: &serving, took: &took, lasted, cpu, limit }.rows(&WORDS)
     }
 
     fn ask(&self, asked: &Asked, server: SocketAddr, work: &mut Work) -> anyhow::Result<Vec<Duration>> {
@@ -98,29 +104,4 @@ impl Asked {
         }
         Ok(())
     }
-}
-
-fn rows(
-    serving: &Process,
-    took: &[Duration],
-    lasted: Duration,
-    cpu: std::collections::BTreeMap<String, Duration>,
-    limit: Runs,
-) -> anyhow::Result<Vec<Row>> {
-    let answers = took.len() as f64;
-    let row = |case: &str, unit, value| Row::new(BENCH, case, unit, Runs::from_iter([value]));
-    let each = |spent: &Duration| spent.as_secs_f64() * 1e6 / answers;
-    let all: Duration = cpu.values().sum();
-    let mut rows = vec![
-        row("responses by one processor, each signed for its nonce", "a second", answers / all.as_secs_f64())
-            .beside("signatures alone".into(), limit),
-        row("responses, beside the clients on this machine", "a second", answers / lasted.as_secs_f64()),
-        row("CPU for each", "us", each(&all)),
-    ];
-    let threads = cpu.iter().filter(|(_, spent)| **spent > all / 100);
-    rows.extend(threads.map(|(name, spent)| row(&format!("CPU for each, thread {name}"), "us", each(spent))));
-    let took = Runs::from_iter(took.iter().map(|took| took.as_secs_f64() * 1000.0));
-    rows.push(Row::new(BENCH, "from request to response, median", "ms", took.median().into_iter().collect()));
-    rows.push(row("resident at the end", "MiB", serving.resident()? / 1024.0));
-    Ok(rows)
 }

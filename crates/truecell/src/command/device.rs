@@ -163,8 +163,8 @@ struct How {
     /// The reason, for the record
     #[arg(long, value_name = "TEXT")]
     why: Why,
-    /// Who else agreed, where the move needs two
-    #[arg(long)]
+    /// Who else agreed, where the move needs two: one of `approvers` in `[control]`, and not you
+    #[arg(long, value_name = "NAME")]
     approver: Option<String>,
     /// A word of your own for this request: sent again with the same word, it is not done again
     #[arg(long, value_name = "WORD")]

@@ -50,7 +50,7 @@ pub(crate) struct Create {
     #[arg(long, value_name = "SHA256")]
     vendor_key: Option<Sha256>,
     /// The legacy group by whose key the unit enrols, if it has no other (`truecell migrate`)
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", conflicts_with = "vendor_key")]
     legacy_group: Option<Label>,
     /// Who else agreed: with this, the vendor key that is named counts though it is known to be shared
     #[arg(long, value_name = "NAME", requires = "vendor_key")]

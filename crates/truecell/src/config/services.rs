@@ -32,7 +32,7 @@ pub(crate) struct Control {
     /// The group whose members may operate: they connect by the socket's mode 0660.
     /// Absent: the group of the process.
     pub(crate) group: Option<String>,
-    /// Who may be named as the second person of a move that needs two.
+    /// Who may be named as the second person of what needs two.
     pub(crate) approvers: Vec<String>,
 }
 

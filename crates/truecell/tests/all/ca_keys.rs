@@ -60,7 +60,7 @@ fn a_running_node_takes_another_key_and_answers_for_units_of_both() {
     bench.good(&["device", "add", "00aabbccddee"]);
     bench.good(&["device", "add", "00aabbccddef"]);
     let address = serve(&mut bench);
-    bench.good(&["cert", "issue", "00aabbccddee", "--out", "before"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "before"]);
     let with_root = ["--root-key", "state/ca/root.key"];
     let alone = [&ROTATE[..5], &with_root].concat();
     let (code, why) = bench.refused(&alone);
@@ -71,7 +71,7 @@ fn a_running_node_takes_another_key_and_answers_for_units_of_both() {
 
     let rotated = bench.json(&rotate(&with_root));
     assert_eq!(rotated["generation"], "devices-2");
-    bench.good(&["cert", "issue", "00aabbccddef", "--out", "after"]);
+    bench.good(&["cert", "issue", "00aabbccddef", "--approver", "dave", "--out", "after"]);
     let events = bench.good(&["event", "tail"]);
     let told =
         events.lines().find(|line| line.contains("pki.ca_rotated")).unwrap_or_else(|| panic!("{events}"));
@@ -121,7 +121,7 @@ fn a_root_elsewhere_certifies_by_openssl_and_a_kill_in_between_leaves_the_key_of
     bench.good(&["device", "add", "00aabbccddee"]);
     fs::rename(bench.path("state/ca/root.key"), bench.path("root.key")).unwrap();
     serve(&mut bench);
-    bench.good(&["cert", "issue", "00aabbccddee", "--out", "first"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "first"]);
     let (code, why) = bench.refused(&rotate(&["--root-key", "state/ca/root.key"]));
     assert!(
         code == 1 && why.contains("there is no such key") && why.contains("the CA has the one of before"),
@@ -132,7 +132,7 @@ fn a_root_elsewhere_certifies_by_openssl_and_a_kill_in_between_leaves_the_key_of
     bench.kill();
     serve(&mut bench);
     assert!(level(&bench, "devices-2").is_null());
-    bench.good(&["cert", "issue", "00aabbccddee", "--out", "second"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "second"]);
     let sign = [
         "x509",
         "-req",
@@ -156,7 +156,7 @@ fn a_root_elsewhere_certifies_by_openssl_and_a_kill_in_between_leaves_the_key_of
     }
     bench.kill();
     serve(&mut bench);
-    let issued = bench.json(&["cert", "issue", "00aabbccddee", "--out", "third"]);
+    let issued = bench.json(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "third"]);
     assert!(issued["certificate"]["issuer"].as_str().unwrap().contains("issuing CA 2"), "{issued}");
     assert!(level(&bench, "devices-3").is_null());
 }
@@ -181,14 +181,19 @@ fn without_its_passphrase_a_node_serves_and_says_that_the_ca_cannot_sign() {
         (code == 200 && page.contains("the passphrase is not that of this key")).then_some(())
     };
     until("the alarm", || is_told(&bench));
-    let (code, why) = bench.refused(&["cert", "issue", "00aabbccddee", "--out", "unit"]);
+    let (code, why) =
+        bench.refused(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "unit"]);
     assert!(code == 70 && why.contains("the passphrase is not that of this key"), "{code} {why}");
     assert!(!level(&bench, "devices")["key_trouble"].is_null());
     secret(&bench, "pass", "correct horse");
     until("the passphrase is there again", || {
-        bench.run(&["cert", "issue", "00aabbccddee", "--out", "unit"]).status.success().then_some(())
+        bench
+            .run(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "unit"])
+            .status
+            .success()
+            .then_some(())
     });
-    until("the alarm is over", || bench.page("/readyz").1.contains("\"ca\":null").then_some(()));
+    until("the alarm is over", || bench.page("/readyz").1.contains("\"ca-key\":null").then_some(()));
     let log = bench.logged("").join("\n");
     assert!(!log.contains("correct horse"), "{log}");
     assert_eq!(bench.stop(), 0);
@@ -224,10 +229,10 @@ fn a_ca_is_made_later_with_its_roots_key_elsewhere() {
     let (code, why) = bench.refused(&make);
     assert!(code == 1 && why.contains("has a CA already"), "{why}");
     bench.good(&["device", "add", "00aabbccddee"]);
-    bench.good(&["cert", "issue", "00aabbccddee", "--out", "unit"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "unit"]);
     let rotated = bench.json(&rotate(&["--root-key", "stick/root.key", "--root-passphrase", "file:pass"]));
     assert_eq!(rotated["generation"], "devices-2");
-    bench.good(&["cert", "issue", "00aabbccddee", "--out", "again"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "again"]);
 }
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
@@ -270,9 +275,9 @@ fn a_node_signs_with_a_token_after_it_has_given_up_its_privileges() {
     let serve = command(&["serve"]);
     let seen = bench.start(serve, "ready");
     let address = address(seen.last().unwrap(), "enrol");
-    bench.good(&["cert", "issue", "00aabbccddee", "--out", "before"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "before"]);
     bench.good(&rotate(&["--root-key", "state/ca/root.key"]));
-    bench.good(&["cert", "issue", "00aabbccddee", "--out", "after"]);
+    bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "after"]);
     assert!(!bench.path("state/ca/devices-2.key").exists());
     for (unit, ca) in [("before/00aabbccddee.pem", "devices"), ("after/00aabbccddee.pem", "devices-2")] {
         let Some(()) = answers_good(&bench, address, unit, ca) else { return };
@@ -282,13 +287,13 @@ fn a_node_signs_with_a_token_after_it_has_given_up_its_privileges() {
     // The token goes away, and nothing else does.
     fs::rename(&tokens, bench.path("away")).unwrap();
     until("the token is missed", || {
-        let refused = bench.run(&["cert", "issue", "00aabbccddee", "--out", "none"]);
+        let refused = bench.run(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "none"]);
         (!refused.status.success()).then_some(())
     });
     bench.wait_logged("ca-key-unusable");
     assert_eq!(bench.page("/readyz").0, 200);
     fs::rename(bench.path("away"), &tokens).unwrap();
-    until("the token is there again", || bench.page("/readyz").1.contains("\"ca\":null").then_some(()));
-    bench.good(&["cert", "issue", "00aabbccddee", "--out", "back"]);
+    until("the token is there again", || bench.page("/readyz").1.contains("\"ca-key\":null").then_some(()));
+    bench.good(&["cert", "issue", "00aabbccddee", "--approver", "dave", "--out", "back"]);
     assert_eq!(bench.stop(), 0);
 }

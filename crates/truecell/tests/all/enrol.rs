@@ -476,6 +476,7 @@ fn a_unit_that_renews_without_end_has_five_certificates_at_once_and_is_told_to_c
         ("200", 0)
     );
     assert!(carrier.bench.good(&["event", "tail", "-n", "50"]).contains("reason=too-often"));
+    assert!(carrier.bench.good(&["incident", "list"]).contains("enrolment-too-often"));
     assert_eq!(carrier.bench.stop(), 0);
 }
 

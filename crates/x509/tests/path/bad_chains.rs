@@ -162,7 +162,7 @@ fn what_has_ended_is_taken_by_an_extension_of_its_issuer_alone_and_while_its_iss
     let day = |days: i64| UnixTime::from_micros(now().micros() + days * 86_400_000_000);
     let sha256 = |cert: &Cert| x509::Certificate::from_der(&cert.der).unwrap().sha256();
     let judged = |world: &World, device: &Cert, issuer, from, until, at| {
-        let extension = Some(Extension { issuer, from, until });
+        let extension = Some(Extension { issuers: vec![issuer], from, until });
         let policy = DevicePolicy { extension, ..DevicePolicy::default() };
         let chain: [&[u8]; 2] = [&device.der, &world.issuing.der];
         let verified = verify_device(&world.anchors, &policy, NAME.as_bytes(), &chain, at);

@@ -9,7 +9,7 @@ const NOW: u64 = 31 * DAY;
 const CA: CertSha256 = Sha256([0xca; 32]);
 
 fn extend(carrier: &Carrier, until: u64, approver: &str, now: u64) -> Result<Extension, LedgerError> {
-    carrier.ledger.extend((CA, at(until)), "kim", "the HSM is broken", approver, at(now))
+    carrier.ledger.extend((vec![CA], at(until)), "kim", "the HSM is broken", approver, at(now))
 }
 
 fn is_extended(carrier: &Carrier, key: u8, now: u64) -> bool {
@@ -28,7 +28,10 @@ fn it_takes_two_people_is_bounded_is_one_at_a_time_and_ends_by_itself_or_by_one_
         assert!(matches!(extend(&carrier, until, "lee", NOW), Err(LedgerError::Conflict(_))), "{until}");
     }
     let extension = extend(&carrier, NOW + 2 * DAY, "lee", NOW).unwrap();
-    assert_eq!((extension.by.as_str(), extension.approver.as_str(), extension.ca), ("kim", "lee", CA));
+    assert_eq!(
+        (extension.by.as_str(), extension.approver.as_str(), &extension.cas[..]),
+        ("kim", "lee", &[CA][..])
+    );
     assert!(is_extended(&carrier, 1, NOW + 2 * DAY) && !is_extended(&carrier, 1, NOW + 2 * DAY + 1));
     assert!(matches!(extend(&carrier, NOW + 3 * DAY, "lee", NOW + 1), Err(LedgerError::Conflict(_))));
     let ended = carrier.ledger.end_extension("lee", "the HSM works", at(NOW + 2)).unwrap();

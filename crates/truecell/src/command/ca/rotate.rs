@@ -27,7 +27,7 @@ pub(crate) struct Rotate {
     /// The reason, for the record
     #[arg(long, value_name = "TEXT")]
     why: Reason,
-    /// Who else agrees: one of `approvers` of the section control
+    /// Who else agreed: one of `approvers` in `[control]`, and not you
     #[arg(long, value_name = "NAME")]
     approver: Option<String>,
 }

@@ -25,8 +25,8 @@ pub(crate) struct Group {
     /// The reason, for the record
     #[arg(long)]
     why: Reason,
-    /// The second person, one of `approvers` in `[control]`
-    #[arg(long)]
+    /// Who else agreed: one of `approvers` in `[control]`, and not you
+    #[arg(long, value_name = "NAME")]
     approver: Option<String>,
     /// Makes a repeated request harmless
     #[arg(long)]
