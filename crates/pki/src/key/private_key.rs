@@ -124,9 +124,11 @@ impl PrivateKey {
     /// As [`Self::keep`]; [`KeyError::Exists`].
     pub(crate) fn keep_new(&self, path: &Path, passphrase: Option<&SecretSource>) -> Result<(), KeyError> {
         let text = self.sealed(passphrase)?;
-        file::create(path, file::SECRET, text.as_bytes()).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => KeyError::Exists { place: path.display().to_string() },
-            _ => KeyError::file(path, error),
+        file::create(path, file::SECRET, text.as_bytes()).map_err(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                return KeyError::Exists { place: path.display().to_string() };
+            }
+            KeyError::file(path, error)
         })
     }
 

@@ -147,8 +147,9 @@ fn two_who_rotate_at_once_leave_a_ca_that_opens_and_signs() {
         let (ca, root, barrier) = (&world.ca, root_key(&world), Barrier::new(2));
         let one = || {
             barrier.wait();
-            let wanted = ca.prepare(Issuing::Devices)?;
+            let wanted = ca.prepare(Issuing::Devices);
             barrier.wait();
+            let wanted = wanted?;
             let certificate = certify(ca.spec(), &wanted, &root, now())?;
             ca.take_up(ca.examine(Issuing::Devices, &certificate, now())?, StatusUris::default())
         };
