@@ -75,6 +75,12 @@ pub enum KeyError {
         /// What it says.
         why: String,
     },
+    /// Whoever has the key was asked, and says nothing.
+    #[error("{place}: does not answer")]
+    Silent {
+        /// Where the key is.
+        place: String,
+    },
     /// Where a key was to be made there is one already.
     #[error("{place}: there is a key already, and nobody knows whose it is")]
     Exists {
@@ -98,6 +104,7 @@ impl KeyError {
             | Self::NoToken { .. }
             | Self::WrongPin { .. }
             | Self::Token { .. }
+            | Self::Silent { .. }
             | Self::Signing => false,
         }
     }
@@ -119,6 +126,9 @@ impl KeyError {
                 "put the right PIN there; the wrong one is not tried again, as tokens lock themselves"
             }
             Self::Token { .. } => "see to the token and its module",
+            Self::Silent { .. } => {
+                "see to the token, or to the disk that key and passphrase are on; it signs again once they answer"
+            }
             Self::Exists { .. } => "remove it if it is nobody's, or name another in [ca.keys]",
             Self::Signing => "see to the key",
         }
