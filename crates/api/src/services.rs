@@ -112,7 +112,7 @@ impl From<LedgerError> for Problem {
             LedgerError::NoSuchMove { .. } => "docs/cli.md has the table of moves",
             LedgerError::NeedsApprover(_) => "add --approver NAME, one of `approvers` in [control]",
             LedgerError::PoolExhausted(_) => "configure a larger pool, and start again",
-            LedgerError::Conflict(_) => "show both, and decide which is right",
+            LedgerError::Conflict(_) => "see to what it names, then ask again",
         };
         let status = match &error {
             LedgerError::Unreachable(_) | LedgerError::Journal(_) | LedgerError::Unfinished { .. } => {

@@ -20,10 +20,11 @@ pub struct EnrolmentRefused {
     pub more: u64,
 }
 
-/// An issuing CA has another key from now on. What the one of before certified stays good.
+/// An issuing CA is to have another key from now on. It is written down before it holds: where the disk fails between,
+/// the CA has the key of before, and whoever asked hears of it. What the one of before certified stays good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaRotated {
-    /// The generation that certifies from now on, such as `devices-2`.
+    /// The generation that is to certify from now on, such as `devices-2`.
     pub generation: String,
     /// The one before it.
     pub before: String,

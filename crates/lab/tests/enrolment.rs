@@ -8,8 +8,19 @@ use ids::{DeviceId, UnixTime};
 use ike::crypto::AuthKey;
 use lab::{Carrier, Outcome, SERVICE, UnitIdentity};
 use ledger::NewOrder;
-use pki::{Ca, CaSpec, DeviceOrder, FileKey, KeyAlgorithm, KeySource, OffTheBooks, PrivateKey};
-use std::{path::Path, sync::Arc, time::Duration};
+use pki::{
+    Ca, CaKeys, CaSpec, DeviceOrder, FileKey, KeyAlgorithm, KeyError, KeySource, OffTheBooks, PkiError,
+    PrivateKey, SecretSource,
+};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::Command,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 use x509::Anchor;
 
 const LINE: &str = "L-1";
@@ -149,4 +160,48 @@ fn a_unit_attaches_by_what_it_was_given_once_it_has_confirmed_it_and_by_what_it_
         let outcome = world.attach(offer, private);
         assert!(matches!(outcome, Outcome::Attached(_)), "the older one in its grace time too: {outcome:?}");
     }
+}
+
+/// The CA anew, with a key whose passphrase is to come out of a pipe.
+fn with_a_pipe(ca: &Path, pass: &Path) -> Ca {
+    fs::write(pass, PASSPHRASE).unwrap();
+    fs::set_permissions(pass, Permissions::from_mode(0o600)).unwrap();
+    let source = SecretSource::File(pass.to_owned());
+    let key = ca.join("devices.key");
+    PrivateKey::read(&key).unwrap().keep(&key, Some(&source)).unwrap();
+    fs::remove_file(pass).unwrap();
+    let opened = Ca::open_with(ca, &CaKeys { passphrase: Some(source), ..CaKeys::default() }).unwrap();
+    assert!(Command::new("mkfifo").args(["-m", "600"]).arg(pass).status().unwrap().success());
+    opened
+}
+
+const PASSPHRASE: &str = "correct horse";
+
+#[test]
+fn a_ca_whose_key_never_answers_leaves_units_their_admission_and_signs_once_it_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    world.order();
+    let (private, first) = key();
+    let offer = world.ask(None, &first);
+    world.confirm(None, &offer);
+
+    let pass = dir.path().join("pass");
+    let ca = with_a_pipe(world.carrier.ca.directory(), &pass);
+    let office = Office { ledger: world.carrier.ledger.clone(), policy: Policy::default() };
+    let issue = || office.issue(|books| ca.issue_registration_authority(books, UnixTime::now()));
+    let until = Instant::now() + Duration::from_secs(60);
+    let asked = |is_there: fn(&Result<pki::Issued, PkiError>) -> bool| {
+        while !is_there(&issue()) {
+            assert!(Instant::now() < until);
+            thread::park_timeout(Duration::from_millis(20));
+        }
+    };
+    let is_silent = |issued: &Result<_, _>| matches!(issued, Err(PkiError::Key(KeyError::Silent { .. })));
+    asked(is_silent);
+    let outcome = world.attach(&offer, &private);
+    assert!(matches!(outcome, Outcome::Attached(_)), "{outcome:?}");
+    assert!(is_silent(&issue()), "it has not answered meanwhile");
+    fs::write(&pass, PASSPHRASE).unwrap();
+    asked(Result::is_ok);
 }

@@ -8,7 +8,7 @@ use rcgen::{CertificateParams, Issuer};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use x509::{Anchor, AnchorSet, Anchors};
 
 /// What a CA is made for.
@@ -98,6 +98,8 @@ pub struct Ca {
     pub(crate) gateway_anchors: AnchorSet,
     devices: RwLock<Generations>,
     gateways: RwLock<Generations>,
+    /// Whoever makes, examines or takes up a next generation.
+    pub(crate) rotating: Mutex<()>,
     /// Between issuing CAs and root, nearest first.
     pub(crate) above: Vec<Vec<u8>>,
     pub(crate) keys: CaKeys,
@@ -187,6 +189,7 @@ impl Ca {
         Ok(Self {
             devices: RwLock::new(Generations::read(directory, Issuing::Devices, &above, keys)?),
             gateways: RwLock::new(Generations::read(directory, Issuing::Gateways, &above, keys)?),
+            rotating: Mutex::default(),
             above,
             keys: keys.clone(),
             spec,

@@ -4,7 +4,7 @@ use crate::PkiError;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Mode of what everyone may read.
 pub(crate) const PUBLIC: u32 = 0o644;
@@ -17,6 +17,24 @@ pub(crate) const SECRET: u32 = 0o600;
 /// # Errors
 /// What the system says.
 pub fn replace(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    let beside = write_beside(path, mode, bytes)?;
+    fs::rename(&beside, path)?;
+    sync(directory_of(path))
+}
+
+/// The same where there must be none yet: whoever comes second has made nothing.
+///
+/// # Errors
+/// What the system says; [`io::ErrorKind::AlreadyExists`].
+pub(crate) fn create(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    let beside = write_beside(path, mode, bytes)?;
+    let linked = fs::hard_link(&beside, path);
+    let removed = fs::remove_file(&beside);
+    linked.and(removed)?;
+    sync(directory_of(path))
+}
+
+fn write_beside(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<PathBuf> {
     let beside = path.with_added_extension("new");
     // A leftover of an earlier crash may have another mode.
     match fs::remove_file(&beside) {
@@ -26,8 +44,7 @@ pub fn replace(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&beside, path)?;
-    sync(directory_of(path))
+    Ok(beside)
 }
 
 pub(crate) fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), PkiError> {
@@ -69,6 +86,17 @@ mod tests {
         replace(&path, SECRET, b"one").unwrap();
         replace(&path, SECRET, b"2").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"2");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, SECRET);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_made_replaces_nothing_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        create(&path, SECRET, b"one").unwrap();
+        assert_eq!(create(&path, SECRET, b"2").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, SECRET);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }

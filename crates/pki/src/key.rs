@@ -2,6 +2,7 @@
 
 mod error;
 mod file_key;
+mod keeper;
 mod kept;
 mod place;
 mod private_key;
@@ -45,4 +46,9 @@ pub trait CaKey: PublicKeyData + Send + Sync {
     /// # Errors
     /// [`KeyError`]: the key has not signed.
     fn signature(&self, message: &[u8]) -> Result<Vec<u8>, KeyError>;
+
+    /// Whether it signs at once, asking nobody.
+    fn is_in_memory(&self) -> bool {
+        false
+    }
 }

@@ -17,7 +17,7 @@ use ids::{DeviceId, DeviceName, UnixTime};
 use rcgen::{CertificateParams, Issuer, PublicKeyData, SubjectPublicKeyInfo};
 use rustls_pki_types::CertificateDer;
 use std::fmt;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 use x509::{Certificate, DevicePolicy, GatewayName, verify_device, verify_gateway};
 use x509_cert::der::asn1::Ia5String;
@@ -48,10 +48,15 @@ impl Ca {
     /// # Errors
     /// [`PkiError::Key`], [`PkiError::Signing`].
     pub fn prepare(&self, issuing: Issuing) -> Result<Wanted, PkiError> {
+        let _one = self.rotating();
         let generation = self.current(issuing).next();
         let place = self.keys.place(self.directory(), generation);
         let key = match KeptKey::at(place.clone()) {
-            Err(KeyError::Missing { .. }) => KeptKey::make(place, self.spec.key)?,
+            // What is there then counts: another process may have made it.
+            Err(KeyError::Missing { .. }) => match place.make(self.spec.key) {
+                Ok(_) | Err(KeyError::Exists { .. }) => KeptKey::at(place)?,
+                Err(error) => return Err(error.into()),
+            },
             found => found?,
         };
         let mut params = CertificateParams::default();
@@ -68,6 +73,7 @@ impl Ca {
     /// # Errors
     /// [`PkiError::Certificate`] with what is wrong; [`PkiError::Key`].
     pub fn examine(&self, issuing: Issuing, der: &[u8], now: UnixTime) -> Result<Examined, PkiError> {
+        let _one = self.rotating();
         let wrong = PkiError::Certificate;
         let generation = self.current(issuing).next();
         let certificate = Certificate::from_der(der).map_err(|_| wrong("it is no certificate"))?;
@@ -89,9 +95,11 @@ impl Ca {
     /// nothing has changed.
     ///
     /// # Errors
-    /// [`PkiError::Io`]; [`PkiError::Order`] as [`Ca::set_status_uris`].
+    /// [`PkiError::Io`]; [`PkiError::Order`] as [`Ca::set_status_uris`]; [`PkiError::Key`] when the key that was examined is
+    /// not there any more.
     pub fn take_up(&self, examined: Examined, status: StatusUris) -> Result<Generation, PkiError> {
         let Examined { next } = examined;
+        let _one = self.rotating();
         status.check()?;
         next.set_status_uris(status);
         let generation = next.generation;
@@ -101,9 +109,14 @@ impl Ca {
         if all.current.generation.next() != generation {
             return Err(PkiError::Certificate("another one was taken up meanwhile"));
         }
+        KeptKey::of(next.issuer.key().place().clone(), next.certificate.spki())?.open()?;
         file::write(&file, file::PUBLIC, certificate_pem(next.der()).as_bytes())?;
         *all = all.with(next);
         Ok(generation)
+    }
+
+    fn rotating(&self) -> MutexGuard<'_, ()> {
+        self.rotating.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A certificate that nobody gets, judged as peers will judge those to come.

@@ -95,7 +95,7 @@ pub(crate) async fn prepare(
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }
 
-/// The journal has it before it holds.
+/// The journal has it, as something to come, before it holds.
 pub(crate) async fn take_up(
     State(services): State<Arc<Services>>,
     Extension(caller): Extension<Caller>,

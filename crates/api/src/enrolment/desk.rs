@@ -12,6 +12,7 @@ use pki::{DeviceOrder, KeySource, PkiError};
 use std::{
     iter, slice,
     sync::mpsc::{Receiver, RecvTimeoutError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -19,6 +20,10 @@ use std::{
 /// let through: better a ledger that grows than a unit without a certificate.
 const PACE: Pace = Pace { burst: 5, every: EVERY, room: 1 << 18, beyond: Beyond::Through };
 const EVERY: Duration = Duration::from_secs(600);
+/// Work after which a transaction takes no more requests: while it goes on nobody is admitted.
+const LONGEST: Duration = Duration::from_millis(200);
+/// Time for whoever waits for the ledger to take it.
+const PAUSE: Duration = Duration::from_millis(1);
 
 pub(super) struct Desk {
     enrolments: Enrolments,
@@ -72,9 +77,22 @@ impl Desk {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             let batch: Vec<_> = iter::once(first).chain(requests.try_iter().take(BATCH - 1)).collect();
-            for (request, answer) in batch.iter().zip(self.answers(&batch)) {
+            self.answer(&batch);
+        }
+    }
+
+    /// In as many transactions as it takes, between which whoever waits for the ledger has it.
+    fn answer(&mut self, mut batch: &[Request]) {
+        while !batch.is_empty() {
+            let answers = self.answers(batch);
+            let (done, rest) = batch.split_at(answers.len());
+            for (request, answer) in done.iter().zip(answers) {
                 // Who does not wait any more asks again.
                 let _ = request.done.send(answer);
+            }
+            batch = rest;
+            if !batch.is_empty() {
+                thread::sleep(PAUSE);
             }
         }
     }
@@ -91,7 +109,7 @@ impl Desk {
         }
     }
 
-    /// Together, and each by itself where one would spoil it for the others.
+    /// The first of them, at least one: together, and each by itself where one would spoil it for the others.
     fn answers(&mut self, batch: &[Request]) -> Vec<Answer> {
         match self.transact(batch) {
             Ok(answers) => answers,
@@ -109,7 +127,7 @@ impl Desk {
     fn transact(&mut self, batch: &[Request]) -> Result<Vec<Answer>, Failed> {
         let policy = self.enrolments.configured.rules().admission;
         let lost = |error: LedgerError| Failed::Lost(error.to_string());
-        let ledger = self.enrolments.ledger.clone();
+        let (ledger, began) = (self.enrolments.ledger.clone(), Instant::now());
         let mut tx = ledger.begin_issuing().map_err(lost)?;
         let (mut answers, mut did) = (Vec::with_capacity(batch.len()), Did::default());
         for Request { work, now, .. } in batch {
@@ -117,6 +135,9 @@ impl Desk {
                 Ok(chain) => answers.push(Ok(chain)),
                 Err(Failed::Refused(refusal)) => answers.push(Err(refusal)),
                 Err(failed) => return Err(failed),
+            }
+            if began.elapsed() >= LONGEST {
+                break;
             }
         }
         let revokes = tx.revokes();

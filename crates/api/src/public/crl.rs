@@ -72,11 +72,14 @@ impl Lists {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes those that are missing, halfway to their end, or older than a revocation.
+    /// Makes those that are missing, halfway to their end, or older than a revocation. The last one of a generation that
+    /// signs no more goes with its end.
     pub(super) fn renew(&self, sources: &Sources, now: UnixTime) {
         let is_told = sources.revocations.take();
         let mut is_behind = false;
-        for issuing in sources.ca.speaking() {
+        let speaking = sources.ca.speaking();
+        self.current().retain(|issuing, list| speaking.contains(issuing) || now < list.dates.until);
+        for issuing in speaking {
             let list = self.of(issuing);
             if list.is_none_or(|list| list.is_due(now, is_told)) {
                 is_behind |= self.make(issuing, sources, now);

@@ -32,7 +32,7 @@ pub enum KeyError {
         why: String,
     },
     /// The key is encrypted, and nobody said with what.
-    #[error("{}: encrypted, and no passphrase is configured", .path.display())]
+    #[error("{}: encrypted, and nobody says where its passphrase is", .path.display())]
     NoPassphrase {
         /// Which file.
         path: PathBuf,
@@ -75,6 +75,12 @@ pub enum KeyError {
         /// What it says.
         why: String,
     },
+    /// Whoever has the key was asked, and says nothing.
+    #[error("{place}: does not answer")]
+    Silent {
+        /// Where the key is.
+        place: String,
+    },
     /// Where a key was to be made there is one already.
     #[error("{place}: there is a key already, and nobody knows whose it is")]
     Exists {
@@ -98,6 +104,7 @@ impl KeyError {
             | Self::NoToken { .. }
             | Self::WrongPin { .. }
             | Self::Token { .. }
+            | Self::Silent { .. }
             | Self::Signing => false,
         }
     }
@@ -110,7 +117,7 @@ impl KeyError {
             Self::Foreign { .. } => "bring back the key that was made with this certificate",
             Self::Secret { .. } => "see to that file or credential (docs/deployment.md, The CA's keys)",
             Self::NoPassphrase { .. } => {
-                "name its source: `passphrase` in [ca.keys], or --root-passphrase for a root's"
+                "say where: `passphrase` in [ca.keys], or --root-passphrase file:PATH for a root's key"
             }
             Self::WrongPassphrase { .. } => "put the right one there",
             Self::Module { .. } => "correct module-path in [ca.keys], or install what it names",
@@ -119,6 +126,9 @@ impl KeyError {
                 "put the right PIN there; the wrong one is not tried again, as tokens lock themselves"
             }
             Self::Token { .. } => "see to the token and its module",
+            Self::Silent { .. } => {
+                "see to the token, or to the disk that key and passphrase are on; it signs again once they answer"
+            }
             Self::Exists { .. } => "remove it if it is nobody's, or name another in [ca.keys]",
             Self::Signing => "see to the key",
         }

@@ -88,6 +88,10 @@ impl CaKey for FileKey {
     fn signature(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         self.sign(message).map_err(|_| KeyError::Signing)
     }
+
+    fn is_in_memory(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for FileKey {

@@ -1,25 +1,20 @@
+use super::keeper::Keeper;
 use super::{CaKey, KeyAlgorithm, KeyError, KeyPlace};
 use rcgen::{PublicKeyData, SignatureAlgorithm, SigningKey, SubjectPublicKeyInfo};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A CA's key, opened when it is first needed and again once it was lost: its passphrase or its token may be away for a
-/// while. Meanwhile the CA is known, and does not sign.
+/// while, or never answer. Meanwhile the CA is known, and does not sign.
 pub(crate) struct KeptKey {
-    place: KeyPlace,
     public: SubjectPublicKeyInfo,
-    state: Mutex<State>,
+    keeper: Arc<Keeper>,
 }
 
-#[derive(Default)]
-struct State {
-    key: Option<Arc<dyn CaKey>>,
-    /// What was wrong when it was last tried, and when that was.
-    trouble: Option<(KeyError, Instant)>,
-}
-
-/// Whatever is asked of a key that cannot be had, it is looked for no more often than this.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long one signature is waited for, while which the ledger may wait too.
+const SIGNING: Duration = Duration::from_secs(2);
+/// How long is waited for a key that is looked for, while which nobody else waits.
+const OPENING: Duration = Duration::from_secs(10);
 
 impl KeptKey {
     /// The key of whose certificate this is the SubjectPublicKeyInfo.
@@ -29,7 +24,8 @@ impl KeptKey {
     pub(crate) fn of(place: KeyPlace, spki: &[u8]) -> Result<Self, KeyError> {
         let foreign = |_| KeyError::Foreign { place: place.to_string() };
         let public = SubjectPublicKeyInfo::from_der(spki).map_err(foreign)?;
-        Ok(Self { place, public, state: Mutex::default() })
+        let keeper = Keeper::new(place, public.subject_public_key_info());
+        Ok(Self { public, keeper: Arc::new(keeper) })
     }
 
     /// The key that is there, whosever it is.
@@ -52,7 +48,7 @@ impl KeptKey {
 
     fn with(place: KeyPlace, key: Arc<dyn CaKey>) -> Result<Self, KeyError> {
         let kept = Self::of(place, &key.subject_public_key_info())?;
-        kept.state().key = Some(key);
+        kept.keeper.take(key);
         Ok(kept)
     }
 
@@ -60,50 +56,28 @@ impl KeptKey {
     ///
     /// # Errors
     /// [`KeyError`], as it was when the key was last looked for.
-    pub(crate) fn open(&self) -> Result<Arc<dyn CaKey>, KeyError> {
-        let mut state = self.state();
-        if let Some(key) = &state.key {
-            return Ok(key.clone());
+    pub(crate) fn open(&self) -> Result<(), KeyError> {
+        match self.keeper.has_key() {
+            true => Ok(()),
+            false => self.keeper.ask(OPENING, |keeper| keeper.key().map(drop)),
         }
-        match &state.trouble {
-            Some((error, at)) if at.elapsed() < LOOK_EVERY => return Err(error.clone()),
-            Some(_) | None => (),
-        }
-        let opened = self.place.open().and_then(|key| self.own(key));
-        state.trouble = opened.as_ref().err().map(|error| (error.clone(), Instant::now()));
-        state.key = opened.as_ref().ok().cloned();
-        opened
     }
 
-    /// What was wrong when the key was last used or looked for.
+    /// What was wrong when the key was last used or looked for. Waits for nobody.
     pub(crate) fn trouble(&self) -> Option<KeyError> {
-        self.state().trouble.as_ref().map(|(error, _)| error.clone())
+        self.keeper.trouble()
     }
 
     pub(crate) fn place(&self) -> &KeyPlace {
-        &self.place
+        self.keeper.place()
     }
 
     fn signature(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let signed = self.open()?.signature(message);
-        // A session ends with its token, and the next may do.
-        signed.or_else(|_| {
-            *self.state() = State::default();
-            self.open()?.signature(message).inspect_err(|error| {
-                *self.state() = State { key: None, trouble: Some((error.clone(), Instant::now())) };
-            })
-        })
-    }
-
-    fn own(&self, key: Arc<dyn CaKey>) -> Result<Arc<dyn CaKey>, KeyError> {
-        match key.subject_public_key_info() == self.public.subject_public_key_info() {
-            true => Ok(key),
-            false => Err(KeyError::Foreign { place: self.place.to_string() }),
+        if let Some(Ok(signature)) = self.keeper.in_memory().map(|key| key.signature(message)) {
+            return Ok(signature);
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let message = message.to_vec();
+        self.keeper.ask(SIGNING, move |keeper| keeper.signature(&message))
     }
 }
 

@@ -103,7 +103,7 @@ impl KeyPlace {
             Self::File(path, passphrase) => {
                 let private = PrivateKey::generate(algorithm).map_err(|_| KeyError::Signing)?;
                 let key = FileKey::new(&private).map_err(|_| KeyError::Signing)?;
-                private.keep(path, passphrase.as_ref())?;
+                private.keep_new(path, passphrase.as_ref())?;
                 Ok(Arc::new(key))
             }
             Self::Token(uri) => Ok(Arc::new(TokenKey::make(uri, algorithm)?)),

@@ -114,11 +114,29 @@ impl PrivateKey {
     /// # Errors
     /// [`KeyError::Secret`], [`KeyError::File`].
     pub fn keep(&self, path: &Path, passphrase: Option<&SecretSource>) -> Result<(), KeyError> {
-        let text = match passphrase {
-            Some(source) => Zeroizing::new(self.encrypted_pem(&source.read()?).ok_or(KeyError::Signing)?),
-            None => self.pem(),
-        };
+        let text = self.sealed(passphrase)?;
         file::replace(path, file::SECRET, text.as_bytes()).map_err(|error| KeyError::file(path, error))
+    }
+
+    /// The same where there must be no file yet.
+    ///
+    /// # Errors
+    /// As [`Self::keep`]; [`KeyError::Exists`].
+    pub(crate) fn keep_new(&self, path: &Path, passphrase: Option<&SecretSource>) -> Result<(), KeyError> {
+        let text = self.sealed(passphrase)?;
+        file::create(path, file::SECRET, text.as_bytes()).map_err(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                return KeyError::Exists { place: path.display().to_string() };
+            }
+            KeyError::file(path, error)
+        })
+    }
+
+    fn sealed(&self, passphrase: Option<&SecretSource>) -> Result<Zeroizing<String>, KeyError> {
+        match passphrase {
+            Some(source) => self.encrypted_pem(&source.read()?).map(Zeroizing::new).ok_or(KeyError::Signing),
+            None => Ok(self.pem()),
+        }
     }
 
     /// Writes a PKCS#8 PEM file of mode 0600.

@@ -9,7 +9,8 @@ use pki::{
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const PASSPHRASE: &str = "correct horse é battery";
@@ -154,6 +155,36 @@ fn a_ca_without_its_passphrase_is_known_says_why_it_does_not_sign_and_does_once_
     }
     ca.look_for_keys();
     assert_eq!(ca.key_trouble(), None);
+}
+
+#[test]
+fn a_passphrase_that_never_comes_holds_nobody_up_and_the_ca_signs_once_it_does() {
+    let (sealed, _) = Sealed::new();
+    sealed.lose_passphrase();
+    let ca = sealed.open();
+    let pipe = sealed.folder.path().join("pass");
+    assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status().unwrap().success());
+    let until = Instant::now() + Duration::from_secs(20);
+    let is_silent = |error: &PkiError| matches!(error, PkiError::Key(KeyError::Silent { .. }));
+    while !issue(&ca).is_err_and(|error| is_silent(&error)) {
+        assert!(Instant::now() < until);
+        std::thread::yield_now();
+    }
+    let asked = Instant::now();
+    for _ in 0..100 {
+        assert!(issue(&ca).is_err_and(|error| is_silent(&error)));
+        assert!(matches!(ca.key_trouble(), Some(KeyError::Silent { .. })));
+    }
+    assert!(asked.elapsed() < Duration::from_secs(2), "one waited, and nobody else does");
+
+    fs::write(&pipe, PASSPHRASE).unwrap();
+    while let Err(error) = issue(&ca) {
+        assert!(Instant::now() < until, "{error}");
+        std::thread::yield_now();
+    }
+    let levels = ca.hierarchy().unwrap();
+    let devices = levels.iter().find(|level| level.name == "devices").unwrap();
+    assert_eq!(devices.trouble, None);
 }
 
 #[test]

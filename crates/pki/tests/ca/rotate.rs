@@ -12,6 +12,8 @@ use pki::{
 };
 use std::fs;
 use std::path::Path;
+use std::sync::Barrier;
+use std::thread;
 use std::time::Duration;
 
 fn root_key(world: &World) -> KeyPlace {
@@ -136,6 +138,45 @@ fn only_the_key_of_the_ca_above_certifies() {
     let place = KeyPlace::File(world.directory.path().join("no.key"), None);
     let refused = certify(world.ca.spec(), &wanted, &place, now()).unwrap_err();
     assert!(matches!(refused, PkiError::Key(KeyError::Missing { .. })), "{refused}");
+}
+
+#[test]
+fn two_who_rotate_at_once_leave_a_ca_that_opens_and_signs() {
+    for _ in 0..8 {
+        let world = World::new();
+        let (ca, root, barrier) = (&world.ca, root_key(&world), Barrier::new(2));
+        let one = || {
+            barrier.wait();
+            let wanted = ca.prepare(Issuing::Devices);
+            barrier.wait();
+            let wanted = wanted?;
+            let certificate = certify(ca.spec(), &wanted, &root, now())?;
+            ca.take_up(ca.examine(Issuing::Devices, &certificate, now())?, StatusUris::default())
+        };
+        let done: Vec<_> = thread::scope(|scope| {
+            let asked = [scope.spawn(one), scope.spawn(one)];
+            asked.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1, "{done:?}");
+        assert_eq!(names(&world), ["devices", "devices-2", "gateways"]);
+        let world = world.restart();
+        let issued = world.issue(&order()).unwrap();
+        assert_eq!(issued.info.issuer, "CN=femto.example issuing CA 2,O=Example Telecom");
+    }
+}
+
+#[test]
+fn a_key_that_was_replaced_since_it_was_examined_is_not_taken_up() {
+    let world = World::new();
+    let wanted = world.ca.prepare(Issuing::Devices).unwrap();
+    let examined = world.ca.examine(Issuing::Devices, &certified(&world, &wanted), now()).unwrap();
+    let folder = world.directory.path().join("ca");
+    let other = PrivateKey::generate(KeyAlgorithm::P256).unwrap();
+    other.keep(&folder.join("devices-2.key"), None).unwrap();
+    let refused = world.ca.take_up(examined, StatusUris::default()).unwrap_err();
+    assert!(matches!(refused, PkiError::Key(KeyError::Foreign { .. })), "{refused}");
+    assert!(!folder.join("devices-2.pem").exists());
+    world.restart().issue(&order()).unwrap();
 }
 
 #[test]

@@ -85,10 +85,21 @@ fn show(incident: &View) -> String {
 
 /// What a person does next, about each unit.
 fn next(incident: &View) -> String {
-    let about = incident.devices.iter().map(|device| {
-        format!(
+    let about = |device: &ids::DeviceId| match &*incident.kind {
+        "enrolment-denied" | "enrolment-too-often" => format!(
+            "next: `truecell cert lineage {device}`, and `truecell order list`: where it is the unit itself, mend the line or the \
+             order that it was refused by; its tunnel stays as it is\n"
+        ),
+        "lineage-fork" | "shared-credential" | "legacy-second-claim" => format!(
+            "next: `truecell cert lineage {device}`; once you know which one is the copy, `truecell order create` for the unit \
+             lets it come anew, and `truecell cert revoke` ends what the copy has\n"
+        ),
+        _ => format!(
             "next: `truecell device show {device}`; keep it out meanwhile with `truecell device suspend {device} --why TEXT`\n"
-        )
-    });
-    about.collect()
+        ),
+    };
+    match incident.devices.is_empty() && incident.kind.starts_with("legacy-") {
+        true => "next: `truecell migrate status`\n".to_owned(),
+        false => incident.devices.iter().map(about).collect(),
+    }
 }

@@ -180,7 +180,14 @@ fn text(made: &Made, cli: &Cli) -> String {
         pairs.push(("CA root SHA-256", ca.root_sha256.to_string()));
     }
     let serve = format!("truecell serve{}", typed(cli));
+    let root = made.ca.as_ref().map(|ca| {
+        format!(
+            "Move {} off this machine: only `truecell ca rotate` needs it.\n",
+            ca.root.with_extension("key").display()
+        )
+    });
     facts(&pairs)
+        + &root.unwrap_or_default()
         + &format!("Keep the journal key and the CA root also elsewhere, and start with `{serve}`.\n")
 }
 
