@@ -6,7 +6,7 @@ use crate::server::{Server, answer};
 use agent::{Folder, Store};
 use cmp::Refusal;
 use ids::UnixTime;
-use pki::{KeyAlgorithm, certificate_pem};
+use pki::{GatewayOrder, KeyAlgorithm, KeySource, OffTheBooks, certificate_pem};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
@@ -200,6 +200,27 @@ fn the_daemon_enrols_goes_on_and_may_be_killed() {
     let folder = Folder::new(&unit.path("state")).unwrap();
     assert!(Store::new(&folder).current().unwrap().is_some());
     assert_eq!(unit.authority.state().confirmed.len(), 1);
+}
+
+#[test]
+fn a_vendor_certificate_that_names_no_device_is_refused_unless_the_settings_name_it() {
+    let unit = Unit::new("");
+    let order = GatewayOrder {
+        names: vec!["segw.femto.example".into()],
+        addresses: Vec::new(),
+        key: KeySource::Generate(KeyAlgorithm::P256),
+        validity: None,
+        by: "test".into(),
+    };
+    let issued = unit.authority.ca.issue_gateway(&order, &mut OffTheBooks, UnixTime::now()).unwrap();
+    unit.write("vendor.key", &issued.private_key.unwrap().pem());
+    unit.write("vendor.pem", &certificate_pem(&issued.chain[0]));
+    let vendor = || agent::Settings::read(&unit.path("agent.toml")).unwrap().vendor();
+    let error = vendor().err().unwrap().to_string();
+    assert!(error.ends_with("set `device` to this unit's EUI"), "{error}");
+    let settings = fs::read_to_string(unit.path("agent.toml")).unwrap();
+    unit.write("agent.toml", &format!("device = \"00aabbccddf0\"\n{settings}"));
+    assert!(vendor().is_ok());
 }
 
 #[test]
