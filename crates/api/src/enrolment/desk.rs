@@ -41,6 +41,12 @@ struct Did {
     confirmed: Vec<CertSha256>,
 }
 
+impl Did {
+    fn has_issued(&self, device: DeviceId) -> bool {
+        self.issued.iter().any(|issued| issued.device == device)
+    }
+}
+
 /// A certificate that waits for its unit's word.
 struct Issued {
     device: DeviceId,
@@ -173,7 +179,11 @@ impl Desk {
             Work::Enrol(_) | Work::Renew(_) if !(self.enrolments.has_room)() => {
                 Err(Failed::Refused(Refusal::Unavailable))
             }
-            Work::Enrol(asked) | Work::Renew(asked) if !self.is_in_pace(tx, asked, did, now)? => {
+            // The pace counts what stands, so the next one waits for that.
+            Work::Enrol(asked) | Work::Renew(asked) if did.has_issued(asked.device) => {
+                Err(Failed::Refused(Refusal::Unavailable))
+            }
+            Work::Enrol(asked) | Work::Renew(asked) if !self.is_in_pace(tx, asked, now)? => {
                 tx.out_of_pace(&ask(asked), now).map_err(NoCertificate::from)?;
                 Err(Failed::Refused(Refusal::TooOften))
             }
@@ -194,14 +204,8 @@ impl Desk {
     }
 
     /// Whoever has a vendor's CA can name any number of units: only ours are counted. Nobody gets another certificate by
-    /// saying again what was said, and nobody two in one transaction.
-    fn is_in_pace(
-        &mut self,
-        tx: &mut Tx<'_>,
-        asked: &Asked,
-        did: &Did,
-        now: UnixTime,
-    ) -> Result<bool, Failed> {
+    /// saying again what was said.
+    fn is_in_pace(&mut self, tx: &mut Tx<'_>, asked: &Asked, now: UnixTime) -> Result<bool, Failed> {
         let is_ours = tx.device(asked.device).map_err(NoCertificate::from)?.is_some();
         let id = asked.transaction.id.octets();
         let is_said_again = tx.enrolment(id, now).map_err(NoCertificate::from)?.is_some();
@@ -209,8 +213,7 @@ impl Desk {
             return Ok(true);
         }
         let at = self.instant(now);
-        let is_first = did.issued.iter().all(|issued| issued.device != asked.device);
-        Ok(is_first && self.issued.would_admit(asked.device, at).is_some())
+        Ok(self.issued.would_admit(asked.device, at).is_some())
     }
 
     /// The time of a request, as paces count it: from anew where the clock was set back.
