@@ -2,6 +2,7 @@
 //!
 //! A value that exists is well formed. Nothing here does I/O, keeps a clock or decides anything.
 
+mod cell;
 mod crl_reason;
 mod device;
 mod digest;
@@ -15,6 +16,7 @@ mod time;
 
 pub mod number_as_text;
 
+pub use cell::{CellKey, ParseCellError, ParsePlmnError, Plmn, Rat};
 pub use crl_reason::{CrlReason, ParseCrlReasonError};
 pub use device::{DeviceId, DeviceName, ParseDeviceError};
 pub use digest::{CertSha256, Hex, ParseSha256Error, Sha256};
