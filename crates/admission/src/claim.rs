@@ -1,11 +1,14 @@
 use crate::Evidence;
-use ids::{AccessLine, CertSha256, DeviceId, IkeSpi, Network, SessionId, UnixTime, number_as_text};
-use ledger::{AccessLineRecord, Credential, Device, Revoked};
-use serde::{Serialize, Serializer};
+use ids::{
+    AccessLine, CertSha256, DeviceId, IkeSpi, Network, SessionId, Sha256, SourceClass, UnixTime,
+    number_as_text,
+};
+use ledger::{AccessLineRecord, Credential, Device, Look, Profile, Revoked};
+use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, time::Duration};
 
 /// An authenticated claim to be one unit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// Which unit it says it is: IDi, equal to the certificate's one dNSName.
     pub device: DeviceId,
@@ -24,28 +27,28 @@ pub struct Claim {
     /// From first to last second of the certificate.
     pub validity: Duration,
     /// The certificate has ended, and its path was taken by an extension.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub extended: bool,
     /// Where it comes from.
     pub outer: Outer,
     /// SPIs of its IKE SA, 16 digits of hex.
     pub ike_spis: IkeSpis,
-    /// Rolling proof: fresh, current, retired or absent.
-    pub proof: Evidence<String>,
+    /// Rolling proof.
+    pub proof: Evidence<Proof>,
     /// Where its certificate stands in the line of renewals.
-    pub lineage: Evidence<String>,
+    pub lineage: Evidence<Lineage>,
     /// How its IKE looks.
     pub fingerprint: Evidence<Fingerprint>,
-    /// Handset trail and place.
-    pub place: Evidence<String>,
-    /// What its management system says.
-    pub facts: Evidence<String>,
-    /// Quote of its trusted platform.
-    pub attestation: Evidence<String>,
+    /// Where its handsets come from and go to.
+    pub place: Evidence<Trail>,
+    /// What its management system says, against what is known here.
+    pub facts: Evidence<Management>,
+    /// The quote of its trusted platform is as it should be.
+    pub attestation: Evidence<bool>,
 }
 
 /// What was found when the certificate's revocation was looked up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Revocation {
     /// It counts.
@@ -81,33 +84,101 @@ impl Revocation {
 }
 
 /// SPIs of an IKE SA (RFC 7296 §3.1), which tell it apart in captures and in the unit's own log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IkeSpis {
     /// The unit's.
-    #[serde(serialize_with = "as_captures_write_it")]
+    #[serde(with = "as_captures_write_it")]
     pub initiator: IkeSpi,
     /// The gateway's.
-    #[serde(serialize_with = "as_captures_write_it")]
+    #[serde(with = "as_captures_write_it")]
     pub responder: IkeSpi,
 }
 
-fn as_captures_write_it<S: Serializer>(spi: &IkeSpi, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(spi)
+mod as_captures_write_it {
+    use ids::IkeSpi;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(spi: &IkeSpi, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(spi)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<IkeSpi, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+        u64::from_str_radix(&text, 16).map(IkeSpi).map_err(D::Error::custom)
+    }
+}
+
+/// Which of a unit's one-time secrets it has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// The one that it got when it was last here.
+    Fresh,
+    /// The one that it used then.
+    Current,
+    /// An older one.
+    Retired,
+}
+
+/// Where a certificate stands in the line of renewals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lineage {
+    /// It is the newest.
+    Head,
+    /// A newer one has its place.
+    Superseded {
+        /// Which.
+        by: CertSha256,
+    },
+    /// Two have asked for its successor.
+    Forked,
+}
+
+/// Where the handsets of its cells come from and go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trail {
+    /// The macro cells around its site.
+    AtSite,
+    /// Others.
+    Elsewhere,
+}
+
+/// What a unit's management system says of it, against what is known here; `None` where it says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Management {
+    /// Its serial number is that of the ledger.
+    pub serial: Option<bool>,
+    /// Its software is that of the ledger.
+    pub software: Option<bool>,
+    /// The tunnel that it sees is this one, by SPI and time.
+    pub tunnel: Option<bool>,
+    /// The cells that it hears are those that it heard before.
+    pub neighbours: Option<bool>,
+}
+
+impl Management {
+    /// Whether it is the unit that this is said of: one thing that is not so is enough.
+    pub(crate) fn agrees(&self) -> Option<bool> {
+        let Self { serial, software, tunnel, neighbours } = *self;
+        [serial, software, tunnel, neighbours].into_iter().flatten().reduce(|all, one| all && one)
+    }
 }
 
 /// Where a claim comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outer {
     /// Address and port as seen here.
     pub address: SocketAddr,
     /// Class of the network: own fixed line, other fixed, mobile, foreign, hosting.
-    pub class: Evidence<String>,
+    pub class: Evidence<SourceClass>,
     /// The line that this address belongs to.
     pub line: Evidence<AccessLine>,
 }
 
 /// How an initiator's IKE looks: the same for one unit and version, other for other makers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Vendor IDs, hex.
     pub vendor_ids: Box<[Box<str>]>,
@@ -128,6 +199,23 @@ pub struct Fingerprint {
     pub init_to_auth_us: u64,
 }
 
+/// Notify types that are there or not as a connection goes, and not as an initiator is made: INITIAL_CONTACT, COOKIE (RFC
+/// 7296 §3.10.1), the addresses of MOBIKE (RFC 4555 §4), a redirection (RFC 5685 §6).
+const OF_THE_MOMENT: [u16; 7] = [16384, 16390, 16397, 16398, 16399, 16401, 16408];
+
+impl Fingerprint {
+    /// What of it stays the same for one make, version and configuration.
+    pub fn look(&self) -> Look {
+        let mut notifies: Vec<_> =
+            self.notifies.iter().filter(|kind| !OF_THE_MOMENT.contains(kind)).collect();
+        notifies.sort_unstable();
+        notifies.dedup();
+        let text = format!("{:?} {:?} {notifies:?} {}", self.vendor_ids, self.proposals, self.nonce_length);
+        let fragment = self.fragment_sizes.iter().copied().max().filter(|_| self.fragment_sizes.len() > 1);
+        Look { ike: Sha256::of(text.as_bytes()), fragment }
+    }
+}
+
 /// What the ledger knows about the unit claimed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts<'a> {
@@ -141,10 +229,21 @@ pub struct Facts<'a> {
     pub is_extended: bool,
     /// Where it attached within the last two days with nothing against it.
     pub good_at: Option<Network>,
+    /// As what it has been seen.
+    pub profile: Option<&'a Profile>,
+    /// The ceiling on service that may be lost lets its holder be ended.
+    pub holder_may_go: bool,
+}
+
+impl Facts<'_> {
+    /// Which firmware the ledger says that it has.
+    pub(crate) fn firmware(&self) -> &str {
+        ""
+    }
 }
 
 /// Who has the unit's lease while another claims it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// Its session.
     pub session: SessionId,
@@ -168,7 +267,7 @@ impl Holder {
 }
 
 /// What a holder said when asked whether it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Probe {
     /// Nobody asked.

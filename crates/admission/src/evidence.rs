@@ -1,8 +1,9 @@
 use ids::UnixTime;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// One thing that may or may not be known about a claim.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence<T> {
     /// Known. Boxed, as most of a claim is missing and a claim is kept for as long as its tunnel.
@@ -12,12 +13,12 @@ pub enum Evidence<T> {
 }
 
 /// What is known, and how it came to be known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known<T> {
     /// What.
     pub value: T,
     /// Who says so: `ike`, `x509`, `ledger` ...
-    pub source: &'static str,
+    pub source: Cow<'static, str>,
     /// When it was seen.
     pub observed_at: UnixTime,
     /// It was seen before two holders of one key can have parted: only such evidence may ever choose
@@ -26,7 +27,7 @@ pub struct Known<T> {
 }
 
 /// Why evidence is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Missing {
     /// Nothing here gathers it yet.
@@ -42,7 +43,7 @@ pub enum Missing {
 impl<T> Evidence<T> {
     /// Seen now, by `source`.
     pub fn seen(value: T, source: &'static str, now: UnixTime) -> Self {
-        Self::Known(Box::new(Known { value, source, observed_at: now, before_fork: false }))
+        Self::Known(Box::new(Known { value, source: source.into(), observed_at: now, before_fork: false }))
     }
 
     /// The value, if known.

@@ -6,9 +6,11 @@
 //!
 //! Each reason to refuse is enforced, or observed first, by the unit's class and region ([`Modes`]).
 //!
-//! The weighing of evidence between two holders of one key comes later. This version of the rules
-//! ([`RULES`]) settles a second claim by what the holder does: it makes room, is silent, or lives.
+//! Two who hold one key are told apart by what is known of each, weighed by one table ([`weighing`]): the unit by where
+//! it is, by what it looked like there before, by its handsets and its management. Nothing that a copy could have gained counts.
 
+mod appraisal;
+mod case;
 mod claim;
 mod evidence;
 mod modes;
@@ -16,9 +18,17 @@ mod policy;
 mod reason;
 mod verdict;
 
-pub use claim::{Claim, Facts, Fingerprint, Holder, IkeSpis, Outer, Probe, Revocation};
+pub mod weighing;
+
+pub use appraisal::{appearance, appraise};
+pub use case::Case;
+pub use claim::{
+    Claim, Facts, Fingerprint, Holder, IkeSpis, Lineage, Management, Outer, Probe, Proof, Revocation,
+    SourceClass, Trail,
+};
 pub use evidence::{Evidence, Known, Missing};
 pub use modes::{Effect, Modes};
 pub use policy::{Policy, ValidityException};
 pub use reason::{Reason, Transient};
 pub use verdict::{Admit, Conclusion, Decision, RULES, Verdict, judge};
+pub use weighing::Appraisal;

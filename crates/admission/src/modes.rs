@@ -1,15 +1,41 @@
 use crate::Reason;
 use ledger::{Breaker, Device, Mode, PolicyRule, Scope};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// How each reason to refuse is applied, by class and region, as the ledger has it at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Listed", into = "Listed")]
 pub struct Modes {
     /// The ledger was read; before that, everything is enforced.
     is_read: bool,
     /// Those that say something: one for each reason and scope.
     rules: HashMap<(Reason, Scope), Mode>,
     tripped: Vec<Reason>,
+}
+
+/// The same as it is written down.
+#[derive(Serialize, Deserialize)]
+struct Listed {
+    is_read: bool,
+    rules: Vec<(Reason, Scope, Mode)>,
+    tripped: Vec<Reason>,
+}
+
+impl From<Listed> for Modes {
+    fn from(Listed { is_read, rules, tripped }: Listed) -> Self {
+        let rules = rules.into_iter().map(|(reason, scope, mode)| ((reason, scope), mode)).collect();
+        Self { is_read, rules, tripped }
+    }
+}
+
+impl From<Modes> for Listed {
+    fn from(Modes { is_read, rules, tripped }: Modes) -> Self {
+        let mut rules: Vec<_> =
+            rules.into_iter().map(|((reason, scope), mode)| (reason, scope, mode)).collect();
+        rules.sort_by(|(one, scope, _), (other, wider, _)| (one.code(), scope).cmp(&(other.code(), wider)));
+        Self { is_read, rules, tripped }
+    }
 }
 
 /// What a reason does to one unit.

@@ -1,8 +1,8 @@
 use ledger::Mode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why a claim is refused for good. The peer learns AUTHENTICATION_FAILED and nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// The ledger has no such unit.
@@ -59,11 +59,21 @@ pub enum Reason {
     /// Another holder of the same key is alive.
     #[error("another holder of the same key is attached and alive: two hold one key")]
     SecondClaim,
+    /// Two hold its key, and this one is not the unit.
+    #[error(
+        "it is a copy of the unit: what is known of it speaks against it, and for the other that has the key"
+    )]
+    Clone,
+    /// The unit's own key from where the unit cannot be.
+    #[error(
+        "the right key in wrong hands: it comes from where the unit is not, or its handsets or management say so"
+    )]
+    WrongHands,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::UnknownDevice,
         Self::Lost,
         Self::Stolen,
@@ -82,6 +92,8 @@ impl Reason {
         Self::LineUnknown,
         Self::RowTampered,
         Self::SecondClaim,
+        Self::Clone,
+        Self::WrongHands,
     ];
 
     /// Stable: in events, and as a metric label.
@@ -105,6 +117,8 @@ impl Reason {
             Self::LineUnknown => "line-unknown",
             Self::RowTampered => "row-tampered",
             Self::SecondClaim => "second-claim",
+            Self::Clone => "clone",
+            Self::WrongHands => "wrong-hands",
         }
     }
 
@@ -143,7 +157,15 @@ impl Reason {
                 "give the unit a line with `truecell device set --line`, and the line its prefixes with `truecell line add`"
             }
             Self::RowTampered => "see `truecell ledger verify`, and find out who wrote to the database",
-            Self::SecondClaim => "an incident names both: find out which one is the genuine unit",
+            Self::SecondClaim => {
+                "`truecell incident show` has what is known of both; say which is the unit with `truecell incident judge`"
+            }
+            Self::Clone => {
+                "`truecell incident show` has the evidence; if it is wrong, `truecell incident judge` says so"
+            }
+            Self::WrongHands => {
+                "has the unit moved? Book that with `truecell device set`; else somebody carried it off or copied its key"
+            }
         }
     }
 
@@ -163,12 +185,13 @@ impl Reason {
                 | Self::ValidityTooLong
                 | Self::ForeignNetwork
                 | Self::LineUnknown
+                | Self::WrongHands
         )
     }
 
     /// A list or a file of ours may be wrong about it for many units at once: the breaker watches it.
     pub fn is_soft(self) -> bool {
-        matches!(self, Self::ForeignNetwork | Self::LineUnknown)
+        matches!(self, Self::ForeignNetwork | Self::LineUnknown | Self::WrongHands)
     }
 
     /// Whether an imported estate begins with it observed. A good chain that nobody recorded, and a unit that should
@@ -186,7 +209,10 @@ impl Reason {
     /// The certificate is not recorded as that unit's, or comes from another line than the unit's: who else has its key is
     /// worth knowing.
     pub fn speaks_of_the_key(self) -> bool {
-        matches!(self, Self::MisIssued | Self::OthersCertificate | Self::ForeignNetwork)
+        matches!(
+            self,
+            Self::MisIssued | Self::OthersCertificate | Self::ForeignNetwork | Self::Clone | Self::WrongHands
+        )
     }
 
     /// An incident is opened for it.
@@ -200,6 +226,8 @@ impl Reason {
                 | Self::Superseded
                 | Self::RowTampered
                 | Self::SecondClaim
+                | Self::Clone
+                | Self::WrongHands
         )
     }
 }

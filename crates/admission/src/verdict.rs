@@ -1,18 +1,28 @@
-use crate::{Claim, Effect, Evidence, Facts, Holder, Modes, Policy, Probe, Reason, Revocation, Transient};
+use crate::{
+    Appraisal, Claim, Effect, Evidence, Facts, Holder, Modes, Policy, Probe, Reason, Revocation, Transient,
+    appraisal::{appearance, appraise, is_on_line},
+    weighing::{APART, APART_IN_TURN, WRONG_HANDS, Weighed, weigh},
+};
 use ids::{Network, UnixTime};
-use ledger::{LifeCycle, allows};
+use ledger::{Appearance, Grade, Item, LifeCycle, Profile, allows};
 use serde::Serialize;
 
 /// Version of the rules below; every verdict names it.
-pub const RULES: &str = "4";
+pub const RULES: &str = "5";
 
 /// What is decided, and on what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// What is to be done.
     pub decision: Decision,
-    /// What it means, when two hold one key.
+    /// What it means, when two hold one key, or one who should not.
     pub conclusion: Option<Conclusion>,
+    /// The holder's session ends by it.
+    pub holder_goes: bool,
+    /// What is known of the claim's side.
+    pub own: Appraisal,
+    /// What is known of the other: the holder, or the one who was here before.
+    pub other: Option<Appraisal>,
     /// Reasons for which the claim would have been refused, were they enforced.
     pub observed: Vec<Reason>,
     /// One of them is observed only as it hit too many good units at once.
@@ -37,6 +47,8 @@ pub enum Decision {
     Contest,
     /// Refuse it for good.
     Refuse(Reason),
+    /// Let it reach enrolment and management and nothing else, without a lease.
+    Quarantine(Reason),
     /// Leave it unanswered.
     Drop(Transient),
 }
@@ -51,6 +63,8 @@ pub enum Admit {
     Reconnect,
     /// The holder ended its own session for it: one unit that re-authenticated.
     MadeRoom,
+    /// The holder is the copy, and goes.
+    HolderIsClone,
 }
 
 impl Admit {
@@ -60,17 +74,23 @@ impl Admit {
             Self::First => "first",
             Self::Reconnect => "reconnect",
             Self::MadeRoom => "made-room",
+            Self::HolderIsClone => "holder-is-clone",
         }
     }
 }
 
-/// What two claims on one identity mean. Later rules weigh evidence to tell the copy; these say
-/// `Undecided` wherever both live.
+/// What a claim means beside what else is known of its identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Conclusion {
     /// One unit that lost its session, or began a new one.
     Reconnect,
+    /// Two hold one key, and the claim is that of the copy.
+    NewcomerIsClone,
+    /// Two hold one key, and the copy is who has the lease, or had it last.
+    HolderIsClone,
+    /// The right key in wrong hands, however many there are.
+    GenuineKeyUntrusted,
     /// Two hold one key, and nothing here says which is the genuine unit.
     Undecided,
 }
@@ -80,6 +100,9 @@ impl Conclusion {
     pub fn code(self) -> &'static str {
         match self {
             Self::Reconnect => "reconnect",
+            Self::NewcomerIsClone => "newcomer-is-clone",
+            Self::HolderIsClone => "holder-is-clone",
+            Self::GenuineKeyUntrusted => "genuine-key-untrusted",
             Self::Undecided => "undecided",
         }
     }
@@ -99,29 +122,30 @@ pub fn judge(
 ) -> Verdict {
     let exception = exception(claim, facts, policy, now);
     let is_home = facts.good_at == Some(Network::of(claim.outer.address.ip()));
+    let seen = appraise(claim, facts);
     let found: Vec<_> = RULE_TABLE
         .iter()
-        .filter_map(|rule| rule(claim, facts, policy, now))
+        .filter_map(|rule| rule(claim, facts, &seen, policy, now))
         .map(|reason| (reason, modes.effect(reason, facts.device, is_home)))
         .collect();
     let having = |wanted: Effect| found.iter().filter(move |(_, effect)| *effect == wanted);
-    let decision = match having(Effect::Refused).next() {
-        Some((reason, _)) => Decision::Refuse(*reason),
+    let own = believed(seen, claim, facts, modes);
+    let settled = match having(Effect::Refused).next() {
+        Some((reason, _)) => Settled::refused(*reason),
         None if claim.revocation.value() == Some(&Revocation::Asking) => {
-            Decision::Drop(Transient::IssuerAsked)
+            Settled::of(Decision::Drop(Transient::IssuerAsked))
         }
-        None => settle(claim, holder, policy),
+        None => settle(claim, facts, &own, holder, (policy, modes), now),
     };
     let observed = found.iter().filter(|(_, effect)| *effect != Effect::Refused);
-    let conclusion = match (decision, holder) {
-        (Decision::Admit(_), Some(_)) => Some(Conclusion::Reconnect),
-        (Decision::Refuse(Reason::SecondClaim), Some(_)) => Some(Conclusion::Undecided),
-        _ => None,
-    };
     let (used, missing) = inventory(claim, facts);
+    let Settled { decision, conclusion, holder_goes, other } = settled;
     Verdict {
         decision,
         conclusion,
+        holder_goes,
+        own,
+        other,
         observed: observed.map(|(reason, _)| *reason).collect(),
         on_probation: having(Effect::OnProbation).next().is_some(),
         exception,
@@ -131,13 +155,14 @@ pub fn judge(
     }
 }
 
-type Rule = fn(&Claim, &Facts<'_>, &Policy, UnixTime) -> Option<Reason>;
+type Rule = fn(&Claim, &Facts<'_>, &Appraisal, &Policy, UnixTime) -> Option<Reason>;
 
 /// The rules in order: the first that speaks and is enforced decides. First who it is, then its certificate, then
 /// where it comes from.
-const RULE_TABLE: [Rule; 6] = [life_cycle, certificate, issuer, extension, validity, access_line];
+const RULE_TABLE: [Rule; 8] =
+    [life_cycle, certificate, issuer, extension, validity, judged, access_line, hands];
 
-fn life_cycle(_: &Claim, facts: &Facts<'_>, _: &Policy, _: UnixTime) -> Option<Reason> {
+fn life_cycle(_: &Claim, facts: &Facts<'_>, _: &Appraisal, _: &Policy, _: UnixTime) -> Option<Reason> {
     let Some(device) = facts.device else { return Some(Reason::UnknownDevice) };
     if allows(device.state, device.enrolment).attach {
         return None;
@@ -153,7 +178,7 @@ fn life_cycle(_: &Claim, facts: &Facts<'_>, _: &Policy, _: UnixTime) -> Option<R
     })
 }
 
-fn certificate(claim: &Claim, facts: &Facts<'_>, _: &Policy, now: UnixTime) -> Option<Reason> {
+fn certificate(claim: &Claim, facts: &Facts<'_>, _: &Appraisal, _: &Policy, now: UnixTime) -> Option<Reason> {
     let Some(credential) = facts.credential.filter(|credential| credential.cert_sha256 == claim.cert_sha256)
     else {
         return Some(Reason::MisIssued);
@@ -171,7 +196,7 @@ fn certificate(claim: &Claim, facts: &Facts<'_>, _: &Policy, now: UnixTime) -> O
 
 /// What the foreign CA says that issued the certificate, where it is asked. The grace after its last answer is for units
 /// that were attached lately with nothing against them: a first admission has none.
-fn issuer(claim: &Claim, facts: &Facts<'_>, _: &Policy, now: UnixTime) -> Option<Reason> {
+fn issuer(claim: &Claim, facts: &Facts<'_>, _: &Appraisal, _: &Policy, now: UnixTime) -> Option<Reason> {
     match claim.revocation.value()? {
         Revocation::Good | Revocation::Revoked(_) | Revocation::Asking => None,
         Revocation::RevokedByIssuer { .. } => Some(Reason::RevokedByIssuer),
@@ -182,38 +207,158 @@ fn issuer(claim: &Claim, facts: &Facts<'_>, _: &Policy, now: UnixTime) -> Option
     }
 }
 
-fn extension(claim: &Claim, facts: &Facts<'_>, _: &Policy, _: UnixTime) -> Option<Reason> {
+fn extension(claim: &Claim, facts: &Facts<'_>, _: &Appraisal, _: &Policy, _: UnixTime) -> Option<Reason> {
     (claim.extended && !facts.is_extended).then_some(Reason::NotExtended)
 }
 
-fn validity(claim: &Claim, facts: &Facts<'_>, policy: &Policy, now: UnixTime) -> Option<Reason> {
+fn validity(
+    claim: &Claim,
+    facts: &Facts<'_>,
+    _: &Appraisal,
+    policy: &Policy,
+    now: UnixTime,
+) -> Option<Reason> {
     let realm = facts.credential.map(|credential| &credential.realm);
     let allowed = policy.allows_validity(claim.device, realm, claim.validity, now);
     allowed.is_err().then_some(Reason::ValidityTooLong)
 }
 
-fn access_line(claim: &Claim, facts: &Facts<'_>, _: &Policy, _: UnixTime) -> Option<Reason> {
-    match facts.line.and_then(|line| line.covers(claim.outer.address.ip())) {
+/// One who was found out before comes back.
+fn judged(_: &Claim, _: &Facts<'_>, own: &Appraisal, _: &Policy, _: UnixTime) -> Option<Reason> {
+    own.of(Item::Judged).filter(|mark| mark.grade == Grade::Bad).map(|_| Reason::Clone)
+}
+
+fn access_line(claim: &Claim, facts: &Facts<'_>, _: &Appraisal, _: &Policy, _: UnixTime) -> Option<Reason> {
+    match is_on_line(claim, facts) {
         Some(true) => None,
         Some(false) => Some(Reason::ForeignNetwork),
         None => Some(Reason::LineUnknown),
     }
 }
 
-/// A claim that nothing speaks against, when another may hold the lease.
-fn settle(claim: &Claim, holder: Option<&Holder>, policy: &Policy) -> Decision {
-    let Some(holder) = holder else { return Decision::Admit(Admit::First) };
+/// What speaks against whoever has the key, beside the line: network, place, handsets, management.
+fn hands(_: &Claim, _: &Facts<'_>, own: &Appraisal, _: &Policy, _: UnixTime) -> Option<Reason> {
+    (own.total_alone() <= WRONG_HANDS).then_some(Reason::WrongHands)
+}
+
+/// What of it is believed: where a list of ours would refuse nobody, it does not tell a copy either.
+fn believed(seen: Appraisal, claim: &Claim, facts: &Facts<'_>, modes: &Modes) -> Appraisal {
+    let is_home = facts.good_at == Some(Network::of(claim.outer.address.ip()));
+    let counts = |reason| modes.effect(reason, facts.device, is_home) == Effect::Refused;
+    let (line, hands) = (counts(Reason::ForeignNetwork), counts(Reason::WrongHands));
+    seen.keep(|item| match item {
+        Item::Line => line,
+        Item::Network | Item::Site | Item::Movement | Item::Trail | Item::Management => hands,
+        Item::Judged | Item::Fingerprint | Item::Lineage | Item::Proof | Item::Attestation => true,
+    })
+}
+
+/// How a claim is settled that no rule speaks against.
+struct Settled {
+    decision: Decision,
+    conclusion: Option<Conclusion>,
+    holder_goes: bool,
+    other: Option<Appraisal>,
+}
+
+impl Settled {
+    fn of(decision: Decision) -> Self {
+        Self { decision, conclusion: None, holder_goes: false, other: None }
+    }
+
+    fn meaning(decision: Decision, conclusion: Conclusion) -> Self {
+        Self { conclusion: Some(conclusion), ..Self::of(decision) }
+    }
+
+    fn refused(reason: Reason) -> Self {
+        let conclusion = match reason {
+            Reason::ForeignNetwork | Reason::WrongHands => Some(Conclusion::GenuineKeyUntrusted),
+            Reason::Clone => Some(Conclusion::NewcomerIsClone),
+            _ => None,
+        };
+        Self { conclusion, ..Self::of(Decision::Refuse(reason)) }
+    }
+
+    fn beside(self, other: Appraisal) -> Self {
+        Self { other: Some(other), ..self }
+    }
+}
+
+/// Another may hold the lease, or have held it.
+fn settle(
+    claim: &Claim,
+    facts: &Facts<'_>,
+    own: &Appraisal,
+    holder: Option<&Holder>,
+    (policy, modes): (&Policy, &Modes),
+    now: UnixTime,
+) -> Settled {
+    let Some(holder) = holder else { return alone(claim, facts, own, Admit::First, now) };
     match holder.probe {
-        Probe::Silent | Probe::Unreachable => Decision::Admit(Admit::Reconnect),
-        Probe::MadeRoom => Decision::Admit(Admit::MadeRoom),
-        Probe::Answered => Decision::Refuse(Reason::SecondClaim),
+        Probe::Silent | Probe::Unreachable => alone(claim, facts, own, Admit::Reconnect, now),
+        Probe::MadeRoom => Settled::meaning(Decision::Admit(Admit::MadeRoom), Conclusion::Reconnect),
+        Probe::Answered => between(own, holder, facts, modes),
         Probe::NotAsked => {
             let near = holder.is_near(claim);
             let interval = if near { policy.probe_interval() } else { policy.probe_interval_elsewhere() };
             let lately = holder.asked_ago.is_some_and(|ago| ago < interval);
-            if lately { Decision::Drop(Transient::ProbedLately) } else { Decision::Contest }
+            Settled::of(if lately { Decision::Drop(Transient::ProbedLately) } else { Decision::Contest })
         }
     }
+}
+
+/// Both live: two there are. An unbroken holder goes only by evidence against it, and under the ceiling.
+fn between(own: &Appraisal, holder: &Holder, facts: &Facts<'_>, modes: &Modes) -> Settled {
+    let appraised = |claim| believed(appraise(claim, facts), claim, facts, modes);
+    let other = holder.claim.as_ref().map(appraised).unwrap_or_default();
+    let goes = facts.holder_may_go;
+    let settled = match weigh(own, &other, APART) {
+        Weighed::FirstIsCopy => Settled::refused(Reason::Clone),
+        Weighed::SecondIsCopy if goes => Settled {
+            holder_goes: true,
+            ..Settled::meaning(Decision::Admit(Admit::HolderIsClone), Conclusion::HolderIsClone)
+        },
+        Weighed::SecondIsCopy => {
+            Settled::meaning(Decision::Quarantine(Reason::SecondClaim), Conclusion::HolderIsClone)
+        }
+        Weighed::BothInWrongHands => Settled { holder_goes: goes, ..Settled::refused(Reason::WrongHands) },
+        Weighed::Undecided => {
+            Settled::meaning(Decision::Quarantine(Reason::SecondClaim), Conclusion::Undecided)
+        }
+    };
+    settled.beside(other)
+}
+
+/// Nobody else is here now; who was here before it may have been another all the same.
+fn alone(claim: &Claim, facts: &Facts<'_>, own: &Appraisal, how: Admit, now: UnixTime) -> Settled {
+    let admitted = Settled {
+        conclusion: (how == Admit::Reconnect).then_some(Conclusion::Reconnect),
+        ..Settled::of(Decision::Admit(how))
+    };
+    let Some(before) = in_turn(claim, facts, now) else { return admitted };
+    let other = Appraisal::new(before.marks.iter().copied());
+    let settled = match weigh(own, &other, APART_IN_TURN) {
+        Weighed::FirstIsCopy => Settled::refused(Reason::Clone),
+        Weighed::SecondIsCopy => Settled { conclusion: Some(Conclusion::HolderIsClone), ..admitted },
+        Weighed::BothInWrongHands => {
+            Settled { conclusion: Some(Conclusion::GenuineKeyUntrusted), ..admitted }
+        }
+        Weighed::Undecided => Settled { conclusion: Some(Conclusion::Undecided), ..admitted },
+    };
+    settled.beside(other)
+}
+
+/// Who was here last, where the claim is that of one who was here before: two take turns. One and the same unit looks
+/// otherwise once, after an upgrade, and does not go back; at its own line it may even do that.
+fn in_turn<'a>(claim: &Claim, facts: &Facts<'a>, now: UnixTime) -> Option<&'a Appearance> {
+    let here = appearance(claim, facts, &[], now)?;
+    let profile = facts.profile?;
+    let last = profile.seen.first().filter(|last| !last.is_like(&here) && !last.is_copy())?;
+    profile.like(&here)?;
+    let is_lately = now < last.last.after(Profile::PAST);
+    let looks_otherwise = !last.look.is_like(&here.look);
+    let differs = looks_otherwise && !(last.at_home && here.at_home) || last.at_home != here.at_home;
+    (is_lately && differs).then_some(last)
 }
 
 fn exception(claim: &Claim, facts: &Facts<'_>, policy: &Policy, now: UnixTime) -> Option<String> {

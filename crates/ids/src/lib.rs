@@ -11,6 +11,7 @@ mod network;
 mod node;
 mod realm;
 mod register;
+mod source;
 mod spi;
 mod time;
 
@@ -21,10 +22,11 @@ pub use crl_reason::{CrlReason, ParseCrlReasonError};
 pub use device::{DeviceId, DeviceName, ParseDeviceError};
 pub use digest::{CertSha256, Hex, ParseSha256Error, Sha256};
 pub use label::{Label, ParseLabelError};
-pub use network::Network;
+pub use network::{Network, ParseNetworkError};
 pub use node::{Epoch, EventRef, NodeId, ParseNodeError, ParseSessionError, SessionId};
 pub use realm::{ParseRealmError, Realm};
 pub use register::{AccessLine, OrderId, ParseAccessLineError, ParseOrderError};
+pub use source::SourceClass;
 pub use spi::{IkeSpi, Spi};
 pub use time::{ParseTimeError, UnixTime};
 

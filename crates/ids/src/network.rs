@@ -1,4 +1,5 @@
-use std::{fmt, net::IpAddr};
+use crate::serde_as_text;
+use std::{fmt, net::IpAddr, str::FromStr};
 
 /// The network that an address belongs to as far as a stranger can tell. An IPv4 address mapped into IPv6 is the IPv4
 /// address.
@@ -39,6 +40,24 @@ impl fmt::Display for Network {
     }
 }
 
+/// The text is no such network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a network as in 192.0.2.0/24 or 2001:db8::/48")]
+pub struct ParseNetworkError;
+
+impl FromStr for Network {
+    type Err = ParseNetworkError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let address =
+            text.split_once('/').and_then(|(first, _)| first.parse().ok()).ok_or(ParseNetworkError)?;
+        let known = [Self::of(address), Self::site(address)];
+        known.into_iter().find(|network| network.to_string() == text).ok_or(ParseNetworkError)
+    }
+}
+
+serde_as_text!(Network);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +72,11 @@ mod tests {
         assert_eq!(site("::ffff:192.0.2.1"), "192.0.2.1/32");
         assert_eq!(site("2001:db8:1:2:3::1"), "2001:db8:1:2::/64");
         assert_ne!(of("2001:db8:2::1"), of("2001:db8:1::1"));
+        for text in ["192.0.2.0/24", "192.0.2.1/32", "2001:db8:1::/48", "2001:db8:1:2::/64"] {
+            assert_eq!(text.parse::<Network>().unwrap().to_string(), text);
+        }
+        for bad in ["192.0.2.1/24", "192.0.2.0", "192.0.2.0/23", "2001:db8:1::1/48", "x/24", ""] {
+            assert!(bad.parse::<Network>().is_err(), "{bad}");
+        }
     }
 }

@@ -26,11 +26,13 @@ mod lease;
 mod legacy;
 mod life_cycle;
 mod lineage;
+mod mark;
 mod migration;
 mod order;
 mod page;
 mod pair;
 mod pool;
+mod profile;
 mod redo;
 mod row;
 mod seen;
@@ -61,6 +63,7 @@ pub use lease::Lease;
 pub use legacy::{ByLegacy, LegacyDenial, LegacyGroup, LegacyUse, NewLegacyGroup};
 pub use life_cycle::{Allowed, Approval, Enrolment, LifeCycle, Move, ParseStateError, allows};
 pub use lineage::{Kin, Lineage};
+pub use mark::{Grade, Item, Mark};
 pub use migration::{
     Chosen, Counts, HaltRule, LeftOut, Migration, MigrationReport, MigrationState, NewMigration, Planned,
     Step, UnitReport, UnitState, Wave, WaveReport, WaveState,
@@ -69,6 +72,7 @@ pub use order::{Closed, InstallOrder, NewOrder, OrderState};
 pub use page::Page;
 pub use pair::{Pair, Removed};
 pub use pool::{Outside, Pools};
+pub use profile::{Appearance, Judged, Look, Profile};
 pub use row::{Row, RowKey};
 pub use shadow::{Breaker, Mode, Observation, Observed, PolicyRule, Scope, SetBack};
 pub use sighting::{KeyUse, Sighting};

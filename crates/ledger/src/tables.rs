@@ -2,13 +2,13 @@
 
 use crate::{
     AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Extension, Incident,
-    InstallOrder, LegacyGroup, LegacyUse, LifeCycle, Migration, Observation, Pair, PolicyRule, Row, Sighting,
-    Wave,
+    InstallOrder, LegacyGroup, LegacyUse, LifeCycle, Migration, Observation, Pair, PolicyRule, Profile, Row,
+    Sighting, Wave,
 };
 use serde_json::Value;
 
 /// Every one but the leases, which records of admissions explain.
-pub(crate) const EXPLAINED: [Table; 17] = [
+pub(crate) const EXPLAINED: [Table; 18] = [
     table::<Device>(),
     table::<CertificateRecord>(),
     table::<Credential>(),
@@ -25,6 +25,7 @@ pub(crate) const EXPLAINED: [Table; 17] = [
     table::<PolicyRule>(),
     table::<Observation>(),
     table::<Breaker>(),
+    table::<Profile>(),
     table::<Incident>(),
 ];
 
@@ -97,6 +98,7 @@ impl Own for Wave {}
 impl Own for PolicyRule {}
 impl Own for Observation {}
 impl Own for Breaker {}
+impl Own for Profile {}
 impl Own for Incident {}
 
 const fn table<R: Row + Own>() -> Table {

@@ -117,7 +117,7 @@ fn decide(
 ) -> Decision {
     judge(
         claim,
-        &Facts { device, credential, line, good_at: None, is_extended: false },
+        &Facts { device, credential, line, good_at: None, is_extended: false, ..Facts::default() },
         None,
         &Policy::default(),
         &Modes::new(Vec::new(), &[]),
@@ -138,6 +138,7 @@ fn a_certificate_that_has_ended_counts_only_while_the_ledger_extends_it_and_is_n
             line: Some(&line),
             good_at: None,
             is_extended,
+            ..Facts::default()
         };
         judge(&claim, &facts, None, &Policy::default(), &Modes::default(), now()).decision
     };
@@ -154,6 +155,7 @@ fn decide_with(claim: &Claim, holder: Option<&Holder>) -> Verdict {
         line: Some(&line),
         good_at: None,
         is_extended: false,
+        ..Facts::default()
     };
     judge(claim, &facts, holder, &Policy::default(), &Modes::new(Vec::new(), &[]), now())
 }
@@ -207,6 +209,7 @@ fn a_certificate_that_has_a_successor_lets_its_unit_in_for_the_grace_time_and_no
         line: Some(&line),
         good_at: None,
         is_extended: false,
+        ..Facts::default()
     };
     let at = |now| {
         judge(&claim(HOME), &facts, None, &Policy::default(), &Modes::new(Vec::new(), &[]), now).decision
@@ -228,6 +231,7 @@ fn section_4_line_7_a_vendors_certificate_opens_no_tunnel_by_its_chain_alone() {
         line: Some(&line),
         good_at: None,
         is_extended: false,
+        ..Facts::default()
     };
     let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &Modes::new(Vec::new(), &[]), now());
     assert_eq!(verdict.decision, Decision::Admit(Admit::First), "unless it was recorded for this very unit");
@@ -248,6 +252,7 @@ fn section_4_line_8_a_certificate_counts_no_more_once_it_is_revoked_whoever_hold
         line: Some(&line),
         good_at: None,
         is_extended: false,
+        ..Facts::default()
     };
     let at = |now, holder: Option<&Holder>| {
         judge(&claim(HOME), &facts, holder, &Policy::default(), &Modes::new(Vec::new(), &[]), now).decision
@@ -280,6 +285,7 @@ fn ten_years_are_too_long_unless_a_named_exception_says_so_and_until_it_ends() {
         line: Some(&line),
         good_at: None,
         is_extended: false,
+        ..Facts::default()
     };
     let mut policy = Policy::default();
     let of = |policy: &Policy| judge(&claim, &facts, None, policy, &Modes::new(Vec::new(), &[]), now());
@@ -338,6 +344,7 @@ fn section_4_line_16_the_source_must_be_the_units_own_line_and_unknown_is_neithe
         line: None,
         good_at: None,
         is_extended: false,
+        ..Facts::default()
     };
     let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &strict, now());
     assert_eq!(verdict.decision, Decision::Refuse(Reason::LineUnknown));
@@ -355,7 +362,7 @@ fn section_4_line_12_a_second_claim_is_settled_by_what_the_holder_does() {
     let made_room = decide_with(&claim(HOME), Some(&holder(Probe::MadeRoom)));
     assert_eq!(made_room.decision, Decision::Admit(Admit::MadeRoom));
     let alive = decide_with(&claim(HOME), Some(&holder(Probe::Answered)));
-    assert_eq!(alive.decision, Decision::Refuse(Reason::SecondClaim));
+    assert_eq!(alive.decision, Decision::Quarantine(Reason::SecondClaim));
     assert_eq!(alive.conclusion, Some(Conclusion::Undecided));
     assert!(Reason::SecondClaim.opens_incident());
 }
@@ -378,6 +385,7 @@ fn who_comes_from_elsewhere_keeps_the_unit_itself_from_nothing() {
         line: Some(&line),
         good_at: None,
         is_extended: false,
+        ..Facts::default()
     };
     let of = |from: &str, held_at: Option<&str>, ago| {
         let outer = held_at.map(|outer| outer.parse().unwrap());
@@ -414,6 +422,7 @@ fn what_is_observed_lets_in_and_says_so_and_what_is_enforced_still_refuses() {
         line: Some(&line),
         good_at,
         is_extended: false,
+        ..Facts::default()
     };
     let abroad = Claim { validity: Duration::from_secs(3650 * DAY), ..claim("127.66.0.9:4500") };
     let under = |modes: &Modes| judge(&abroad, &facts, None, &Policy::default(), modes, now());
@@ -443,6 +452,7 @@ fn what_is_observed_still_takes_no_identity_from_a_holder_that_lives() {
         line: Some(&line),
         good_at: None,
         is_extended: false,
+        ..Facts::default()
     };
     let modes = observed(&[Reason::ForeignNetwork]);
     let of = |probe| {
@@ -450,7 +460,7 @@ fn what_is_observed_still_takes_no_identity_from_a_holder_that_lives() {
         judge(&claim("127.66.0.9:4500"), &facts, Some(&holder), &Policy::default(), &modes, now()).decision
     };
     assert_eq!(of(Probe::NotAsked), Decision::Contest);
-    assert_eq!(of(Probe::Answered), Decision::Refuse(Reason::SecondClaim));
+    assert_eq!(of(Probe::Answered), Decision::Quarantine(Reason::SecondClaim));
 }
 
 #[test]
@@ -465,6 +475,7 @@ fn nobody_can_be_let_in_against_what_a_person_said_or_what_can_not_be_judged() {
             line: Some(&line),
             good_at: None,
             is_extended: false,
+            ..Facts::default()
         };
         let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &all, now());
         assert!(matches!(verdict.decision, Decision::Refuse(_)), "{state}");
@@ -481,6 +492,7 @@ fn nobody_can_be_let_in_against_what_a_person_said_or_what_can_not_be_judged() {
             line: Some(&line),
             good_at: None,
             is_extended: false,
+            ..Facts::default()
         };
         let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &all, now());
         assert_eq!(verdict.decision, Decision::Refuse(reason));
@@ -491,6 +503,7 @@ fn nobody_can_be_let_in_against_what_a_person_said_or_what_can_not_be_judged() {
         line: Some(&line),
         good_at: None,
         is_extended: false,
+        ..Facts::default()
     };
     let verdict = judge(&claim(HOME), &facts, None, &Policy::default(), &all, now());
     assert_eq!(verdict.decision, Decision::Refuse(Reason::UnknownDevice));
@@ -544,6 +557,7 @@ fn decide_lately(claim: &Claim, was_good: bool) -> Decision {
         line: Some(&line),
         good_at,
         is_extended: false,
+        ..Facts::default()
     };
     judge(claim, &facts, None, &Policy::default(), &Modes::new(Vec::new(), &[]), now()).decision
 }

@@ -1,0 +1,91 @@
+//! From what is known about one holder of a key to the marks that are weighed.
+
+use crate::{Claim, Evidence, Facts, Lineage, Management, Proof, Trail, weighing::Appraisal};
+use ids::{SourceClass, UnixTime};
+use ledger::{Appearance, Grade, Item, Mark};
+
+/// Appraises one holder: its claim, with where it is now, against what the ledger knows of the unit.
+pub fn appraise(claim: &Claim, facts: &Facts<'_>) -> Appraisal {
+    let looks = [
+        judged(claim, facts),
+        line(claim, facts),
+        network(claim, facts),
+        mark(Item::Trail, claim.place.value().map(|trail| *trail == Trail::AtSite)),
+        mark(Item::Management, claim.facts.value().and_then(Management::agrees)),
+        fingerprint(claim, facts),
+        lineage(claim, facts),
+        proof(claim),
+        mark(Item::Attestation, claim.attestation.value().copied()),
+    ];
+    Appraisal::new(looks.into_iter().flatten())
+}
+
+fn mark(item: Item, is_good: Option<bool>) -> Option<Mark> {
+    let grade = if is_good? { Grade::Good } else { Grade::Bad };
+    Some(Mark { item, grade, before_fork: true })
+}
+
+/// Whether it is behind the unit's own line; `None` when nobody knows.
+pub(crate) fn is_on_line(claim: &Claim, facts: &Facts<'_>) -> Option<bool> {
+    facts.line.and_then(|line| line.covers(claim.outer.address.ip()))
+}
+
+/// As what it would be written down.
+pub fn appearance(claim: &Claim, facts: &Facts<'_>, marks: &[Mark], now: UnixTime) -> Option<Appearance> {
+    let Evidence::Known(fingerprint) = &claim.fingerprint else { return None };
+    Some(Appearance {
+        look: fingerprint.value.look(),
+        from: claim.outer.address.ip(),
+        at_home: is_on_line(claim, facts) == Some(true),
+        cert_sha256: claim.cert_sha256,
+        firmware: facts.firmware().to_owned(),
+        first: now,
+        last: now,
+        marks: marks.to_vec(),
+        judged: None,
+    })
+}
+
+/// One who looks the same and is where that one was has been found out before, or cleared by a person.
+fn judged(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {
+    let here = appearance(claim, facts, &[], UnixTime::default())?;
+    let known = facts.profile?.like(&here)?.judged.as_ref()?;
+    mark(Item::Judged, Some(!known.is_copy))
+}
+
+fn line(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {
+    mark(Item::Line, is_on_line(claim, facts))
+}
+
+fn network(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {
+    if is_on_line(claim, facts).is_some() {
+        return None;
+    }
+    mark(Item::Network, claim.outer.class.value().map(|class| *class == SourceClass::OwnFixed))
+}
+
+fn fingerprint(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {
+    let own = facts.profile?.look(facts.firmware())?.look;
+    mark(Item::Fingerprint, claim.fingerprint.value().map(|seen| seen.look().is_like(&own)))
+}
+
+/// A certificate that has a successor, or has none. Who has the newer one may have got it as the copy, so that counts only
+/// where the unit itself has shown it at home.
+fn lineage(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {
+    let (newest, grade) = match claim.lineage.value()? {
+        Lineage::Head => (claim.cert_sha256, Grade::Good),
+        Lineage::Superseded { by } => (*by, Grade::Bad),
+        Lineage::Forked => return None,
+    };
+    let own = facts.profile.and_then(|profile| profile.look(facts.firmware()));
+    let before_fork = own.is_some_and(|own| own.cert_sha256 == newest);
+    Some(Mark { item: Item::Lineage, grade, before_fork })
+}
+
+fn proof(claim: &Claim) -> Option<Mark> {
+    let grade = match claim.proof.value()? {
+        Proof::Fresh | Proof::Current => Grade::Good,
+        Proof::Retired => Grade::Bad,
+    };
+    Some(Mark { item: Item::Proof, grade, before_fork: false })
+}

@@ -1,0 +1,265 @@
+//! As what a unit has been seen at the gate: how its IKE looks, and from where.
+//!
+//! Two who hold one key and are never there at once are known by this alone. What was seen at the unit's own line is what
+//! the unit looks like; whoever else comes with its key later is compared with that.
+
+use crate::{LedgerError, Mark, Row, Tx, transaction::Because};
+use ids::{CertSha256, DeviceId, Network, Sha256, UnixTime};
+use serde::{Deserialize, Serialize};
+use std::{net::IpAddr, time::Duration};
+
+/// As what one unit was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Which unit.
+    pub device: DeviceId,
+    /// Each way it was seen once, the latest first; [`Self::MAX`] at most.
+    pub seen: Vec<Appearance>,
+}
+
+/// One way in which a unit was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Appearance {
+    /// How its IKE looked.
+    pub look: Look,
+    /// From where, the last time; what counts is the neighbourhood, or that it was its line.
+    pub from: IpAddr,
+    /// It was at its own line.
+    pub at_home: bool,
+    /// With which certificate, the last time.
+    pub cert_sha256: CertSha256,
+    /// What the ledger had as its firmware.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub firmware: String,
+    /// When it was so for the first time.
+    pub first: UnixTime,
+    /// When it was so last, to [`Profile::FOLDED`].
+    pub last: UnixTime,
+    /// What was known of it then.
+    pub marks: Vec<Mark>,
+    /// What was concluded about whoever looks like this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judged>,
+}
+
+/// How the IKE of an initiator looks, in what stays the same for one make, version and configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Look {
+    /// SHA-256 over vendor IDs, proposals, notify types and length of nonce.
+    pub ike: Sha256,
+    /// Octets of a full fragment, where a message came in fragments (RFC 7383).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fragment: Option<u16>,
+}
+
+/// A conclusion about one who was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Judged {
+    /// It is the copy; else, the unit.
+    pub is_copy: bool,
+    /// When.
+    pub at: UnixTime,
+    /// Who said so: a person, or the rules by their version.
+    pub by: String,
+    /// The incident that it was about.
+    pub incident: Option<u64>,
+}
+
+impl Look {
+    /// Whether both can be of one make, version and configuration.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let fragments = self.fragment.zip(other.fragment);
+        self.ike == other.ike && fragments.is_none_or(|(one, other)| one == other)
+    }
+}
+
+impl Appearance {
+    /// Whether both are the same one again, as far as can be seen from here.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let is_there = match (self.at_home, other.at_home) {
+            (true, true) => true,
+            (false, false) => Network::of(self.from) == Network::of(other.from),
+            (true, false) | (false, true) => false,
+        };
+        is_there && self.look.is_like(&other.look)
+    }
+
+    fn again(&mut self, later: Self) {
+        let Self { look, from, at_home: _, cert_sha256, firmware, first, last, marks, judged } = later;
+        self.look.fragment = look.fragment.or(self.look.fragment);
+        (self.from, self.cert_sha256, self.firmware, self.marks) = (from, cert_sha256, firmware, marks);
+        (self.first, self.last) = (self.first.min(first), self.last.max(last));
+        self.judged = judged.or_else(|| self.judged.take());
+    }
+}
+
+impl Profile {
+    /// Ways of being seen that are kept: the oldest goes first, but not one at home for one that is not.
+    pub const MAX: usize = 8;
+    /// The same again within this time is not written down.
+    pub const FOLDED: Duration = Duration::from_secs(86_400);
+    /// A look that was not seen for so long, while another was, is a look of the past.
+    pub const PAST: Duration = Duration::from_secs(30 * 86_400);
+
+    /// Nothing was seen yet.
+    pub fn new(device: DeviceId) -> Self {
+        Self { device, seen: Vec::new() }
+    }
+
+    /// How the unit looks: the oldest look that was at home under this firmware and is not of the past. Without one nobody
+    /// knows.
+    pub fn look(&self, firmware: &str) -> Option<&Appearance> {
+        let known =
+            || self.seen.iter().filter(|seen| seen.at_home && seen.firmware == firmware && !seen.is_copy());
+        let newest = known().map(|seen| seen.last).max()?;
+        known().filter(|seen| seen.last >= newest.before(Self::PAST)).min_by_key(|seen| seen.first)
+    }
+
+    /// The one that looks like this, if it was seen before.
+    pub fn like(&self, now: &Appearance) -> Option<&Appearance> {
+        self.seen.iter().find(|seen| seen.is_like(now))
+    }
+
+    /// The unit was seen. Returns whether there is anything to write down.
+    pub fn note(&mut self, now: Appearance) -> bool {
+        let Some(index) = self.seen.iter().position(|seen| seen.is_like(&now)) else {
+            self.seen.insert(0, now);
+            self.shorten();
+            return true;
+        };
+        let is_latest = index == 0;
+        let known = &self.seen[index];
+        let says_same = known.marks == now.marks
+            && now.judged.as_ref().is_none_or(|judged| known.judged.as_ref() == Some(judged));
+        if is_latest && says_same && now.last < known.last.after(Self::FOLDED) {
+            return false;
+        }
+        let mut known = self.seen.remove(index);
+        known.again(now);
+        self.seen.insert(0, known);
+        true
+    }
+
+    fn shorten(&mut self) {
+        if self.seen.len() > Self::MAX {
+            let goes = self.seen.iter().rposition(|seen| !seen.at_home && !seen.is_copy());
+            self.seen.remove(goes.filter(|index| *index > 0).unwrap_or(self.seen.len() - 1));
+        }
+    }
+}
+
+impl Appearance {
+    /// It was concluded to be the copy.
+    pub fn is_copy(&self) -> bool {
+        self.judged.as_ref().is_some_and(|judged| judged.is_copy)
+    }
+}
+
+impl Row for Profile {
+    const TABLE: &'static str = "profile";
+
+    fn key(&self) -> String {
+        self.device.to_string()
+    }
+}
+
+impl Tx<'_> {
+    /// As what a unit was seen.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn profile(&mut self, device: DeviceId) -> Result<Option<Profile>, LedgerError> {
+        Ok(self.row(&device.to_string())?.map(|(profile, _)| profile))
+    }
+
+    /// Writes down as what a unit was seen.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn put_profile(&mut self, profile: &Profile, by: &str, now: UnixTime) -> Result<(), LedgerError> {
+        self.put_row(profile, &Because::new(by, "as what it was seen"), now).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(days: i64) -> UnixTime {
+        UnixTime::from_secs(1_790_000_000 + days * 86_400)
+    }
+
+    fn seen(look: u8, from: &str, at_home: bool, days: i64) -> Appearance {
+        Appearance {
+            look: Look { ike: Sha256([look; 32]), fragment: None },
+            from: from.parse().unwrap(),
+            at_home,
+            cert_sha256: Sha256([9; 32]),
+            firmware: String::new(),
+            first: at(days),
+            last: at(days),
+            marks: Vec::new(),
+            judged: None,
+        }
+    }
+
+    fn profile(of: impl IntoIterator<Item = Appearance>) -> Profile {
+        let mut profile = Profile::new(DeviceId::eui48([2; 6]));
+        of.into_iter().for_each(|seen| drop(profile.note(seen)));
+        profile
+    }
+
+    #[test]
+    fn the_same_again_is_written_once_a_day_and_what_comes_between_at_once() {
+        let mut profile = profile([seen(1, "192.0.2.1", true, 0)]);
+        assert!(!profile.note(seen(1, "198.51.100.1", true, 0)), "its line has another address");
+        assert!(profile.note(seen(1, "192.0.2.1", true, 1)));
+        assert!(profile.note(seen(2, "203.0.113.1", false, 1)));
+        assert!(profile.note(seen(1, "192.0.2.1", true, 1)), "it came back: who alternates is to be seen");
+        assert_eq!(
+            (profile.seen.len(), profile.seen[0].look.ike, profile.seen[0].first),
+            (2, Sha256([1; 32]), at(0))
+        );
+    }
+
+    #[test]
+    fn a_unit_looks_as_it_first_did_at_home_until_that_is_past_or_its_firmware_is_another() {
+        let mut upgraded = seen(3, "192.0.2.1", true, 41);
+        upgraded.firmware = "2.0".into();
+        let days = [
+            seen(2, "192.0.2.1", true, 5),
+            seen(2, "192.0.2.1", true, 20),
+            seen(9, "203.0.113.1", false, 21),
+        ];
+        let young = profile([seen(1, "192.0.2.1", true, 0)].into_iter().chain(days));
+        assert_eq!(young.look("").unwrap().look.ike, Sha256([1; 32]));
+        let old = profile(young.seen.into_iter().rev().chain([seen(2, "192.0.2.1", true, 40), upgraded]));
+        assert_eq!(old.look("").unwrap().look.ike, Sha256([2; 32]));
+        assert_eq!(old.look("2.0").unwrap().look.ike, Sha256([3; 32]));
+        assert_eq!(old.look("3.0"), None, "after an upgrade nobody knows yet");
+    }
+
+    #[test]
+    fn strangers_do_not_drive_out_what_the_unit_is_and_who_was_found_out() {
+        let copy = Appearance {
+            judged: Some(Judged { is_copy: true, at: at(1), by: "kim".into(), incident: None }),
+            ..seen(2, "203.0.113.1", false, 1)
+        };
+        let crowd = (0..50).map(|number| seen(3, &format!("198.18.{number}.1"), false, 2));
+        let profile = profile([seen(1, "192.0.2.1", true, 0), copy.clone()].into_iter().chain(crowd));
+        assert_eq!(profile.seen.len(), Profile::MAX);
+        assert!(profile.look("").is_some() && profile.like(&copy).is_some_and(Appearance::is_copy));
+        assert_eq!(profile.seen[0].from.to_string(), "198.18.49.1");
+    }
+
+    #[test]
+    fn a_message_that_came_whole_says_nothing_about_fragments() {
+        let look = |fragment| Look { ike: Sha256([1; 32]), fragment };
+        assert!(look(None).is_like(&look(Some(1280))) && look(Some(1280)).is_like(&look(Some(1280))));
+        assert!(!look(Some(576)).is_like(&look(Some(1280))));
+    }
+}
