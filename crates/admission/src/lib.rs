@@ -23,8 +23,7 @@ pub mod weighing;
 pub use appraisal::{appearance, appraise};
 pub use case::Case;
 pub use claim::{
-    Claim, Facts, Fingerprint, Holder, IkeSpis, Lineage, Management, Outer, Probe, Proof, Revocation,
-    SourceClass, Trail,
+    Claim, Facts, Fingerprint, Holder, IkeSpis, Lineage, Management, Outer, Probe, Proof, Revocation, Trail,
 };
 pub use evidence::{Evidence, Known, Missing};
 pub use modes::{Effect, Modes};
