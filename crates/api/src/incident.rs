@@ -1,7 +1,12 @@
 //! Incidents as the API shows them: the ledger's own rows.
 
+mod replay;
+
+pub use replay::Replay;
+pub(crate) use replay::replay;
+
 use crate::{
-    Caller, Problem, Services,
+    Caller, Problem, Reason, Services,
     ledger_check::Finding,
     page::{Asked, continued},
 };
@@ -9,7 +14,7 @@ use axum::{
     Extension, Json,
     extract::{Path, Query, State},
 };
-use ledger::Incident;
+use ledger::{ClosedIncident, Genuine, Incident};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -24,6 +29,30 @@ pub struct IncidentPage {
     pub tampered: Vec<Finding>,
     /// Ask with `after` = this for more; absent when these were the last.
     pub next: Option<u64>,
+}
+
+/// Asks to close an incident: there is nothing more to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloseIncident {
+    /// Makes a repeated request harmless.
+    #[serde(default)]
+    pub request_id: Option<String>,
+    /// The reason, for the record.
+    pub why: Reason,
+}
+
+/// Says which of two who hold one key is the unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JudgeIncident {
+    /// Makes a repeated request harmless.
+    #[serde(default)]
+    pub request_id: Option<String>,
+    /// Which.
+    pub genuine: Genuine,
+    /// The reason, for the record.
+    pub why: Reason,
 }
 
 pub(crate) async fn list(
@@ -50,4 +79,38 @@ pub(crate) async fn show(
         Problem::not_found(format!("there is no incident {number}"))
             .next("list them with `truecell incident list`")
     })
+}
+
+pub(crate) async fn close(
+    State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
+    Path(number): Path<u64>,
+    Json(request): Json<CloseIncident>,
+) -> Result<Json<Incident>, Problem> {
+    let request_id = request.request_id.as_ref().map(|id| format!("{number} {id}"));
+    let why = String::from(request.why.clone());
+    let work = services.blocking(move |services| {
+        let closed = ClosedIncident { by: caller.name, at: services.now(), why, genuine: None };
+        Ok(services.ledger.close_incident(number, closed)?)
+    });
+    services.requests.once(request_id.as_deref(), &request, work).await.map(Json)
+}
+
+pub(crate) async fn judge(
+    State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
+    Path(number): Path<u64>,
+    Json(request): Json<JudgeIncident>,
+) -> Result<Json<Incident>, Problem> {
+    let request_id = request.request_id.as_ref().map(|id| format!("{number} {id}"));
+    let (genuine, why) = (request.genuine, String::from(request.why.clone()));
+    let work = services.blocking(move |services| {
+        let closed = ClosedIncident { by: caller.name, at: services.now(), why, genuine: None };
+        let incident = services.ledger.judge_incident(number, genuine, closed)?;
+        let gateway = services.gateway.iter();
+        gateway
+            .for_each(|gateway| incident.devices.iter().for_each(|device| gateway.device_changed(*device)));
+        Ok(incident)
+    });
+    services.requests.once(request_id.as_deref(), &request, work).await.map(Json)
 }

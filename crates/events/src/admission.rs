@@ -142,10 +142,27 @@ pub struct ContestResolved {
     pub weighed: Weighed,
 }
 
+/// What two who hold one key were judged by: enough to judge them again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Judged {
+    /// Which unit.
+    pub device: DeviceId,
+    /// The incident that it was told in.
+    #[serde(with = "number_as_text")]
+    pub incident: u64,
+    /// Rule table that decided.
+    pub rules: String,
+    /// The verdict.
+    pub verdict: Box<RawValue>,
+    /// All that it was reached by.
+    pub case: Box<RawValue>,
+}
+
 recorded! {
     Admitted => "admission.admitted",
     Refused => "admission.refused",
     Contested => "admission.contested",
     ContestResolved => "admission.contest_resolved",
     Voided => "admission.voided",
+    Judged => "admission.judged",
 }

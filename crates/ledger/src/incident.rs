@@ -1,3 +1,7 @@
+mod judging;
+
+pub use judging::{Closed, Genuine, Sides};
+
 use crate::{Finding, LedgerError, Row};
 use ids::{DeviceId, UnixTime};
 use serde::{Deserialize, Serialize};
@@ -25,6 +29,9 @@ pub struct Incident {
     pub repeats: u64,
     /// When it happened last.
     pub last_at: UnixTime,
+    /// Who settled it, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
 }
 
 /// Where an incident is.

@@ -58,7 +58,7 @@ pub use error::LedgerError;
 pub use extension::{Extension, ExtensionEnded, LONGEST_EXTENSION};
 pub use import::{Imported, RefusedRow};
 pub use import_credentials::ImportedCredentials;
-pub use incident::{Incident, IncidentState, NewIncident};
+pub use incident::{Closed as ClosedIncident, Genuine, Incident, IncidentState, NewIncident, Sides};
 pub use lease::Lease;
 pub use legacy::{ByLegacy, LegacyDenial, LegacyGroup, LegacyUse, NewLegacyGroup};
 pub use life_cycle::{Allowed, Approval, Enrolment, LifeCycle, Move, ParseStateError, allows};

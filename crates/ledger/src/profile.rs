@@ -144,6 +144,18 @@ impl Profile {
         true
     }
 
+    /// Something was concluded about one who was seen, or is seen by it.
+    pub fn judge(&mut self, about: &Appearance, judged: Judged) {
+        match self.seen.iter_mut().find(|seen| seen.is_like(about)) {
+            Some(known) => known.judged = Some(judged),
+            None => {
+                let index = self.seen.len().min(1);
+                self.seen.insert(index, Appearance { judged: Some(judged), ..about.clone() });
+                self.shorten();
+            }
+        }
+    }
+
     fn shorten(&mut self) {
         if self.seen.len() > Self::MAX {
             let goes = self.seen.iter().rposition(|seen| !seen.at_home && !seen.is_copy());

@@ -577,6 +577,7 @@ impl<'a> Tx<'a> {
                     evidence,
                     repeats: more,
                     last_at: now,
+                    closed: None,
                 }
             }
         };

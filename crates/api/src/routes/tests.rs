@@ -92,6 +92,9 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/v1/sessions/{id}/cut", "/v1/sessions/1-1/cut", r#"{"why":"test"}"#),
     ("GET", "/v1/incidents", "/v1/incidents", ""),
     ("GET", "/v1/incidents/{number}", "/v1/incidents/1", ""),
+    ("GET", "/v1/incidents/{number}/replay", "/v1/incidents/1/replay", ""),
+    ("POST", "/v1/incidents/{number}/close", "/v1/incidents/1/close", r#"{"why":"test"}"#),
+    ("POST", "/v1/incidents/{number}/judge", "/v1/incidents/1/judge", r#"{"genuine":"holder","why":"test"}"#),
     ("GET", "/v1/stats", "/v1/stats", ""),
     ("POST", "/v1/backups", "/v1/backups", r#"{"to":"elsewhere","with_keys":false}"#),
     ("POST", "/v1/configuration", "/v1/configuration", "{}"),
@@ -128,6 +131,7 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/ca/trust"),
     ("POST", "/v1/ca/rotation"),
     ("POST", "/v1/ca/rotation/certificate"),
+    ("POST", "/v1/incidents/{number}/judge"),
     ("POST", "/v1/backups"),
     ("POST", "/v1/configuration"),
 ];

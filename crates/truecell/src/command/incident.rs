@@ -1,4 +1,6 @@
 mod evidence;
+mod replay;
+mod sides;
 
 use crate::{
     cli::Cli,
@@ -8,9 +10,12 @@ use crate::{
     output::{Output, facts, seconds},
     table::Table,
 };
-use api::incident::IncidentPage;
+use api::{
+    Reason,
+    incident::{CloseIncident, IncidentPage, JudgeIncident},
+};
 use clap::{Args, Subcommand};
-use ledger::{Incident as View, IncidentState};
+use ledger::{Genuine, Incident as View, IncidentState, Sides};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Incident {
@@ -18,12 +23,54 @@ pub(crate) enum Incident {
     List,
     /// Show one incident with its evidence
     Show(Show),
+    /// Judge two who hold one key once more, by what the journal has of them
+    ///
+    /// The code is 1 where the rules of this version come to another verdict than those of then.
+    Replay(Show),
+    /// Say which of two who hold one key is the unit
+    ///
+    /// The other is refused from now on where it was and as it looked; its tunnel ends at once.
+    Judge(Judge),
+    /// Close an incident: there is nothing more to do
+    Close(Close),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     /// Which incident
     number: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Judge {
+    /// Which incident
+    number: u64,
+    /// Which is the unit: newcomer, holder, neither, or both: they are one
+    #[arg(long, value_parser = genuine)]
+    genuine: Genuine,
+    /// The reason, for the record
+    #[arg(long)]
+    why: Reason,
+    /// Makes a repeated request harmless
+    #[arg(long)]
+    request_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Close {
+    /// Which incident
+    number: u64,
+    /// The reason, for the record
+    #[arg(long)]
+    why: Reason,
+    /// Makes a repeated request harmless
+    #[arg(long)]
+    request_id: Option<String>,
+}
+
+fn genuine(text: &str) -> Result<Genuine, String> {
+    let known = Genuine::ALL.into_iter().find(|genuine| genuine.as_str() == text);
+    known.ok_or_else(|| "write newcomer, holder, neither or both".to_owned())
 }
 
 impl Incident {
@@ -39,8 +86,38 @@ impl Incident {
                 let incident: View = control.client().get(&format!("/v1/incidents/{}", one.number)).await?;
                 output.answer(&incident, show)
             }
+            Self::Replay(one) => replay::run(one.number, &mut control, output).await,
+            Self::Judge(judge) => {
+                let Judge { number, genuine, why, request_id } = judge;
+                let (why, request_id) = (why.clone(), request_id.clone());
+                let request = JudgeIncident { request_id, genuine: *genuine, why };
+                let path = format!("/v1/incidents/{number}/judge");
+                let incident: View = control.client().post(&path, &request).await?;
+                output.answer(&incident, judged)
+            }
+            Self::Close(close) => {
+                let Close { number, why, request_id } = close;
+                let request = CloseIncident { request_id: request_id.clone(), why: why.clone() };
+                let path = format!("/v1/incidents/{number}/close");
+                let incident: View = control.client().post(&path, &request).await?;
+                output.answer(&incident, |closed| format!("incident {} is closed\n", closed.number))
+            }
         }
     }
+}
+
+fn judged(incident: &View) -> String {
+    let number = incident.number;
+    let Some(sides) = incident.sides().filter(Sides::are_alike) else {
+        return format!("incident {number} is judged and closed\n");
+    };
+    let device = devices(incident);
+    let from = sides.holder.from;
+    format!(
+        "incident {number} is judged and closed; both look alike and come from {from}, so nothing tells them apart by that\n\
+         next: where one is a copy, `truecell order create` for {device} lets the unit have a new key from its line, and \
+         `truecell cert revoke` ends the old one\n"
+    )
 }
 
 fn list(all: &IncidentPage) -> String {
@@ -79,8 +156,16 @@ fn show(incident: &View) -> String {
         ("last seen", seconds(incident.last_at)),
         ("devices", devices(incident)),
         ("summary", incident.summary.clone()),
+        ("closed", incident.closed.as_ref().map_or_else(|| "no".to_owned(), closed)),
     ]);
-    format!("{facts}\n{}\n{}", evidence::table(&incident.evidence), next(incident))
+    let (weighed, seen) = (sides::table(&incident.evidence), evidence::table(&incident.evidence));
+    format!("{facts}\n{weighed}{seen}\n{}", next(incident))
+}
+
+fn closed(closed: &ledger::ClosedIncident) -> String {
+    let ledger::ClosedIncident { by, at, why, genuine } = closed;
+    let genuine = genuine.map_or_else(String::new, |genuine| format!("the unit is {genuine}: "));
+    format!("{genuine}{why} ({by}, {})", seconds(*at))
 }
 
 /// What a person does next, about each unit.
@@ -90,6 +175,13 @@ fn next(incident: &View) -> String {
             "next: `truecell cert lineage {device}`, and `truecell order list`: where it is the unit itself, mend the line or the \
              order that it was refused by; its tunnel stays as it is\n"
         ),
+        "second-claim" | "clone" | "wrong-hands" | "alternating-use" if incident.sides().is_some() => {
+            let number = incident.number;
+            format!(
+                "next: `truecell device show {device}` and whoever is at its site; then `truecell incident judge {number} \
+                 --genuine newcomer|holder|neither|both --why TEXT`\n"
+            )
+        }
         "lineage-fork" | "shared-credential" | "legacy-second-claim" => format!(
             "next: `truecell cert lineage {device}`; once you know which one is the copy, `truecell order create` for the unit \
              lets it come anew, and `truecell cert revoke` ends what the copy has\n"

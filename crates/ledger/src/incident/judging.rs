@@ -1,0 +1,166 @@
+//! How an incident ends: a person has looked, and where two hold one key, has said which is the unit.
+
+use super::{Incident, IncidentState};
+use crate::{Appearance, Judged, Ledger, LedgerError, Profile, Tx, transaction::Because};
+use ids::UnixTime;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Two who hold one key, as an incident about them keeps them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sides {
+    /// The one who came.
+    pub newcomer: Appearance,
+    /// The one who was there, or was there before.
+    pub holder: Appearance,
+}
+
+/// Which of two is the unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Genuine {
+    /// The one who came.
+    Newcomer,
+    /// The one who was there.
+    Holder,
+    /// None of them.
+    Neither,
+    /// They are one: nobody has a copy.
+    Both,
+}
+
+/// An incident was settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Closed {
+    /// Who did.
+    pub by: String,
+    /// When.
+    pub at: UnixTime,
+    /// Why.
+    pub why: String,
+    /// Which is the unit, where two held one key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genuine: Option<Genuine>,
+}
+
+impl Genuine {
+    /// Each.
+    pub const ALL: [Self; 4] = [Self::Newcomer, Self::Holder, Self::Neither, Self::Both];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Newcomer => "newcomer",
+            Self::Holder => "holder",
+            Self::Neither => "neither",
+            Self::Both => "both",
+        }
+    }
+
+    /// Whether the newcomer and the holder are copies.
+    fn copies(self) -> (bool, bool) {
+        match self {
+            Self::Newcomer => (false, true),
+            Self::Holder => (true, false),
+            Self::Neither => (true, true),
+            Self::Both => (false, false),
+        }
+    }
+}
+
+impl fmt::Display for Genuine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Sides {
+    /// What an incident about two has in its evidence under this name.
+    pub const NAME: &'static str = "sides";
+
+    /// They look alike and are in one place: what is said of one would be said of the other.
+    pub fn are_alike(&self) -> bool {
+        self.newcomer.is_like(&self.holder)
+    }
+}
+
+impl Incident {
+    /// Two who hold one key, if it is about such.
+    pub fn sides(&self) -> Option<Sides> {
+        self.evidence.get(Sides::NAME).and_then(|sides| Sides::deserialize(sides).ok())
+    }
+
+    fn settle(mut self, closed: Closed) -> Result<Self, LedgerError> {
+        if let Some(before) = &self.closed {
+            let (number, at, by) = (self.number, before.at, &before.by);
+            return Err(LedgerError::Conflict(format!("incident {number} was closed at {at} by {by}")));
+        }
+        (self.state, self.closed) = (IncidentState::Closed, Some(closed));
+        Ok(self)
+    }
+}
+
+impl Ledger {
+    /// Closes an incident: somebody has looked, and there is nothing more to do.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`]; [`LedgerError::Conflict`] where it is closed already; what ledger and journal say.
+    pub fn close_incident(&self, number: u64, closed: Closed) -> Result<Incident, LedgerError> {
+        self.change(|tx| tx.settle(number, closed))
+    }
+
+    /// Says which of two is the unit, and closes the incident. From now on who looks like the copy, and comes from where it
+    /// was, is refused; who looks like the unit there has that for it. Where both look alike from one place nothing tells
+    /// them apart, and this only closes.
+    ///
+    /// # Errors
+    /// As [`Self::close_incident`]; [`LedgerError::Conflict`] where the incident is not about two.
+    pub fn judge_incident(
+        &self,
+        number: u64,
+        genuine: Genuine,
+        closed: Closed,
+    ) -> Result<Incident, LedgerError> {
+        self.change(|tx| {
+            let incident = tx.settle(number, Closed { genuine: Some(genuine), ..closed.clone() })?;
+            let sides = incident.sides().ok_or_else(|| {
+                LedgerError::Conflict(format!("incident {number} is not about two who hold one key"))
+            })?;
+            if !sides.are_alike() {
+                tx.judge(&incident, sides, genuine, &closed)?;
+            }
+            Ok(incident)
+        })
+    }
+}
+
+impl Tx<'_> {
+    fn settle(&mut self, number: u64, closed: Closed) -> Result<Incident, LedgerError> {
+        let key = format!("{number:012}");
+        let missing = || LedgerError::NotFound { table: "incident", key: number.to_string() };
+        let (incident, _) = self.row::<Incident>(&key)?.ok_or_else(missing)?;
+        let incident = incident.settle(closed.clone())?;
+        self.put_row(&incident, &Because::new(&closed.by, &closed.why), closed.at)?;
+        Ok(incident)
+    }
+
+    fn judge(
+        &mut self,
+        incident: &Incident,
+        sides: Sides,
+        genuine: Genuine,
+        closed: &Closed,
+    ) -> Result<(), LedgerError> {
+        let (newcomer, holder) = genuine.copies();
+        for device in &incident.devices {
+            let mut profile = self.profile(*device)?.unwrap_or_else(|| Profile::new(*device));
+            for (side, is_copy) in [(&sides.newcomer, newcomer), (&sides.holder, holder)] {
+                let (at, by) = (closed.at, closed.by.clone());
+                profile.judge(side, Judged { is_copy, at, by, incident: Some(incident.number) });
+            }
+            self.put_row(&profile, &Because::new(&closed.by, &closed.why), closed.at)?;
+        }
+        Ok(())
+    }
+}
