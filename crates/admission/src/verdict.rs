@@ -35,6 +35,9 @@ pub enum Decision {
     Admit(Admit),
     /// Answer it, keep its tunnel blocked, ask the holder whether it lives.
     Contest,
+    /// Answer it, and let it reach what brings a unit back to order and nothing else, without a lease: it may be the genuine
+    /// unit.
+    Quarantine(Reason),
     /// Refuse it for good.
     Refuse(Reason),
     /// Leave it unanswered.
@@ -115,7 +118,7 @@ pub fn judge(
     let observed = found.iter().filter(|(_, effect)| *effect != Effect::Refused);
     let conclusion = match (decision, holder) {
         (Decision::Admit(_), Some(_)) => Some(Conclusion::Reconnect),
-        (Decision::Refuse(Reason::SecondClaim), Some(_)) => Some(Conclusion::Undecided),
+        (Decision::Quarantine(Reason::SecondClaim), Some(_)) => Some(Conclusion::Undecided),
         _ => None,
     };
     let (used, missing) = inventory(claim, facts);
@@ -206,7 +209,7 @@ fn settle(claim: &Claim, holder: Option<&Holder>, policy: &Policy) -> Decision {
     match holder.probe {
         Probe::Silent | Probe::Unreachable => Decision::Admit(Admit::Reconnect),
         Probe::MadeRoom => Decision::Admit(Admit::MadeRoom),
-        Probe::Answered => Decision::Refuse(Reason::SecondClaim),
+        Probe::Answered => Decision::Quarantine(Reason::SecondClaim),
         Probe::NotAsked => {
             let near = holder.is_near(claim);
             let interval = if near { policy.probe_interval() } else { policy.probe_interval_elsewhere() };

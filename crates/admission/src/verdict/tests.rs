@@ -355,7 +355,7 @@ fn section_4_line_12_a_second_claim_is_settled_by_what_the_holder_does() {
     let made_room = decide_with(&claim(HOME), Some(&holder(Probe::MadeRoom)));
     assert_eq!(made_room.decision, Decision::Admit(Admit::MadeRoom));
     let alive = decide_with(&claim(HOME), Some(&holder(Probe::Answered)));
-    assert_eq!(alive.decision, Decision::Refuse(Reason::SecondClaim));
+    assert_eq!(alive.decision, Decision::Quarantine(Reason::SecondClaim));
     assert_eq!(alive.conclusion, Some(Conclusion::Undecided));
     assert!(Reason::SecondClaim.opens_incident());
 }
@@ -450,7 +450,7 @@ fn what_is_observed_still_takes_no_identity_from_a_holder_that_lives() {
         judge(&claim("127.66.0.9:4500"), &facts, Some(&holder), &Policy::default(), &modes, now()).decision
     };
     assert_eq!(of(Probe::NotAsked), Decision::Contest);
-    assert_eq!(of(Probe::Answered), Decision::Refuse(Reason::SecondClaim));
+    assert_eq!(of(Probe::Answered), Decision::Quarantine(Reason::SecondClaim));
 }
 
 #[test]
