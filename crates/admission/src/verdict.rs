@@ -45,10 +45,11 @@ pub enum Decision {
     Admit(Admit),
     /// Answer it, keep its tunnel blocked, ask the holder whether it lives.
     Contest,
+    /// Answer it, and let it reach what brings a unit back to order and nothing else, without a lease: it may be the genuine
+    /// unit.
+    Quarantine(Reason),
     /// Refuse it for good.
     Refuse(Reason),
-    /// Let it reach enrolment and management and nothing else, without a lease.
-    Quarantine(Reason),
     /// Leave it unanswered.
     Drop(Transient),
 }

@@ -160,8 +160,8 @@ impl Services {
             let page = self.ledger.devices_behind(line, &after, PAGE)?;
             // Also those whose rows do not hold: admission says what becomes of them.
             let bad = page.tampered.iter().filter_map(|found| found.key.parse().ok());
-            let attached = page.rows.iter().map(|device| device.id).chain(bad);
-            attached.filter(|id| gateway.is_attached(*id)).for_each(|id| gateway.device_changed(id));
+            let behind = page.rows.iter().map(|device| device.id).chain(bad);
+            behind.filter(|id| gateway.has_session(*id)).for_each(|id| gateway.device_changed(id));
             let Some(next) = page.next else { return Ok(()) };
             after = next;
         }

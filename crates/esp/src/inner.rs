@@ -17,6 +17,8 @@ pub struct Inner {
     pub ports: Option<(u16, u16)>,
     /// A fragment but the first: the ports stood there.
     pub is_later_fragment: bool,
+    /// Where the protocol's own header begins; `None` in a later fragment, and where the headers do not lead there.
+    pub upper: Option<usize>,
     /// Octets of the packet as its header says; what follows is TFC padding.
     pub length: usize,
     /// What in its headers no rule lets through.
@@ -91,6 +93,7 @@ impl Inner {
             protocol: header[9],
             ports: ports(header[9], upper).filter(|_| fragment.offset == 0),
             is_later_fragment: fragment.offset > 0,
+            upper: (fragment.offset == 0).then_some(header_length),
             length,
             barred: barred_option(options).or_else(|| fragment.barred(length - header_length)),
         })
@@ -107,6 +110,7 @@ impl Inner {
             protocol: chain.protocol,
             ports: chain.upper.and_then(|upper| ports(chain.protocol, upper)),
             is_later_fragment: chain.is_later_fragment,
+            upper: chain.upper.map(|upper| 40 + behind.len() - upper.len()),
             length,
             barred: chain.barred,
         })
@@ -311,6 +315,8 @@ mod tests {
         assert_eq!(Inner::parse(&v6(44, &first)).unwrap().ports, Some((5000, 53)));
         let later = Inner::parse(&v6(44, &later)).unwrap();
         assert_eq!((later.protocol, later.ports, later.is_later_fragment), (17, None, true));
+        assert_eq!((later.upper, Inner::parse(&v6(44, &first)).unwrap().upper), (None, Some(48)));
+        assert_eq!(Inner::parse(&v4(17, 185, &udp)).unwrap().upper, None);
         assert_eq!(later.check_headers(), Ok(()));
     }
 
@@ -400,6 +406,7 @@ mod tests {
         let inner = Inner::parse(&v6(0, &payload)).unwrap();
         assert_eq!((inner.protocol, inner.ports, inner.length), (58, Some((0x8000, 0x8000)), 60));
         assert_eq!(inner.source, Ipv6Addr::from([0xfd; 16]));
+        assert_eq!(inner.upper, Some(56));
     }
 
     #[test]

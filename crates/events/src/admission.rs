@@ -2,7 +2,7 @@
 //! of a key, though not always about the genuine unit.
 
 use crate::record::recorded;
-use ids::{AccessLine, CertSha256, DeviceId, SessionId, number_as_text};
+use ids::{AccessLine, CertSha256, DeviceId, SessionId, UnixTime, number_as_text};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{
@@ -117,6 +117,37 @@ pub struct Contested {
     pub claim: Box<RawValue>,
 }
 
+/// The holder of a key that may be the genuine unit's, or a copy, gets no lease: by another address than the unit's own it
+/// reaches enrolment and management, and nothing else.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Which unit.
+    pub device: DeviceId,
+    /// Its session.
+    pub session: SessionId,
+    /// Its certificate.
+    pub cert_sha256: CertSha256,
+    /// Where it is.
+    pub outer: SocketAddr,
+    /// What it is called inside its tunnel; the holder of the lease is called the same behind the gateway.
+    pub inner: Vec<IpAddr>,
+    /// What it is called behind the gateway until its session is closed.
+    pub translated: Vec<IpAddr>,
+    /// Why it is not admitted, as a stable code.
+    pub reason: String,
+    /// Opened, for reasons that open one.
+    #[serde(with = "number_as_text::option")]
+    pub incident: Option<u64>,
+    /// When its session ends at the latest.
+    pub until: UnixTime,
+    /// Rule table that decided.
+    pub rules: String,
+    /// What was weighed.
+    pub weighed: Weighed,
+    /// The claim, field by field, with what was missing.
+    pub claim: Box<RawValue>,
+}
+
 /// A contest is over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ContestResolved {
@@ -124,7 +155,7 @@ pub struct ContestResolved {
     pub device: DeviceId,
     /// The session that goes on; `None` when the holder is gone and the newcomer is refused.
     pub stays: Option<SessionId>,
-    /// The session that does not.
+    /// The session that does not. The record of its quarantine follows, where it may stay for that.
     pub goes: SessionId,
     /// `made-room`, `holder-silent`, `holder-alive`, `newcomer-left`; `holder-ended` when its session ended
     /// otherwise, as the record of that end says.
@@ -163,6 +194,7 @@ recorded! {
     Refused => "admission.refused",
     Contested => "admission.contested",
     ContestResolved => "admission.contest_resolved",
+    Quarantined => "admission.quarantined",
     Voided => "admission.voided",
     Judged => "admission.judged",
 }

@@ -29,6 +29,14 @@ pub(crate) struct Class {
     pub(crate) local: Arc<[Selector]>,
 }
 
+/// Addresses within others of a list need not stand in it again.
+fn has(list: &[TrafficSelector], selector: &TrafficSelector) -> bool {
+    let (first, last) = selector.addresses;
+    list.iter().map(|one| one.addresses).any(|(from, to)| {
+        from.is_ipv4() == first.is_ipv4() && (from..=to).contains(&first) && (from..=to).contains(&last)
+    })
+}
+
 impl Classes {
     pub(crate) fn new(config: &GatewayConfig) -> Self {
         let pools = config.pools();
@@ -63,6 +71,12 @@ impl Class {
         let ts_r: Arc<[_]> = IpNet::aggregate(&networks).iter().map(range).collect();
         let local = ts_r.iter().map(selector).collect();
         Self { is_listed: true, rules: rules.into(), reach: Reach::new(rules), ts_r, local }
+    }
+
+    /// What TSr is narrowed to while it is open under which of two classes a tunnel will be.
+    pub(crate) fn ts_r_beside(&self, other: &Self) -> Arc<[TrafficSelector]> {
+        let more = other.ts_r.iter().filter(|selector| !has(&self.ts_r, selector));
+        self.ts_r.iter().chain(more).copied().collect()
     }
 }
 
@@ -118,5 +132,8 @@ mod tests {
             range("10.64.0.0", "10.64.255.255"),
         ];
         assert_eq!(*class.ts_r, expected);
+        let other = ["10.0.0.9 tcp 443", "10.2.0.0/24", "fd00::1"].map(|rule| rule.parse().unwrap());
+        let more = [range("10.2.0.0", "10.2.0.255"), range("fd00::1", "fd00::1")];
+        assert_eq!(*class.ts_r_beside(&Class::new(&other, &[])), [&expected[..], &more].concat());
     }
 }

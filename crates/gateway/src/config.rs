@@ -1,4 +1,4 @@
-use crate::{PeerPolicy, shard::Limits};
+use crate::{PeerPolicy, Quarantine, shard::Limits};
 use esp::{Rule, WindowSize};
 use ike::{LocalIdentity, ResponderConfig};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -22,6 +22,8 @@ pub struct GatewayConfig {
     pub reachable: Vec<Rule>,
     /// What the units of a class may reach, by its name in the ledger.
     pub classes: BTreeMap<String, Vec<Rule>>,
+    /// What becomes of units in quarantine; without it they are refused.
+    pub quarantine: Option<Quarantine>,
     /// A unit authenticates anew within this time (AUTH_LIFETIME, RFC 4478); at most 24 h. The tunnel
     /// ends with it, and with the certificate if that is earlier.
     pub auth_lifetime: Duration,
@@ -79,6 +81,7 @@ impl GatewayConfig {
             dns: Vec::new(),
             reachable: Vec::new(),
             classes: BTreeMap::new(),
+            quarantine: None,
             auth_lifetime: MAX_AUTH_LIFETIME,
             esp_expected_within: Duration::from_secs(300),
             // 2^32 AES blocks: far below the birthday bound of 2^64.
@@ -102,6 +105,11 @@ impl GatewayConfig {
             rest_after: self.rest_after,
             window: self.replay_window,
         }
+    }
+
+    /// Whatever stands for a unit behind the gateway, the addresses of quarantine included.
+    pub(crate) fn all_pools(&self) -> Vec<IpNet> {
+        self.pools().into_iter().chain(self.quarantine.iter().flat_map(Quarantine::pools)).collect()
     }
 
     pub(crate) fn pools(&self) -> Vec<IpNet> {

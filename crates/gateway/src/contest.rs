@@ -49,6 +49,7 @@ impl Outcome {
             Why::PeerRefused
             | Why::Expired
             | Why::SecondClaim
+            | Why::Displaced
             | Why::Cut { .. }
             | Why::Device(_)
             | Why::ClassChanged

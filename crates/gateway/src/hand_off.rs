@@ -2,13 +2,15 @@
 //!
 //! Evidence is a chain of values that can't be had otherwise: `CertPathVerified` (x509) and
 //! `AuthVerified` (ike) make [`Authenticated`]; with the [`Lease`] that the ledger gave they make
-//! [`Admitted`]; only from that comes the [`Opening`] that the data thread takes.
+//! [`Admitted`]; only from that comes the [`Opening`] that the data thread takes. Without a lease they make
+//! [`Quarantined`], from which comes no more than a [`Confining`].
 
 use crate::{
     GatewayConfig,
     breaker::Tripped,
     contest::{Contest, Outcome, Party},
     pairs::Pairs,
+    quarantine::Confinement,
     sessions::Session,
     sightings::Alternation,
 };
@@ -93,6 +95,41 @@ impl Opening {
     #[cfg(test)]
     pub(crate) fn for_tests(sa: IkeSaId) -> Self {
         Self(sa)
+    }
+}
+
+/// A session that may carry packets to where quarantine lets it: certificate path and AUTH are there, and agree; a lease is
+/// not.
+pub(crate) struct Quarantined {
+    sa: IkeSaId,
+    session: SessionId,
+    confinement: Arc<Confinement>,
+}
+
+impl Quarantined {
+    /// `None` unless the evidence is of the session, which is in quarantine.
+    pub(crate) fn new(authenticated: &Authenticated, session: &Session) -> Option<Self> {
+        let agree = authenticated.device() == session.device
+            && authenticated.path().cert_sha256() == session.cert_sha256;
+        let confinement = session.confinement().filter(|_| agree)?.clone();
+        Some(Self { sa: session.sa, session: session.id, confinement })
+    }
+
+    /// Which session.
+    pub(crate) fn session(&self) -> SessionId {
+        self.session
+    }
+}
+
+/// Lets the data thread pass what one session may send in quarantine. Only a [`Quarantined`] makes one.
+pub(crate) struct Confining {
+    pub(crate) sa: IkeSaId,
+    pub(crate) confinement: Arc<Confinement>,
+}
+
+impl Confining {
+    pub(crate) fn of(quarantined: &Quarantined) -> Self {
+        Self { sa: quarantined.sa, confinement: quarantined.confinement.clone() }
     }
 }
 
@@ -244,6 +281,8 @@ pub enum Why {
     HolderSilent,
     /// A second claim, while the holder was alive and stayed.
     SecondClaim,
+    /// Another session of the unit took its place in quarantine.
+    Displaced,
     /// Somebody cut it.
     Cut {
         /// Who.
@@ -273,6 +312,7 @@ impl Why {
             Self::DpdTimeout => "dpd-timeout",
             Self::HolderSilent => "holder-silent",
             Self::SecondClaim => "second-claim",
+            Self::Displaced => "displaced",
             Self::Cut { .. } => "cut",
             Self::Device(_) => "device",
             Self::ClassChanged => "class-changed",
@@ -289,12 +329,16 @@ pub(crate) enum Answer {
     Admitted { ticket: Ticket, admitted: Admitted, session: Arc<Session>, path: Path, grant: Grant },
     /// It may attach if the holder makes room or is silent.
     Contested { ticket: Ticket, session: Arc<Session>, path: Path, grant: Grant, holder: Party },
+    /// It may not attach, and gets what there is in quarantine.
+    Quarantined { ticket: Ticket, quarantined: Quarantined, session: Arc<Session>, path: Path, grant: Grant },
     /// It may not; the event says why.
     Refused(Ticket),
     /// It can't be judged now.
     Dropped(Ticket),
     /// The newcomer of a contest has the lease.
     Moved(Admitted),
+    /// The newcomer of a contest is in quarantine.
+    Confined(Quarantined),
     /// A session must end.
     End { session: SessionId, why: Why },
     /// A session is outside its line's network, or not any more.
@@ -311,6 +355,8 @@ pub(crate) enum Answer {
 pub(crate) enum Order {
     /// End a session.
     Cut { session: SessionId, by: String, why: String },
+    /// End what a device has in quarantine.
+    EndQuarantine { device: DeviceId, by: String, why: String },
     /// A device's record or credential has changed.
     DeviceChanged(DeviceId),
     /// The list of pairs has changed.
@@ -345,6 +391,7 @@ mod tests {
             Why::DpdTimeout,
             Why::HolderSilent,
             Why::SecondClaim,
+            Why::Displaced,
             cut,
             Why::Device(String::new()),
             Why::ClassChanged,

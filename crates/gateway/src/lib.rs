@@ -10,7 +10,8 @@
 //!
 //! A tunnel opens only with an [`Admitted`]: certificate path, AUTH and lease. A second claim on a live
 //! identity stands blocked until what the holder does has settled it; order of arrival and
-//! INITIAL_CONTACT weigh nothing.
+//! INITIAL_CONTACT weigh nothing. Where nothing says which of the two is the genuine unit the newcomer goes to quarantine:
+//! without a lease, under another address, it reaches enrolment and management and nothing else.
 
 mod attempts;
 mod backlog;
@@ -38,6 +39,7 @@ mod offload;
 mod pairs;
 mod path_mtu;
 mod ports;
+mod quarantine;
 mod refusals;
 mod registrar;
 mod serve;
@@ -65,6 +67,7 @@ pub use holds::{Held, HeldWhy};
 pub use identity::{LegacyProfile, PeerPolicy};
 pub use issuers::{CaCheck, Issuers, NoIssuers};
 pub use ports::{Listen, Listening, Ports};
+pub use quarantine::{Confined, Quarantine};
 pub use refusals::{Beyond, Pace, Refusals};
 pub use serve::{Deps, Gateway, StartError};
 pub use sessions::{Amount, ChildView, SessionView, State};

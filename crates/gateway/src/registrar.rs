@@ -15,15 +15,17 @@ mod contests;
 mod extension;
 mod judging;
 mod pairs;
+mod quarantine;
 mod sessions;
 mod shadow;
 
 use crate::{
     CaCheck, Check, GatewayConfig, Issuers, OffLine,
-    classes::Classes,
+    classes::{Class, Classes},
     clock::ClockGuard,
     hand_off::{Answer, Refused, Work},
     health::{Alarm, Health},
+    quarantine::Pool,
     refusals::{Beyond, Pace, Refusals},
     sessions::Sessions,
     shard::ShardCounters,
@@ -84,7 +86,9 @@ pub(crate) struct Registrar {
     next_session: u64,
     /// Who waits for the end of a contest, by device: no other claim on that is judged meanwhile.
     newcomers: HashMap<DeviceId, Newcomer>,
-    /// The claims of those who hold a lease.
+    /// Who has which place in quarantine.
+    quarantine: Pool,
+    /// The claims of those who have a session.
     claims: HashMap<SessionId, Box<admission::Claim>>,
     /// When each session was last asked, as a holder, whether it lives.
     asked: HashMap<SessionId, Instant>,
@@ -118,6 +122,8 @@ pub(crate) struct Outside {
 /// What units get.
 struct Terms {
     classes: Classes,
+    /// What units in quarantine may reach.
+    quarantine: Option<Arc<Class>>,
     dns: Vec<std::net::IpAddr>,
     auth_lifetime: Duration,
     off_line: OffLine,
@@ -127,6 +133,7 @@ impl Terms {
     fn new(config: &GatewayConfig) -> Self {
         Self {
             classes: Classes::new(config),
+            quarantine: config.quarantine.as_ref().map(|own| Arc::new(Class::new(&own.reach, &[]))),
             dns: config.dns.clone(),
             auth_lifetime: config.auth_lifetime(),
             off_line: config.off_line,
@@ -167,6 +174,7 @@ impl Registrar {
             paces: Refusals::new(ATTACHES),
             next_session: 1,
             newcomers: HashMap::new(),
+            quarantine: Pool::new(config.quarantine.as_ref()),
             claims: HashMap::new(),
             asked: HashMap::new(),
             voided: VecDeque::new(),

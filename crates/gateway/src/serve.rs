@@ -230,14 +230,19 @@ impl Gateway {
         self.common.sessions.get(id).map(|session| session.view())
     }
 
-    /// The sessions of a device: none, one, or two while a second claim is being settled.
+    /// The sessions of a device: none, one, or two while a second claim is being settled; and one in quarantine.
     pub fn sessions_of(&self, device: DeviceId) -> Vec<SessionView> {
         self.common.sessions.of_device(device).iter().map(|session| session.view()).collect()
     }
 
-    /// Whether a unit has a session.
+    /// Whether a unit has a session that is not in quarantine.
     pub fn is_attached(&self, device: DeviceId) -> bool {
         self.common.sessions.is_attached(device)
+    }
+
+    /// Whether a unit has a session of any kind.
+    pub fn has_session(&self, device: DeviceId) -> bool {
+        self.common.sessions.has(device)
     }
 
     /// Ends a session: its packets stop and the unit is told, within milliseconds. `false` when there
@@ -248,6 +253,11 @@ impl Gateway {
             self.order(Order::Cut { session: id, by: by.to_owned(), why: why.to_owned() });
         }
         exists
+    }
+
+    /// Ends what a unit has in quarantine, as [`Self::cut`] does: it may attach anew, and is judged by what is known then.
+    pub fn end_quarantine(&self, device: DeviceId, by: &str, why: &str) {
+        self.order(Order::EndQuarantine { device, by: by.to_owned(), why: why.to_owned() });
     }
 
     /// To be called after a device's record, its line or a credential of it has changed in the ledger: a
@@ -469,7 +479,7 @@ impl Data {
         {
             let place = Place { own, shards };
             threads.push(DataThread {
-                shard: Shard::new(place, config.limits(), config.pools(), ways.counters[own].clone()),
+                shard: Shard::new(place, config.limits(), config.all_pools(), ways.counters[own].clone()),
                 core,
                 sockets: sockets.clone(),
                 commands,

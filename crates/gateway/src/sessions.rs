@@ -3,6 +3,7 @@ use crate::{
     cause::{Cause, SessionDrops},
     classes::Class,
     holds::Held,
+    quarantine::{Addresses, Confined, Confinement},
 };
 use ids::{CertSha256, DeviceId, SessionId, Spi, UnixTime};
 use ike::{CipherSuite, IkeSaId};
@@ -12,7 +13,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     ops::Bound,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
     },
 };
@@ -27,12 +28,14 @@ pub enum State {
     Open,
     /// It has the lease, but left the network of its access line: no packet passes.
     Held,
+    /// It has no lease: under another address it reaches what quarantine leaves it, and nothing else.
+    Quarantined,
     /// Over; about to leave the table.
     Closed,
 }
 
 impl State {
-    const ALL: [Self; 4] = [Self::Contesting, Self::Open, Self::Held, Self::Closed];
+    const ALL: [Self; 5] = [Self::Contesting, Self::Open, Self::Held, Self::Quarantined, Self::Closed];
 
     /// As it is written.
     pub fn word(self) -> &'static str {
@@ -40,6 +43,7 @@ impl State {
             Self::Contesting => "contesting",
             Self::Open => "open",
             Self::Held => "held",
+            Self::Quarantined => "quarantined",
             Self::Closed => "closed",
         }
     }
@@ -55,11 +59,12 @@ pub(crate) struct Session {
     pub(crate) inner_v6: Option<Ipv6Addr>,
     pub(crate) since: UnixTime,
     /// The certificate's end or the attach's, whichever comes first.
-    pub(crate) until: UnixTime,
+    until: UnixTime,
     /// Its unit's, when it began.
     pub(crate) class: Arc<Class>,
     /// As the ledger named it then; `class` may be what all others have.
     class_name: Box<str>,
+    confinement: OnceLock<Arc<Confinement>>,
     state: AtomicU8,
     stood: AtomicBool,
     changing: Mutex<Changing>,
@@ -191,6 +196,7 @@ impl Session {
             until,
             class,
             class_name,
+            confinement: OnceLock::new(),
             state: AtomicU8::new(State::Contesting as u8),
             stood: AtomicBool::new(false),
             changing: Mutex::new(Changing { outer, children: Vec::new(), held: None }),
@@ -238,7 +244,30 @@ impl Session {
 
     /// The inner addresses, IPv4 first.
     pub(crate) fn inner(&self) -> impl Iterator<Item = IpAddr> {
-        self.inner_v4.map(IpAddr::V4).into_iter().chain(self.inner_v6.map(IpAddr::V6))
+        self.inner_addresses().iter()
+    }
+
+    /// The same, to be had by family.
+    pub(crate) fn inner_addresses(&self) -> Addresses {
+        Addresses { v4: self.inner_v4, v6: self.inner_v6 }
+    }
+
+    /// Puts it into quarantine, for good.
+    pub(crate) fn confine(&self, confinement: Arc<Confinement>) {
+        // Once only, and never another way.
+        if self.confinement.set(confinement).is_ok() {
+            self.set_state(State::Quarantined);
+        }
+    }
+
+    pub(crate) fn confinement(&self) -> Option<&Arc<Confinement>> {
+        self.confinement.get()
+    }
+
+    /// What leads to it behind the gateway: its inner addresses, or those that stand for them.
+    pub(crate) fn known_as(&self) -> impl Iterator<Item = IpAddr> {
+        let confined = self.confinement().map(|confinement| confinement.translation.outside());
+        confined.unwrap_or_else(|| self.inner_addresses()).iter()
     }
 
     fn changing(&self) -> std::sync::MutexGuard<'_, Changing> {
@@ -250,6 +279,7 @@ impl Session {
             let changing = self.changing();
             (changing.outer, changing.children.clone(), changing.held)
         };
+        let class = self.confinement().map_or(&self.class, |confinement| &confinement.class);
         let mut drops = BTreeMap::new();
         for (cause, count) in Cause::all().map(|cause| (cause, self.traffic.drops.of(cause))) {
             if count > 0 {
@@ -265,10 +295,11 @@ impl Session {
             outer,
             inner: self.inner().collect(),
             since: self.since,
-            until: self.until,
+            until: self.confinement().map_or(self.until, |confinement| confinement.until.min(self.until)),
+            quarantine: self.confinement().map(|confinement| confinement.view()),
             class: self.class_name.to_string(),
             class_listed: self.class.is_listed,
-            reach: self.class.rules.iter().map(ToString::to_string).collect(),
+            reach: class.rules.iter().map(ToString::to_string).collect(),
             uplink: self.traffic.uplink.view(),
             downlink: self.traffic.downlink.view(),
             drops,
@@ -299,6 +330,9 @@ pub struct SessionView {
     pub since: UnixTime,
     /// When it ends at the latest.
     pub until: UnixTime,
+    /// Of one in quarantine: why, and by which addresses it is known. `reach` is what quarantine leaves it.
+    #[serde(default)]
+    pub quarantine: Option<Confined>,
     /// The class that the ledger had for its unit when it began; empty without one.
     pub class: String,
     /// A `[[gateway.class]]` has that name, and `reach` is its own; otherwise it is `reachable`, as of all others.
@@ -324,7 +358,7 @@ pub(crate) struct Sessions(RwLock<Tables>);
 #[derive(Default)]
 struct Tables {
     by_id: BTreeMap<SessionId, Arc<Session>>,
-    /// One, or two while a second claim is being settled.
+    /// One, or two while a second claim is being settled; beside these one in quarantine.
     by_device: HashMap<DeviceId, Vec<Arc<Session>>>,
     by_sa: HashMap<IkeSaId, Arc<Session>>,
 }
@@ -364,7 +398,14 @@ impl Sessions {
         self.read().by_device.get(&device).cloned().unwrap_or_default()
     }
 
+    /// Whether it has one that is not in quarantine.
     pub(crate) fn is_attached(&self, device: DeviceId) -> bool {
+        let tables = self.read();
+        let sessions = tables.by_device.get(&device);
+        sessions.is_some_and(|sessions| sessions.iter().any(|one| one.confinement().is_none()))
+    }
+
+    pub(crate) fn has(&self, device: DeviceId) -> bool {
         self.read().by_device.contains_key(&device)
     }
 

@@ -3,6 +3,7 @@
 
 mod child;
 mod command;
+mod confined;
 mod neighbours;
 mod tunnel;
 
@@ -11,13 +12,14 @@ pub(crate) use command::{Command, Notice};
 use crate::{
     cause::{Cause, Drops},
     core::Packets,
+    hand_off::Confining,
     path_mtu::PathMtuQueue,
     sessions::{Counted, Session, Traffic},
     shards::Place,
     udp::Outgoing,
     watch::Pulse,
 };
-use esp::{Inner, Opened, WindowSize};
+use esp::{Inner, WindowSize};
 use ids::Spi;
 use ike::{ChildSa, IkeSaId, Path};
 use ipnet::IpNet;
@@ -79,7 +81,7 @@ pub(crate) struct Shard {
     neighbours: Neighbours,
     tunnels: HashMap<IkeSaId, Tunnel>,
     by_spi: HashMap<Spi, IkeSaId>,
-    /// Of every shard.
+    /// Of every shard; of units in quarantine the addresses that stand for theirs.
     by_inner: HashMap<IpAddr, IkeSaId>,
     /// Whose path MTU is to be looked at.
     long_packets: PathMtuQueue<IkeSaId>,
@@ -119,6 +121,7 @@ impl Shard {
         match command {
             Command::Attach { session, path } => self.attach(session, path, now),
             Command::Open(opening) => self.open(opening.sa()),
+            Command::Confine(confining) => self.confine(confining),
             Command::Hold(sa) => self.hold(sa, true),
             Command::Release(sa) => self.hold(sa, false),
             Command::InstallChildSa { sa, child } => self.install(sa, *child, now),
@@ -143,12 +146,18 @@ impl Shard {
         }
     }
 
+    fn confine(&mut self, confining: Confining) {
+        if let Some(tunnel) = self.tunnels.get_mut(&confining.sa) {
+            tunnel.confine(confining.confinement);
+        }
+    }
+
     fn lead(&mut self, session: &Session) {
-        self.by_inner.extend(session.inner().map(|address| (address, session.sa)));
+        self.by_inner.extend(session.known_as().map(|address| (address, session.sa)));
     }
 
     fn forget(&mut self, session: &Session) {
-        for address in session.inner() {
+        for address in session.known_as() {
             if self.by_inner.get(&address) == Some(&session.sa) {
                 self.by_inner.remove(&address);
             }
@@ -227,11 +236,10 @@ impl Shard {
             cause.map_or(Ok(opened), |cause| Err(Stopped { cause, inner: Some(opened.inner) }))
         });
         match judged {
-            Ok(Opened { packet, inner, .. }) => {
-                tunnel.session.traffic.uplink.add(packet.len());
-                self.counters.uplink.add(packet.len());
-                let is_for_unit = neighbours.is_unit(inner.destination);
-                if is_for_unit { &mut passed.units } else { &mut passed.core }.push(packet);
+            Ok(opened) => {
+                tunnel.session.traffic.uplink.add(opened.packet.len());
+                self.counters.uplink.add(opened.packet.len());
+                tunnel.pass(&opened, neighbours, passed);
             }
             Err(stopped) => {
                 let cause = tunnel.stopped(&stopped, neighbours);

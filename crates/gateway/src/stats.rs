@@ -3,7 +3,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -32,10 +32,14 @@ pub struct Stats {
     pub ike_not_sent: u64,
     /// Datagrams that found the receive buffer of the IKE port full.
     pub ike_overflowed: u64,
-    /// Attaches by outcome: `admitted`, `contested`, and reason codes of refusals and silences.
+    /// Attaches by outcome: `admitted`, `contested`, `quarantined`, and reason codes of refusals and silences.
     pub attaches: BTreeMap<&'static str, u64>,
     /// Ended sessions by reason code.
     pub closed: BTreeMap<&'static str, u64>,
+    /// Sessions in quarantine, now.
+    pub quarantined: usize,
+    /// Sessions that were to be quarantined: `begun`, and `full` where there was no quarantine or no place in it.
+    pub quarantines: BTreeMap<&'static str, u64>,
     /// Contests by outcome.
     pub contests_settled: BTreeMap<&'static str, u64>,
     /// Commits of the registrar to the ledger, and claims in them.
@@ -107,6 +111,8 @@ pub(crate) struct Tallies {
     pub(crate) attaches: Tally,
     pub(crate) closed: Tally,
     pub(crate) settled: Tally,
+    pub(crate) quarantines: Tally,
+    quarantined: AtomicUsize,
     batches: AtomicU64,
     claims: AtomicU64,
 }
@@ -117,7 +123,13 @@ impl Tallies {
         self.claims.fetch_add(claims as u64, Relaxed);
     }
 
+    pub(crate) fn in_quarantine(&self, sessions: usize) {
+        self.quarantined.store(sessions, Relaxed);
+    }
+
     pub(crate) fn fill(&self, stats: &mut Stats) {
+        stats.quarantines = self.quarantines.view();
+        stats.quarantined = self.quarantined.load(Relaxed);
         stats.attaches = self.attaches.view();
         stats.closed = self.closed.view();
         stats.contests_settled = self.settled.view();

@@ -378,6 +378,11 @@ impl Established {
         }
     }
 
+    /// Ends at this time, unless it does before.
+    pub(crate) fn end_by(&mut self, at: Instant) {
+        self.standing.ends_at = Some(self.standing.ends_at.map_or(at, |ends_at| ends_at.min(at)));
+    }
+
     pub(crate) fn on_timeout(&mut self, cx: &mut Context<'_>) -> Fate {
         if self.standing.ends_at.is_some_and(|ends_at| ends_at <= cx.now) {
             return Fate::Over(DeletedBy::Expired);

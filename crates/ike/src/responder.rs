@@ -248,6 +248,11 @@ impl Responder {
         });
     }
 
+    /// The peer has this much time and no more, whatever it was granted: the IKE SA ends then, if it stands that long.
+    pub fn end_within(&mut self, sa: IkeSaId, time: Duration, now: Instant) {
+        self.on_tunnel(sa, now, |tunnel, cx| tunnel.end_by(cx.after(time)));
+    }
+
     /// Renews the CHILD SA that receives on `spi_in`, for instance because of its volume.
     pub fn rekey_child_sa(&mut self, sa: IkeSaId, spi_in: Spi, now: Instant) {
         self.on_tunnel(sa, now, |tunnel, cx| tunnel.want(Want::RekeyChildSa(spi_in), cx));

@@ -4,11 +4,12 @@ use super::IkeThread;
 use crate::{
     GatewayConfig,
     contest::Party,
-    hand_off::{Admitted, Answer, Opening, Order, Why, Work},
+    hand_off::{Admitted, Answer, Confining, Opening, Order, Quarantined, Why, Work},
+    quarantine::Quarantine,
     sessions::{Session, State},
     shard::Command,
 };
-use ids::SessionId;
+use ids::{DeviceId, SessionId};
 use ike::{Admission, Grant, Path, Ticket};
 use std::{sync::Arc, time::Instant};
 use x509::Anchors;
@@ -40,7 +41,13 @@ impl IkeThread {
                     self.contest(&session, holder, now);
                 }
             }
+            Answer::Quarantined { ticket, quarantined, session, path, grant } => {
+                self.attach(&session, path);
+                self.confine(&quarantined, now);
+                self.stand(ticket, grant, &session, now);
+            }
             Answer::Moved(admitted) => self.open(&admitted),
+            Answer::Confined(quarantined) => self.confine(&quarantined, now),
             Answer::End { session, why } => self.end_session(session, why, now),
             Answer::Line { session, outside } => self.line(session, outside, now),
             Answer::Known(homes) => homes.into_iter().for_each(|home| self.responder.know(home)),
@@ -58,6 +65,15 @@ impl IkeThread {
             session.set_state(if self.holds.has(session.id) { State::Held } else { State::Open });
             self.command(Command::Open(Opening::of(admitted)));
             self.command_all(|| Command::Lead(session.clone()));
+        }
+    }
+
+    /// Whatever time it was granted before, it has to authenticate anew soon.
+    fn confine(&mut self, quarantined: &Quarantined, now: Instant) {
+        if let Some(session) = self.sessions.get(quarantined.session()) {
+            self.command(Command::Confine(Confining::of(quarantined)));
+            self.command_all(|| Command::Lead(session.clone()));
+            self.responder.end_within(session.sa, Quarantine::LIFETIME, now);
         }
     }
 
@@ -115,12 +131,21 @@ impl IkeThread {
             let now = Instant::now();
             match order {
                 Order::Cut { session, by, why } => self.end_session(session, Why::Cut { by, why }, now),
+                Order::EndQuarantine { device, by, why } => self.end_quarantine(device, &by, &why, now),
                 Order::DeviceChanged(device) => self.must(Work::Review(device)),
                 Order::PairsChanged => self.must(Work::Pairs),
                 Order::PolicyChanged => self.must(Work::Policy),
                 Order::ExtensionChanged => self.must(Work::Extension),
                 Order::Configure(new) => self.configure(new.0, new.1, now),
                 Order::Shutdown => self.shut_down(now),
+            }
+        }
+    }
+
+    fn end_quarantine(&mut self, device: DeviceId, by: &str, why: &str, now: Instant) {
+        for session in self.sessions.of_device(device) {
+            if session.confinement().is_some() {
+                self.end(&session, Why::Cut { by: by.to_owned(), why: why.to_owned() }, now);
             }
         }
     }

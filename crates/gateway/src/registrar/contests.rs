@@ -1,11 +1,11 @@
 //! A device under contest, from the answer to its second claim until the outcome is in the ledger. While
 //! it has a [`Newcomer`] here every other claim on it is left unanswered.
 
-use super::{Registrar, judging::open_incident, shadow::LetIn};
+use super::{Registrar, judging::open_incident, quarantine::Told, shadow::LetIn};
 use crate::{
     contest::{Contest, Outcome},
     evidence::{Known, as_json, weighed},
-    hand_off::{Admitted, Answer, Authenticated, Why},
+    hand_off::{Admitted, Answer, Authenticated, Quarantined, Why},
     sessions::Session,
 };
 use admission::{Decision, Holder, Probe, Reason, judge};
@@ -33,11 +33,15 @@ enum Written {
     Incident,
     /// The newcomer's success is in the journal, its lease is not in the ledger yet.
     Resolved(EventRef),
+    /// That the newcomer gets no lease is in the journal, that it is in quarantine is not.
+    Denied(Told),
 }
 
 /// Who goes on.
 enum Settled {
     Newcomer(Box<Lease>),
+    /// The newcomer stays without a lease.
+    Quarantine,
     /// The newcomer goes, for this reason; `None` when it has left.
     Holder(Option<Reason>),
 }
@@ -78,7 +82,7 @@ impl Registrar {
     }
 
     fn settle(
-        &self,
+        &mut self,
         newcomer: &mut Newcomer,
         contest: &Contest,
         outcome: Outcome,
@@ -87,8 +91,12 @@ impl Registrar {
             self.append(&resolved(contest, outcome, Some(contest.holder.session), Weighed::default()))?;
             return Ok(Settled::Holder(None));
         };
+        if let Written::Denied(told) = &newcomer.written {
+            return self.confine(newcomer, told);
+        }
         let now = self.clock.for_attached();
-        let mut tx = self.ledger.begin()?;
+        let ledger = self.ledger.clone();
+        let mut tx = ledger.begin()?;
         if let Written::Resolved(event) = &newcomer.written {
             return self.hand_over(tx, newcomer, contest, event.clone(), now);
         }
@@ -99,13 +107,30 @@ impl Registrar {
             newcomer.written = Written::Resolved(event.clone());
             return self.hand_over(tx, newcomer, contest, event, now);
         }
-        let reason = if let Decision::Refuse(reason) = decision { reason } else { Reason::SecondClaim };
+        let reason = match decision {
+            Decision::Refuse(reason) | Decision::Quarantine(reason) => reason,
+            Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => Reason::SecondClaim,
+        };
         let incident = self.incident(tx, newcomer, contest, outcome, reason, now)?;
         let stays = outcome.holder_lives().then_some(contest.holder.session);
-        let event = resolved(contest, outcome, stays, weighed);
+        let event = resolved(contest, outcome, stays, weighed.clone());
         let code = Some(reason.code().to_owned());
         self.append(&ContestResolved { reason: code, incident, ..event })?;
-        Ok(Settled::Holder(Some(reason)))
+        if !matches!(decision, Decision::Quarantine(_)) {
+            return Ok(Settled::Holder(Some(reason)));
+        }
+        let told = Told { reason, incident, weighed };
+        newcomer.written = Written::Denied(told.clone());
+        self.confine(newcomer, &told)
+    }
+
+    /// One that has left, or finds no place, is refused.
+    fn confine(&mut self, newcomer: &Newcomer, told: &Told) -> Result<Settled, LedgerError> {
+        let session = &newcomer.session;
+        let stands = self.sessions.get(session.id).is_some();
+        let claim = self.claims.get(&session.id).filter(|_| stands).cloned();
+        let is_in = claim.map(|claim| self.quarantine(session, &claim, told)).transpose()?;
+        Ok(if is_in == Some(true) { Settled::Quarantine } else { Settled::Holder(Some(told.reason)) })
     }
 
     /// The claim as it was made, the ledger as it is now, and what the holder did.
@@ -194,6 +219,10 @@ impl Registrar {
                 if let Some(admitted) = Admitted::new(&authenticated, *lease, &session) {
                     self.answer(Answer::Moved(admitted));
                 }
+            }
+            Settled::Quarantine => {
+                let quarantined = Quarantined::new(&authenticated, &session);
+                quarantined.into_iter().for_each(|one| self.answer(Answer::Confined(one)));
             }
             Settled::Holder(reason) => {
                 let why = match reason {

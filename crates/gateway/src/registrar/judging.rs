@@ -1,12 +1,13 @@
 //! Claims: many in one transaction. All of them are read and judged before anything is written, and the
 //! journal hears of an admission last before the commit.
 
-use super::{Registrar, contests::Newcomer, shadow::LetIn};
+use super::{Registrar, contests::Newcomer, quarantine::Told, shadow::LetIn};
 use crate::{
     contest::Party,
     evidence::{Known, as_json, as_written, evidence, revocation, weighed},
     hand_off::{Admitted, Answer, Claim, Refused},
     health::Alarm,
+    quarantine::Quarantine,
     sessions::{Beginning, Session},
 };
 use admission::{Admit, Decision, Facts, Holder, Probe, Reason, Transient, Verdict, judge};
@@ -28,42 +29,52 @@ pub(super) type Claims = Vec<Box<Claim>>;
 enum Looked {
     Admit { case: Case, how: Admit, weighed: Weighed, exception: Option<String> },
     Contest { case: Case, holder: Arc<Session>, weighed: Weighed },
+    Quarantine { case: Case, reason: Reason, weighed: Weighed },
     Refuse(Refusal),
     TooOften(Ticket, Box<Refused>),
     Drop(Ticket, Transient),
 }
 
 /// A claim with all that is known about it.
-struct Case {
-    claim: Box<Claim>,
+pub(super) struct Case {
+    pub(super) claim: Box<Claim>,
     known: Known,
-    evidence: Box<admission::Claim>,
+    pub(super) evidence: Box<admission::Claim>,
     let_in: LetIn,
 }
 
 /// What a refusal tells.
-struct Refusal {
-    ticket: Ticket,
-    evidence: Box<admission::Claim>,
-    reason: Reason,
-    detail: String,
-    weighed: Weighed,
+pub(super) struct Refusal {
+    pub(super) ticket: Ticket,
+    pub(super) evidence: Box<admission::Claim>,
+    pub(super) reason: Reason,
+    pub(super) detail: String,
+    pub(super) weighed: Weighed,
     /// The use of a key that somebody else may have, too.
-    shown: Option<Box<Shown>>,
+    pub(super) shown: Option<Box<Shown>>,
     /// How many more of the same were left out since it was last written down; `None` when this one is, too.
-    more: Option<u64>,
+    pub(super) more: Option<u64>,
 }
 
 /// The key that was shown, and by whom.
-struct Shown {
+pub(super) struct Shown {
     spki_sha256: Sha256,
     by: KeyUse,
+}
+
+/// As what a session begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum As {
+    Admitted,
+    Contesting,
+    Quarantined,
 }
 
 /// What a claim becomes once the transaction stands.
 enum Judged {
     Admitted { case: Case, session: Arc<Session>, lease: Box<Lease>, grant: Grant },
     Contested { case: Case, holder: Arc<Session>, weighed: Weighed },
+    Quarantined { case: Case, told: Told },
     Refused(Refusal),
     TooOften(Ticket, Box<Refused>),
     Dropped(Ticket, &'static str),
@@ -145,11 +156,14 @@ impl Registrar {
         if self.is_by_the_jump(&verdict, verdict_before) {
             return Ok(Looked::Drop(ticket, Transient::ClockJumped));
         }
-        if matches!(verdict.decision, Decision::Admit(_) | Decision::Contest) && !self.is_in_pace(&claim) {
+        let gets_in =
+            matches!(verdict.decision, Decision::Admit(_) | Decision::Contest | Decision::Quarantine(_));
+        if gets_in && !self.is_in_pace(&claim) {
             return Ok(Looked::TooOften(ticket, Box::new(too_often(&claim))));
         }
         let outer = evidence.outer.address.ip();
-        if let (Decision::Refuse(reason), false) = (verdict.decision, self.sessions.is_attached(device)) {
+        let against = against(verdict.decision).filter(|_| !self.sessions.is_attached(device));
+        if let Some(reason) = against {
             self.hit(reason, device, outer, now);
             if self.is_too_early(reason) {
                 return Ok(Looked::Drop(ticket, Transient::NotRecalled));
@@ -157,7 +171,7 @@ impl Registrar {
         }
         let let_in = LetIn::new(&verdict, outer);
         let looked = self.follow(Case { claim, known, evidence, let_in }, verdict, now);
-        if matches!(looked, Looked::Admit { .. } | Looked::Contest { .. }) {
+        if gets_in {
             taken.insert(device);
         }
         Ok(looked)
@@ -172,7 +186,7 @@ impl Registrar {
 
     /// It is refused by the later time alone, and the clock has been set forward.
     fn is_by_the_jump(&self, verdict: &Verdict, verdict_at: impl Fn(UnixTime) -> Verdict) -> bool {
-        let refuses = |verdict: &Verdict| matches!(verdict.decision, Decision::Refuse(_));
+        let refuses = |verdict: &Verdict| against(verdict.decision).is_some();
         let before = self.clock.before_jump().filter(|_| refuses(verdict));
         before.is_some_and(|before| !refuses(&verdict_at(before)))
     }
@@ -216,7 +230,10 @@ impl Registrar {
                     None => Looked::Drop(ticket, Transient::ContestRuns),
                 }
             }
-            Decision::Refuse(reason) => {
+            Decision::Quarantine(reason) if self.terms.quarantine.is_some() => {
+                Looked::Quarantine { case, reason, weighed }
+            }
+            Decision::Refuse(reason) | Decision::Quarantine(reason) => {
                 let shown = reason.speaks_of_the_key().then(|| Box::new(shown(&case.claim, now)));
                 let (evidence, detail) = (case.evidence, reason.to_string());
                 Looked::Refuse(Refusal { ticket, evidence, reason, detail, weighed, shown, more: None })
@@ -235,7 +252,7 @@ impl Registrar {
     ) -> Result<Judged, LedgerError> {
         match looked {
             Looked::Admit { case, how, weighed, exception } => {
-                let (session, grant) = self.begin(&case, now);
+                let (session, grant) = self.begin(&case, As::Admitted, now);
                 let event = admitted(&case, &session, how, weighed, exception);
                 let event = self.ledger.journal().append(&event, now, Durability::Grouped)?;
                 told.push(Voided { device: session.device, session: session.id });
@@ -244,11 +261,22 @@ impl Registrar {
                 Ok(Judged::Admitted { case, session, lease, grant })
             }
             Looked::Contest { case, holder, weighed } => Ok(Judged::Contested { case, holder, weighed }),
+            Looked::Quarantine { case, reason, weighed } => {
+                let opens = reason.opens_incident();
+                let new = opens.then(|| incident(&case.evidence, reason, &reason.to_string(), 0));
+                let incident = new.map_or(Ok(None), |new| open_incident(tx, new, now))?;
+                if reason.speaks_of_the_key() {
+                    let Shown { spki_sha256, by } = shown(&case.claim, now);
+                    unless_tampered(tx.shown_at_the_gate(spki_sha256, by, now))?;
+                }
+                Ok(Judged::Quarantined { case, told: Told { reason, incident, weighed } })
+            }
             Looked::Refuse(mut refusal) => {
                 let kind = (refusal.evidence.device, refusal.reason);
                 refusal.more = self.refused.would_admit(kind, Instant::now());
                 if let Some(more) = refusal.more.filter(|_| refusal.reason.opens_incident()) {
-                    open_incident(tx, incident(&refusal, more), now)?;
+                    let Refusal { evidence, reason, detail, .. } = &refusal;
+                    open_incident(tx, incident(evidence, *reason, detail, more), now)?;
                 }
                 if let Some(shown) = refusal.shown.take().filter(|_| refusal.more.is_some()) {
                     unless_tampered(tx.shown_at_the_gate(shown.spki_sha256, shown.by, now))?;
@@ -261,14 +289,24 @@ impl Registrar {
     }
 
     /// A session that is not told to anyone yet, and what its unit gets.
-    fn begin(&mut self, case: &Case, now: UnixTime) -> (Arc<Session>, Grant) {
+    pub(super) fn begin(&mut self, case: &Case, begins_as: As, now: UnixTime) -> (Arc<Session>, Grant) {
         let id = SessionId { epoch: self.ledger.epoch(), number: self.next_session };
         self.next_session += 1;
         let authenticated = &case.claim.authenticated;
         let path = authenticated.path();
-        let lifetime = path.remaining(now).min(self.terms.auth_lifetime);
+        let auth_lifetime = match begins_as {
+            As::Admitted | As::Contesting => self.terms.auth_lifetime,
+            As::Quarantined => self.terms.auth_lifetime.min(Quarantine::LIFETIME),
+        };
+        let lifetime = path.remaining(now).min(auth_lifetime);
         let device = case.known.device.as_ref();
         let class = self.terms.classes.of(device);
+        let ts_r = match (begins_as, &self.terms.quarantine) {
+            (As::Admitted, _) | (_, None) => class.ts_r.clone(),
+            // In case that it ends there.
+            (As::Contesting, Some(quarantine)) => class.ts_r_beside(quarantine),
+            (As::Quarantined, Some(quarantine)) => quarantine.ts_r.clone(),
+        };
         let (inner_v4, inner_v6) = (device.and_then(|d| d.inner_v4), device.and_then(|d| d.inner_v6));
         let session = Session::begin(Beginning {
             id,
@@ -287,8 +325,8 @@ impl Registrar {
             inner_v4,
             inner_v6: inner_v6.map(|v6| (v6, 128)),
             dns: self.terms.dns.clone(),
-            ts_r: class.ts_r.clone(),
-            auth_lifetime: self.terms.auth_lifetime,
+            ts_r,
+            auth_lifetime,
             expires_in: lifetime,
         };
         (Arc::new(session), grant)
@@ -320,10 +358,11 @@ impl Registrar {
                 self.say_admitted(case, session, *lease, grant);
             }
             Judged::Contested { case, holder, weighed } => self.say_contested(case, &holder, weighed, now),
+            Judged::Quarantined { case, told } => self.say_quarantined(case, told, now),
         }
     }
 
-    fn say_refused(&mut self, refusal: Refusal) {
+    pub(super) fn say_refused(&mut self, refusal: Refusal) {
         let Refusal { ticket, evidence, reason, detail, weighed, more, shown: _ } = refusal;
         self.refused.admit((evidence.device, reason), Instant::now());
         let Some(more) = more else { return self.refuse(ticket, reason) };
@@ -363,7 +402,7 @@ impl Registrar {
     }
 
     fn say_contested(&mut self, case: Case, holder: &Session, weighed: Weighed, now: UnixTime) {
-        let (session, grant) = self.begin(&case, now);
+        let (session, grant) = self.begin(&case, As::Contesting, now);
         let Case { claim, evidence, .. } = case;
         let (ticket, path) = (claim.ticket, claim.authenticated.auth().path());
         let event = Contested {
@@ -389,7 +428,7 @@ impl Registrar {
     }
 
     /// What the journal does not take is not done either.
-    fn left_unsaid(&mut self, ticket: Ticket, error: &LedgerError) {
+    pub(super) fn left_unsaid(&mut self, ticket: Ticket, error: &LedgerError) {
         self.out_of_reach(error);
         self.drop_for(ticket, error.code());
     }
@@ -407,6 +446,14 @@ impl Registrar {
         if let Err(error) = self.ledger.open_incident(new, "admission", self.clock.now()) {
             tracing::error!(%device, %error, "no incident could be opened for that");
         }
+    }
+}
+
+/// Why it is not to be admitted.
+fn against(decision: Decision) -> Option<Reason> {
+    match decision {
+        Decision::Refuse(reason) | Decision::Quarantine(reason) => Some(reason),
+        Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => None,
     }
 }
 
@@ -467,12 +514,12 @@ fn admitted(
     }
 }
 
-fn incident(refusal: &Refusal, more: u64) -> NewIncident {
+fn incident(evidence: &admission::Claim, reason: Reason, detail: &str, more: u64) -> NewIncident {
     NewIncident {
-        kind: refusal.reason.code(),
-        devices: vec![refusal.evidence.device],
-        summary: format!("{}: {}", refusal.evidence.device, refusal.detail),
-        evidence: json!({ "claim": as_json(&refusal.evidence) }),
+        kind: reason.code(),
+        devices: vec![evidence.device],
+        summary: format!("{}: {detail}", evidence.device),
+        evidence: json!({ "claim": as_json(evidence) }),
         more,
     }
 }

@@ -41,6 +41,7 @@ impl Registrar {
     /// The newcomer of a contest is still spoken of when that is settled.
     fn forget(&mut self, session: &Session, why: &Why) {
         self.asked.remove(&session.id);
+        self.leave_quarantine(session);
         let is_newcomer =
             self.newcomers.get(&session.device).is_some_and(|newcomer| newcomer.session() == session.id);
         if is_newcomer && *why == Why::NeverStood {
@@ -96,14 +97,19 @@ impl Registrar {
         let revocation = self.revocation_now(&claim, known, now);
         let claim = admission::Claim { outer, revocation, ..claim };
         let verdict = judge(&claim, &self.facts(known), None, &self.policy, &self.shadow.modes, now);
-        if let Decision::Refuse(reason) = verdict.decision {
+        if session.confinement().is_some() {
+            return self.look_again_at_quarantined(session, verdict.decision);
+        }
+        if let Decision::Refuse(reason) | Decision::Quarantine(reason) = verdict.decision {
             self.hit(reason, session.device, claim.outer.address.ip(), now);
         } else {
             self.shadow.note(session.device, &verdict.observed);
         }
         match verdict.decision {
-            Decision::Refuse(Reason::ForeignNetwork) => self.seen_at(session.id, true),
-            Decision::Refuse(reason) => {
+            Decision::Refuse(Reason::ForeignNetwork) | Decision::Quarantine(Reason::ForeignNetwork) => {
+                self.seen_at(session.id, true);
+            }
+            Decision::Refuse(reason) | Decision::Quarantine(reason) => {
                 let why = Why::Device(reason.code().to_owned());
                 self.answer(Answer::End { session: session.id, why });
             }
@@ -112,6 +118,28 @@ impl Registrar {
             }
             Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, false),
         }
+    }
+
+    /// One in quarantine gets nothing more by whatever has changed, and ends where it would be refused.
+    fn look_again_at_quarantined(&self, session: &Session, decision: Decision) {
+        match decision {
+            Decision::Refuse(reason) => {
+                let why = Why::Device(reason.code().to_owned());
+                self.answer(Answer::End { session: session.id, why });
+            }
+            _ if !self.is_quarantine_of(session) => {
+                self.answer(Answer::End { session: session.id, why: Why::ClassChanged });
+            }
+            Decision::Admit(_) | Decision::Contest | Decision::Quarantine(_) | Decision::Drop(_) => {
+                self.answer(Answer::Line { session: session.id, outside: false });
+            }
+        }
+    }
+
+    /// It may reach what others may in quarantine now.
+    fn is_quarantine_of(&self, session: &Session) -> bool {
+        let own = session.confinement().map(|confinement| &confinement.class);
+        own.is_none_or(|own| self.terms.quarantine.as_ref() == Some(own))
     }
 
     /// What its CA says by now. While that says nothing, what it said when the tunnel began counts until the unit
@@ -136,6 +164,9 @@ impl Registrar {
         let is_of = |session: &Arc<Session>| changed.iter().any(|class| **class == *session.class);
         let sessions = self.sessions.ids().into_iter().filter_map(|id| self.sessions.get(id));
         self.reviews.extend(sessions.filter(is_of).map(|session| session.device));
+        if old.quarantine != self.terms.quarantine {
+            self.reviews.extend(self.quarantine.devices());
+        }
         self.disk_reserve = config.disk_reserve;
     }
 

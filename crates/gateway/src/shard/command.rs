@@ -1,7 +1,12 @@
 //! What the IKE thread and a shard say to each other.
 
 use super::Limits;
-use crate::{hand_off::Opening, pairs::Pairs, sessions::Session, sightings::Alternation};
+use crate::{
+    hand_off::{Confining, Opening},
+    pairs::Pairs,
+    sessions::Session,
+    sightings::Alternation,
+};
 use esp::Destination;
 use ids::Spi;
 use ike::{ChildSa, IkeSaId, Path};
@@ -13,6 +18,8 @@ pub(crate) enum Command {
     Attach { session: Arc<Session>, path: Path },
     /// Packets may pass.
     Open(Opening),
+    /// Packets may pass to where quarantine lets them, under another address.
+    Confine(Confining),
     /// Packets may not pass for now, whether or not they could before.
     Hold(IkeSaId),
     /// The hold is over. Opens nothing that was never opened.
@@ -21,7 +28,7 @@ pub(crate) enum Command {
     InstallChildSa { sa: IkeSaId, child: Box<ChildSa> },
     /// Nothing goes out over it any more; what has come in by now is still read.
     RemoveChildSa { sa: IkeSaId, spi_in: Spi },
-    /// The inner addresses of this session, which may be another shard's, lead to it from now on, and not to who held
+    /// The addresses that this session is known as, which may be another shard's, lead to it from now on, and not to who held
     /// them.
     Lead(Arc<Session>),
     /// They do not any more, if they still did.
@@ -66,6 +73,7 @@ impl Command {
         match self {
             Self::Attach { session, .. } => Some(session.sa),
             Self::Open(opening) => Some(opening.sa()),
+            Self::Confine(confining) => Some(confining.sa),
             Self::Hold(sa) | Self::Release(sa) | Self::Detach(sa) => Some(*sa),
             Self::InstallChildSa { sa, .. } | Self::RemoveChildSa { sa, .. } | Self::Move { sa, .. } => {
                 Some(*sa)

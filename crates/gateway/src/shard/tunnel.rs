@@ -1,9 +1,9 @@
 //! One tunnel: its SAs, and what its packets meet.
 
-use super::{Limits, Notice, child::Child, neighbours::Neighbours};
+use super::{Limits, Notice, Passed, child::Child, confined::Confined, neighbours::Neighbours};
 use crate::{
-    attempts::Attempts, cause::Cause, classes::selector, core::Packets, path_mtu::PathMtu, sessions::Session,
-    sightings::Sightings, too_big, udp::Outgoing,
+    attempts::Attempts, cause::Cause, classes::selector, core::Packets, path_mtu::PathMtu,
+    quarantine::Confinement, sessions::Session, sightings::Sightings, too_big, udp::Outgoing,
 };
 use esp::{Dropped, Inner, Opened, Rejected, Selectors};
 use ids::Spi;
@@ -38,6 +38,7 @@ pub(super) struct Tunnel {
     path: Path,
     mtu: PathMtu,
     gate: Gate,
+    confined: Option<Box<Confined>>,
     pub(super) sightings: Option<Box<Sightings>>,
     children: Vec<Child>,
     begun: Instant,
@@ -72,6 +73,7 @@ impl Tunnel {
             path,
             mtu: PathMtu::default(),
             gate: Gate::default(),
+            confined: None,
             sightings: None,
             children: Vec::with_capacity(1),
             begun: now,
@@ -86,6 +88,12 @@ impl Tunnel {
     }
 
     pub(super) fn admit(&mut self) {
+        self.gate.is_admitted = true;
+    }
+
+    /// What passes from now on is what quarantine lets pass.
+    pub(super) fn confine(&mut self, confinement: Arc<Confinement>) {
+        self.confined = Some(Box::new(Confined::new(confinement)));
         self.gate.is_admitted = true;
     }
 
@@ -175,16 +183,26 @@ impl Tunnel {
     /// Why a packet that fits the traffic selectors goes no further; `None` if it does.
     pub(super) fn judge(&self, opened: &Opened<'_>, neighbours: &Neighbours) -> Option<Cause> {
         let Opened { packet, inner, .. } = opened;
-        if neighbours.is_lateral(inner) {
+        let is_for_unit = neighbours.is_unit(inner.destination);
+        if neighbours.is_lateral(inner) || (is_for_unit && self.confined.is_some()) {
             return Some(Cause::Lateral);
         }
-        let is_for_unit = neighbours.is_unit(inner.destination);
-        let judged = if is_for_unit {
-            inner.check_headers()
-        } else {
-            self.session.class.reach.check_inbound(inner, packet)
+        let judged = match &self.confined {
+            Some(confined) => confined.check_inbound(inner, packet),
+            None if is_for_unit => inner.check_headers(),
+            None => self.session.class.reach.check_inbound(inner, packet),
         };
         judged.err().map(Cause::Uplink)
+    }
+
+    /// A packet that nothing speaks against goes on.
+    pub(super) fn pass(&self, opened: &Opened<'_>, neighbours: &Neighbours, passed: &mut Passed) {
+        let Opened { packet, inner, .. } = opened;
+        match &self.confined {
+            Some(confined) => passed.core.push_with(|out| confined.outward(packet, inner, out)),
+            None if neighbours.is_unit(inner.destination) => passed.units.push(packet),
+            None => passed.core.push(packet),
+        }
     }
 
     /// What a stopped packet counts as. One for another unit is an attempt, however the unit has narrowed
@@ -223,15 +241,21 @@ impl Tunnel {
         if !self.gate.is_open() {
             return Err(Cause::DownlinkBlocked);
         }
-        if !neighbours.is_unit(inner.source) {
-            self.session.class.reach.check_outbound(inner, packet).map_err(Cause::Downlink)?;
-        }
+        let (carried, inner) = match &mut self.confined {
+            Some(confined) => confined.inward(packet, inner).map_err(Cause::Downlink)?,
+            None if neighbours.is_unit(inner.source) => (packet, *inner),
+            None => {
+                self.session.class.reach.check_outbound(inner, packet).map_err(Cause::Downlink)?;
+                (packet, *inner)
+            }
+        };
         // The newest pair whose peer is ready; several with equal selectors may stand side by side.
-        let fits =
-            |child: &&mut Child| child.may_send() && child.outbound.selectors().check_outbound(inner).is_ok();
+        let fits = |child: &&mut Child| {
+            child.may_send() && child.outbound.selectors().check_outbound(&inner).is_ok()
+        };
         let child = self.children.iter_mut().rev().find(fits).ok_or(Cause::NoChildSa)?;
         let whole = self.mtu.datagram().map(|datagram| child.outbound.room(datagram));
-        let broken = whole.and_then(|whole| too_big::broken_mtu(packet.get(..inner.length)?, whole));
+        let broken = whole.and_then(|whole| too_big::broken_mtu(carried.get(..inner.length)?, whole));
         if let (Some(mtu), Some(errors)) = (broken, errors) {
             if self.mtu.may_tell(now) {
                 too_big::answer(packet, mtu).iter().for_each(|answer| errors.push(answer));
@@ -239,7 +263,7 @@ impl Tunnel {
             return Err(Cause::TooBig);
         }
         let start = out.len();
-        child.outbound.seal(packet, out).map_err(Cause::Outbound)?;
+        child.outbound.seal(carried, out).map_err(Cause::Outbound)?;
         self.mtu.uses(out.len() - start);
         Ok(())
     }
