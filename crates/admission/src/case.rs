@@ -1,6 +1,6 @@
 //! All that one claim was judged by. The journal keeps it where two hold one key, so that anyone can judge again.
 
-use crate::{Claim, Facts, Holder, Modes, Policy, Verdict, judge};
+use crate::{Claim, Facts, Holder, Modes, Policy, Probe, Verdict, judge};
 use ids::{Network, UnixTime};
 use ledger::{AccessLineRecord, Credential, Device, Profile};
 use serde::{Deserialize, Serialize};
@@ -61,9 +61,9 @@ impl Case {
         }
     }
 
-    /// Judges it, by the rules of this version.
-    pub fn judge(&self) -> Verdict {
-        let facts = Facts {
+    /// What the ledger knew.
+    pub fn facts(&self) -> Facts<'_> {
+        Facts {
             device: self.device.as_ref(),
             credential: self.credential.as_ref(),
             line: self.line.as_ref(),
@@ -71,7 +71,16 @@ impl Case {
             good_at: self.good_at,
             profile: self.profile.as_ref(),
             holder_may_go: self.holder_may_go,
-        };
-        judge(&self.claim, &facts, self.holder.as_ref(), &self.policy, &self.modes, self.at)
+        }
+    }
+
+    /// The holder was asked, and lives.
+    pub fn holder_answered(&self) -> bool {
+        self.holder.as_ref().is_some_and(|holder| holder.probe == Probe::Answered)
+    }
+
+    /// Judges it, by the rules of this version.
+    pub fn judge(&self) -> Verdict {
+        judge(&self.claim, &self.facts(), self.holder.as_ref(), &self.policy, &self.modes, self.at)
     }
 }

@@ -15,6 +15,9 @@ pub struct Policy {
     /// A holder is asked whether it lives at most once in this time, seconds; for claims from another address, once
     /// in twelve times as long, 150 s at most.
     pub probe_interval_s: u32,
+    /// Holders that may be ended within an hour as the copy, or as in wrong hands, in one region and of one realm; beyond it
+    /// a person has to say so.
+    pub ends_per_hour: u32,
 }
 
 /// A named exception from `max_validity_d`. It ends by itself.
@@ -42,7 +45,13 @@ const RETRANSMITS: Duration = Duration::from_secs(150);
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { max_validity_d: 30, validity_exceptions: Vec::new(), make_room_s: 30, probe_interval_s: 10 }
+        Self {
+            max_validity_d: 30,
+            validity_exceptions: Vec::new(),
+            make_room_s: 30,
+            probe_interval_s: 10,
+            ends_per_hour: 20,
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! What is known about one claim: from AUTH, the certificate path, IKE, and the ledger.
 
 use crate::hand_off::Claim;
-use admission::{Evidence, Facts, Fingerprint, IkeSpis, Missing, Outer, Revocation, Verdict};
+use admission::{Evidence, Facts, Fingerprint, IkeSpis, Lineage, Missing, Outer, Revocation, Verdict};
 use events::admission::Weighed;
 use ids::{CertSha256, DeviceId, Hex, UnixTime};
 use ike::payload::Proposal;
-use ledger::{AccessLineRecord, Credential, Device, Lease, LedgerError, Tx};
+use ledger::{AccessLineRecord, Credential, Device, DoubtKind, Lease, LedgerError, Profile, Tx};
 use serde_json::{
     Value,
     value::{RawValue, to_raw_value},
@@ -22,6 +22,8 @@ pub(crate) struct Known {
     pub(crate) lease: Option<Lease>,
     /// The certificate counts now though it may have ended.
     pub(crate) is_extended: bool,
+    /// As what the unit has been seen.
+    pub(crate) profile: Option<Profile>,
 }
 
 impl Known {
@@ -40,6 +42,7 @@ impl Known {
             credential,
             line: line.map(|line| tx.line(&line)).transpose()?.flatten(),
             lease: tx.lease(device)?,
+            profile: tx.profile(device)?,
             device: record,
         })
     }
@@ -51,6 +54,8 @@ impl Known {
             line: self.line.as_ref(),
             good_at: None,
             is_extended: self.is_extended,
+            profile: self.profile.as_ref(),
+            holder_may_go: false,
         }
     }
 }
@@ -66,7 +71,6 @@ pub(crate) fn evidence(
     let (path, auth) = (claim.authenticated.path(), claim.authenticated.auth());
     let address = auth.path().peer;
     let line = known.line.as_ref().filter(|line| line.covers(address.ip()) == Some(true));
-    let gathered_later = || Evidence::Missing(Missing::NotGathered);
     admission::Claim {
         device: claim.authenticated.device(),
         idi: String::from_utf8_lossy(&auth.idi().data).into(),
@@ -81,19 +85,31 @@ pub(crate) fn evidence(
         extended: path.is_extended(),
         outer: Outer {
             address,
-            class: gathered_later(),
+            class: Evidence::Missing(Missing::NotGathered),
             line: line.map_or(Evidence::Missing(Missing::NoRecord), |line| {
                 Evidence::seen(line.line.clone(), "ledger", now)
             }),
         },
         ike_spis: IkeSpis { initiator: auth.spi_i(), responder: auth.spi_r() },
-        proof: gathered_later(),
-        lineage: gathered_later(),
+        proof: Evidence::Missing(Missing::NotGathered),
+        lineage: lineage(known.credential.as_ref(), now),
         fingerprint: Evidence::seen(fingerprint(&claim.request.fingerprint), "ike", now),
-        place: gathered_later(),
-        facts: gathered_later(),
-        attestation: gathered_later(),
+        place: Evidence::Missing(Missing::NotGathered),
+        facts: Evidence::Missing(Missing::NotGathered),
+        attestation: Evidence::Missing(Missing::NotGathered),
     }
+}
+
+/// Where the certificate stands in the line of renewals.
+fn lineage(credential: Option<&Credential>, now: UnixTime) -> Evidence<Lineage> {
+    let Some(credential) = credential else { return Evidence::Missing(Missing::NoRecord) };
+    let is_forked = credential.doubt.as_ref().is_some_and(|doubt| doubt.kind == DoubtKind::Unsure);
+    let stands = match &credential.superseded {
+        _ if is_forked => Lineage::Forked,
+        Some(superseded) => Lineage::Superseded { by: superseded.by },
+        None => Lineage::Head,
+    };
+    Evidence::seen(stands, "ledger", now)
 }
 
 /// The ledger's record is what says that a certificate counts no more; beside it, the foreign CA that issued it.

@@ -11,6 +11,7 @@
 //! step, once the transaction stands, so that what is tried again was not written before.
 
 mod alarms;
+mod ceiling;
 mod contests;
 mod extension;
 mod judging;
@@ -18,6 +19,7 @@ mod pairs;
 mod quarantine;
 mod sessions;
 mod shadow;
+mod two;
 
 use crate::{
     CaCheck, Check, GatewayConfig, Issuers, OffLine,
@@ -35,6 +37,7 @@ use crate::{
     witness::Delivery,
 };
 use admission::{Policy, Reason};
+use ceiling::Ceiling;
 use contests::Newcomer;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use events::{
@@ -92,6 +95,8 @@ pub(crate) struct Registrar {
     claims: HashMap<SessionId, Box<admission::Claim>>,
     /// When each session was last asked, as a holder, whether it lives.
     asked: HashMap<SessionId, Instant>,
+    /// Holders that were ended by what was concluded of them.
+    ceiling: Ceiling,
     /// Admissions that the journal has and that did not come to be, not taken back yet.
     voided: VecDeque<Voided>,
     /// What must not be lost and could not be written yet.
@@ -177,6 +182,7 @@ impl Registrar {
             quarantine: Pool::new(config.quarantine.as_ref()),
             claims: HashMap::new(),
             asked: HashMap::new(),
+            ceiling: Ceiling::default(),
             voided: VecDeque::new(),
             undone: VecDeque::from([Work::Extension, Work::Policy, Work::Pairs]),
             reviews: BTreeSet::new(),

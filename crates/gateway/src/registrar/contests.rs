@@ -1,22 +1,28 @@
 //! A device under contest, from the answer to its second claim until the outcome is in the ledger. While
 //! it has a [`Newcomer`] here every other claim on it is left unanswered.
 
-use super::{Registrar, judging::open_incident, quarantine::Told, shadow::LetIn};
+use super::{
+    Registrar,
+    judging::{note, open_incident, unless_tampered},
+    quarantine::Told,
+    shadow::LetIn,
+    two::Two,
+};
 use crate::{
     contest::{Contest, Outcome},
     evidence::{Known, as_json, weighed},
     hand_off::{Admitted, Answer, Authenticated, Quarantined, Why},
     sessions::Session,
 };
-use admission::{Decision, Holder, Probe, Reason, judge};
+use admission::{Admit, Case, Decision, Holder, Probe, Reason, appearance, judge};
 use events::{
     Durability,
     admission::{ContestResolved, Voided, Weighed},
 };
 use ids::{EventRef, SessionId, UnixTime};
-use ledger::{Lease, LedgerError, NewIncident, Tx};
+use ledger::{Appearance, Lease, LedgerError, NewIncident, Tx};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// Who makes a second claim, and how far its outcome is written.
 pub(super) struct Newcomer {
@@ -24,6 +30,11 @@ pub(super) struct Newcomer {
     session: Arc<Session>,
     written: Written,
     let_in: Option<LetIn>,
+    /// As what the newcomer is written down when it is let in.
+    seen: Option<Appearance>,
+    two: Option<Two>,
+    /// The holder's session ends by the verdict.
+    holder_goes: bool,
 }
 
 /// What stands already when the settlement of a contest is tried again.
@@ -48,7 +59,15 @@ enum Settled {
 
 impl Newcomer {
     pub(super) fn new(authenticated: Authenticated, session: Arc<Session>) -> Self {
-        Self { authenticated, session, written: Written::Nothing, let_in: None }
+        Self {
+            authenticated,
+            session,
+            written: Written::Nothing,
+            let_in: None,
+            seen: None,
+            two: None,
+            holder_goes: false,
+        }
     }
 
     pub(super) fn session(&self) -> SessionId {
@@ -101,7 +120,11 @@ impl Registrar {
             return self.hand_over(tx, newcomer, contest, event.clone(), now);
         }
         let (decision, weighed) = self.judge_again(&mut tx, newcomer, contest, probe, now)?;
-        if let Decision::Admit(_) = decision {
+        if let Decision::Admit(how) = decision {
+            if how == Admit::HolderIsClone {
+                self.incident(tx, newcomer, contest, outcome, Reason::Clone, now)?;
+                tx = ledger.begin()?;
+            }
             let event = resolved(contest, outcome, Some(newcomer.session()), weighed);
             let event = self.ledger.journal().append(&event, now, Durability::Grouped)?;
             newcomer.written = Written::Resolved(event.clone());
@@ -112,7 +135,8 @@ impl Registrar {
             Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => Reason::SecondClaim,
         };
         let incident = self.incident(tx, newcomer, contest, outcome, reason, now)?;
-        let stays = outcome.holder_lives().then_some(contest.holder.session);
+        let stays = outcome.holder_lives() && !newcomer.holder_goes;
+        let stays = stays.then_some(contest.holder.session);
         let event = resolved(contest, outcome, stays, weighed.clone());
         let code = Some(reason.code().to_owned());
         self.append(&ContestResolved { reason: code, incident, ..event })?;
@@ -154,22 +178,20 @@ impl Registrar {
             return Ok((Decision::Refuse(Reason::RowTampered), Weighed::default()));
         };
         let session = contest.holder.session;
-        let holder = Holder { session, claim: claim(session).cloned(), probe, outer: None, asked_ago: None };
-        let verdict = judge(
-            claim_of_newcomer,
-            &self.facts(&known),
-            Some(&holder),
-            &self.policy,
-            &self.shadow.modes,
-            now,
-        );
+        let holder = Holder { session, claim: self.claim_now(session), probe, outer: None, asked_ago: None };
+        let (facts, policy, modes) = (self.facts(&known), &self.policy, &self.shadow.modes);
+        let verdict = judge(claim_of_newcomer, &facts, Some(&holder), policy, modes, now);
         let weighed = weighed(&verdict);
+        newcomer.two =
+            Two::of(&verdict, || Case::new(claim_of_newcomer, &facts, Some(&holder), policy, modes, now));
+        newcomer.seen = appearance(claim_of_newcomer, &facts, verdict.own.marks(), now);
+        newcomer.holder_goes = verdict.holder_goes;
         newcomer.let_in = Some(LetIn::new(&verdict, claim_of_newcomer.outer.address.ip()));
         Ok((verdict.decision, weighed))
     }
 
     fn hand_over(
-        &self,
+        &mut self,
         mut tx: Tx<'_>,
         newcomer: &Newcomer,
         contest: &Contest,
@@ -178,6 +200,11 @@ impl Registrar {
     ) -> Result<Settled, LedgerError> {
         let lease = self.lease(&newcomer.session, now);
         tx.take_lease(&lease, Some(contest.holder.session), event)?;
+        if let Some(seen) = &newcomer.seen {
+            unless_tampered(note(&mut tx, contest.device, seen.clone(), now))?;
+        }
+        let in_turn = newcomer.two.as_ref().filter(|_| !newcomer.holder_goes);
+        in_turn.map_or(Ok(()), |two| self.tell_let_in(&mut tx, two, now))?;
         tx.commit()?;
         Ok(Settled::Newcomer(Box::new(lease)))
     }
@@ -198,7 +225,10 @@ impl Registrar {
         if let Written::Incident = newcomer.written {
             return tx.incident_that_is_open(reason.code(), &[contest.device]);
         }
-        let opened = open_incident(&mut tx, self.two_claims(contest, outcome, reason), now);
+        let opened = match &newcomer.two {
+            Some(two) => self.tell_two(&mut tx, two, self.told(two, outcome, reason), now),
+            None => open_incident(&mut tx, self.two_claims(contest, outcome, reason), now),
+        };
         let done = opened.and_then(|number| tx.commit().map(|()| number));
         if matches!(done, Ok(_) | Err(LedgerError::Unfinished { .. })) {
             newcomer.written = Written::Incident;
@@ -208,14 +238,20 @@ impl Registrar {
 
     fn act_on(&mut self, settled: Settled, newcomer: Newcomer, contest: &Contest, outcome: Outcome) {
         self.tallies.settled.count(outcome.code());
-        let Newcomer { authenticated, session, let_in, .. } = newcomer;
+        let Newcomer { authenticated, session, let_in, two, holder_goes, .. } = newcomer;
+        if let Some(two) = two.filter(|_| holder_goes) {
+            let Case { device, credential, .. } = two.case();
+            self.ceiling.spend(device.as_ref(), credential.as_ref(), Instant::now());
+        }
         match settled {
             Settled::Newcomer(lease) => {
                 if let Some(let_in) = let_in {
                     self.let_in(session.device, &let_in, self.clock.now());
                 }
-                // Gone already, unless it was silent.
-                self.answer(Answer::End { session: contest.holder.session, why: Why::HolderSilent });
+                // Gone already, unless it was silent, or is the copy.
+                let clone = || Why::Device(Reason::Clone.code().to_owned());
+                let why = if holder_goes { clone() } else { Why::HolderSilent };
+                self.answer(Answer::End { session: contest.holder.session, why });
                 if let Some(admitted) = Admitted::new(&authenticated, *lease, &session) {
                     self.answer(Answer::Moved(admitted));
                 }
@@ -225,6 +261,10 @@ impl Registrar {
                 quarantined.into_iter().for_each(|one| self.answer(Answer::Confined(one)));
             }
             Settled::Holder(reason) => {
+                if holder_goes {
+                    let why = Why::Device(Reason::WrongHands.code().to_owned());
+                    self.answer(Answer::End { session: contest.holder.session, why });
+                }
                 let why = match reason {
                     None | Some(Reason::SecondClaim) => Why::SecondClaim,
                     Some(reason) => Why::Device(reason.code().to_owned()),
@@ -237,12 +277,19 @@ impl Registrar {
         }
     }
 
+    fn told(&self, two: &Two, outcome: Outcome, reason: Reason) -> NewIncident {
+        let mut new = two.incident(reason.code(), &reason.to_string(), 0);
+        if let Some(evidence) = new.evidence.as_object_mut() {
+            evidence.insert("probe".to_owned(), probed(outcome));
+        }
+        new
+    }
+
     fn two_claims(&self, contest: &Contest, outcome: Outcome, reason: Reason) -> NewIncident {
         let side = |session: SessionId| {
             let claim = self.claims.get(&session).map_or(Value::Null, |claim| as_json(claim));
             json!({ "session": session.to_string(), "claim": claim })
         };
-        let answered = outcome.round_trip().map(|span| format!("{:.1} ms", span.as_secs_f64() * 1000.0));
         NewIncident {
             kind: reason.code(),
             devices: vec![contest.device],
@@ -250,11 +297,17 @@ impl Registrar {
             evidence: json!({
                 "newcomer": side(contest.newcomer.session),
                 "holder": side(contest.holder.session),
-                "probe": { "answered": outcome.holder_lives(), "round_trip": answered },
+                "probe": probed(outcome),
             }),
             more: 0,
         }
     }
+}
+
+/// What the holder did when it was asked whether it lives.
+fn probed(outcome: Outcome) -> Value {
+    let round_trip = outcome.round_trip().map(|span| format!("{:.1} ms", span.as_secs_f64() * 1000.0));
+    json!({ "answered": outcome.holder_lives(), "round_trip": round_trip })
 }
 
 fn resolved(

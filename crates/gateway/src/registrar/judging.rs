@@ -1,7 +1,7 @@
 //! Claims: many in one transaction. All of them are read and judged before anything is written, and the
 //! journal hears of an admission last before the commit.
 
-use super::{Registrar, contests::Newcomer, quarantine::Told, shadow::LetIn};
+use super::{Registrar, contests::Newcomer, quarantine::Told, shadow::LetIn, two::Two};
 use crate::{
     contest::Party,
     evidence::{Known, as_json, as_written, evidence, revocation, weighed},
@@ -10,14 +10,16 @@ use crate::{
     quarantine::Quarantine,
     sessions::{Beginning, Session},
 };
-use admission::{Admit, Decision, Facts, Holder, Probe, Reason, Transient, Verdict, judge};
+use admission::{
+    Admit, Appraisal, Decision, Facts, Holder, Outer, Probe, Reason, Transient, Verdict, appearance, judge,
+};
 use events::{
     Durability,
     admission::{Admitted as AdmittedEvent, Contested, Refused as RefusedEvent, Voided, Weighed},
 };
 use ids::{DeviceId, Network, SessionId, Sha256, UnixTime};
 use ike::{Grant, Ticket};
-use ledger::{KeyUse, Lease, LedgerError, NewIncident, Tx};
+use ledger::{Appearance, KeyUse, Lease, LedgerError, NewIncident, Profile, Tx};
 use serde_json::json;
 use std::{collections::HashSet, sync::Arc, time::Instant};
 use x509::Standing;
@@ -41,6 +43,10 @@ pub(super) struct Case {
     known: Known,
     pub(super) evidence: Box<admission::Claim>,
     let_in: LetIn,
+    /// What is known of it.
+    pub(super) own: Appraisal,
+    /// Another who has its key, if that is known.
+    pub(super) two: Option<Box<Two>>,
 }
 
 /// What a refusal tells.
@@ -50,6 +56,9 @@ pub(super) struct Refusal {
     pub(super) reason: Reason,
     pub(super) detail: String,
     pub(super) weighed: Weighed,
+    /// What is known of it, and another who has its key, if that is known.
+    pub(super) own: Appraisal,
+    pub(super) two: Option<Box<Two>>,
     /// The use of a key that somebody else may have, too.
     pub(super) shown: Option<Box<Shown>>,
     /// How many more of the same were left out since it was last written down; `None` when this one is, too.
@@ -170,7 +179,13 @@ impl Registrar {
             }
         }
         let let_in = LetIn::new(&verdict, outer);
-        let looked = self.follow(Case { claim, known, evidence, let_in }, verdict, now);
+        let case = || {
+            let modes = &self.shadow.modes;
+            admission::Case::new(&evidence, &facts, holder.as_ref(), &self.policy, modes, now)
+        };
+        let two = Two::of(&verdict, case).map(Box::new);
+        let own = verdict.own.clone();
+        let looked = self.follow(Case { claim, known, evidence, let_in, own, two }, verdict, now);
         if gets_in {
             taken.insert(device);
         }
@@ -203,14 +218,24 @@ impl Registrar {
     pub(super) fn facts<'a>(&self, known: &'a Known) -> Facts<'a> {
         let device = known.device.as_ref();
         let good_at = device.and_then(|device| self.shadow.home(device.id)).map(Network::of);
-        Facts { good_at, ..known.facts() }
+        let (credential, limit) = (known.credential.as_ref(), self.policy.ends_per_hour);
+        let holder_may_go = self.ceiling.has_room(device, credential, limit, Instant::now());
+        Facts { good_at, holder_may_go, ..known.facts() }
+    }
+
+    /// A claim that has been let in, from where its session is now.
+    pub(super) fn claim_now(&self, session: SessionId) -> Option<admission::Claim> {
+        let claim = self.claims.get(&session)?;
+        let address = self.sessions.get(session).map_or(claim.outer.address, |session| session.outer());
+        let outer = Outer { address, ..claim.outer.clone() };
+        Some(admission::Claim { outer, ..(**claim).clone() })
     }
 
     fn holder(&self, lease: &Lease) -> Holder {
         let session = self.sessions.get(lease.session);
         Holder {
             session: lease.session,
-            claim: self.claims.get(&lease.session).map(|claim| (**claim).clone()),
+            claim: self.claim_now(lease.session),
             // A lease of ours without a session is what an end left that could not be written yet.
             probe: if session.is_some() { Probe::NotAsked } else { Probe::Unreachable },
             outer: session.map(|session| session.outer()),
@@ -235,8 +260,19 @@ impl Registrar {
             }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {
                 let shown = reason.speaks_of_the_key().then(|| Box::new(shown(&case.claim, now)));
-                let (evidence, detail) = (case.evidence, reason.to_string());
-                Looked::Refuse(Refusal { ticket, evidence, reason, detail, weighed, shown, more: None })
+                let Case { evidence, own, two, .. } = case;
+                let detail = reason.to_string();
+                Looked::Refuse(Refusal {
+                    ticket,
+                    evidence,
+                    reason,
+                    detail,
+                    weighed,
+                    own,
+                    two,
+                    shown,
+                    more: None,
+                })
             }
             Decision::Drop(transient) => Looked::Drop(ticket, transient),
         }
@@ -258,12 +294,15 @@ impl Registrar {
                 told.push(Voided { device: session.device, session: session.id });
                 let lease = Box::new(self.lease(&session, now));
                 tx.take_lease(&lease, case.known.lease.as_ref().map(|held| held.session), event)?;
+                let seen = appearance(&case.evidence, &case.known.facts(), case.own.marks(), now);
+                seen.map_or(Ok(()), |seen| note(tx, session.device, seen, now))?;
+                case.two.as_ref().map_or(Ok(()), |two| self.tell_let_in(tx, two, now))?;
                 Ok(Judged::Admitted { case, session, lease, grant })
             }
             Looked::Contest { case, holder, weighed } => Ok(Judged::Contested { case, holder, weighed }),
             Looked::Quarantine { case, reason, weighed } => {
                 let opens = reason.opens_incident();
-                let new = opens.then(|| incident(&case.evidence, reason, &reason.to_string(), 0));
+                let new = opens.then(|| incident(&case.evidence, &case.own, reason, &reason.to_string(), 0));
                 let incident = new.map_or(Ok(None), |new| open_incident(tx, new, now))?;
                 if reason.speaks_of_the_key() {
                     let Shown { spki_sha256, by } = shown(&case.claim, now);
@@ -275,8 +314,13 @@ impl Registrar {
                 let kind = (refusal.evidence.device, refusal.reason);
                 refusal.more = self.refused.would_admit(kind, Instant::now());
                 if let Some(more) = refusal.more.filter(|_| refusal.reason.opens_incident()) {
-                    let Refusal { evidence, reason, detail, .. } = &refusal;
-                    open_incident(tx, incident(evidence, *reason, detail, more), now)?;
+                    let Refusal { evidence, own, reason, detail, .. } = &refusal;
+                    match &refusal.two {
+                        Some(two) => {
+                            self.tell_two(tx, two, two.incident(reason.code(), detail, more), now)?
+                        }
+                        None => open_incident(tx, incident(evidence, own, *reason, detail, more), now)?,
+                    };
                 }
                 if let Some(shown) = refusal.shown.take().filter(|_| refusal.more.is_some()) {
                     unless_tampered(tx.shown_at_the_gate(shown.spki_sha256, shown.by, now))?;
@@ -363,7 +407,7 @@ impl Registrar {
     }
 
     pub(super) fn say_refused(&mut self, refusal: Refusal) {
-        let Refusal { ticket, evidence, reason, detail, weighed, more, shown: _ } = refusal;
+        let Refusal { ticket, evidence, reason, detail, weighed, more, own: _, two: _, shown: _ } = refusal;
         self.refused.admit((evidence.device, reason), Instant::now());
         let Some(more) = more else { return self.refuse(ticket, reason) };
         let event = RefusedEvent {
@@ -473,7 +517,8 @@ fn unreadable(claim: &Claim, error: &LedgerError, now: UnixTime) -> Refusal {
     let evidence = Box::new(evidence(claim, &Known::default(), None, now));
     let (ticket, reason) = (claim.ticket, Reason::RowTampered);
     let (detail, weighed) = (error.to_string(), Weighed::default());
-    Refusal { ticket, evidence, reason, detail, weighed, shown: None, more: None }
+    let own = Appraisal::default();
+    Refusal { ticket, evidence, reason, detail, weighed, own, two: None, shown: None, more: None }
 }
 
 fn shown(claim: &Claim, now: UnixTime) -> Shown {
@@ -514,12 +559,32 @@ fn admitted(
     }
 }
 
-fn incident(evidence: &admission::Claim, reason: Reason, detail: &str, more: u64) -> NewIncident {
+/// Writes down as what a unit was seen that is let in.
+///
+/// # Errors
+/// As [`Tx::profile`].
+pub(super) fn note(
+    tx: &mut Tx<'_>,
+    device: DeviceId,
+    seen: Appearance,
+    now: UnixTime,
+) -> Result<(), LedgerError> {
+    let mut profile = tx.profile(device)?.unwrap_or_else(|| Profile::new(device));
+    if profile.note(seen) { tx.put_profile(&profile, "admission", now) } else { Ok(()) }
+}
+
+fn incident(
+    evidence: &admission::Claim,
+    own: &Appraisal,
+    reason: Reason,
+    detail: &str,
+    more: u64,
+) -> NewIncident {
     NewIncident {
         kind: reason.code(),
         devices: vec![evidence.device],
         summary: format!("{}: {detail}", evidence.device),
-        evidence: json!({ "claim": as_json(evidence) }),
+        evidence: json!({ "claim": as_json(evidence), "weighed": { "own": own } }),
         more,
     }
 }
@@ -541,7 +606,7 @@ pub(super) fn open_incident(
 ///
 /// # Errors
 /// The transient ones.
-fn unless_tampered<T>(written: Result<T, LedgerError>) -> Result<Option<T>, LedgerError> {
+pub(super) fn unless_tampered<T>(written: Result<T, LedgerError>) -> Result<Option<T>, LedgerError> {
     match written {
         Ok(written) => Ok(Some(written)),
         Err(error) if error.is_transient() => Err(error),

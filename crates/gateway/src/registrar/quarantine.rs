@@ -65,7 +65,7 @@ impl Registrar {
     /// A claim that gets in by way of quarantine alone, with no contest before.
     pub(super) fn say_quarantined(&mut self, case: Case, told: Told, now: UnixTime) {
         let (session, grant) = self.begin(&case, As::Quarantined, now);
-        let Case { claim, evidence, .. } = case;
+        let Case { claim, evidence, own, two, .. } = case;
         let (ticket, path) = (claim.ticket, claim.authenticated.auth().path());
         match self.quarantine(&session, &evidence, &told) {
             Err(error) => {
@@ -76,7 +76,8 @@ impl Registrar {
                 let Told { reason, weighed, .. } = told;
                 let more = self.refused.would_admit((evidence.device, reason), Instant::now());
                 let detail = reason.to_string();
-                let refusal = Refusal { ticket, evidence, reason, detail, weighed, shown: None, more };
+                let refusal =
+                    Refusal { ticket, evidence, reason, detail, weighed, own, two, shown: None, more };
                 return self.say_refused(refusal);
             }
             Ok(true) => {}

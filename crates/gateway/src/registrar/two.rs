@@ -1,0 +1,121 @@
+//! Two who hold one key, once they were judged: what an incident tells of them, and what the journal keeps so that anyone
+//! can judge them again.
+
+use super::{Registrar, judging::open_incident};
+use crate::evidence::as_json;
+use admission::{Case, Reason, Verdict, appearance};
+use events::{Durability, admission::Judged};
+use ids::UnixTime;
+use ledger::{LedgerError, NewIncident, Sides, Tx};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
+use std::time::Instant;
+
+/// Kind of the incident about two who were never there at once.
+pub(super) const IN_TURN: &str = "alternating-use";
+
+/// Two who hold one key.
+pub(super) struct Two {
+    case: Case,
+    verdict: Verdict,
+}
+
+impl Two {
+    /// Of a verdict that knows another.
+    pub(super) fn of(verdict: &Verdict, case: impl FnOnce() -> Case) -> Option<Self> {
+        verdict.other.as_ref()?;
+        Some(Self { case: case(), verdict: verdict.clone() })
+    }
+
+    /// What they were judged by.
+    pub(super) fn case(&self) -> &Case {
+        &self.case
+    }
+
+    /// Under which kind it is told that somebody was let in all the same.
+    pub(super) fn kind(&self) -> &'static str {
+        if self.case.holder_answered() { Reason::Clone.code() } else { IN_TURN }
+    }
+
+    fn sides(&self) -> Option<Sides> {
+        let Self { case, verdict } = self;
+        let other = verdict.other.as_ref()?;
+        let facts = case.facts();
+        let newcomer = appearance(&case.claim, &facts, verdict.own.marks(), case.at)?;
+        let claim =
+            case.holder.as_ref().filter(|_| case.holder_answered()).and_then(|holder| holder.claim.as_ref());
+        let holder = match claim {
+            Some(claim) => appearance(claim, &facts, other.marks(), case.at)?,
+            None => case.profile.as_ref()?.seen.first()?.clone(),
+        };
+        Some(Sides { newcomer, holder })
+    }
+
+    /// As what it is told.
+    pub(super) fn incident(&self, kind: &'static str, what: &str, more: u64) -> NewIncident {
+        let Self { case, verdict } = self;
+        let device = case.claim.device;
+        let conclusion = verdict.conclusion.map_or("no conclusion", |conclusion| conclusion.code());
+        let holder = case.holder.as_ref();
+        let claim = holder.and_then(|holder| holder.claim.as_ref()).map_or(Value::Null, as_json);
+        NewIncident {
+            kind,
+            devices: vec![device],
+            summary: format!("{device}: {what}: {conclusion}"),
+            evidence: json!({
+                "conclusion": conclusion,
+                "weighed": { "own": verdict.own, "other": verdict.other },
+                Sides::NAME: self.sides(),
+                "newcomer": { "claim": as_json(&case.claim) },
+                "holder": { "session": holder.map(|holder| holder.session.to_string()), "claim": claim },
+            }),
+            more,
+        }
+    }
+}
+
+impl Registrar {
+    /// Opens the incident, or counts on the one that is open, and writes down what it was judged by.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub(super) fn tell_two(
+        &self,
+        tx: &mut Tx<'_>,
+        two: &Two,
+        new: NewIncident,
+        now: UnixTime,
+    ) -> Result<Option<u64>, LedgerError> {
+        let Some(incident) = open_incident(tx, new, now)? else { return Ok(None) };
+        let raw = |value: Result<Box<RawValue>, _>| {
+            value.unwrap_or_else(|_: serde_json::Error| RawValue::NULL.to_owned())
+        };
+        let judged = Judged {
+            device: two.case.claim.device,
+            incident,
+            rules: admission::RULES.to_owned(),
+            verdict: raw(to_raw_value(&two.verdict)),
+            case: raw(to_raw_value(&two.case)),
+        };
+        self.ledger.journal().append(&judged, now, Durability::Grouped)?;
+        Ok(Some(incident))
+    }
+
+    /// Two of whom one was let in: nobody is told more often than of those who are refused.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub(super) fn tell_let_in(
+        &mut self,
+        tx: &mut Tx<'_>,
+        two: &Two,
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        let kind = (two.case.claim.device, Reason::SecondClaim);
+        let Some(more) = self.refused.admit(kind, Instant::now()) else { return Ok(()) };
+        let new = two.incident(two.kind(), "two take turns with one key", more);
+        self.tell_two(tx, two, new, now).map(drop)
+    }
+}
