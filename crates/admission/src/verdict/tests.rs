@@ -8,6 +8,8 @@ use ledger::{
 use proptest::prelude::*;
 use std::{collections::HashSet, time::Duration};
 
+mod two;
+
 const DAY: u64 = 86_400;
 
 fn now() -> UnixTime {

@@ -1,0 +1,227 @@
+//! Two who hold one key: whom the verdict takes for the unit.
+
+use super::*;
+use crate::{Case, Fingerprint, Lineage, Management, Trail};
+use ids::{CertSha256, SourceClass};
+use ledger::{Appearance, Grade, Item, Judged, Mark, Profile};
+use std::net::SocketAddr;
+
+const AWAY: &str = "198.51.100.9:4500";
+const ELSEWHERE: &str = "203.0.113.9:4500";
+
+fn look(make: &str) -> Fingerprint {
+    Fingerprint { vendor_ids: Box::new([make.into()]), nonce_length: 32, ..Fingerprint::default() }
+}
+
+fn with<T>(value: T) -> Evidence<T> {
+    Evidence::seen(value, "test", now())
+}
+
+/// From somewhere, with an IKE of this make.
+fn from(outer: &str, make: &str) -> Claim {
+    Claim { fingerprint: with(look(make)), ..claim(outer) }
+}
+
+fn foreign(outer: &str) -> Claim {
+    let mut claim = from(outer, "A");
+    claim.outer.class = with(SourceClass::Foreign);
+    claim
+}
+
+fn seen(outer: &str, make: &str, at_home: bool, days_ago: u64) -> Appearance {
+    let at = now().before(Duration::from_secs(days_ago * DAY));
+    Appearance {
+        look: look(make).look(),
+        from: outer.parse::<SocketAddr>().unwrap().ip(),
+        at_home,
+        cert_sha256: Sha256([7; 32]),
+        firmware: String::new(),
+        first: at,
+        last: at,
+        marks: Vec::new(),
+        judged: None,
+    }
+}
+
+struct World {
+    line: Option<AccessLineRecord>,
+    /// The latest first.
+    seen: Vec<Appearance>,
+    modes: Modes,
+    may_go: bool,
+}
+
+impl World {
+    /// The unit was at home before, with an IKE of make A.
+    fn new() -> Self {
+        let seen = vec![seen(HOME, "A", true, 1)];
+        Self { line: Some(line()), seen, modes: Modes::new(Vec::new(), &[]), may_go: true }
+    }
+
+    /// Nobody knows its line any more.
+    fn without_line() -> Self {
+        Self { line: None, ..Self::new() }
+    }
+
+    fn judge(&self, claim: &Claim, holder: Option<(Claim, Probe)>) -> Verdict {
+        let (device, credential) = (device(LifeCycle::Live), credential());
+        let profile = Profile { device: id(), seen: self.seen.clone() };
+        let facts = Facts {
+            device: Some(&device),
+            credential: Some(&credential),
+            line: self.line.as_ref(),
+            profile: Some(&profile),
+            holder_may_go: self.may_go,
+            ..Facts::default()
+        };
+        let holder = holder.map(|(claim, probe)| Holder { claim: Some(claim), ..super::holder(probe) });
+        let policy = Policy::default();
+        let verdict = judge(claim, &facts, holder.as_ref(), &policy, &self.modes, now());
+        let case = Case::new(claim, &facts, holder.as_ref(), &policy, &self.modes, now());
+        let kept: Case = serde_json::from_str(&serde_json::to_string(&case).unwrap()).unwrap();
+        assert_eq!((&kept, kept.judge()), (&case, verdict.clone()), "what the journal keeps is enough");
+        verdict
+    }
+
+    fn between(&self, newcomer: &Claim, holder: Claim) -> (Decision, Option<Conclusion>, bool) {
+        let verdict = self.judge(newcomer, Some((holder, Probe::Answered)));
+        (verdict.decision, verdict.conclusion, verdict.holder_goes)
+    }
+}
+
+const UNDECIDED: (Decision, Option<Conclusion>, bool) =
+    (Decision::Quarantine(Reason::SecondClaim), Some(Conclusion::Undecided), false);
+const CLONE_GOES: (Decision, Option<Conclusion>, bool) =
+    (Decision::Admit(Admit::HolderIsClone), Some(Conclusion::HolderIsClone), true);
+
+#[test]
+fn a_copy_beside_the_unit_at_home_is_refused_and_one_that_came_first_goes() {
+    let (world, unit, copy) = (World::new(), from(HOME, "A"), from(HOME, "B"));
+    let refused = (Decision::Refuse(Reason::Clone), Some(Conclusion::NewcomerIsClone), false);
+    assert_eq!(world.between(&copy, unit.clone()), refused);
+    assert_eq!(world.between(&unit, copy), CLONE_GOES);
+    assert_eq!(world.between(&unit, from(AWAY, "A")), CLONE_GOES, "it was there before its line was known");
+    let new = World { seen: Vec::new(), ..World::new() };
+    assert_eq!(new.between(&unit, from(AWAY, "A")), CLONE_GOES, "a unit that was never seen before");
+}
+
+#[test]
+fn a_holder_that_is_found_out_stays_where_the_ceiling_is_reached_and_the_unit_is_not_turned_away() {
+    let world = World { may_go: false, ..World::new() };
+    let (decision, conclusion, goes) = world.between(&from(HOME, "A"), from(AWAY, "B"));
+    assert_eq!(decision, Decision::Quarantine(Reason::SecondClaim));
+    assert_eq!((conclusion, goes), (Some(Conclusion::HolderIsClone), false));
+}
+
+#[test]
+fn two_who_are_both_where_the_unit_is_not_are_both_in_wrong_hands() {
+    let world = World { seen: vec![seen(HOME, "C", true, 1)], ..World::without_line() };
+    let hosting = |outer| {
+        let mut claim = from(outer, "A");
+        claim.outer.class = with(SourceClass::Hosting);
+        claim
+    };
+    let (decision, conclusion, _) = world.between(&hosting(AWAY), hosting(ELSEWHERE));
+    assert_eq!(decision, Decision::Refuse(Reason::WrongHands));
+    assert_eq!(conclusion, Some(Conclusion::GenuineKeyUntrusted), "a rule speaks before they are weighed");
+    let old = |outer| {
+        let lineage = with(Lineage::Superseded { by: Sha256([7; 32]) });
+        Claim { lineage, cert_sha256: Sha256([7; 32]), ..from(outer, "A") }
+    };
+    let both = world.between(&old(AWAY), old(ELSEWHERE));
+    assert_eq!(both, (Decision::Refuse(Reason::WrongHands), Some(Conclusion::GenuineKeyUntrusted), true));
+}
+
+#[test]
+fn who_renews_first_gains_nothing_by_it_unless_the_unit_had_the_newer_one_at_home() {
+    let newer: CertSha256 = Sha256([8; 32]);
+    let head = Claim { cert_sha256: newer, lineage: with(Lineage::Head), ..from(ELSEWHERE, "A") };
+    let old = Claim { lineage: with(Lineage::Superseded { by: newer }), ..from(AWAY, "A") };
+    let mut world = World::without_line();
+    assert_eq!(world.between(&old, head.clone()), UNDECIDED);
+    world.seen[0].cert_sha256 = newer;
+    assert_eq!(world.between(&old, head).0, Decision::Refuse(Reason::Clone));
+}
+
+#[test]
+fn what_management_and_handsets_say_decides_where_both_are_on_the_same_line() {
+    let world = World::new();
+    let relay = Claim { place: with(Trail::Elsewhere), ..from(HOME, "A") };
+    let copy = Claim {
+        facts: with(Management { tunnel: Some(false), serial: Some(true), ..Management::default() }),
+        ..from(HOME, "A")
+    };
+    let unit = Claim { place: with(Trail::AtSite), ..from(HOME, "A") };
+    assert_eq!(world.judge(&relay, None).decision, Decision::Refuse(Reason::WrongHands));
+    assert_eq!(world.judge(&copy, None).decision, Decision::Refuse(Reason::WrongHands));
+    assert_eq!(world.between(&unit, relay), CLONE_GOES);
+    assert_eq!(world.between(&from(HOME, "A"), from(HOME, "A")), UNDECIDED);
+}
+
+#[test]
+fn lists_that_refuse_nobody_tell_no_copy() {
+    let world = World { modes: observed(&[Reason::ForeignNetwork, Reason::WrongHands]), ..World::new() };
+    let (unit, away) = (from(HOME, "A"), from(AWAY, "A"));
+    assert_eq!(world.between(&away, unit.clone()), UNDECIDED);
+    assert_eq!(world.between(&unit, away.clone()), UNDECIDED);
+    let verdict = world.judge(&away, None);
+    assert_eq!(verdict.decision, Decision::Admit(Admit::First));
+    assert_eq!(verdict.observed, [Reason::ForeignNetwork]);
+}
+
+#[test]
+fn the_right_key_in_a_foreign_place_is_no_reconnect() {
+    let (world, away) = (World::without_line(), foreign(ELSEWHERE));
+    for holder in [None, Some((from(HOME, "A"), Probe::Silent))] {
+        let verdict = world.judge(&away, holder);
+        assert_eq!(verdict.decision, Decision::Refuse(Reason::WrongHands));
+        assert_eq!(verdict.conclusion, Some(Conclusion::GenuineKeyUntrusted));
+    }
+    let on_its_line = World::new().judge(&foreign(HOME), None);
+    assert_eq!(
+        on_its_line.decision,
+        Decision::Admit(Admit::First),
+        "a line says it better than a list of networks"
+    );
+}
+
+#[test]
+fn one_who_alternates_with_the_unit_is_found_when_the_unit_comes_back() {
+    let mark = Mark { item: Item::Fingerprint, grade: Grade::Bad, before_fork: true };
+    let other = Appearance { marks: vec![mark], ..seen(ELSEWHERE, "B", false, 0) };
+    let world = World { seen: vec![other.clone(), seen(HOME, "A", true, 1)], ..World::new() };
+    let back = world.judge(&from(HOME, "A"), None);
+    assert_eq!(back.decision, Decision::Admit(Admit::First));
+    assert_eq!(back.conclusion, Some(Conclusion::HolderIsClone));
+    assert_eq!(back.other.map(|other| other.total()), Some(-2));
+
+    let unit = Appearance { marks: back.own.marks().to_vec(), ..seen(HOME, "A", true, 0) };
+    let world = World { seen: vec![unit, other], ..World::without_line() };
+    let again = world.judge(&from(ELSEWHERE, "B"), None);
+    assert_eq!(again.decision, Decision::Refuse(Reason::Clone));
+    assert_eq!(again.conclusion, Some(Conclusion::NewcomerIsClone));
+}
+
+#[test]
+fn a_unit_that_is_upgraded_and_set_back_at_home_or_moves_between_addresses_is_one() {
+    let upgraded = vec![seen(HOME, "B", true, 0), seen(HOME, "A", true, 1)];
+    let back = World { seen: upgraded, ..World::new() }.judge(&from(HOME, "A"), None);
+    assert_eq!((back.decision, back.conclusion), (Decision::Admit(Admit::First), None));
+
+    let moved = vec![seen(ELSEWHERE, "A", false, 0), seen(AWAY, "A", false, 1)];
+    let back = World { seen: moved, ..World::without_line() }.judge(&from(AWAY, "A"), None);
+    assert_eq!((back.decision, back.conclusion), (Decision::Admit(Admit::First), None));
+}
+
+#[test]
+fn what_a_person_said_stands_where_both_are_seen_again() {
+    let says = |is_copy| Some(Judged { is_copy, at: now(), by: "kim".into(), incident: Some(1) });
+    let copy = Appearance { judged: says(true), ..seen(ELSEWHERE, "A", false, 1) };
+    let unit = Appearance { judged: says(false), ..seen(AWAY, "A", false, 1) };
+    let world = World { seen: vec![copy, unit], ..World::without_line() };
+    assert_eq!(world.judge(&from(ELSEWHERE, "A"), None).decision, Decision::Refuse(Reason::Clone));
+    assert_eq!(world.judge(&from(AWAY, "A"), None).decision, Decision::Admit(Admit::First));
+    assert_eq!(world.between(&from(AWAY, "A"), from(ELSEWHERE, "A")), CLONE_GOES);
+    let another = world.judge(&from(ELSEWHERE, "B"), None);
+    assert_eq!(another.decision, Decision::Admit(Admit::First), "of that one nothing was said");
+}
