@@ -131,6 +131,3 @@ fn update<const N: usize>(packet: &mut [u8], at: usize, was: [u8; N], is: [u8; N
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod tests;
