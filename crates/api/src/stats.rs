@@ -50,13 +50,16 @@ pub struct Counters {
     pub sessions: usize,
     /// Second claims that are being settled, now.
     pub contests: usize,
+    /// Sessions in quarantine, now.
+    #[serde(default)]
+    pub quarantined: usize,
     /// IKE SAs that are not established yet, now.
     pub half_open: usize,
     /// Inner packets from units, passed on.
     pub uplink: Amount,
     /// Inner packets to units.
     pub downlink: Amount,
-    /// Attempts to attach by outcome: `admitted`, `contested`, or the reason of a refusal or silence.
+    /// Attempts to attach by outcome: `admitted`, `contested`, `quarantined`, or the reason of a refusal or silence.
     pub attaches: BTreeMap<String, u64>,
     /// Refusals that came too fast for `attaches`.
     pub refusals_untold: u64,
@@ -64,6 +67,9 @@ pub struct Counters {
     pub drops: BTreeMap<String, BTreeMap<String, u64>>,
     /// Sessions that ended, by cause.
     pub closed: BTreeMap<String, u64>,
+    /// Sessions that were to be quarantined: `begun`, or `full` where there was no place for one.
+    #[serde(default)]
+    pub quarantines: BTreeMap<String, u64>,
     /// Second claims that were settled, by outcome.
     pub contests_settled: BTreeMap<String, u64>,
 }
@@ -99,6 +105,7 @@ impl From<Stats> for Counters {
         Self {
             sessions: stats.sessions,
             contests: stats.contests,
+            quarantined: stats.quarantined,
             half_open: stats.ike.half_open_now,
             uplink: stats.uplink,
             downlink: stats.downlink,
@@ -106,6 +113,7 @@ impl From<Stats> for Counters {
             refusals_untold: stats.refusals_untold,
             drops: by_direction(stats.drops),
             closed: owned(stats.closed),
+            quarantines: owned(stats.quarantines),
             contests_settled: owned(stats.contests_settled),
         }
     }

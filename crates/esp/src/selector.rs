@@ -103,7 +103,16 @@ mod tests {
     fn packet(source: &str, destination: &str, ports: Option<(u16, u16)>) -> Inner {
         let (source, destination) = (source.parse().unwrap(), destination.parse().unwrap());
         let is_later_fragment = ports.is_none();
-        Inner { source, destination, protocol: UDP, ports, is_later_fragment, length: 28, barred: None }
+        Inner {
+            source,
+            destination,
+            protocol: UDP,
+            ports,
+            is_later_fragment,
+            upper: Some(20),
+            length: 28,
+            barred: None,
+        }
     }
 
     fn selectors(remote: Selector) -> Selectors {

@@ -123,13 +123,26 @@ impl Quarantined {
 
 /// Lets the data thread pass what one session may send in quarantine. Only a [`Quarantined`] makes one.
 pub(crate) struct Confining {
-    pub(crate) sa: IkeSaId,
-    pub(crate) confinement: Arc<Confinement>,
+    sa: IkeSaId,
+    confinement: Arc<Confinement>,
 }
 
 impl Confining {
     pub(crate) fn of(quarantined: &Quarantined) -> Self {
         Self { sa: quarantined.sa, confinement: quarantined.confinement.clone() }
+    }
+
+    pub(crate) fn sa(&self) -> IkeSaId {
+        self.sa
+    }
+
+    pub(crate) fn into_confinement(self) -> Arc<Confinement> {
+        self.confinement
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(session: &Session) -> Option<Self> {
+        Some(Self { sa: session.sa, confinement: session.confinement()?.clone() })
     }
 }
 

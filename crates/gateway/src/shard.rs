@@ -147,8 +147,8 @@ impl Shard {
     }
 
     fn confine(&mut self, confining: Confining) {
-        if let Some(tunnel) = self.tunnels.get_mut(&confining.sa) {
-            tunnel.confine(confining.confinement);
+        if let Some(tunnel) = self.tunnels.get_mut(&confining.sa()) {
+            tunnel.confine(confining.into_confinement());
         }
     }
 

@@ -94,6 +94,18 @@ impl Carrier {
         Self::made(dir, vec![core], system_clock(), no_issuers(), |_| ())
     }
 
+    /// The same before a core with a side for each shard, and a gateway that `adjust` has changed.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_before_with(
+        dir: &Path,
+        cores: Vec<Box<dyn Core>>,
+        adjust: impl FnOnce(&mut GatewayConfig),
+    ) -> anyhow::Result<Self> {
+        Self::made(dir, cores, system_clock(), no_issuers(), adjust)
+    }
+
     fn made(
         dir: &Path,
         cores: Vec<Box<dyn Core>>,

@@ -20,7 +20,7 @@ pub(crate) use ca::Ca;
 pub(crate) use changes::{Values, is_live};
 pub(crate) use enrol::{Enrol, Vendor};
 pub(crate) use error::ConfigError;
-pub(crate) use gateway::{Cipher, Class, Gateway, KeyExchange, Legacy, OffLine, Prf, Tun};
+pub(crate) use gateway::{Cipher, Class, Gateway, KeyExchange, Legacy, OffLine, Prf, Quarantine, Tun};
 pub(crate) use here::{KEEP_POOLS, outside_pool};
 pub(crate) use material::{Identity, certificates, expired};
 pub(crate) use realm::Realm;

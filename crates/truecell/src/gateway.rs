@@ -11,7 +11,7 @@ use crate::{
 use esp::Rule;
 use gateway::{
     CaCheck, Check, Core, Deps, Gateway, GatewayConfig, LegacyProfile, Listen, OffLine, PeerPolicy, Ports,
-    StartError, SystemClock, VirtualCore, WindowSize,
+    Quarantine, StartError, SystemClock, VirtualCore, WindowSize,
 };
 use ids::{CertSha256, UnixTime};
 use ike::{
@@ -127,6 +127,7 @@ fn configured(config: &Config, identity: LocalIdentity) -> GatewayConfig {
     let networks = own.tun.iter().flat_map(|tun| &tun.reachable);
     made.reachable = networks.copied().map(Rule::network).chain(service(own)).collect();
     made.classes = own.classes.iter().map(|class| (class.name.clone(), rules(class, own))).collect();
+    made.quarantine = own.quarantine.as_ref().map(quarantine);
     made.auth_lifetime = hours(own.lifetimes.auth_h);
     made.replay_window = WindowSize::new(own.replay_window).unwrap_or_default();
     made.octets_per_child = u64::from(own.lifetimes.child_sa_gib) << 30;
@@ -147,6 +148,11 @@ const ECHO: u16 = 7;
 
 fn rules(class: &config::Class, own: &config::Gateway) -> Vec<Rule> {
     class.rules().chain(service(own)).collect()
+}
+
+/// What is listed, and no service address beside it.
+fn quarantine(own: &config::Quarantine) -> Quarantine {
+    Quarantine { pool_v4: own.v4, pool_v6: own.v6, reach: own.rules().collect() }
 }
 
 /// Service addresses are for every unit, and what they answer there: with a TUN device they are this machine's own, where

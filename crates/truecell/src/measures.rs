@@ -39,6 +39,13 @@ fn sessions(stats: &Stats) -> Vec<Family> {
     vec![
         Family::gauge("sessions", "Sessions of units", stats.sessions as u64),
         Family::gauge("contests", "Second claims that are being settled", stats.contests as u64),
+        Family::gauge("quarantined", "Sessions in quarantine", stats.quarantined as u64),
+        Family::counter_by(
+            "quarantines",
+            "Sessions that were to be quarantined, by whether there was a place",
+            "outcome",
+            by(&stats.quarantines),
+        ),
         Family::counter_by("attaches", "Attempts to attach by outcome", "outcome", by(&stats.attaches)),
         Family::counter_by("sessions_closed", "Sessions that ended by cause", "why", by(&stats.closed)),
         Family::counter_by(

@@ -29,7 +29,7 @@ pub(crate) struct Link<'a> {
     pub(crate) routes: &'a [IpNet],
 }
 
-/// Makes the gateway's device, up and ready: the service addresses are its own, the pools are behind it. With
+/// Makes the gateway's device, up and ready: the service addresses are its own, the pools, that of quarantine too, are behind it. With
 /// it comes whoever looks whether that stays so.
 ///
 /// # Errors
@@ -41,8 +41,7 @@ pub(crate) fn open(
 ) -> Result<(Vec<Box<dyn Core>>, Standing), Failure> {
     let failed = |error| failed(&tun.device, &error);
     let device = ::gateway::Tun::open(&tun.device, queues).map_err(|error| failed(error.into()))?;
-    let pools = gateway.pools.v4.map(IpNet::V4).into_iter().chain(gateway.pools.v6.map(IpNet::V6));
-    let routes: Vec<_> = pools.collect();
+    let routes = gateway.all_pools();
     let link = Link { mtu: tun.mtu, addresses: &gateway.service.addresses, routes: &routes };
     let standing = set_up(device.name(), &link).map_err(failed)?;
     for pool in routes.iter().filter(|pool| !forwards(pool)) {

@@ -73,7 +73,7 @@ impl Command {
         match self {
             Self::Attach { session, .. } => Some(session.sa),
             Self::Open(opening) => Some(opening.sa()),
-            Self::Confine(confining) => Some(confining.sa),
+            Self::Confine(confining) => Some(confining.sa()),
             Self::Hold(sa) | Self::Release(sa) | Self::Detach(sa) => Some(*sa),
             Self::InstallChildSa { sa, .. } | Self::RemoveChildSa { sa, .. } | Self::Move { sa, .. } => {
                 Some(*sa)

@@ -851,3 +851,5 @@ fn packets_from_where_the_unit_never_proves_to_be_are_dropped_and_told() {
     let sealed = unit.seal(&packet(unit.address(), SERVICE));
     assert_eq!(uplink(&mut shard, &sealed, &elsewhere, now).len(), 1, "it has proven to be there");
 }
+
+mod quarantine;

@@ -159,6 +159,9 @@ fn state(session: &View) -> String {
 fn reach(session: &View) -> String {
     let none = "nothing".to_owned();
     let list = if session.reach.is_empty() { none } else { session.reach.join(", ") };
+    if session.quarantine.is_some() {
+        return format!("{list} (gateway.quarantine)");
+    }
     match (session.class_listed, session.class.as_str()) {
         (true, _) => format!("{list} (its [[gateway.class]] and the services)"),
         (false, "") => format!("{list} (gateway.tun.reachable and the services)"),
@@ -183,13 +186,18 @@ pub(crate) fn about(session: &View) -> Vec<(&'static str, String)> {
     let amount = |amount: gateway::Amount| {
         format!("{}, {}", count(amount.octets, "octet"), count(amount.packets, "packet"))
     };
-    vec![
+    let quarantine = session.quarantine.iter().flat_map(|quarantine| {
+        [("because", quarantine.reason.clone()), ("known as", inner(&quarantine.translated))]
+    });
+    let facts = [
         ("session", session.id.to_string()),
         ("device", session.device.to_string()),
         ("state", state(session)),
         ("certificate", session.cert_sha256.to_string()),
         ("outer", session.outer.to_string()),
         ("inner", inner(&session.inner)),
+    ];
+    let more = [
         ("since", seconds(session.since)),
         ("until", seconds(session.until)),
         ("class", session.class.clone()),
@@ -197,7 +205,8 @@ pub(crate) fn about(session: &View) -> Vec<(&'static str, String)> {
         ("in", amount(session.uplink)),
         ("out", amount(session.downlink)),
         ("ESP seen", if session.esp_seen { "yes" } else { "no" }.to_owned()),
-    ]
+    ];
+    facts.into_iter().chain(quarantine).chain(more).collect()
 }
 
 /// A table of its CHILD SAs; empty without any.

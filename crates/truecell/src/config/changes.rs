@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys that `config apply` has hold at once, alone or with all below them. Everything else needs a restart.
-const LIVE: [&str; 18] = [
+const LIVE: [&str; 19] = [
     "admission",
     "control.approvers",
     "gateway.certificate",
@@ -18,6 +18,7 @@ const LIVE: [&str; 18] = [
     "gateway.limits",
     "gateway.off_line",
     "gateway.off_line_hold_s",
+    "gateway.quarantine.reach",
     "gateway.replay_window",
     "gateway.suites",
     "gateway.tun.reachable",

@@ -2,7 +2,7 @@ use super::{ConfigError, located::Located};
 use esp::{ParseRuleError, Rule};
 use gateway::WindowSize;
 use ids::UnixTime;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use ledger::Pools;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -53,6 +53,8 @@ pub(crate) struct Gateway {
     /// What the units of a class may reach, where that is not everything.
     #[serde(default, rename = "class")]
     pub(crate) classes: Vec<Class>,
+    /// What becomes of units in quarantine; absent: they are refused.
+    pub(crate) quarantine: Option<Quarantine>,
     /// How many packets later than others one may arrive and still be taken (RFC 4303 §3.4.3).
     #[serde(default = "replay_window")]
     pub(crate) replay_window: u32,
@@ -222,6 +224,18 @@ pub(crate) struct Class {
     pub(crate) reach: Vec<Destination>,
 }
 
+/// What units get that are let in without a lease.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Quarantine {
+    /// Addresses that stand for theirs behind the gateway.
+    pub(crate) v4: Option<Ipv4Net>,
+    /// The same for IPv6.
+    pub(crate) v6: Option<Ipv6Net>,
+    /// Enrolment and management.
+    pub(crate) reach: Vec<Destination>,
+}
+
 /// What a unit may reach, as it was written and as it was understood. Kept together so that one that is
 /// not understood is named with its own line.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -295,14 +309,15 @@ impl Gateway {
         if !["v4", "v6"].iter().any(|pool| at.has(&["gateway", "pools", pool])) {
             add(&["pools"], "no inner addresses to give", "add `v4`, `v6` or both");
         }
-        let pools = [("v4", self.pools.v4.map(IpNet::V4)), ("v6", self.pools.v6.map(IpNet::V6))];
-        for (key, pool) in pools {
+        let pools = self.all_pools();
+        let own = [("v4", self.pools.v4.map(IpNet::V4)), ("v6", self.pools.v6.map(IpNet::V6))];
+        for (key, pool) in own {
             if let Some((what, next)) = pool.as_ref().and_then(host_bits) {
                 add(&["pools", key], &what, &next);
             }
         }
         for (index, address) in self.service.addresses.iter().enumerate() {
-            if self.pool_has(*address) {
+            if pools.iter().any(|pool| pool.contains(address)) {
                 let what = format!("{address}, number {} of the list, is in a pool", index + 1);
                 add(&["service", "addresses"], &what, "choose one that no device could get");
             }
@@ -313,12 +328,17 @@ impl Gateway {
         for (index, class) in self.classes.iter().enumerate() {
             let number = index.to_string();
             let before = self.classes.iter().take(index);
-            class.wrong(before, &self.pools, &mut |key: &[&str], what: &str, next: &str| {
+            class.wrong(before, &pools, &mut |key: &[&str], what: &str, next: &str| {
                 add(&[&["class", &number], key].concat(), what, next);
             });
         }
+        if let Some(quarantine) = &self.quarantine {
+            quarantine.wrong(&self.own_pools(), &pools, &mut |key: &[&str], what: &str, next: &str| {
+                add(&[&["quarantine"], key].concat(), what, next);
+            });
+        }
         if let Some(tun) = &self.tun {
-            tun.wrong(&self.pools, &mut add);
+            tun.wrong(&pools, &mut add);
         }
         if WindowSize::new(self.replay_window).is_none() {
             add(&["replay_window"], "no size of a window", "write 1024, 2048, 4096, 8192 or 16384");
@@ -333,11 +353,48 @@ impl Gateway {
 }
 
 impl Gateway {
-    fn pool_has(&self, address: IpAddr) -> bool {
-        match address {
-            IpAddr::V4(v4) => self.pools.v4.is_some_and(|pool| pool.contains(&v4)),
-            IpAddr::V6(v6) => self.pools.v6.is_some_and(|pool| pool.contains(&v6)),
+    /// Whatever stands for a unit behind the gateway.
+    pub(crate) fn all_pools(&self) -> Vec<IpNet> {
+        self.own_pools().into_iter().chain(self.quarantine.iter().flat_map(Quarantine::pools)).collect()
+    }
+
+    fn own_pools(&self) -> Vec<IpNet> {
+        self.pools.v4.map(IpNet::V4).into_iter().chain(self.pools.v6.map(IpNet::V6)).collect()
+    }
+}
+
+impl Quarantine {
+    fn pools(&self) -> impl Iterator<Item = IpNet> {
+        self.v4.map(IpNet::V4).into_iter().chain(self.v6.map(IpNet::V6))
+    }
+
+    /// What units in it may reach, once nothing is wrong with it.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = Rule> {
+        rules(&self.reach)
+    }
+
+    /// `own`: the pools of inner addresses; `all`: those and these.
+    fn wrong(&self, own: &[IpNet], all: &[IpNet], add: &mut impl FnMut(&[&str], &str, &str)) {
+        if self.v4.is_none() && self.v6.is_none() {
+            add(&[], "no addresses for units in quarantine", "add `v4`, `v6` or both");
         }
+        for pool in self.pools() {
+            let key = if let IpNet::V4(_) = pool { "v4" } else { "v6" };
+            if let Some((what, next)) = host_bits(&pool) {
+                add(&[key], &what, &next);
+            }
+            if overlap(own, &pool) {
+                add(&[key], &overlaps(pool), "choose addresses that no device could get");
+            }
+            if pool.max_prefix_len() - pool.prefix_len() < 2 {
+                add(&[key], &format!("{pool} has no room for units"), "a /24 or a /120 has room for 254");
+            }
+        }
+        if self.reach.is_empty() {
+            let next = "list the servers of enrolment and management, or remove the section";
+            add(&["reach"], "nothing to reach: quarantine would be no better than a refusal", next);
+        }
+        wrong_reach(&self.reach, all, add);
     }
 }
 
@@ -347,13 +404,13 @@ const MAX_RULES: usize = 64;
 impl Class {
     /// What its units may reach, once nothing is wrong with it.
     pub(crate) fn rules(&self) -> impl Iterator<Item = Rule> {
-        self.reach.iter().filter_map(|destination| destination.rule.as_ref().ok().copied())
+        rules(&self.reach)
     }
 
     fn wrong<'a>(
         &self,
         mut before: impl Iterator<Item = &'a Self>,
-        pools: &Pools,
+        pools: &[IpNet],
         add: &mut impl FnMut(&[&str], &str, &str),
     ) {
         if self.name.is_empty() {
@@ -363,21 +420,27 @@ impl Class {
         if before.any(|other| other.name == self.name) {
             add(&["name"], &format!("the class `{}` is there twice", self.name), "make one of the two");
         }
-        if self.reach.len() > MAX_RULES {
-            let what = format!("{} destinations, more than {MAX_RULES}", self.reach.len());
-            add(&["reach"], &what, "use prefixes");
-        }
-        for (index, destination) in self.reach.iter().enumerate() {
-            let key = ["reach", &index.to_string()];
-            match &destination.rule {
-                Err(error) => {
-                    add(&key, &error.to_string(), "docs/configuration.md has the form of a destination");
-                }
-                Ok(rule) if overlap(pools, &rule.addresses()) => {
-                    add(&key, &overlaps(rule.addresses()), NO_UNITS)
-                }
-                Ok(_) => (),
+        wrong_reach(&self.reach, pools, add);
+    }
+}
+
+fn rules(reach: &[Destination]) -> impl Iterator<Item = Rule> {
+    reach.iter().filter_map(|destination| destination.rule.as_ref().ok().copied())
+}
+
+fn wrong_reach(reach: &[Destination], pools: &[IpNet], add: &mut impl FnMut(&[&str], &str, &str)) {
+    if reach.len() > MAX_RULES {
+        let what = format!("{} destinations, more than {MAX_RULES}", reach.len());
+        add(&["reach"], &what, "use prefixes");
+    }
+    for (index, destination) in reach.iter().enumerate() {
+        let key = ["reach", &index.to_string()];
+        match &destination.rule {
+            Err(error) => {
+                add(&key, &error.to_string(), "docs/configuration.md has the form of a destination");
             }
+            Ok(rule) if overlap(pools, &rule.addresses()) => add(&key, &overlaps(rule.addresses()), NO_UNITS),
+            Ok(_) => (),
         }
     }
 }
@@ -392,18 +455,15 @@ fn host_bits(net: &IpNet) -> Option<(String, String)> {
 const NO_UNITS: &str = "units never reach each other this way (`truecell pair add`): leave the pools out";
 
 fn overlaps(net: IpNet) -> String {
-    format!("{net} overlaps a pool of inner addresses")
+    format!("{net} overlaps a pool of the units")
 }
 
-fn overlap(pools: &Pools, net: &IpNet) -> bool {
-    match net {
-        IpNet::V4(net) => pools.v4.is_some_and(|pool| pool.contains(net) || net.contains(&pool)),
-        IpNet::V6(net) => pools.v6.is_some_and(|pool| pool.contains(net) || net.contains(&pool)),
-    }
+fn overlap(pools: &[IpNet], net: &IpNet) -> bool {
+    pools.iter().any(|pool| pool.contains(net) || net.contains(pool))
 }
 
 impl Tun {
-    fn wrong(&self, pools: &Pools, add: &mut impl FnMut(&[&str], &str, &str)) {
+    fn wrong(&self, pools: &[IpNet], add: &mut impl FnMut(&[&str], &str, &str)) {
         let is_name = (1..=15).contains(&self.device.len())
             && self.device.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
         if !is_name {

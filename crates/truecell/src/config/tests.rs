@@ -152,7 +152,37 @@ fn a_destination_that_is_none_is_refused_with_its_line_and_the_word_that_is_wron
 fn a_destination_among_the_units_is_refused() {
     let text = format!("{EXAMPLE}\n[[gateway.class]]\nname = \"home\"\nreach = [\"10.64.1.10 tcp 5201\"]\n");
     let error = only(parse(&text).unwrap_err());
-    assert_eq!(error.what, "10.64.1.10/32 overlaps a pool of inner addresses");
+    assert_eq!(error.what, "10.64.1.10/32 overlaps a pool of the units");
+}
+
+#[test]
+fn quarantine_has_addresses_of_its_own_and_something_to_reach() {
+    let with = |keys: &str| {
+        let errors = parse(&format!("{EXAMPLE}\n[gateway.quarantine]\n{keys}")).err().unwrap_or_default();
+        errors.into_iter().map(|error| (error.key.unwrap_or_default(), error.what)).collect::<Vec<_>>()
+    };
+    let reach = "reach = [\"10.0.0.5 tcp 443\"]\n";
+    assert_eq!(with(&format!("v4 = \"10.99.0.0/24\"\n{reach}")), []);
+    for (keys, key, what) in [
+        (reach.to_owned(), "gateway.quarantine", "no addresses for units in quarantine"),
+        (format!("v4 = \"10.99.0.9/24\"\n{reach}"), "gateway.quarantine.v4", "is an address in a network"),
+        (format!("v4 = \"10.64.9.0/24\"\n{reach}"), "gateway.quarantine.v4", "overlaps a pool of the units"),
+        (format!("v6 = \"fd99::1/128\"\n{reach}"), "gateway.quarantine.v6", "has no room for units"),
+        ("v4 = \"10.99.0.0/24\"\nreach = []\n".into(), "gateway.quarantine.reach", "nothing to reach"),
+        (
+            "v4 = \"10.99.0.0/24\"\nreach = [\"10.99.0.0/28 udp\"]\n".into(),
+            "gateway.quarantine.reach",
+            "10.99.0.0/28 overlaps a pool of the units",
+        ),
+        (
+            "v4 = \"192.168.255.0/24\"\nreach = [\"10.0.0.5\"]\n".into(),
+            "gateway.service.addresses",
+            "192.168.255.1, number 1 of the list, is in a pool",
+        ),
+    ] {
+        let [(at, found)] = <[_; 1]>::try_from(with(&keys)).unwrap();
+        assert!(at.starts_with(key) && found.contains(what), "{at}: {found}");
+    }
 }
 
 #[test]

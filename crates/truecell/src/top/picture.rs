@@ -17,6 +17,7 @@ pub(crate) struct Picture {
     pub(crate) alarms: Vec<StandingAlarm>,
     pub(crate) sessions: usize,
     pub(crate) contests: usize,
+    pub(crate) quarantined: usize,
     pub(crate) half_open: usize,
     /// `None` at the first look at this start of the node.
     pub(crate) rates: Option<Rates>,
@@ -83,6 +84,7 @@ impl Picture {
             alarms: stats.alarms,
             sessions: stats.counters.sessions,
             contests: stats.counters.contests,
+            quarantined: stats.counters.quarantined,
             half_open: stats.counters.half_open,
             rates,
             tunnels,
@@ -135,7 +137,7 @@ impl Span {
 }
 
 /// Outcomes of an attempt to attach that are no refusal.
-const NOT_REFUSED: [&str; 2] = ["admitted", "contested"];
+const NOT_REFUSED: [&str; 3] = ["admitted", "contested", "quarantined"];
 /// Refusals that came too fast for their reasons to be told.
 const UNTOLD: &str = "untold";
 

@@ -74,12 +74,18 @@ fn each_page_of_tunnels_has_its_own_time() {
 }
 
 #[test]
-fn admitted_and_contested_are_no_refusals_and_those_untold_are() {
+fn admitted_contested_and_quarantined_are_no_refusals_and_those_untold_are() {
     let mut before = look(seconds(0), Vec::new());
     before.stats.counters.attaches = words(&[("admitted", 5), ("unknown-device", 9)]);
     before.stats.counters.refusals_untold = 100;
     let mut now = look(seconds(10), Vec::new());
-    let attaches = [("admitted", 25), ("contested", 3), ("cert-untrusted", 4), ("unknown-device", 9)];
+    let attaches = [
+        ("admitted", 25),
+        ("contested", 3),
+        ("quarantined", 2),
+        ("cert-untrusted", 4),
+        ("unknown-device", 9),
+    ];
     now.stats.counters.attaches = words(&attaches);
     now.stats.counters.refusals_untold = 600;
     let rates = Picture::new(Some(&before), now).rates.unwrap();

@@ -149,6 +149,7 @@ fn view(number: u32) -> SessionView {
         cert_sha256: ids::Sha256([0xab; 32]),
         state: brief.state,
         held: None,
+        quarantine: None,
         outer: brief.outer,
         inner: brief.inner,
         since: brief.since,

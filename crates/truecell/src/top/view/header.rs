@@ -62,10 +62,11 @@ fn totals(picture: &Picture, theme: Theme) -> Vec<Line<'static>> {
     let rates = picture.rates.as_ref();
     let rate = |of: fn(&Rates) -> f64| rates.map_or("-".to_owned(), |rates| short(of(rates)));
     let now = format!(
-        "{}   half-open {}   contests {}   admitted {}/s",
+        "{}   half-open {}   contests {}   quarantined {}   admitted {}/s",
         count(picture.sessions),
         count(picture.half_open),
         count(picture.contests),
+        count(picture.quarantined),
         rate(|rates| rates.admissions_s),
     );
     vec![

@@ -17,6 +17,7 @@ up, down      traffic within the tunnels, from and to units; the curves are
               peaks over five minutes, each on a scale of its own
 half-open     IKE SAs that are not established yet
 contests      second claims on a live identity that are being settled
+quarantined   tunnels without a lease, after a claim that nothing decided
 refused/s     attempts not let in, by reason; `untold`: too fast to tell
 dropped/s     packets that did not pass, by direction and cause
 AGE           since the tunnel was admitted

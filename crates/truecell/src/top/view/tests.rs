@@ -75,7 +75,7 @@ fn a_node_fits_a_terminal_of_eighty_columns_and_twenty_four_lines() {
     // 250,000 octets in 2 s are 1 Mbit/s; 3 drops are 1.5 a second; 11,142 s are 3 h 5 min 42 s.
     let mut expected = vec![
         "segw-1   truecell 0.1.0   up 3h05m                                         ready",
-        "tunnels    2   half-open 4   contests 1   admitted 0.5/s",
+        "tunnels    2   half-open 4   contests 1   quarantined 0   admitted 0.5/s",
         "up         1.00M bit/s     100 packets/s      █",
         "down       10.0M bit/s   1.00k packets/s      █",
         "refused/s  2.0   cert-untrusted 1.5   unknown-device 0.5",
@@ -94,7 +94,7 @@ fn before_the_second_look_a_rate_is_a_dash() {
     let mut screen = Screen::new(Sort::Rate, String::new(), seconds(2));
     screen.see(look(seconds(1), vec![tunnel(1)]));
     let shown = shown(&mut screen);
-    assert_eq!(shown[1], "tunnels    1   half-open 0   contests 0   admitted -/s");
+    assert_eq!(shown[1], "tunnels    1   half-open 0   contests 0   quarantined 0   admitted -/s");
     assert_eq!(shown[2], "up             - bit/s       - packets/s");
     assert_eq!(shown[4], "refused/s  -");
     assert_eq!(shown[7], "00aabb000001 open  203.0.0.1:4500 10.0.0.1      -      -      -  1s");
@@ -173,6 +173,7 @@ fn session() -> SessionView {
         cert_sha256: ids::Sha256([0xab; 32]),
         state: State::Open,
         held: None,
+        quarantine: None,
         outer: brief.outer,
         inner: brief.inner,
         since: brief.since,
