@@ -221,7 +221,9 @@ mod tests {
 
     fn profile(of: impl IntoIterator<Item = Appearance>) -> Profile {
         let mut profile = Profile::new(DeviceId::eui48([2; 6]));
-        of.into_iter().for_each(|seen| drop(profile.note(seen)));
+        for seen in of {
+            profile.note(seen);
+        }
         profile
     }
 
