@@ -74,7 +74,7 @@ fn a_dry_run_names_every_row_that_would_not_be_taken_and_changes_nothing() {
         "id,cells,position,tac,state
 00aabb000001,lte:450-08:1 nr:450-08:2,\"35.1,129.04\",7,live
 00aabb000004,,,,
-00aabb000005,lte:450-08:1,,,
+00aabb000005,umts:450-08:3,,,
 00aabb000006,,91,,
 00aabb000007,,,70000000,
 00aabb000008,lte:450-08:9,,,
@@ -92,7 +92,7 @@ fn a_dry_run_names_every_row_that_would_not_be_taken_and_changes_nothing() {
     assert_eq!(whole(&dry), ["2", "4", "5", "6", "8", "9", "10", "11"], "{dry}");
     for said in [
         "with another owner",
-        "the cell lte:450-08:1 is that of 00aabb000001",
+        "the cell umts:450-08:3 is that of 00aabb000002, which is installed",
         "`position`: ",
         "`tac`: ",
         "line 7",
