@@ -238,7 +238,7 @@ pub struct Facts<'a> {
 impl Facts<'_> {
     /// Which firmware the ledger says that it has.
     pub(crate) fn firmware(&self) -> &str {
-        ""
+        self.device.map_or("", |device| &device.firmware)
     }
 }
 

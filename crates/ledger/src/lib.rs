@@ -9,6 +9,7 @@
 //! takes back at a lower revision.
 
 mod access_line;
+mod approval;
 mod book;
 mod certificate;
 mod credential;
@@ -33,6 +34,7 @@ mod page;
 mod pair;
 mod pool;
 mod profile;
+mod presence;
 mod redo;
 mod row;
 mod seen;
@@ -45,12 +47,13 @@ mod verify;
 pub mod store;
 
 pub use access_line::AccessLineRecord;
+pub use approval::Approval;
 pub use book::Ledger;
 pub use certificate::{
     CertificateRecord, KeyHolder, Leave, Octets, RevokedCertificate, Standing, Transaction,
 };
 pub use credential::{Credential, Doubt, DoubtKind, Origin, Revoked, Superseded};
-pub use device::{Device, DeviceChange, NewDevice};
+pub use device::{Device, DeviceChange, NewDevice, ParseParticularError, Particular};
 pub use distrust::{Distrust, TrustedAgain};
 pub use ending::{Counting, Ending, EndingPlace, ParsePlaceError};
 pub use enrolment::{Ask, CONFIRM_WAIT, Denied, GRACE, NoCertificate, Stage};
@@ -61,7 +64,7 @@ pub use import_credentials::ImportedCredentials;
 pub use incident::{Closed as ClosedIncident, Genuine, Incident, IncidentState, NewIncident, Sides};
 pub use lease::Lease;
 pub use legacy::{ByLegacy, LegacyDenial, LegacyGroup, LegacyUse, NewLegacyGroup};
-pub use life_cycle::{Allowed, Approval, Enrolment, LifeCycle, Move, ParseStateError, allows};
+pub use life_cycle::{Allowed, Enrolment, LifeCycle, Move, ParseStateError, People, allows};
 pub use lineage::{Kin, Lineage};
 pub use mark::{Grade, Item, Mark};
 pub use migration::{
@@ -73,8 +76,9 @@ pub use page::Page;
 pub use pair::{Pair, Removed};
 pub use pool::{Outside, Pools};
 pub use profile::{Appearance, Judged, Look, Profile};
+pub use presence::Presence;
 pub use row::{Row, RowKey};
 pub use shadow::{Breaker, Mode, Observation, Observed, PolicyRule, Scope, SetBack};
 pub use sighting::{KeyUse, Sighting};
-pub use transaction::{Tx, is_same_person};
+pub use transaction::Tx;
 pub use verify::{Finding, Verified, verify_copy};

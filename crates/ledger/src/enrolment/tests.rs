@@ -550,7 +550,7 @@ fn an_expired_certificate_is_renewed_at_home_alone_and_the_unit_is_watched() {
 
     let carrier = Carrier::enrolled(1);
     let device = crate::DeviceChange { access_line: Some(None), ..Default::default() };
-    carrier.ledger.set_device(unit(1), device, "kim", "moved", at(20)).unwrap();
+    carrier.ledger.set_device(unit(1), device, "kim", "moved", Some("lee"), at(20)).unwrap();
     assert_eq!(carrier.renew(1, 1, 2, HOME, later), Err(Denied::Expired), "nobody knows where it belongs");
     carrier.renew(1, 1, 2, HOME, at(1000)).unwrap();
 }
