@@ -41,6 +41,7 @@ mod transaction;
 mod verify;
 
 pub mod store;
+pub mod trust;
 
 pub use access_line::AccessLineRecord;
 pub use book::Ledger;

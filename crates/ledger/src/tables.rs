@@ -4,11 +4,12 @@ use crate::{
     AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Extension, Incident,
     InstallOrder, LegacyGroup, LegacyUse, LifeCycle, Migration, Observation, Pair, PolicyRule, Row, Sighting,
     Wave,
+    trust::{CellTrust, CellTrustChange},
 };
 use serde_json::Value;
 
 /// Every one but the leases, which records of admissions explain.
-pub(crate) const EXPLAINED: [Table; 17] = [
+pub(crate) const EXPLAINED: [Table; 19] = [
     table::<Device>(),
     table::<CertificateRecord>(),
     table::<Credential>(),
@@ -26,6 +27,8 @@ pub(crate) const EXPLAINED: [Table; 17] = [
     table::<Observation>(),
     table::<Breaker>(),
     table::<Incident>(),
+    table::<CellTrust>(),
+    table::<CellTrustChange>(),
 ];
 
 /// One of them.
@@ -98,6 +101,8 @@ impl Own for PolicyRule {}
 impl Own for Observation {}
 impl Own for Breaker {}
 impl Own for Incident {}
+impl Own for CellTrust {}
+impl Own for CellTrustChange {}
 
 const fn table<R: Row + Own>() -> Table {
     Table { name: R::TABLE, read: written::<R> }

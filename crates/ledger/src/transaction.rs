@@ -6,6 +6,7 @@ use crate::{
     page::has,
     store::{Store, StoreError},
     tables::row_of,
+    trust::{Said, TrustEvidence},
 };
 use events::{
     Durability,
@@ -397,8 +398,11 @@ impl<'a> Tx<'a> {
         if step.approval == Approval::SecondPerson {
             because.second_person(|| format!("{id} from {from} to {to}"))?;
         }
+        let before = device.clone();
         (device.state, device.state_since) = (to, now);
-        self.put_row(&device, because, now)?;
+        let event = self.put_row(&device, because, now)?;
+        let said = Said::of_life(TrustEvidence::Event(event), &device, because.why, now);
+        self.cells_moved(&before, &device, &said, now)?;
         Ok(device)
     }
 
