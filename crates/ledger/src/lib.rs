@@ -9,6 +9,7 @@
 //! takes back at a lower revision.
 
 mod access_line;
+mod approval;
 mod book;
 mod certificate;
 mod credential;
@@ -44,12 +45,13 @@ pub mod store;
 pub mod trust;
 
 pub use access_line::AccessLineRecord;
+pub use approval::Approval;
 pub use book::Ledger;
 pub use certificate::{
     CertificateRecord, KeyHolder, Leave, Octets, RevokedCertificate, Standing, Transaction,
 };
 pub use credential::{Credential, Doubt, DoubtKind, Origin, Revoked, Superseded};
-pub use device::{Device, DeviceChange, NewDevice};
+pub use device::{Device, DeviceChange, NewDevice, ParseParticularError, Particular};
 pub use distrust::{Distrust, TrustedAgain};
 pub use ending::{Counting, Ending, EndingPlace, ParsePlaceError};
 pub use enrolment::{Ask, CONFIRM_WAIT, Denied, GRACE, NoCertificate, Stage};
@@ -60,7 +62,7 @@ pub use import_credentials::ImportedCredentials;
 pub use incident::{Incident, IncidentState, NewIncident};
 pub use lease::Lease;
 pub use legacy::{ByLegacy, LegacyDenial, LegacyGroup, LegacyUse, NewLegacyGroup};
-pub use life_cycle::{Allowed, Approval, Enrolment, LifeCycle, Move, ParseStateError, allows};
+pub use life_cycle::{Allowed, Enrolment, LifeCycle, Move, ParseStateError, People, allows};
 pub use lineage::{Kin, Lineage};
 pub use migration::{
     Chosen, Counts, HaltRule, LeftOut, Migration, MigrationReport, MigrationState, NewMigration, Planned,
@@ -73,5 +75,5 @@ pub use pool::{Outside, Pools};
 pub use row::{Row, RowKey};
 pub use shadow::{Breaker, Mode, Observation, Observed, PolicyRule, Scope, SetBack};
 pub use sighting::{KeyUse, Sighting};
-pub use transaction::{Tx, is_same_person};
+pub use transaction::Tx;
 pub use verify::{Finding, Verified, verify_copy};

@@ -64,7 +64,7 @@ trait Own {
     }
 }
 
-/// Inner addresses; a unit that is retired never uses its own again.
+/// Inner addresses and cells; a unit that is retired never uses its own again.
 impl Own for Device {
     fn alone(&self) -> Vec<Alone> {
         if self.state == LifeCycle::Retired {
@@ -72,7 +72,9 @@ impl Own for Device {
         }
         let alone = |name, value| Alone { name, value, holder: self.id.to_string() };
         let v4 = self.inner_v4.map(|v4| alone("inner_v4", v4.to_string()));
-        v4.into_iter().chain(self.inner_v6.map(|v6| alone("inner_v6", v6.to_string()))).collect()
+        let v6 = self.inner_v6.map(|v6| alone("inner_v6", v6.to_string()));
+        let cells = self.cells.iter().map(|cell| alone(Self::CELL, cell.to_string()));
+        v4.into_iter().chain(v6).chain(cells).collect()
     }
 }
 

@@ -10,6 +10,7 @@
 mod books;
 mod cell;
 mod history;
+mod life;
 mod reading;
 mod rules;
 mod signal;

@@ -46,19 +46,9 @@ fn claim(outer: &str) -> Claim {
 
 fn device(state: LifeCycle) -> Device {
     Device {
-        id: id(),
-        state,
         enrolment: Enrolment::Enrolled,
-        owner: String::new(),
-        site: String::new(),
-        region: String::new(),
-        class: String::new(),
         access_line: Some("L-1".parse().unwrap()),
-        inner_v4: None,
-        inner_v6: None,
-        note: String::new(),
-        added_at: now(),
-        state_since: now(),
+        ..Device::new(id(), state, now())
     }
 }
 

@@ -1,8 +1,7 @@
 //! What is written about the trust in cells, and read of it.
 
 use super::{
-    CellTrust, CellTrustChange, Fall, Reading, Signal, SignalKind, TrustEvidence, TrustState, history,
-    rules::steps,
+    CellTrust, CellTrustChange, Reading, Signal, SignalKind, TrustEvidence, TrustState, history, rules::steps,
 };
 use crate::{Device, Finding, Ledger, LedgerError, NewIncident, Page, Row, Tx, transaction::Because};
 use ids::{CellKey, DeviceId, UnixTime};
@@ -29,13 +28,7 @@ impl Said {
         Self { at: now, data_at: now, source: source.to_owned(), evidence, detail: detail.to_owned() }
     }
 
-    /// Said of a step in the life of a unit.
-    pub(crate) fn of_life(evidence: TrustEvidence, device: &Device, why: &str, now: UnixTime) -> Self {
-        let detail = format!("{} is {}: {why}", device.id, device.state);
-        Self { at: now, data_at: now, source: "life cycle".to_owned(), evidence, detail }
-    }
-
-    fn signal(&self, kind: SignalKind, device: DeviceId) -> Signal {
+    pub(super) fn signal(&self, kind: SignalKind, device: DeviceId) -> Signal {
         let Self { at, data_at, source, evidence, detail } = self.clone();
         Signal { kind, device: Some(device), at, data_at, source, evidence, detail }
     }
@@ -68,81 +61,11 @@ impl Tx<'_> {
         said: &Said,
         now: UnixTime,
     ) -> Result<(), LedgerError> {
-        self.signal_cells(cells_of(device), device.id, kinds, said, now)
+        let signals: Vec<_> = kinds.iter().map(|kind| said.signal(*kind, device.id)).collect();
+        device.cells.iter().try_for_each(|cell| self.cell_signal_each(*cell, &signals, now).map(drop))
     }
 
-    /// The cells that a unit carries are others now.
-    pub(crate) fn cells_changed(
-        &mut self,
-        before: &Device,
-        after: &Device,
-        said: &Said,
-        now: UnixTime,
-    ) -> Result<(), LedgerError> {
-        let (had, has) = (cells_of(before), cells_of(after));
-        self.signal_cells(had.difference(&has).copied(), after.id, &[SignalKind::TakenOff], said, now)?;
-        let kinds: &[_] = match after.state.bars() {
-            Some(_) => &[SignalKind::Assigned, SignalKind::Barred],
-            None => &[SignalKind::Assigned],
-        };
-        self.signal_cells(has.difference(&had).copied(), after.id, kinds, said, now)
-    }
-
-    /// A unit was moved to another state of its life.
-    pub(crate) fn cells_moved(
-        &mut self,
-        before: &Device,
-        after: &Device,
-        said: &Said,
-        now: UnixTime,
-    ) -> Result<(), LedgerError> {
-        use crate::LifeCycle::Silent;
-        let kind = match (before.state.bars().is_some(), after.state.bars().is_some()) {
-            (_, true) => SignalKind::Barred,
-            (true, false) => SignalKind::Released,
-            (false, false) if after.state == Silent => SignalKind::Silent,
-            (false, false) if before.state == Silent => SignalKind::Returned,
-            (false, false) => return Ok(()),
-        };
-        self.cells_said(after, kind, said, now)
-    }
-
-    /// A step of a unit's life is behind the one before it, whatever the clock says.
-    fn cells_said(
-        &mut self,
-        device: &Device,
-        kind: SignalKind,
-        said: &Said,
-        now: UnixTime,
-    ) -> Result<(), LedgerError> {
-        for cell in cells_of(device) {
-            let trust = self.trust_of(cell, now)?.0;
-            let own = |fall: &&Fall| fall.signal.device == Some(device.id) && kind.lifts(fall.signal.kind);
-            let behind = trust
-                .standing()
-                .filter(own)
-                .map(|fall| UnixTime::from_micros(fall.signal.at.micros() + 1))
-                .max();
-            let at = behind.map_or(said.at, |behind| said.at.max(behind));
-            let said = Said { at, data_at: at, ..said.clone() };
-            self.cell_signal_each(cell, &[said.signal(kind, device.id)], now.max(at))?;
-        }
-        Ok(())
-    }
-
-    fn signal_cells(
-        &mut self,
-        cells: impl IntoIterator<Item = CellKey>,
-        device: DeviceId,
-        kinds: &[SignalKind],
-        said: &Said,
-        now: UnixTime,
-    ) -> Result<(), LedgerError> {
-        let signals: Vec<_> = kinds.iter().map(|kind| said.signal(*kind, device)).collect();
-        cells.into_iter().try_for_each(|cell| self.cell_signal_each(cell, &signals, now).map(drop))
-    }
-
-    fn cell_signal_each(
+    pub(super) fn cell_signal_each(
         &mut self,
         cell: CellKey,
         signals: &[Signal],
@@ -176,7 +99,11 @@ impl Tx<'_> {
     }
 
     /// What is known of a cell; what is wrong with its row, if something is, and then nothing is known.
-    fn trust_of(&mut self, cell: CellKey, now: UnixTime) -> Result<(CellTrust, Option<String>), LedgerError> {
+    pub(super) fn trust_of(
+        &mut self,
+        cell: CellKey,
+        now: UnixTime,
+    ) -> Result<(CellTrust, Option<String>), LedgerError> {
         let mut unknown = CellTrust::unknown(cell, now);
         match self.row(&unknown.key()) {
             Ok(known) => Ok((known.map_or(unknown, |(trust, _)| trust), None)),
@@ -232,11 +159,6 @@ fn is_news(before: &CellTrust, after: &CellTrust) -> bool {
         trust.standing().map(|fall| (fall.signal.kind, fall.signal.device)).collect()
     };
     before.state != after.state || !stands(after).is_subset(&stands(before))
-}
-
-/// The cells that a unit may carry.
-fn cells_of(_device: &Device) -> BTreeSet<CellKey> {
-    BTreeSet::new()
 }
 
 impl Ledger {

@@ -1,5 +1,6 @@
 mod books;
 mod laws;
+mod life;
 
 use super::*;
 use ids::{CellKey, DeviceId, EventRef, UnixTime};

@@ -49,12 +49,12 @@ fn table(document: &str, name: &str) -> Vec<String> {
 
 #[test]
 fn the_table_of_moves_is_the_one_in_the_code() {
-    use ledger::{Approval, LifeCycle};
+    use ledger::{LifeCycle, People};
     let to = |state: LifeCycle| {
         let steps = LifeCycle::MOVES.iter().filter(|step| step.from == state);
-        let named = steps.map(|step| match step.approval {
-            Approval::None => step.to.to_string(),
-            Approval::SecondPerson => format!("{} (two people)", step.to),
+        let named = steps.map(|step| match step.needs {
+            People::One => step.to.to_string(),
+            People::Two => format!("{} (two people)", step.to),
         });
         named.collect::<Vec<_>>().join(", ")
     };

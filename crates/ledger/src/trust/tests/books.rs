@@ -5,12 +5,12 @@ use crate::{Ledger, LedgerError, Pools, Row, RowKey, store::Sqlite};
 use events::{Journal, JournalKey, journal::Tail, ledger::RowChanged};
 use std::path::Path;
 
-struct World {
-    ledger: Ledger,
+pub(super) struct World {
+    pub(super) ledger: Ledger,
     dir: tempfile::TempDir,
 }
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let dir = tempfile::tempdir().unwrap();
     let key = JournalKey::create(&dir.path().join("journal.key")).unwrap();
     let (journal, _) =
@@ -21,12 +21,12 @@ fn world() -> World {
 }
 
 impl World {
-    fn tell(&self, signal: &Signal, now: UnixTime) -> TrustState {
+    pub(super) fn tell(&self, signal: &Signal, now: UnixTime) -> TrustState {
         self.ledger.change(|tx| tx.cell_signal(cell(), signal, now)).unwrap()
     }
 
     /// A week and a day of good days.
-    fn trusted() -> Self {
+    pub(super) fn trusted() -> Self {
         let world = world();
         for (day, kind) in good_days(0..8) {
             world.tell(&signal(kind, at(day)), at(day));
@@ -39,7 +39,7 @@ impl World {
     }
 
     /// Rows that the journal has of tables, and the octets of all lines.
-    fn journal(&self) -> (Vec<RowChanged>, u64) {
+    pub(super) fn journal(&self) -> (Vec<RowChanged>, u64) {
         let journal = self.ledger.journal();
         let mut tail = Tail::new(&journal.dir(), 1);
         let records = std::iter::from_fn(|| tail.next_record().unwrap());
@@ -47,7 +47,7 @@ impl World {
         (rows, octets(&self.dir.path().join("journal")))
     }
 
-    fn rows_of(&self, table: &str) -> usize {
+    pub(super) fn rows_of(&self, table: &str) -> usize {
         self.journal().0.iter().filter(|row| row.table == table).count()
     }
 }
