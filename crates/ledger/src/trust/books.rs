@@ -130,13 +130,14 @@ impl Tx<'_> {
     ) -> Result<(), LedgerError> {
         let (by, why) = (signal.source.clone(), signal.why(after.cell));
         let (mut from, mut to) = (before.state, after.state);
-        if before.changes > 0 && signal.at < before.since {
+        let at = if to < from { now } else { signal.at };
+        if before.changes > 0 && at < before.since {
             // It has its place before what is known already, and made nothing better there.
-            from = history::read(after.cell, &self.changes_of(after.cell)?, signal.at).state;
+            from = history::read(after.cell, &self.changes_of(after.cell)?, at).state;
             to = signal.kind.rule().falls_to.map_or(from, |state| state.max(from));
         }
         let CellTrust { cell, changes: number, data_at, rules, .. } = *after;
-        let change = CellTrustChange { cell, number, from, to, signal, known_at: now, data_at, rules };
+        let change = CellTrustChange { cell, number, at, from, to, signal, known_at: now, data_at, rules };
         self.put_row_anyway(&change, &Because::new(&by, &why), now).map(drop)
     }
 

@@ -7,7 +7,10 @@ use super::{
 use crate::Row;
 use ids::{CellKey, UnixTime};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// The trust in one cell, as the signals that are known make it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,8 +124,11 @@ impl CellTrust {
             next.data_at = next.data_at.max(Some(signal.data_at));
         }
         next.state = next.says();
-        if next.state != self.state {
-            next.since = signal.at;
+        match next.state.cmp(&self.state) {
+            Ordering::Equal => (),
+            Ordering::Greater => next.since = signal.at,
+            // What comes late raises nothing of the time before it was known.
+            Ordering::Less => next.since = now,
         }
         next
     }

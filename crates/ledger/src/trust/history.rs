@@ -13,11 +13,13 @@ pub struct CellTrustChange {
     pub cell: CellKey,
     /// Counts up from 1 for each cell, in the order in which they became known.
     pub number: u64,
+    /// Since when: where it fell, the time of the signal, else when that became known.
+    pub at: UnixTime,
     /// How it was until then.
     pub from: TrustState,
     /// How it was from then on.
     pub to: TrustState,
-    /// By what, and when that was.
+    /// By what.
     pub signal: Signal,
     /// When it became known.
     pub known_at: UnixTime,
@@ -36,13 +38,9 @@ impl CellTrustChange {
         format!("{cell}/")
     }
 
-    fn at(&self) -> (UnixTime, u64) {
-        (self.signal.at, self.number)
-    }
-
     /// What came late keeps its place: later changes that were known before it did not know of it.
     fn is_late(&self, all: &[Self]) -> bool {
-        all.iter().any(|other| other.number < self.number && other.signal.at > self.signal.at)
+        all.iter().any(|other| other.number < self.number && other.at > self.at)
     }
 
     fn is_lifted_by(&self, other: &Self) -> bool {
@@ -61,8 +59,8 @@ impl Row for CellTrustChange {
 
 /// What the trust was at a time that is not after the newest change, by the changes that are kept, in any order.
 pub(super) fn read(cell: CellKey, changes: &[CellTrustChange], at: UnixTime) -> Reading {
-    let mut past: Vec<_> = changes.iter().filter(|change| change.signal.at <= at).collect();
-    past.sort_by_key(|change| change.at());
+    let mut past: Vec<_> = changes.iter().filter(|change| change.at <= at).collect();
+    past.sort_by_key(|change| (change.at, change.number));
     let Some(last) = past.last() else { return before(cell, changes, at) };
     let is_lifted = |fall: &CellTrustChange| past.iter().any(|other| fall.is_lifted_by(other));
     let late =
@@ -74,7 +72,7 @@ pub(super) fn read(cell: CellKey, changes: &[CellTrustChange], at: UnixTime) -> 
         cell,
         at,
         state,
-        since: Some(change.signal.at),
+        since: Some(change.at),
         reasons: vec![TrustReason::of(&change.signal)],
         data_at: last.data_at,
         rules: change.rules,
@@ -87,7 +85,7 @@ fn before(cell: CellKey, changes: &[CellTrustChange], at: UnixTime) -> Reading {
         Some(first) => {
             let text =
                 format!("rows keep the last {} changes: the journal has those before", CellTrustChange::KEPT);
-            Reading::unknown(cell, at, TrustReason::word("not-kept", Some(first.signal.at), text))
+            Reading::unknown(cell, at, TrustReason::word("not-kept", Some(first.at), text))
         }
         None => Reading::no_data(cell, at, "nothing was known of it yet"),
     }
@@ -96,7 +94,7 @@ fn before(cell: CellKey, changes: &[CellTrustChange], at: UnixTime) -> Reading {
 impl CellTrust {
     /// What it was at a time, with the changes that are kept.
     pub fn read_at(&self, changes: &[CellTrustChange], at: UnixTime) -> Reading {
-        let newest = changes.iter().map(|change| change.signal.at).max();
+        let newest = changes.iter().map(|change| change.at).max();
         match newest.is_none_or(|newest| newest <= at) && self.since <= at {
             true => self.read(at),
             false => read(self.cell, changes, at),

@@ -154,6 +154,21 @@ fn what_comes_late_has_its_place_and_makes_nothing_better() {
 }
 
 #[test]
+fn a_good_day_that_comes_late_raises_nothing_of_the_time_before_it_was_known() {
+    let world = world();
+    let tell = |day, now| {
+        for kind in [SignalKind::Attached, SignalKind::LineConfirmed] {
+            world.tell(&signal(kind, at(day)), now);
+        }
+    };
+    [0, 1, 2, 4, 5, 6].into_iter().for_each(|day| tell(day, at(day)));
+    assert_eq!(world.state_at(hours(at(6), 1)), TrustState::Probation);
+    tell(3, hours(at(6), 12));
+    assert_eq!(world.state_at(hours(at(6), 12)), TrustState::Trusted);
+    assert_eq!(world.state_at(hours(at(6), 11)), TrustState::Probation);
+}
+
+#[test]
 fn a_gap_in_the_data_is_a_change_of_its_own() {
     let world = World::trusted();
     world.tell(&signal(SignalKind::Attached, at(30)), at(30));
