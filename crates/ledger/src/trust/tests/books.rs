@@ -154,6 +154,17 @@ fn what_comes_late_has_its_place_and_makes_nothing_better() {
 }
 
 #[test]
+fn what_comes_late_is_no_worse_in_its_time_than_it_was() {
+    let world = World::trusted();
+    world.tell(&signal(SignalKind::HolderClone, at(10)), at(10));
+    world.tell(&signal(SignalKind::Contested, at(9)), at(11));
+    assert_eq!(world.state_at(hours(at(9), 12)), TrustState::Unsure);
+    assert_eq!(world.state_at(at(10)), TrustState::Suspect);
+    let late = world.ledger.cell_trust_changes(cell()).unwrap().rows.pop().unwrap();
+    assert_eq!((late.at, late.from, late.to), (at(9), TrustState::Trusted, TrustState::Unsure));
+}
+
+#[test]
 fn a_good_day_that_comes_late_raises_nothing_of_the_time_before_it_was_known() {
     let world = world();
     let tell = |day, now| {
@@ -165,6 +176,8 @@ fn a_good_day_that_comes_late_raises_nothing_of_the_time_before_it_was_known() {
     assert_eq!(world.state_at(hours(at(6), 1)), TrustState::Probation);
     tell(3, hours(at(6), 12));
     assert_eq!(world.state_at(hours(at(6), 12)), TrustState::Trusted);
+    let now = world.ledger.cell_trust(cell(), at(7)).unwrap();
+    assert_eq!(now.since, Some(hours(at(6), 12)));
     assert_eq!(world.state_at(hours(at(6), 11)), TrustState::Probation);
 }
 
