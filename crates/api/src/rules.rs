@@ -43,15 +43,19 @@ impl Rules {
     /// # Errors
     /// `needs-approver` when it is `by` again, `unknown-approver` when nobody configured it (both 409).
     pub(crate) fn approval(&self, named: &str, by: &str) -> Result<Approval, Problem> {
-        let approval = Approval::of(Some(named), by, String::new).map_err(|_| {
-            Problem::conflict("needs-approver", "nobody approves what they ask for themselves")
-                .next("name someone else with --approver")
-        })?;
-        if self.approvers.iter().any(|known| known == approval.as_str()) {
-            return Ok(approval);
+        let named = named.trim();
+        let is_known = self.approvers.iter().any(|known| known == named);
+        match Approval::of(Some(named), by, String::new) {
+            Ok(approval) if is_known => Ok(approval),
+            Err(_) if !named.is_empty() => {
+                Err(Problem::conflict("needs-approver", "nobody approves what they ask for themselves")
+                    .next("name someone else with --approver"))
+            }
+            Ok(_) | Err(_) => Err(Problem::conflict(
+                "unknown-approver",
+                format!("`{named}` is not among those who may agree"),
+            )
+            .next("name one of `approvers` in [control] of the configuration")),
         }
-        let why = format!("`{approval}` is not among those who may agree");
-        Err(Problem::conflict("unknown-approver", why)
-            .next("name one of `approvers` in [control] of the configuration"))
     }
 }

@@ -28,6 +28,7 @@ use ids::{DeviceId, SessionId, UnixTime};
 use ike::{Responder, crypto::CryptoProvider};
 use ledger::{Ledger, LedgerError};
 use std::{
+    collections::HashSet,
     io,
     net::SocketAddr,
     path::Path,
@@ -238,6 +239,12 @@ impl Gateway {
     /// Whether a unit has a session.
     pub fn is_attached(&self, device: DeviceId) -> bool {
         self.common.sessions.is_attached(device)
+    }
+
+    /// Units that have a session with their lease now, or had one since this was last asked: for who keeps track of who is
+    /// there, and asks every minute.
+    pub fn take_seen(&self) -> HashSet<DeviceId> {
+        self.common.sessions.take_seen()
     }
 
     /// Ends a session: its packets stop and the unit is told, within milliseconds. `false` when there

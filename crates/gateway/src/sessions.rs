@@ -8,7 +8,7 @@ use ids::{CertSha256, DeviceId, SessionId, Spi, UnixTime};
 use ike::{CipherSuite, IkeSaId};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     ops::Bound,
     sync::{
@@ -202,6 +202,11 @@ impl Session {
         State::ALL.get(usize::from(self.state.load(Relaxed))).copied().unwrap_or(State::Closed)
     }
 
+    /// It stands, and is no newcomer's whose contest is not settled.
+    fn has_lease(&self) -> bool {
+        self.has_stood() && matches!(self.state(), State::Open | State::Held)
+    }
+
     pub(crate) fn set_state(&self, state: State) {
         self.state.store(state as u8, Relaxed);
     }
@@ -327,6 +332,8 @@ struct Tables {
     /// One, or two while a second claim is being settled.
     by_device: HashMap<DeviceId, Vec<Arc<Session>>>,
     by_sa: HashMap<IkeSaId, Arc<Session>>,
+    /// Units whose session with their lease has ended, until someone asks: none twice.
+    left: HashSet<DeviceId>,
 }
 
 impl Sessions {
@@ -348,6 +355,9 @@ impl Sessions {
                 tables.by_device.remove(&session.device);
             }
         }
+        if session.has_lease() {
+            tables.left.insert(session.device);
+        }
         session.set_state(State::Closed);
         Some(session)
     }
@@ -366,6 +376,14 @@ impl Sessions {
 
     pub(crate) fn is_attached(&self, device: DeviceId) -> bool {
         self.read().by_device.contains_key(&device)
+    }
+
+    /// Units that have their lease now, or had it since this was last asked.
+    pub(crate) fn take_seen(&self) -> HashSet<DeviceId> {
+        let mut tables = self.write();
+        let mut seen = std::mem::take(&mut tables.left);
+        seen.extend(tables.by_id.values().filter(|one| one.has_lease()).map(|one| one.device));
+        seen
     }
 
     /// Units whose tunnels pass nothing now.

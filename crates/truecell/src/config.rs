@@ -127,6 +127,7 @@ impl Config {
         let positive = [
             ("max_validity_d", policy.max_validity_d, "no certificate would ever do"),
             ("make_room_s", policy.make_room_s, "no unit could authenticate anew beside its own tunnel"),
+            ("silent_after_d", policy.silent_after_d, "every live unit would be silent"),
             ("probe_interval_s", policy.probe_interval_s, "a holder would be asked without end"),
         ];
         let zero = positive.iter().filter(|(_, value, _)| *value == 0);

@@ -8,6 +8,7 @@ use crate::{
     groups, measures,
     node::Node,
     notify,
+    presence::Attendance,
     reload::Reload,
 };
 use ::gateway::{Alarm, Gateway};
@@ -37,6 +38,7 @@ pub(crate) struct Daemon {
     enrolment: Vec<JoinHandle<()>>,
     foreign: JoinHandle<()>,
     keys: JoinHandle<()>,
+    attendance: JoinHandle<()>,
     socket: std::path::PathBuf,
 }
 
@@ -69,6 +71,8 @@ impl Daemon {
             enrol::serve(enrolment, &node, &gateway)?;
         let foreign = tokio::spawn(ask_foreign(&node, &gateway));
         let keys = tokio::spawn(look_for_keys(node.ca.clone()));
+        let attendance = Attendance::open(data, &node, gateway.clone());
+        let attendance = tokio::spawn(attendance.keep(node.stopped()));
         let ike: Vec<_> = gateway.addresses().iter().map(|at| at.ike.to_string()).collect();
         let natt: Vec<_> = gateway.addresses().iter().map(|at| at.natt.to_string()).collect();
         let (ike, natt) = (ike.join(" "), natt.join(" "));
@@ -85,6 +89,7 @@ impl Daemon {
             enrolment,
             foreign,
             keys,
+            attendance,
             socket,
         })
     }
@@ -104,6 +109,7 @@ impl Daemon {
         let _ = self.node.stop.send(true);
         let _ = self.control.await;
         enrol::end(self.enrolment).await;
+        let _ = self.attendance.await;
         self.pages.abort();
         self.foreign.abort();
         self.keys.abort();

@@ -159,6 +159,11 @@ impl DataDir {
         self.0.join("ca")
     }
 
+    /// Who was seen when: [`ledger::Presence`].
+    pub(crate) fn presence_file(&self) -> PathBuf {
+        self.0.join("presence.json")
+    }
+
     /// Revocation lists of foreign CAs, the last good one of each.
     pub(crate) fn crls(&self) -> PathBuf {
         self.path().join("crl")

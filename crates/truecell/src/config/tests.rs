@@ -279,6 +279,7 @@ fn an_admission_policy_with_a_zero_is_refused_with_its_line() {
     for (shown, zero) in [
         ("#max_validity_d = 30", "max_validity_d = 0"),
         ("#make_room_s = 30", "make_room_s = 0"),
+        ("#silent_after_d = 14", "silent_after_d = 0"),
         ("#probe_interval_s = 10", "probe_interval_s = 0"),
     ] {
         let text = EXAMPLE.replacen(shown, zero, 1);

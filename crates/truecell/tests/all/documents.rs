@@ -66,6 +66,12 @@ fn the_table_of_moves_is_the_one_in_the_code() {
 }
 
 #[test]
+fn the_table_of_what_is_known_of_a_unit_is_the_one_in_the_code() {
+    let named: Vec<_> = table("cli.md", "particulars").iter().map(|row| words(row)[0].to_owned()).collect();
+    assert_eq!(named, ledger::Particular::ALL.map(ledger::Particular::name));
+}
+
+#[test]
 fn the_table_of_routes_is_the_one_in_the_code() {
     let row = |route: &api::Route| format!("| {} {} | {} |", route.method, route.path, route.needs.word());
     let expected: Vec<_> = api::routes().iter().map(row).collect();

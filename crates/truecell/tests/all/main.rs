@@ -25,6 +25,7 @@ mod features;
 mod foreign_ca;
 mod handshake;
 mod import;
+mod inventory;
 mod kills;
 mod lab;
 mod memory;

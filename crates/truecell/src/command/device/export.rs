@@ -1,8 +1,9 @@
 use super::csv;
-use crate::{command::tampered, control::Control, failure::Failure, output::Output};
+use crate::{command::tampered, control::Control, failure::Failure, output::Output, table::printable};
 use api::device::DevicePage;
 use clap::Args;
 use ledger::LifeCycle;
+use std::io::IsTerminal;
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
@@ -52,9 +53,12 @@ impl Export {
     }
 }
 
+/// As CSV; on a terminal without what could steer it.
 fn written(rows: impl IntoIterator<Item = Vec<String>>) -> Result<Vec<u8>, Failure> {
+    let is_terminal = std::io::stdout().is_terminal();
+    let cell = |text: String| if is_terminal && !text.is_empty() { printable(&text) } else { text };
     let mut csv = ::csv::Writer::from_writer(Vec::new());
-    let rows = rows.into_iter().try_for_each(|row| csv.write_record(row));
+    let rows = rows.into_iter().try_for_each(|row| csv.write_record(row.into_iter().map(cell)));
     rows.map_err(|error| Failure::system("no CSV", &error))?;
     csv.into_inner().map_err(|error| Failure::system("no CSV", &error))
 }
