@@ -195,7 +195,17 @@ fn comparable(transcript: &str) -> String {
         "unproven",
     ];
     let lines = transcript.lines().filter(|line| !differs.iter().any(|part| line.contains(part)));
-    lines.map(|line| without_number(line) + "\n").collect()
+    lines.map(|line| without_record(&without_number(line)) + "\n").collect()
+}
+
+/// Without the number of a record that is evidence, and the width of its column.
+fn without_record(line: &str) -> String {
+    let words = line.split(' ').filter(|word| !word.is_empty());
+    let words = words.map(|word| match word.find("segw-1/") {
+        Some(at) => &word[..at + "segw-1/".len()],
+        None => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn without_number(line: &str) -> String {
