@@ -11,6 +11,7 @@ pub mod backup;
 mod books;
 pub mod ca;
 mod caller;
+pub mod cell;
 pub mod certificate;
 mod client;
 pub mod configuration;

@@ -1,7 +1,7 @@
 use crate::{
     Problem, Role, Services, backup, ca,
     caller::authorize,
-    certificate, configuration, device,
+    cell, certificate, configuration, device,
     event::{self, JournalFiles},
     incident, ledger_check, legacy, line, lineage, migration, order, pair, policy,
     problem::framed,
@@ -40,6 +40,8 @@ pub fn routes() -> Vec<Route> {
         post("/v1/devices/{id}", Admin, device::set),
         post("/v1/devices/{id}/move", Operator, device::move_to),
         get("/v1/devices/{id}/lineage", Operator, lineage::show),
+        get("/v1/cells", Operator, cell::list),
+        get("/v1/cells/{cell}", Operator, cell::show),
         get("/v1/lines", Operator, line::list),
         post("/v1/lines", Admin, line::add),
         post("/v1/lines/set", Admin, line::set),

@@ -33,8 +33,8 @@ mod order;
 mod page;
 mod pair;
 mod pool;
-mod profile;
 mod presence;
+mod profile;
 mod redo;
 mod row;
 mod seen;
@@ -45,6 +45,7 @@ mod transaction;
 mod verify;
 
 pub mod store;
+pub mod trust;
 
 pub use access_line::AccessLineRecord;
 pub use approval::Approval;
@@ -75,8 +76,8 @@ pub use order::{Closed, InstallOrder, NewOrder, OrderState};
 pub use page::Page;
 pub use pair::{Pair, Removed};
 pub use pool::{Outside, Pools};
-pub use profile::{Appearance, Judged, Look, Profile};
 pub use presence::Presence;
+pub use profile::{Appearance, Judged, Look, Profile};
 pub use row::{Row, RowKey};
 pub use shadow::{Breaker, Mode, Observation, Observed, PolicyRule, Scope, SetBack};
 pub use sighting::{KeyUse, Sighting};

@@ -4,11 +4,12 @@ use crate::{
     AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Extension, Incident,
     InstallOrder, LegacyGroup, LegacyUse, LifeCycle, Migration, Observation, Pair, PolicyRule, Profile, Row,
     Sighting, Wave,
+    trust::{CellTrust, CellTrustChange},
 };
 use serde_json::Value;
 
 /// Every one but the leases, which records of admissions explain.
-pub(crate) const EXPLAINED: [Table; 18] = [
+pub(crate) const EXPLAINED: [Table; 20] = [
     table::<Device>(),
     table::<CertificateRecord>(),
     table::<Credential>(),
@@ -27,6 +28,8 @@ pub(crate) const EXPLAINED: [Table; 18] = [
     table::<Breaker>(),
     table::<Profile>(),
     table::<Incident>(),
+    table::<CellTrust>(),
+    table::<CellTrustChange>(),
 ];
 
 /// One of them.
@@ -102,6 +105,8 @@ impl Own for Observation {}
 impl Own for Breaker {}
 impl Own for Profile {}
 impl Own for Incident {}
+impl Own for CellTrust {}
+impl Own for CellTrustChange {}
 
 const fn table<R: Row + Own>() -> Table {
     Table { name: R::TABLE, read: written::<R> }

@@ -21,6 +21,8 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("POST", "/v1/devices/{id}", "/v1/devices/00aabbccddee", r#"{"set":{"owner":"kim"},"why":"test"}"#),
     ("POST", "/v1/devices/{id}/move", "/v1/devices/00aabbccddee/move", r#"{"to":"suspended","why":"test"}"#),
     ("GET", "/v1/devices/{id}/lineage", "/v1/devices/00aabbccddee/lineage", ""),
+    ("GET", "/v1/cells", "/v1/cells?state=blocked&after=lte:450-08:1&limit=10", ""),
+    ("GET", "/v1/cells/{cell}", "/v1/cells/lte:450-08:1a2b3c4?at=2026-01-01T00:00:00Z", ""),
     ("GET", "/v1/lines", "/v1/lines", ""),
     ("POST", "/v1/lines", "/v1/lines", r#"{"line":"L1","prefixes":["192.0.2.0/24"]}"#),
     ("POST", "/v1/lines/set", "/v1/lines/set", r#"{"line":"L1","region":"seoul"}"#),

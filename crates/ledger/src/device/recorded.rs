@@ -1,6 +1,10 @@
 //! Units as a transaction reads and writes them.
 
-use crate::{Device, DeviceChange, LedgerError, LifeCycle, NewDevice, People, Row, Tx, transaction::Because};
+use crate::{
+    Device, DeviceChange, LedgerError, LifeCycle, NewDevice, People, Row, Tx,
+    transaction::Because,
+    trust::{Said, TrustEvidence},
+};
 use ids::{CellKey, DeviceId, UnixTime};
 
 impl Tx<'_> {
@@ -40,7 +44,7 @@ impl Tx<'_> {
         now: UnixTime,
     ) -> Result<Device, LedgerError> {
         let device = new.into_device(self.draw_addresses()?, now);
-        self.put_row(&device, because, now)?;
+        self.put_device(None, &device, because, now)?;
         Ok(device)
     }
 
@@ -55,17 +59,17 @@ impl Tx<'_> {
         because: &Because<'_>,
         now: UnixTime,
     ) -> Result<Device, LedgerError> {
-        let mut device = self.known_device(id)?;
-        let from = device.state;
+        let known = self.known_device(id)?;
+        let from = known.state;
         if from == to {
-            return Ok(device);
+            return Ok(known);
         }
         let step = from.to(to).ok_or(LedgerError::NoSuchMove { device: id, from, to })?;
         if step.needs == People::Two {
             because.approval(|| format!("{id} from {from} to {to}"))?;
         }
-        (device.state, device.state_since) = (to, now);
-        self.put_row(&device, because, now)?;
+        let device = Device { state: to, state_since: now, ..known.clone() };
+        self.put_device(Some(&known), &device, because, now)?;
         Ok(device)
     }
 
@@ -88,8 +92,22 @@ impl Tx<'_> {
         if device.is_taken_from_its_line(&known) {
             because.approval(|| format!("another line for {id}, which is {}", known.state))?;
         }
-        self.put_row(&device, because, now)?;
+        self.put_device(Some(&known), &device, because, now)?;
         Ok(device)
+    }
+
+    /// Writes a unit's row, and what that does to the trust in its cells.
+    pub(crate) fn put_device(
+        &mut self,
+        before: Option<&Device>,
+        device: &Device,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        let event = self.put_row(device, because, now)?;
+        let detail = format!("{} is {}: {}", device.id, device.state, because.why);
+        let said = Said::now("life cycle", TrustEvidence::Event(event), &detail, now);
+        self.device_changed(before, device, &said, now)
     }
 
     /// No other unit that is not retired has one of its cells.

@@ -147,6 +147,29 @@ fn the_table_of_kinds_has_every_kind_of_event() {
     assert_eq!(named, expected);
 }
 
+#[test]
+fn the_table_of_signals_is_the_one_in_the_code() {
+    use ledger::trust::{DAYS, KINDS, RULES, SignalKind, TABLE, Weight};
+    let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    let word = |kind: &SignalKind| format!("`{}`", kind.as_str());
+    let row = |rule: &ledger::trust::Rule| {
+        let falls_to = rule.falls_to.map(|state| state.to_string()).unwrap_or_default();
+        let lifts = rule.lifts.iter().map(word).collect::<Vec<_>>().join(", ");
+        let counts = match rule.weight {
+            Weight::None => "-",
+            Weight::Seen => "seen",
+            Weight::Copyable => "copyable",
+            Weight::Independent => "independent",
+        };
+        format!("| {} | {} | {} | {counts} |", word(&rule.kind), or_none(falls_to), or_none(lifts))
+    };
+    assert_eq!(table("formats.md", "trust signals"), TABLE.iter().map(row).collect::<Vec<_>>());
+    let text = fs::read_to_string(root().join("docs/formats.md")).unwrap();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(&format!("Trust takes {DAYS} days of signals that count, of {KINDS} kinds")));
+    assert!(text.contains(&format!("`rules`, now `{RULES}`, is the version of this table")));
+}
+
 /// The words in backticks of each row.
 fn words(row: &str) -> Vec<&str> {
     row.split('`').skip(1).step_by(2).collect()
