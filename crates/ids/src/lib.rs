@@ -11,6 +11,7 @@ mod network;
 mod node;
 mod realm;
 mod register;
+mod source;
 mod spi;
 mod time;
 
@@ -25,6 +26,7 @@ pub use network::Network;
 pub use node::{Epoch, EventRef, NodeId, ParseNodeError, ParseSessionError, SessionId};
 pub use realm::{ParseRealmError, Realm};
 pub use register::{AccessLine, OrderId, ParseAccessLineError, ParseOrderError};
+pub use source::{Position, SourceClass};
 pub use spi::{IkeSpi, Spi};
 pub use time::{ParseTimeError, UnixTime};
 
