@@ -16,7 +16,8 @@ mod policy;
 mod reason;
 mod verdict;
 
-pub use claim::{Claim, Facts, Fingerprint, Holder, IkeSpis, Outer, Probe, Revocation};
+pub use claim::{Claim, Facts, Fingerprint, Holder, IkeSpis, Located, Outer, Probe, Revocation};
+pub use ids::SourceClass;
 pub use evidence::{Evidence, Known, Missing};
 pub use modes::{Effect, Modes};
 pub use policy::{Policy, ValidityException};

@@ -192,8 +192,12 @@ fn validity(claim: &Claim, facts: &Facts<'_>, policy: &Policy, now: UnixTime) ->
     allowed.is_err().then_some(Reason::ValidityTooLong)
 }
 
+/// Whose line the address belongs to now counts before the prefixes that are written down for the unit's line.
 fn access_line(claim: &Claim, facts: &Facts<'_>, _: &Policy, _: UnixTime) -> Option<Reason> {
-    match facts.line.and_then(|line| line.covers(claim.outer.address.ip())) {
+    let line = facts.device.and_then(|device| device.access_line.as_ref());
+    let by_feed = line.and_then(|line| claim.outer.is_behind(line));
+    let by_prefixes = || facts.line.and_then(|line| line.covers(claim.outer.address.ip()));
+    match by_feed.or_else(by_prefixes) {
         Some(true) => None,
         Some(false) => Some(Reason::ForeignNetwork),
         None => Some(Reason::LineUnknown),
@@ -231,7 +235,10 @@ fn inventory(claim: &Claim, facts: &Facts<'_>) -> (Vec<&'static str>, Vec<&'stat
         ("ledger record", facts.device.is_some()),
         ("credential record", facts.credential.is_some()),
         ("revocation", claim.revocation.value().is_some_and(Revocation::is_known)),
-        ("access line", facts.line.is_some_and(|line| !line.prefixes.is_empty())),
+        (
+            "access line",
+            known(&claim.outer.line) || facts.line.is_some_and(|line| !line.prefixes.is_empty()),
+        ),
         ("network class", known(&claim.outer.class)),
         ("rolling proof", known(&claim.proof)),
         ("lineage", known(&claim.lineage)),

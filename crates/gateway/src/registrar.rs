@@ -19,7 +19,7 @@ mod sessions;
 mod shadow;
 
 use crate::{
-    CaCheck, Check, GatewayConfig, Issuers, OffLine,
+    CaCheck, Check, GatewayConfig, Issuers, OffLine, Origins,
     classes::Classes,
     clock::ClockGuard,
     hand_off::{Answer, Refused, Work},
@@ -42,11 +42,11 @@ use events::{
         AttachFailed, EspNeverSeen, LateralAttempt, NodeStopped, OutOfReach, PathUnproven, SpoofedSource,
     },
 };
-use ids::{DeviceId, Network, SessionId, Spi};
+use ids::{AccessLine, DeviceId, Network, SessionId, Spi};
 use ledger::{Ledger, LedgerError};
 use shadow::Shadow;
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -88,6 +88,8 @@ pub(crate) struct Registrar {
     claims: HashMap<SessionId, Box<admission::Claim>>,
     /// When each session was last asked, as a holder, whether it lives.
     asked: HashMap<SessionId, Instant>,
+    /// Whose unit is not on its line, and whose line the address is instead, if anybody knows.
+    away: BTreeMap<SessionId, Option<AccessLine>>,
     /// Admissions that the journal has and that did not come to be, not taken back yet.
     voided: VecDeque<Voided>,
     /// What must not be lost and could not be written yet.
@@ -113,6 +115,7 @@ pub(crate) struct Outside {
     pub(crate) ca_key_check: Check,
     pub(crate) ca_check: CaCheck,
     pub(crate) issuers: Arc<dyn Issuers>,
+    pub(crate) origins: Arc<dyn Origins>,
 }
 
 /// What units get.
@@ -169,6 +172,7 @@ impl Registrar {
             newcomers: HashMap::new(),
             claims: HashMap::new(),
             asked: HashMap::new(),
+            away: BTreeMap::new(),
             voided: VecDeque::new(),
             undone: VecDeque::from([Work::Extension, Work::Policy, Work::Pairs]),
             reviews: BTreeSet::new(),

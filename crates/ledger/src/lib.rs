@@ -19,6 +19,7 @@ mod enrolment;
 mod error;
 mod extension;
 mod import;
+mod in_service;
 mod import_credentials;
 mod incident;
 mod index;

@@ -3,8 +3,11 @@
 
 use ids::{Position, SourceClass, UnixTime};
 use maxminddb::{MaxMindDbError, Reader};
-use serde::Deserialize;
-use std::net::IpAddr;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Visitor},
+};
+use std::{fmt, net::IpAddr};
 
 /// Databases of networks, and what is the carrier's own among them.
 pub struct Sources {
@@ -54,7 +57,7 @@ struct Entry<'a> {
     /// At the top in databases that have nothing else.
     #[serde(borrow)]
     connection_type: Option<&'a str>,
-    autonomous_system_number: Option<u32>,
+    autonomous_system_number: Option<Whole>,
     is_hosting_provider: bool,
 }
 
@@ -69,7 +72,7 @@ struct Country<'a> {
 struct Location {
     latitude: Option<f64>,
     longitude: Option<f64>,
-    accuracy_radius: Option<u16>,
+    accuracy_radius: Option<Whole>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -77,15 +80,39 @@ struct Location {
 struct Traits<'a> {
     user_type: Option<&'a str>,
     connection_type: Option<&'a str>,
-    autonomous_system_number: Option<u32>,
+    autonomous_system_number: Option<Whole>,
     is_hosting_provider: bool,
+}
+
+/// A whole number, in however many octets the database has it.
+#[derive(Clone, Copy, Debug)]
+struct Whole(u64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyWhole)
+    }
+}
+
+struct AnyWhole;
+
+impl Visitor<'_> for AnyWhole {
+    type Value = Whole;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number")
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Whole, E> {
+        Ok(Whole(number))
+    }
 }
 
 /// What tells the kind of network, from all databases.
 #[derive(Default)]
 struct Signs<'a> {
     country: Option<&'a str>,
-    asn: Option<u32>,
+    asn: Option<u64>,
     is_hosting: bool,
     is_mobile: bool,
     is_fixed: bool,
@@ -116,7 +143,7 @@ impl Sources {
     /// Whoever lives in a data centre is no subscriber, in whatever country; what is called mobile is that also in the
     /// carrier's own network; and its own network is its own wherever a database thinks that it is.
     fn class(&self, signs: &Signs<'_>) -> Option<SourceClass> {
-        let is_own = signs.asn.is_some_and(|asn| self.own_asns.contains(&asn));
+        let is_own = signs.asn.is_some_and(|asn| self.own_asns.iter().any(|own| u64::from(*own) == asn));
         let is_home = signs.country.map(|country| country == self.home_country);
         match is_home {
             _ if signs.is_hosting => Some(SourceClass::Hosting),
@@ -134,7 +161,8 @@ impl<'a> Signs<'a> {
         let Entry { country, traits, connection_type, autonomous_system_number, is_hosting_provider, .. } =
             entry;
         self.country = self.country.or(country.iso_code);
-        self.asn = self.asn.or(traits.autonomous_system_number).or(*autonomous_system_number);
+        let asn = traits.autonomous_system_number.or(*autonomous_system_number);
+        self.asn = self.asn.or(asn.map(|Whole(asn)| asn));
         let connection = traits.connection_type.or(*connection_type);
         self.is_hosting |=
             traits.user_type == Some("hosting") || traits.is_hosting_provider || *is_hosting_provider;
@@ -144,11 +172,13 @@ impl<'a> Signs<'a> {
     }
 }
 
+/// What a place without a radius has, km: it may be anywhere in its country.
+const ANYWHERE: u16 = 1000;
+
 impl Location {
-    /// Without a radius nothing could be made of it: then it may be anywhere in its country.
     fn place(&self) -> Option<(Position, u16)> {
-        const ANYWHERE: u16 = 1000;
         let position = Position::from_degrees(self.latitude?, self.longitude?)?;
-        Some((position, self.accuracy_radius.unwrap_or(ANYWHERE)))
+        let radius = self.accuracy_radius.and_then(|Whole(radius)| u16::try_from(radius).ok());
+        Some((position, radius.unwrap_or(ANYWHERE)))
     }
 }

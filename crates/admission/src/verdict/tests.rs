@@ -33,6 +33,7 @@ fn claim(outer: &str) -> Claim {
             address: outer.parse().unwrap(),
             class: Evidence::Missing(Missing::NotGathered),
             line: Evidence::Missing(Missing::NotGathered),
+            place: Evidence::Missing(Missing::NotGathered),
         },
         ike_spis: IkeSpis { initiator: IkeSpi(1), responder: IkeSpi(2) },
         proof: Evidence::Missing(Missing::NotGathered),

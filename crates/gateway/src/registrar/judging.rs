@@ -128,10 +128,10 @@ impl Registrar {
         let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256(), now) {
             Ok(known) => known,
             Err(error) if error.is_transient() => return Err(error),
-            Err(error) => return Ok(Looked::Refuse(unreadable(&claim, &error, now))),
+            Err(error) => return Ok(Looked::Refuse(self.unreadable(&claim, &error, now))),
         };
         let standing = self.issuer_says(&claim, &known, now);
-        let evidence = Box::new(evidence(&claim, &known, standing, now));
+        let evidence = Box::new(evidence(&claim, &known, standing, &*self.outside.origins, now));
         let holder = known.lease.as_ref().map(|lease| self.holder(lease));
         let facts = self.facts(&known);
         let verdict = judge(&evidence, &facts, holder.as_ref(), &self.policy, &self.shadow.modes, now);
@@ -161,6 +161,14 @@ impl Registrar {
             taken.insert(device);
         }
         Ok(looked)
+    }
+
+    /// A claim whose rows can't be believed: nothing of the ledger is used.
+    fn unreadable(&self, claim: &Claim, error: &LedgerError, now: UnixTime) -> Refusal {
+        let evidence = Box::new(evidence(claim, &Known::default(), None, &*self.outside.origins, now));
+        let (ticket, reason) = (claim.ticket, Reason::RowTampered);
+        let (detail, weighed) = (error.to_string(), Weighed::default());
+        Refusal { ticket, evidence, reason, detail, weighed, shown: None, more: None }
     }
 
     /// Only what the ledger has is asked about from now on: the others are refused whatever their CA says.
@@ -419,14 +427,6 @@ fn too_often(claim: &Claim) -> Refused {
         outer: auth.path().peer,
         idi: Some(claim.authenticated.device().to_string()),
     }
-}
-
-/// A claim whose rows can't be believed: nothing of the ledger is used.
-fn unreadable(claim: &Claim, error: &LedgerError, now: UnixTime) -> Refusal {
-    let evidence = Box::new(evidence(claim, &Known::default(), None, now));
-    let (ticket, reason) = (claim.ticket, Reason::RowTampered);
-    let (detail, weighed) = (error.to_string(), Weighed::default());
-    Refusal { ticket, evidence, reason, detail, weighed, shown: None, more: None }
 }
 
 fn shown(claim: &Claim, now: UnixTime) -> Shown {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys that `config apply` has hold at once, alone or with all below them. Everything else needs a restart.
-const LIVE: [&str; 18] = [
+const LIVE: [&str; 21] = [
     "admission",
     "control.approvers",
     "gateway.certificate",
@@ -24,6 +24,9 @@ const LIVE: [&str; 18] = [
     "journal.reserve_mib",
     "log.filter",
     "realm",
+    "records.line.stale_s",
+    "records.line.suspend_per_hour",
+    "records.sources",
     "vendor",
 ];
 
