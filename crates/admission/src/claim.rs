@@ -1,6 +1,7 @@
 use crate::Evidence;
 use ids::{
-    AccessLine, CertSha256, DeviceId, IkeSpi, Network, Position, SessionId, SourceClass, UnixTime, number_as_text,
+    AccessLine, CertSha256, DeviceId, IkeSpi, Network, Position, SessionId, SourceClass, UnixTime,
+    number_as_text,
 };
 use ledger::{AccessLineRecord, Credential, Device, Revoked};
 use serde::{Serialize, Serializer};

@@ -17,8 +17,8 @@ mod reason;
 mod verdict;
 
 pub use claim::{Claim, Facts, Fingerprint, Holder, IkeSpis, Located, Outer, Probe, Revocation};
-pub use ids::SourceClass;
 pub use evidence::{Evidence, Known, Missing};
+pub use ids::SourceClass;
 pub use modes::{Effect, Modes};
 pub use policy::{Policy, ValidityException};
 pub use reason::{Reason, Transient};

@@ -235,10 +235,7 @@ fn inventory(claim: &Claim, facts: &Facts<'_>) -> (Vec<&'static str>, Vec<&'stat
         ("ledger record", facts.device.is_some()),
         ("credential record", facts.credential.is_some()),
         ("revocation", claim.revocation.value().is_some_and(Revocation::is_known)),
-        (
-            "access line",
-            known(&claim.outer.line) || facts.line.is_some_and(|line| !line.prefixes.is_empty()),
-        ),
+        ("access line", known(&claim.outer.line) || facts.line.is_some_and(|line| !line.prefixes.is_empty())),
         ("network class", known(&claim.outer.class)),
         ("rolling proof", known(&claim.proof)),
         ("lineage", known(&claim.lineage)),

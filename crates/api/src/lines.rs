@@ -207,7 +207,13 @@ impl LineFeed {
         };
         let told = lock(&self.told);
         let lines = told.lines.iter().map(|(outcome, count)| ((*outcome).to_owned(), *count));
-        let age = heard.map(|heard| Family::gauge("line_feed_age_seconds", "Since the feed of access lines wrote last", now.since(heard).as_secs()));
+        let age = heard.map(|heard| {
+            Family::gauge(
+                "line_feed_age_seconds",
+                "Since the feed of access lines wrote last",
+                now.since(heard).as_secs(),
+            )
+        });
         let families = vec![
             Family::counter_by("line_feed_lines", "Lines of the feed of access lines", "outcome", lines),
             Family::gauge("line_sessions", "Sessions of access lines that are kept", sessions),

@@ -61,9 +61,12 @@ impl Origins for KnownOrigins {
 /// As old as the database.
 fn of_database<T>(found: Option<(T, UnixTime)>) -> Evidence<T> {
     match found {
-        Some((value, built)) => {
-            Evidence::Known(Box::new(Known { value, source: "database", observed_at: built, before_fork: false }))
-        }
+        Some((value, built)) => Evidence::Known(Box::new(Known {
+            value,
+            source: "database",
+            observed_at: built,
+            before_fork: false,
+        })),
         None => Evidence::Missing(Missing::NoRecord),
     }
 }

@@ -21,8 +21,7 @@ pub enum SourceClass {
 
 impl SourceClass {
     /// Each.
-    pub const ALL: [Self; 5] =
-        [Self::OwnFixed, Self::OtherFixed, Self::Mobile, Self::Foreign, Self::Hosting];
+    pub const ALL: [Self; 5] = [Self::OwnFixed, Self::OtherFixed, Self::Mobile, Self::Foreign, Self::Hosting];
 
     /// Its word.
     pub fn as_str(self) -> &'static str {

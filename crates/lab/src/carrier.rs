@@ -6,8 +6,8 @@ use anyhow::Context;
 use api::Office;
 use events::{Journal, JournalKey};
 use gateway::{
-    Core, Deps, Gateway, GatewayConfig, Issuers, Listen, NoIssuers, NoOrigins, Origins, Ports, SystemClock, VirtualCore,
-    WallClock,
+    Core, Deps, Gateway, GatewayConfig, Issuers, Listen, NoIssuers, NoOrigins, Origins, Ports, SystemClock,
+    VirtualCore, WallClock,
 };
 use ids::{DeviceId, Realm, UnixTime};
 use ike::{

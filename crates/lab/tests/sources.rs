@@ -10,9 +10,7 @@ const BUILT: u64 = 1_790_000_000;
 
 /// One database with all in it, as GeoIP2 Enterprise has it; `::1:0:0/96` is for addresses that nobody has.
 fn enterprise() -> Mmdb {
-    let entry = |country: &str, asn: u32, user: &str| {
-        json!({"country": {"iso_code": country}, "traits": {"autonomous_system_number": asn, "user_type": user}})
-    };
+    let entry = |country: &str, asn: u32, user: &str| json!({"country": {"iso_code": country}, "traits": {"autonomous_system_number": asn, "user_type": user}});
     Mmdb::new()
         .with("192.0.2.0/24", &entry("KR", 64500, "residential"))
         .with("192.0.2.128/26", &entry("KR", 64500, "cellular"))
@@ -71,7 +69,10 @@ fn what_one_database_has_not_another_may_have() {
     let both = sources(&[city, systems]);
     let here = found(&both, "192.0.2.1").unwrap();
     let (position, radius) = here.place.unwrap();
-    assert_eq!((here.class, position.lat(), position.lon(), radius), (Some(OwnFixed), 375_665_000, 1_269_780_000, 20));
+    assert_eq!(
+        (here.class, position.lat(), position.lon(), radius),
+        (Some(OwnFixed), 375_665_000, 1_269_780_000, 20)
+    );
     assert_eq!(here.built.secs(), BUILT as i64);
     assert_eq!(class(&both, "192.0.2.200"), None);
     assert_eq!(class(&both, "198.51.100.1"), None, "in which country nobody says");

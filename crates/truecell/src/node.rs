@@ -9,8 +9,8 @@ use crate::{
 };
 use ::gateway::Gateway;
 use api::{
-    Configuration, Configured, KnownOrigins, Office, Requests, Revocations, Rules, Services, event::JournalFiles,
-    foreign::ForeignCas, lines::LineFeed, public::status_uris,
+    Configuration, Configured, KnownOrigins, Office, Requests, Revocations, Rules, Services,
+    event::JournalFiles, foreign::ForeignCas, lines::LineFeed, public::status_uris,
 };
 use axum::Router;
 use events::{Journal, JournalError, JournalKey};

@@ -55,3 +55,28 @@ impl Aside {
         OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?.write_all(&line)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use records::line::Record;
+
+    #[test]
+    fn bad_lines_without_end_take_two_files_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut aside = Aside::new(dir.path());
+        let line = [b'x'; 1000];
+        let piece = Piece { file: Path::new("feed"), number: 7, line: Ok(&line) };
+        let bad = Record::parse(&line).unwrap_err();
+        for _ in 0..10_000 {
+            aside.keep(&piece, &bad);
+        }
+        let sizes: Vec<_> =
+            fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).collect();
+        assert_eq!(sizes.len(), 2);
+        assert!(sizes.iter().all(|size| *size <= FULL));
+        let text = fs::read_to_string(&aside.path).unwrap();
+        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["line"], last["text"].as_str().unwrap().len()), (&7.into(), SHOWN));
+    }
+}

@@ -80,7 +80,8 @@ impl Registrar {
     pub(super) fn look_for_away(&mut self) {
         let (now, origins) = (self.clock.for_attached(), &self.outside.origins);
         let away = self.away.iter().filter_map(|(id, line)| Some((self.sessions.get(*id)?, line)));
-        let other = away.filter(|(session, line)| origins.line(session.outer(), now).value() != line.as_ref());
+        let other =
+            away.filter(|(session, line)| origins.line(session.outer(), now).value() != line.as_ref());
         self.reviews.extend(other.map(|(session, _)| session.device));
     }
 

@@ -183,7 +183,9 @@ impl Record {
     /// When the feed wrote it.
     pub fn at(&self) -> UnixTime {
         match self {
-            Self::Session(Session { at, .. }) | Self::Change(Change { at, .. }) | Self::Heartbeat { at } => *at,
+            Self::Session(Session { at, .. }) | Self::Change(Change { at, .. }) | Self::Heartbeat { at } => {
+                *at
+            }
         }
     }
 }
@@ -279,7 +281,9 @@ mod tests {
 
     fn session(fields: &str) -> Result<Record, String> {
         let at = r#""at":"2026-11-30T10:00:05Z""#;
-        parsed(&format!(r#"{{"v":1,"kind":"line-session","line":"L-1",{at},"from":"2026-11-30T10:00:00Z",{fields}}}"#))
+        parsed(&format!(
+            r#"{{"v":1,"kind":"line-session","line":"L-1",{at},"from":"2026-11-30T10:00:00Z",{fields}}}"#
+        ))
     }
 
     #[test]
@@ -291,7 +295,10 @@ mod tests {
         assert_eq!(place(r#""address":"192.0.2.7""#), ("192.0.2.7/32".into(), (0, 65535)));
         assert_eq!(place(r#""address":"::ffff:192.0.2.7""#), ("192.0.2.7/32".into(), (0, 65535)));
         assert_eq!(place(r#""address":"192.0.2.8/29""#), ("192.0.2.8/29".into(), (0, 65535)));
-        assert_eq!(place(r#""address":"192.0.2.7","ports":[1024,2047]"#), ("192.0.2.7/32".into(), (1024, 2047)));
+        assert_eq!(
+            place(r#""address":"192.0.2.7","ports":[1024,2047]"#),
+            ("192.0.2.7/32".into(), (1024, 2047))
+        );
         assert_eq!(place(r#""address":"2001:db8:1:100::/56""#), ("2001:db8:1:100::/56".into(), (0, 65535)));
     }
 
@@ -323,11 +330,15 @@ mod tests {
         let change = parsed(&format!(r#"{{"v":1,"kind":"line-cancelled","line":"L-1",{at}}}"#)).unwrap();
         let Record::Change(change) = change else { panic!("{change:?}") };
         assert_eq!((change.kind, change.line.to_string().as_str()), (ChangeKind::Cancelled, "L-1"));
-        assert!(matches!(parsed(&format!(r#"{{"v":1,"kind":"heartbeat",{at}}}"#)), Ok(Record::Heartbeat { .. })));
+        assert!(matches!(
+            parsed(&format!(r#"{{"v":1,"kind":"heartbeat",{at}}}"#)),
+            Ok(Record::Heartbeat { .. })
+        ));
         let error = |text: String| parsed(&text).unwrap_err();
         let with_line = error(format!(r#"{{"v":1,"kind":"heartbeat","line":"L-1",{at}}}"#));
         assert_eq!(with_line, "a heartbeat has no `line`");
-        let with_end = error(format!(r#"{{"v":1,"kind":"line-moved","line":"L-1","to":"2026-11-30T10:00:00Z",{at}}}"#));
+        let with_end =
+            error(format!(r#"{{"v":1,"kind":"line-moved","line":"L-1","to":"2026-11-30T10:00:00Z",{at}}}"#));
         assert_eq!(with_end, "a line-moved has no `to`");
         assert_eq!(error(format!(r#"{{"v":1,"kind":"line-moved",{at}}}"#)), "a line-moved needs `line`");
     }

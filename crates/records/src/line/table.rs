@@ -29,6 +29,7 @@ pub struct LineTable {
     ended: BTreeSet<(UnixTime, Key)>,
     /// How many sessions have a prefix of that length, counted in bits of IPv6.
     lengths: [u32; 129],
+    room: usize,
     keep: Duration,
     heard: Option<UnixTime>,
 }
@@ -85,7 +86,7 @@ impl LineTable {
     /// `keep`: for how long a session is kept once it has ended.
     pub fn new(keep: Duration) -> Self {
         let (sessions, ended) = (BTreeMap::new(), BTreeSet::new());
-        Self { sessions, ended, lengths: [0; 129], keep, heard: None }
+        Self { sessions, ended, lengths: [0; 129], room: SESSIONS, keep, heard: None }
     }
 
     /// How many sessions are kept.
@@ -173,10 +174,10 @@ impl LineTable {
             drop(crowd);
             self.forget(ended);
         }
-        if self.sessions.len() >= SESSIONS {
+        if self.sessions.len() >= self.room {
             self.forget_before(latest());
         }
-        self.sessions.len() < SESSIONS
+        self.sessions.len() < self.room
     }
 
     fn put(&mut self, key: Key, held: Held) {

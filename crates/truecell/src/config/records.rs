@@ -73,10 +73,7 @@ impl Line {
     }
 
     pub(crate) fn terms(&self) -> LineTerms {
-        LineTerms {
-            stale: Duration::from_secs(self.stale_s.into()),
-            suspend_per_hour: self.suspend_per_hour,
-        }
+        LineTerms { stale: Duration::from_secs(self.stale_s.into()), suspend_per_hour: self.suspend_per_hour }
     }
 }
 

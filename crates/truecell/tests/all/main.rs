@@ -27,6 +27,7 @@ mod handshake;
 mod import;
 mod kills;
 mod lab;
+mod lines;
 mod memory;
 mod migrate;
 mod mistakes;

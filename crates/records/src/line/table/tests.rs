@@ -152,6 +152,21 @@ fn one_address_has_room_for_so_many_and_hides_no_other() {
     assert_eq!(table.len(), PER_PREFIX + 1);
 }
 
+#[test]
+fn no_more_sessions_are_kept_than_there_is_room_for_and_one_that_ended_makes_room() {
+    let mut table = LineTable { room: 3, ..LineTable::new(KEEP) };
+    let now = time(100);
+    let mut take = |line, last, to| table.take(session(line, &format!("192.0.2.{last}"), 0, to, 100), now);
+    assert_eq!([take("A", 1, None), take("B", 2, Some(50)), take("C", 3, None)], [Taken::New; 3]);
+    assert_eq!([take("D", 4, None), take("E", 5, None)], [Taken::New, Taken::NoRoom]);
+    table.hear(now, now).unwrap();
+    let at = |last: u8| {
+        let peer = SocketAddr::from(([192, 0, 2, last], 1));
+        table.whose(peer, time(10), now, STALE).map(|found| found.line.to_string()).ok()
+    };
+    assert_eq!([1, 2, 3, 4, 5].map(at), [Some("A".into()), None, Some("C".into()), Some("D".into()), None]);
+}
+
 fn any_session() -> impl Strategy<Value = Session> {
     let place = prop_oneof![
         Just("192.0.2.7"),
