@@ -149,7 +149,8 @@ fn a_feed_that_ends_many_lines_at_once_suspends_few_units_and_a_person_settles_t
     // It stays so over a restart, whatever time has passed.
     bench.kill();
     bench.serve();
-    until("no end is held", || metric(&bench, "truecell_lines_held") == 2);
+    bench.wait_logged("lines-held");
+    assert_eq!(metric(&bench, "truecell_lines_held"), 2);
     assert_eq!(states(&bench), ["suspended", "installed", "installed"]);
     bench.good(&["device", "move", units[1], "suspended", "--why", "its line was cancelled, I asked"]);
     until("it waits though a person did it", || metric(&bench, "truecell_lines_held") == 1);
