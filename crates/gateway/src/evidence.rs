@@ -92,14 +92,10 @@ pub(crate) fn evidence(
 /// Where a unit is. Whom the feed of lines does not know there may be behind the prefixes of its own line.
 pub(crate) fn outer(address: SocketAddr, known: &Known, origins: &dyn Origins, now: UnixTime) -> Outer {
     let (class, place) = origins.source(address.ip());
-    let line = match origins.line(address, now) {
-        Evidence::Missing(Missing::NotGathered) => Evidence::Missing(Missing::NoRecord),
-        line => line,
-    };
     let own = known.line.as_ref().filter(|own| own.covers(address.ip()) == Some(true));
-    let line = match (line, own) {
+    let line = match (origins.line(address, now), own) {
         (Evidence::Missing(_), Some(own)) => Evidence::seen(own.line.clone(), "ledger", now),
-        (line, _) => line,
+        (line @ (Evidence::Known(_) | Evidence::Missing(_)), _) => line,
     };
     Outer { address, class, line, place }
 }

@@ -51,7 +51,7 @@ impl Mmdb {
     fn below(&mut self, node: usize, side: usize) -> usize {
         match self.nodes[node][side] {
             Way::Node(below) => below,
-            way => {
+            way @ (Way::Nowhere | Way::Data(_)) => {
                 self.nodes.push([way; 2]);
                 let below = self.nodes.len() - 1;
                 self.nodes[node][side] = Way::Node(below);

@@ -1,5 +1,10 @@
 //! What the table of lines takes: 250,000 lines with an address each, and 1,000,000 with a block of ports, from text.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a bench measures and prints"
+)]
 
 use ids::UnixTime;
 use records::line::{LineTable, Record};
