@@ -1,5 +1,5 @@
 use crate::{
-    CaCheck, Check, Core, GatewayConfig, Issuers, SessionBrief, SessionView, Stats, WallClock,
+    CaCheck, Check, Core, GatewayConfig, Issuers, Origins, SessionBrief, SessionView, Stats, WallClock,
     backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
@@ -49,6 +49,8 @@ pub struct Deps {
     pub anchors: Anchors,
     /// What foreign CAs say about the certificates that they issued.
     pub issuers: Arc<dyn Issuers>,
+    /// What feeds and databases say about where a claim comes from.
+    pub origins: Arc<dyn Origins>,
     /// Whether the embedded CA can issue to units.
     pub ca_check: CaCheck,
     /// What stands behind the tunnels: a side of it for each shard.
@@ -160,6 +162,7 @@ impl Gateway {
             ca_key_check: deps.ca_key_check,
             ca_check: deps.ca_check,
             issuers: deps.issuers,
+            origins: deps.origins,
         };
         let shared = common.shared(ways.counters.clone(), outside, to_control);
         let journal = deps.ledger.journal().clone();

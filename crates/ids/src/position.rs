@@ -37,6 +37,13 @@ impl Position {
         (is_within(lat, 90) && is_within(lon, 180)).then_some(Self { lat, lon })
     }
 
+    /// From degrees, rounded; `None` where there is no such place.
+    pub fn from_degrees(lat: f64, lon: f64) -> Option<Self> {
+        let is_there = lat.abs() <= 90.0 && lon.abs() <= 180.0;
+        let units = |degrees: f64| (degrees * f64::from(UNIT)).round() as i32;
+        is_there.then(|| Self { lat: units(lat), lon: units(lon) })
+    }
+
     /// Latitude in 1e-7 degrees, north above 0.
     pub fn lat(self) -> i32 {
         self.lat
@@ -116,6 +123,15 @@ mod tests {
 
     fn at(text: &str) -> Position {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn degrees_off_the_earth_are_no_place() {
+        let seoul = Position::from_degrees(37.5665, 126.978).unwrap();
+        assert_eq!((seoul.lat(), seoul.lon()), (375_665_000, 1_269_780_000));
+        for (lat, lon) in [(90.1, 0.0), (0.0, -180.1), (f64::NAN, 0.0), (0.0, f64::INFINITY)] {
+            assert_eq!(Position::from_degrees(lat, lon), None);
+        }
     }
 
     #[test]

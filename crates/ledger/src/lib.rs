@@ -21,6 +21,7 @@ mod error;
 mod extension;
 mod import;
 mod import_credentials;
+mod in_service;
 mod incident;
 mod index;
 mod lease;

@@ -165,6 +165,11 @@ impl DataDir {
     }
 
     /// Revocation lists of foreign CAs, the last good one of each.
+    /// What is kept of feeds.
+    pub(crate) fn records(&self) -> PathBuf {
+        self.path().join("records")
+    }
+
     pub(crate) fn crls(&self) -> PathBuf {
         self.path().join("crl")
     }

@@ -178,7 +178,13 @@ impl Registrar {
             return Ok((Decision::Refuse(Reason::RowTampered), Weighed::default()));
         };
         let session = contest.holder.session;
-        let holder = Holder { session, claim: self.claim_now(session), probe, outer: None, asked_ago: None };
+        let holder = Holder {
+            session,
+            claim: self.claim_now(session, &known, now),
+            probe,
+            outer: None,
+            asked_ago: None,
+        };
         let (facts, policy, modes) = (self.facts(&known), &self.policy, &self.shadow.modes);
         let verdict = judge(claim_of_newcomer, &facts, Some(&holder), policy, modes, now);
         let weighed = weighed(&verdict);

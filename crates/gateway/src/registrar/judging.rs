@@ -4,14 +4,14 @@
 use super::{Registrar, contests::Newcomer, quarantine::Told, shadow::LetIn, two::Two};
 use crate::{
     contest::Party,
-    evidence::{Known, as_json, as_written, evidence, revocation, weighed},
+    evidence::{Known, as_json, as_written, evidence, outer, revocation, weighed},
     hand_off::{Admitted, Answer, Claim, Refused},
     health::Alarm,
     quarantine::Quarantine,
     sessions::{Beginning, Session},
 };
 use admission::{
-    Admit, Appraisal, Decision, Facts, Holder, Outer, Probe, Reason, Transient, Verdict, appearance, judge,
+    Admit, Appraisal, Decision, Facts, Holder, Probe, Reason, Transient, Verdict, appearance, judge,
 };
 use events::{
     Durability,
@@ -148,11 +148,11 @@ impl Registrar {
         let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256(), now) {
             Ok(known) => known,
             Err(error) if error.is_transient() => return Err(error),
-            Err(error) => return Ok(Looked::Refuse(unreadable(&claim, &error, now))),
+            Err(error) => return Ok(Looked::Refuse(self.unreadable(&claim, &error, now))),
         };
         let standing = self.issuer_says(&claim, &known, now);
-        let evidence = Box::new(evidence(&claim, &known, standing, now));
-        let holder = known.lease.as_ref().map(|lease| self.holder(lease));
+        let evidence = Box::new(evidence(&claim, &known, standing, &*self.outside.origins, now));
+        let holder = known.lease.as_ref().map(|lease| self.holder(lease, &known, now));
         let facts = self.facts(&known);
         let verdict = judge(&evidence, &facts, holder.as_ref(), &self.policy, &self.shadow.modes, now);
         let verdict_before = |before| {
@@ -192,6 +192,15 @@ impl Registrar {
         Ok(looked)
     }
 
+    /// A claim whose rows can't be believed: nothing of the ledger is used.
+    fn unreadable(&self, claim: &Claim, error: &LedgerError, now: UnixTime) -> Refusal {
+        let evidence = Box::new(evidence(claim, &Known::default(), None, &*self.outside.origins, now));
+        let (ticket, reason) = (claim.ticket, Reason::RowTampered);
+        let (detail, weighed) = (error.to_string(), Weighed::default());
+        let own = Appraisal::default();
+        Refusal { ticket, evidence, reason, detail, weighed, own, two: None, shown: None, more: None }
+    }
+
     /// Only what the ledger has is asked about from now on: the others are refused whatever their CA says.
     fn issuer_says(&self, claim: &Claim, known: &Known, now: UnixTime) -> Option<Standing> {
         let path = claim.authenticated.path();
@@ -224,18 +233,23 @@ impl Registrar {
     }
 
     /// A claim that has been let in, from where its session is now.
-    pub(super) fn claim_now(&self, session: SessionId) -> Option<admission::Claim> {
+    pub(super) fn claim_now(
+        &self,
+        session: SessionId,
+        known: &Known,
+        now: UnixTime,
+    ) -> Option<admission::Claim> {
         let claim = self.claims.get(&session)?;
         let address = self.sessions.get(session).map_or(claim.outer.address, |session| session.outer());
-        let outer = Outer { address, ..claim.outer.clone() };
+        let outer = outer(address, known, &*self.outside.origins, now);
         Some(admission::Claim { outer, ..(**claim).clone() })
     }
 
-    fn holder(&self, lease: &Lease) -> Holder {
+    fn holder(&self, lease: &Lease, known: &Known, now: UnixTime) -> Holder {
         let session = self.sessions.get(lease.session);
         Holder {
             session: lease.session,
-            claim: self.claim_now(lease.session),
+            claim: self.claim_now(lease.session, known, now),
             // A lease of ours without a session is what an end left that could not be written yet.
             probe: if session.is_some() { Probe::NotAsked } else { Probe::Unreachable },
             outer: session.map(|session| session.outer()),
@@ -510,15 +524,6 @@ fn too_often(claim: &Claim) -> Refused {
         outer: auth.path().peer,
         idi: Some(claim.authenticated.device().to_string()),
     }
-}
-
-/// A claim whose rows can't be believed: nothing of the ledger is used.
-fn unreadable(claim: &Claim, error: &LedgerError, now: UnixTime) -> Refusal {
-    let evidence = Box::new(evidence(claim, &Known::default(), None, now));
-    let (ticket, reason) = (claim.ticket, Reason::RowTampered);
-    let (detail, weighed) = (error.to_string(), Weighed::default());
-    let own = Appraisal::default();
-    Refusal { ticket, evidence, reason, detail, weighed, own, two: None, shown: None, more: None }
 }
 
 fn shown(claim: &Claim, now: UnixTime) -> Shown {

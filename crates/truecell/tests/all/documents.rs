@@ -217,6 +217,30 @@ fn the_tables_of_values_have_every_word_that_the_code_writes() {
     }
 }
 
+/// Each line shown is read, each kind is shown, and each field is described.
+#[test]
+fn the_feed_of_lines_is_read_as_it_is_documented() {
+    let text = fs::read_to_string(root().join("docs/formats.md")).unwrap();
+    let (_, shown) = text.split_once("<!-- line feed -->\n```json\n").unwrap();
+    let (mut kinds, mut fields) = (BTreeSet::new(), BTreeSet::new());
+    for line in shown.lines().take_while(|line| *line != "```") {
+        let record = records::line::Record::parse(line.as_bytes());
+        assert!(record.is_ok(), "{line}: {record:?}");
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        kinds.insert(value["kind"].as_str().unwrap().to_owned());
+        fields.extend(value.as_object().unwrap().keys().cloned());
+    }
+    let known = literals("records/src/line/record.rs", "fn word(self) -> &'static str {");
+    assert_eq!(kinds, known.iter().cloned().collect());
+    assert_eq!(fields, first_words("formats.md", "line fields").into_iter().collect());
+    let rows = table("formats.md", "line fields");
+    let described = |field: &str| rows.iter().find(|row| words(row)[0] == field).map(|row| words(row));
+    assert_eq!(described("kind").unwrap()[1..], known);
+    assert_eq!(described("v").unwrap()[1], records::line::V.to_string());
+    let longest = format!("A line has at most {} octets", records::line::LONGEST);
+    assert!(text.contains(&longest), "{longest}");
+}
+
 #[test]
 fn the_codes_of_the_help_are_those_of_the_document() {
     let documented: Vec<_> = table("cli.md", "codes")

@@ -28,6 +28,7 @@ mod import;
 mod inventory;
 mod kills;
 mod lab;
+mod lines;
 mod memory;
 mod migrate;
 mod mistakes;
