@@ -59,6 +59,9 @@ fn two_that_have_one_address_get_each_their_own_packets_and_the_later_one_only_f
             ensure!(away.no_ping(&other.address(v6).to_string()), "another host was within reach");
         }
         ensure!(away.no_ping(SERVICE_V4), "a service address that is not listed was within reach");
+        copy.rekey(&["--child", "core"])?;
+        away.ping(&core.v4.to_string())?;
+        ensure!(away.no_ping(&other.v4.to_string()), "another CHILD SA reaches another host");
         let octets = iperf(carrier, &home, core, core.v4.into(), "--bidir")?;
         ensure!(octets.iter().all(|octets| *octets > 1e5), "{octets:?}");
         let sent = pings.stop()?;
