@@ -265,6 +265,11 @@ impl Session {
         }
     }
 
+    /// When it ends at the latest.
+    pub(crate) fn until(&self) -> UnixTime {
+        self.confinement().map_or(self.until, |confinement| confinement.until)
+    }
+
     pub(crate) fn confinement(&self) -> Option<&Arc<Confinement>> {
         self.confinement.get()
     }
@@ -300,7 +305,7 @@ impl Session {
             outer,
             inner: self.inner().collect(),
             since: self.since,
-            until: self.confinement().map_or(self.until, |confinement| confinement.until.min(self.until)),
+            until: self.until(),
             quarantine: self.confinement().map(|confinement| confinement.view()),
             class: self.class_name.to_string(),
             class_listed: self.class.is_listed,

@@ -107,7 +107,7 @@ impl Registrar {
             self.leave_quarantine(session);
             return None;
         };
-        let until = self.clock.now().after(Quarantine::LIFETIME);
+        let until = self.clock.now().after(Quarantine::LIFETIME).min(session.until());
         Some(Arc::new(Confinement { reason, class, translation, until }))
     }
 
