@@ -19,6 +19,7 @@ mod pairs;
 mod quarantine;
 mod sessions;
 mod shadow;
+mod trust;
 mod two;
 
 use crate::{

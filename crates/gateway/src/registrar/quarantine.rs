@@ -76,8 +76,19 @@ impl Registrar {
                 let Told { reason, weighed, .. } = told;
                 let more = self.refused.would_admit((evidence.device, reason), Instant::now());
                 let detail = reason.to_string();
-                let refusal =
-                    Refusal { ticket, evidence, reason, detail, weighed, own, two, shown: None, more };
+                let refusal = Refusal {
+                    ticket,
+                    evidence,
+                    reason,
+                    detail,
+                    weighed,
+                    own,
+                    two,
+                    conclusion: None,
+                    device: None,
+                    shown: None,
+                    more,
+                };
                 return self.say_refused(refusal);
             }
             Ok(true) => {}
