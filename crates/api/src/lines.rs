@@ -3,7 +3,7 @@
 //!
 //! - The feed's files are read from their beginning at each start, before anybody attaches; nothing of the table is kept.
 //! - A line that is no record is kept aside, with its reason, and counted.
-//! - What became of a line is acted on once, over restarts too, and within a bound: see [`ends`].
+//! - What became of a line is acted on once, over restarts too, and within a bound (`ends.rs`).
 
 mod aside;
 mod ends;
