@@ -157,6 +157,8 @@ pub(crate) struct Asked {
 
 /// Rows of one import request at most: each request is one transaction, and one answer.
 const ROWS: usize = 1_000;
+/// Octets of one: nine texts of each row, as long as they may be, and what else there is of it.
+pub(crate) const IMPORT_OCTETS: usize = 16 << 20;
 
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
@@ -291,8 +293,13 @@ impl Services {
             region: Some(device.region.clone()),
         };
         let is_new = |device: &NewDevice| matches!(self.ledger.device(device.id), Ok(None));
-        let new = rows.iter().map(|(_, device)| device).filter(|device| is_new(device));
-        let scopes = new.map(scope).collect();
+        let mut scopes = BTreeSet::new();
+        for (_, device) in rows {
+            let scope = scope(device);
+            if !scopes.contains(&scope) && is_new(device) {
+                scopes.insert(scope);
+            }
+        }
         let reasons = Refusal::ALL.into_iter().filter(|reason| reason.is_observed_after_import());
         let codes: Vec<_> = reasons.map(Refusal::code).collect();
         let begun = self.ledger.begin_observed(&scopes, &codes, &caller.name, self.now())?;

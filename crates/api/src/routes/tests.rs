@@ -344,7 +344,7 @@ async fn an_operator_reports_a_unit_lost_and_does_not_bring_it_back() {
 async fn particulars_change_one_by_one_and_null_takes_the_line_away() {
     let world = world();
     let set = async |set: &str| {
-        let body = format!(r#"{{"set":{set},"why":"test"}}"#);
+        let body = format!(r#"{{"set":{set},"why":"test","approver":"dave"}}"#);
         let (status, answer) =
             ask(&world, Some(Role::Admin), "POST", "/v1/devices/00aabbccddee", &body).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
@@ -359,6 +359,13 @@ async fn particulars_change_one_by_one_and_null_takes_the_line_away() {
     let head = world.services.ledger.journal().head();
     assert_eq!(set(r#"{"owner":"kim"}"#).await, (kim.clone(), line));
     assert_eq!(world.services.ledger.journal().head(), head, "nothing changed, nothing is written");
+    for nobody in ["", r#","approver":"carol""#] {
+        let alone = format!(r#"{{"set":{{"line":null}},"why":"test"{nobody}}}"#);
+        let (status, answer) =
+            ask(&world, Some(Role::Admin), "POST", "/v1/devices/00aabbccddee", &alone).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{answer}");
+        assert!(answer.contains("needs-approver"), "{answer}");
+    }
     assert_eq!(set(r#"{"line":null}"#).await, (kim, None));
     let unknown = r#"{"set":{"state":"live"},"why":"test"}"#;
     let (status, _) = ask(&world, Some(Role::Admin), "POST", "/v1/devices/00aabbccddee", unknown).await;

@@ -33,7 +33,7 @@ use reconcile::Reconcile;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Device {
     /// Put one unit into the ledger
-    Add(Add),
+    Add(Box<Add>),
     /// Put an existing estate into the ledger, from CSV
     Import(Import),
     /// Write all units as CSV, as `device import` takes them
@@ -45,7 +45,7 @@ pub(crate) enum Device {
     /// Show one unit, with its credentials and its session
     Show(Show),
     /// Change what is known about a unit: where it is, what it may carry, what it is
-    Set(Set),
+    Set(Box<Set>),
     /// Move a unit to another state of its life cycle
     Move(Move),
     /// Stop a unit for now; undone by `device move ID installed --why TEXT`
