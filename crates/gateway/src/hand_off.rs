@@ -22,7 +22,7 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use x509::{Anchors, CertPathVerified};
 
@@ -265,6 +265,8 @@ pub(crate) struct Claim {
     pub(crate) sa: IkeSaId,
     pub(crate) authenticated: Authenticated,
     pub(crate) request: AttachRequest,
+    /// When it was handed over.
+    pub(crate) came: Instant,
 }
 
 /// An attempt that was refused before it was authenticated, or could not be.

@@ -1,6 +1,7 @@
 //! Measurements of this machine: each a set of rows, ours beside a named peer's in the same run.
 
 mod charon;
+mod claims;
 mod costs;
 mod enrol;
 mod esp;
@@ -19,6 +20,7 @@ mod storm;
 mod tunnel;
 mod work;
 
+pub(crate) use claims::Claims;
 pub(crate) use enrol::Enrol;
 pub(crate) use esp::Esp;
 pub(crate) use flood::Flood;

@@ -111,8 +111,12 @@ impl Registrar {
             return tickets.into_iter().for_each(|ticket| self.answer(Answer::Dropped(ticket)));
         };
         self.tallies.batch(tickets.len());
+        let came: Vec<_> = claims.iter().map(|claim| claim.came).collect();
         match self.judge_all(claims, now) {
-            Ok(judged) => judged.into_iter().for_each(|judged| self.say(judged, now)),
+            Ok(judged) => {
+                judged.into_iter().for_each(|judged| self.say(judged, now));
+                came.iter().for_each(|came| self.tallies.times.count(came.elapsed()));
+            }
             Err(error) => {
                 self.out_of_reach(&error);
                 tickets.into_iter().for_each(|ticket| self.drop_for(ticket, error.code()));

@@ -1,5 +1,5 @@
 use crate::{
-    bench::{Enrol, Esp, Flood, Handshake, Lacks, Ocsp, Revoke, Row, Storm, Tunnel},
+    bench::{Claims, Enrol, Esp, Flood, Handshake, Lacks, Ocsp, Revoke, Row, Storm, Tunnel},
     cli::Cli,
     failure::{Failure, Problem},
     output::Output,
@@ -59,6 +59,12 @@ pub(crate) enum Bench {
     /// after another is revoked over the control socket. What counts is the time from an operator's request to the last
     /// echo that the unit received.
     Revoke(Revoke),
+    /// How long a claim waits until it is judged and in the ledger
+    ///
+    /// `truecell serve` with units in its ledger, all of which attach, so many in a second whether those before them stand or
+    /// not; they share this machine's processors with it. What counts is the time from the end of a unit's authentication
+    /// until it is told. Beside it: a commit of one row to a database of its own, in the same folder at the same time.
+    Claims(Claims),
 }
 
 impl Bench {
@@ -71,6 +77,7 @@ impl Bench {
             Self::Storm(storm) => storm.measure(cli.data.as_deref()).map_err(broken)?,
             Self::Enrol(enrol) => enrol.measure(cli.data.as_deref()).map_err(broken)?,
             Self::Ocsp(ocsp) => ocsp.measure(cli.data.as_deref()).map_err(broken)?,
+            Self::Claims(claims) => claims.measure(cli.data.as_deref()).map_err(broken)?,
             Self::Revoke(revoke) => revoke.measure(cli.data.as_deref()).map_err(broken)?,
         };
         output.answer(&rows, |rows| table(rows))
