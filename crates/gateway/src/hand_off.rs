@@ -344,8 +344,6 @@ pub(crate) enum Answer {
     Admitted { ticket: Ticket, admitted: Admitted, session: Arc<Session>, path: Path, grant: Grant },
     /// It may attach if the holder makes room or is silent.
     Contested { ticket: Ticket, session: Arc<Session>, path: Path, grant: Grant, holder: Party },
-    /// It may not attach, and gets what there is in quarantine.
-    Quarantined { ticket: Ticket, quarantined: Quarantined, session: Arc<Session>, path: Path, grant: Grant },
     /// It may not; the event says why.
     Refused(Ticket),
     /// It can't be judged now.
