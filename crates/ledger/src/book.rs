@@ -12,6 +12,7 @@ use crate::{
 };
 use events::{Durability, Journal, JournalError, ledger::Opened};
 use ids::{AccessLine, CertSha256, CrlReason, DeviceId, Epoch, NodeId, UnixTime};
+use serde::de::DeserializeOwned;
 use std::{
     collections::BTreeSet,
     sync::{
@@ -48,6 +49,12 @@ pub(crate) struct Writer {
     /// Where the lines are, as the rows of the store have it.
     pub(crate) lines: Option<Arc<Lines>>,
     pub(crate) rewrites: Rewrites,
+}
+
+/// The rows as they are at one moment.
+pub(crate) struct Rows<'a> {
+    store: &'a mut dyn Store,
+    row_key: &'a RowKey,
 }
 
 impl Ledger {
@@ -384,6 +391,16 @@ impl Ledger {
         Ok(work(&mut **lock(&self.0.reader))?)
     }
 
+    /// Rows of one moment.
+    pub(crate) fn read_rows<T>(
+        &self,
+        work: impl FnOnce(&mut Rows<'_>) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        let mut reader = lock(&self.0.reader);
+        reader.begin_reading()?;
+        work(&mut Rows { store: &mut **reader, row_key: &self.0.row_key })
+    }
+
     pub(crate) fn row<R: Row>(&self, key: &str) -> Result<Option<R>, LedgerError> {
         let row = self.read(|store| store.get(R::TABLE, key))?;
         row.map(|row| self.0.row_key.unseal(&row)).transpose()
@@ -549,6 +566,20 @@ impl Ledger {
 
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
+    }
+}
+
+impl Rows<'_> {
+    /// A row, or as much of it as `R` has.
+    pub(crate) fn get<R: DeserializeOwned>(&mut self, table: &str, key: &str) -> Result<Option<R>, LedgerError> {
+        let row = self.store.get(table, key)?;
+        row.map(|row| self.row_key.unseal(&row)).transpose()
+    }
+}
+
+impl Drop for Rows<'_> {
+    fn drop(&mut self) {
+        self.store.roll_back();
     }
 }
 
