@@ -37,7 +37,9 @@ impl LedgerStatuses {
             Some((Standing::Waits, issued_at)) => {
                 Status::Revoked { at: issued_at, reason: Some(CrlReason::CertificateHold) }
             }
-            Some((Standing::Revoked(revoked), _)) => Status::Revoked { at: revoked.at, reason: revoked.reason },
+            Some((Standing::Revoked(revoked), _)) => {
+                Status::Revoked { at: revoked.at, reason: revoked.reason }
+            }
         })
     }
 }

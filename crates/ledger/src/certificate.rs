@@ -244,7 +244,7 @@ impl Tx<'_> {
         if approver.is_some() {
             because.second_person(|| format!("a certificate for {}", certificate.name))?;
         }
-        self.put_row(certificate, &because, now).map(drop)
+        self.put_row_behind(None, certificate, &because, now).map(drop)
     }
 
     /// One certificate that our CAs signed.
@@ -356,7 +356,9 @@ impl Ledger {
     ) -> Result<Option<(Standing, UnixTime)>, LedgerError> {
         let key = CertificateRecord::key_of(issuer, serial);
         self.read_rows(|rows| {
-            let Some(certificate) = rows.get::<Signed>(CertificateRecord::TABLE, &key)? else { return Ok(None) };
+            let Some(certificate) = rows.get::<Signed>(CertificateRecord::TABLE, &key)? else {
+                return Ok(None);
+            };
             let issued_at = certificate.issued_at;
             Ok(Some((certificate.standing(rows, now)?, issued_at)))
         })

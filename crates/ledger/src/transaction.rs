@@ -307,7 +307,19 @@ impl<'a> Tx<'a> {
         because: &Because<'_>,
         now: UnixTime,
     ) -> Result<EventRef, LedgerError> {
-        let (before, revision) = self.row(&row.key())?.unzip();
+        let before = self.row(&row.key())?;
+        self.put_row_behind(before, row, because, now)
+    }
+
+    /// The same for who has read here what the row is until now, with its revision; `None` where there is none.
+    pub(crate) fn put_row_behind<R: Row>(
+        &mut self,
+        before: Option<(R, u64)>,
+        row: &R,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<EventRef, LedgerError> {
+        let (before, revision) = before.unzip();
         self.write_row(row, (before, revision.unwrap_or(0)), because, now)
     }
 

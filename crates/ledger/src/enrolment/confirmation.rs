@@ -83,6 +83,7 @@ impl Tx<'_> {
         }
     }
 
+    /// Of a certificate that waits, which is no credential yet.
     fn count(
         &mut self,
         certificate: CertificateRecord,
@@ -115,7 +116,7 @@ impl Tx<'_> {
             }
             Leave::Word | Leave::Approved(_) => return Err(Denied::NoTransaction.into()),
         }
-        self.put_row(&credential, &Because::new(BY, "confirmed"), now)?;
+        self.put_row_behind(None, &credential, &Because::new(BY, "confirmed"), now)?;
         Ok(credential)
     }
 

@@ -203,7 +203,7 @@ impl Store for Sqlite {
         if row.revision > 1 {
             self.put_entries(table, key, entries)?;
         } else {
-            self.add_entries(table, key, entries)?;
+            self.add_entries(table, key, entries.iter())?;
         }
         if fed {
             self.statement("INSERT INTO change (kind, key) VALUES (?1, ?2)", |s| {
@@ -226,20 +226,15 @@ impl Store for Sqlite {
     ) -> Result<(), StoreError> {
         let sql = "SELECT name, value FROM entry WHERE tbl = ?1 AND key = ?2";
         let read = |row: &SqlRow<'_>| Ok((row.get(0)?, row.get(1)?));
-        let has: Vec<(String, String)> =
+        let before: Vec<(String, String)> =
             self.statement(sql, |s| s.query_map([table, key], read)?.collect())?;
-        let stays = |(name, value): &&(String, String)| {
-            entries.iter().any(|(other, own)| other == name && own == value)
-        };
-        for (name, value) in has.iter().filter(|entry| !stays(entry)) {
+        let is = |one: &(String, String), other: &(&str, String)| one.0 == other.0 && one.1 == other.1;
+        for (name, value) in before.iter().filter(|one| !entries.iter().any(|other| is(one, other))) {
             let sql = "DELETE FROM entry WHERE tbl = ?1 AND name = ?2 AND value = ?3 AND key = ?4";
             self.statement(sql, |s| s.execute([table, name, value, key]).map(drop))?;
         }
-        let is_there = |(name, value): &&(&'static str, String)| {
-            has.iter().any(|(other, theirs)| other == name && theirs == value)
-        };
-        let new: Vec<_> = entries.iter().filter(|entry| !is_there(entry)).cloned().collect();
-        self.add_entries(table, key, &new)
+        let new = entries.iter().filter(|entry| !before.iter().any(|one| is(one, entry)));
+        self.add_entries(table, key, new)
     }
 
     fn tables(&mut self) -> Result<BTreeSet<String>, StoreError> {
@@ -399,11 +394,11 @@ impl Store for Sqlite {
 }
 
 impl Sqlite {
-    fn add_entries(
+    fn add_entries<'a>(
         &mut self,
         table: &str,
         key: &str,
-        entries: &[(&'static str, String)],
+        entries: impl Iterator<Item = &'a (&'static str, String)>,
     ) -> Result<(), StoreError> {
         for (name, value) in entries {
             let sql = "INSERT OR IGNORE INTO entry (tbl, name, value, key) VALUES (?1, ?2, ?3, ?4)";
