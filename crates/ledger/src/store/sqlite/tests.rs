@@ -134,7 +134,7 @@ fn who_reads_at_one_moment_has_the_newest_as_soon_as_that_is_over() {
     let mut store = open(dir.path());
     fill(&mut store, 0..1).unwrap();
     let mut reader = store.reader().unwrap();
-    let mut revision = |reader: &mut dyn Store| reader.get("device", &row(0).key).unwrap().unwrap().revision;
+    let revision = |reader: &mut dyn Store| reader.get("device", &row(0).key).unwrap().unwrap().revision;
     reader.begin_reading().unwrap();
     assert_eq!(revision(&mut *reader), 1);
     store.begin().unwrap();
