@@ -79,8 +79,8 @@ pub struct BackupBegun {
 }
 
 impl Recorded for RowChanged<Box<RawValue>> {
-    const KIND: &'static str = RowChanged::<Value>::KIND;
-    const V: u16 = RowChanged::<Value>::V;
+    const KIND: &'static str = <RowChanged>::KIND;
+    const V: u16 = <RowChanged>::V;
 }
 
 recorded! {

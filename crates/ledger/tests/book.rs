@@ -120,7 +120,7 @@ const NOT_STUCK: &str =
 struct ChangedAlone(RowChanged);
 
 impl Recorded for ChangedAlone {
-    const KIND: &'static str = RowChanged::KIND;
+    const KIND: &'static str = <RowChanged>::KIND;
 }
 
 fn sql(dir: &Path, statement: &str) {
