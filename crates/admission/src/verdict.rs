@@ -273,11 +273,9 @@ impl Settled {
     }
 
     fn refused(reason: Reason) -> Self {
-        let conclusion = match reason {
-            Reason::ForeignNetwork | Reason::WrongHands => Some(Conclusion::GenuineKeyUntrusted),
-            Reason::Clone => Some(Conclusion::NewcomerIsClone),
-            _ => None,
-        };
+        let is_elsewhere = matches!(reason, Reason::ForeignNetwork | Reason::WrongHands);
+        let untrusted = is_elsewhere.then_some(Conclusion::GenuineKeyUntrusted);
+        let conclusion = untrusted.or((reason == Reason::Clone).then_some(Conclusion::NewcomerIsClone));
         Self { conclusion, ..Self::of(Decision::Refuse(reason)) }
     }
 

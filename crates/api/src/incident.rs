@@ -108,7 +108,7 @@ pub(crate) async fn judge(
         let (by, ended) = (caller.name.clone(), format!("incident {number} is judged"));
         let closed = ClosedIncident { by: caller.name, at: services.now(), why, genuine: None };
         let incident = services.ledger.judge_incident(number, genuine, closed)?;
-        for gateway in &services.gateway {
+        if let Some(gateway) = &services.gateway {
             for device in &incident.devices {
                 // Whoever waits there comes anew, and is judged by what is known now.
                 gateway.end_quarantine(*device, &by, &ended);

@@ -4,7 +4,6 @@
 use super::{
     Registrar,
     contests::Newcomer,
-    quarantine::Told,
     shadow::LetIn,
     trust::{Attach, End, record},
     two::Two,
@@ -14,7 +13,6 @@ use crate::{
     evidence::{Known, as_json, as_written, evidence, outer, revocation, weighed},
     hand_off::{Admitted, Answer, Claim, Refused},
     health::Alarm,
-    quarantine::Quarantine,
     sessions::{Beginning, Session},
 };
 use admission::{
@@ -53,9 +51,9 @@ pub(super) struct Case {
     pub(super) evidence: Box<admission::Claim>,
     let_in: LetIn,
     /// What is known of it.
-    pub(super) own: Appraisal,
+    own: Appraisal,
     /// Another who has its key, if that is known.
-    pub(super) two: Option<Box<Two>>,
+    two: Option<Box<Two>>,
 }
 
 /// What a refusal tells.

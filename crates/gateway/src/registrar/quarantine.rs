@@ -1,12 +1,9 @@
 //! Sessions without a lease: how one begins, and what ends it.
 
-use super::{
-    Registrar,
-    judging::{As, Case, Refusal},
-};
+use super::Registrar;
 use crate::{
     evidence::as_written,
-    hand_off::{Answer, Quarantined, Why},
+    hand_off::{Answer, Why},
     quarantine::{Confinement, Quarantine, Translation},
     sessions::Session,
 };
@@ -15,9 +12,7 @@ use events::{
     JournalError,
     admission::{Quarantined as QuarantinedEvent, Weighed},
 };
-use ids::UnixTime;
-use ledger::LedgerError;
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// What is said of a session in quarantine beside what it is.
 #[derive(Clone)]

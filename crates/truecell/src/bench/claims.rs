@@ -57,7 +57,10 @@ impl Claims {
         let ended = AtomicBool::new(false);
         let database = Connection::open(folder.path().join("empty.sqlite"))?;
         let (arrived, commits) = thread::scope(|threads| {
-            let commits = threads.spawn(|| commits(&database, &ended));
+            let commits = threads.spawn({
+                let (database, ended) = (database, &ended);
+                move || commits(&database, ended)
+            });
             let arrived = self.arrive(&gateway, &estate, &mut work);
             ended.store(true, Relaxed);
             let commits = commits.join().map_err(|_| anyhow!("the commits panicked"))??;
