@@ -26,8 +26,11 @@ fn mark(item: Item, is_good: Option<bool>) -> Option<Mark> {
 }
 
 /// Whether it is behind the unit's own line; `None` when nobody knows.
+/// Whose line the address belongs to now counts before the prefixes that are written down for the unit's line.
 pub(crate) fn is_on_line(claim: &Claim, facts: &Facts<'_>) -> Option<bool> {
-    facts.line.and_then(|line| line.covers(claim.outer.address.ip()))
+    let line = facts.device.and_then(|device| device.access_line.as_ref());
+    let by_feed = line.zip(claim.outer.line.value()).map(|(line, here)| here == line);
+    by_feed.or_else(|| facts.line.and_then(|line| line.covers(claim.outer.address.ip())))
 }
 
 /// As what it would be written down.

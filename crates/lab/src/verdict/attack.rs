@@ -1,0 +1,298 @@
+//! Somebody has a unit's key: what is called, how soon, and how often wrongly.
+
+use super::{
+    Given,
+    draws::Draws,
+    exact::{at_least, at_most},
+    party::{Party, Place, Speaks, Who, line},
+    rates::{POWER, POWER_OFF, TURN},
+    world::{DAY, Event, Step, World},
+};
+use ledger::LifeCycle;
+use std::time::Duration;
+
+/// What somebody does who has a unit's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attack {
+    /// He is there before the unit ever was.
+    FirstComer,
+    /// He comes after it, from somewhere else, with software of his own.
+    SecondComer,
+    /// They take turns.
+    Alternating,
+    /// He is behind the unit's own line, beside it.
+    SameLine,
+    /// He is in the household's router, and keeps the unit off.
+    HouseholdRouter,
+    /// What he does elsewhere, with all that the unit has in it, comes out of the unit's line.
+    Relay,
+    /// It is the unit itself, somewhere else.
+    Carried,
+    /// As the second comer, with all that the unit has in it.
+    CopiedConfiguration,
+    /// The unit was reported lost.
+    Lost,
+    /// Somebody with the right to has booked his line as the unit's.
+    InsiderBooked,
+}
+
+impl Attack {
+    /// Each.
+    pub const ALL: [Self; 10] = [
+        Self::FirstComer,
+        Self::SecondComer,
+        Self::Alternating,
+        Self::SameLine,
+        Self::HouseholdRouter,
+        Self::Relay,
+        Self::Carried,
+        Self::CopiedConfiguration,
+        Self::Lost,
+        Self::InsiderBooked,
+    ];
+
+    /// In few words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FirstComer => "first comer",
+            Self::SecondComer => "second comer",
+            Self::Alternating => "alternating",
+            Self::SameLine => "same line",
+            Self::HouseholdRouter => "household's router, unit kept off",
+            Self::Relay => "relay",
+            Self::Carried => "carried unit",
+            Self::CopiedConfiguration => "copied configuration",
+            Self::Lost => "lost unit",
+            Self::InsiderBooked => "insider books another line",
+        }
+    }
+
+    /// Whether both may be there at once.
+    fn may_overlap(self) -> bool {
+        !matches!(self, Self::Alternating | Self::HouseholdRouter | Self::Carried | Self::Lost)
+    }
+
+    fn is_at_home(self) -> bool {
+        matches!(self, Self::SameLine | Self::HouseholdRouter | Self::Relay)
+    }
+
+    fn is_alike(self) -> bool {
+        matches!(self, Self::Relay | Self::Carried | Self::CopiedConfiguration | Self::Lost)
+    }
+
+    /// The evidence there may be, as far as it can make a difference.
+    pub fn cells(self) -> impl Iterator<Item = Given> {
+        let cells = (0..16).map(|bits| Given {
+            line: bits & 8 != 0,
+            overlap: bits & 4 != 0,
+            facts: bits & 2 != 0,
+            trail: bits & 1 != 0,
+        });
+        cells.filter(move |given| self.may_overlap() || !given.overlap)
+    }
+
+    /// There is evidence that no copy of what is in the unit changes.
+    pub fn is_told_by(self, given: Given) -> bool {
+        match self {
+            Self::Lost => true,
+            Self::SameLine | Self::HouseholdRouter | Self::InsiderBooked => false,
+            Self::Relay => false,
+            _ => given.line,
+        }
+    }
+}
+
+/// What came of many trials of one attack.
+#[derive(Clone, Debug, Default)]
+pub struct Called {
+    /// All of them.
+    pub trials: u64,
+    /// The right side was named before the unit itself had attached a third time.
+    pub right: u64,
+    /// The unit was named as the copy, or refused, before that.
+    pub wrong: u64,
+    /// The copy had the lease at some time before it was named, if it was.
+    pub served: u64,
+    /// Until the right side was named, days, in whatever time; ascending.
+    pub days: Vec<f64>,
+}
+
+impl Called {
+    /// The share that was called right, and what it is at least.
+    pub fn share(&self) -> (f64, f64) {
+        (self.right as f64 / self.trials as f64, at_least(self.right, self.trials))
+    }
+
+    /// The share that was called wrong, and what it is at most.
+    pub fn share_wrong(&self) -> (f64, f64) {
+        (self.wrong as f64 / self.trials as f64, at_most(self.wrong, self.trials))
+    }
+
+    /// Days until so many of 100 of those that were called right were, nearest rank.
+    pub fn days(&self, percent: usize) -> Option<f64> {
+        let rank = (self.days.len() * percent).div_ceil(100);
+        self.days.get(rank.saturating_sub(1)).copied()
+    }
+}
+
+/// How long a trial lasts after the copy has come.
+const HORIZON: Duration = Duration::from_secs(30 * 86_400);
+/// How long the unit has been there before.
+const BEFORE: Duration = Duration::from_secs(5 * 86_400);
+/// The unit's own attaches within which a copy is to be found.
+const ATTACHES: u32 = 2;
+
+/// Runs the trials of one attack with what evidence there is.
+pub fn attack(attack: Attack, given: Given, trials: u64, seed: u64) -> Called {
+    let mut called = Called { trials, ..Called::default() };
+    for trial in 0..trials {
+        let actor = (attack as u64) << 40 | given.bits() << 36 | trial;
+        let (outcome, served) = Trial::new(attack, given, Draws::new(seed, actor)).run();
+        called.served += u64::from(served);
+        match outcome {
+            Outcome::Right { days, attaches } => {
+                called.right += u64::from(attaches <= ATTACHES);
+                called.days.push(days);
+            }
+            Outcome::Wrong => called.wrong += 1,
+            Outcome::Nothing => {}
+        }
+    }
+    called.days.sort_by(f64::total_cmp);
+    called
+}
+
+enum Outcome {
+    Right { days: f64, attaches: u32 },
+    Wrong,
+    Nothing,
+}
+
+/// What happens in a trial by itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Story {
+    PowerLost,
+    /// It is the other's turn.
+    Turn(Who),
+}
+
+struct Trial {
+    attack: Attack,
+    given: Given,
+    world: World<Story>,
+    served: bool,
+}
+
+impl Trial {
+    fn new(attack: Attack, given: Given, draws: Draws) -> Self {
+        let mut world = World::new(given.fed(), draws, &line("home"));
+        world.unit.place = world.unit.place.clone().had_for_long();
+        Self { attack, given, world, served: false }
+    }
+
+    fn run(mut self) -> (Outcome, bool) {
+        let world = &mut self.world;
+        if self.attack != Attack::FirstComer {
+            let first = world.draws.until(POWER);
+            world.plan(Duration::ZERO, Event::On(Who::Unit));
+            world.plan(first, Event::Story(Story::PowerLost));
+            let until = world.now.after(BEFORE + DAY.mul_f64(world.draws.share()));
+            while let Some(step) = self.world.step(until) {
+                self.tell(&step);
+            }
+            self.world.now = until;
+        }
+        self.begin();
+        let outcome = self.judge();
+        (outcome, self.served)
+    }
+
+    fn begin(&mut self) {
+        let Self { attack, given, world, served: _ } = self;
+        let place = if attack.is_at_home() {
+            world.unit.place.clone().beside(&mut world.draws)
+        } else {
+            Place::elsewhere(&mut world.draws, world.now)
+        };
+        let make = if attack.is_alike() { 1 } else { 2 };
+        world.copy = Some(Party {
+            at_site: matches!(attack, Attack::SameLine | Attack::HouseholdRouter),
+            speaks: match attack {
+                Attack::Carried => Speaks::FromElsewhere,
+                Attack::Relay | Attack::CopiedConfiguration | Attack::Lost => Speaks::AsTheUnit,
+                _ => Speaks::Nothing,
+            },
+            ..Party::new(place, make, &mut world.draws)
+        });
+        match attack {
+            Attack::Lost => world.is_now(LifeCycle::Lost),
+            Attack::InsiderBooked => world.gate.device.access_line = Some(line("elsewhere")),
+            _ => {}
+        }
+        let stays = matches!(attack, Attack::HouseholdRouter | Attack::Carried | Attack::Lost);
+        let begins = Duration::from_secs(600);
+        if given.overlap {
+            world.plan(Duration::ZERO, Event::On(Who::Copy));
+            if *attack == Attack::FirstComer {
+                let later = DAY.mul_f64(3.0 * world.draws.share());
+                world.plan(begins + later, Event::On(Who::Unit));
+            }
+        } else {
+            world.take_turn(Who::Unit, Who::Copy);
+            if !stays {
+                let turn = begins + world.draws.minutes(TURN);
+                world.plan(turn, Event::Story(Story::Turn(Who::Unit)));
+            }
+        }
+    }
+
+    /// The first who is named decides.
+    fn judge(&mut self) -> Outcome {
+        let until = self.world.now.after(HORIZON);
+        let (mut came, mut attaches) = (None, 0);
+        while let Some(step) = self.world.step(until) {
+            self.tell(&step);
+            let Step::Said(said) = step else { continue };
+            self.served |= self.world.is_attached(Who::Copy);
+            if said.of == Who::Copy {
+                came.get_or_insert(self.world.now);
+            }
+            let Some(came) = came else { continue };
+            attaches += u32::from(said.of == Who::Unit && !said.is_review);
+            if said.accused.contains(&Who::Unit) {
+                return if attaches <= ATTACHES { Outcome::Wrong } else { Outcome::Nothing };
+            }
+            if !said.accused.is_empty() {
+                let days = self.world.now.since(came).as_secs_f64() / DAY.as_secs_f64();
+                return Outcome::Right { days, attaches };
+            }
+        }
+        Outcome::Nothing
+    }
+
+    fn tell(&mut self, step: &Step<Story>) {
+        let Step::Story(story) = step else { return };
+        let world = &mut self.world;
+        match story {
+            Story::PowerLost => {
+                let (off, next) = (world.draws.minutes(POWER_OFF), world.draws.until(POWER));
+                if world.unit.on {
+                    world.plan(Duration::ZERO, Event::Off(Who::Unit));
+                    world.plan(off, Event::On(Who::Unit));
+                }
+                world.plan(next + off, Event::Story(Story::PowerLost));
+            }
+            Story::Turn(who) => {
+                let (ends, other) = match who {
+                    Who::Unit => (Who::Copy, Who::Unit),
+                    Who::Copy => (Who::Unit, Who::Copy),
+                };
+                world.take_turn(ends, other);
+                if self.attack == Attack::Alternating {
+                    let turn = world.draws.minutes(TURN);
+                    world.plan(Duration::from_secs(600) + turn, Event::Story(Story::Turn(ends)));
+                }
+            }
+        }
+    }
+}
