@@ -351,12 +351,7 @@ fn alone(claim: &Claim, facts: &Facts<'_>, own: &Appraisal, how: Admit, now: Uni
 
 /// Who was here last, where the claim is that of one who was here before: two take turns. One and the same unit looks
 /// otherwise once, after an upgrade, and does not go back; at its own line it may even do that.
-fn in_turn<'a>(
-    claim: &Claim,
-    facts: &Facts<'a>,
-    own: &Appraisal,
-    now: UnixTime,
-) -> Option<&'a Appearance> {
+fn in_turn<'a>(claim: &Claim, facts: &Facts<'a>, own: &Appraisal, now: UnixTime) -> Option<&'a Appearance> {
     let here = appearance(claim, facts, &[], now)?;
     let profile = facts.profile?;
     let last = profile.seen.first().filter(|last| !last.is_like(&here) && !last.is_copy())?;
@@ -365,8 +360,8 @@ fn in_turn<'a>(
     let looks_otherwise = !last.look.is_like(&here.look);
     // Where nothing speaks against either, the line was only not known for a time.
     let is_accused = own.is_accused() || Appraisal::new(last.marks.iter().copied()).is_accused();
-    let differs = looks_otherwise && !(last.at_home && here.at_home)
-        || last.at_home != here.at_home && is_accused;
+    let differs =
+        looks_otherwise && !(last.at_home && here.at_home) || last.at_home != here.at_home && is_accused;
     (is_lately && differs).then_some(last)
 }
 

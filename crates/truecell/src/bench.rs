@@ -102,7 +102,18 @@ impl Row {
     pub(crate) fn new(bench: &'static str, case: impl Into<String>, unit: &'static str, runs: Runs) -> Self {
         let (value, case) = (runs.median(), case.into());
         let peer_runs = Runs::default();
-        Self { bench, case, value, unit, bound: None, peer: None, peer_value: None, ratio: None, runs, peer_runs }
+        Self {
+            bench,
+            case,
+            value,
+            unit,
+            bound: None,
+            peer: None,
+            peer_value: None,
+            ratio: None,
+            runs,
+            peer_runs,
+        }
     }
 
     pub(crate) fn beside(mut self, peer: String, runs: Runs) -> Self {

@@ -139,6 +139,8 @@ impl Called {
 const HORIZON: Duration = Duration::from_secs(30 * 86_400);
 /// How long the unit has been there before.
 const BEFORE: Duration = Duration::from_secs(5 * 86_400);
+/// Between two who take turns; nobody stays for less.
+const CHANGE: Duration = Duration::from_secs(600);
 /// The unit's own attaches within which a copy is to be found.
 const ATTACHES: u32 = 2;
 
@@ -230,17 +232,16 @@ impl Trial {
             _ => {}
         }
         let stays = matches!(attack, Attack::HouseholdRouter | Attack::Carried | Attack::Lost);
-        let begins = Duration::from_secs(600);
         if given.overlap {
             world.plan(Duration::ZERO, Event::On(Who::Copy));
             if *attack == Attack::FirstComer {
                 let later = DAY.mul_f64(3.0 * world.draws.share());
-                world.plan(begins + later, Event::On(Who::Unit));
+                world.plan(CHANGE + later, Event::On(Who::Unit));
             }
         } else {
             world.take_turn(Who::Unit, Who::Copy);
             if !stays {
-                let turn = begins + world.draws.minutes(TURN);
+                let turn = CHANGE * 2 + world.draws.minutes(TURN);
                 world.plan(turn, Event::Story(Story::Turn(Who::Unit)));
             }
         }
@@ -290,7 +291,7 @@ impl Trial {
                 world.take_turn(ends, other);
                 if self.attack == Attack::Alternating {
                     let turn = world.draws.minutes(TURN);
-                    world.plan(Duration::from_secs(600) + turn, Event::Story(Story::Turn(ends)));
+                    world.plan(CHANGE * 2 + turn, Event::Story(Story::Turn(ends)));
                 }
             }
         }

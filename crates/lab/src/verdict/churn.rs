@@ -5,8 +5,8 @@ use super::{
     draws::Draws,
     party::{Place, Who, line},
     rates::{
-        ADDRESS, BOOKED_MOVE, DUAL_STACK, FLAP, LINE_CHANGE, OUTAGE, OUTAGE_OFF, POWER, POWER_OFF, REBINDING, RESET,
-        ROLL_BACK, Rate, UNBOOKED_MOVE, UPGRADE, UPGRADE_LOOKS, UPGRADE_UNKNOWN,
+        ADDRESS, BOOKED_MOVE, DUAL_STACK, FLAP, LINE_CHANGE, OUTAGE, OUTAGE_OFF, POWER, POWER_OFF, REBINDING,
+        RESET, ROLL_BACK, Rate, UNBOOKED_MOVE, UPGRADE, UPGRADE_LOOKS, UPGRADE_UNKNOWN,
     },
     world::{DAY, Event, Said, Step, World},
 };
@@ -246,7 +246,8 @@ impl Life {
         }
         let line = self.line();
         let other = self.other_stack.take();
-        let other = other.unwrap_or_else(|| Place::of_other_stack(&line, &mut self.world.draws, self.world.now));
+        let other =
+            other.unwrap_or_else(|| Place::of_other_stack(&line, &mut self.world.draws, self.world.now));
         self.other_stack = Some(self.goes_to(other));
     }
 
@@ -302,4 +303,3 @@ impl Life {
         }
     }
 }
-

@@ -4,7 +4,8 @@ use super::{
     Fed,
     draws::Draws,
     rates::{
-        CLASS_WRONG, COPY_FOREIGN, COPY_OWN, LINE_FILLED, LINE_LAG, LINE_MENDED, LINE_MISSING, LINE_WRONG, TRAIL_QUIET,
+        CLASS_WRONG, COPY_FOREIGN, COPY_OWN, LINE_FILLED, LINE_LAG, LINE_MENDED, LINE_MISSING, LINE_WRONG,
+        TRAIL_QUIET,
     },
 };
 use admission::{Claim, Evidence, Fingerprint, IkeSpis, Lineage, Missing, Outer, Revocation};
@@ -109,7 +110,13 @@ impl Place {
         Self::with(IpAddr::V4(address), &line("elsewhere"), class, draws, now).had_for_long()
     }
 
-    fn with(address: IpAddr, line: &AccessLine, class: SourceClass, draws: &mut Draws, now: UnixTime) -> Self {
+    fn with(
+        address: IpAddr,
+        line: &AccessLine,
+        class: SourceClass,
+        draws: &mut Draws,
+        now: UnixTime,
+    ) -> Self {
         let is_missing = draws.happens(LINE_MISSING);
         let missing = if is_missing { draws.minutes(LINE_FILLED) } else { Duration::ZERO };
         let wrong = if draws.happens(LINE_WRONG) { draws.minutes(LINE_MENDED) } else { Duration::ZERO };

@@ -42,17 +42,47 @@ pub(super) const LINE_MENDED: Rate = rate("until such a row is mended, mean", 14
 pub(super) const CLASS_WRONG: Rate = rate("networks whose class is wrong", 1.0, PER_CENT);
 pub(super) const FACTS_EVERY: Rate = rate("management reports, every", 15.0, "minutes");
 pub(super) const FACTS_GAP: Rate = rate("reports that are lost", 5.0, PER_CENT);
-pub(super) const TRAIL_AFTER: Rate = rate("until handsets have shown where a tunnel's cell is, mean", 240.0, "minutes");
+pub(super) const TRAIL_AFTER: Rate =
+    rate("until handsets have shown where a tunnel's cell is, mean", 240.0, "minutes");
 pub(super) const TRAIL_QUIET: Rate = rate("homes where too few handsets come by", 20.0, PER_CENT);
 pub(super) const AGAIN: Rate = rate("one that is refused tries again after, at first", 10.0, "minutes");
-pub(super) const TURN: Rate = rate("a copy that takes turns stays for, mean", 720.0, "minutes");
-pub(super) const COPY_OWN: Rate = rate("copies elsewhere that sit on a fixed line of the carrier", 40.0, PER_CENT);
-pub(super) const COPY_FOREIGN: Rate = rate("copies elsewhere in another country or a data centre", 10.0, PER_CENT);
+pub(super) const TURN: Rate =
+    rate("a copy that takes turns stays for 10 minutes and then, mean", 720.0, "minutes");
+pub(super) const COPY_OWN: Rate =
+    rate("copies elsewhere that sit on a fixed line of the carrier", 40.0, PER_CENT);
+pub(super) const COPY_FOREIGN: Rate =
+    rate("copies elsewhere in another country or a data centre", 10.0, PER_CENT);
 
 /// All of them, in the order of the documents.
 pub const RATES: [&Rate; 30] = [
-    &POWER, &POWER_OFF, &OUTAGE, &OUTAGE_OFF, &ADDRESS, &REBINDING, &DUAL_STACK, &FLAP, &BOOKED_MOVE, &UNBOOKED_MOVE,
-    &LINE_CHANGE, &RESET, &UPGRADE, &UPGRADE_LOOKS, &UPGRADE_UNKNOWN, &ROLL_BACK, &LINE_LAG, &LINE_MISSING, &LINE_FILLED,
-    &LINE_WRONG, &LINE_MENDED, &CLASS_WRONG, &FACTS_EVERY, &FACTS_GAP, &TRAIL_AFTER, &TRAIL_QUIET, &AGAIN, &TURN,
-    &COPY_OWN, &COPY_FOREIGN,
+    &POWER,
+    &POWER_OFF,
+    &OUTAGE,
+    &OUTAGE_OFF,
+    &ADDRESS,
+    &REBINDING,
+    &DUAL_STACK,
+    &FLAP,
+    &BOOKED_MOVE,
+    &UNBOOKED_MOVE,
+    &LINE_CHANGE,
+    &RESET,
+    &UPGRADE,
+    &UPGRADE_LOOKS,
+    &UPGRADE_UNKNOWN,
+    &ROLL_BACK,
+    &LINE_LAG,
+    &LINE_MISSING,
+    &LINE_FILLED,
+    &LINE_WRONG,
+    &LINE_MENDED,
+    &CLASS_WRONG,
+    &FACTS_EVERY,
+    &FACTS_GAP,
+    &TRAIL_AFTER,
+    &TRAIL_QUIET,
+    &AGAIN,
+    &TURN,
+    &COPY_OWN,
+    &COPY_FOREIGN,
 ];

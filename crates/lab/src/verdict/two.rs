@@ -18,6 +18,9 @@ pub fn two(seed: u64) -> Case {
     world.now = until;
     let place = Place::elsewhere(&mut world.draws, until);
     world.copy = Some(Party::new(place, 2, &mut world.draws));
-    let held = Held { claim: world.claim_of_holder().unwrap_or_else(|| world.bare_claim(Who::Unit)), does: Probe::Answered };
+    let held = Held {
+        claim: world.claim_of_holder().unwrap_or_else(|| world.bare_claim(Who::Unit)),
+        does: Probe::Answered,
+    };
     world.gate.case(&world.bare_claim(Who::Copy), held, until)
 }

@@ -10,11 +10,7 @@ use super::{
 use admission::{Claim, Conclusion, Decision, Evidence, Management, Missing, Probe, Reason, Trail, Verdict};
 use ids::UnixTime;
 use ledger::LifeCycle;
-use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
-    time::Duration,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -41,8 +41,10 @@ impl Verdict {
     /// # Errors
     /// Why there is no figure.
     pub(crate) fn measure(&self, parent: Option<&Path>) -> anyhow::Result<Simulated> {
-        let cells: Vec<_> =
-            Attack::ALL.into_iter().flat_map(|attack| attack.cells().map(move |given| (attack, given))).collect();
+        let cells: Vec<_> = Attack::ALL
+            .into_iter()
+            .flat_map(|attack| attack.cells().map(move |given| (attack, given)))
+            .collect();
         let mut work = Work::new(cells.len() + 2 * self.unit_days.div_ceil(HEARD) as usize);
         let mut called: Vec<_> = cells
             .into_iter()
@@ -100,9 +102,13 @@ fn honest_rows(what: &str, honest: &Churned) -> Vec<Row> {
         row("of these, while no list was wrong", honest.by_rules.values().sum()),
     ];
     rows.extend(honest.by_rules.iter().map(|(cause, times)| row(&format!("by the rules: {cause}"), *times)));
-    rows.extend(honest.by_lists.iter().map(|(reason, times)| row(&format!("by a wrong list: {reason}"), *times)));
+    rows.extend(
+        honest.by_lists.iter().map(|(reason, times)| row(&format!("by a wrong list: {reason}"), *times)),
+    );
     rows.push(row("moved and not booked, turned away", honest.unbooked));
-    rows.extend(honest.told_as_two.iter().map(|(told, times)| row(&format!("let in, and told as {told}"), *times)));
+    rows.extend(
+        honest.told_as_two.iter().map(|(told, times)| row(&format!("let in, and told as {told}"), *times)),
+    );
     rows
 }
 
@@ -128,11 +134,21 @@ impl Simulated {
     }
 
     pub(crate) fn text(&self) -> String {
-        let mut cells = Table::new(&["ATTACK; EVIDENCE", "RIGHT %", "AT LEAST", "WRONG %", "AT MOST", "LET IN %", "DAYS", "95 OF 100"]);
+        let mut cells = Table::new(&[
+            "ATTACK; EVIDENCE",
+            "RIGHT %",
+            "AT LEAST",
+            "WRONG %",
+            "AT MOST",
+            "LET IN %",
+            "DAYS",
+            "95 OF 100",
+        ]);
         for (case, called) in &self.cells {
             let ((right, at_least), (wrong, at_most)) = (called.share(), called.share_wrong());
             let shares = [right, at_least, wrong, at_most, called.served as f64 / called.trials as f64];
-            let days = [50, 95].map(|percent| called.days(percent).map(|days| format!("{days:.2}")).unwrap_or_default());
+            let days = [50, 95]
+                .map(|percent| called.days(percent).map(|days| format!("{days:.2}")).unwrap_or_default());
             let shares = shares.map(|share| format!("{:.2}", share * 100.0));
             cells.row([case.clone()].into_iter().chain(shares).chain(days));
         }
