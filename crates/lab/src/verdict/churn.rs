@@ -8,7 +8,8 @@ use super::{
         ADDRESS, BOOKED_MOVE, DUAL_STACK, FLAP, LINE_CHANGE, OUTAGE, OUTAGE_OFF, POWER, POWER_OFF, REBINDING,
         RESET, ROLL_BACK, Rate, UNBOOKED_MOVE, UPGRADE, UPGRADE_LOOKS, UPGRADE_UNKNOWN,
     },
-    world::{DAY, Event, Said, Step, World},
+    said::Said,
+    world::{DAY, Event, Step, World},
 };
 use admission::Reason;
 use ids::Sha256;

@@ -121,6 +121,7 @@ fn device(line: AccessLine, now: UnixTime) -> Device {
     }
 }
 
+#[allow(clippy::expect_used, reason = "a name of ours")]
 fn credential(device: DeviceId, cert_sha256: CertSha256, now: UnixTime) -> Credential {
     Credential {
         cert_sha256,

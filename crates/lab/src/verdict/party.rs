@@ -145,10 +145,6 @@ impl Place {
         beside
     }
 
-    pub(super) fn line(&self) -> &AccessLine {
-        &self.line
-    }
-
     /// The feed has caught up with it long ago.
     pub(super) fn had_for_long(mut self) -> Self {
         self.lags_until = UnixTime::default();
@@ -180,6 +176,7 @@ fn misread(class: SourceClass, draws: &mut Draws) -> SourceClass {
     others[draws.below(others.len() as u32) as usize]
 }
 
+#[allow(clippy::expect_used, reason = "names of ours")]
 pub(super) fn line(name: &str) -> AccessLine {
     name.parse().expect("a name of a line")
 }

@@ -6,10 +6,10 @@ use super::{
     gate::{Gate, Held},
     party::{Party, Place, Speaks, Who, claim},
     rates::{AGAIN, FACTS_EVERY, FACTS_GAP, TRAIL_AFTER},
+    said::Said,
 };
-use admission::{Claim, Conclusion, Decision, Evidence, Management, Missing, Probe, Reason, Trail, Verdict};
+use admission::{Claim, Decision, Evidence, Management, Missing, Probe, Trail};
 use ids::UnixTime;
-use ledger::LifeCycle;
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
@@ -25,6 +25,13 @@ struct Session {
     trail_from: Option<UnixTime>,
 }
 
+/// What one step was.
+pub(super) enum Step<E> {
+    Said(Said),
+    Story(E),
+    Nothing,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Event<E> {
     /// It claims the identity, if the plan still holds.
@@ -35,18 +42,6 @@ pub(super) enum Event<E> {
     Learn(u64),
     /// Something of the story.
     Story(E),
-}
-
-/// What came of a claim, or of looking again at a session.
-#[derive(Debug)]
-pub(super) struct Said {
-    pub(super) of: Who,
-    /// Nobody claimed anything: it is attached.
-    pub(super) is_review: bool,
-    pub(super) against: Option<Reason>,
-    pub(super) verdict: Verdict,
-    /// Who is said to be the copy, or to have it in wrong hands.
-    pub(super) accused: Vec<Who>,
 }
 
 pub(super) struct World<E> {
@@ -239,12 +234,16 @@ impl<E: Copy + Ord> World<E> {
         let verdict = self.gate.attach(&claim, held, self.now);
         let other = match does {
             Some(Probe::Answered) => self.holder.as_ref().map(|holder| holder.who),
-            _ => self.last_in,
+            Some(Probe::NotAsked | Probe::Silent | Probe::Unreachable | Probe::MadeRoom) | None => {
+                self.last_in
+            }
         };
-        let said = said(who, other.filter(|_| verdict.other.is_some()), false, verdict);
+        let said = Said::new(who, other.filter(|_| verdict.other.is_some()), false, verdict);
         match said.verdict.decision {
             Decision::Admit(_) => self.let_in(who, does == Some(Probe::MadeRoom)),
-            _ => self.turn_away(who),
+            Decision::Refuse(_) | Decision::Quarantine(_) | Decision::Contest | Decision::Drop(_) => {
+                self.turn_away(who);
+            }
         }
         if said.verdict.holder_goes && said.against.is_some() {
             self.end_holder();
@@ -312,38 +311,10 @@ impl<E: Copy + Ord> World<E> {
 
     fn look_again(&mut self, who: Who, claim: &Claim) -> Said {
         let verdict = self.gate.review(claim, self.now);
-        let said = said(who, None, true, verdict);
+        let said = Said::new(who, None, true, verdict);
         if said.against.is_some() {
             self.end_holder();
         }
         said
     }
-
-    /// The ledger's word on its life.
-    pub(super) fn is_now(&mut self, state: LifeCycle) {
-        self.gate.device.state = state;
-    }
-}
-
-/// What one step was.
-pub(super) enum Step<E> {
-    Said(Said),
-    Story(E),
-    Nothing,
-}
-
-fn said(of: Who, other: Option<Who>, is_review: bool, verdict: Verdict) -> Said {
-    let against = match verdict.decision {
-        Decision::Refuse(reason) | Decision::Quarantine(reason) => Some(reason),
-        Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => None,
-    };
-    let accused = match (verdict.conclusion, against) {
-        // A session that is looked at again goes on, whatever is said of those before it.
-        _ if is_review && against.is_none() => Vec::new(),
-        (Some(Conclusion::NewcomerIsClone), _) | (None, Some(_)) => vec![of],
-        (Some(Conclusion::HolderIsClone), _) => other.into_iter().collect(),
-        (Some(Conclusion::GenuineKeyUntrusted), _) => [of].into_iter().chain(other).collect(),
-        (Some(Conclusion::Reconnect | Conclusion::Undecided) | None, _) => Vec::new(),
-    };
-    Said { of, is_review, against, verdict, accused }
 }

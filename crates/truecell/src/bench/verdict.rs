@@ -2,7 +2,8 @@ use super::{Row, Runs, work::Work};
 use crate::{folder::Folder, table::Table};
 use clap::Args;
 use lab::verdict::{Attack, Called, Churned, Fed, Given, at_most, attack, churn, tampered, two};
-use std::{hint::black_box, path::Path, time::Instant};
+use rustix::time::{ClockId, clock_gettime};
+use std::{hint::black_box, path::Path};
 
 #[derive(Debug, Args)]
 pub(crate) struct Verdict {
@@ -30,6 +31,7 @@ const RUNS: usize = 9;
 
 /// All that was simulated.
 pub(crate) struct Simulated {
+    /// By attack and evidence.
     cells: Vec<(String, Called)>,
     /// Beside the cells.
     rows: Vec<Row>,
@@ -65,22 +67,28 @@ impl Verdict {
             });
             rows.extend(honest_rows(what, &honest));
         }
-        rows.push(Row::new(BENCH, "verdict between two", "us", self.took()));
+        rows.push(Row::new(BENCH, "verdict between two, CPU", "us", self.took()));
         Ok(Simulated { cells: called, rows })
     }
 
-    /// Microseconds for each verdict between two who hold one key.
+    /// Microseconds of CPU for each verdict between two who hold one key.
     fn took(&self) -> Runs {
         let case = two(self.seed);
         let run = |_| {
-            let began = Instant::now();
+            let began = cpu();
             for _ in 0..VERDICTS {
                 black_box(black_box(&case).judge());
             }
-            began.elapsed().as_secs_f64() * 1e6 / f64::from(VERDICTS)
+            (cpu() - began) / f64::from(VERDICTS)
         };
         (0..RUNS).map(run).collect()
     }
+}
+
+/// What this thread has used, microseconds.
+fn cpu() -> f64 {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    used.tv_sec as f64 * 1e6 + used.tv_nsec as f64 / 1e3
 }
 
 const TAMPERED: &str = "insider edits a row behind Truecell";
