@@ -1,6 +1,6 @@
 //! From what is known about one holder of a key to the marks that are weighed.
 
-use crate::{Claim, Evidence, Facts, Lineage, Management, Proof, Trail, weighing::Appraisal};
+use crate::{Claim, Evidence, Facts, Lineage, Located, Management, Proof, Trail, weighing::Appraisal};
 use ids::{SourceClass, UnixTime};
 use ledger::{Appearance, Grade, Item, Mark};
 
@@ -10,6 +10,7 @@ pub fn appraise(claim: &Claim, facts: &Facts<'_>) -> Appraisal {
         judged(claim, facts),
         line(claim, facts),
         network(claim, facts),
+        site(claim, facts),
         mark(Item::Trail, claim.place.value().map(|trail| *trail == Trail::AtSite)),
         mark(Item::Management, claim.facts.value().and_then(Management::agrees)),
         fingerprint(claim, facts),
@@ -25,11 +26,11 @@ fn mark(item: Item, is_good: Option<bool>) -> Option<Mark> {
     Some(Mark { item, grade, before_fork: true })
 }
 
-/// Whether it is behind the unit's own line; `None` when nobody knows.
-/// Whose line the address belongs to now counts before the prefixes that are written down for the unit's line.
+/// Whether it is behind the unit's own line; `None` when nobody knows. Whose line the address belongs to now counts before
+/// the prefixes that are written down for the unit's line.
 pub(crate) fn is_on_line(claim: &Claim, facts: &Facts<'_>) -> Option<bool> {
     let line = facts.device.and_then(|device| device.access_line.as_ref());
-    let by_feed = line.zip(claim.outer.line.value()).map(|(line, here)| here == line);
+    let by_feed = line.and_then(|line| claim.outer.is_behind(line));
     by_feed.or_else(|| facts.line.and_then(|line| line.covers(claim.outer.address.ip())))
 }
 
@@ -41,6 +42,8 @@ pub fn appearance(claim: &Claim, facts: &Facts<'_>, marks: &[Mark], now: UnixTim
         from: claim.outer.address.ip(),
         at_home: is_on_line(claim, facts) == Some(true),
         cert_sha256: claim.cert_sha256,
+        position: claim.outer.place.value().map(|place| place.position),
+        radius_km: claim.outer.place.value().map_or(0, |place| place.radius_km),
         firmware: facts.firmware().to_owned(),
         first: now,
         last: now,
@@ -65,6 +68,24 @@ fn network(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {
         return None;
     }
     mark(Item::Network, claim.outer.class.value().map(|class| *class == SourceClass::OwnFixed))
+}
+
+/// Within this of its site, km, it may well be there.
+const AT_SITE: f64 = 30.0;
+/// Beyond this it is not.
+const OFF_SITE: f64 = 150.0;
+
+fn site(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {
+    if is_on_line(claim, facts).is_some() {
+        return None;
+    }
+    let site = Located { position: facts.device?.position?, radius_km: 0 };
+    let here = *claim.outer.place.value()?;
+    let (least, most) = (
+        here.at_least_km(site),
+        here.position.distance_m(site.position) / 1000.0 + f64::from(here.radius_km),
+    );
+    mark(Item::Site, if least > OFF_SITE { Some(false) } else { (most < AT_SITE).then_some(true) })
 }
 
 fn fingerprint(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {

@@ -1,6 +1,6 @@
 use crate::Evidence;
 use ids::{
-    AccessLine, CertSha256, DeviceId, IkeSpi, Network, SessionId, Sha256, SourceClass, UnixTime,
+    AccessLine, CertSha256, DeviceId, IkeSpi, Network, Position, SessionId, Sha256, SourceClass, UnixTime,
     number_as_text,
 };
 use ledger::{AccessLineRecord, Credential, Device, Look, Profile, Revoked};
@@ -173,10 +173,36 @@ impl Management {
 pub struct Outer {
     /// Address and port as seen here.
     pub address: SocketAddr,
-    /// Class of the network: own fixed line, other fixed, mobile, foreign, hosting.
+    /// Kind of the network.
     pub class: Evidence<SourceClass>,
-    /// The line that this address belongs to.
+    /// The line that this address and port belong to now, whoever's line that is.
     pub line: Evidence<AccessLine>,
+    /// Where the network is.
+    pub place: Evidence<Located>,
+}
+
+impl Outer {
+    /// Whether it is behind a line by what is known of the address itself; `None` when nobody knows whose that is.
+    pub fn is_behind(&self, line: &AccessLine) -> Option<bool> {
+        self.line.value().map(|here| here == line)
+    }
+}
+
+/// A place, and how far from there it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Located {
+    /// The place.
+    pub position: Position,
+    /// Km.
+    pub radius_km: u16,
+}
+
+impl Located {
+    /// How far two places are at least, km.
+    pub(crate) fn at_least_km(self, other: Self) -> f64 {
+        let between = self.position.distance_m(other.position) / 1000.0;
+        (between - f64::from(self.radius_km) - f64::from(other.radius_km)).max(0.0)
+    }
 }
 
 /// How an initiator's IKE looks: the same for one unit and version, other for other makers.
@@ -240,7 +266,7 @@ pub struct Facts<'a> {
 impl Facts<'_> {
     /// Which firmware the ledger says that it has.
     pub(crate) fn firmware(&self) -> &str {
-        ""
+        self.device.map_or("", |device| &device.firmware)
     }
 }
 
@@ -260,11 +286,14 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Whether the claim comes from where the holder is: the same address, or the same /64 of IPv6. A unit that
-    /// authenticates anew does.
+    /// Whether the claim comes from where the holder is: the same address, or the same /64 of IPv6, and no other line behind
+    /// the same CGNAT. A unit that authenticates anew does.
     pub(crate) fn is_near(&self, claim: &Claim) -> bool {
         let from = Network::site(claim.outer.address.ip());
-        self.outer.is_some_and(|outer| Network::site(outer.ip()) == from)
+        let is_same = self.outer.is_some_and(|outer| Network::site(outer.ip()) == from);
+        let own = self.claim.as_ref().and_then(|own| own.outer.line.value());
+        let is_other_line = own.is_some_and(|own| claim.outer.is_behind(own) == Some(false));
+        is_same && !is_other_line
     }
 }
 

@@ -23,9 +23,11 @@ pub mod weighing;
 pub use appraisal::{appearance, appraise};
 pub use case::Case;
 pub use claim::{
-    Claim, Facts, Fingerprint, Holder, IkeSpis, Lineage, Management, Outer, Probe, Proof, Revocation, Trail,
+    Claim, Facts, Fingerprint, Holder, IkeSpis, Lineage, Located, Management, Outer, Probe, Proof,
+    Revocation, Trail,
 };
 pub use evidence::{Evidence, Known, Missing};
+pub use ids::SourceClass;
 pub use modes::{Effect, Modes};
 pub use policy::{Policy, ValidityException};
 pub use reason::{Reason, Transient};

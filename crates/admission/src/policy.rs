@@ -12,6 +12,8 @@ pub struct Policy {
     pub validity_exceptions: Vec<ValidityException>,
     /// How long a holder may take to delete its own session when another claims its identity, seconds.
     pub make_room_s: u32,
+    /// A live unit is silent once it was not seen for longer, days in which the node served.
+    pub silent_after_d: u32,
     /// A holder is asked whether it lives at most once in this time, seconds; for claims from another address, once
     /// in twelve times as long, 150 s at most.
     pub probe_interval_s: u32,
@@ -49,6 +51,7 @@ impl Default for Policy {
             max_validity_d: 30,
             validity_exceptions: Vec::new(),
             make_room_s: 30,
+            silent_after_d: 14,
             probe_interval_s: 10,
             ends_per_hour: 20,
         }
@@ -84,6 +87,11 @@ impl Policy {
             Some(longest) => Err(usual.max(span(longest.max_validity_d))),
             None => Err(usual),
         }
+    }
+
+    /// For how long a live unit may not be seen.
+    pub fn silent_after(&self) -> Duration {
+        Duration::from_secs(u64::from(self.silent_after_d) * 86_400)
     }
 
     /// How long a holder may take to make room.

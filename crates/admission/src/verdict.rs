@@ -1,5 +1,6 @@
 use crate::{
-    Appraisal, Claim, Effect, Evidence, Facts, Holder, Modes, Policy, Probe, Reason, Revocation, Transient,
+    Appraisal, Claim, Effect, Evidence, Facts, Holder, Located, Modes, Policy, Probe, Reason, Revocation,
+    Transient,
     appraisal::{appearance, appraise, is_on_line},
     weighing::{APART, APART_IN_TURN, WRONG_HANDS, Weighed, weigh},
 };
@@ -249,7 +250,7 @@ fn believed(seen: Appraisal, claim: &Claim, facts: &Facts<'_>, modes: &Modes) ->
     let (line, hands) = (counts(Reason::ForeignNetwork), counts(Reason::WrongHands));
     seen.keep(|item| match item {
         Item::Line => line,
-        Item::Network | Item::Site | Item::Movement | Item::Trail | Item::Management => hands,
+        Item::Network | Item::Site | Item::Trail | Item::Management => hands,
         Item::Judged | Item::Fingerprint | Item::Lineage | Item::Proof | Item::Attestation => true,
     })
 }
@@ -349,6 +350,15 @@ fn alone(claim: &Claim, facts: &Facts<'_>, own: &Appraisal, how: Admit, now: Uni
     settled.beside(other)
 }
 
+/// Farther than one network's places in a database are from each other, km.
+const FAR: f64 = 300.0;
+
+fn is_far(one: &Appearance, other: &Appearance) -> bool {
+    let place =
+        |seen: &Appearance| seen.position.map(|position| Located { position, radius_km: seen.radius_km });
+    place(one).zip(place(other)).is_some_and(|(one, other)| one.at_least_km(other) > FAR)
+}
+
 /// Who was here last, where the claim is that of one who was here before: two take turns. One and the same unit looks
 /// otherwise once, after an upgrade, and does not go back; at its own line it may even do that.
 fn in_turn<'a>(claim: &Claim, facts: &Facts<'a>, own: &Appraisal, now: UnixTime) -> Option<&'a Appearance> {
@@ -360,9 +370,9 @@ fn in_turn<'a>(claim: &Claim, facts: &Facts<'a>, own: &Appraisal, now: UnixTime)
     let looks_otherwise = !last.look.is_like(&here.look);
     // Where nothing speaks against either, the line was only not known for a time.
     let is_accused = own.is_accused() || Appraisal::new(last.marks.iter().copied()).is_accused();
-    let differs =
-        looks_otherwise && !(last.at_home && here.at_home) || last.at_home != here.at_home && is_accused;
-    (is_lately && differs).then_some(last)
+    let both_at_home = last.at_home && here.at_home;
+    let differs = looks_otherwise || last.at_home != here.at_home && is_accused || is_far(last, &here);
+    (is_lately && differs && !both_at_home).then_some(last)
 }
 
 fn exception(claim: &Claim, facts: &Facts<'_>, policy: &Policy, now: UnixTime) -> Option<String> {
@@ -380,7 +390,7 @@ fn inventory(claim: &Claim, facts: &Facts<'_>) -> (Vec<&'static str>, Vec<&'stat
         ("ledger record", facts.device.is_some()),
         ("credential record", facts.credential.is_some()),
         ("revocation", claim.revocation.value().is_some_and(Revocation::is_known)),
-        ("access line", facts.line.is_some_and(|line| !line.prefixes.is_empty())),
+        ("access line", known(&claim.outer.line) || facts.line.is_some_and(|line| !line.prefixes.is_empty())),
         ("network class", known(&claim.outer.class)),
         ("rolling proof", known(&claim.proof)),
         ("lineage", known(&claim.lineage)),

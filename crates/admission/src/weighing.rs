@@ -24,12 +24,11 @@ pub struct Weight {
 
 /// The table, one row for each item, in the order of [`Item`]. A place is weighed by the line, or else by network and site:
 /// they say the same thing in other words.
-pub const WEIGHTS: [Weight; 11] = [
+pub const WEIGHTS: [Weight; 10] = [
     outside(Item::Judged, 9, -9),
     outside(Item::Line, 4, -4),
     outside(Item::Network, 1, -3),
     outside(Item::Site, 1, -3),
-    outside(Item::Movement, 0, -3),
     outside(Item::Trail, 5, -5),
     outside(Item::Management, 2, -4),
     of_the_copy(Item::Fingerprint, 2, -2),

@@ -1,7 +1,9 @@
 use admission::Policy;
 use cmp::Signer;
 use ids::{DeviceId, DeviceName, Sha256, UnixTime};
-use ledger::{CertificateRecord, Credential, Leave, Ledger, LedgerError, Octets, Origin, Transaction, Tx};
+use ledger::{
+    Approval, CertificateRecord, Credential, Leave, Ledger, LedgerError, Octets, Origin, Transaction, Tx,
+};
 use pki::{Books, Ca, Particulars, PkiError};
 use x509::Certificate;
 
@@ -28,16 +30,16 @@ impl Office {
         self.issue_by(Leave::Word, work)
     }
 
-    /// The same by the word of two people: of whoever orders it, and of `approver`.
+    /// The same by the word of two people: of whoever orders it, and of whoever agreed.
     ///
     /// # Errors
     /// As [`Self::issue`]; [`PkiError::Forbidden`] where both are one.
     pub fn issue_approved<T>(
         &self,
-        approver: String,
+        approval: Approval,
         work: impl FnOnce(&mut LedgerBooks<'_, '_>) -> Result<T, PkiError>,
     ) -> Result<T, PkiError> {
-        self.issue_by(Leave::Approved(approver), work)
+        self.issue_by(Leave::Approved(approval), work)
     }
 
     fn issue_by<T>(

@@ -229,7 +229,7 @@ pub(crate) async fn issue(
     let order = request.order(caller.name)?;
     let approver = request.approver.clone();
     let work = services.blocking(move |services| {
-        let approver = services.configured.rules().approver(&approver, &order.by)?;
+        let approver = services.configured.rules().approval(&approver, &order.by)?;
         let ca = services.ca()?;
         if services.ledger.device(order.device)?.is_none() {
             return Err(unknown(order.device));

@@ -11,9 +11,9 @@ use axum::{
     extract::{Path, Query, State},
 };
 use gateway::SessionView;
-use ids::{AccessLine, DeviceId};
-use ledger::{Approval, Credential, Device, Imported, LifeCycle, Scope};
-pub use ledger::{DeviceChange, NewDevice, RefusedRow};
+use ids::{AccessLine, CellKey, DeviceId};
+use ledger::{Approval, Credential, Device, Imported, LifeCycle, People, Scope};
+pub use ledger::{DeviceChange, NewDevice, Particular, RefusedRow};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -40,6 +40,12 @@ pub struct ImportDevices {
     /// Nothing begins observed.
     #[serde(default)]
     pub enforce: bool,
+    /// Says what would come of it, and changes nothing.
+    #[serde(default)]
+    pub check: bool,
+    /// Units that parts before this one would have added, where it is only checked: they use up inner addresses.
+    #[serde(default)]
+    pub checked_before: u64,
 }
 
 /// One unit of an import.
@@ -89,6 +95,9 @@ pub struct SetDevice {
     pub set: DeviceChange,
     /// The reason, for the record.
     pub why: Reason,
+    /// Who else agreed, where the change needs two: another line of a unit that may attach from behind its own.
+    #[serde(default)]
+    pub approver: Option<String>,
 }
 
 /// Asks to move one unit to another state.
@@ -140,6 +149,7 @@ type Answer<T> = Result<Json<T>, Problem>;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Asked {
     state: Option<LifeCycle>,
+    cell: Option<CellKey>,
     after: Option<DeviceId>,
     #[serde(default)]
     limit: Limit,
@@ -147,6 +157,8 @@ pub(crate) struct Asked {
 
 /// Rows of one import request at most: each request is one transaction, and one answer.
 const ROWS: usize = 1_000;
+/// Octets of one: nine texts of each row, as long as they may be, and what else there is of it.
+pub(crate) const IMPORT_OCTETS: usize = 16 << 20;
 
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
@@ -155,7 +167,10 @@ pub(crate) async fn list(
 ) -> Answer<DevicePage> {
     let work = services.blocking(move |services| {
         let after = asked.after.map(|id| id.to_string()).unwrap_or_default();
-        let page = services.ledger.devices(&after, asked.state, asked.limit.get())?;
+        let page = match (asked.cell, asked.state) {
+            (Some(cell), _) => services.ledger.devices_of_cell(cell)?,
+            (None, state) => services.ledger.devices(&after, state, asked.limit.get())?,
+        };
         let tampered = services.told(page.tampered, &caller);
         let next = page.next.and_then(|key| continued(&key, page.rows.last().map(|device| device.id)));
         Ok(DevicePage { devices: page.rows, tampered, next })
@@ -205,14 +220,20 @@ pub(crate) async fn import(
         return Err(Problem::invalid(format!("more than {ROWS} rows at once")).next("send them in parts"));
     }
     let rows: Vec<_> = request.rows.iter().map(|row| (row.line, row.device.clone())).collect();
-    let enforce = request.enforce;
+    let ImportDevices { enforce, check, checked_before, .. } = request;
     let work = services.blocking(move |services| {
         let lines: BTreeSet<_> = rows.iter().filter_map(|(_, row)| row.access_line.clone()).collect();
         let classes = rows.iter().map(|(_, row)| row.class.clone());
         let rules = services.configured.rules();
         let unknown_classes = classes.filter(|class| rules.is_unknown(class)).collect();
-        let observed = if enforce { BTreeSet::new() } else { services.begin_observed(&rows, &caller)? };
-        let rows = services.ledger.import(rows, &caller.name, services.now(), |_| ())?;
+        let (observed, rows) = match check {
+            true => (BTreeSet::new(), services.ledger.check_import(rows, checked_before)?),
+            false => {
+                let observed =
+                    if enforce { BTreeSet::new() } else { services.begin_observed(&rows, &caller)? };
+                (observed, services.ledger.import(rows, &caller.name, services.now(), |_| ())?)
+            }
+        };
         let unknown_lines = services.unknown_lines(&lines, &caller);
         Ok(ImportedDevices { rows, unknown_lines, unknown_classes, observed })
     });
@@ -233,7 +254,8 @@ pub(crate) async fn move_to(
         let approver = approver.filter(|_| caller.role == Role::Admin);
         let approver = services.second_person(approver.as_deref(), &caller)?;
         let now = services.now();
-        let moved = services.ledger.move_device(id, to, &caller.name, &why, approver.as_deref(), now);
+        let approver = approver.as_ref().map(Approval::as_str);
+        let moved = services.ledger.move_device(id, to, &caller.name, &why, approver, now);
         // A live tunnel of a unit that may no longer attach is cut, also when the move is only recorded.
         services.gateway.iter().for_each(|gateway| gateway.device_changed(id));
         services.revocations.tell();
@@ -250,9 +272,11 @@ pub(crate) async fn set(
     Path(id): Path<DeviceId>,
     Json(request): Json<SetDevice>,
 ) -> Answer<RecordedDevice> {
-    let SetDevice { set, why, .. } = request.clone();
+    let SetDevice { set, why, approver, .. } = request.clone();
     let work = services.blocking(move |services| {
-        let device = services.ledger.set_device(id, set, &caller.name, &why, services.now())?;
+        let approver = services.second_person(approver.as_deref(), &caller)?;
+        let (approver, now) = (approver.as_ref().map(Approval::as_str), services.now());
+        let device = services.ledger.set_device(id, set, &caller.name, &why, approver, now)?;
         services.gateway.iter().for_each(|gateway| gateway.device_changed(id));
         Ok(services.recorded(device, &caller))
     });
@@ -269,8 +293,13 @@ impl Services {
             region: Some(device.region.clone()),
         };
         let is_new = |device: &NewDevice| matches!(self.ledger.device(device.id), Ok(None));
-        let new = rows.iter().map(|(_, device)| device).filter(|device| is_new(device));
-        let scopes = new.map(scope).collect();
+        let mut scopes = BTreeSet::new();
+        for (_, device) in rows {
+            let scope = scope(device);
+            if !scopes.contains(&scope) && is_new(device) {
+                scopes.insert(scope);
+            }
+        }
         let reasons = Refusal::ALL.into_iter().filter(|reason| reason.is_observed_after_import());
         let codes: Vec<_> = reasons.map(Refusal::code).collect();
         let begun = self.ledger.begin_observed(&scopes, &codes, &caller.name, self.now())?;
@@ -302,7 +331,7 @@ impl Caller {
 /// an administrator's. `from`: none for a unit that nobody knows.
 fn role_to_move(from: Option<LifeCycle>, to: LifeCycle) -> Role {
     let step = from.and_then(|from| from.to(to));
-    if step.is_some_and(|step| step.approval == Approval::SecondPerson) {
+    if step.is_some_and(|step| step.needs == People::Two) {
         return Role::Admin;
     }
     match to {

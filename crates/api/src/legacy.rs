@@ -3,7 +3,7 @@
 use crate::{Caller, Problem, Reason, Services, ledger_check::Finding};
 use axum::{Extension, Json, extract::State};
 use ids::{Label, Realm, Sha256, UnixTime};
-use ledger::{LegacyGroup, NewLegacyGroup};
+use ledger::{Approval, LegacyGroup, NewLegacyGroup};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -103,7 +103,13 @@ pub(crate) async fn name(
         };
         let approver = services.second_person(approver.as_deref(), &caller)?;
         let now = services.now();
-        Ok(services.ledger.name_legacy_group(new, &caller.name, &why, approver.as_deref(), now)?)
+        Ok(services.ledger.name_legacy_group(
+            new,
+            &caller.name,
+            &why,
+            approver.as_ref().map(Approval::as_str),
+            now,
+        )?)
     });
     services.requests.once(request.request_id.as_deref(), &request, work).await.map(Json)
 }

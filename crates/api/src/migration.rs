@@ -7,7 +7,7 @@ use axum::{
 };
 use ids::{DeviceId, Label, UnixTime};
 pub use ledger::NewMigration;
-use ledger::{LedgerError, LeftOut, Migration, MigrationReport, Planned};
+use ledger::{Approval, LedgerError, LeftOut, Migration, MigrationReport, Planned};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ pub(crate) async fn plan(
     let PlanMigration { plan, check, why, approver, .. } = request.clone();
     let work = services.blocking(move |services| {
         let approver = services.second_person(approver.as_deref(), &caller)?;
-        let because = (caller.name.as_str(), &*why, approver.as_deref());
+        let because = (caller.name.as_str(), &*why, approver.as_ref().map(Approval::as_str));
         let planned = services.ledger.plan_migration(&plan, because, check, services.now())?;
         let Planned { migration, waves, left_out } = planned;
         let waves = waves.into_iter().map(|wave| wave.units).collect();

@@ -11,7 +11,7 @@ use axum::{
 };
 use ids::{AccessLine, DeviceId, Label, OrderId};
 pub use ledger::NewOrder;
-use ledger::{Imported, InstallOrder, OrderState};
+use ledger::{Approval, Imported, InstallOrder, OrderState};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -147,7 +147,7 @@ pub(crate) async fn open(
         let (ledger, by, now) = (&services.ledger, &caller.name, services.now());
         let order = match legacy_group {
             Some(group) => ledger.open_order_by_legacy(&order, &group, by, &why, now),
-            None => ledger.open_order(&order, by, &why, approver.as_deref(), now),
+            None => ledger.open_order(&order, by, &why, approver.as_ref().map(Approval::as_str), now),
         }?;
         Ok(services.viewed(order, &caller))
     });

@@ -1,7 +1,7 @@
 use crate::{
     Problem, Role, Services, backup, ca,
     caller::authorize,
-    certificate, configuration, device,
+    cell, certificate, configuration, device,
     event::{self, JournalFiles},
     incident, ledger_check, legacy, line, lineage, migration, order, pair, policy,
     problem::framed,
@@ -9,7 +9,7 @@ use crate::{
 };
 use axum::{
     Router,
-    extract::MatchedPath,
+    extract::{DefaultBodyLimit, MatchedPath},
     handler::Handler,
     http::{Method, StatusCode},
     middleware,
@@ -35,11 +35,13 @@ pub fn routes() -> Vec<Route> {
     vec![
         get("/v1/devices", Operator, device::list),
         post("/v1/devices", Admin, device::add),
-        post("/v1/devices/import", Admin, device::import),
+        post("/v1/devices/import", Admin, device::import).taking(device::IMPORT_OCTETS),
         get("/v1/devices/{id}", Operator, device::show),
         post("/v1/devices/{id}", Admin, device::set),
         post("/v1/devices/{id}/move", Operator, device::move_to),
         get("/v1/devices/{id}/lineage", Operator, lineage::show),
+        get("/v1/cells", Operator, cell::list),
+        get("/v1/cells/{cell}", Operator, cell::show),
         get("/v1/lines", Operator, line::list),
         post("/v1/lines", Admin, line::add),
         post("/v1/lines/set", Admin, line::set),
@@ -101,6 +103,14 @@ pub fn journal_router(files: JournalFiles) -> Router {
         .route("/v1/events", axum::routing::get(event::tail))
         .route("/v1/events/verify", axum::routing::post(event::verify))
         .with_state(files)
+}
+
+impl Route {
+    /// Takes a body of so many octets, instead of 2 MiB.
+    fn taking(mut self, octets: usize) -> Self {
+        self.handler = self.handler.layer(DefaultBodyLimit::max(octets));
+        self
+    }
 }
 
 fn get<H: Handler<T, Arc<Services>>, T: 'static>(path: &'static str, needs: Role, handler: H) -> Route {

@@ -1,7 +1,7 @@
 use crate::Problem;
 use admission::Policy;
 use ids::Realm;
-use ledger::is_same_person;
+use ledger::Approval;
 use pki::CaKeys;
 use serde::{Deserialize, Serialize};
 
@@ -42,15 +42,20 @@ impl Rules {
     ///
     /// # Errors
     /// `needs-approver` when it is `by` again, `unknown-approver` when nobody configured it (both 409).
-    pub(crate) fn approver(&self, named: &str, by: &str) -> Result<String, Problem> {
+    pub(crate) fn approval(&self, named: &str, by: &str) -> Result<Approval, Problem> {
         let named = named.trim();
-        if is_same_person(named, by) {
-            return Err(Problem::conflict("needs-approver", "nobody approves what they ask for themselves")
-                .next("name someone else with --approver"));
+        let is_known = self.approvers.iter().any(|known| known == named);
+        match Approval::of(Some(named), by, String::new) {
+            Ok(approval) if is_known => Ok(approval),
+            Err(_) if !named.is_empty() => {
+                Err(Problem::conflict("needs-approver", "nobody approves what they ask for themselves")
+                    .next("name someone else with --approver"))
+            }
+            Ok(_) | Err(_) => Err(Problem::conflict(
+                "unknown-approver",
+                format!("`{named}` is not among those who may agree"),
+            )
+            .next("name one of `approvers` in [control] of the configuration")),
         }
-        self.approvers.iter().find(|known| *known == named).cloned().ok_or_else(|| {
-            Problem::conflict("unknown-approver", format!("`{named}` is not among those who may agree"))
-                .next("name one of `approvers` in [control] of the configuration")
-        })
     }
 }

@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use gateway::Gateway;
 use ids::UnixTime;
 use ledger::{
-    AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Extension, Incident,
-    InstallOrder, Ledger, LedgerError, LegacyGroup, Migration, Pair, PolicyRule, Row,
+    AccessLineRecord, Approval, Breaker, CertificateRecord, Credential, Device, Distrust, Extension,
+    Incident, InstallOrder, Ledger, LedgerError, LegacyGroup, Migration, Pair, PolicyRule, Row,
 };
 use pki::Ca;
 use std::sync::Arc;
@@ -58,8 +58,8 @@ impl Services {
         &self,
         named: Option<&str>,
         caller: &Caller,
-    ) -> Result<Option<String>, Problem> {
-        named.map(|named| self.configured.rules().approver(named, &caller.name)).transpose()
+    ) -> Result<Option<Approval>, Problem> {
+        named.map(|named| self.configured.rules().approval(named, &caller.name)).transpose()
     }
 
     /// Wall time, for what is written down.
@@ -112,6 +112,7 @@ impl From<LedgerError> for Problem {
             LedgerError::NoSuchMove { .. } => "docs/cli.md has the table of moves",
             LedgerError::NeedsApprover(_) => "add --approver NAME, one of `approvers` in [control]",
             LedgerError::PoolExhausted(_) => "configure a larger pool, and start again",
+            LedgerError::TooLong { .. } => "shorten it",
             LedgerError::Conflict(_) => "see to what it names, then ask again",
         };
         let status = match &error {
@@ -122,6 +123,7 @@ impl From<LedgerError> for Problem {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             LedgerError::NotFound { .. } => StatusCode::NOT_FOUND,
+            LedgerError::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             LedgerError::Exists { .. }
             | LedgerError::NoSuchMove { .. }
             | LedgerError::NeedsApprover(_)

@@ -1,6 +1,6 @@
 //! What is known about one claim: from AUTH, the certificate path, IKE, and the ledger.
 
-use crate::hand_off::Claim;
+use crate::{Origins, hand_off::Claim};
 use admission::{Evidence, Facts, Fingerprint, IkeSpis, Lineage, Missing, Outer, Revocation, Verdict};
 use events::admission::Weighed;
 use ids::{CertSha256, DeviceId, Hex, UnixTime};
@@ -10,7 +10,7 @@ use serde_json::{
     Value,
     value::{RawValue, to_raw_value},
 };
-use std::{borrow::Cow, fmt::Write};
+use std::{borrow::Cow, fmt::Write, net::SocketAddr};
 use x509::Standing;
 
 /// What the ledger says about one claim.
@@ -66,11 +66,10 @@ pub(crate) fn evidence(
     claim: &Claim,
     known: &Known,
     standing: Option<Standing>,
+    origins: &dyn Origins,
     now: UnixTime,
 ) -> admission::Claim {
     let (path, auth) = (claim.authenticated.path(), claim.authenticated.auth());
-    let address = auth.path().peer;
-    let line = known.line.as_ref().filter(|line| line.covers(address.ip()) == Some(true));
     admission::Claim {
         device: claim.authenticated.device(),
         idi: String::from_utf8_lossy(&auth.idi().data).into(),
@@ -83,13 +82,7 @@ pub(crate) fn evidence(
         path: path.path().into(),
         validity: path.not_after().since(path.not_before()),
         extended: path.is_extended(),
-        outer: Outer {
-            address,
-            class: Evidence::Missing(Missing::NotGathered),
-            line: line.map_or(Evidence::Missing(Missing::NoRecord), |line| {
-                Evidence::seen(line.line.clone(), "ledger", now)
-            }),
-        },
+        outer: outer(auth.path().peer, known, origins, now),
         ike_spis: IkeSpis { initiator: auth.spi_i(), responder: auth.spi_r() },
         proof: Evidence::Missing(Missing::NotGathered),
         lineage: lineage(known.credential.as_ref(), now),
@@ -110,6 +103,17 @@ fn lineage(credential: Option<&Credential>, now: UnixTime) -> Evidence<Lineage> 
         None => Lineage::Head,
     };
     Evidence::seen(stands, "ledger", now)
+}
+
+/// Where a unit is. Whom the feed of lines does not know there may be behind the prefixes of its own line.
+pub(crate) fn outer(address: SocketAddr, known: &Known, origins: &dyn Origins, now: UnixTime) -> Outer {
+    let (class, place) = origins.source(address.ip());
+    let own = known.line.as_ref().filter(|own| own.covers(address.ip()) == Some(true));
+    let line = match (origins.line(address, now), own) {
+        (Evidence::Missing(_), Some(own)) => Evidence::seen(own.line.clone(), "ledger", now),
+        (line @ (Evidence::Known(_) | Evidence::Missing(_)), _) => line,
+    };
+    Outer { address, class, line, place }
 }
 
 /// The ledger's record is what says that a certificate counts no more; beside it, the foreign CA that issued it.

@@ -2,9 +2,18 @@
 //! finding, and so is a packet that is not the one that went in.
 
 use crate::{
+    classes::Class,
     core::Packets,
     offload::{Checksum, Merger, Segments, VirtioNet, split},
+    quarantine::{Addresses, Confinement, Translation},
     too_big,
+};
+use admission::Reason;
+use esp::{Inner, Rule};
+use ids::UnixTime;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
 };
 
 /// Packets as units, the kernel and hosts behind the core may hand them over; returns what became of them.
@@ -13,15 +22,18 @@ use crate::{
 /// - 0: packets of units, each behind its length in two octets: what the kernel makes of the writes is them.
 /// - 1: an offload header of 10 octets in the machine's byte order, and a packet from the kernel.
 /// - 2: how many octets pass whole, in two octets, and a packet for a unit.
+/// - 3: a packet of a unit in quarantine.
 ///
 /// # Panics
 /// When a packet is lost, doubled or altered, a wrong checksum is made right, a packet overtakes one of its
-/// connection, or an ICMP error is too long, cannot be read or answers another.
+/// connection, an ICMP error is too long, cannot be read or answers another, or translation touches more than an address
+/// and its checksums.
 pub fn offload(data: &[u8]) -> &'static str {
     match data.split_first() {
         Some((0, packets)) => merge(&batch(packets)),
         Some((1, handed_over)) => cut(handed_over),
         Some((2, packet)) => tell(packet),
+        Some((3, packet)) => translate(packet),
         _ => "nothing",
     }
 }
@@ -150,6 +162,63 @@ fn cut(data: &[u8]) -> &'static str {
     assert!(pieces.iter().all(|piece| (1..=header.segment_size.into()).contains(&piece.len())));
     assert!(packets.iter().all(|segment| is_sound(segment, transport, protocol)), "a wrong checksum");
     "split"
+}
+
+const STANDS_FOR: Addresses = Addresses {
+    v4: Some(Ipv4Addr::new(172, 31, 255, 254)),
+    v6: Some(Ipv6Addr::new(0xfd99, 0, 7, 0, 0, 0, 0, 1)),
+};
+
+fn translate(packet: &[u8]) -> &'static str {
+    let Ok(inner) = Inner::parse(packet) else { return "foreign" };
+    let (own, outside) = match inner.source {
+        IpAddr::V4(v4) => (Addresses { v4: Some(v4), v6: None }, Addresses { v6: None, ..STANDS_FOR }),
+        IpAddr::V6(v6) => (Addresses { v4: None, v6: Some(v6) }, Addresses { v4: None, ..STANDS_FOR }),
+    };
+    let there_and_back = [(own, outside), (outside, own)];
+    let (mut was, mut is) = (packet[..inner.length].to_vec(), Vec::new());
+    for (from, to) in there_and_back {
+        is.clear();
+        let Some(translation) = Translation::new(from, to) else { panic!("one family") };
+        let Ok(read) = Inner::parse(&was) else { panic!("no packet any more") };
+        translation.outward(&was, &read, &mut is);
+        assert!(Inner::parse(&is).is_ok_and(|now| Some(now.source) == to.iter().next()));
+        std::mem::swap(&mut was, &mut is);
+    }
+    // A checksum of all ones may have become the other zero.
+    let pairs = was.chunks(2).zip(packet.chunks(2)).filter(|(is, was)| is != was);
+    assert!(pairs.clone().count() <= 2 && pairs.clone().all(|(is, _)| is == [0, 0] || is == [0xff, 0xff]));
+    "translated"
+}
+
+/// Takes packets of a unit in quarantine, as they come out of its tunnel, and those for it, as they come from the core, all
+/// that way but for the tunnel's own keys; says how many octets went on, out and in. What it needs is kept.
+pub fn quarantine(
+    own: Ipv4Addr,
+    stands_for: Ipv4Addr,
+    reach: Rule,
+) -> impl FnMut(&[u8], &[u8]) -> [usize; 2] {
+    let (inside, outside) =
+        (Addresses { v4: Some(own), v6: None }, Addresses { v4: Some(stands_for), v6: None });
+    let confinement = Translation::new(inside, outside).map(|translation| Confinement {
+        reason: Reason::SecondClaim,
+        class: Arc::new(Class::new(&[reach], &[])),
+        translation,
+        until: UnixTime::from_secs(0),
+    });
+    let (mut core, mut inward) = (Packets::new(), Vec::new());
+    move |out, back| {
+        core.clear();
+        let Some(confinement) = &confinement else { return [0; 2] };
+        if let Ok(inner) = Inner::parse(out)
+            && confinement.check_inbound(&inner, out).is_ok()
+        {
+            core.push_with(|into| confinement.translation.outward(out, &inner, into));
+        }
+        let inner = Inner::parse(back).ok().filter(|inner| confinement.check_outbound(inner, back).is_ok());
+        let came = inner.and_then(|inner| confinement.translation.inward(back, &inner, &mut inward));
+        [core.octets(), came.map_or(0, |_| inward.len())]
+    }
 }
 
 fn tell(data: &[u8]) -> &'static str {

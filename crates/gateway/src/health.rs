@@ -35,11 +35,15 @@ pub enum Alarm {
     CaKeyUnusable,
     /// Nobody gets a certificate here, and certificates of units end soon.
     CaDown,
+    /// The feed of access lines says nothing, or cannot be read: whose an address is, is not known.
+    LineFeedStale,
+    /// The feed of access lines ended more of them than is believed without a person.
+    LinesHeld,
 }
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::LedgerUnreachable,
         Self::JournalUnwritable,
         Self::DiskLow,
@@ -53,6 +57,8 @@ impl Alarm {
         Self::IssuerSilent,
         Self::CaKeyUnusable,
         Self::CaDown,
+        Self::LineFeedStale,
+        Self::LinesHeld,
     ];
 
     /// Whether admission needs what does not work.
@@ -65,6 +71,8 @@ impl Alarm {
                 | Self::IssuerSilent
                 | Self::CaKeyUnusable
                 | Self::CaDown
+                | Self::LineFeedStale
+                | Self::LinesHeld
         )
     }
 
@@ -84,6 +92,8 @@ impl Alarm {
             Self::IssuerSilent => "issuer-silent",
             Self::CaKeyUnusable => "ca-key-unusable",
             Self::CaDown => "ca-down",
+            Self::LineFeedStale => "line-feed-stale",
+            Self::LinesHeld => "lines-held",
         }
     }
 
@@ -103,6 +113,8 @@ impl Alarm {
             Self::IssuerSilent => "issuers",
             Self::CaKeyUnusable => "ca-key",
             Self::CaDown => "ca",
+            Self::LineFeedStale => "line-feed",
+            Self::LinesHeld => "line-ends",
         }
     }
 
@@ -137,6 +149,12 @@ impl Alarm {
             }
             Self::CaKeyUnusable => {
                 "bring back what it names; nobody enrols or renews until then (docs/deployment.md, The CA's keys)"
+            }
+            Self::LineFeedStale => {
+                "see whether whatever writes the feed of lines still does; until then the prefixes of lines are all that is known"
+            }
+            Self::LinesHeld => {
+                "see in the feed whether these lines did end; then suspend their units, or raise `suspend_per_hour` (docs/configuration.md)"
             }
             Self::CaDown => {
                 "mend what it names; where that takes too long, two people let the certificates count for longer: `truecell cert extend`"

@@ -19,10 +19,11 @@ mod pairs;
 mod quarantine;
 mod sessions;
 mod shadow;
+mod trust;
 mod two;
 
 use crate::{
-    CaCheck, Check, GatewayConfig, Issuers, OffLine,
+    CaCheck, Check, GatewayConfig, Issuers, OffLine, Origins,
     classes::{Class, Classes},
     clock::ClockGuard,
     hand_off::{Answer, Refused, Work},
@@ -47,11 +48,11 @@ use events::{
         AttachFailed, EspNeverSeen, LateralAttempt, NodeStopped, OutOfReach, PathUnproven, SpoofedSource,
     },
 };
-use ids::{DeviceId, Network, SessionId, Spi};
+use ids::{AccessLine, DeviceId, Network, SessionId, Spi};
 use ledger::{Ledger, LedgerError};
 use shadow::Shadow;
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -97,6 +98,8 @@ pub(crate) struct Registrar {
     asked: HashMap<SessionId, Instant>,
     /// Holders that were ended by what was concluded of them.
     ceiling: Ceiling,
+    /// Whose unit is not on its line, and whose line the address is instead, if anybody knows.
+    away: BTreeMap<SessionId, Option<AccessLine>>,
     /// Admissions that the journal has and that did not come to be, not taken back yet.
     voided: VecDeque<Voided>,
     /// What must not be lost and could not be written yet.
@@ -122,6 +125,7 @@ pub(crate) struct Outside {
     pub(crate) ca_key_check: Check,
     pub(crate) ca_check: CaCheck,
     pub(crate) issuers: Arc<dyn Issuers>,
+    pub(crate) origins: Arc<dyn Origins>,
 }
 
 /// What units get.
@@ -183,6 +187,7 @@ impl Registrar {
             claims: HashMap::new(),
             asked: HashMap::new(),
             ceiling: Ceiling::default(),
+            away: BTreeMap::new(),
             voided: VecDeque::new(),
             undone: VecDeque::from([Work::Extension, Work::Policy, Work::Pairs]),
             reviews: BTreeSet::new(),

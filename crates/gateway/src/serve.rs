@@ -1,5 +1,5 @@
 use crate::{
-    CaCheck, Check, Core, GatewayConfig, Issuers, SessionBrief, SessionView, Stats, WallClock,
+    CaCheck, Check, Core, GatewayConfig, Issuers, Origins, SessionBrief, SessionView, Stats, WallClock,
     backlog::Backlog,
     cause::Cause,
     clock::ClockGuard,
@@ -28,6 +28,7 @@ use ids::{DeviceId, SessionId, UnixTime};
 use ike::{Responder, crypto::CryptoProvider};
 use ledger::{Ledger, LedgerError};
 use std::{
+    collections::HashSet,
     io,
     net::SocketAddr,
     path::Path,
@@ -48,6 +49,8 @@ pub struct Deps {
     pub anchors: Anchors,
     /// What foreign CAs say about the certificates that they issued.
     pub issuers: Arc<dyn Issuers>,
+    /// What feeds and databases say about where a claim comes from.
+    pub origins: Arc<dyn Origins>,
     /// Whether the embedded CA can issue to units.
     pub ca_check: CaCheck,
     /// What stands behind the tunnels: a side of it for each shard.
@@ -159,6 +162,7 @@ impl Gateway {
             ca_key_check: deps.ca_key_check,
             ca_check: deps.ca_check,
             issuers: deps.issuers,
+            origins: deps.origins,
         };
         let shared = common.shared(ways.counters.clone(), outside, to_control);
         let journal = deps.ledger.journal().clone();
@@ -243,6 +247,12 @@ impl Gateway {
     /// Whether a unit has a session of any kind.
     pub fn has_session(&self, device: DeviceId) -> bool {
         self.common.sessions.has(device)
+    }
+
+    /// Units that have a session with their lease now, or had one since this was last asked: for who keeps track of who is
+    /// there, and asks every minute.
+    pub fn take_seen(&self) -> HashSet<DeviceId> {
+        self.common.sessions.take_seen()
     }
 
     /// Ends a session: its packets stop and the unit is told, within milliseconds. `false` when there

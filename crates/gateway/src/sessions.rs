@@ -9,7 +9,7 @@ use ids::{CertSha256, DeviceId, SessionId, Spi, UnixTime};
 use ike::{CipherSuite, IkeSaId};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     ops::Bound,
     sync::{
@@ -208,6 +208,11 @@ impl Session {
         State::ALL.get(usize::from(self.state.load(Relaxed))).copied().unwrap_or(State::Closed)
     }
 
+    /// It stands, and is no newcomer's whose contest is not settled.
+    fn has_lease(&self) -> bool {
+        self.has_stood() && matches!(self.state(), State::Open | State::Held)
+    }
+
     pub(crate) fn set_state(&self, state: State) {
         self.state.store(state as u8, Relaxed);
     }
@@ -260,6 +265,11 @@ impl Session {
         }
     }
 
+    /// When it ends at the latest.
+    pub(crate) fn until(&self) -> UnixTime {
+        self.confinement().map_or(self.until, |confinement| confinement.until)
+    }
+
     pub(crate) fn confinement(&self) -> Option<&Arc<Confinement>> {
         self.confinement.get()
     }
@@ -295,7 +305,7 @@ impl Session {
             outer,
             inner: self.inner().collect(),
             since: self.since,
-            until: self.confinement().map_or(self.until, |confinement| confinement.until.min(self.until)),
+            until: self.until(),
             quarantine: self.confinement().map(|confinement| confinement.view()),
             class: self.class_name.to_string(),
             class_listed: self.class.is_listed,
@@ -361,6 +371,8 @@ struct Tables {
     /// One, or two while a second claim is being settled; beside these one in quarantine.
     by_device: HashMap<DeviceId, Vec<Arc<Session>>>,
     by_sa: HashMap<IkeSaId, Arc<Session>>,
+    /// Units whose session with their lease has ended, until someone asks: none twice.
+    left: HashSet<DeviceId>,
 }
 
 impl Sessions {
@@ -381,6 +393,9 @@ impl Sessions {
             if sessions.is_empty() {
                 tables.by_device.remove(&session.device);
             }
+        }
+        if session.has_lease() {
+            tables.left.insert(session.device);
         }
         session.set_state(State::Closed);
         Some(session)
@@ -407,6 +422,14 @@ impl Sessions {
 
     pub(crate) fn has(&self, device: DeviceId) -> bool {
         self.read().by_device.contains_key(&device)
+    }
+
+    /// Units that have their lease now, or had it since this was last asked.
+    pub(crate) fn take_seen(&self) -> HashSet<DeviceId> {
+        let mut tables = self.write();
+        let mut seen = std::mem::take(&mut tables.left);
+        seen.extend(tables.by_id.values().filter(|one| one.has_lease()).map(|one| one.device));
+        seen
     }
 
     /// Units whose tunnels pass nothing now.

@@ -1,4 +1,5 @@
-//! In steady state no packet allocates: it is sealed into a buffer that has room and opened in place. What the crypto
+//! In steady state no packet allocates: it is sealed into a buffer that has room and opened in place; in quarantine it is
+//! translated into buffers that have room. What the crypto
 //! library takes from C's allocator is not seen here.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -101,4 +102,22 @@ fn sealing_and_opening_allocate_nothing_once_keys_and_buffers_are_warm() {
         );
         assert_eq!(allocations(|| exchange(500)), 0, "{suite:?}, extended: {extended}");
     }
+}
+
+#[test]
+fn translating_there_and_back_allocates_nothing_once_buffers_are_warm() {
+    let (own, stands_for) = ([10, 64, 0, 1], [10, 99, 0, 1]);
+    let mut exchange = gateway::fuzz::quarantine(own.into(), stands_for.into(), "10.0.0.1".parse().unwrap());
+    let out = packet(1400);
+    let mut back = packet(1400);
+    back[12..20].copy_from_slice(&[10, 0, 0, 1, 10, 99, 0, 1]);
+    let mut barred = out.clone();
+    barred[19] = 9;
+    assert!(allocations(|| assert_eq!(exchange(&out, &back), [1400; 2])) > 0);
+    let steady = allocations(|| {
+        for _ in 0..500 {
+            assert_eq!((exchange(&out, &back), exchange(&barred, &out)), ([1400; 2], [0; 2]));
+        }
+    });
+    assert_eq!(steady, 0);
 }

@@ -76,6 +76,10 @@ fn tell(whole: u16, packet: &[u8]) -> Vec<u8> {
     [&[2][..], &whole.to_be_bytes(), packet].concat()
 }
 
+fn translate(packet: &[u8]) -> Vec<u8> {
+    [&[3][..], packet].concat()
+}
+
 /// With octets of it changed, and nothing else.
 fn with(mut packet: Vec<u8>, changes: &[(usize, u8)]) -> Vec<u8> {
     changes.iter().for_each(|(at, octet)| packet[*at] = *octet);
@@ -141,7 +145,15 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("fits-may-be-fragmented", tell(1200, &with(data(0, 1300), &[(6, 0)]))),
         ("fits-v6-of-1280", tell(600, &tcp(true, 1, 7, ACK, 1220))),
         ("nothing", vec![]),
-        ("nothing-other-kind", vec![3, 0x45]),
+        ("translated-v4", translate(&data(0, 60))),
+        ("translated-v6", translate(&udp(true, 31))),
+        ("translated-without-a-checksum", translate(&with(udp(false, 30), &[(26, 0), (27, 0)]))),
+        ("translated-checksum-of-all-ones", translate(&with(data(0, 60), &[(36, 0xff), (37, 0xff)]))),
+        ("translated-checksum-past-the-end", translate(&with(data(0, 0)[..30].to_vec(), &[(3, 30)]))),
+        ("translated-later-fragment", translate(&with(data(0, 60), &[(7, 9)]))),
+        ("translated-echo", translate(&icmp(true, 128))),
+        ("foreign-cut-short", translate(&data(0, 60)[..70])),
+        ("nothing-other-kind", vec![4, 0x45]),
         ("nothing-cut-header", vec![1, 1, 1, 0]),
     ]
 }

@@ -6,8 +6,8 @@ use anyhow::Context;
 use api::Office;
 use events::{Journal, JournalKey};
 use gateway::{
-    Core, Deps, Gateway, GatewayConfig, Issuers, Listen, NoIssuers, Ports, SystemClock, VirtualCore,
-    WallClock,
+    Core, Deps, Gateway, GatewayConfig, Issuers, Listen, NoIssuers, NoOrigins, Origins, Ports, SystemClock,
+    VirtualCore, WallClock,
 };
 use ids::{DeviceId, Realm, UnixTime};
 use ike::{
@@ -37,7 +37,7 @@ pub struct Carrier {
     known: KnownGateway,
     dir: PathBuf,
     clock: Arc<dyn WallClock>,
-    issuers: Arc<dyn Issuers>,
+    told: Told,
 }
 
 /// Whose units these are.
@@ -55,7 +55,7 @@ impl Carrier {
     /// # Errors
     /// What could not be made, and why.
     pub fn start(dir: &Path) -> anyhow::Result<Self> {
-        Self::made(dir, service(), system_clock(), no_issuers(), |_| ())
+        Self::made(dir, service(), system_clock(), Told::nothing(), |_| ())
     }
 
     /// The same with one that takes its time from another clock.
@@ -67,7 +67,7 @@ impl Carrier {
         clock: Arc<dyn WallClock>,
         adjust: impl FnOnce(&mut GatewayConfig),
     ) -> anyhow::Result<Self> {
-        Self::made(dir, service(), clock, no_issuers(), adjust)
+        Self::made(dir, service(), clock, Told::nothing(), adjust)
     }
 
     /// The same with a gateway that `adjust` has changed.
@@ -75,7 +75,7 @@ impl Carrier {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(dir: &Path, adjust: impl FnOnce(&mut GatewayConfig)) -> anyhow::Result<Self> {
-        Self::made(dir, service(), system_clock(), no_issuers(), adjust)
+        Self::made(dir, service(), system_clock(), Told::nothing(), adjust)
     }
 
     /// The same with one whose gateway is told by `issuers` how certificates stand.
@@ -83,7 +83,17 @@ impl Carrier {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_asking(dir: &Path, issuers: Arc<dyn Issuers>) -> anyhow::Result<Self> {
-        Self::made(dir, service(), system_clock(), issuers, |_| ())
+        let told = Told { issuers, ..Told::nothing() };
+        Self::made(dir, service(), system_clock(), told, |_| ())
+    }
+
+    /// The same with one whose gateway is told by `origins` where claims come from.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_knowing(dir: &Path, origins: Arc<dyn Origins>) -> anyhow::Result<Self> {
+        let told = Told { origins, ..Told::nothing() };
+        Self::made(dir, service(), system_clock(), told, |_| ())
     }
 
     /// The same before another core.
@@ -91,7 +101,7 @@ impl Carrier {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_before(dir: &Path, core: Box<dyn Core>) -> anyhow::Result<Self> {
-        Self::made(dir, vec![core], system_clock(), no_issuers(), |_| ())
+        Self::made(dir, vec![core], system_clock(), Told::nothing(), |_| ())
     }
 
     /// The same before a core with a side for each shard, and a gateway that `adjust` has changed.
@@ -103,23 +113,23 @@ impl Carrier {
         cores: Vec<Box<dyn Core>>,
         adjust: impl FnOnce(&mut GatewayConfig),
     ) -> anyhow::Result<Self> {
-        Self::made(dir, cores, system_clock(), no_issuers(), adjust)
+        Self::made(dir, cores, system_clock(), Told::nothing(), adjust)
     }
 
     fn made(
         dir: &Path,
         cores: Vec<Box<dyn Core>>,
         clock: Arc<dyn WallClock>,
-        issuers: Arc<dyn Issuers>,
+        told: Told,
         adjust: impl FnOnce(&mut GatewayConfig),
     ) -> anyhow::Result<Self> {
         let (journal_key, row_key) = key_paths(dir);
         let (ledger, journal) = books(dir, JournalKey::create(&journal_key)?, RowKey::create(&row_key)?)?;
         let realm: Realm = REALM.parse()?;
         let ca = Ca::create(&dir.join("ca"), &CaSpec::new("Carrier", realm), UnixTime::now())?;
-        let surroundings = Surroundings { cores, clock: &clock, issuers: &issuers };
+        let surroundings = Surroundings { cores, clock: &clock, told: &told };
         let (gateway, known) = start_gateway(&ledger, &ca, (0, 0), surroundings, adjust)?;
-        Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned(), clock, issuers })
+        Ok(Self { ledger, journal, ca, gateway, known, dir: dir.to_owned(), clock, told })
     }
 
     /// Stops in good order and serves again: the same files, the same ports, nothing else.
@@ -127,7 +137,7 @@ impl Carrier {
     /// # Errors
     /// What could not be opened again, and why.
     pub fn restart(self) -> anyhow::Result<Self> {
-        let Self { ledger, journal, ca, gateway, known, dir, clock, issuers } = self;
+        let Self { ledger, journal, ca, gateway, known, dir, clock, told } = self;
         gateway.shutdown();
         journal.close()?;
         drop((ledger, journal, ca, gateway));
@@ -135,9 +145,9 @@ impl Carrier {
         let (ledger, journal) = books(&dir, JournalKey::open(&journal_key)?, RowKey::open(&row_key)?)?;
         let ca = Ca::open(&dir.join("ca"))?;
         let ports = (known.ike.port(), known.natt.port());
-        let surroundings = Surroundings { cores: service(), clock: &clock, issuers: &issuers };
+        let surroundings = Surroundings { cores: service(), clock: &clock, told: &told };
         let (gateway, known) = start_gateway(&ledger, &ca, ports, surroundings, |_| ())?;
-        Ok(Self { ledger, journal, ca, gateway, known, dir, clock, issuers })
+        Ok(Self { ledger, journal, ca, gateway, known, dir, clock, told })
     }
 
     /// How units know the gateway.
@@ -223,15 +233,24 @@ fn system_clock() -> Arc<dyn WallClock> {
     Arc::new(SystemClock)
 }
 
-fn no_issuers() -> Arc<dyn Issuers> {
-    Arc::new(NoIssuers)
+/// What a gateway is told by others.
+#[derive(Clone)]
+struct Told {
+    issuers: Arc<dyn Issuers>,
+    origins: Arc<dyn Origins>,
+}
+
+impl Told {
+    fn nothing() -> Self {
+        Self { issuers: Arc::new(NoIssuers), origins: Arc::new(NoOrigins) }
+    }
 }
 
 /// What a gateway has around it.
 struct Surroundings<'a> {
     cores: Vec<Box<dyn Core>>,
     clock: &'a Arc<dyn WallClock>,
-    issuers: &'a Arc<dyn Issuers>,
+    told: &'a Told,
 }
 
 /// The core's sides, one for each shard.
@@ -269,7 +288,7 @@ fn start_gateway(
     ledger: &Ledger,
     ca: &Ca,
     (ike_port, natt_port): (u16, u16),
-    Surroundings { cores, clock, issuers }: Surroundings<'_>,
+    Surroundings { cores, clock, told }: Surroundings<'_>,
     adjust: impl FnOnce(&mut GatewayConfig),
 ) -> anyhow::Result<(Gateway, KnownGateway)> {
     let order = GatewayOrder {
@@ -296,7 +315,8 @@ fn start_gateway(
     let deps = Deps {
         ledger: ledger.clone(),
         anchors: ca.anchors().clone(),
-        issuers: issuers.clone(),
+        issuers: told.issuers.clone(),
+        origins: told.origins.clone(),
         cores,
         ca_check: Box::new(|_| None),
         core_check: Box::new(|| None),

@@ -7,12 +7,13 @@ use events::{
     admission::{Admitted, Refused},
     gateway::{PathChanged, SessionClosed},
     journal::Tail,
+    ledger::{Committed, RowChanged},
 };
 use gateway::{GatewayConfig, State};
 use ids::{DeviceId, Sha256, UnixTime};
 use ike::DeletedBy;
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
-use ledger::{AccessLineRecord, LifeCycle};
+use ledger::{AccessLineRecord, LifeCycle, Presence};
 use serde_json::{Value, value::RawValue};
 use std::{
     net::IpAddr,
@@ -129,6 +130,45 @@ fn a_refused_key_that_is_tried_again_and_again_does_not_fill_the_journal() {
     world.attach(&other, 2);
     let of_another = std::iter::from_fn(|| Some(world.next::<Refused>().device));
     assert_eq!(of_another.take_while(|device| *device == id(1)).count(), 3);
+}
+
+/// In order: the incident is in the journal before the refusal, that before the unit hears of it, and nothing of the unit
+/// is in between that could have let it in.
+#[test]
+fn a_lost_unit_that_returns_is_refused_and_its_incident_has_all_that_it_presented_before_it_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let identity = world.unit(1);
+    let unit = world.attach(&identity, 1);
+    inner(&unit);
+    unit.close();
+    world.next::<SessionClosed>();
+    world.carrier.ledger.move_device(id(1), LifeCycle::Lost, "kim", "gone", None, UnixTime::now()).unwrap();
+    let returned = world.attach(&identity, 7);
+    assert!(matches!(returned.outcome, Outcome::Refused(_)), "{:?}", returned.outcome);
+    let incident = world.carrier.ledger.incidents(0, 10).unwrap().rows.pop().expect("it is there by now");
+    assert_eq!((incident.kind.as_str(), incident.devices.as_slice()), ("lost", &[id(1)][..]));
+    let of_journal: Vec<_> = std::iter::from_fn(|| world.tail.next_record().unwrap()).collect();
+    let place = |what: &dyn Fn(&events::Record) -> bool| of_journal.iter().position(what);
+    let opened = place(&|record| {
+        let changed = record.read::<RowChanged>().unwrap();
+        changed.is_some_and(|changed| changed.table == "incident")
+    });
+    let stands = place(&|record| {
+        record.read::<Committed>().unwrap().is_some_and(|_| record.seq > of_journal[opened.unwrap()].seq)
+    });
+    let refused = place(&|record| record.read::<Refused>().unwrap().is_some());
+    assert!(opened.is_some() && opened < stands && stands < refused, "{opened:?} {stands:?} {refused:?}");
+    assert_eq!(place(&|record| record.read::<Admitted>().unwrap().is_some()), None);
+    let refused = of_journal[refused.unwrap()].read::<Refused>().unwrap().unwrap();
+    let claim = &incident.evidence["claim"];
+    assert_eq!((&read(&refused.claim), refused.reason.as_str()), (claim, "lost"));
+    let certificate = x509::Certificate::from_der(&identity.chain[0]).unwrap();
+    assert_eq!(claim["outer"]["address"], returned.outer.to_string());
+    assert_eq!((&claim["idi"], &claim["serial"]), (&identity.name.into(), &certificate.serial().into()));
+    assert_eq!(claim["cert_sha256"], certificate.sha256().to_string());
+    assert!(claim["path"].as_array().unwrap().len() > 1, "down to the anchor");
+    assert_fingerprint(&claim["fingerprint"]["known"]["value"]);
 }
 
 #[test]
@@ -261,4 +301,33 @@ fn a_revoked_certificate_ends_the_session_that_it_opened() {
     assert!(unit.wait_deleted(Duration::from_secs(10)).is_some());
     let closed: SessionClosed = world.next();
     assert_eq!(closed.device, id(1));
+}
+
+#[test]
+fn a_unit_is_live_by_its_first_attach_and_silent_by_itself_once_it_is_not_seen_for_long() {
+    const LIMIT: Duration = Duration::from_secs(14 * 86_400);
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let identity = world.unit(1);
+    let mut presence = Presence::default();
+    let mut round = |world: &World, served| {
+        let (seen, now) = (world.carrier.gateway.take_seen(), UnixTime::now());
+        world.carrier.ledger.tend_presence(&mut presence, &seen, served, LIMIT, now).unwrap();
+        world.carrier.ledger.device(id(1)).unwrap().unwrap().state
+    };
+    assert_eq!(round(&world, 20 * LIMIT), LifeCycle::Installed);
+    let unit = world.attach(&identity, 1);
+    inner(&unit);
+    assert_eq!(round(&world, Duration::ZERO), LifeCycle::Live);
+    assert_eq!(round(&world, 2 * LIMIT), LifeCycle::Live, "it is attached");
+    unit.close();
+    world.next::<SessionClosed>();
+    assert_eq!(round(&world, 2 * LIMIT), LifeCycle::Live, "it was there a moment ago");
+    assert_eq!(round(&world, 2 * LIMIT), LifeCycle::Silent);
+    // It comes and goes between two rounds.
+    let unit = world.attach(&identity, 1);
+    inner(&unit);
+    unit.close();
+    world.next::<SessionClosed>();
+    assert_eq!(round(&world, Duration::ZERO), LifeCycle::Live);
 }

@@ -27,7 +27,7 @@ fn attach(carrier: &Carrier, identity: &UnitIdentity) -> Unit {
 
 fn set_class(carrier: &Carrier, class: &str) {
     let change = DeviceChange { class: Some(class.into()), ..DeviceChange::default() };
-    carrier.ledger.set_device(DEVICE, change, "test", "moved to the factory", UnixTime::now()).unwrap();
+    carrier.ledger.set_device(DEVICE, change, "test", "moved to the factory", None, UnixTime::now()).unwrap();
     carrier.gateway.device_changed(DEVICE);
 }
 

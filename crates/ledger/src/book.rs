@@ -11,7 +11,7 @@ use crate::{
     transaction::Because,
 };
 use events::{Durability, Journal, JournalError, ledger::Opened};
-use ids::{AccessLine, CertSha256, CrlReason, DeviceId, Epoch, NodeId, UnixTime};
+use ids::{AccessLine, CellKey, CertSha256, CrlReason, DeviceId, Epoch, NodeId, UnixTime};
 use std::{
     collections::BTreeSet,
     sync::{
@@ -216,7 +216,8 @@ impl Ledger {
     /// Puts a unit into the ledger and binds inner addresses to it.
     ///
     /// # Errors
-    /// [`LedgerError::Exists`], [`LedgerError::PoolExhausted`], and the transient ones.
+    /// [`LedgerError::Exists`], [`LedgerError::PoolExhausted`], [`LedgerError::Conflict`] for a cell that is another unit's,
+    /// [`LedgerError::TooLong`], and the transient ones.
     pub fn add_device(&self, new: NewDevice, by: &str, now: UnixTime) -> Result<Device, LedgerError> {
         self.rely_on_index::<Device>()?;
         self.change(|tx| tx.add_device(new, &Because::new(by, "added"), now))
@@ -243,16 +244,21 @@ impl Ledger {
     /// Changes what is known about a unit.
     ///
     /// # Errors
-    /// [`LedgerError::NotFound`], and the transient ones.
+    /// [`LedgerError::NotFound`]; [`LedgerError::NeedsApprover`] for another line of a unit that may attach from behind its
+    /// own; [`LedgerError::Conflict`] for a cell that is another unit's; [`LedgerError::TooLong`]; and the transient ones.
     pub fn set_device(
         &self,
         id: DeviceId,
         set: DeviceChange,
         by: &str,
         why: &str,
+        approver: Option<&str>,
         now: UnixTime,
     ) -> Result<Device, LedgerError> {
-        self.change(|tx| tx.set_device(id, set, &Because::new(by, why), now))
+        if set.cells.is_some() {
+            self.rely_on_index::<Device>()?;
+        }
+        self.change(|tx| tx.set_device(id, set, &Because { by, why, approver }, now))
     }
 
     /// Lists two units as a pair.
@@ -451,6 +457,14 @@ impl Ledger {
         limit: usize,
     ) -> Result<Page<Device>, LedgerError> {
         self.list(Some(("line", &line.to_string())), after, limit)
+    }
+
+    /// The units that may carry a cell: one, and those that are retired.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub fn devices_of_cell(&self, cell: CellKey) -> Result<Page<Device>, LedgerError> {
+        self.every(Some((Device::CELL, &cell.to_string())))
     }
 
     /// One access line.

@@ -4,7 +4,7 @@
 //! truth about each.
 
 use crate::{
-    Credential, Device, Ledger, LedgerError, LifeCycle, Origin, Row, Tx, credential::Revoked,
+    Approval, Credential, Device, Ledger, LedgerError, LifeCycle, Origin, Row, Tx, credential::Revoked,
     transaction::Because,
 };
 use base64ct::{Base64, Encoding};
@@ -64,7 +64,7 @@ pub enum Leave {
     /// Truecell's own need, or the word of whoever holds the data directory.
     Word,
     /// The word of whoever had it issued, and of this second person.
-    Approved(String),
+    Approved(Approval),
 }
 
 /// The enrolment that a certificate waits in for the word of its unit (RFC 9810 §5.3.18).
@@ -150,7 +150,7 @@ impl Leave {
     /// Who agreed, where it took two people.
     pub(crate) fn approver(&self) -> Option<&str> {
         match self {
-            Self::Approved(approver) => Some(approver),
+            Self::Approved(approval) => Some(approval.as_str()),
             Self::Order(_) | Self::Parent(_) | Self::Word => None,
         }
     }
@@ -211,7 +211,7 @@ impl Tx<'_> {
         let approver = certificate.leave.approver();
         let because = Because { approver, ..Because::new(&certificate.by, "issued") };
         if approver.is_some() {
-            because.second_person(|| format!("a certificate for {}", certificate.name))?;
+            because.approval(|| format!("a certificate for {}", certificate.name))?;
         }
         self.put_row(certificate, &because, now).map(drop)
     }

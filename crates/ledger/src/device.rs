@@ -1,11 +1,21 @@
+mod change;
+mod particular;
+mod recorded;
+
+pub use change::DeviceChange;
+pub use particular::{ParseParticularError, Particular};
+
 use crate::{
     Enrolment, LedgerError, LifeCycle, Revoked, Row, Scope,
     life_cycle::allows,
     pool::{v4_entry, v6_entry},
 };
-use ids::{AccessLine, DeviceId, UnixTime};
-use serde::{Deserialize, Deserializer, Serialize};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use ids::{AccessLine, AccessMode, CellKey, CsgId, DeviceId, Plmn, Position, Tac, UnixTime};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 /// One femtocell as the carrier knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,12 +31,42 @@ pub struct Device {
     pub owner: String,
     /// Where it is installed.
     pub site: String,
+    /// The postal address of that.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub address: String,
+    /// Where on the Earth that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
     /// Region.
     pub region: String,
     /// Class.
     pub class: String,
     /// The fixed line behind which it is installed, where one is known.
     pub access_line: Option<AccessLine>,
+    /// The cells that it may carry: no other unit may carry one of them before this one is retired.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub cells: BTreeSet<CellKey>,
+    /// The networks that it may serve.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub plmns: BTreeSet<Plmn>,
+    /// The tracking or location area of its cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tac: Option<Tac>,
+    /// Whom it serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_mode: Option<AccessMode>,
+    /// The closed subscriber group that it serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csg: Option<CsgId>,
+    /// Who made it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub vendor: String,
+    /// Its model and hardware version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hardware: String,
+    /// The firmware that it is meant to have.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub firmware: String,
     /// Its inner IPv4 address: bound to it for as long as it is in the ledger.
     pub inner_v4: Option<Ipv4Addr>,
     /// Its inner IPv6 address.
@@ -40,6 +80,38 @@ pub struct Device {
 }
 
 impl Device {
+    /// A unit of which nothing else is known, with no inner address.
+    pub fn new(id: DeviceId, state: LifeCycle, now: UnixTime) -> Self {
+        Self {
+            id,
+            state,
+            enrolment: Enrolment::None,
+            owner: String::new(),
+            site: String::new(),
+            address: String::new(),
+            position: None,
+            region: String::new(),
+            class: String::new(),
+            access_line: None,
+            cells: BTreeSet::new(),
+            plmns: BTreeSet::new(),
+            tac: None,
+            access_mode: None,
+            csg: None,
+            vendor: String::new(),
+            hardware: String::new(),
+            firmware: String::new(),
+            inner_v4: None,
+            inner_v6: None,
+            note: String::new(),
+            added_at: now,
+            state_since: now,
+        }
+    }
+
+    /// The name of the value by which the units of a cell are found.
+    pub(crate) const CELL: &'static str = "cell";
+
     /// Why no certificate of it counts for now, as revocation lists and OCSP say it; none while its life lets it attach.
     pub fn barred(&self) -> Option<Revoked> {
         let reason = self.state.bars()?;
@@ -83,6 +155,12 @@ pub struct NewDevice {
     /// Where it is installed.
     #[serde(default)]
     pub site: String,
+    /// The postal address of that.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub address: String,
+    /// Where on the Earth that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
     /// Region, as policies name it.
     #[serde(default)]
     pub region: String,
@@ -92,6 +170,30 @@ pub struct NewDevice {
     /// The line behind which it is installed; admission then checks its addresses.
     #[serde(default, rename = "line")]
     pub access_line: Option<AccessLine>,
+    /// The cells that it may carry.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub cells: BTreeSet<CellKey>,
+    /// The networks that it may serve.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub plmns: BTreeSet<Plmn>,
+    /// The tracking or location area of its cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tac: Option<Tac>,
+    /// Whom it serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_mode: Option<AccessMode>,
+    /// The closed subscriber group that it serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csg: Option<CsgId>,
+    /// Who made it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub vendor: String,
+    /// Its model and hardware version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hardware: String,
+    /// The firmware that it is meant to have.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub firmware: String,
     /// Anything worth knowing.
     #[serde(default)]
     pub note: String,
@@ -101,80 +203,42 @@ fn installed() -> LifeCycle {
     LifeCycle::Installed
 }
 
-/// What is to be different about a unit; what is absent stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DeviceChange {
-    /// Who answers for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
-    /// Where it is installed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub site: Option<String>,
-    /// Region.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    /// Class.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub class: Option<String>,
-    /// Its line; `null` when it is not known any more.
-    #[serde(rename = "line", skip_serializing_if = "Option::is_none", deserialize_with = "given")]
-    pub access_line: Option<Option<AccessLine>>,
-    /// Anything worth knowing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-}
-
-/// Tells a `null` from a field that is absent.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
-
-impl DeviceChange {
-    pub(crate) fn apply(self, device: &mut Device) {
-        let Self { owner, site, region, class, access_line, note } = self;
-        let texts = [
-            (owner, &mut device.owner),
-            (site, &mut device.site),
-            (region, &mut device.region),
-            (class, &mut device.class),
-            (note, &mut device.note),
-        ];
-        for (new, old) in texts {
-            *old = new.unwrap_or_else(|| std::mem::take(old));
-        }
-        device.access_line = access_line.unwrap_or_else(|| device.access_line.take());
-    }
-}
-
 impl NewDevice {
     /// A unit at its site, with nothing else known.
     pub fn installed(id: DeviceId) -> Self {
-        Self {
-            id,
-            state: LifeCycle::Installed,
-            owner: String::new(),
-            site: String::new(),
-            region: String::new(),
-            class: String::new(),
-            access_line: None,
-            note: String::new(),
-        }
+        Self::with(id, LifeCycle::Installed, DeviceChange::default())
+    }
+
+    /// A unit of which so much is known.
+    pub fn with(id: DeviceId, state: LifeCycle, known: DeviceChange) -> Self {
+        let mut device = Device::new(id, state, UnixTime::from_secs(0));
+        known.apply(&mut device);
+        device.into()
     }
 
     pub(crate) fn into_device(self, inner: (Option<Ipv4Addr>, Option<Ipv6Addr>), now: UnixTime) -> Device {
-        let Self { id, state, owner, site, region, class, access_line, note } = self;
+        let Self { id, state, owner, site, address, position, region, class, access_line, .. } = self;
+        let Self { cells, plmns, tac, access_mode, csg, vendor, hardware, firmware, note, .. } = self;
         let (inner_v4, inner_v6) = inner;
-        let enrolment = Enrolment::None;
         Device {
             id,
             state,
-            enrolment,
+            enrolment: Enrolment::None,
             owner,
             site,
+            address,
+            position,
             region,
             class,
             access_line,
+            cells,
+            plmns,
+            tac,
+            access_mode,
+            csg,
+            vendor,
+            hardware,
+            firmware,
             inner_v4,
             inner_v6,
             note,
@@ -189,16 +253,36 @@ impl NewDevice {
             let is = device.state;
             return Some(format!("it is in the ledger as {is}: `device move` changes its state"));
         }
-        let particulars = [
-            ("owner", self.owner == device.owner),
-            ("site", self.site == device.site),
-            ("region", self.region == device.region),
-            ("class", self.class == device.class),
-            ("line", self.access_line == device.access_line),
-            ("note", self.note == device.note),
-        ];
-        let (name, _) = particulars.into_iter().find(|(_, is_same)| !is_same)?;
+        let this = self.clone().into_device((None, None), device.added_at);
+        let name = Particular::ALL.into_iter().find(|one| one.text(&this) != one.text(device))?;
         Some(format!("it is in the ledger with another {name}: `device set` changes it"))
+    }
+}
+
+impl From<Device> for NewDevice {
+    fn from(device: Device) -> Self {
+        let Device { id, state, owner, site, address, position, region, class, access_line, .. } = device;
+        let Device { cells, plmns, tac, access_mode, csg, vendor, hardware, firmware, note, .. } = device;
+        Self {
+            id,
+            state,
+            owner,
+            site,
+            address,
+            position,
+            region,
+            class,
+            access_line,
+            cells,
+            plmns,
+            tac,
+            access_mode,
+            csg,
+            vendor,
+            hardware,
+            firmware,
+            note,
+        }
     }
 }
 
@@ -214,6 +298,10 @@ impl Row for Device {
         entries.extend(self.inner_v4.map(|v4| ("inner_v4", v4_entry(v4))));
         entries.extend(self.inner_v6.map(|v6| ("inner_v6", v6_entry(v6))));
         entries.extend(self.access_line.as_ref().map(|line| ("line", line.to_string())));
+        entries.extend(self.cells.iter().map(|cell| (Self::CELL, cell.to_string())));
         entries
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-use crate::{LifeCycle, store::StoreError};
+use crate::{LifeCycle, Particular, store::StoreError};
 use events::JournalError;
 use ids::{DeviceId, EventRef, NodeId};
 
@@ -70,7 +70,19 @@ pub enum LedgerError {
     /// All inner addresses are bound to units.
     #[error("the {0} pool has no free address: configure a larger one")]
     PoolExhausted(&'static str),
-    /// Another certificate, unit or session has this key, name or lease.
+    /// One thing said of a unit is longer than it may be.
+    #[error("{what} of {device} may have {most} {unit} at most")]
+    TooLong {
+        /// Which unit.
+        device: DeviceId,
+        /// What.
+        what: Particular,
+        /// How much it may have.
+        most: usize,
+        /// Of what.
+        unit: &'static str,
+    },
+    /// Another certificate, unit or session has this key, name, cell or lease.
     #[error("{0}")]
     Conflict(String),
 }
@@ -97,6 +109,7 @@ impl LedgerError {
             Self::NoSuchMove { .. } => "no-such-move",
             Self::NeedsApprover(_) => "needs-approver",
             Self::PoolExhausted(_) => "pool-exhausted",
+            Self::TooLong { .. } => "too-long",
             Self::Conflict(_) => "conflict",
         }
     }

@@ -2,7 +2,8 @@
 //! One at a time, and it ends by itself.
 
 use crate::{
-    Credential, DoubtKind, Enrolment, Ledger, LedgerError, Origin, Row, Sighting, Tx, transaction::Because,
+    Approval, Credential, DoubtKind, Enrolment, Ledger, LedgerError, Origin, Row, Sighting, Tx,
+    transaction::Because,
 };
 use ids::{CertSha256, DeviceId, UnixTime};
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ pub struct Extension {
     /// Who said so.
     pub by: String,
     /// Who else agreed.
-    pub approver: String,
+    pub approver: Approval,
     /// Why.
     pub why: String,
     /// It was ended before its time.
@@ -119,7 +120,7 @@ impl Tx<'_> {
         because: &Because<'_>,
         now: UnixTime,
     ) -> Result<Extension, LedgerError> {
-        let approver = because.second_person(|| "certificates that have ended".to_owned())?.to_owned();
+        let approver = because.approval(|| "certificates that have ended".to_owned())?;
         let wrong = |why: String| Err(LedgerError::Conflict(why));
         if until <= now {
             return wrong(format!("the extension would have ended at {until}"));

@@ -1,5 +1,5 @@
-use crate::{Device, Ledger, LedgerError, NewDevice, transaction::Because};
-use ids::UnixTime;
+use crate::{Device, Ledger, LedgerError, NewDevice, Tx, transaction::Because};
+use ids::{DeviceId, UnixTime};
 use serde::{Deserialize, Serialize};
 
 /// What became of an import.
@@ -55,7 +55,7 @@ impl Ledger {
         while rows.peek().is_some() {
             let chunk: Vec<_> = rows.by_ref().take(CHUNK).collect();
             done += chunk.len() as u64;
-            self.import_chunk(chunk, by, now, &mut imported)?;
+            imported.add(self.import_chunk(chunk, by, now)?);
             progress(done);
         }
         Ok(imported)
@@ -66,33 +66,89 @@ impl Ledger {
         chunk: Vec<(u64, NewDevice)>,
         by: &str,
         now: UnixTime,
-        imported: &mut Imported,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<Imported, LedgerError> {
         self.rely_on_index::<Device>()?;
-        let mut tx = self.begin()?;
-        let (mut added, mut unchanged) = (0, 0);
+        let (mut tx, mut imported) = (self.begin()?, Imported::default());
+        let because = Because::new(by, "imported");
         for (line, new) in chunk {
-            let id = new.id;
-            let known = tx.device(id)?;
-            if let Some(device) = known {
-                match new.differs_from(&device) {
-                    None => unchanged += 1,
-                    Some(why) => imported.refused.push(RefusedRow { line, id: id.to_string(), why }),
-                }
-                continue;
-            }
-            match tx.add_device(new, &Because::new(by, "imported"), now) {
-                Ok(_) => added += 1,
-                Err(error) if error.is_transient() => return Err(error),
-                Err(error) => {
-                    let id = id.to_string();
-                    imported.refused.push(RefusedRow { line, id, why: error.to_string() });
-                }
-            }
+            imported.count(
+                line,
+                new.id,
+                tx.import(new, |tx, new| tx.write_new(new, &because, now).map(drop)),
+            )?;
         }
         tx.commit()?;
-        imported.added += added;
-        imported.unchanged += unchanged;
+        Ok(imported)
+    }
+
+    /// What [`Self::import`] of these rows would do, once `before` other units were added; of rows that speak of each other
+    /// it says nothing. Changes nothing.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub fn check_import(
+        &self,
+        rows: impl IntoIterator<Item = (u64, NewDevice)>,
+        before: u64,
+    ) -> Result<Imported, LedgerError> {
+        self.rely_on_index::<Device>()?;
+        let (mut tx, mut imported) = (self.begin()?, Imported::default());
+        let room = tx.room();
+        for (line, new) in rows {
+            let (id, has_room) = (new.id, room.is_none_or(|room| before + imported.added < room));
+            let add =
+                |_: &mut Tx<'_>, _| has_room.then_some(()).ok_or(LedgerError::PoolExhausted("inner address"));
+            imported.count(line, id, tx.import(new, add))?;
+        }
+        Ok(imported)
+    }
+}
+
+/// What becomes of a row that is taken.
+enum Taken {
+    Added,
+    Unchanged,
+    Differs(String),
+}
+
+impl Tx<'_> {
+    fn import(
+        &mut self,
+        new: NewDevice,
+        add: impl FnOnce(&mut Self, NewDevice) -> Result<(), LedgerError>,
+    ) -> Result<Taken, LedgerError> {
+        match self.device(new.id)? {
+            Some(device) => Ok(new.differs_from(&device).map_or(Taken::Unchanged, Taken::Differs)),
+            None => {
+                self.may_be_new(&new)?;
+                add(self, new).map(|()| Taken::Added)
+            }
+        }
+    }
+}
+
+impl Imported {
+    /// Takes note of one row; only what stops all of them is an error.
+    fn count(
+        &mut self,
+        line: u64,
+        id: DeviceId,
+        taken: Result<Taken, LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let why = match taken {
+            Ok(Taken::Added) => {
+                self.added += 1;
+                return Ok(());
+            }
+            Ok(Taken::Unchanged) => {
+                self.unchanged += 1;
+                return Ok(());
+            }
+            Ok(Taken::Differs(why)) => why,
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => error.to_string(),
+        };
+        self.refused.push(RefusedRow { line, id: id.to_string(), why });
         Ok(())
     }
 }

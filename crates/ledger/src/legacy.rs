@@ -9,7 +9,7 @@
 //!   and none after the group's end;
 //! - **what comes of it is on probation**, as whoever has the key and is behind the line might have come in the unit's place.
 
-use crate::{CertificateRecord, KeyUse, Ledger, LedgerError, Page, Row, Tx, transaction::Because};
+use crate::{Approval, CertificateRecord, KeyUse, Ledger, LedgerError, Page, Row, Tx, transaction::Because};
 use ids::{AccessLine, CertSha256, DeviceId, Label, Realm, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, net::IpAddr, time::Duration};
@@ -36,7 +36,7 @@ pub struct LegacyGroup {
     /// Who named it.
     pub by: String,
     /// Who agreed.
-    pub approver: String,
+    pub approver: Approval,
     /// Since when.
     pub since: UnixTime,
 }
@@ -217,7 +217,7 @@ impl Tx<'_> {
         now: UnixTime,
     ) -> Result<LegacyGroup, LedgerError> {
         let NewLegacyGroup { name, realm, spki_sha256, certificate, subject, until } = new;
-        let approver = because.second_person(|| format!("legacy group {name}"))?.to_owned();
+        let approver = because.approval(|| format!("legacy group {name}"))?;
         let wrong = |why: String| Err(LedgerError::Conflict(why));
         if until > now.after(LegacyGroup::LONGEST) {
             return wrong(format!("the group would end at {until}: a year ahead is the longest"));

@@ -9,6 +9,7 @@
 //! takes back at a lower revision.
 
 mod access_line;
+mod approval;
 mod book;
 mod certificate;
 mod credential;
@@ -20,6 +21,7 @@ mod error;
 mod extension;
 mod import;
 mod import_credentials;
+mod in_service;
 mod incident;
 mod index;
 mod lease;
@@ -32,6 +34,7 @@ mod order;
 mod page;
 mod pair;
 mod pool;
+mod presence;
 mod profile;
 mod redo;
 mod row;
@@ -43,14 +46,16 @@ mod transaction;
 mod verify;
 
 pub mod store;
+pub mod trust;
 
 pub use access_line::AccessLineRecord;
+pub use approval::Approval;
 pub use book::Ledger;
 pub use certificate::{
     CertificateRecord, KeyHolder, Leave, Octets, RevokedCertificate, Standing, Transaction,
 };
 pub use credential::{Credential, Doubt, DoubtKind, Origin, Revoked, Superseded};
-pub use device::{Device, DeviceChange, NewDevice};
+pub use device::{Device, DeviceChange, NewDevice, ParseParticularError, Particular};
 pub use distrust::{Distrust, TrustedAgain};
 pub use ending::{Counting, Ending, EndingPlace, ParsePlaceError};
 pub use enrolment::{Ask, CONFIRM_WAIT, Denied, GRACE, NoCertificate, Stage};
@@ -61,7 +66,7 @@ pub use import_credentials::ImportedCredentials;
 pub use incident::{Closed as ClosedIncident, Genuine, Incident, IncidentState, NewIncident, Sides};
 pub use lease::Lease;
 pub use legacy::{ByLegacy, LegacyDenial, LegacyGroup, LegacyUse, NewLegacyGroup};
-pub use life_cycle::{Allowed, Approval, Enrolment, LifeCycle, Move, ParseStateError, allows};
+pub use life_cycle::{Allowed, Enrolment, LifeCycle, Move, ParseStateError, People, allows};
 pub use lineage::{Kin, Lineage};
 pub use mark::{Grade, Item, Mark};
 pub use migration::{
@@ -72,9 +77,10 @@ pub use order::{Closed, InstallOrder, NewOrder, OrderState};
 pub use page::Page;
 pub use pair::{Pair, Removed};
 pub use pool::{Outside, Pools};
+pub use presence::Presence;
 pub use profile::{Appearance, Judged, Look, Profile};
 pub use row::{Row, RowKey};
 pub use shadow::{Breaker, Mode, Observation, Observed, PolicyRule, Scope, SetBack};
 pub use sighting::{KeyUse, Sighting};
-pub use transaction::{Tx, is_same_person};
+pub use transaction::Tx;
 pub use verify::{Finding, Verified, verify_copy};

@@ -47,13 +47,13 @@ pub enum Enrolment {
 )]
 pub struct ParseStateError(String);
 
-/// Who has to agree to a move, besides whoever makes it.
+/// How many have to agree to a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Approval {
-    /// Nobody.
-    None,
-    /// A second person.
-    SecondPerson,
+pub enum People {
+    /// Whoever makes it.
+    One,
+    /// A second person as well, by an [`Approval`](crate::Approval).
+    Two,
 }
 
 /// One allowed step in the life of a unit.
@@ -63,8 +63,8 @@ pub struct Move {
     pub from: LifeCycle,
     /// To.
     pub to: LifeCycle,
-    /// Who must agree.
-    pub approval: Approval,
+    /// How many must agree.
+    pub needs: People,
 }
 
 use LifeCycle::{Installed, Live, Lost, Made, Retired, Shipped, Silent, Stolen, Suspended};
@@ -169,11 +169,11 @@ pub const fn allows(state: LifeCycle, enrolment: Enrolment) -> Allowed {
 }
 
 const fn step(from: LifeCycle, to: LifeCycle) -> Move {
-    Move { from, to, approval: Approval::None }
+    Move { from, to, needs: People::One }
 }
 
 const fn approved(from: LifeCycle, to: LifeCycle) -> Move {
-    Move { from, to, approval: Approval::SecondPerson }
+    Move { from, to, needs: People::Two }
 }
 
 impl FromStr for LifeCycle {
@@ -247,7 +247,7 @@ mod tests {
                 .filter(|step| step.from == gone && ![Stolen, Retired].contains(&step.to))
                 .collect();
             assert_eq!(back.len(), 1);
-            assert_eq!((back[0].to, back[0].approval), (Suspended, Approval::SecondPerson));
+            assert_eq!((back[0].to, back[0].needs), (Suspended, People::Two));
             for enrolment in Enrolment::ALL {
                 assert_eq!(allows(gone, enrolment), Allowed { attach: false, enrol: false });
             }

@@ -15,8 +15,6 @@ pub enum Item {
     Network,
     /// How far its address is from the unit's site, where no line is known.
     Site,
-    /// How far it is from where the unit was last for certain, by the time that has gone.
-    Movement,
     /// Where its handsets come from and go to.
     Trail,
     /// What its management system says of it.
@@ -55,12 +53,11 @@ pub struct Mark {
 
 impl Item {
     /// Each, in the order in which they are declared.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::Judged,
         Self::Line,
         Self::Network,
         Self::Site,
-        Self::Movement,
         Self::Trail,
         Self::Management,
         Self::Fingerprint,
@@ -76,7 +73,6 @@ impl Item {
             Self::Line => "line",
             Self::Network => "network",
             Self::Site => "site",
-            Self::Movement => "movement",
             Self::Trail => "trail",
             Self::Management => "management",
             Self::Fingerprint => "fingerprint",

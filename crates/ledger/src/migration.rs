@@ -21,7 +21,7 @@ mod report;
 pub use plan::{Chosen, LeftOut, NewMigration, Planned};
 pub use report::{Counts, MigrationReport, UnitReport, UnitState, WaveReport, WaveState};
 
-use crate::{Ledger, LedgerError, Page, Row, Tx};
+use crate::{Approval, Ledger, LedgerError, Page, Row, Tx};
 use ids::{DeviceId, Label, OrderId, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
@@ -51,7 +51,7 @@ pub struct Migration {
     /// Who planned it.
     pub by: String,
     /// Who agreed.
-    pub approver: String,
+    pub approver: Approval,
     /// Since when it is planned.
     pub since: UnixTime,
     /// What brought it to its state.

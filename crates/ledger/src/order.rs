@@ -1,8 +1,8 @@
 //! Install orders: leave for one unit to be enrolled once, behind one line, within a time. Without one nobody enrols.
 
 use crate::{
-    ByLegacy, Device, Enrolment, Imported, Ledger, LedgerError, LifeCycle, Page, RefusedRow, Row, Tx,
-    transaction::Because,
+    Approval, ByLegacy, Device, Enrolment, Imported, Ledger, LedgerError, LifeCycle, Page, RefusedRow, Row,
+    Tx, transaction::Because,
 };
 use ids::{AccessLine, CertSha256, DeviceId, Label, OrderId, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub struct InstallOrder {
     pub by: String,
     /// Who else agreed, where two people ordered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub approver: Option<String>,
+    pub approver: Option<Approval>,
     /// When.
     pub since: UnixTime,
     /// It holds no more.
@@ -219,8 +219,8 @@ impl Tx<'_> {
         because: &Because<'_>,
         now: UnixTime,
     ) -> Result<InstallOrder, LedgerError> {
-        let approver = because.approver.map(|_| because.second_person(|| format!("order {}", new.id)));
-        let approver = approver.transpose()?.map(str::to_owned);
+        let approver =
+            because.approver.map(|_| because.approval(|| format!("order {}", new.id))).transpose()?;
         let (from, until) = new.window(now)?;
         let mut device = self.known_device(new.device)?;
         device.may_be_ordered()?;

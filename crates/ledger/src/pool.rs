@@ -74,6 +74,16 @@ impl Addresses {
         Ok(())
     }
 
+    /// How many units can still have theirs; `None` without a pool.
+    pub(crate) fn room(&self) -> Option<u64> {
+        let v4 = self.pools.v4.map(|net| u64::from(net.broadcast().to_bits().saturating_sub(self.next_v4)));
+        let v6 = self.pools.v6.map(|net| {
+            let behind = net.broadcast().to_bits().saturating_add(1).saturating_sub(self.next_v6);
+            u64::try_from(behind).unwrap_or(u64::MAX)
+        });
+        v4.into_iter().chain(v6).min()
+    }
+
     /// A free address of each family that has a pool.
     pub(crate) fn draw(&mut self) -> Result<(Option<Ipv4Addr>, Option<Ipv6Addr>), LedgerError> {
         let v4 = self.pools.v4.map(|net| {

@@ -4,7 +4,7 @@
 //! the unit looks like; whoever else comes with its key later is compared with that.
 
 use crate::{LedgerError, Mark, Row, Tx, transaction::Because};
-use ids::{CertSha256, DeviceId, Network, Sha256, UnixTime};
+use ids::{CertSha256, DeviceId, Network, Position, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, time::Duration};
 
@@ -28,6 +28,12 @@ pub struct Appearance {
     pub from: IpAddr,
     /// It was at its own line.
     pub at_home: bool,
+    /// Where that network is, as far as anybody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
+    /// How far from there it may be, km.
+    #[serde(default)]
+    pub radius_km: u16,
     /// With which certificate, the last time.
     pub cert_sha256: CertSha256,
     /// What the ledger had as its firmware.
@@ -89,8 +95,21 @@ impl Appearance {
     }
 
     fn again(&mut self, later: Self) {
-        let Self { look, from, at_home: _, cert_sha256, firmware, first, last, marks, judged } = later;
+        let Self {
+            look,
+            from,
+            position,
+            radius_km,
+            at_home: _,
+            cert_sha256,
+            firmware,
+            first,
+            last,
+            marks,
+            judged,
+        } = later;
         self.look.fragment = look.fragment.or(self.look.fragment);
+        (self.position, self.radius_km) = (position, radius_km);
         (self.from, self.cert_sha256, self.firmware, self.marks) = (from, cert_sha256, firmware, marks);
         (self.first, self.last) = (self.first.min(first), self.last.max(last));
         self.judged = judged.or_else(|| self.judged.take());
@@ -210,6 +229,8 @@ mod tests {
             look: Look { ike: Sha256([look; 32]), fragment: None },
             from: from.parse().unwrap(),
             at_home,
+            position: None,
+            radius_km: 0,
             cert_sha256: Sha256([9; 32]),
             firmware: String::new(),
             first: at(days),

@@ -4,11 +4,12 @@ use crate::{
     AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Extension, Incident,
     InstallOrder, LegacyGroup, LegacyUse, LifeCycle, Migration, Observation, Pair, PolicyRule, Profile, Row,
     Sighting, Wave,
+    trust::{CellTrust, CellTrustChange},
 };
 use serde_json::Value;
 
 /// Every one but the leases, which records of admissions explain.
-pub(crate) const EXPLAINED: [Table; 18] = [
+pub(crate) const EXPLAINED: [Table; 20] = [
     table::<Device>(),
     table::<CertificateRecord>(),
     table::<Credential>(),
@@ -27,6 +28,8 @@ pub(crate) const EXPLAINED: [Table; 18] = [
     table::<Breaker>(),
     table::<Profile>(),
     table::<Incident>(),
+    table::<CellTrust>(),
+    table::<CellTrustChange>(),
 ];
 
 /// One of them.
@@ -62,7 +65,7 @@ trait Own {
     }
 }
 
-/// Inner addresses; a unit that is retired never uses its own again.
+/// Inner addresses and cells; a unit that is retired never uses its own again.
 impl Own for Device {
     fn alone(&self) -> Vec<Alone> {
         if self.state == LifeCycle::Retired {
@@ -70,7 +73,9 @@ impl Own for Device {
         }
         let alone = |name, value| Alone { name, value, holder: self.id.to_string() };
         let v4 = self.inner_v4.map(|v4| alone("inner_v4", v4.to_string()));
-        v4.into_iter().chain(self.inner_v6.map(|v6| alone("inner_v6", v6.to_string()))).collect()
+        let v6 = self.inner_v6.map(|v6| alone("inner_v6", v6.to_string()));
+        let cells = self.cells.iter().map(|cell| alone(Self::CELL, cell.to_string()));
+        v4.into_iter().chain(v6).chain(cells).collect()
     }
 }
 
@@ -100,6 +105,8 @@ impl Own for Observation {}
 impl Own for Breaker {}
 impl Own for Profile {}
 impl Own for Incident {}
+impl Own for CellTrust {}
+impl Own for CellTrustChange {}
 
 const fn table<R: Row + Own>() -> Table {
     Table { name: R::TABLE, read: written::<R> }

@@ -1,6 +1,6 @@
 use crate::{
-    AccessLineRecord, Approval, Credential, Device, DeviceChange, Enrolment, Incident, IncidentState, Lease,
-    LedgerError, LifeCycle, NewDevice, NewIncident, Pair, Removed, Revoked, Row,
+    AccessLineRecord, Approval, Credential, Device, Enrolment, Incident, IncidentState, Lease, LedgerError,
+    NewIncident, Pair, Removed, Revoked, Row,
     access_line::Lines,
     book::{Inner, Writer},
     page::has,
@@ -12,7 +12,10 @@ use events::{
     ledger::{Committed, RowChanged},
 };
 use ids::{AccessLine, CertSha256, CrlReason, DeviceId, EventRef, Label, SessionId, UnixTime};
-use std::sync::{Arc, MutexGuard};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::{Arc, MutexGuard},
+};
 
 /// One transaction: reads and changes that stand together or not at all. Dropped without
 /// [`Self::commit`] it changes nothing.
@@ -52,18 +55,26 @@ impl<'a> Because<'a> {
         Self { by, why, approver: None }
     }
 
-    /// The second person who agrees, another than the one who asks; `what` to.
+    /// The second person's word on `what`.
     ///
     /// # Errors
     /// [`LedgerError::NeedsApprover`]
-    pub(crate) fn second_person(&self, what: impl FnOnce() -> String) -> Result<&'a str, LedgerError> {
-        let second = self.approver.map(str::trim);
-        let second = second.filter(|second| !second.is_empty() && !is_same_person(second, self.by));
-        second.ok_or_else(|| LedgerError::NeedsApprover(what()))
+    pub(crate) fn approval(&self, what: impl FnOnce() -> String) -> Result<Approval, LedgerError> {
+        Approval::of(self.approver, self.by, what)
     }
 }
 
 impl<'a> Tx<'a> {
+    /// How many units can still be added; `None` without a pool of inner addresses.
+    pub(crate) fn room(&self) -> Option<u64> {
+        self.writer.addresses.room()
+    }
+
+    /// Free inner addresses, one of each family that has a pool.
+    pub(crate) fn draw_addresses(&mut self) -> Result<(Option<Ipv4Addr>, Option<Ipv6Addr>), LedgerError> {
+        self.writer.addresses.draw()
+    }
+
     pub(crate) fn new(inner: &'a Inner, writer: MutexGuard<'a, Writer>) -> Self {
         Self {
             inner,
@@ -362,46 +373,6 @@ impl<'a> Tx<'a> {
         Ok(event)
     }
 
-    pub(crate) fn add_device(
-        &mut self,
-        new: NewDevice,
-        because: &Because<'_>,
-        now: UnixTime,
-    ) -> Result<Device, LedgerError> {
-        if self.device(new.id)?.is_some() {
-            return Err(LedgerError::Exists { table: Device::TABLE, key: new.id.to_string() });
-        }
-        let inner = self.writer.addresses.draw()?;
-        let device = new.into_device(inner, now);
-        self.put_row(&device, because, now)?;
-        Ok(device)
-    }
-
-    pub(crate) fn known_device(&mut self, id: DeviceId) -> Result<Device, LedgerError> {
-        self.device(id)?.ok_or_else(|| LedgerError::NotFound { table: Device::TABLE, key: id.to_string() })
-    }
-
-    pub(crate) fn move_device(
-        &mut self,
-        id: DeviceId,
-        to: LifeCycle,
-        because: &Because<'_>,
-        now: UnixTime,
-    ) -> Result<Device, LedgerError> {
-        let mut device = self.known_device(id)?;
-        let from = device.state;
-        if from == to {
-            return Ok(device);
-        }
-        let step = from.to(to).ok_or(LedgerError::NoSuchMove { device: id, from, to })?;
-        if step.approval == Approval::SecondPerson {
-            because.second_person(|| format!("{id} from {from} to {to}"))?;
-        }
-        (device.state, device.state_since) = (to, now);
-        self.put_row(&device, because, now)?;
-        Ok(device)
-    }
-
     pub(crate) fn add_pair(
         &mut self,
         [a, b]: [DeviceId; 2],
@@ -438,22 +409,6 @@ impl<'a> Tx<'a> {
 
     fn listed_pair(&mut self, key: &str) -> Result<Option<Pair>, LedgerError> {
         Ok(self.row::<Pair>(key)?.map(|(pair, _)| pair).filter(|pair| pair.removed.is_none()))
-    }
-
-    pub(crate) fn set_device(
-        &mut self,
-        id: DeviceId,
-        set: DeviceChange,
-        because: &Because<'_>,
-        now: UnixTime,
-    ) -> Result<Device, LedgerError> {
-        let known = self.known_device(id)?;
-        let mut device = known.clone();
-        set.apply(&mut device);
-        if device != known {
-            self.put_row(&device, because, now)?;
-        }
-        Ok(device)
     }
 
     /// Records a certificate as its unit's, which is enrolled from then on unless it is held.
@@ -584,11 +539,6 @@ impl<'a> Tx<'a> {
         self.put_row(&incident, &Because::new(by, "seen"), now)?;
         Ok(incident)
     }
-}
-
-/// Whether two names are one person's, however they are written.
-pub fn is_same_person(one: &str, other: &str) -> bool {
-    one.trim().eq_ignore_ascii_case(other.trim())
 }
 
 impl Drop for Tx<'_> {

@@ -906,7 +906,7 @@ fn the_units_behind_a_line_are_found_as_long_as_they_are_there() {
         ledger.add_device(new, "kim", now()).unwrap();
     }
     let gone = DeviceChange { access_line: Some(None), ..DeviceChange::default() };
-    let changed = ledger.set_device(id(2), gone, "kim", "moved", now()).unwrap();
+    let changed = ledger.set_device(id(2), gone, "kim", "moved", Some("lee"), now()).unwrap();
     assert_eq!((changed.access_line, changed.owner.as_str()), (None, ""));
     let behind = |after: &str| -> Vec<DeviceId> {
         let found = ledger.devices_behind(&line, after, 10).unwrap();
@@ -914,7 +914,7 @@ fn the_units_behind_a_line_are_found_as_long_as_they_are_there() {
     };
     assert_eq!(behind(""), [id(1), id(3)]);
     assert_eq!(behind(&id(1).to_string()), [id(3)]);
-    let nobody = ledger.set_device(id(9), DeviceChange::default(), "kim", "who", now()).unwrap_err();
+    let nobody = ledger.set_device(id(9), DeviceChange::default(), "kim", "who", None, now()).unwrap_err();
     assert!(matches!(nobody, LedgerError::NotFound { .. }), "{nobody}");
 }
 

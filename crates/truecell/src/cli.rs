@@ -46,6 +46,9 @@ pub(crate) enum Command {
     /// Femtocells and their life cycle
     #[command(subcommand)]
     Device(command::device::Device),
+    /// Cells, and how far each can be trusted
+    #[command(subcommand)]
+    Cell(command::cell::Cell),
     /// Access lines, and where their subscribers come from
     #[command(subcommand)]
     Line(command::line::Line),

@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod ca;
+pub(crate) mod cell;
 pub(crate) mod cert;
 pub(crate) mod config;
 pub(crate) mod device;
@@ -35,6 +36,7 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
         Command::Init(init) => init.run(cli, output),
         Command::Serve(serve) => serve.run(cli),
         Command::Device(device) => wait(device.run(cli, output)),
+        Command::Cell(cell) => wait(cell.run(cli, output)),
         Command::Line(line) => wait(line.run(cli, output)),
         Command::Order(order) => wait(order.run(cli, output)),
         Command::Migrate(migrate) => wait(migrate.run(cli, output)),

@@ -13,6 +13,7 @@ mod journal;
 mod located;
 mod material;
 mod realm;
+mod records;
 mod revocation;
 mod services;
 
@@ -24,6 +25,7 @@ pub(crate) use gateway::{Cipher, Class, Gateway, KeyExchange, Legacy, OffLine, P
 pub(crate) use here::{KEEP_POOLS, outside_pool};
 pub(crate) use material::{Identity, certificates, expired};
 pub(crate) use realm::Realm;
+pub(crate) use records::Line;
 pub(crate) use services::{Control, Http, Log, LogFormat};
 
 use ids::NodeId;
@@ -51,6 +53,9 @@ pub(crate) struct Config {
     /// Whose units may enrol, each by the certificate that it has from its vendor.
     #[serde(default, rename = "vendor")]
     pub(crate) vendors: Vec<Vendor>,
+    /// What others say, of lines and networks.
+    #[serde(default)]
+    pub(crate) records: records::Records,
     /// Who may attach, beyond what is never allowed.
     #[serde(default)]
     pub(crate) admission: admission::Policy,
@@ -112,6 +117,7 @@ impl Config {
         errors.extend(self.ca.iter().flat_map(|ca| ca.wrong(at)));
         errors.extend(realm::wrong(&self.realms, at));
         errors.extend(self.enrol_wrong(at));
+        errors.extend(self.records.wrong(at));
         errors.extend(self.admission_wrong(at));
         errors.extend(self.without_ca(at));
         errors.extend(self.journal.wrong(&self.data, at));
@@ -127,6 +133,7 @@ impl Config {
         let positive = [
             ("max_validity_d", policy.max_validity_d, "no certificate would ever do"),
             ("make_room_s", policy.make_room_s, "no unit could authenticate anew beside its own tunnel"),
+            ("silent_after_d", policy.silent_after_d, "every live unit would be silent"),
             ("probe_interval_s", policy.probe_interval_s, "a holder would be asked without end"),
         ];
         let zero = positive.iter().filter(|(_, value, _)| *value == 0);
@@ -175,6 +182,7 @@ impl Config {
             *path = folder.join(&*path);
         }
         self.ca.iter_mut().for_each(|ca| ca.keys.resolve(folder));
+        self.records.resolve(folder);
         self.realms.iter_mut().for_each(|realm| revocation::resolve(&mut realm.crl, folder));
         self.vendors.iter_mut().for_each(|vendor| revocation::resolve(&mut vendor.crl, folder));
     }

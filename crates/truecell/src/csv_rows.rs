@@ -77,6 +77,11 @@ impl<T> CsvRows<T> {
 }
 
 impl CsvRow<'_> {
+    /// Whether the file has such a column.
+    pub(crate) fn has(&self, column: &str) -> bool {
+        self.head.iter().any(|name| name == column)
+    }
+
     /// What stands in a column; `None` for nothing, or without such a column.
     pub(crate) fn value(&self, column: &str) -> Option<&str> {
         let at = self.head.iter().position(|name| name == column);
@@ -153,16 +158,21 @@ fn unreadable(file: &Path, error: &dyn std::fmt::Display) -> Failure {
     Failure::Usage(problem.because(error).next("name a CSV file in UTF-8 that this user may read"))
 }
 
+/// Rows that a text shows; the JSON answer has all.
+pub(crate) const SHOWN: usize = 1_000;
+
 /// What became of an import, as text. `name`: of what a row is about, in capitals.
 pub(crate) fn imported(sum: &Imported, name: &str) -> String {
     let mut text =
         format!("{} added, {} unchanged, {} refused\n", sum.added, sum.unchanged, sum.refused.len());
     if !sum.refused.is_empty() {
         let mut table = Table::new(&["LINE", name, "WHY"]);
-        for row in &sum.refused {
+        for row in sum.refused.iter().take(SHOWN) {
             table.row([row.line.to_string(), row.id.clone(), row.why.clone()]);
         }
         text += &table.to_string();
+        let more = sum.refused.len().saturating_sub(SHOWN);
+        text += &if more > 0 { format!("and {more} more, which --json has\n") } else { String::new() };
     }
     text
 }

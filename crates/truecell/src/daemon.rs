@@ -8,6 +8,7 @@ use crate::{
     groups, measures,
     node::Node,
     notify,
+    presence::Attendance,
     reload::Reload,
 };
 use ::gateway::{Alarm, Gateway};
@@ -36,7 +37,9 @@ pub(crate) struct Daemon {
     pages: JoinHandle<()>,
     enrolment: Vec<JoinHandle<()>>,
     foreign: JoinHandle<()>,
+    lines: Option<JoinHandle<()>>,
     keys: JoinHandle<()>,
+    attendance: JoinHandle<()>,
     socket: std::path::PathBuf,
 }
 
@@ -68,7 +71,10 @@ impl Daemon {
         let enrol::Served { tasks: enrolment, plain: enrol, tls: enrol_tls } =
             enrol::serve(enrolment, &node, &gateway)?;
         let foreign = tokio::spawn(ask_foreign(&node, &gateway));
+        let lines = follow_lines(&node, &gateway).map(tokio::spawn);
         let keys = tokio::spawn(look_for_keys(node.ca.clone()));
+        let attendance = Attendance::open(data, &node, gateway.clone());
+        let attendance = tokio::spawn(attendance.keep(node.stopped()));
         let ike: Vec<_> = gateway.addresses().iter().map(|at| at.ike.to_string()).collect();
         let natt: Vec<_> = gateway.addresses().iter().map(|at| at.natt.to_string()).collect();
         let (ike, natt) = (ike.join(" "), natt.join(" "));
@@ -84,7 +90,9 @@ impl Daemon {
             pages,
             enrolment,
             foreign,
+            lines,
             keys,
+            attendance,
             socket,
         })
     }
@@ -104,8 +112,10 @@ impl Daemon {
         let _ = self.node.stop.send(true);
         let _ = self.control.await;
         enrol::end(self.enrolment).await;
+        let _ = self.attendance.await;
         self.pages.abort();
         self.foreign.abort();
+        self.lines.iter().for_each(JoinHandle::abort);
         self.keys.abort();
         self.reloads.abort();
         let _ = std::fs::remove_file(&self.socket);
@@ -175,6 +185,13 @@ fn ask_foreign(node: &Node, gateway: &Arc<Gateway>) -> impl Future<Output = ()> 
     let (clock, judging) = (gateway.clone(), gateway.clone());
     let time = Arc::new(move || clock.trusted_time());
     node.foreign.clone().run(time, Arc::new(move |device| judging.device_changed(device)))
+}
+
+/// Follows the feed of lines by the gateway's clock, and has it look again at units whose line ended.
+fn follow_lines(node: &Node, gateway: &Arc<Gateway>) -> Option<impl Future<Output = ()> + Send + use<>> {
+    let (clock, lines) = (gateway.clone(), node.origins.lines()?.clone());
+    let on_suspended = api::lines::tell(gateway, &node.revocations);
+    Some(lines.run(node.ledger.clone(), Arc::new(move || clock.trusted_time()), on_suspended))
 }
 
 /// A passphrase or a token that is there again is found without a request that needs it.

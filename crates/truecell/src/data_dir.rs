@@ -159,7 +159,17 @@ impl DataDir {
         self.0.join("ca")
     }
 
+    /// Who was seen when: [`ledger::Presence`].
+    pub(crate) fn presence_file(&self) -> PathBuf {
+        self.0.join("presence.json")
+    }
+
     /// Revocation lists of foreign CAs, the last good one of each.
+    /// What is kept of feeds.
+    pub(crate) fn records(&self) -> PathBuf {
+        self.path().join("records")
+    }
+
     pub(crate) fn crls(&self) -> PathBuf {
         self.path().join("crl")
     }

@@ -68,6 +68,7 @@ pub(crate) fn start(opened: Opened, configuration: GatewayConfig, node: &Node) -
         ledger: node.ledger.clone(),
         anchors: node.configured.anchors(),
         issuers: node.foreign.clone(),
+        origins: node.origins.clone(),
         ca_check: ca_check(node.ca.clone()),
         cores: opened.cores,
         core_check: opened.core_check,

@@ -23,6 +23,7 @@ mod measures;
 mod node;
 mod notify;
 mod output;
+mod presence;
 mod privilege;
 mod progress;
 mod reload;

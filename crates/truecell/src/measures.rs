@@ -27,6 +27,8 @@ pub(crate) fn sources(node: &Node, gateway: &Arc<Gateway>, public: Option<Arc<Pu
         }),
     ];
     sources.push(expiring(node.ledger.clone()));
+    let lines = node.origins.lines().cloned();
+    sources.extend(lines.map(|lines| -> Source { Arc::new(move || lines.families(UnixTime::now())) }));
     sources.extend(public.map(|public| -> Source { Arc::new(move || public.families()) }));
     sources
 }

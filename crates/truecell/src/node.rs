@@ -1,7 +1,7 @@
 //! A node's data, open for writing: journal, ledger, CA.
 
 use crate::{
-    config::{Config, ConfigError, KEEP_POOLS, outside_pool},
+    config::{self, Config, ConfigError, KEEP_POOLS, outside_pool},
     data_dir::DataDir,
     failure::{Failure, Problem},
     issued_files,
@@ -9,8 +9,8 @@ use crate::{
 };
 use ::gateway::Gateway;
 use api::{
-    Configuration, Configured, Office, Requests, Revocations, Rules, Services, event::JournalFiles,
-    foreign::ForeignCas, public::status_uris,
+    Configuration, Configured, KnownOrigins, Office, Requests, Revocations, Rules, Services,
+    event::JournalFiles, foreign::ForeignCas, lines::LineFeed, public::status_uris,
 };
 use axum::Router;
 use events::{Journal, JournalError, JournalKey};
@@ -35,6 +35,10 @@ pub(crate) struct Node {
     pub(crate) revocations: Revocations,
     /// The foreign CAs that are asked which of their certificates still count: none, before [`Self::trust`].
     pub(crate) foreign: Arc<ForeignCas>,
+    /// What feeds and databases say of an address: nothing, before [`Self::follow`].
+    pub(crate) origins: Arc<KnownOrigins>,
+    /// SHA-256 of each of these databases.
+    pub(crate) databases: Option<String>,
     journal_files: JournalFiles,
     /// What opening finished, took in or cut off, for people.
     pub(crate) mended: Vec<String>,
@@ -97,6 +101,8 @@ impl Node {
             configured,
             revocations,
             foreign,
+            origins: Arc::new(KnownOrigins::new(None)),
+            databases: None,
             journal_files,
             mended,
             stop,
@@ -112,6 +118,27 @@ impl Node {
         let asked = config.asked().map_err(|error| Failure::Config(vec![error]))?;
         self.configured.replace(self.configured.rules(), anchors);
         self.foreign.replace(asked, UnixTime::now());
+        Ok(())
+    }
+
+    /// Reads the feeds that are configured, and the databases: all that there is by now.
+    ///
+    /// # Errors
+    /// A file that cannot be used.
+    pub(crate) fn follow(&mut self, config: &Config, data: &DataDir) -> Result<(), Failure> {
+        let now = UnixTime::now();
+        let begin = |line: &config::Line| {
+            let folder = data.records();
+            let feed = LineFeed::new(line.at(folder.clone()), line.terms(), now);
+            feed.map_err(|error| Failure::system(format!("{} cannot be used", folder.display()), &error))
+        };
+        let lines = config.records.line.as_ref().map(begin).transpose()?.map(Arc::new);
+        lines.iter().for_each(|lines| lines.read(now));
+        self.origins = Arc::new(KnownOrigins::new(lines));
+        let sources = config.records.read_sources().map_err(|error| Failure::Config(vec![error]))?;
+        let (sources, databases) = sources.unzip();
+        self.origins.look_in(sources);
+        self.databases = databases;
         Ok(())
     }
 

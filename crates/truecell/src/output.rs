@@ -41,6 +41,12 @@ impl Output {
         self.text(&text)
     }
 
+    /// One line of JSON lines.
+    pub(crate) fn line(&self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(value).map_err(|error| Failure::system("no JSON", &error))?;
+        self.text(&text)
+    }
+
     /// Text as it is; its end of line is added when missing.
     pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
         let mut out = anstream::stdout().lock();

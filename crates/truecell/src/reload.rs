@@ -16,6 +16,7 @@ use events::{
 };
 use ids::UnixTime;
 use ledger::LedgerError;
+use records::source::Sources;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -59,6 +60,8 @@ struct Ready {
     anchors: Anchors,
     /// The same for those who want to enrol.
     vendors: Anchors,
+    /// Databases of networks, with the SHA-256 of each.
+    sources: Option<(Sources, String)>,
 }
 
 /// What holds now.
@@ -80,7 +83,8 @@ impl Running {
         data: &DataDir,
         node: &Node,
     ) -> Result<Self, Failure> {
-        let values = values(&config, ready, &node.configured.anchors(), vendors);
+        let anchors = (&node.configured.anchors(), vendors);
+        let values = values(&config, ready, anchors, node.databases.clone());
         let changes = data.configuration().changes_to(&values);
         if !changes.is_empty() {
             record(node, "start", &changes)
@@ -91,12 +95,19 @@ impl Running {
     }
 }
 
-/// A configuration with what its files hold: who the gateway is, and who may vouch for whom.
-fn values(config: &Config, ready: &GatewayConfig, anchors: &Anchors, vendors: &Anchors) -> Values {
+/// A configuration with what its files hold: who the gateway is, who may vouch for whom, to attach and to enrol, and which
+/// networks are of which kind.
+fn values(
+    config: &Config,
+    ready: &GatewayConfig,
+    (anchors, vendors): (&Anchors, &Anchors),
+    databases: Option<String>,
+) -> Values {
     Values::of(config)
         .with_content("gateway.certificate", gateway::certificate(ready))
         .with_content("realm.anchors", named(anchors))
         .with_content("vendor.anchors", named(vendors))
+        .with_content("records.sources.databases", databases)
 }
 
 fn record(node: &Node, by: &str, changes: &[Change]) -> Result<(), JournalError> {
@@ -129,8 +140,9 @@ impl Reload {
     fn prepare(&self, config: &Config) -> Result<Ready, Problem> {
         let anchors = self.node.anchors_with(config).map_err(|error| wrong(&[error]))?;
         let vendors = config.vendor_anchors().map_err(|error| wrong(&[error]))?;
+        let sources = config.records.read_sources().map_err(|error| wrong(&[error]))?;
         let gateway = gateway::configuration(&self.data, config, &self.node).map_err(not_ready)?;
-        Ok(Ready { gateway, anchors, vendors })
+        Ok(Ready { gateway, anchors, vendors, sources })
     }
 
     /// For the next start, and for commands without `serve`.
@@ -153,9 +165,10 @@ impl Configuration for Reload {
         if !fixed.is_empty() {
             return Err(needs_restart(&fixed));
         }
-        let Ready { gateway, anchors, vendors } = self.prepare(&config)?;
+        let Ready { gateway, anchors, vendors, sources } = self.prepare(&config)?;
         let asked = config.asked().map_err(|error| wrong(&[error]))?;
-        let values = values(&config, &gateway, &anchors, &vendors);
+        let hashes = sources.as_ref().map(|(_, hashes)| hashes.clone());
+        let values = values(&config, &gateway, (&anchors, &vendors), hashes);
         let changes = running.values.changes_to(&values);
         if !changes.is_empty() {
             record(&self.node, by, &changes).map_err(LedgerError::Journal)?;
@@ -164,6 +177,8 @@ impl Configuration for Reload {
             self.gateway.reconfigure(gateway, anchors);
             self.public.iter().for_each(|public| public.trust(vendors.clone()));
             self.node.foreign.replace(asked, UnixTime::now());
+            self.node.origins.look_in(sources.map(|(sources, _)| sources));
+            self.set_lines(&config);
             self.filter.set(&config.log.filter);
             let kept = self.keep(&config, &values);
             *running = Running { config, values };
@@ -176,6 +191,11 @@ impl Configuration for Reload {
 }
 
 impl Reload {
+    fn set_lines(&self, config: &Config) {
+        let lines = self.node.origins.lines().zip(config.records.line.as_ref());
+        lines.into_iter().for_each(|(feed, line)| feed.set(line.terms()));
+    }
+
     fn another(&self, file: &Path) -> Problem {
         let own = self.origin.full_name();
         Problem::conflict("another-file", format!("`serve` runs with {}", own.display()))

@@ -9,6 +9,7 @@ mod legacy;
 mod libreswan;
 mod liveness;
 mod paths;
+mod quarantine;
 mod refusals;
 mod renewal;
 mod silence;

@@ -5,19 +5,10 @@ use ledger::{Enrolment, LifeCycle, Scope, SetBack};
 fn device(class: &str, region: &str) -> Device {
     let now = UnixTime::from_secs(1_790_000_000);
     Device {
-        id: DeviceId::eui48([1; 6]),
-        state: LifeCycle::Live,
         enrolment: Enrolment::Enrolled,
-        owner: String::new(),
-        site: String::new(),
         region: region.into(),
         class: class.into(),
-        access_line: None,
-        inner_v4: None,
-        inner_v6: None,
-        note: String::new(),
-        added_at: now,
-        state_since: now,
+        ..Device::new(DeviceId::eui48([1; 6]), LifeCycle::Live, now)
     }
 }
 

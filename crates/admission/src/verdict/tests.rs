@@ -1,6 +1,6 @@
 use super::*;
 use crate::{IkeSpis, Missing, Outer, ValidityException};
-use ids::{DeviceId, IkeSpi, Network, SessionId, Sha256};
+use ids::{AccessLine, DeviceId, IkeSpi, Network, SessionId, Sha256};
 use ledger::{
     AccessLineRecord, Credential, Device, Enrolment, GRACE, Mode, Origin, PolicyRule, Revoked, Scope,
     Superseded, allows,
@@ -35,6 +35,7 @@ fn claim(outer: &str) -> Claim {
             address: outer.parse().unwrap(),
             class: Evidence::Missing(Missing::NotGathered),
             line: Evidence::Missing(Missing::NotGathered),
+            place: Evidence::Missing(Missing::NotGathered),
         },
         ike_spis: IkeSpis { initiator: IkeSpi(1), responder: IkeSpi(2) },
         proof: Evidence::Missing(Missing::NotGathered),
@@ -48,19 +49,9 @@ fn claim(outer: &str) -> Claim {
 
 fn device(state: LifeCycle) -> Device {
     Device {
-        id: id(),
-        state,
         enrolment: Enrolment::Enrolled,
-        owner: String::new(),
-        site: String::new(),
-        region: String::new(),
-        class: String::new(),
         access_line: Some("L-1".parse().unwrap()),
-        inner_v4: None,
-        inner_v6: None,
-        note: String::new(),
-        added_at: now(),
-        state_since: now(),
+        ..Device::new(id(), state, now())
     }
 }
 
@@ -606,4 +597,44 @@ fn what_no_foreign_ca_says_is_missing_evidence() {
     assert!(used(Revocation::RevokedByIssuer { at: now(), reason: None }));
     assert!(!used(Revocation::Asking));
     assert!(!used(Revocation::Unknown { since: now(), grace_until: None }));
+}
+
+#[test]
+fn whose_address_it_is_now_counts_before_the_prefixes_of_the_line_and_silence_counts_for_nothing() {
+    let (device, credential, line) = (device(LifeCycle::Live), credential(), line());
+    let decided = |outer: &str, here: Evidence<AccessLine>| {
+        let mut claim = claim(outer);
+        claim.outer.line = here;
+        decide(&claim, Some(&device), Some(&credential), Some(&line))
+    };
+    let on = |name: &str| Evidence::seen(name.parse().unwrap(), "line-feed", now());
+    let (good, foreign) = (Decision::Admit(Admit::First), Decision::Refuse(Reason::ForeignNetwork));
+    let away = "127.66.0.9:4500";
+    assert_eq!(decided(HOME, on("L-1")), good);
+    assert_eq!(decided(away, on("L-1")), good);
+    assert_eq!(decided(HOME, on("L-2")), foreign);
+    for missing in [Missing::Stale, Missing::NoRecord, Missing::NotGathered] {
+        assert_eq!(decided(HOME, Evidence::Missing(missing)), good);
+        assert_eq!(decided(away, Evidence::Missing(missing)), foreign);
+    }
+}
+
+#[test]
+fn another_line_behind_the_address_of_the_holder_is_not_near_it() {
+    let behind = |line: &str| {
+        let mut claim = claim(HOME);
+        claim.outer.line = Evidence::seen(line.parse().unwrap(), "line-feed", now());
+        claim
+    };
+    let holder = |claim: Option<Claim>| Holder {
+        session: SessionId { epoch: ids::Epoch(1), number: 1 },
+        outer: claim.as_ref().map(|claim| claim.outer.address),
+        claim,
+        probe: Probe::NotAsked,
+        asked_ago: None,
+    };
+    let held = holder(Some(behind("L-1")));
+    assert!(held.is_near(&behind("L-1")) && !held.is_near(&behind("L-2")));
+    assert!(held.is_near(&claim(HOME)), "nobody knows of another line");
+    assert!(holder(Some(claim(HOME))).is_near(&behind("L-2")), "nobody knows of another line");
 }

@@ -4,7 +4,7 @@ use crate::{Caller, Problem, Reason, Services, public::status_uris};
 use axum::{Extension, Json, extract::State};
 use events::{Durability, pki::CaRotated};
 use ids::{CertSha256, UnixTime};
-use ledger::LedgerError;
+use ledger::{Approval, LedgerError};
 use pki::{Ca, CaSpec, Examined, Issuing, NoGeneration, Wanted, certificate_pem};
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
@@ -164,7 +164,7 @@ impl Services {
         ca: &Ca,
         issuing: Issuing,
         examined: &Examined,
-        (by, approver, why): (&str, &str, &Reason),
+        (by, approver, why): (&str, &Approval, &Reason),
     ) -> Result<(), Problem> {
         let certificate = examined.certificate();
         let event = CaRotated {
@@ -175,7 +175,7 @@ impl Services {
             not_after: certificate.not_after(),
             by: by.to_owned(),
             why: why.to_string(),
-            approver: approver.to_owned(),
+            approver: approver.to_string(),
         };
         let told = self.ledger.journal().append(&event, self.now(), Durability::Durable);
         told.map(drop).map_err(|error| {
@@ -190,7 +190,7 @@ impl Services {
 }
 
 /// Who agrees beside the caller.
-fn two_people(services: &Services, named: Option<&str>, caller: &Caller) -> Result<String, Problem> {
+fn two_people(services: &Services, named: Option<&str>, caller: &Caller) -> Result<Approval, Problem> {
     let second = services.second_person(named, caller)?;
     Ok(second.ok_or_else(|| LedgerError::NeedsApprover("another key for a CA".into()))?)
 }

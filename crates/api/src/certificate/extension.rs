@@ -41,10 +41,10 @@ pub(crate) async fn extend(
 ) -> Result<Json<CertificateExtension>, Problem> {
     let ExtendCertificates { until, why, approver, .. } = request.clone();
     let work = services.blocking(move |services| {
-        let approver = services.configured.rules().approver(&approver, &caller.name)?;
+        let approver = services.configured.rules().approval(&approver, &caller.name)?;
         let cas = services.ca()?.generations_for(Issuing::Devices);
         let now = services.now();
-        let extended = services.ledger.extend((cas, until), &caller.name, &why, &approver, now);
+        let extended = services.ledger.extend((cas, until), &caller.name, &why, approver.as_str(), now);
         // Also of one that will be finished later.
         services.gateway.iter().for_each(|gateway| gateway.extension_changed());
         Ok(extended?)

@@ -40,6 +40,10 @@ impl Registrar {
         self.found(Alarm::WitnessUnreachable, self.delivery.trouble(now));
         self.found(Alarm::BreakerTripped, self.shadow.trouble());
         self.found(Alarm::CaKeyUnusable, ca_key);
+        let wall = self.clock.trusted();
+        self.found(Alarm::LineFeedStale, wall.and_then(|now| self.outside.origins.silence(now)));
+        self.found(Alarm::LinesHeld, self.outside.origins.held());
+        self.look_for_away();
         let ca = self.ca_down(now);
         self.found(Alarm::CaDown, ca);
         self.found(

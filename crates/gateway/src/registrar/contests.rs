@@ -6,6 +6,7 @@ use super::{
     judging::{note, open_incident, unless_tampered},
     quarantine::Told,
     shadow::LetIn,
+    trust::{Attach, End, record},
     two::Two,
 };
 use crate::{
@@ -14,13 +15,13 @@ use crate::{
     hand_off::{Admitted, Answer, Authenticated, Quarantined, Why},
     sessions::Session,
 };
-use admission::{Admit, Case, Decision, Holder, Probe, Reason, appearance, judge};
+use admission::{Admit, Appraisal, Case, Decision, Holder, Probe, Reason, appearance, judge};
 use events::{
     Durability,
     admission::{ContestResolved, Voided, Weighed},
 };
 use ids::{EventRef, SessionId, UnixTime};
-use ledger::{Appearance, Lease, LedgerError, NewIncident, Tx};
+use ledger::{Appearance, Device, Lease, LedgerError, NewIncident, Tx, trust::TrustEvidence};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Instant};
 
@@ -32,6 +33,8 @@ pub(super) struct Newcomer {
     let_in: Option<LetIn>,
     /// As what the newcomer is written down when it is let in.
     seen: Option<Appearance>,
+    /// Its unit, what is known of it, and whether it is let in though something speaks against it.
+    unit: Option<(Device, Appraisal, bool)>,
     two: Option<Two>,
     /// The holder's session ends by the verdict.
     holder_goes: bool,
@@ -65,6 +68,7 @@ impl Newcomer {
             written: Written::Nothing,
             let_in: None,
             seen: None,
+            unit: None,
             two: None,
             holder_goes: false,
         }
@@ -178,7 +182,13 @@ impl Registrar {
             return Ok((Decision::Refuse(Reason::RowTampered), Weighed::default()));
         };
         let session = contest.holder.session;
-        let holder = Holder { session, claim: self.claim_now(session), probe, outer: None, asked_ago: None };
+        let holder = Holder {
+            session,
+            claim: self.claim_now(session, &known, now),
+            probe,
+            outer: None,
+            asked_ago: None,
+        };
         let (facts, policy, modes) = (self.facts(&known), &self.policy, &self.shadow.modes);
         let verdict = judge(claim_of_newcomer, &facts, Some(&holder), policy, modes, now);
         let weighed = weighed(&verdict);
@@ -186,6 +196,8 @@ impl Registrar {
             Two::of(&verdict, || Case::new(claim_of_newcomer, &facts, Some(&holder), policy, modes, now));
         newcomer.seen = appearance(claim_of_newcomer, &facts, verdict.own.marks(), now);
         newcomer.holder_goes = verdict.holder_goes;
+        let is_observed = !verdict.observed.is_empty();
+        newcomer.unit = known.device.clone().map(|device| (device, verdict.own.clone(), is_observed));
         newcomer.let_in = Some(LetIn::new(&verdict, claim_of_newcomer.outer.address.ip()));
         Ok((verdict.decision, weighed))
     }
@@ -199,11 +211,16 @@ impl Registrar {
         now: UnixTime,
     ) -> Result<Settled, LedgerError> {
         let lease = self.lease(&newcomer.session, now);
+        let in_turn = newcomer.two.as_ref().filter(|_| !newcomer.holder_goes);
+        if let Some((device, own, is_observed)) = newcomer.unit.as_ref().filter(|_| !newcomer.holder_goes) {
+            let (end, conclusion) = (End::In, in_turn.and_then(Two::conclusion));
+            let attach = Attach { end, conclusion, own, is_observed: *is_observed, evidence: record(&event) };
+            unless_tampered(self.tell_cells(&mut tx, device, attach, now))?;
+        }
         tx.take_lease(&lease, Some(contest.holder.session), event)?;
         if let Some(seen) = &newcomer.seen {
             unless_tampered(note(&mut tx, contest.device, seen.clone(), now))?;
         }
-        let in_turn = newcomer.two.as_ref().filter(|_| !newcomer.holder_goes);
         in_turn.map_or(Ok(()), |two| self.tell_let_in(&mut tx, two, now))?;
         tx.commit()?;
         Ok(Settled::Newcomer(Box::new(lease)))
@@ -229,6 +246,16 @@ impl Registrar {
             Some(two) => self.tell_two(&mut tx, two, self.told(two, outcome, reason), now),
             None => open_incident(&mut tx, self.two_claims(contest, outcome, reason), now),
         };
+        let opened = opened.and_then(|number| {
+            let told = newcomer.two.as_ref().zip(newcomer.unit.as_ref()).zip(number);
+            if let Some(((two, (device, own, _)), number)) = told {
+                let (end, conclusion, is_observed) = (End::Out, two.conclusion(), false);
+                let evidence = TrustEvidence::Incident(number);
+                let attach = Attach { end, conclusion, own, is_observed, evidence };
+                unless_tampered(self.tell_cells(&mut tx, device, attach, now))?;
+            }
+            Ok(number)
+        });
         let done = opened.and_then(|number| tx.commit().map(|()| number));
         if matches!(done, Ok(_) | Err(LedgerError::Unfinished { .. })) {
             newcomer.written = Written::Incident;

@@ -1,17 +1,25 @@
 //! Claims: many in one transaction. All of them are read and judged before anything is written, and the
 //! journal hears of an admission last before the commit.
 
-use super::{Registrar, contests::Newcomer, quarantine::Told, shadow::LetIn, two::Two};
+use super::{
+    Registrar,
+    contests::Newcomer,
+    quarantine::Told,
+    shadow::LetIn,
+    trust::{Attach, End, record},
+    two::Two,
+};
 use crate::{
     contest::Party,
-    evidence::{Known, as_json, as_written, evidence, revocation, weighed},
+    evidence::{Known, as_json, as_written, evidence, outer, revocation, weighed},
     hand_off::{Admitted, Answer, Claim, Refused},
     health::Alarm,
     quarantine::Quarantine,
     sessions::{Beginning, Session},
 };
 use admission::{
-    Admit, Appraisal, Decision, Facts, Holder, Outer, Probe, Reason, Transient, Verdict, appearance, judge,
+    Admit, Appraisal, Conclusion, Decision, Facts, Holder, Probe, Reason, Transient, Verdict, appearance,
+    judge,
 };
 use events::{
     Durability,
@@ -19,7 +27,9 @@ use events::{
 };
 use ids::{DeviceId, Network, SessionId, Sha256, UnixTime};
 use ike::{Grant, Ticket};
-use ledger::{Appearance, KeyUse, Lease, LedgerError, NewIncident, Profile, Tx};
+use ledger::{
+    Appearance, Device, KeyUse, Lease, LedgerError, NewIncident, Profile, Tx, trust::TrustEvidence,
+};
 use serde_json::json;
 use std::{collections::HashSet, sync::Arc, time::Instant};
 use x509::Standing;
@@ -59,6 +69,9 @@ pub(super) struct Refusal {
     /// What is known of it, and another who has its key, if that is known.
     pub(super) own: Appraisal,
     pub(super) two: Option<Box<Two>>,
+    /// What it means, and whose cells that is told.
+    pub(super) conclusion: Option<Conclusion>,
+    pub(super) device: Option<Box<Device>>,
     /// The use of a key that somebody else may have, too.
     pub(super) shown: Option<Box<Shown>>,
     /// How many more of the same were left out since it was last written down; `None` when this one is, too.
@@ -148,11 +161,11 @@ impl Registrar {
         let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256(), now) {
             Ok(known) => known,
             Err(error) if error.is_transient() => return Err(error),
-            Err(error) => return Ok(Looked::Refuse(unreadable(&claim, &error, now))),
+            Err(error) => return Ok(Looked::Refuse(self.unreadable(&claim, &error, now))),
         };
         let standing = self.issuer_says(&claim, &known, now);
-        let evidence = Box::new(evidence(&claim, &known, standing, now));
-        let holder = known.lease.as_ref().map(|lease| self.holder(lease));
+        let evidence = Box::new(evidence(&claim, &known, standing, &*self.outside.origins, now));
+        let holder = known.lease.as_ref().map(|lease| self.holder(lease, &known, now));
         let facts = self.facts(&known);
         let verdict = judge(&evidence, &facts, holder.as_ref(), &self.policy, &self.shadow.modes, now);
         let verdict_before = |before| {
@@ -192,6 +205,27 @@ impl Registrar {
         Ok(looked)
     }
 
+    /// A claim whose rows can't be believed: nothing of the ledger is used.
+    fn unreadable(&self, claim: &Claim, error: &LedgerError, now: UnixTime) -> Refusal {
+        let evidence = Box::new(evidence(claim, &Known::default(), None, &*self.outside.origins, now));
+        let (ticket, reason) = (claim.ticket, Reason::RowTampered);
+        let (detail, weighed) = (error.to_string(), Weighed::default());
+        let own = Appraisal::default();
+        Refusal {
+            ticket,
+            evidence,
+            reason,
+            detail,
+            weighed,
+            own,
+            two: None,
+            conclusion: None,
+            device: None,
+            shown: None,
+            more: None,
+        }
+    }
+
     /// Only what the ledger has is asked about from now on: the others are refused whatever their CA says.
     fn issuer_says(&self, claim: &Claim, known: &Known, now: UnixTime) -> Option<Standing> {
         let path = claim.authenticated.path();
@@ -224,18 +258,23 @@ impl Registrar {
     }
 
     /// A claim that has been let in, from where its session is now.
-    pub(super) fn claim_now(&self, session: SessionId) -> Option<admission::Claim> {
+    pub(super) fn claim_now(
+        &self,
+        session: SessionId,
+        known: &Known,
+        now: UnixTime,
+    ) -> Option<admission::Claim> {
         let claim = self.claims.get(&session)?;
         let address = self.sessions.get(session).map_or(claim.outer.address, |session| session.outer());
-        let outer = Outer { address, ..claim.outer.clone() };
+        let outer = outer(address, known, &*self.outside.origins, now);
         Some(admission::Claim { outer, ..(**claim).clone() })
     }
 
-    fn holder(&self, lease: &Lease) -> Holder {
+    fn holder(&self, lease: &Lease, known: &Known, now: UnixTime) -> Holder {
         let session = self.sessions.get(lease.session);
         Holder {
             session: lease.session,
-            claim: self.claim_now(lease.session),
+            claim: self.claim_now(lease.session, known, now),
             // A lease of ours without a session is what an end left that could not be written yet.
             probe: if session.is_some() { Probe::NotAsked } else { Probe::Unreachable },
             outer: session.map(|session| session.outer()),
@@ -260,8 +299,9 @@ impl Registrar {
             }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {
                 let shown = reason.speaks_of_the_key().then(|| Box::new(shown(&case.claim, now)));
-                let Case { evidence, own, two, .. } = case;
-                let detail = reason.to_string();
+                let Case { evidence, own, two, known, .. } = case;
+                let (detail, conclusion) = (reason.to_string(), verdict.conclusion);
+                let device = known.device.map(Box::new);
                 Looked::Refuse(Refusal {
                     ticket,
                     evidence,
@@ -270,6 +310,8 @@ impl Registrar {
                     weighed,
                     own,
                     two,
+                    conclusion,
+                    device,
                     shown,
                     more: None,
                 })
@@ -293,6 +335,16 @@ impl Registrar {
                 let event = self.ledger.journal().append(&event, now, Durability::Grouped)?;
                 told.push(Voided { device: session.device, session: session.id });
                 let lease = Box::new(self.lease(&session, now));
+                if let Some(device) = &case.known.device {
+                    let attach = Attach {
+                        end: End::In,
+                        conclusion: case.two.as_ref().and_then(|two| two.conclusion()),
+                        own: &case.own,
+                        is_observed: !case.let_in.observed.is_empty(),
+                        evidence: record(&event),
+                    };
+                    unless_tampered(self.tell_cells(tx, device, attach, now))?;
+                }
                 tx.take_lease(&lease, case.known.lease.as_ref().map(|held| held.session), event)?;
                 let seen = appearance(&case.evidence, &case.known.facts(), case.own.marks(), now);
                 seen.map_or(Ok(()), |seen| note(tx, session.device, seen, now))?;
@@ -314,13 +366,7 @@ impl Registrar {
                 let kind = (refusal.evidence.device, refusal.reason);
                 refusal.more = self.refused.would_admit(kind, Instant::now());
                 if let Some(more) = refusal.more.filter(|_| refusal.reason.opens_incident()) {
-                    let Refusal { evidence, own, reason, detail, .. } = &refusal;
-                    match &refusal.two {
-                        Some(two) => {
-                            self.tell_two(tx, two, two.incident(reason.code(), detail, more), now)?
-                        }
-                        None => open_incident(tx, incident(evidence, own, *reason, detail, more), now)?,
-                    };
+                    self.tell_refused(tx, &refusal, more, now)?;
                 }
                 if let Some(shown) = refusal.shown.take().filter(|_| refusal.more.is_some()) {
                     unless_tampered(tx.shown_at_the_gate(shown.spki_sha256, shown.by, now))?;
@@ -330,6 +376,26 @@ impl Registrar {
             Looked::TooOften(ticket, refused) => Ok(Judged::TooOften(ticket, refused)),
             Looked::Drop(ticket, transient) => Ok(Judged::Dropped(ticket, transient.code())),
         }
+    }
+
+    /// The incident of a refusal, and what it says of the unit's cells.
+    fn tell_refused(
+        &self,
+        tx: &mut Tx<'_>,
+        refusal: &Refusal,
+        more: u64,
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        let Refusal { evidence, own, reason, detail, conclusion, device, .. } = refusal;
+        let number = match &refusal.two {
+            Some(two) => self.tell_two(tx, two, two.incident(reason.code(), detail, more), now)?,
+            None => open_incident(tx, incident(evidence, own, *reason, detail, more), now)?,
+        };
+        let Some((number, device)) = number.zip(device.as_deref()) else { return Ok(()) };
+        let (end, conclusion, is_observed) = (End::Out, *conclusion, false);
+        let evidence = TrustEvidence::Incident(number);
+        let attach = Attach { end, conclusion, own, is_observed, evidence };
+        unless_tampered(self.tell_cells(tx, device, attach, now)).map(drop)
     }
 
     /// A session that is not told to anyone yet, and what its unit gets.
@@ -407,7 +473,7 @@ impl Registrar {
     }
 
     pub(super) fn say_refused(&mut self, refusal: Refusal) {
-        let Refusal { ticket, evidence, reason, detail, weighed, more, own: _, two: _, shown: _ } = refusal;
+        let Refusal { ticket, evidence, reason, detail, weighed, more, .. } = refusal;
         self.refused.admit((evidence.device, reason), Instant::now());
         let Some(more) = more else { return self.refuse(ticket, reason) };
         let event = RefusedEvent {
@@ -510,15 +576,6 @@ fn too_often(claim: &Claim) -> Refused {
         outer: auth.path().peer,
         idi: Some(claim.authenticated.device().to_string()),
     }
-}
-
-/// A claim whose rows can't be believed: nothing of the ledger is used.
-fn unreadable(claim: &Claim, error: &LedgerError, now: UnixTime) -> Refusal {
-    let evidence = Box::new(evidence(claim, &Known::default(), None, now));
-    let (ticket, reason) = (claim.ticket, Reason::RowTampered);
-    let (detail, weighed) = (error.to_string(), Weighed::default());
-    let own = Appraisal::default();
-    Refusal { ticket, evidence, reason, detail, weighed, own, two: None, shown: None, more: None }
 }
 
 fn shown(claim: &Claim, now: UnixTime) -> Shown {

@@ -76,8 +76,19 @@ impl Registrar {
                 let Told { reason, weighed, .. } = told;
                 let more = self.refused.would_admit((evidence.device, reason), Instant::now());
                 let detail = reason.to_string();
-                let refusal =
-                    Refusal { ticket, evidence, reason, detail, weighed, own, two, shown: None, more };
+                let refusal = Refusal {
+                    ticket,
+                    evidence,
+                    reason,
+                    detail,
+                    weighed,
+                    own,
+                    two,
+                    conclusion: None,
+                    device: None,
+                    shown: None,
+                    more,
+                };
                 return self.say_refused(refusal);
             }
             Ok(true) => {}
@@ -107,7 +118,7 @@ impl Registrar {
             self.leave_quarantine(session);
             return None;
         };
-        let until = self.clock.now().after(Quarantine::LIFETIME);
+        let until = self.clock.now().after(Quarantine::LIFETIME).min(session.until());
         Some(Arc::new(Confinement { reason, class, translation, until }))
     }
 

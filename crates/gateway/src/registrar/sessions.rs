@@ -3,12 +3,12 @@
 use super::{Registrar, Terms};
 use crate::{
     GatewayConfig, OffLine,
-    evidence::{Known, revocation},
+    evidence::{self, Known, revocation},
     hand_off::{Answer, Why},
     sessions::Session,
     sightings::Alternation,
 };
-use admission::{Decision, Evidence, Outer, Reason, Revocation, judge};
+use admission::{Decision, Evidence, Reason, Revocation, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{DeviceId, SessionId, UnixTime};
 use ledger::LedgerError;
@@ -42,6 +42,7 @@ impl Registrar {
     fn forget(&mut self, session: &Session, why: &Why) {
         self.asked.remove(&session.id);
         self.leave_quarantine(session);
+        self.away.remove(&session.id);
         let is_newcomer =
             self.newcomers.get(&session.device).is_some_and(|newcomer| newcomer.session() == session.id);
         if is_newcomer && *why == Why::NeverStood {
@@ -59,7 +60,7 @@ impl Registrar {
         to: SocketAddr,
     ) -> Result<(), LedgerError> {
         let known = self.known(session)?;
-        let on_line = known.as_ref().and_then(|known| known.line.as_ref()?.covers(to.ip()));
+        let on_line = known.as_ref().and_then(|known| self.is_on_line(known, to));
         // First, as the journal may be out of reach. Rows that can't be believed put nobody on a line.
         match &known {
             Some(known) => self.look_again(session, known, to),
@@ -67,6 +68,22 @@ impl Registrar {
         }
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
         Ok(())
+    }
+
+    /// Whether an address is on the unit's line; `None` when nobody knows.
+    fn is_on_line(&self, known: &Known, to: SocketAddr) -> Option<bool> {
+        let line = known.device.as_ref()?.access_line.as_ref()?;
+        let here = evidence::outer(to, known, &*self.outside.origins, self.clock.for_attached());
+        here.is_behind(line).or_else(|| known.line.as_ref()?.covers(to.ip()))
+    }
+
+    /// The feed of lines is behind the units that move: whoever is away is judged anew once it says something else.
+    pub(super) fn look_for_away(&mut self) {
+        let (now, origins) = (self.clock.for_attached(), &self.outside.origins);
+        let away = self.away.iter().filter_map(|(id, line)| Some((self.sessions.get(*id)?, line)));
+        let other =
+            away.filter(|(session, line)| origins.line(session.outer(), now).value() != line.as_ref());
+        self.reviews.extend(other.map(|(session, _)| session.device));
     }
 
     /// A unit is outside the network of its line, or is not known to be.
@@ -92,8 +109,8 @@ impl Registrar {
     /// Judges a session by what is known now: it goes on, is held off its line, or ends.
     fn look_again(&mut self, session: &Session, known: &Known, outer: SocketAddr) {
         let Some(claim) = self.claims.get(&session.id).map(|claim| (**claim).clone()) else { return };
-        let outer = Outer { address: outer, ..claim.outer.clone() };
         let now = self.clock.for_attached();
+        let outer = evidence::outer(outer, known, &*self.outside.origins, now);
         let revocation = self.revocation_now(&claim, known, now);
         let claim = admission::Claim { outer, revocation, ..claim };
         let verdict = judge(&claim, &self.facts(known), None, &self.policy, &self.shadow.modes, now);
@@ -105,8 +122,11 @@ impl Registrar {
         } else {
             self.shadow.note(session.device, &verdict.observed);
         }
+        self.away.remove(&session.id);
         match verdict.decision {
-            Decision::Refuse(Reason::ForeignNetwork) | Decision::Quarantine(Reason::ForeignNetwork) => {
+            Decision::Refuse(Reason::ForeignNetwork | Reason::LineUnknown)
+            | Decision::Quarantine(Reason::ForeignNetwork) => {
+                self.away.insert(session.id, claim.outer.line.value().cloned());
                 self.seen_at(session.id, true);
             }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {

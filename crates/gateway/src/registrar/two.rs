@@ -3,7 +3,7 @@
 
 use super::{Registrar, judging::open_incident};
 use crate::evidence::as_json;
-use admission::{Case, Reason, Verdict, appearance};
+use admission::{Case, Conclusion, Reason, Verdict, appearance};
 use events::{Durability, admission::Judged};
 use ids::UnixTime;
 use ledger::{LedgerError, NewIncident, Sides, Tx};
@@ -32,6 +32,11 @@ impl Two {
     /// What they were judged by.
     pub(super) fn case(&self) -> &Case {
         &self.case
+    }
+
+    /// What it means.
+    pub(super) fn conclusion(&self) -> Option<Conclusion> {
+        self.verdict.conclusion
     }
 
     /// Under which kind it is told that somebody was let in all the same.

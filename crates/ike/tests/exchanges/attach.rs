@@ -371,6 +371,26 @@ fn section_4_line_25_the_tunnel_ends_at_the_certificates_end_and_no_rekey_moves_
 }
 
 #[test]
+fn a_tunnel_that_is_given_less_time_ends_by_then_and_is_never_given_more() {
+    let mut link = Link::attached();
+    let established = link.gateway_events.iter().find_map(|event| match event {
+        Event::SaEstablished { sa, .. } => Some(*sa),
+        _ => None,
+    });
+    let sa = established.unwrap();
+    for minutes in [60, 24 * 60] {
+        link.gateway.end_within(sa, Duration::from_secs(minutes * 60), link.now);
+    }
+    link.unit.rekey_ike_sa(link.now);
+    link.settle();
+    link.pass(Duration::from_secs(3590));
+    assert_eq!(link.gateway_children.len(), 1);
+    link.pass(Duration::from_secs(11));
+    assert!(link.gateway_children.is_empty());
+    assert_eq!(link.unit.ike_sa(), None, "the unit was told");
+}
+
+#[test]
 fn a_half_open_ike_sa_is_given_up_in_time() {
     let mut link = Link::new(unit_config(identity(UNIT)), gateway_config());
     link.lose = Box::new(|unit, octets| unit && octets[18] == ExchangeType::IKE_AUTH.0);

@@ -112,6 +112,7 @@ struct Life {
     other_stack: Option<Place>,
     lines: u32,
     makes: u32,
+    versions: u32,
     certs: u8,
 }
 
@@ -137,6 +138,7 @@ impl Life {
             other_stack: None,
             lines: 0,
             makes: 1,
+            versions: 0,
             certs: 7,
         }
     }
@@ -279,6 +281,7 @@ impl Life {
         self.certs = self.certs.wrapping_add(1);
         self.world.gate.enrol_anew(Sha256([self.certs; 32]), self.world.now);
         (self.world.unit.make, self.world.unit.firmware_is_known) = (1, true);
+        self.world.gate.device.firmware = String::new();
         self.off_for(MINUTE * 10);
     }
 
@@ -289,7 +292,11 @@ impl Life {
             self.makes += 1;
             unit.make = self.makes;
         }
+        self.versions += 1;
         unit.firmware_is_known = !draws.happens(UPGRADE_UNKNOWN);
+        if unit.firmware_is_known {
+            self.world.gate.device.firmware = self.versions.to_string();
+        }
         if draws.happens(ROLL_BACK) {
             self.world.plan(DAY, Event::Story(Story::SetBack(before)));
         }

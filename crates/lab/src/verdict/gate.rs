@@ -104,20 +104,11 @@ fn holder(claim: Claim) -> Holder {
 }
 
 fn device(line: AccessLine, now: UnixTime) -> Device {
+    let id = DeviceId::eui48([2, 0, 0, 0, 0, 1]);
     Device {
-        id: DeviceId::eui48([2, 0, 0, 0, 0, 1]),
-        state: LifeCycle::Live,
         enrolment: ledger::Enrolment::Enrolled,
-        owner: String::new(),
-        site: String::new(),
-        region: String::new(),
-        class: String::new(),
         access_line: Some(line),
-        inner_v4: None,
-        inner_v6: None,
-        note: String::new(),
-        added_at: now,
-        state_since: now,
+        ..Device::new(id, LifeCycle::Live, now)
     }
 }
 

@@ -163,7 +163,8 @@ impl Place {
             () if now < self.wrong_until => Evidence::seen(line("somebody-else"), "line-feed", now),
             () => Evidence::seen(self.line.clone(), "line-feed", now),
         };
-        Outer { address: self.address, class: Evidence::seen(self.class, "networks", now), line }
+        let class = Evidence::seen(self.class, "networks", now);
+        Outer { address: self.address, class, line, place: Evidence::Missing(Missing::NotGathered) }
     }
 }
 

@@ -3,7 +3,9 @@
 use super::{Denied, NoCertificate};
 use crate::{
     CertificateRecord, Closed, Credential, Device, Doubt, DoubtKind, Enrolment, InstallOrder, Leave, Ledger,
-    LedgerError, LifeCycle, OrderState, Origin, Superseded, Transaction, Tx, allows, transaction::Because,
+    LedgerError, LifeCycle, OrderState, Origin, Superseded, Transaction, Tx, allows,
+    transaction::Because,
+    trust::{Said, SignalKind, TrustEvidence},
 };
 use ids::{CrlReason, DeviceId, OrderId, Realm, UnixTime};
 use std::net::IpAddr;
@@ -92,6 +94,8 @@ impl Tx<'_> {
         let id = certificate.device.ok_or(Denied::NoTransaction)?;
         let device = self.device(id)?.ok_or(Denied::Over)?;
         let mut credential = credential_of(&certificate, id, realm, now);
+        let carrier = device.clone();
+        let anew;
         match &certificate.leave {
             Leave::Order(order) => {
                 let order = self.order_of(&device, order)?.ok_or(Denied::Over)?;
@@ -100,6 +104,7 @@ impl Tx<'_> {
                     return Err(Denied::Over.into());
                 }
                 credential.doubt = by_legacy(&order, &certificate);
+                anew = order.legacy.as_ref().map(|_| SignalKind::Migrated);
                 self.use_order(order, device, &credential, now)?;
             }
             Leave::Parent(parent) => {
@@ -109,13 +114,17 @@ impl Tx<'_> {
                 may_still_renew(device.state, enrolment, &parent)?;
                 let is_extended = self.is_extended(&parent, now)?;
                 let returned = returned(&parent, &certificate).filter(|_| !is_extended);
+                anew = returned.as_ref().map(|_| SignalKind::Returned);
                 credential.doubt = parent.doubt.clone().filter(|_| is_excused).or(returned);
                 credential.parent = Some(parent.cert_sha256);
                 self.supersede(parent, &credential, now)?;
             }
             Leave::Word | Leave::Approved(_) => return Err(Denied::NoTransaction.into()),
         }
-        self.put_row(&credential, &Because::new(BY, "confirmed"), now)?;
+        let event = self.put_row(&credential, &Because::new(BY, "confirmed"), now)?;
+        let why = credential.doubt.as_ref().map_or("", |doubt| &doubt.why);
+        let said = Said::now(BY, TrustEvidence::Event(event), why, now);
+        self.cell_signals(&carrier, anew.as_slice(), &said, now)?;
         Ok(credential)
     }
 

@@ -3,10 +3,12 @@ mod legacy;
 use super::*;
 use crate::{
     AccessLineRecord, CertificateRecord, Credential, DoubtKind, Enrolment, Leave, Ledger, LifeCycle,
-    NewDevice, NewOrder, Octets, OrderState, Pools, RowKey, Transaction, Tx, store::Sqlite,
+    NewDevice, NewOrder, Octets, OrderState, Pools, RowKey, Transaction, Tx,
+    store::Sqlite,
+    trust::{DAYS, Said, SignalKind, TrustEvidence, TrustState},
 };
 use events::{Journal, JournalKey};
-use ids::{Realm, UnixTime};
+use ids::{CellKey, Realm, UnixTime};
 use std::{path::Path, time::Duration};
 
 const HOME: &str = "192.0.2.7";
@@ -18,6 +20,10 @@ fn at(seconds: u64) -> UnixTime {
 
 fn realm() -> Realm {
     "femto.operator.example".parse().unwrap()
+}
+
+fn cell() -> CellKey {
+    "lte:450-08:1a2b3c4".parse().unwrap()
 }
 
 fn unit(number: u8) -> DeviceId {
@@ -134,6 +140,27 @@ impl Carrier {
         carrier.renew(1, 1, 2, HOME, at(1000)).unwrap();
         carrier.confirm(2, at(1001)).unwrap();
         carrier
+    }
+
+    /// Gives a unit a cell that is trusted by then.
+    fn with_trusted_cell(&self, number: u8, by: UnixTime) {
+        let cells = Some([cell()].into());
+        let change = crate::DeviceChange { cells, ..Default::default() };
+        let device = self.ledger.set_device(unit(number), change, "kim", "radio plan", None, at(0)).unwrap();
+        let event = TrustEvidence::Event("gw1/1".parse().unwrap());
+        for days in (0..DAYS as u64).rev() {
+            let then = by.before(Duration::from_secs(days * 24 * 3600));
+            let said = Said::now("test", event.clone(), "", then);
+            let kinds = [SignalKind::Attached, SignalKind::LineConfirmed];
+            self.within(|tx| tx.cell_signals(&device, &kinds, &said, by)).unwrap();
+        }
+        assert_eq!(self.trust(by), (TrustState::Trusted, "earned".to_owned()));
+    }
+
+    /// The trust in that cell, and the first reason.
+    fn trust(&self, now: UnixTime) -> (TrustState, String) {
+        let reading = self.ledger.cell_trust(cell(), now).unwrap();
+        (reading.state, reading.reasons[0].what.clone())
     }
 
     fn credential(&self, key: u8) -> Credential {
@@ -543,14 +570,16 @@ fn a_renewal_comes_from_the_units_line_or_through_its_tunnel() {
 fn an_expired_certificate_is_renewed_at_home_alone_and_the_unit_is_watched() {
     let carrier = Carrier::enrolled(1);
     let later = at(200 * 24 * 3600);
+    carrier.with_trusted_cell(1, later);
     assert_eq!(carrier.renew(1, 1, 2, ELSEWHERE, later), Err(Denied::OtherLine));
     carrier.renew(1, 1, 2, HOME, later).unwrap();
     let doubt = carrier.confirm(2, later).unwrap().doubt.unwrap();
     assert_eq!((doubt.kind, doubt.since), (DoubtKind::Probation, later));
+    assert_eq!(carrier.trust(later), (TrustState::Probation, "returned".to_owned()));
 
     let carrier = Carrier::enrolled(1);
     let device = crate::DeviceChange { access_line: Some(None), ..Default::default() };
-    carrier.ledger.set_device(unit(1), device, "kim", "moved", at(20)).unwrap();
+    carrier.ledger.set_device(unit(1), device, "kim", "moved", Some("lee"), at(20)).unwrap();
     assert_eq!(carrier.renew(1, 1, 2, HOME, later), Err(Denied::Expired), "nobody knows where it belongs");
     carrier.renew(1, 1, 2, HOME, at(1000)).unwrap();
 }

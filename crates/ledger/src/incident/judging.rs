@@ -1,7 +1,11 @@
 //! How an incident ends: a person has looked, and where two hold one key, has said which is the unit.
 
 use super::{Incident, IncidentState};
-use crate::{Appearance, Judged, Ledger, LedgerError, Profile, Tx, transaction::Because};
+use crate::{
+    Appearance, Judged, Ledger, LedgerError, Profile, Tx,
+    transaction::Because,
+    trust::{Said, SignalKind, TrustEvidence},
+};
 use ids::UnixTime;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -130,6 +134,7 @@ impl Ledger {
             if !sides.are_alike() {
                 tx.judge(&incident, sides, genuine, &closed)?;
             }
+            tx.tell_cells(&incident, genuine, &closed)?;
             Ok(incident)
         })
     }
@@ -143,6 +148,26 @@ impl Tx<'_> {
         let incident = incident.settle(closed.clone())?;
         self.put_row(&incident, &Because::new(&closed.by, &closed.why), closed.at)?;
         Ok(incident)
+    }
+
+    /// One who serves is the unit, or nobody is.
+    fn tell_cells(
+        &mut self,
+        incident: &Incident,
+        genuine: Genuine,
+        closed: &Closed,
+    ) -> Result<(), LedgerError> {
+        let kind = match genuine {
+            Genuine::Newcomer | Genuine::Holder | Genuine::Both => SignalKind::JudgedGenuine,
+            Genuine::Neither => SignalKind::JudgedClone,
+        };
+        let said = Said::now("judgement", TrustEvidence::Incident(incident.number), &closed.why, closed.at);
+        for device in &incident.devices {
+            if let Some(device) = self.device(*device)? {
+                self.cell_signals(&device, &[kind], &said, closed.at)?;
+            }
+        }
+        Ok(())
     }
 
     fn judge(

@@ -2,8 +2,8 @@
 
 use super::{HaltRule, Migration, MigrationState, Step, Wave};
 use crate::{
-    Credential, Device, Enrolment, Ledger, LedgerError, LifeCycle, Origin, Row, Tx, access_line::Lines,
-    allows, transaction::Because,
+    Approval, Credential, Device, Enrolment, Ledger, LedgerError, LifeCycle, Origin, Row, Tx,
+    access_line::Lines, allows, transaction::Because,
 };
 use ids::{DeviceId, Label, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
@@ -79,7 +79,7 @@ impl Ledger {
     ) -> Result<Planned, LedgerError> {
         let (by, why, approver) = because;
         let because = Because { by, why, approver };
-        let approver = because.second_person(|| format!("migration {}", new.name))?;
+        let approver = because.approval(|| format!("migration {}", new.name))?;
         new.is_sound()?;
         self.change(|tx| tx.legacy_group_in_force(&new.group, now))?;
         let (units, left_out) = self.sorted_out(new, now)?;
@@ -208,7 +208,7 @@ impl NewMigration {
     fn migration(
         &self,
         (units, waves): (u32, usize),
-        (by, why, approver): (&str, &str, &str),
+        (by, why, approver): (&str, &str, Approval),
         now: UnixTime,
     ) -> Migration {
         let (why, by) = (why.to_owned(), by.to_owned());
@@ -223,7 +223,7 @@ impl NewMigration {
             halt: self.halt,
             why: why.clone(),
             by: by.clone(),
-            approver: approver.to_owned(),
+            approver,
             since: now,
             last: Step { at: now, by, why },
         }

@@ -207,7 +207,7 @@ fn who_cannot_go_is_named_with_the_reason() {
     let set = |number: u8, line: Option<&str>| {
         let access_line = Some(line.map(|line| line.parse().unwrap()));
         let change = crate::DeviceChange { access_line, ..Default::default() };
-        ledger.set_device(unit(number), change, "kim", "moved", at(0)).unwrap();
+        ledger.set_device(unit(number), change, "kim", "moved", Some("lee"), at(0)).unwrap();
     };
     set(0, None);
     set(1, Some("line-2"));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Ledger, Origin, Pools, RowKey, store::Sqlite};
+use crate::{Ledger, NewDevice, Origin, Pools, RowKey, store::Sqlite};
 use events::{Journal, JournalKey};
 use ids::Sha256;
 

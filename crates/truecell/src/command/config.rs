@@ -90,6 +90,7 @@ fn check(cli: &Cli) -> Result<Good, Failure> {
     let mut warnings = [config.ended(now), expired(&anchors, now)].concat();
     warnings.extend(config.unasked());
     warnings.extend(config.journal.out_of_reach());
+    warnings.extend(config.records.out_of_reach());
     warnings.extend(config.not_here());
     Ok(Good { ok: true, file: file.display().to_string(), warnings, config })
 }

@@ -1,39 +1,51 @@
+mod csv;
+mod export;
 mod import;
+mod particulars;
+mod reconcile;
 
 use crate::{
     cli::Cli,
     command::tampered,
     control::Control,
-    failure::Failure,
+    failure::{Failure, Problem},
     output::{Output, facts, seconds},
     table::{Table, printable},
 };
 use api::{
     Reason as Why,
     device::{
-        AddDevice, DeviceChange, DeviceDetail, DevicePage, MoveDevice, NewDevice, RecordedDevice, SetDevice,
+        AddDevice, DeviceChange, DeviceDetail, DevicePage, MoveDevice, NewDevice, Particular, RecordedDevice,
+        SetDevice,
     },
 };
 use clap::{
     Args, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use ids::{AccessLine, DeviceId};
+use export::Export;
+use ids::{AccessLine, CellKey, DeviceId};
 use import::Import;
 use ledger::{Credential, Device as View, LifeCycle};
+use particulars::Particulars;
+use reconcile::Reconcile;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Device {
     /// Put one unit into the ledger
-    Add(Add),
+    Add(Box<Add>),
     /// Put an existing estate into the ledger, from CSV
     Import(Import),
+    /// Write all units as CSV, as `device import` takes them
+    Export(Export),
+    /// Compare with another inventory, from CSV: missing here, missing there, differing
+    Reconcile(Reconcile),
     /// List units
     List(List),
     /// Show one unit, with its credentials and its session
     Show(Show),
-    /// Change what is known about a unit: its line, owner, site, region, class or note
-    Set(Set),
+    /// Change what is known about a unit: where it is, what it may carry, what it is
+    Set(Box<Set>),
     /// Move a unit to another state of its life cycle
     Move(Move),
     /// Stop a unit for now; undone by `device move ID installed --why TEXT`
@@ -49,27 +61,11 @@ pub(crate) struct Add {
     /// EUI-48 or EUI-64, 12 or 16 hex digits; `:` or `-` may stand between all octets
     #[arg(value_parser = DeviceId::typed)]
     id: DeviceId,
-    /// Who answers for it
-    #[arg(long, default_value = "", hide_default_value = true)]
-    owner: String,
-    /// Where it is installed
-    #[arg(long, default_value = "", hide_default_value = true)]
-    site: String,
-    /// Region
-    #[arg(long, default_value = "", hide_default_value = true)]
-    region: String,
-    /// Class
-    #[arg(long, default_value = "", hide_default_value = true)]
-    class: String,
-    /// The access line behind which it is installed
-    #[arg(long)]
-    line: Option<AccessLine>,
+    #[command(flatten)]
+    particulars: Particulars,
     /// State of its life cycle
     #[arg(long, default_value = "installed", value_parser = states())]
     state: LifeCycle,
-    /// Anything worth knowing
-    #[arg(long, default_value = "", hide_default_value = true)]
-    note: String,
     /// A word of your own for this request: sent again with the same word, it is not done again
     #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
@@ -80,6 +76,9 @@ pub(crate) struct List {
     /// Only those in this state
     #[arg(long, value_parser = states())]
     state: Option<LifeCycle>,
+    /// Only those that may carry this cell
+    #[arg(long, conflicts_with_all = ["state", "after"])]
+    cell: Option<CellKey>,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows())]
     limit: u32,
@@ -101,40 +100,20 @@ pub(crate) struct Set {
     #[arg(value_parser = DeviceId::typed)]
     id: DeviceId,
     #[command(flatten)]
-    what: What,
-    /// The reason, for the record
-    #[arg(long, value_name = "TEXT")]
-    why: Why,
-    /// A word of your own for this request: sent again with the same word, it is not done again
-    #[arg(long, value_name = "WORD")]
-    request_id: Option<String>,
-}
-
-/// What is not given stays as it is; at least one is.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
-struct What {
-    /// Who answers for it
-    #[arg(long)]
-    owner: Option<String>,
-    /// Where it is installed
-    #[arg(long)]
-    site: Option<String>,
-    /// Region
-    #[arg(long)]
-    region: Option<String>,
-    /// Class
-    #[arg(long)]
-    class: Option<String>,
-    /// The access line behind which it is installed
-    #[arg(long)]
-    line: Option<AccessLine>,
+    particulars: Particulars,
     /// Its access line is not known any more
     #[arg(long, conflicts_with = "line")]
     no_line: bool,
-    /// Anything worth knowing
-    #[arg(long)]
-    note: Option<String>,
+    /// The reason, for the record
+    #[arg(long, value_name = "TEXT")]
+    why: Why,
+    /// Who else agreed, where it takes two (another line of a unit that is installed): one of `approvers` in `[control]`,
+    /// and not you
+    #[arg(long, value_name = "NAME")]
+    approver: Option<String>,
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
+    request_id: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -182,6 +161,8 @@ impl Device {
         match self {
             Self::Add(add) => add.run(&mut control, output).await,
             Self::Import(import) => import.run(&mut control, output).await,
+            Self::Export(export) => export.run(&mut control, output).await,
+            Self::Reconcile(reconcile) => reconcile.run(&mut control, output).await,
             Self::List(list) => list.run(&mut control, output).await,
             Self::Show(show) => show.run(&mut control, output).await,
             Self::Set(set) => set.run(&mut control, output).await,
@@ -196,6 +177,8 @@ impl Device {
         match self {
             Self::Add(_) => "device add",
             Self::Import(_) => "device import",
+            Self::Export(_) => "device export",
+            Self::Reconcile(_) => "device reconcile",
             Self::List(_) => "device list",
             Self::Show(_) => "device show",
             Self::Set(_) => "device set",
@@ -209,22 +192,19 @@ impl Device {
 
 impl Add {
     async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
-        let device = NewDevice {
-            id: self.id,
-            state: self.state,
-            owner: self.owner.clone(),
-            site: self.site.clone(),
-            region: self.region.clone(),
-            class: self.class.clone(),
-            access_line: self.line.clone(),
-            note: self.note.clone(),
-        };
+        let known = self.particulars.change().map_err(unusable)?;
+        let device = NewDevice::with(self.id, self.state, known);
         let request = AddDevice { request_id: self.request_id.clone(), device };
         let added: RecordedDevice = control.client().post("/v1/devices", &request).await?;
         output.answer(&added, |added| format!("{} added, {}", added.device.id, added.device.state))?;
         note_unknown(&added.unknown_line, &added.unknown_class, output);
         Ok(())
     }
+}
+
+fn unusable(why: String) -> Failure {
+    let problem = Problem::new("particulars", "this cannot be said of a unit").because(why);
+    Failure::Usage(problem.next("`truecell help device set` has what can be"))
 }
 
 /// What it means for units that their lines are not in the register, and their classes not in the configuration.
@@ -266,6 +246,9 @@ impl List {
         if let Some(state) = &self.state {
             path += &format!("&state={state}");
         }
+        if let Some(cell) = self.cell {
+            path += &format!("&cell={cell}");
+        }
         if let Some(after) = self.after {
             path += &format!("&after={after}");
         }
@@ -306,21 +289,27 @@ impl Show {
     }
 }
 
-fn particulars(device: &View) -> [(&'static str, String); 11] {
+/// What is shown of each unit, also where nobody said it.
+const ALWAYS: [Particular; 5] =
+    [Particular::Owner, Particular::Site, Particular::Region, Particular::Class, Particular::Line];
+
+fn particulars(device: &View) -> Vec<(&'static str, String)> {
     let or_none = |value: Option<String>| value.unwrap_or_default();
-    [
+    let mut all = vec![
         ("device", device.id.to_string()),
         ("state", format!("{}, since {}", device.state, seconds(device.state_since))),
         ("enrolment", device.enrolment.to_string()),
-        ("owner", device.owner.clone()),
-        ("site", device.site.clone()),
-        ("region", device.region.clone()),
-        ("class", device.class.clone()),
-        ("line", or_none(device.access_line.as_ref().map(ToString::to_string))),
+    ];
+    let said = Particular::ALL.into_iter().filter(|one| *one != Particular::Note);
+    let said = said.map(|one| (one, one.text(device)));
+    let said = said.filter(|(one, text)| ALWAYS.contains(one) || !text.is_empty());
+    all.extend(said.map(|(one, text)| (one.name(), text)));
+    all.extend([
         ("inner IPv4", or_none(device.inner_v4.map(|address| address.to_string()))),
         ("inner IPv6", or_none(device.inner_v6.map(|address| address.to_string()))),
         ("note", device.note.clone()),
-    ]
+    ]);
+    all
 }
 
 fn show(detail: &DeviceDetail) -> String {
@@ -353,16 +342,15 @@ fn newest_last(credentials: &[Credential]) -> Vec<&Credential> {
 
 impl Set {
     async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
-        let What { owner, site, region, class, line, no_line, note } = &self.what;
-        let set = DeviceChange {
-            owner: owner.clone(),
-            site: site.clone(),
-            region: region.clone(),
-            class: class.clone(),
-            access_line: line.clone().map(Some).or(no_line.then_some(None)),
-            note: note.clone(),
-        };
-        let request = SetDevice { request_id: self.request_id.clone(), set, why: self.why.clone() };
+        let mut set = self.particulars.change().map_err(unusable)?;
+        if self.no_line {
+            set.access_line = Some(None);
+        }
+        if set == DeviceChange::default() {
+            return Err(unusable("nothing is named that is to be different".into()));
+        }
+        let (request_id, why, approver) = (self.request_id.clone(), self.why.clone(), self.approver.clone());
+        let request = SetDevice { request_id, set, why, approver };
         let path = format!("/v1/devices/{}", self.id);
         let is: RecordedDevice = control.client().post(&path, &request).await?;
         output.answer(&is, |is| facts(&particulars(&is.device)))?;

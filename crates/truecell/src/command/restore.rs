@@ -368,7 +368,8 @@ fn text(made: &Made) -> String {
             revoked or issued, lines, pairs and rules. Do it again before `truecell serve`.\n"
 }
 
-fn ago(seconds: u64) -> String {
+/// How long ago something was, in one unit.
+pub(crate) fn ago(seconds: u64) -> String {
     let age = Duration::from_secs(seconds);
     match age.as_secs() {
         ..120 => format!("{seconds} s"),

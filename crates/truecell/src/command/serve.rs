@@ -28,8 +28,8 @@ pub(crate) struct Serve {}
 /// Services only: ledger reads, HTTP, the journal's followers. Tunnels have threads of their own.
 const WORKERS: usize = 2;
 /// Threads that wait for the disk: the ledger has one writer and one reader, the public listener takes two for OCSP and
-/// those of enrolments that have begun, the rest are journals' readers.
-const BLOCKING: usize = 18 + BEGUN;
+/// those of enrolments that have begun, the feed of lines one, the rest are journals' readers.
+const BLOCKING: usize = 19 + BEGUN;
 
 impl Serve {
     pub(crate) fn run(&self, cli: &Cli) -> Result<(), Failure> {
@@ -50,8 +50,9 @@ impl Serve {
         let doors = enrol::open(&config)?;
         privilege::give_up(&data)?;
         let lock = Lock::take(&data, "serve").map_err(|not_taken| not_taken.failure(&data))?;
-        let node = Node::open_configured(&data, &config, &file)?;
+        let mut node = Node::open_configured(&data, &config, &file)?;
         node.trust(&config)?;
+        node.follow(&config, &data)?;
         for what in node.mended.iter().chain(&expired(&node.configured.anchors(), UnixTime::now())) {
             tracing::warn!("{what}");
         }

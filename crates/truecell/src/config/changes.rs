@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys that `config apply` has hold at once, alone or with all below them. Everything else needs a restart.
-const LIVE: [&str; 19] = [
+const LIVE: [&str; 22] = [
     "admission",
     "control.approvers",
     "gateway.certificate",
@@ -25,6 +25,9 @@ const LIVE: [&str; 19] = [
     "journal.reserve_mib",
     "log.filter",
     "realm",
+    "records.line.stale_s",
+    "records.line.suspend_per_hour",
+    "records.sources",
     "vendor",
 ];
 

@@ -40,6 +40,7 @@ impl Config {
             errors.extend(wrong.map(|wrong| at.error(&path, wrong.text(), wrong.next)));
         }
         errors.extend(self.ca_secrets(at));
+        errors.extend(self.wrong_sources(at));
         if let Some((key, wrong)) = self.gateway_files(now) {
             errors.push(at.error(&["gateway", key], wrong.text(), wrong.next));
         }

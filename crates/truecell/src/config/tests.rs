@@ -100,7 +100,8 @@ fn what_differs_is_named_by_its_key_with_both_values() {
 fn the_defaults_that_the_example_shows_are_the_defaults() {
     let bare = toml::Table::try_from(parse(EXAMPLE).unwrap()).unwrap();
     let shown = toml::Table::try_from(parse(&with_every_key()).unwrap()).unwrap();
-    let mut optional = ["certificate", "key", "pools", "service", "legacy", "shards", "tun", "class"].iter();
+    let mut optional =
+        ["certificate", "key", "pools", "service", "legacy", "shards", "tun", "class", "quarantine"].iter();
     let (mut bare_gateway, mut shown_gateway) =
         (bare["gateway"].as_table().unwrap().clone(), shown["gateway"].as_table().unwrap().clone());
     optional.by_ref().for_each(|key| {
@@ -309,6 +310,7 @@ fn an_admission_policy_with_a_zero_is_refused_with_its_line() {
     for (shown, zero) in [
         ("#max_validity_d = 30", "max_validity_d = 0"),
         ("#make_room_s = 30", "make_room_s = 0"),
+        ("#silent_after_d = 14", "silent_after_d = 0"),
         ("#probe_interval_s = 10", "probe_interval_s = 0"),
     ] {
         let text = EXAMPLE.replacen(shown, zero, 1);

@@ -49,12 +49,12 @@ fn table(document: &str, name: &str) -> Vec<String> {
 
 #[test]
 fn the_table_of_moves_is_the_one_in_the_code() {
-    use ledger::{Approval, LifeCycle};
+    use ledger::{LifeCycle, People};
     let to = |state: LifeCycle| {
         let steps = LifeCycle::MOVES.iter().filter(|step| step.from == state);
-        let named = steps.map(|step| match step.approval {
-            Approval::None => step.to.to_string(),
-            Approval::SecondPerson => format!("{} (two people)", step.to),
+        let named = steps.map(|step| match step.needs {
+            People::One => step.to.to_string(),
+            People::Two => format!("{} (two people)", step.to),
         });
         named.collect::<Vec<_>>().join(", ")
     };
@@ -63,6 +63,12 @@ fn the_table_of_moves_is_the_one_in_the_code() {
         .map(|state| format!("| {state} | {} |", to(*state)).replace("|  |", "| |"))
         .collect();
     assert_eq!(table("cli.md", "moves"), expected);
+}
+
+#[test]
+fn the_table_of_what_is_known_of_a_unit_is_the_one_in_the_code() {
+    let named: Vec<_> = table("cli.md", "particulars").iter().map(|row| words(row)[0].to_owned()).collect();
+    assert_eq!(named, ledger::Particular::ALL.map(ledger::Particular::name));
 }
 
 #[test]
@@ -141,6 +147,29 @@ fn the_table_of_kinds_has_every_kind_of_event() {
     assert_eq!(named, expected);
 }
 
+#[test]
+fn the_table_of_signals_is_the_one_in_the_code() {
+    use ledger::trust::{DAYS, KINDS, RULES, SignalKind, TABLE, Weight};
+    let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    let word = |kind: &SignalKind| format!("`{}`", kind.as_str());
+    let row = |rule: &ledger::trust::Rule| {
+        let falls_to = rule.falls_to.map(|state| state.to_string()).unwrap_or_default();
+        let lifts = rule.lifts.iter().map(word).collect::<Vec<_>>().join(", ");
+        let counts = match rule.weight {
+            Weight::None => "-",
+            Weight::Seen => "seen",
+            Weight::Copyable => "copyable",
+            Weight::Independent => "independent",
+        };
+        format!("| {} | {} | {} | {counts} |", word(&rule.kind), or_none(falls_to), or_none(lifts))
+    };
+    assert_eq!(table("formats.md", "trust signals"), TABLE.iter().map(row).collect::<Vec<_>>());
+    let text = fs::read_to_string(root().join("docs/formats.md")).unwrap();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(&format!("Trust takes {DAYS} days of signals that count, of {KINDS} kinds")));
+    assert!(text.contains(&format!("`rules`, now `{RULES}`, is the version of this table")));
+}
+
 /// The words in backticks of each row.
 fn words(row: &str) -> Vec<&str> {
     row.split('`').skip(1).step_by(2).collect()
@@ -186,6 +215,30 @@ fn the_tables_of_values_have_every_word_that_the_code_writes() {
         let word = serde_json::to_value(missing).unwrap();
         assert!(text.contains(&format!("`{}` (", word.as_str().unwrap())), "{word}");
     }
+}
+
+/// Each line shown is read, each kind is shown, and each field is described.
+#[test]
+fn the_feed_of_lines_is_read_as_it_is_documented() {
+    let text = fs::read_to_string(root().join("docs/formats.md")).unwrap();
+    let (_, shown) = text.split_once("<!-- line feed -->\n```json\n").unwrap();
+    let (mut kinds, mut fields) = (BTreeSet::new(), BTreeSet::new());
+    for line in shown.lines().take_while(|line| *line != "```") {
+        let record = records::line::Record::parse(line.as_bytes());
+        assert!(record.is_ok(), "{line}: {record:?}");
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        kinds.insert(value["kind"].as_str().unwrap().to_owned());
+        fields.extend(value.as_object().unwrap().keys().cloned());
+    }
+    let known = literals("records/src/line/record.rs", "fn word(self) -> &'static str {");
+    assert_eq!(kinds, known.iter().cloned().collect());
+    assert_eq!(fields, first_words("formats.md", "line fields").into_iter().collect());
+    let rows = table("formats.md", "line fields");
+    let described = |field: &str| rows.iter().find(|row| words(row)[0] == field).map(|row| words(row));
+    assert_eq!(described("kind").unwrap()[1..], known);
+    assert_eq!(described("v").unwrap()[1], records::line::V.to_string());
+    let longest = format!("A line has at most {} octets", records::line::LONGEST);
+    assert!(text.contains(&longest), "{longest}");
 }
 
 #[test]

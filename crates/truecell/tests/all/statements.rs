@@ -1,6 +1,7 @@
 //! What docs/limits.md and docs/pics.md state is what the code has and the tests show.
 
 use crate::checklist::{sources, tests};
+use admission::weighing::{APART, APART_IN_TURN, WEIGHTS, WRONG_HANDS, Weight};
 use std::{
     collections::BTreeSet,
     fs,
@@ -84,6 +85,21 @@ fn each_limit_is_the_one_in_the_code_and_a_test_holds_it() {
             assert!(there.contains(test), "{what}: there is no test {test}");
         }
     }
+}
+
+#[test]
+fn each_weight_of_evidence_is_the_one_in_the_code() {
+    let rows = table("verdict.md", "weights");
+    let stated: Vec<_> = rows.iter().map(|row| (words(&row[0])[0], &row[1..4])).collect();
+    let cells = |weight: &Weight| {
+        let copied = if weight.survives_copy { "no" } else { "yes" };
+        [weight.good.to_string(), weight.bad.to_string(), copied.to_owned()]
+    };
+    let coded: Vec<_> = WEIGHTS.iter().map(|weight| (weight.item.as_str(), cells(weight))).collect();
+    assert_eq!(stated, coded.iter().map(|(item, cells)| (*item, &cells[..])).collect::<Vec<_>>());
+    let text = fs::read_to_string(root().join("docs/verdict.md")).unwrap();
+    let apart = format!("weighs {APART} more; {APART_IN_TURN} where they were never there at once");
+    assert!(text.contains(&apart) && text.contains(&format!("both weigh\n{WRONG_HANDS} or less")));
 }
 
 fn assert_stated(name: &str, ids: Vec<String>) {

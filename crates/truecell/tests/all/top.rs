@@ -18,7 +18,7 @@ use std::{
     thread,
 };
 
-const DEVICE: &str = "00aabbccddee";
+pub(crate) const DEVICE: &str = "00aabbccddee";
 const OUTER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 const SERVICE: Ipv4Addr = Ipv4Addr::new(192, 168, 255, 1);
 
@@ -32,7 +32,7 @@ fn with_service() -> Bench {
 }
 
 /// A unit that the CA of `bench` certified.
-fn unit(bench: &Bench) -> UnitIdentity {
+pub(crate) fn unit(bench: &Bench) -> UnitIdentity {
     bench.good(&["device", "add", DEVICE]);
     bench.good(&["cert", "issue", DEVICE, "--approver", "dave", "--out", "unit"]);
     let key = PrivatePkcs8KeyDer::from_pem_file(bench.path(&format!("unit/{DEVICE}.key"))).unwrap();
@@ -45,7 +45,7 @@ fn unit(bench: &Bench) -> UnitIdentity {
 }
 
 /// The gateway that said `ready`.
-fn gateway(bench: &Bench, ready: &str) -> KnownGateway {
+pub(crate) fn gateway(bench: &Bench, ready: &str) -> KnownGateway {
     let ready: Value = serde_json::from_str(ready).unwrap();
     let address = |port: &str| ready[port].as_str().unwrap().parse().unwrap();
     let root = CertificateDer::from_pem_file(bench.path("unit/root.pem")).unwrap();

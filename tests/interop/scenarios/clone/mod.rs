@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::FEMTOCELL;
 
-const COPY: &str = include_str!("copy.conf");
+pub(crate) const COPY: &str = include_str!("copy.conf");
 
 /// The holder has 7 s to make room, so that the scenario is short; 30 s is the default.
 const SHORT: &str = "admission.make_room_s = 7";

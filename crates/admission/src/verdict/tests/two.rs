@@ -34,6 +34,8 @@ fn seen(outer: &str, make: &str, at_home: bool, days_ago: u64) -> Appearance {
         look: look(make).look(),
         from: outer.parse::<SocketAddr>().unwrap().ip(),
         at_home,
+        position: None,
+        radius_km: 0,
         cert_sha256: Sha256([7; 32]),
         firmware: String::new(),
         first: at,

@@ -86,7 +86,7 @@ fn a_renewal_by_one_that_is_extended_is_as_by_one_that_lasts() {
     for is_there in [false, true] {
         let carrier = Carrier::enrolled(1);
         let device = crate::DeviceChange { access_line: Some(None), ..Default::default() };
-        carrier.ledger.set_device(unit(1), device, "kim", "moved", at(20)).unwrap();
+        carrier.ledger.set_device(unit(1), device, "kim", "moved", Some("lee"), at(20)).unwrap();
         if is_there {
             extend(&carrier, NOW + 2 * DAY, "lee", NOW).unwrap();
         }

@@ -91,6 +91,21 @@ fn each_unit_of_a_group_enrols_from_its_own_line_on_probation_and_every_use_is_w
 }
 
 #[test]
+fn the_cell_of_a_unit_that_had_the_key_of_many_begins_in_probation() {
+    let estate = Estate::new();
+    estate.0.with_trusted_cell(1, at(9));
+    estate.claim(1, 1, HOME, at(10)).unwrap();
+    assert_eq!(estate.0.trust(at(10)).0, TrustState::Trusted);
+    estate.0.confirm(1, at(11)).unwrap();
+    assert_eq!(estate.0.trust(at(11)), (TrustState::Probation, "migrated".to_owned()));
+    // An ordinary renewal changes nothing.
+    estate.0.with_trusted_cell(1, at(9 * 24 * 3600));
+    estate.0.renew(1, 1, 3, HOME, at(9 * 24 * 3600)).unwrap();
+    estate.0.confirm(3, at(9 * 24 * 3600)).unwrap();
+    assert_eq!(estate.0.trust(at(9 * 24 * 3600)).0, TrustState::Trusted);
+}
+
+#[test]
 fn who_claims_anothers_serial_from_elsewhere_gets_nothing_and_stops_nobody() {
     let estate = Estate::new();
     for number in [1, 2] {

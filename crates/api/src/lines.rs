@@ -1,0 +1,270 @@
+//! The feed of access lines: followed in the background, into a table in memory that the registrar reads
+//! ([`records::line::LineTable`]), and units whose line ended are suspended.
+//!
+//! - The feed's files are read from their beginning at each start, before anybody attaches; nothing of the table is kept.
+//! - A line that is no record is kept aside, with its reason, and counted.
+//! - What became of a line is acted on once, over restarts too, and within a bound (`ends.rs`).
+
+mod aside;
+mod ends;
+
+use crate::{Family, foreign::TrustedTime};
+use admission::{Evidence, Known, Missing};
+use aside::Aside;
+use ends::{Ends, Waits};
+use gateway::Gateway;
+use ids::{AccessLine, DeviceId, UnixTime};
+use ledger::Ledger;
+use records::{
+    Piece, Tail,
+    line::{Absent, BadLine, Change, LONGEST, LineTable, Record, Taken},
+};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+use tokio::task::spawn_blocking;
+
+/// How often it is looked whether more has come.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A file may be missing for so long while another takes its place.
+const ROTATES_WITHIN: Duration = Duration::from_secs(30);
+
+/// What may be set anew while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineTerms {
+    /// How long the feed may say nothing.
+    pub stale: Duration,
+    /// Units that are suspended within an hour without a person at most.
+    pub suspend_per_hour: u32,
+}
+
+/// Where a feed is, and what is kept of it.
+#[derive(Clone, Debug)]
+pub struct LineFeedAt {
+    /// The feed: a file, or a folder of them.
+    pub feed: PathBuf,
+    /// For how long a session is kept once it has ended.
+    pub keep: Duration,
+    /// Where bad lines and what was done about ends are written down; made where it is missing.
+    pub folder: PathBuf,
+}
+
+/// The feed of access lines.
+pub struct LineFeed {
+    feed: PathBuf,
+    terms: RwLock<LineTerms>,
+    table: RwLock<LineTable>,
+    intake: Mutex<Intake>,
+    ends: Mutex<Ends>,
+    told: Mutex<Told>,
+}
+
+/// Reads, one at a time.
+struct Intake {
+    tail: Tail,
+    aside: Aside,
+}
+
+/// What is counted, and why nothing comes.
+#[derive(Default)]
+struct Told {
+    lines: BTreeMap<&'static str, u64>,
+    unreadable: Option<(Instant, String)>,
+    waits: Waits,
+}
+
+/// Called for each unit that was suspended.
+pub type OnSuspended = Arc<dyn Fn(DeviceId) + Send + Sync>;
+
+impl LineFeed {
+    /// Reads what was done about ends before; nothing of the feed before [`Self::read`].
+    ///
+    /// # Errors
+    /// The folder cannot be used.
+    pub fn new(at: LineFeedAt, terms: LineTerms, now: UnixTime) -> io::Result<Self> {
+        let LineFeedAt { feed, keep, folder } = at;
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self {
+            terms: RwLock::new(terms),
+            table: RwLock::new(LineTable::new(keep)),
+            intake: Mutex::new(Intake { tail: Tail::new(feed.clone(), LONGEST), aside: Aside::new(&folder) }),
+            ends: Mutex::new(Ends::open(&folder, now)?),
+            told: Mutex::default(),
+            feed,
+        })
+    }
+
+    /// Takes other terms from now on; under them ends that are held are looked at again.
+    pub fn set(&self, terms: LineTerms) {
+        let before = std::mem::replace(&mut *write(&self.terms), terms);
+        if before.suspend_per_hour < terms.suspend_per_hour {
+            lock(&self.ends).look_again();
+        }
+    }
+
+    /// Reads all that there is by now.
+    pub fn read(&self, now: UnixTime) {
+        let mut intake = lock(&self.intake);
+        loop {
+            let mut records = Vec::new();
+            let Intake { tail, aside } = &mut *intake;
+            let read = tail.read(|piece| records.extend(self.record(piece, aside, now)));
+            self.take(records, now);
+            match read {
+                Ok(true) => {}
+                Ok(false) => break lock(&self.told).unreadable = None,
+                Err(error) => {
+                    let since = Instant::now();
+                    let mut told = lock(&self.told);
+                    break told.unreadable.get_or_insert((since, String::new())).1 = error.to_string();
+                }
+            }
+        }
+    }
+
+    fn record(&self, piece: Piece<'_>, aside: &mut Aside, now: UnixTime) -> Option<Record> {
+        let parsed = piece.line.map_err(BadLine::from).and_then(Record::parse);
+        let heard = parsed.and_then(|record| write(&self.table).hear(record.at(), now).map(|()| record));
+        heard
+            .map_err(|bad| {
+                aside.keep(&piece, &bad);
+                self.count("bad");
+            })
+            .ok()
+    }
+
+    fn take(&self, records: Vec<Record>, now: UnixTime) {
+        let mut table = write(&self.table);
+        for record in records {
+            let outcome = match record {
+                Record::Heartbeat { .. } => "heartbeat",
+                Record::Change(change) => self.note(change, now),
+                Record::Session(session) => match table.take(session, now) {
+                    Taken::New => "new",
+                    Taken::Newer => "newer",
+                    Taken::Known => "known",
+                    Taken::NoRoom => "no-room",
+                },
+            };
+            self.count(outcome);
+        }
+    }
+
+    fn note(&self, change: Change, now: UnixTime) -> &'static str {
+        if lock(&self.ends).note(change, now) { "change" } else { "change-known" }
+    }
+
+    fn count(&self, outcome: &'static str) {
+        *lock(&self.told).lines.entry(outcome).or_default() += 1;
+    }
+
+    /// Whose line an address and port are on now.
+    pub(crate) fn whose(&self, peer: SocketAddr, now: UnixTime) -> Evidence<AccessLine> {
+        let stale = read(&self.terms).stale;
+        let table = read(&self.table);
+        match table.whose(peer, now, now, stale) {
+            Ok(found) => Evidence::Known(Box::new(Known {
+                value: found.line.clone(),
+                source: "line-feed".into(),
+                observed_at: found.at,
+                before_fork: false,
+            })),
+            Err(Absent::Stale) => Evidence::Missing(Missing::Stale),
+            Err(Absent::NoRecord) => Evidence::Missing(Missing::NoRecord),
+        }
+    }
+
+    /// Why the feed says nothing that counts.
+    pub(crate) fn silence(&self, now: UnixTime) -> Option<String> {
+        let (heard, stale) = (read(&self.table).heard(), read(&self.terms).stale);
+        let is_stale = heard.is_none_or(|heard| now.since(heard) > stale);
+        let feed = self.feed.display();
+        let told = lock(&self.told);
+        let unreadable = told.unreadable.as_ref();
+        match (unreadable.filter(|(since, _)| is_stale || since.elapsed() > ROTATES_WITHIN), heard) {
+            (Some((_, why)), _) => Some(format!("{feed} cannot be read: {why}")),
+            (None, _) if !is_stale => None,
+            (None, Some(heard)) => Some(format!("{feed} has said nothing since {heard}")),
+            (None, None) => Some(format!("{feed} has said nothing yet")),
+        }
+    }
+
+    /// Ends of lines that wait for a person.
+    pub(crate) fn held(&self) -> Option<String> {
+        lock(&self.told).waits.text()
+    }
+
+    /// What `/metrics` shows of it.
+    pub fn families(&self, now: UnixTime) -> Vec<Family> {
+        let (sessions, heard) = {
+            let table = read(&self.table);
+            (table.len() as u64, table.heard())
+        };
+        let told = lock(&self.told);
+        let lines = told.lines.iter().map(|(outcome, count)| ((*outcome).to_owned(), *count));
+        let age = heard.map(|heard| {
+            Family::gauge(
+                "line_feed_age_seconds",
+                "Since the feed of access lines wrote last",
+                now.since(heard).as_secs(),
+            )
+        });
+        let families = vec![
+            Family::counter_by("line_feed_lines", "Lines of the feed of access lines", "outcome", lines),
+            Family::gauge("line_sessions", "Sessions of access lines that are kept", sessions),
+            Family::gauge("lines_held", "Lines whose end waits for a person", told.waits.held as u64),
+        ];
+        families.into_iter().chain(age).collect()
+    }
+
+    /// Follows the feed until it is dropped. `time`: nobody is suspended while the clock cannot be right.
+    pub async fn run(self: Arc<Self>, ledger: Ledger, time: TrustedTime, on_suspended: OnSuspended) {
+        loop {
+            let (feed, ledger) = (self.clone(), ledger.clone());
+            let (now, on_suspended) = (time(), on_suspended.clone());
+            let turn = move || {
+                feed.read(now.unwrap_or_else(UnixTime::now));
+                now.into_iter().for_each(|now| feed.act(&ledger, now, &on_suspended));
+            };
+            if let Err(error) = spawn_blocking(turn).await {
+                tracing::error!(%error, "the feed of access lines is not read");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn act(&self, ledger: &Ledger, now: UnixTime, on_suspended: &OnSuspended) {
+        let per_hour = read(&self.terms).suspend_per_hour;
+        let mut ends = lock(&self.ends);
+        if let Err(error) = ends.act(ledger, per_hour, now, &**on_suspended) {
+            tracing::error!(%error, "units whose line ended are not suspended for now");
+        }
+        lock(&self.told).waits = ends.waits();
+    }
+}
+
+/// The units that a gateway has are judged anew once they are suspended.
+pub fn tell(gateway: &Arc<Gateway>, revocations: &crate::Revocations) -> OnSuspended {
+    let (gateway, revocations) = (gateway.clone(), revocations.clone());
+    Arc::new(move |device| {
+        gateway.device_changed(device);
+        revocations.tell();
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

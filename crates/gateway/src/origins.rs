@@ -1,0 +1,40 @@
+use admission::{Evidence, Located, Missing};
+use ids::{AccessLine, SourceClass, UnixTime};
+use std::net::{IpAddr, SocketAddr};
+
+/// What feeds and databases say about where a claim comes from, as far as it is in memory: an answer never waits.
+pub trait Origins: Send + Sync {
+    /// The line that an address and port belong to now, whoever's line that is.
+    fn line(&self, peer: SocketAddr, now: UnixTime) -> Evidence<AccessLine>;
+
+    /// The kind of network that an address is in, and where that is.
+    fn source(&self, address: IpAddr) -> (Evidence<SourceClass>, Evidence<Located>);
+
+    /// What is wrong when the feed of lines is configured and says nothing.
+    fn silence(&self, now: UnixTime) -> Option<String>;
+
+    /// What waits for a person, as the feed ended more lines than is believed without one.
+    fn held(&self) -> Option<String>;
+}
+
+/// There is no feed, and no database.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoOrigins;
+
+impl Origins for NoOrigins {
+    fn line(&self, _: SocketAddr, _: UnixTime) -> Evidence<AccessLine> {
+        Evidence::Missing(Missing::NotGathered)
+    }
+
+    fn source(&self, _: IpAddr) -> (Evidence<SourceClass>, Evidence<Located>) {
+        (Evidence::Missing(Missing::NotGathered), Evidence::Missing(Missing::NotGathered))
+    }
+
+    fn silence(&self, _: UnixTime) -> Option<String> {
+        None
+    }
+
+    fn held(&self) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,118 @@
+//! What an attach says of the cells of its unit.
+//!
+//! Somebody who shows a copied key and is refused leaves them on probation and no worse, or he could take the trust from every cell
+//! of the carrier from his chair. Who was let in by mistake, or is there beside another, costs them more.
+
+use super::Registrar;
+use admission::{Appraisal, Conclusion};
+use ids::{EventRef, UnixTime};
+use ledger::{
+    Device, Grade, Item, LedgerError, Tx,
+    trust::{Said, SignalKind, TrustEvidence},
+};
+
+/// How a claim ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// It was let in.
+    In,
+    /// It was not.
+    Out,
+}
+
+/// What it says of the unit's cells. `is_observed`: it was let in though a reason speaks against it.
+fn kinds(end: End, conclusion: Option<Conclusion>, own: &Appraisal, is_observed: bool) -> Vec<SignalKind> {
+    match (end, conclusion) {
+        (End::In, Some(Conclusion::HolderIsClone)) => vec![SignalKind::HolderClone],
+        (End::In, Some(Conclusion::GenuineKeyUntrusted)) => vec![SignalKind::KeyUntrusted],
+        (_, Some(Conclusion::Undecided)) => vec![SignalKind::Contested],
+        // The ceiling keeps the copy there.
+        (End::Out, Some(Conclusion::HolderIsClone)) => vec![SignalKind::HolderClone],
+        (End::Out, Some(Conclusion::NewcomerIsClone | Conclusion::GenuineKeyUntrusted)) => {
+            vec![SignalKind::NewcomerClone]
+        }
+        (End::Out, Some(Conclusion::Reconnect) | None) => Vec::new(),
+        (End::In, _) if is_observed || own.total() < 0 => vec![SignalKind::Observed],
+        (End::In, _) => good(own),
+    }
+}
+
+fn good(own: &Appraisal) -> Vec<SignalKind> {
+    let confirms = [
+        (Item::Line, SignalKind::LineConfirmed),
+        (Item::Trail, SignalKind::TrailConfirmed),
+        (Item::Management, SignalKind::FactsConfirmed),
+        (Item::Attestation, SignalKind::Attested),
+    ];
+    let is_good = |item| own.of(item).is_some_and(|mark| mark.grade == Grade::Good);
+    let confirmed = confirms.into_iter().filter(|(item, _)| is_good(*item)).map(|(_, kind)| kind);
+    std::iter::once(SignalKind::Attached).chain(confirmed).collect()
+}
+
+/// What is told of the cells.
+pub(super) struct Attach<'a> {
+    pub(super) end: End,
+    pub(super) conclusion: Option<Conclusion>,
+    pub(super) own: &'a Appraisal,
+    pub(super) is_observed: bool,
+    pub(super) evidence: TrustEvidence,
+}
+
+impl Registrar {
+    /// Tells the cells of a unit what an attach says of them. In steady state it changes nothing.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub(super) fn tell_cells(
+        &self,
+        tx: &mut Tx<'_>,
+        device: &Device,
+        attach: Attach<'_>,
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        let Attach { end, conclusion, own, is_observed, evidence } = attach;
+        let kinds = kinds(end, conclusion, own, is_observed);
+        if kinds.is_empty() || device.cells.is_empty() {
+            return Ok(());
+        }
+        let detail = conclusion.map_or("", Conclusion::code);
+        tx.cell_signals(device, &kinds, &Said::now("admission", evidence, detail, now), now)
+    }
+}
+
+/// Where an admission is written down.
+pub(super) fn record(event: &EventRef) -> TrustEvidence {
+    TrustEvidence::Event(event.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::Mark;
+
+    #[test]
+    fn a_stranger_who_is_refused_costs_less_than_one_who_was_let_in() {
+        let bad = Appraisal::new([Mark { item: Item::Line, grade: Grade::Bad, before_fork: true }]);
+        let refused = kinds(End::Out, Some(Conclusion::GenuineKeyUntrusted), &bad, false);
+        assert_eq!(refused, [SignalKind::NewcomerClone]);
+        assert_eq!(
+            kinds(End::In, Some(Conclusion::GenuineKeyUntrusted), &bad, true),
+            [SignalKind::KeyUntrusted]
+        );
+        assert_eq!(
+            kinds(End::Out, None, &bad, false),
+            [],
+            "a unit that is suspended says nothing of its own cells"
+        );
+        assert_eq!(kinds(End::In, None, &bad, false), [SignalKind::Observed]);
+    }
+
+    #[test]
+    fn what_no_copy_can_bring_is_told_beside_the_attach_itself() {
+        let mark = |item, grade| Mark { item, grade, before_fork: true };
+        let own = Appraisal::new([mark(Item::Line, Grade::Good), mark(Item::Fingerprint, Grade::Bad)]);
+        let told = kinds(End::In, Some(Conclusion::Reconnect), &own, false);
+        assert_eq!(told, [SignalKind::Attached, SignalKind::LineConfirmed]);
+        assert_eq!(kinds(End::In, None, &Appraisal::default(), false), [SignalKind::Attached]);
+    }
+}

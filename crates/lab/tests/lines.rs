@@ -1,0 +1,154 @@
+//! Whose line an address is, by a feed: at the gate, behind a CGNAT, and after a move that the feed learns of late.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use api::{
+    KnownOrigins,
+    lines::{LineFeed, LineFeedAt, LineTerms},
+};
+use events::{
+    Recorded,
+    admission::{Admitted, Refused},
+    gateway::PathChanged,
+    journal::Tail,
+};
+use gateway::State;
+use ids::{DeviceId, UnixTime};
+use lab::{Carrier, Outcome, SERVICE, Unit};
+use std::{
+    fmt::Write,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+const UNIT: DeviceId = DeviceId::eui48([0x02, 0xfe, 0x71, 0, 1, 1]);
+const OTHER: DeviceId = DeviceId::eui48([0x02, 0xfe, 0x71, 0, 1, 2]);
+
+/// A feed in a file, as a carrier's access network writes it.
+struct Feed {
+    path: PathBuf,
+    feed: Arc<LineFeed>,
+}
+
+impl Feed {
+    fn new(dir: &Path) -> Self {
+        let path = dir.join("line.jsonl");
+        fs::write(&path, "").unwrap();
+        let (keep, folder) = (Duration::from_secs(3600), dir.join("records"));
+        let terms = LineTerms { stale: Duration::from_secs(60), suspend_per_hour: 50 };
+        let at = LineFeedAt { feed: path.clone(), keep, folder };
+        Self { path, feed: Arc::new(LineFeed::new(at, terms, UnixTime::now()).unwrap()) }
+    }
+
+    /// A line has all ports of an address, or those from one to another, from now on.
+    fn says(&self, line: &str, place: SocketAddr, ports: Option<(u16, u16)>) {
+        let (now, address) = (UnixTime::now(), place.ip());
+        let ports = ports.map_or(String::new(), |(first, last)| format!(r#""ports":[{first},{last}],"#));
+        let mut text = fs::read_to_string(&self.path).unwrap();
+        writeln!(
+            text,
+            r#"{{"v":1,"kind":"line-session","line":"{line}","address":"{address}",{ports}"from":"{now}","at":"{now}"}}"#
+        )
+        .unwrap();
+        fs::write(&self.path, text).unwrap();
+        self.feed.read(now);
+    }
+}
+
+struct World {
+    carrier: Carrier,
+    feed: Feed,
+}
+
+impl World {
+    fn new(dir: &Path) -> Self {
+        let (feed, home) = (Feed::new(dir), dir.join("carrier"));
+        fs::create_dir(&home).unwrap();
+        let origins = Arc::new(KnownOrigins::new(Some(feed.feed.clone())));
+        let carrier = Carrier::start_knowing(&home, origins).unwrap();
+        carrier.device(UNIT, "L-1").unwrap();
+        Self { carrier, feed }
+    }
+
+    fn attach(&self, device: DeviceId, outer: [u8; 4]) -> Unit {
+        let identity = self.carrier.enrol(device).unwrap();
+        self.carrier.attach(&identity, outer).unwrap()
+    }
+
+    fn records<T: Recorded>(&self) -> Vec<T> {
+        let mut tail = Tail::new(&self.carrier.journal.dir(), 1);
+        let records = std::iter::from_fn(|| tail.next_record().unwrap());
+        records.filter_map(|record| record.read().unwrap()).collect()
+    }
+
+    /// Pings until the unit is in that state, where it is.
+    fn ping_until(&self, unit: &Unit, state: State) {
+        let until = Instant::now() + Duration::from_secs(20);
+        let is_so = || {
+            unit.ping_and_forget(SERVICE);
+            let sessions = self.carrier.gateway.sessions_of(UNIT);
+            sessions.iter().any(|session| session.state == state && session.outer == unit.outer)
+        };
+        while !is_so() {
+            assert!(Instant::now() < until, "{:?}", self.carrier.gateway.sessions_of(UNIT));
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+}
+
+fn at(address: [u8; 4]) -> SocketAddr {
+    (address, 0).into()
+}
+
+#[test]
+fn a_claim_from_anothers_line_is_refused_and_one_from_its_own_says_who_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    world.carrier.device(OTHER, "L-2").unwrap();
+    world.feed.says("L-1", at([127, 81, 0, 1]), None);
+    // What is written down of the line itself counts less than whose address it is now.
+    world.carrier.line("L-2", "127.81.0.0/16").unwrap();
+    let unit = world.attach(UNIT, [127, 81, 0, 1]);
+    assert!(matches!(unit.outcome, Outcome::Attached(_)), "{:?}", unit.outcome);
+    let other = world.attach(OTHER, [127, 81, 0, 1]);
+    assert!(matches!(other.outcome, Outcome::Refused(_)), "{:?}", other.outcome);
+    let [admitted] = &world.records::<Admitted>()[..] else { panic!("one admission") };
+    let claim: serde_json::Value = serde_json::from_str(admitted.claim.get()).unwrap();
+    let line = &claim["outer"]["line"]["known"];
+    assert_eq!((&line["value"], &line["source"]), (&"L-1".into(), &"line-feed".into()));
+    let [refused] = &world.records::<Refused>()[..] else { panic!("one refusal") };
+    assert_eq!((refused.device, refused.reason.as_str()), (OTHER, "foreign-network"));
+}
+
+#[test]
+fn a_unit_that_moved_is_held_until_the_feed_knows_that_it_is_on_its_line_behind_a_cgnat_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let [home, away, shared] = [[127, 82, 0, 1], [127, 82, 0, 2], [127, 82, 0, 3]];
+    world.feed.says("L-1", at(home), None);
+    world.feed.says("L-9", at(away), None);
+    world.feed.says("L-9", at(shared), Some((0, 65535)));
+    let mut unit = world.attach(UNIT, home);
+    assert!(matches!(unit.outcome, Outcome::Attached(_)), "{:?}", unit.outcome);
+    unit.move_to(away.into()).unwrap();
+    world.ping_until(&unit, State::Held);
+    // The address is its line's by now, and the feed says so late.
+    world.feed.says("L-1", at(away), None);
+    world.ping_until(&unit, State::Open);
+    assert_eq!(unit.ping(SERVICE, 1).0, 1);
+    unit.move_to(shared.into()).unwrap();
+    world.ping_until(&unit, State::Held);
+    let port = unit.outer.port();
+    world.feed.says("L-1", at(shared), Some((port, port)));
+    world.ping_until(&unit, State::Open);
+    // The same address and port, and another line has them now.
+    unit.move_to(home.into()).unwrap();
+    world.ping_until(&unit, State::Open);
+    world.feed.says("L-9", at(shared), Some((port, port)));
+    unit.move_to(shared.into()).unwrap();
+    world.ping_until(&unit, State::Held);
+    let on_line: Vec<_> = world.records::<PathChanged>().iter().map(|moved| moved.on_line).collect();
+    assert_eq!(on_line, [Some(false), Some(false), Some(true), Some(false)]);
+}
