@@ -134,7 +134,7 @@ rows! {
             Comes(Other, Refused("clone")),
         ],
         serves: Some(Unit),
-        incidents: &[("second-claim", Some("undecided"))],
+        incidents: &[("second-claim", Some("undecided")), ("clone", Some("newcomer-is-clone"))],
         trust: "probation",
     },
     lost: Row {
@@ -163,7 +163,7 @@ rows! {
         ],
         serves: Some(Unit),
         incidents: &[("row-tampered", None)],
-        trust: "suspect",
+        trust: "probation",
     },
     authenticates_anew: Row {
         says: ["the unit authenticates anew, make before break", "is one unit"],

@@ -11,7 +11,7 @@ use interop::internet::{Host, Nat};
 use interop::namespace::run;
 use interop::relay::{Relay, Weather};
 use interop::scene::Scene;
-use interop::truecell::{Event, SERVICE_V4, Session};
+use interop::truecell::{Event, Incident, SERVICE_V4, Session};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -100,6 +100,11 @@ impl World<'_> {
             Place::Home | Place::Unknown => {}
         }
         write(&dir, "line.jsonl", &feed(&lines)?)?;
+        carrier.gateway.wait_for_event("the feed to be read", PROMPT, |event| {
+            event.kind == "gateway.alarm"
+                && event.body["alarm"] == "line-feed-stale"
+                && event.body["raised"] == false
+        })?;
         carrier.gateway.add_device(ID, &["--line", "L-1", "--cells", CELL])?;
         let name = interop::truecell::device_name(ID);
         let identity = Unit { name, credential: carrier.gateway.issue(ID, &[])? };
@@ -131,8 +136,9 @@ impl World<'_> {
                 self.is_ended(who)
             }
             Act::LosesPower(who) => {
-                let mut charon = self.side(who).charon.take().context("it has no power")?;
-                charon.process.kill()
+                let side = self.side(who);
+                side.session = None;
+                side.charon.take().context("it has no power")?.process.kill()
             }
             Act::IsEnded(who) => {
                 self.is_ended(who)?;
@@ -203,9 +209,9 @@ impl World<'_> {
         let before = place(&self.carrier.gateway.sessions()?);
         self.household.rebind()?;
         self.unit.host.ping(SERVICE_V4)?;
-        self.carrier.gateway.wait_for_sessions("another port", |all| {
-            (all.len() == 1 && place(all) != before).then_some(())
-        })
+        self.carrier
+            .gateway
+            .wait_for_sessions("another port", |all| (all.len() == 1 && place(all) != before).then_some(()))
     }
 
     /// By the key from its factory, from its line.
@@ -235,7 +241,8 @@ impl World<'_> {
     /// Who has service, what is told of it, and what the unit's cell is worth.
     fn ends(&mut self, row: &Row) -> Result<()> {
         let gateway = &self.carrier.gateway;
-        let open: Vec<_> = gateway.sessions()?.into_iter().filter(|session| session.state == "open").collect();
+        let open: Vec<_> =
+            gateway.sessions()?.into_iter().filter(|session| session.state == "open").collect();
         for side in [&self.unit, &self.other] {
             let serves = row.serves == Some(side.who);
             let has_lease = open.iter().any(|session| Some(&session.id) == side.session.as_ref());
@@ -247,22 +254,33 @@ impl World<'_> {
             }
         }
         let incidents = gateway.incidents()?;
-        let conclusion = |evidence: &Value| evidence["conclusion"].as_str().map(str::to_owned);
         let told: Vec<_> =
-            incidents.iter().map(|one| (one.kind.as_str(), conclusion(&one.evidence))).collect();
-        let expected: Vec<_> =
-            row.incidents.iter().map(|(kind, what)| (*kind, what.map(str::to_owned))).collect();
-        ensure!(told == expected, "{told:?}");
-        for incident in incidents.iter().filter(|one| conclusion(&one.evidence).is_some()) {
-            let weighed = &incident.evidence["weighed"];
-            let sides = ["own", "other"].map(|side| weighed[side]["marks"].as_array().map(Vec::len));
-            ensure!(sides.iter().all(Option::is_some), "{weighed}");
-            let replay: Value = gateway.ask(&["incident", "replay", &incident.number.to_string()])?;
-            ensure!(replay["same"] == true && replay["now"]["conclusion"] == incident.evidence["conclusion"], "{replay}");
+            incidents.iter().map(|one| (one.kind.as_str(), one.evidence["conclusion"].as_str())).collect();
+        ensure!(told == row.incidents, "{told:?}");
+        incidents.iter().try_for_each(|incident| self.is_judged_again(incident))?;
+        let cell = gateway.answer(&["cell", "show", CELL])?;
+        let is_edited = row.acts.iter().any(|act| matches!(act, Act::Edits(_)));
+        let names_a_row = cell["tampered"].as_array().is_some_and(|rows| !rows.is_empty());
+        ensure!(cell["trust"]["state"] == row.trust && names_a_row == is_edited, "{cell:#}");
+        gateway.run(&["event", "verify"])?;
+        ensure!(
+            gateway.run(&["ledger", "verify"]).is_err() == is_edited,
+            "the ledger does not hold as it should"
+        );
+        Ok(())
+    }
+
+    /// What is about two has both sides, and comes to the same by the journal alone.
+    fn is_judged_again(&self, incident: &Incident) -> Result<()> {
+        let Incident { number, evidence, .. } = incident;
+        if evidence["sides"].is_null() {
+            return Ok(());
         }
-        let cell: Value = gateway.ask(&["cell", "show", CELL])?;
-        ensure!(cell["trust"]["state"] == row.trust, "{cell:#}");
-        gateway.run(&["event", "verify"]).map(drop)
+        let weighed = &evidence["weighed"];
+        ensure!(["own", "other"].iter().all(|side| weighed[side]["marks"].is_array()), "{weighed}");
+        let replay: Value = self.carrier.gateway.ask(&["incident", "replay", &number.to_string()])?;
+        ensure!(replay["same"] == true && replay["now"]["conclusion"] == evidence["conclusion"], "{replay}");
+        Ok(())
     }
 }
 
