@@ -58,6 +58,7 @@ rows! {
             Comes(Unit, Quarantined),
             Runs(&["incident", "judge", "1", "--genuine", "newcomer", "--why", "the household was asked"]),
             IsEnded(Other),
+            IsEnded(Unit),
             Comes(Unit, In),
             Comes(Other, Refused("clone")),
         ],

@@ -214,8 +214,10 @@ impl World<'_> {
             .wait_for_sessions("another port", |all| (all.len() == 1 && place(all) != before).then_some(()))
     }
 
-    /// By the key from its factory, from its line.
+    /// By the key from its factory, from its line: enrolment reads the prefixes of the ledger's line alone.
     fn enrols(&mut self) -> Result<()> {
+        let line = format!("{}/32", self.household.outside);
+        self.carrier.gateway.run(&["line", "add", "L-1", &line])?;
         let dir = self.carrier.scene.dir("enrolment")?;
         let had = self.factory.issue(FACTORY, KeyKind::P256)?;
         let root = self.carrier.gateway.root()?;
