@@ -122,7 +122,7 @@ fn silence_after_a_transient_cause_and_the_same_ike_auth_is_judged_anew() {
 fn the_start_of_a_units_retransmission_timer_is_seen_where_a_request_comes_again() {
     for lost in [ExchangeType::IKE_SA_INIT, ExchangeType::IKE_AUTH] {
         let mut config = unit_config(identity(UNIT));
-        config.retransmission.first = Duration::from_secs(4);
+        config.times.retransmission.first = Duration::from_secs(4);
         let mut link = Link::new(config, gateway_config());
         if lost == ExchangeType::IKE_AUTH {
             link.answer = Admission::Drop;
