@@ -374,7 +374,7 @@ impl Registrar {
         let Refusal { evidence, own, reason, detail, conclusion, device, .. } = refusal;
         let number = match &refusal.two {
             Some(two) => self.tell_two(tx, two, two.incident(reason.code(), detail, more), now)?,
-            None => open_incident(tx, incident(evidence, own, *reason, detail, more), now)?,
+            None => open_incident(tx, incident(evidence, own, *reason, detail, more, *conclusion), now)?,
         };
         let Some((number, device)) = number.zip(device.as_deref()) else { return Ok(()) };
         let (end, conclusion, is_observed) = (End::Out, *conclusion, false);
@@ -616,12 +616,18 @@ fn incident(
     reason: Reason,
     detail: &str,
     more: u64,
+    conclusion: Option<Conclusion>,
 ) -> NewIncident {
+    let conclusion = conclusion.map(Conclusion::code);
     NewIncident {
         kind: reason.code(),
         devices: vec![evidence.device],
         summary: format!("{}: {detail}", evidence.device),
-        evidence: json!({ "claim": as_json(evidence), "weighed": { "own": own } }),
+        evidence: json!({
+            "conclusion": conclusion,
+            "weighed": { "own": own },
+            "claim": as_json(evidence),
+        }),
         more,
     }
 }

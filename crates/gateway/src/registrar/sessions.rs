@@ -8,10 +8,10 @@ use crate::{
     sessions::Session,
     sightings::Alternation,
 };
-use admission::{Decision, Evidence, Reason, Revocation, judge};
+use admission::{Decision, Evidence, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{DeviceId, SessionId, UnixTime};
-use ledger::LedgerError;
+use ledger::{Grade, Item, LedgerError};
 use std::{net::SocketAddr, sync::Arc};
 use x509::Standing;
 
@@ -115,7 +115,7 @@ impl Registrar {
         let claim = admission::Claim { outer, revocation, ..claim };
         let verdict = judge(&claim, &self.facts(known), None, &self.policy, &self.shadow.modes, now);
         if session.confinement().is_some() {
-            return self.look_again_at_quarantined(session, verdict.decision);
+            return self.look_again_at_quarantined(session, &verdict);
         }
         if let Decision::Refuse(reason) | Decision::Quarantine(reason) = verdict.decision {
             self.hit(reason, session.device, claim.outer.address.ip(), now);
@@ -140,14 +140,16 @@ impl Registrar {
         }
     }
 
-    /// One in quarantine gets nothing more by whatever has changed, and ends where it would be refused.
-    fn look_again_at_quarantined(&self, session: &Session, decision: Decision) {
-        match decision {
+    /// One in quarantine gets nothing more by whatever has changed, and ends where it would be refused, or where a person has
+    /// said that it is the unit: then it comes back.
+    fn look_again_at_quarantined(&self, session: &Session, verdict: &Verdict) {
+        let is_cleared = verdict.own.of(Item::Judged).is_some_and(|mark| mark.grade == Grade::Good);
+        match verdict.decision {
             Decision::Refuse(reason) => {
                 let why = Why::Device(reason.code().to_owned());
                 self.answer(Answer::End { session: session.id, why });
             }
-            _ if !self.is_quarantine_of(session) => {
+            _ if is_cleared || !self.is_quarantine_of(session) => {
                 self.answer(Answer::End { session: session.id, why: Why::ClassChanged });
             }
             Decision::Admit(_) | Decision::Contest | Decision::Quarantine(_) | Decision::Drop(_) => {
