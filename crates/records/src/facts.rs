@@ -8,4 +8,4 @@ mod record;
 mod table;
 
 pub use record::{BadLine, Facts, LONGEST, MOST, Radio, Record, TEXT, Tunnel, V};
-pub use table::{APART, Cells, FactTable, Said, Taken, UNITS};
+pub use table::{APART, FactTable, Said, Taken, UNITS};

@@ -160,7 +160,9 @@ impl Record {
         }
         match written.kind {
             Kind::DeviceFacts => written.into_facts().map(|facts| Self::Facts(Box::new(facts))),
-            Kind::Heartbeat if written.device.is_some() || written.seen_at.is_some() => Err(BadLine::Needless),
+            Kind::Heartbeat if written.device.is_some() || written.seen_at.is_some() => {
+                Err(BadLine::Needless)
+            }
             Kind::Heartbeat if written.says_something() => Err(BadLine::Needless),
             Kind::Heartbeat => Ok(Self::Heartbeat { at: written.at }),
         }
@@ -261,8 +263,7 @@ mod tests {
     const TIMES: &str = r#""seen_at":"2026-11-30T10:00:00Z","at":"2026-11-30T10:00:05Z""#;
 
     fn facts(fields: &str) -> Result<Facts, String> {
-        let text =
-            format!(r#"{{"v":1,"kind":"device-facts","device":"00aabbccddee",{TIMES}{fields}}}"#);
+        let text = format!(r#"{{"v":1,"kind":"device-facts","device":"00aabbccddee",{TIMES}{fields}}}"#);
         match Record::parse(text.as_bytes()) {
             Ok(Record::Facts(facts)) => Ok(*facts),
             Ok(other) => panic!("{other:?}"),

@@ -64,25 +64,13 @@ pub struct Said<'a> {
     pub software: Option<(UnixTime, &'a str)>,
     /// Its tunnel.
     pub tunnel: Option<(UnixTime, Tunnel)>,
-    /// The cells that it hears.
-    pub neighbours: Option<(UnixTime, Cells)>,
+    /// Whether it hears cells that it heard at its line. `Some(None)`: it is not known to have been at that line, or too few
+    /// are heard.
+    pub neighbours: Option<(UnixTime, Option<bool>)>,
     /// The algorithms that it offers.
     pub algorithms: Option<(UnixTime, &'a [Box<str>])>,
     /// Its radio.
     pub radio: Option<(UnixTime, Radio)>,
-}
-
-/// The cells that a unit hears, beside those that it heard at its line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cells {
-    /// They are what it heard there last.
-    Same,
-    /// Some of them are.
-    Some,
-    /// None of them is, and there are [`APART`] or more here and there.
-    Others,
-    /// Nobody can say: too few are heard, or it was never known to be at that line.
-    Unknown,
 }
 
 impl FactTable {
@@ -153,7 +141,7 @@ impl FactTable {
     pub fn is_at_home(&mut self, device: DeviceId, line: &AccessLine, since: UnixTime) {
         let Some(held) = self.units.get_mut(&device) else { return };
         let heard = held.neighbours.as_ref().filter(|(at, cells)| *at > since && !cells.is_empty());
-        let Some((_, cells)) = heard.filter(|_| held.cells(Some(line)) != Some(Cells::Others)) else { return };
+        let Some((_, cells)) = heard.filter(|_| held.hears_home(Some(line)) != Some(false)) else { return };
         held.home = Some(Home { line: line.clone(), cells: cells.clone() });
     }
 
@@ -176,7 +164,8 @@ impl Default for FactTable {
 impl Held {
     /// Whether anything of it is newer.
     fn take(&mut self, facts: Facts) -> bool {
-        let Facts { device: _, seen_at, at: _, serial, software, tunnel, neighbours, algorithms, radio } = facts;
+        let Facts { device: _, seen_at, at: _, serial, software, tunnel, neighbours, algorithms, radio } =
+            facts;
         let newer = [
             newest(&mut self.serial, seen_at, serial),
             newest(&mut self.software, seen_at, software),
@@ -192,29 +181,23 @@ impl Held {
         fn counts<T>(dated: &Dated<T>, earliest: UnixTime) -> Option<(UnixTime, &T)> {
             dated.as_ref().filter(|(at, _)| *at >= earliest).map(|(at, fact)| (*at, fact))
         }
-        let cells = self.cells(line).unwrap_or(Cells::Unknown);
         Said {
             serial: counts(&self.serial, earliest).map(|(at, serial)| (at, &**serial)),
             software: counts(&self.software, earliest).map(|(at, software)| (at, &**software)),
             tunnel: counts(&self.tunnel, earliest).map(|(at, tunnel)| (at, *tunnel)),
-            neighbours: counts(&self.neighbours, earliest).map(|(at, _)| (at, cells)),
+            neighbours: counts(&self.neighbours, earliest).map(|(at, _)| (at, self.hears_home(line))),
             algorithms: counts(&self.algorithms, earliest).map(|(at, names)| (at, &**names)),
             radio: counts(&self.radio, earliest).map(|(at, radio)| (at, *radio)),
         }
     }
 
-    /// What it hears beside what it heard at that line.
-    fn cells(&self, line: Option<&AccessLine>) -> Option<Cells> {
+    /// Whether it hears a cell that it heard at that line.
+    fn hears_home(&self, line: Option<&AccessLine>) -> Option<bool> {
         let (_, here) = self.neighbours.as_ref()?;
         let home = self.home.as_ref().filter(|home| Some(&home.line) == line)?;
-        let both = here.iter().filter(|cell| home.cells.binary_search(cell).is_ok()).count();
+        let is_one = here.iter().any(|cell| home.cells.binary_search(cell).is_ok());
         let enough = here.len() >= APART && home.cells.len() >= APART;
-        Some(match both {
-            _ if *here == home.cells => Cells::Same,
-            0 if enough => Cells::Others,
-            0 => Cells::Unknown,
-            _ => Cells::Some,
-        })
+        (is_one || enough).then_some(is_one)
     }
 }
 
