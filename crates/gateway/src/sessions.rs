@@ -569,6 +569,15 @@ mod tests {
     }
 
     #[test]
+    fn a_session_remembers_so_many_spis_of_its_ike_sa() {
+        let session = session_for_tests(1);
+        for spi in 2..20 {
+            session.ike_rekeyed(IkeSpi(spi));
+        }
+        assert_eq!(session.ike_spis(), (12..20).map(IkeSpi).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn a_session_stays_small() {
         assert!(size_of::<Session>() <= 448, "{} octets", size_of::<Session>());
     }
