@@ -19,6 +19,8 @@ pub mod device;
 mod door;
 mod enrolment;
 pub mod event;
+pub mod facts;
+mod feed;
 pub mod foreign;
 mod health;
 pub mod incident;

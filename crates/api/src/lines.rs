@@ -5,34 +5,30 @@
 //! - A line that is no record is kept aside, with its reason, and counted.
 //! - What became of a line is acted on once, over restarts too, and within a bound (`ends.rs`).
 
-mod aside;
 mod ends;
 
-use crate::{Family, foreign::TrustedTime};
+use crate::{
+    Family,
+    feed::{Feed, LOOK_EVERY, lock, read, write},
+    foreign::TrustedTime,
+};
 use admission::{Evidence, Known, Missing};
-use aside::Aside;
 use ends::{Ends, Waits};
 use gateway::Gateway;
 use ids::{AccessLine, DeviceId, UnixTime};
 use ledger::Ledger;
 use records::{
-    Piece, Tail,
-    line::{Absent, BadLine, Change, LONGEST, LineTable, Record, Taken},
+    Absent, TooLong,
+    line::{BadLine, Change, LONGEST, LineTable, Record, Taken},
 };
 use std::{
-    collections::BTreeMap,
     io,
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, RwLock},
+    time::Duration,
 };
 use tokio::task::spawn_blocking;
-
-/// How often it is looked whether more has come.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A file may be missing for so long while another takes its place.
-const ROTATES_WITHIN: Duration = Duration::from_secs(30);
 
 /// What may be set anew while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,26 +52,11 @@ pub struct LineFeedAt {
 
 /// The feed of access lines.
 pub struct LineFeed {
-    feed: PathBuf,
+    feed: Feed,
     terms: RwLock<LineTerms>,
     table: RwLock<LineTable>,
-    intake: Mutex<Intake>,
     ends: Mutex<Ends>,
-    told: Mutex<Told>,
-}
-
-/// Reads, one at a time.
-struct Intake {
-    tail: Tail,
-    aside: Aside,
-}
-
-/// What is counted, and why nothing comes.
-#[derive(Default)]
-struct Told {
-    lines: BTreeMap<&'static str, u64>,
-    unreadable: Option<(Instant, String)>,
-    waits: Waits,
+    waits: Mutex<Waits>,
 }
 
 /// Called for each unit that was suspended.
@@ -88,14 +69,12 @@ impl LineFeed {
     /// The folder cannot be used.
     pub fn new(at: LineFeedAt, terms: LineTerms, now: UnixTime) -> io::Result<Self> {
         let LineFeedAt { feed, keep, folder } = at;
-        std::fs::create_dir_all(&folder)?;
         Ok(Self {
+            feed: Feed::new(feed, LONGEST, &folder, "line")?,
             terms: RwLock::new(terms),
             table: RwLock::new(LineTable::new(keep)),
-            intake: Mutex::new(Intake { tail: Tail::new(feed.clone(), LONGEST), aside: Aside::new(&folder) }),
             ends: Mutex::new(Ends::open(&folder, now)?),
-            told: Mutex::default(),
-            feed,
+            waits: Mutex::default(),
         })
     }
 
@@ -109,33 +88,13 @@ impl LineFeed {
 
     /// Reads all that there is by now.
     pub fn read(&self, now: UnixTime) {
-        let mut intake = lock(&self.intake);
-        loop {
-            let mut records = Vec::new();
-            let Intake { tail, aside } = &mut *intake;
-            let read = tail.read(|piece| records.extend(self.record(piece, aside, now)));
-            self.take(records, now);
-            match read {
-                Ok(true) => {}
-                Ok(false) => break lock(&self.told).unreadable = None,
-                Err(error) => {
-                    let since = Instant::now();
-                    let mut told = lock(&self.told);
-                    break told.unreadable.get_or_insert((since, String::new())).1 = error.to_string();
-                }
-            }
-        }
+        self.feed.read(|line| self.record(line, now), |records| self.take(records, now));
     }
 
-    fn record(&self, piece: Piece<'_>, aside: &mut Aside, now: UnixTime) -> Option<Record> {
-        let parsed = piece.line.map_err(BadLine::from).and_then(Record::parse);
-        let heard = parsed.and_then(|record| write(&self.table).hear(record.at(), now).map(|()| record));
-        heard
-            .map_err(|bad| {
-                aside.keep(&piece, &bad);
-                self.count("bad");
-            })
-            .ok()
+    fn record(&self, line: Result<&[u8], TooLong>, now: UnixTime) -> Result<Record, BadLine> {
+        let record = Record::parse(line?)?;
+        write(&self.table).hear(record.at(), now)?;
+        Ok(record)
     }
 
     fn take(&self, records: Vec<Record>, now: UnixTime) {
@@ -151,16 +110,12 @@ impl LineFeed {
                     Taken::NoRoom => "no-room",
                 },
             };
-            self.count(outcome);
+            self.feed.count(outcome);
         }
     }
 
     fn note(&self, change: Change, now: UnixTime) -> &'static str {
         if lock(&self.ends).note(change, now) { "change" } else { "change-known" }
-    }
-
-    fn count(&self, outcome: &'static str) {
-        *lock(&self.told).lines.entry(outcome).or_default() += 1;
     }
 
     /// Whose line an address and port are on now.
@@ -182,21 +137,12 @@ impl LineFeed {
     /// Why the feed says nothing that counts.
     pub(crate) fn silence(&self, now: UnixTime) -> Option<String> {
         let (heard, stale) = (read(&self.table).heard(), read(&self.terms).stale);
-        let is_stale = heard.is_none_or(|heard| now.since(heard) > stale);
-        let feed = self.feed.display();
-        let told = lock(&self.told);
-        let unreadable = told.unreadable.as_ref();
-        match (unreadable.filter(|(since, _)| is_stale || since.elapsed() > ROTATES_WITHIN), heard) {
-            (Some((_, why)), _) => Some(format!("{feed} cannot be read: {why}")),
-            (None, _) if !is_stale => None,
-            (None, Some(heard)) => Some(format!("{feed} has said nothing since {heard}")),
-            (None, None) => Some(format!("{feed} has said nothing yet")),
-        }
+        self.feed.silence(heard, heard.is_stale(now, stale))
     }
 
     /// Ends of lines that wait for a person.
     pub(crate) fn held(&self) -> Option<String> {
-        lock(&self.told).waits.text()
+        lock(&self.waits).text()
     }
 
     /// What `/metrics` shows of it.
@@ -205,9 +151,8 @@ impl LineFeed {
             let table = read(&self.table);
             (table.len() as u64, table.heard())
         };
-        let told = lock(&self.told);
-        let lines = told.lines.iter().map(|(outcome, count)| ((*outcome).to_owned(), *count));
-        let age = heard.map(|heard| {
+        let (lines, held) = (self.feed.counts(), lock(&self.waits).held);
+        let age = heard.last().map(|heard| {
             Family::gauge(
                 "line_feed_age_seconds",
                 "Since the feed of access lines wrote last",
@@ -217,7 +162,7 @@ impl LineFeed {
         let families = vec![
             Family::counter_by("line_feed_lines", "Lines of the feed of access lines", "outcome", lines),
             Family::gauge("line_sessions", "Sessions of access lines that are kept", sessions),
-            Family::gauge("lines_held", "Lines whose end waits for a person", told.waits.held as u64),
+            Family::gauge("lines_held", "Lines whose end waits for a person", held as u64),
         ];
         families.into_iter().chain(age).collect()
     }
@@ -244,7 +189,7 @@ impl LineFeed {
         if let Err(error) = ends.act(ledger, per_hour, now, &**on_suspended) {
             tracing::error!(%error, "units whose line ended are not suspended for now");
         }
-        lock(&self.told).waits = ends.waits();
+        *lock(&self.waits) = ends.waits();
     }
 }
 
@@ -255,16 +200,4 @@ pub fn tell(gateway: &Arc<Gateway>, revocations: &crate::Revocations) -> OnSuspe
         gateway.device_changed(device);
         revocations.tell();
     })
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
 }

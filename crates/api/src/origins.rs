@@ -1,26 +1,32 @@
-use crate::lines::LineFeed;
+use crate::{facts::FactFeed, lines::LineFeed};
 use admission::{Evidence, Known, Located, Missing};
-use gateway::Origins;
-use ids::{AccessLine, SourceClass, UnixTime};
+use gateway::{Origins, UnitSays};
+use ids::{AccessLine, DeviceId, SourceClass, UnixTime};
 use records::source::Sources;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::{Arc, PoisonError, RwLock},
 };
 
-/// What the feed of lines and databases of networks say about an address, where they are configured.
+/// What the feeds of lines and of device facts and databases of networks say, where they are configured.
 pub struct KnownOrigins {
     lines: Option<Arc<LineFeed>>,
+    facts: Option<Arc<FactFeed>>,
     sources: RwLock<Option<Sources>>,
 }
 
 impl KnownOrigins {
-    /// Of a feed, where there is one; of no database before [`Self::look_in`].
-    pub fn new(lines: Option<Arc<LineFeed>>) -> Self {
-        Self { lines, sources: RwLock::new(None) }
+    /// Of feeds, where there are some; of no database before [`Self::look_in`].
+    pub fn new(lines: Option<Arc<LineFeed>>, facts: Option<Arc<FactFeed>>) -> Self {
+        Self { lines, facts, sources: RwLock::new(None) }
     }
 
-    /// The feed, where there is one.
+    /// The feed of device facts, where there is one.
+    pub fn facts(&self) -> Option<&Arc<FactFeed>> {
+        self.facts.as_ref()
+    }
+
+    /// The feed of lines, where there is one.
     pub fn lines(&self) -> Option<&Arc<LineFeed>> {
         self.lines.as_ref()
     }
@@ -51,6 +57,19 @@ impl Origins for KnownOrigins {
 
     fn silence(&self, now: UnixTime) -> Option<String> {
         self.lines.as_ref()?.silence(now)
+    }
+
+    fn unit(&self, device: DeviceId, line: Option<&AccessLine>, now: UnixTime) -> Evidence<UnitSays> {
+        let said = self.facts.as_ref().map(|facts| facts.unit(device, line, now));
+        said.unwrap_or(Evidence::Missing(Missing::NotGathered))
+    }
+
+    fn is_at_home(&self, device: DeviceId, line: &AccessLine, since: UnixTime) {
+        self.facts.iter().for_each(|facts| facts.is_at_home(device, line, since));
+    }
+
+    fn facts_silence(&self, now: UnixTime) -> Option<String> {
+        self.facts.as_ref()?.silence(now)
     }
 
     fn held(&self) -> Option<String> {

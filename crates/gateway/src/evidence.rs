@@ -1,6 +1,10 @@
 //! What is known about one claim: from AUTH, the certificate path, IKE, and the ledger.
 
-use crate::{Origins, hand_off::Claim};
+use crate::{
+    Origins,
+    hand_off::Claim,
+    management::{Ours, management},
+};
 use admission::{Evidence, Facts, Fingerprint, IkeSpis, Lineage, Missing, Outer, Revocation, Verdict};
 use events::admission::Weighed;
 use ids::{CertSha256, DeviceId, Hex, UnixTime};
@@ -70,8 +74,9 @@ pub(crate) fn evidence(
     now: UnixTime,
 ) -> admission::Claim {
     let (path, auth) = (claim.authenticated.path(), claim.authenticated.auth());
+    let device = claim.authenticated.device();
     admission::Claim {
-        device: claim.authenticated.device(),
+        device,
         idi: String::from_utf8_lossy(&auth.idi().data).into(),
         cert_sha256: path.cert_sha256(),
         serial: path.serial().into(),
@@ -88,7 +93,7 @@ pub(crate) fn evidence(
         lineage: lineage(known.credential.as_ref(), now),
         fingerprint: Evidence::seen(fingerprint(&claim.request.fingerprint), "ike", now),
         place: Evidence::Missing(Missing::NotGathered),
-        facts: Evidence::Missing(Missing::NotGathered),
+        facts: management(device, known, &Ours::beginning(auth.spi_i(), now), origins, now),
         attestation: Evidence::Missing(Missing::NotGathered),
     }
 }

@@ -37,13 +37,15 @@ pub enum Alarm {
     CaDown,
     /// The feed of access lines says nothing, or cannot be read: whose an address is, is not known.
     LineFeedStale,
+    /// The feed of device facts says nothing, or cannot be read: what management systems have is not known.
+    FactsFeedStale,
     /// The feed of access lines ended more of them than is believed without a person.
     LinesHeld,
 }
 
 impl Alarm {
     /// Every one.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::LedgerUnreachable,
         Self::JournalUnwritable,
         Self::DiskLow,
@@ -58,6 +60,7 @@ impl Alarm {
         Self::CaKeyUnusable,
         Self::CaDown,
         Self::LineFeedStale,
+        Self::FactsFeedStale,
         Self::LinesHeld,
     ];
 
@@ -72,6 +75,7 @@ impl Alarm {
                 | Self::CaKeyUnusable
                 | Self::CaDown
                 | Self::LineFeedStale
+                | Self::FactsFeedStale
                 | Self::LinesHeld
         )
     }
@@ -93,6 +97,7 @@ impl Alarm {
             Self::CaKeyUnusable => "ca-key-unusable",
             Self::CaDown => "ca-down",
             Self::LineFeedStale => "line-feed-stale",
+            Self::FactsFeedStale => "facts-feed-stale",
             Self::LinesHeld => "lines-held",
         }
     }
@@ -114,6 +119,7 @@ impl Alarm {
             Self::CaKeyUnusable => "ca-key",
             Self::CaDown => "ca",
             Self::LineFeedStale => "line-feed",
+            Self::FactsFeedStale => "facts-feed",
             Self::LinesHeld => "line-ends",
         }
     }
@@ -152,6 +158,9 @@ impl Alarm {
             }
             Self::LineFeedStale => {
                 "see whether whatever writes the feed of lines still does; until then the prefixes of lines are all that is known"
+            }
+            Self::FactsFeedStale => {
+                "see whether whatever writes the feed of device facts still does; until then nothing of it counts"
             }
             Self::LinesHeld => {
                 "see in the feed whether these lines did end; then suspend their units, or raise `suspend_per_hour` (docs/configuration.md)"

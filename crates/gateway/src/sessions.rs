@@ -5,7 +5,7 @@ use crate::{
     holds::Held,
     quarantine::{Addresses, Confined, Confinement},
 };
-use ids::{CertSha256, DeviceId, SessionId, Spi, UnixTime};
+use ids::{CertSha256, DeviceId, IkeSpi, SessionId, Spi, UnixTime};
 use ike::{CipherSuite, IkeSaId};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -76,7 +76,12 @@ struct Changing {
     outer: SocketAddr,
     children: Vec<Child>,
     held: Option<Held>,
+    /// Initiator's SPIs of its IKE SA, of before it was rekeyed too, the newest last: [`IKE_SPIS`] at most.
+    ike_spis: Vec<IkeSpi>,
 }
+
+/// What a unit that is asked now and then says of its tunnel may be some rekeyings behind.
+const IKE_SPIS: usize = 8;
 
 /// A CHILD SA of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +163,8 @@ impl std::iter::Sum for Amount {
 pub(crate) struct Beginning {
     pub(crate) id: SessionId,
     pub(crate) sa: IkeSaId,
+    /// The initiator's.
+    pub(crate) ike_spi: IkeSpi,
     pub(crate) device: DeviceId,
     pub(crate) cert_sha256: CertSha256,
     pub(crate) inner_v4: Option<Ipv4Addr>,
@@ -175,6 +182,7 @@ impl Session {
         let Beginning {
             id,
             sa,
+            ike_spi,
             device,
             cert_sha256,
             inner_v4,
@@ -199,7 +207,12 @@ impl Session {
             confinement: OnceLock::new(),
             state: AtomicU8::new(State::Contesting as u8),
             stood: AtomicBool::new(false),
-            changing: Mutex::new(Changing { outer, children: Vec::new(), held: None }),
+            changing: Mutex::new(Changing {
+                outer,
+                children: Vec::new(),
+                held: None,
+                ike_spis: vec![ike_spi],
+            }),
             traffic: Traffic::default(),
         }
     }
@@ -241,6 +254,25 @@ impl Session {
 
     pub(crate) fn child_installed(&self, child: Child) {
         self.changing().children.push(child);
+    }
+
+    /// Its IKE SA has other SPIs now.
+    pub(crate) fn ike_rekeyed(&self, spi_i: IkeSpi) {
+        let spis = &mut self.changing().ike_spis;
+        if spis.len() >= IKE_SPIS {
+            spis.remove(0);
+        }
+        spis.push(spi_i);
+    }
+
+    /// Initiator's SPIs of its IKE SA, now and before.
+    pub(crate) fn ike_spis(&self) -> Vec<IkeSpi> {
+        self.changing().ike_spis.clone()
+    }
+
+    /// Of its CHILD SAs, both directions.
+    pub(crate) fn esp_spis(&self) -> Vec<Spi> {
+        self.changing().children.iter().flat_map(|child| [child.spi_in, child.spi_out]).collect()
     }
 
     pub(crate) fn child_removed(&self, spi_in: Spi) {
@@ -476,6 +508,7 @@ pub(crate) fn session_for_tests(number: u64) -> Arc<Session> {
     Arc::new(Session::begin(Beginning {
         id: SessionId { epoch: ids::Epoch(1), number },
         sa: IkeSaId(number),
+        ike_spi: IkeSpi(number),
         device: DeviceId::eui64(octets),
         cert_sha256: ids::Sha256([number as u8; 32]),
         inner_v4: Some(Ipv4Addr::new(10, 64, octets[6], octets[7])),
@@ -499,6 +532,7 @@ mod tests {
         let second = Arc::new(Session::begin(Beginning {
             id: second.id,
             sa: second.sa,
+            ike_spi: IkeSpi(2),
             device: first.device,
             cert_sha256: second.cert_sha256,
             inner_v4: first.inner_v4,
@@ -532,6 +566,15 @@ mod tests {
         assert_eq!(view.drops, BTreeMap::from([("blocked".to_owned(), 1), ("fragment".to_owned(), 2)]));
         assert_eq!(view.uplink, Amount { packets: 1, octets: 100 });
         assert_eq!(view.state, State::Contesting);
+    }
+
+    #[test]
+    fn a_session_remembers_so_many_spis_of_its_ike_sa() {
+        let session = session_for_tests(1);
+        for spi in 2..20 {
+            session.ike_rekeyed(IkeSpi(spi));
+        }
+        assert_eq!(session.ike_spis(), (12..20).map(IkeSpi).collect::<Vec<_>>());
     }
 
     #[test]

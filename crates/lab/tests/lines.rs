@@ -66,7 +66,7 @@ impl World {
     fn new(dir: &Path) -> Self {
         let (feed, home) = (Feed::new(dir), dir.join("carrier"));
         fs::create_dir(&home).unwrap();
-        let origins = Arc::new(KnownOrigins::new(Some(feed.feed.clone())));
+        let origins = Arc::new(KnownOrigins::new(Some(feed.feed.clone()), None));
         let carrier = Carrier::start_knowing(&home, origins).unwrap();
         carrier.device(UNIT, "L-1").unwrap();
         Self { carrier, feed }

@@ -2,6 +2,7 @@
 
 use crate::{
     Lines,
+    facts::{self, FactTable},
     line::{LONGEST, LineTable, Record, Taken},
 };
 use ids::UnixTime;
@@ -19,6 +20,26 @@ pub fn line_feed(octets: &[u8]) {
             table.take(session.clone(), now);
             let _ = table.whose(peer, session.from, now, Duration::MAX);
             assert_ne!(table.take(session, now), Taken::Newer);
+        }
+    };
+    lines.take(octets, &mut take);
+    lines.finish(take);
+}
+
+/// A feed of device facts into the table, with a question to it for each. What is said twice is never news.
+pub fn device_facts(octets: &[u8]) {
+    let (mut lines, mut table) = (Lines::new(facts::LONGEST), FactTable::new());
+    let (now, keep) = (UnixTime::from_secs(1_900_000_000), Duration::from_secs(3600));
+    let line = "L-1".parse().ok();
+    let mut take = |_, line_of_feed: Result<&[u8], _>| {
+        let Ok(record) = facts::Record::parse(line_of_feed.unwrap_or_default()) else { return };
+        let is_heard = table.hear(record.at(), now).is_ok();
+        if let (facts::Record::Facts(said), true) = (record, is_heard) {
+            table.take((*said).clone(), now, keep);
+            let device = said.device;
+            line.iter().for_each(|line| table.is_at_home(device, line, now.before(keep)));
+            let _ = table.of(device, line.as_ref(), now, (Duration::MAX, Duration::MAX));
+            assert_eq!(table.take(*said, now, keep), facts::Taken::Known);
         }
     };
     lines.take(octets, &mut take);

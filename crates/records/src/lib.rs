@@ -4,12 +4,15 @@
 //! typed records before anything else sees it; a line that is none is named, with its reason, and nothing is guessed.
 //! Who reads a feed when, and what is done about it, others know. The time is a parameter; only [`Tail`] reads files.
 
+pub mod facts;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+mod heard;
 pub mod line;
 pub mod source;
 mod split;
 mod tail;
 
+pub use heard::{AHEAD, Absent, Future, Heard};
 pub use split::{Lines, TooLong};
 pub use tail::{Piece, Tail};

@@ -25,7 +25,6 @@ pub(crate) use gateway::{Cipher, Class, Gateway, KeyExchange, Legacy, OffLine, P
 pub(crate) use here::{KEEP_POOLS, outside_pool};
 pub(crate) use material::{Identity, certificates, expired};
 pub(crate) use realm::Realm;
-pub(crate) use records::Line;
 pub(crate) use services::{Control, Http, Log, LogFormat};
 
 use ids::NodeId;

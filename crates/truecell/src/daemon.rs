@@ -38,6 +38,7 @@ pub(crate) struct Daemon {
     enrolment: Vec<JoinHandle<()>>,
     foreign: JoinHandle<()>,
     lines: Option<JoinHandle<()>>,
+    facts: Option<JoinHandle<()>>,
     keys: JoinHandle<()>,
     attendance: JoinHandle<()>,
     socket: std::path::PathBuf,
@@ -72,6 +73,7 @@ impl Daemon {
             enrol::serve(enrolment, &node, &gateway)?;
         let foreign = tokio::spawn(ask_foreign(&node, &gateway));
         let lines = follow_lines(&node, &gateway).map(tokio::spawn);
+        let facts = follow_facts(&node, &gateway).map(tokio::spawn);
         let keys = tokio::spawn(look_for_keys(node.ca.clone()));
         let attendance = Attendance::open(data, &node, gateway.clone());
         let attendance = tokio::spawn(attendance.keep(node.stopped()));
@@ -91,6 +93,7 @@ impl Daemon {
             enrolment,
             foreign,
             lines,
+            facts,
             keys,
             attendance,
             socket,
@@ -115,7 +118,7 @@ impl Daemon {
         let _ = self.attendance.await;
         self.pages.abort();
         self.foreign.abort();
-        self.lines.iter().for_each(JoinHandle::abort);
+        self.lines.iter().chain(&self.facts).for_each(JoinHandle::abort);
         self.keys.abort();
         self.reloads.abort();
         let _ = std::fs::remove_file(&self.socket);
@@ -192,6 +195,19 @@ fn follow_lines(node: &Node, gateway: &Arc<Gateway>) -> Option<impl Future<Outpu
     let (clock, lines) = (gateway.clone(), node.origins.lines()?.clone());
     let on_suspended = api::lines::tell(gateway, &node.revocations);
     Some(lines.run(node.ledger.clone(), Arc::new(move || clock.trusted_time()), on_suspended))
+}
+
+/// Follows the feed of device facts by the gateway's clock, and has it look again at units with a session that said
+/// something.
+fn follow_facts(node: &Node, gateway: &Arc<Gateway>) -> Option<impl Future<Output = ()> + Send + use<>> {
+    let (clock, judging) = (gateway.clone(), gateway.clone());
+    let on_said = move |device| {
+        if judging.has_session(device) {
+            judging.device_changed(device);
+        }
+    };
+    let facts = node.origins.facts()?.clone();
+    Some(facts.run(Arc::new(move || clock.trusted_time()), Arc::new(on_said)))
 }
 
 /// A passphrase or a token that is there again is found without a request that needs it.

@@ -29,6 +29,8 @@ pub(crate) fn sources(node: &Node, gateway: &Arc<Gateway>, public: Option<Arc<Pu
     sources.push(expiring(node.ledger.clone()));
     let lines = node.origins.lines().cloned();
     sources.extend(lines.map(|lines| -> Source { Arc::new(move || lines.families(UnixTime::now())) }));
+    let facts = node.origins.facts().cloned();
+    sources.extend(facts.map(|facts| -> Source { Arc::new(move || facts.families(UnixTime::now())) }));
     sources.extend(public.map(|public| -> Source { Arc::new(move || public.families()) }));
     sources
 }

@@ -1,7 +1,7 @@
 //! A node's data, open for writing: journal, ledger, CA.
 
 use crate::{
-    config::{self, Config, ConfigError, KEEP_POOLS, outside_pool},
+    config::{Config, ConfigError, KEEP_POOLS, outside_pool},
     data_dir::DataDir,
     failure::{Failure, Problem},
     issued_files,
@@ -10,7 +10,7 @@ use crate::{
 use ::gateway::Gateway;
 use api::{
     Configuration, Configured, KnownOrigins, Office, Requests, Revocations, Rules, Services,
-    event::JournalFiles, foreign::ForeignCas, lines::LineFeed, public::status_uris,
+    event::JournalFiles, facts::FactFeed, foreign::ForeignCas, lines::LineFeed, public::status_uris,
 };
 use axum::Router;
 use events::{Journal, JournalError, JournalKey};
@@ -101,7 +101,7 @@ impl Node {
             configured,
             revocations,
             foreign,
-            origins: Arc::new(KnownOrigins::new(None)),
+            origins: Arc::new(KnownOrigins::new(None, None)),
             databases: None,
             journal_files,
             mended,
@@ -126,15 +126,17 @@ impl Node {
     /// # Errors
     /// A file that cannot be used.
     pub(crate) fn follow(&mut self, config: &Config, data: &DataDir) -> Result<(), Failure> {
-        let now = UnixTime::now();
-        let begin = |line: &config::Line| {
-            let folder = data.records();
-            let feed = LineFeed::new(line.at(folder.clone()), line.terms(), now);
-            feed.map_err(|error| Failure::system(format!("{} cannot be used", folder.display()), &error))
-        };
-        let lines = config.records.line.as_ref().map(begin).transpose()?.map(Arc::new);
+        let (now, folder) = (UnixTime::now(), data.records());
+        let unusable = |error| Failure::system(format!("{} cannot be used", folder.display()), &error);
+        let lines = config.records.line.as_ref();
+        let lines = lines.map(|line| LineFeed::new(line.at(folder.clone()), line.terms(), now));
+        let lines = lines.transpose().map_err(unusable)?.map(Arc::new);
         lines.iter().for_each(|lines| lines.read(now));
-        self.origins = Arc::new(KnownOrigins::new(lines));
+        let facts = config.records.facts.as_ref();
+        let facts = facts.map(|facts| FactFeed::new(facts.feed.clone(), &folder, facts.terms()));
+        let facts = facts.transpose().map_err(unusable)?.map(Arc::new);
+        facts.iter().for_each(|facts| drop(facts.read(now)));
+        self.origins = Arc::new(KnownOrigins::new(lines, facts));
         let sources = config.records.read_sources().map_err(|error| Failure::Config(vec![error]))?;
         let (sources, databases) = sources.unzip();
         self.origins.look_in(sources);

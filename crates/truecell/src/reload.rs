@@ -178,7 +178,7 @@ impl Configuration for Reload {
             self.public.iter().for_each(|public| public.trust(vendors.clone()));
             self.node.foreign.replace(asked, UnixTime::now());
             self.node.origins.look_in(sources.map(|(sources, _)| sources));
-            self.set_lines(&config);
+            self.set_feeds(&config);
             self.filter.set(&config.log.filter);
             let kept = self.keep(&config, &values);
             *running = Running { config, values };
@@ -191,9 +191,11 @@ impl Configuration for Reload {
 }
 
 impl Reload {
-    fn set_lines(&self, config: &Config) {
+    fn set_feeds(&self, config: &Config) {
         let lines = self.node.origins.lines().zip(config.records.line.as_ref());
         lines.into_iter().for_each(|(feed, line)| feed.set(line.terms()));
+        let facts = self.node.origins.facts().zip(config.records.facts.as_ref());
+        facts.into_iter().for_each(|(feed, facts)| feed.set(facts.terms()));
     }
 
     fn another(&self, file: &Path) -> Problem {

@@ -59,6 +59,11 @@ impl IkeThread {
                     session.stands();
                 }
             }
+            Event::IkeRekeyed { sa, spi_i, .. } => {
+                if let Some(session) = self.sessions.of_sa(sa) {
+                    session.ike_rekeyed(spi_i);
+                }
+            }
             Event::SaDeleted { sa, by } => self.ended(sa, by),
             Event::ProbeAnswered { sa, round_trip } => {
                 if let Some(session) = self.sessions.of_sa(sa) {
@@ -75,7 +80,6 @@ impl IkeThread {
             Event::ChildFailed { sa, notify } => self.child_failed(sa, notify, now),
             Event::ChildEstablished { .. }
             | Event::ChildRekeyed { .. }
-            | Event::IkeRekeyed { .. }
             | Event::Connected { .. }
             | Event::ConnectFailed { .. } => {}
         }

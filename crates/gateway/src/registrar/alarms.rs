@@ -42,6 +42,7 @@ impl Registrar {
         self.found(Alarm::CaKeyUnusable, ca_key);
         let wall = self.clock.trusted();
         self.found(Alarm::LineFeedStale, wall.and_then(|now| self.outside.origins.silence(now)));
+        self.found(Alarm::FactsFeedStale, wall.and_then(|now| self.outside.origins.facts_silence(now)));
         self.found(Alarm::LinesHeld, self.outside.origins.held());
         self.look_for_away();
         let ca = self.ca_down(now);

@@ -161,7 +161,7 @@ impl Registrar {
         Ok(if is_in == Some(true) { Settled::Quarantine } else { Settled::Holder(Some(told.reason)) })
     }
 
-    /// The claim as it was made, the ledger as it is now, and what the holder did.
+    /// The claim as it was made, the ledger and what is said of the unit as it is now, and what the holder did.
     ///
     /// # Errors
     /// The transient ones; a row that can't be believed speaks against the newcomer.
@@ -173,14 +173,15 @@ impl Registrar {
         probe: Probe,
         now: UnixTime,
     ) -> Result<(Decision, Weighed), LedgerError> {
-        let claim = |session| self.claims.get(&session).map(|claim| &**claim);
         let known = match Known::read(tx, contest.device, newcomer.session.cert_sha256, now) {
             Err(error) if error.is_transient() => return Err(error),
             known => known.ok(),
         };
-        let (Some(known), Some(claim_of_newcomer)) = (known, claim(newcomer.session())) else {
+        let (Some(known), Some(claim)) = (known, self.claims.get(&newcomer.session())) else {
             return Ok((Decision::Refuse(Reason::RowTampered), Weighed::default()));
         };
+        let said = self.facts_now(&newcomer.session, &known, now);
+        let claim_of_newcomer = &admission::Claim { facts: said, ..(**claim).clone() };
         let session = contest.holder.session;
         let holder = Holder {
             session,

@@ -13,11 +13,12 @@ use crate::{
     evidence::{Known, as_json, as_written, evidence, outer, revocation, weighed},
     hand_off::{Admitted, Answer, Claim, Refused},
     health::Alarm,
+    management::{Ours, management},
     sessions::{Beginning, Session},
 };
 use admission::{
-    Admit, Appraisal, Conclusion, Decision, Facts, Holder, Probe, Reason, Transient, Verdict, appearance,
-    judge,
+    Admit, Appraisal, Conclusion, Decision, Evidence, Facts, Holder, Management, Probe, Reason, Transient,
+    Verdict, appearance, judge,
 };
 use events::{
     Durability,
@@ -263,9 +264,16 @@ impl Registrar {
         now: UnixTime,
     ) -> Option<admission::Claim> {
         let claim = self.claims.get(&session)?;
-        let address = self.sessions.get(session).map_or(claim.outer.address, |session| session.outer());
+        let session = self.sessions.get(session);
+        let address = session.as_ref().map_or(claim.outer.address, |session| session.outer());
         let outer = outer(address, known, &*self.outside.origins, now);
-        Some(admission::Claim { outer, ..(**claim).clone() })
+        let facts = session.map_or_else(|| claim.facts.clone(), |one| self.facts_now(&one, known, now));
+        Some(admission::Claim { outer, facts, ..(**claim).clone() })
+    }
+
+    /// What the management system says of the unit by now, against one of its sessions.
+    pub(super) fn facts_now(&self, session: &Session, known: &Known, now: UnixTime) -> Evidence<Management> {
+        management(session.device, known, &Ours::of(session), &*self.outside.origins, now)
     }
 
     fn holder(&self, lease: &Lease, known: &Known, now: UnixTime) -> Holder {
@@ -402,6 +410,7 @@ impl Registrar {
         let session = Session::begin(Beginning {
             id,
             sa: case.claim.sa,
+            ike_spi: authenticated.auth().spi_i(),
             device: authenticated.device(),
             cert_sha256: path.cert_sha256(),
             inner_v4,
@@ -610,7 +619,7 @@ pub(super) fn note(
     if profile.note(seen) { tx.put_profile(&profile, "admission", now) } else { Ok(()) }
 }
 
-fn incident(
+pub(super) fn incident(
     evidence: &admission::Claim,
     own: &Appraisal,
     reason: Reason,

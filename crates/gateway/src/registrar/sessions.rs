@@ -1,18 +1,22 @@
 //! What becomes of sessions that stand: they end, move, and are judged anew.
 
-use super::{Registrar, Terms};
+use super::{
+    Registrar, Terms,
+    judging::{incident, open_incident, unless_tampered},
+    trust::{Attach, End},
+};
 use crate::{
     GatewayConfig, OffLine,
     evidence::{self, Known, revocation},
     hand_off::{Answer, Why},
-    sessions::Session,
+    sessions::{Session, State},
     sightings::Alternation,
 };
 use admission::{Decision, Evidence, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{DeviceId, SessionId, UnixTime};
-use ledger::{Grade, Item, LedgerError};
-use std::{net::SocketAddr, sync::Arc};
+use ledger::{Grade, Item, LedgerError, trust::TrustEvidence};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
 
 impl Registrar {
@@ -63,7 +67,7 @@ impl Registrar {
         let on_line = known.as_ref().and_then(|known| self.is_on_line(known, to));
         // First, as the journal may be out of reach. Rows that can't be believed put nobody on a line.
         match &known {
-            Some(known) => self.look_again(session, known, to),
+            Some(known) => self.look_again(session, known, to)?,
             None => self.seen_at(session.id, true),
         }
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
@@ -100,22 +104,30 @@ impl Registrar {
     pub(super) fn review(&mut self, device: DeviceId) -> Result<(), LedgerError> {
         for session in self.sessions.of_device(device) {
             if let Some(known) = self.known(&session)? {
-                self.look_again(&session, &known, session.outer());
+                self.look_again(&session, &known, session.outer())?;
             }
         }
         Ok(())
     }
 
     /// Judges a session by what is known now: it goes on, is held off its line, or ends.
-    fn look_again(&mut self, session: &Session, known: &Known, outer: SocketAddr) {
-        let Some(claim) = self.claims.get(&session.id).map(|claim| (**claim).clone()) else { return };
+    ///
+    /// # Errors
+    /// The transient ones, before anything is done.
+    fn look_again(&mut self, session: &Session, known: &Known, outer: SocketAddr) -> Result<(), LedgerError> {
+        let Some(claim) = self.claims.get(&session.id).map(|claim| (**claim).clone()) else {
+            return Ok(());
+        };
         let now = self.clock.for_attached();
         let outer = evidence::outer(outer, known, &*self.outside.origins, now);
         let revocation = self.revocation_now(&claim, known, now);
-        let claim = admission::Claim { outer, revocation, ..claim };
+        let facts = self.facts_now(session, known, now);
+        let claim = admission::Claim { outer, revocation, facts, ..claim };
+        self.note_home(session, &claim, known);
         let verdict = judge(&claim, &self.facts(known), None, &self.policy, &self.shadow.modes, now);
         if session.confinement().is_some() {
-            return self.look_again_at_quarantined(session, &verdict);
+            self.look_again_at_quarantined(session, &verdict);
+            return Ok(());
         }
         if let Decision::Refuse(reason) | Decision::Quarantine(reason) = verdict.decision {
             self.hit(reason, session.device, claim.outer.address.ip(), now);
@@ -130,6 +142,13 @@ impl Registrar {
                 self.seen_at(session.id, true);
             }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {
+                if reason == Reason::WrongHands {
+                    self.tell_found_out(&claim, &verdict, known, now)?;
+                    if !self.may_end(known) {
+                        // A person has to say so: many are found out at once.
+                        return Ok(());
+                    }
+                }
                 let why = Why::Device(reason.code().to_owned());
                 self.answer(Answer::End { session: session.id, why });
             }
@@ -138,6 +157,49 @@ impl Registrar {
             }
             Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, false),
         }
+        Ok(())
+    }
+
+    /// Whether the ceiling lets one more be ended by what is known of it; if so, it counts.
+    fn may_end(&mut self, known: &Known) -> bool {
+        let (device, credential, now) = (known.device.as_ref(), known.credential.as_ref(), Instant::now());
+        let has_room = self.ceiling.has_room(device, credential, self.policy.ends_per_hour, now);
+        if has_room {
+            self.ceiling.spend(device, credential, now);
+        }
+        has_room
+    }
+
+    /// On its line, and not known to be another's tunnel: what the unit hears now is what is heard there.
+    fn note_home(&self, session: &Session, claim: &admission::Claim, known: &Known) {
+        let line = known.device.as_ref().and_then(|device| device.access_line.as_ref());
+        let here =
+            line.filter(|line| claim.outer.is_behind(line) == Some(true) && session.state() == State::Open);
+        let is_anothers = claim.facts.value().is_some_and(|facts| facts.tunnel == Some(false));
+        if let Some(line) = here.filter(|_| !is_anothers) {
+            self.outside.origins.is_at_home(session.device, line, session.since);
+        }
+    }
+
+    /// One who was let in is found out without another: that is an incident, and its cells hear of it.
+    fn tell_found_out(
+        &self,
+        claim: &admission::Claim,
+        verdict: &Verdict,
+        known: &Known,
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        let (reason, own) = (Reason::WrongHands, &verdict.own);
+        let mut tx = self.ledger.begin()?;
+        let new = incident(claim, own, reason, &reason.to_string(), 0, verdict.conclusion);
+        let number = open_incident(&mut tx, new, now)?;
+        if let Some((number, device)) = number.zip(known.device.as_ref()) {
+            let (end, conclusion, is_observed) = (End::In, verdict.conclusion, false);
+            let evidence = TrustEvidence::Incident(number);
+            let attach = Attach { end, conclusion, own, is_observed, evidence };
+            unless_tampered(self.tell_cells(&mut tx, device, attach, now))?;
+        }
+        tx.commit()
     }
 
     /// One in quarantine gets nothing more by whatever has changed, and ends where it would be refused, or where a person has

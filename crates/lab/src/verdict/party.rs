@@ -214,6 +214,7 @@ fn fingerprint(make: u32) -> Fingerprint {
         fragment_sizes: Box::new([1248, 700]),
         nonce_length: 32,
         retransmissions: 0,
+        first_retransmission_ms: None,
         key_exchange: Some(19),
         init_to_auth_us: 40_000,
     }

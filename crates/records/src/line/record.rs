@@ -120,8 +120,8 @@ pub enum BadLine {
     #[error("a session needs from <= at, and from <= to")]
     Times,
     /// From later than now, by our clock.
-    #[error("`at` is later than now")]
-    Future,
+    #[error(transparent)]
+    Future(#[from] crate::Future),
 }
 
 /// A line as it is written.

@@ -1,4 +1,5 @@
-use super::{BadLine, Place, Session};
+use super::{Place, Session};
+use crate::{Absent, Future, Heard};
 use ids::{AccessLine, UnixTime};
 use ipnet::IpNet;
 use std::{
@@ -13,8 +14,6 @@ use std::{
 pub const SESSIONS: usize = 2_500_000;
 /// Of them, those of one address or prefix: a CGNAT that gives out 32 ports at a time, and gave out each twice.
 pub const PER_PREFIX: usize = 4096;
-/// A feed's clock may be ahead of ours by so much.
-const AHEAD: Duration = Duration::from_secs(60);
 /// Sessions that ended long ago are forgotten as others come, so many for each.
 const FORGOTTEN_FOR_EACH: usize = 2;
 
@@ -31,7 +30,7 @@ pub struct LineTable {
     lengths: [u32; 129],
     room: usize,
     keep: Duration,
-    heard: Option<UnixTime>,
+    heard: Heard,
 }
 
 /// Of a session: prefix as octets of IPv6 (IPv4 mapped, RFC 4291 §2.5.5.2), its length, first port, beginning.
@@ -73,20 +72,11 @@ pub struct Found<'a> {
     pub at: UnixTime,
 }
 
-/// Why nobody knows whose an address is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Absent {
-    /// The feed has said nothing at all for too long.
-    Stale,
-    /// The feed has nobody there at that time.
-    NoRecord,
-}
-
 impl LineTable {
     /// `keep`: for how long a session is kept once it has ended.
     pub fn new(keep: Duration) -> Self {
         let (sessions, ended) = (BTreeMap::new(), BTreeSet::new());
-        Self { sessions, ended, lengths: [0; 129], room: SESSIONS, keep, heard: None }
+        Self { sessions, ended, lengths: [0; 129], room: SESSIONS, keep, heard: Heard::default() }
     }
 
     /// How many sessions are kept.
@@ -99,21 +89,17 @@ impl LineTable {
         self.sessions.is_empty()
     }
 
-    /// The latest time at which the feed wrote something.
-    pub fn heard(&self) -> Option<UnixTime> {
+    /// When the feed wrote last.
+    pub fn heard(&self) -> Heard {
         self.heard
     }
 
     /// The feed wrote something at that time, whatever it is.
     ///
     /// # Errors
-    /// [`BadLine::Future`]: it would keep the feed from ever being silent.
-    pub fn hear(&mut self, at: UnixTime, now: UnixTime) -> Result<(), BadLine> {
-        if at > now.after(AHEAD) {
-            return Err(BadLine::Future);
-        }
-        self.heard = self.heard.max(Some(at));
-        Ok(())
+    /// [`Future`]
+    pub fn hear(&mut self, at: UnixTime, now: UnixTime) -> Result<(), Future> {
+        self.heard.hear(at, now)
     }
 
     /// Takes one session, and forgets some that ended long ago.
@@ -146,7 +132,7 @@ impl LineTable {
         now: UnixTime,
         stale: Duration,
     ) -> Result<Found<'_>, Absent> {
-        if self.heard.is_none_or(|heard| now.since(heard) > stale) {
+        if self.heard.is_stale(now, stale) {
             return Err(Absent::Stale);
         }
         let address = bits(peer.ip());

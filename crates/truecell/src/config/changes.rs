@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys that `config apply` has hold at once, alone or with all below them. Everything else needs a restart.
-const LIVE: [&str; 22] = [
+const LIVE: [&str; 24] = [
     "admission",
     "control.approvers",
     "gateway.certificate",
@@ -25,6 +25,8 @@ const LIVE: [&str; 22] = [
     "journal.reserve_mib",
     "log.filter",
     "realm",
+    "records.facts.keep_h",
+    "records.facts.stale_s",
     "records.line.stale_s",
     "records.line.suspend_per_hour",
     "records.sources",

@@ -1,7 +1,10 @@
 //! Feeds of other systems, and databases.
 
 use super::{Config, ConfigError, located::Located};
-use api::lines::{LineFeedAt, LineTerms};
+use api::{
+    facts::FactTerms,
+    lines::{LineFeedAt, LineTerms},
+};
 use ids::Sha256;
 use records::source::{Database, Sources};
 use serde::{Deserialize, Serialize};
@@ -17,6 +20,8 @@ use std::{
 pub(crate) struct Records {
     /// Which line has which address; absent: the prefixes of the ledger's lines are all that is known.
     pub(crate) line: Option<Line>,
+    /// What management systems have from units; absent: nothing.
+    pub(crate) facts: Option<Facts>,
     /// Kinds of networks; absent: nobody knows.
     pub(crate) sources: Option<SourcesAt>,
 }
@@ -36,6 +41,20 @@ pub(crate) struct Line {
     /// Units that are suspended within an hour without a person, as their line ended.
     #[serde(default = "fifty")]
     pub(crate) suspend_per_hour: u32,
+}
+
+/// The feed of device facts.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Facts {
+    /// A file of JSON lines, or a folder with `*.jsonl`.
+    pub(crate) feed: PathBuf,
+    /// How long it may say nothing before nothing of it counts.
+    #[serde(default = "a_quarter")]
+    pub(crate) stale_s: u32,
+    /// For how long a fact counts.
+    #[serde(default = "two_days")]
+    pub(crate) keep_h: u32,
 }
 
 /// Databases in the MaxMind DB format.
@@ -59,6 +78,10 @@ fn a_day() -> u32 {
     24
 }
 
+fn two_days() -> u32 {
+    48
+}
+
 fn fifty() -> u32 {
     50
 }
@@ -77,11 +100,22 @@ impl Line {
     }
 }
 
+impl Facts {
+    pub(crate) fn terms(&self) -> FactTerms {
+        let stale = Duration::from_secs(self.stale_s.into());
+        FactTerms { stale, keep: Duration::from_secs(u64::from(self.keep_h) * 3600) }
+    }
+}
+
 impl Records {
     pub(super) fn wrong(&self, at: &Located<'_>) -> Vec<ConfigError> {
-        let zero = self.line.iter().flat_map(|line| [("stale_s", line.stale_s), ("keep_h", line.keep_h)]);
-        let zero = zero.filter(|(_, value)| *value == 0).map(|(key, _)| {
-            at.error(&["records", "line", key], "nothing of the feed would ever count", "write 1 or more")
+        let line = self.line.as_ref().map(|line| ("line", line.stale_s, line.keep_h));
+        let facts = self.facts.as_ref().map(|facts| ("facts", facts.stale_s, facts.keep_h));
+        let spans = line.into_iter().chain(facts);
+        let spans =
+            spans.flat_map(|(feed, stale_s, keep_h)| [(feed, "stale_s", stale_s), (feed, "keep_h", keep_h)]);
+        let zero = spans.filter(|(_, _, value)| *value == 0).map(|(feed, key, _)| {
+            at.error(&["records", feed, key], "nothing of the feed would ever count", "write 1 or more")
         });
         let country = self.sources.iter().filter(|sources| {
             let country = sources.home_country.as_bytes();
@@ -97,15 +131,18 @@ impl Records {
 
     /// Makes files relative to the configuration's folder.
     pub(super) fn resolve(&mut self, folder: &Path) {
-        let feed = self.line.iter_mut().map(|line| &mut line.feed);
+        let line = self.line.iter_mut().map(|line| &mut line.feed);
+        let facts = self.facts.iter_mut().map(|facts| &mut facts.feed);
         let databases = self.sources.iter_mut().flat_map(|sources| &mut sources.databases);
-        feed.chain(databases).for_each(|path| *path = folder.join(&*path));
+        line.chain(facts).chain(databases).for_each(|path| *path = folder.join(&*path));
     }
 
     /// A feed that is not there stops no start.
-    pub(crate) fn out_of_reach(&self) -> Option<String> {
-        let feed = &self.line.as_ref()?.feed;
-        (!feed.exists()).then(|| format!("[records.line] there is no {} now", feed.display()))
+    pub(crate) fn out_of_reach(&self) -> impl Iterator<Item = String> {
+        let line = self.line.as_ref().map(|line| ("line", &line.feed));
+        let facts = self.facts.as_ref().map(|facts| ("facts", &facts.feed));
+        let gone = line.into_iter().chain(facts).filter(|(_, feed)| !feed.exists());
+        gone.map(|(name, feed)| format!("[records.{name}] there is no {} now", feed.display()))
     }
 
     /// Reads the databases; with the SHA-256 of each.

@@ -245,6 +245,28 @@ fn the_feed_of_lines_is_read_as_it_is_documented() {
 }
 
 #[test]
+fn the_feed_of_device_facts_is_read_as_it_is_documented() {
+    let text = fs::read_to_string(root().join("docs/formats.md")).unwrap();
+    let (_, shown) = text.split_once("<!-- facts feed -->\n```json\n").unwrap();
+    let (mut kinds, mut fields) = (BTreeSet::new(), BTreeSet::new());
+    for line in shown.lines().take_while(|line| *line != "```") {
+        let record = records::facts::Record::parse(line.as_bytes());
+        assert!(record.is_ok(), "{line}: {record:?}");
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        kinds.insert(value["kind"].as_str().unwrap().to_owned());
+        fields.extend(value.as_object().unwrap().keys().cloned());
+    }
+    assert_eq!(fields, first_words("formats.md", "facts fields").into_iter().collect());
+    let rows = table("formats.md", "facts fields");
+    let described = |field: &str| rows.iter().find(|row| words(row)[0] == field).map(|row| words(row));
+    assert_eq!(described("kind").unwrap()[1..].iter().cloned().collect::<BTreeSet<_>>(), kinds);
+    assert_eq!(described("v").unwrap()[1], records::facts::V.to_string());
+    let longest = format!("A line of facts has at most {} octets", records::facts::LONGEST);
+    let most = format!("at most {}", records::facts::MOST);
+    assert!(text.contains(&longest) && text.contains(&most), "{longest}, {most}");
+}
+
+#[test]
 fn the_codes_of_the_help_are_those_of_the_document() {
     let documented: Vec<_> = table("cli.md", "codes")
         .iter()

@@ -56,7 +56,7 @@ fn state(bench: &Bench, device: &str) -> String {
     bench.json(&["device", "show", device])["device"]["state"].as_str().unwrap().to_owned()
 }
 
-fn until(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !holds() {
         assert!(Instant::now() < deadline, "{what}");
@@ -65,13 +65,13 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// The value of a metric, with its labels; 0 without it.
-fn metric(bench: &Bench, name: &str) -> u64 {
+pub(crate) fn metric(bench: &Bench, name: &str) -> u64 {
     let (_, page) = bench.page("/metrics");
     let value = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     value.unwrap_or(0)
 }
 
-fn events(bench: &Bench, kind: &str) -> Vec<Value> {
+pub(crate) fn events(bench: &Bench, kind: &str) -> Vec<Value> {
     let journal = bench.good(&["--json", "event", "tail", "--from", "1"]);
     let records = journal.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     records.filter(|record| record["kind"] == kind).collect()

@@ -21,6 +21,7 @@ mod document;
 mod documents;
 mod doors;
 mod enrol;
+mod facts;
 mod features;
 mod foreign_ca;
 mod handshake;

@@ -103,7 +103,7 @@ fn silence_is_no_answer_and_a_time_to_come_does_not_hide_it() {
     assert_eq!(whose(&table, "192.0.2.7:1", 1000), "stale");
     table.hear(time(99), time(1000)).unwrap();
     assert_eq!(whose(&table, "192.0.2.7:1", 1000), "stale", "901 s ago");
-    assert!(matches!(table.hear(time(1061), time(1000)), Err(BadLine::Future)));
+    assert!(matches!(table.hear(time(1061), time(1000)), Err(Future)));
     table.hear(time(100), time(1000)).unwrap();
     assert_eq!(whose(&table, "192.0.2.7:1", 1000), "A");
 }

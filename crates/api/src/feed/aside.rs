@@ -1,6 +1,7 @@
-use records::{Piece, line::BadLine};
+use records::Piece;
 use serde::Serialize;
 use std::{
+    fmt::Display,
     fs::{self, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
@@ -29,21 +30,23 @@ struct Bad<'a> {
 }
 
 impl Aside {
-    pub(super) fn new(folder: &Path) -> Self {
-        Self { path: folder.join("line-bad.jsonl"), older: folder.join("line-bad.1.jsonl"), is_lost: false }
+    /// `name`: of the feed.
+    pub(super) fn new(folder: &Path, name: &str) -> Self {
+        let path = |end: &str| folder.join(format!("{name}-{end}"));
+        Self { path: path("bad.jsonl"), older: path("bad.1.jsonl"), is_lost: false }
     }
 
-    pub(super) fn keep(&mut self, piece: &Piece<'_>, bad: &BadLine) {
+    pub(super) fn keep(&mut self, piece: &Piece<'_>, bad: &impl Display) {
         let written = self.write(piece, bad);
         if let Err(error) = &written
             && !self.is_lost
         {
-            tracing::error!(path = %self.path.display(), %error, "bad lines of the feed of access lines are not kept");
+            tracing::error!(path = %self.path.display(), %error, "bad lines of a feed are not kept");
         }
         self.is_lost = written.is_err();
     }
 
-    fn write(&self, piece: &Piece<'_>, bad: &BadLine) -> io::Result<()> {
+    fn write(&self, piece: &Piece<'_>, bad: &impl Display) -> io::Result<()> {
         let text = piece.line.unwrap_or_default();
         let text = String::from_utf8_lossy(text.get(..SHOWN).unwrap_or(text)).into_owned();
         let bad = Bad { file: piece.file, line: piece.number, why: bad.to_string(), text };
@@ -64,7 +67,7 @@ mod tests {
     #[test]
     fn bad_lines_without_end_take_two_files_and_no_more() {
         let dir = tempfile::tempdir().unwrap();
-        let mut aside = Aside::new(dir.path());
+        let mut aside = Aside::new(dir.path(), "line");
         let line = [b'x'; 1000];
         let piece = Piece { file: Path::new("feed"), number: 7, line: Ok(&line) };
         let bad = Record::parse(&line).unwrap_err();
