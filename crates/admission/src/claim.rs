@@ -284,7 +284,7 @@ impl Facts<'_> {
 pub struct Holder {
     /// Its session.
     pub session: SessionId,
-    /// Its claim, as it was when it attached; `None` when this process did not see it.
+    /// Its claim, with where it is and what is known of it now; `None` when this process did not see it.
     pub claim: Option<Claim>,
     /// Whether it lives.
     pub probe: Probe,

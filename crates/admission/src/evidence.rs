@@ -21,9 +21,6 @@ pub struct Known<T> {
     pub source: Cow<'static, str>,
     /// When it was seen.
     pub observed_at: UnixTime,
-    /// It was seen before two holders of one key can have parted: only such evidence may ever choose
-    /// between them.
-    pub before_fork: bool,
 }
 
 /// Why evidence is not there.
@@ -43,7 +40,7 @@ pub enum Missing {
 impl<T> Evidence<T> {
     /// Seen now, by `source`.
     pub fn seen(value: T, source: &'static str, now: UnixTime) -> Self {
-        Self::Known(Box::new(Known { value, source: source.into(), observed_at: now, before_fork: false }))
+        Self::Known(Box::new(Known { value, source: source.into(), observed_at: now }))
     }
 
     /// The value, if known.

@@ -27,7 +27,6 @@ pub use claim::{
     Revocation, Trail,
 };
 pub use evidence::{Evidence, Known, Missing};
-pub use ids::SourceClass;
 pub use modes::{Effect, Modes};
 pub use policy::{Policy, ValidityException};
 pub use reason::{Reason, Transient};

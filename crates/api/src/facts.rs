@@ -188,5 +188,5 @@ fn known(said: &Said<'_>) -> Evidence<UnitSays> {
     let Some(observed_at) = seen.into_iter().flatten().max() else {
         return Evidence::Missing(Missing::NoRecord);
     };
-    Evidence::Known(Box::new(Known { value, source: "management".into(), observed_at, before_fork: false }))
+    Evidence::Known(Box::new(Known { value, source: "management".into(), observed_at }))
 }

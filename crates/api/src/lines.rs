@@ -127,7 +127,6 @@ impl LineFeed {
                 value: found.line.clone(),
                 source: "line-feed".into(),
                 observed_at: found.at,
-                before_fork: false,
             })),
             Err(Absent::Stale) => Evidence::Missing(Missing::Stale),
             Err(Absent::NoRecord) => Evidence::Missing(Missing::NoRecord),

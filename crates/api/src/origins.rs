@@ -80,12 +80,9 @@ impl Origins for KnownOrigins {
 /// As old as the database.
 fn of_database<T>(found: Option<(T, UnixTime)>) -> Evidence<T> {
     match found {
-        Some((value, built)) => Evidence::Known(Box::new(Known {
-            value,
-            source: "database".into(),
-            observed_at: built,
-            before_fork: false,
-        })),
+        Some((value, built)) => {
+            Evidence::Known(Box::new(Known { value, source: "database".into(), observed_at: built }))
+        }
         None => Evidence::Missing(Missing::NoRecord),
     }
 }

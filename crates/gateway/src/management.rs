@@ -103,7 +103,6 @@ pub(crate) fn management(
             },
             source: said.source,
             observed_at: said.observed_at,
-            before_fork: false,
         })),
     }
 }

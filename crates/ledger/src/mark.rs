@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Item {
-    /// What was concluded about it before: by a person, or by the rules.
+    /// What a person concluded about it before.
     Judged,
     /// Its access line against the ledger's.
     Line,

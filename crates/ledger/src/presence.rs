@@ -36,9 +36,6 @@ const CHUNK: usize = 200;
 const BY: &str = "truecell";
 
 impl Presence {
-    /// Units moved in one round at most.
-    pub const MOVES: usize = MOVES;
-
     fn served(&mut self, served: Duration, seen: &HashSet<DeviceId>) {
         self.served_s += served.as_secs();
         self.seen_at_s.extend(seen.iter().map(|device| (*device, self.served_s)));

@@ -73,7 +73,7 @@ pub struct Judged {
     pub is_copy: bool,
     /// When.
     pub at: UnixTime,
-    /// Who said so: a person, or the rules by their version.
+    /// The person who said so.
     pub by: String,
     /// The incident that it was about.
     pub incident: Option<u64>,
@@ -127,7 +127,7 @@ impl Appearance {
 }
 
 impl Profile {
-    /// Ways of being seen that are kept: the oldest goes first, but not one at home for one that is not.
+    /// Ways of being seen that are kept: the oldest goes first, but not one at home or a copy for one that is neither.
     pub const MAX: usize = 8;
     /// The same again within this time is not written down.
     pub const FOLDED: Duration = Duration::from_secs(86_400);
@@ -188,7 +188,7 @@ impl Profile {
     fn shorten(&mut self) {
         if self.seen.len() > Self::MAX {
             let goes = self.seen.iter().rposition(|seen| !seen.at_home && !seen.is_copy());
-            self.seen.remove(goes.filter(|index| *index > 0).unwrap_or(self.seen.len() - 1));
+            self.seen.remove(goes.unwrap_or(self.seen.len() - 1));
         }
     }
 }

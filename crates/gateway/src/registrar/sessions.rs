@@ -136,14 +136,14 @@ impl Registrar {
         }
         self.away.remove(&session.id);
         match verdict.decision {
-            Decision::Refuse(Reason::ForeignNetwork | Reason::LineUnknown)
-            | Decision::Quarantine(Reason::ForeignNetwork) => {
+            Decision::Refuse(Reason::ForeignNetwork | Reason::LineUnknown) => {
                 self.away.insert(session.id, claim.outer.line.value().cloned());
                 self.seen_at(session.id, true);
             }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {
-                if reason == Reason::WrongHands {
-                    self.tell_found_out(&claim, &verdict, known, now)?;
+                let by_a_person = verdict.own.of(Item::Judged).is_some();
+                if matches!(reason, Reason::WrongHands | Reason::Clone) && !by_a_person {
+                    self.tell_found_out(&claim, reason, &verdict, known, now)?;
                     if !self.may_end(known) {
                         // A person has to say so: many are found out at once.
                         return Ok(());
@@ -185,11 +185,12 @@ impl Registrar {
     fn tell_found_out(
         &self,
         claim: &admission::Claim,
+        reason: Reason,
         verdict: &Verdict,
         known: &Known,
         now: UnixTime,
     ) -> Result<(), LedgerError> {
-        let (reason, own) = (Reason::WrongHands, &verdict.own);
+        let own = &verdict.own;
         let mut tx = self.ledger.begin()?;
         let new = incident(claim, own, reason, &reason.to_string(), 0, verdict.conclusion);
         let number = open_incident(&mut tx, new, now)?;

@@ -72,6 +72,7 @@ impl Two {
             evidence: json!({
                 "conclusion": conclusion,
                 "weighed": { "own": verdict.own, "other": verdict.other },
+                "ceiling_reached": !case.holder_may_go,
                 Sides::NAME: self.sides(),
                 "newcomer": { "claim": as_json(&case.claim) },
                 "holder": { "session": holder.map(|holder| holder.session.to_string()), "claim": claim },

@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn what_is_known_has_a_row_with_its_source_and_time_and_what_is_missing_has_none() {
         let line = json!({"known": {
-            "value": "L-1", "source": "ledger", "observed_at": "2026-01-31T10:00:00.123456Z", "before_fork": false,
+            "value": "L-1", "source": "ledger", "observed_at": "2026-01-31T10:00:00.123456Z",
         }});
         let claim = json!({
             "idi": "a.example",

@@ -18,7 +18,7 @@ pub(super) fn table(evidence: &Value) -> String {
     let Some(weighed) = evidence.get("weighed").and_then(|weighed| Weighed::deserialize(weighed).ok()) else {
         return String::new();
     };
-    let (own, other) = (weighed.own, weighed.other.unwrap_or_default());
+    let Weighed { own, other: Some(other) } = weighed else { return String::new() };
     let mut table = Table::new(&["WEIGHED", "NEWCOMER", "HOLDER"]);
     for item in Item::ALL {
         table.row([item.to_string(), side(&own, item), side(&other, item)]);
@@ -55,5 +55,6 @@ mod tests {
         assert_eq!(row("lineage"), ["lineage", "good (+0, since two are about)", "missing"]);
         assert_eq!(row("total"), ["total", "-4", "+4"]);
         assert_eq!(table(&json!({"claim": {}})), "");
+        assert_eq!(table(&json!({"weighed": {"own": {"marks": []}}})), "", "one who came alone");
     }
 }
