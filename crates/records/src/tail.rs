@@ -61,11 +61,13 @@ impl Tail {
     /// # Errors
     /// File or folder cannot be read. What could be was given.
     pub fn read(&mut self, mut each: impl FnMut(Piece<'_>)) -> io::Result<bool> {
-        let listed = self.look();
+        let mut listed = self.look();
         let newest = self.followed.iter().rposition(|file| file.is_listed);
         for (index, file) in self.followed.iter_mut().enumerate() {
-            if file.read(&mut self.chunk, &mut each)? {
-                return Ok(true);
+            match file.read(&mut self.chunk, &mut each) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) => listed = listed.and(file.failed(error)),
             }
             if !file.is_listed {
                 let Followed { path, lines, .. } = file;
@@ -130,6 +132,15 @@ impl Followed {
         }
     }
 
+    /// One that was gone before it was opened has nothing more; another error is told, and the others are read all the same.
+    fn failed(&mut self, error: io::Error) -> io::Result<()> {
+        if error.kind() != io::ErrorKind::NotFound {
+            return Err(error);
+        }
+        self.is_listed = false;
+        Ok(())
+    }
+
     /// A chunk of it; returns whether there may be more.
     fn read(&mut self, chunk: &mut [u8], each: &mut impl FnMut(Piece<'_>)) -> io::Result<bool> {
         let Self { path, open, length, offset, lines, .. } = self;
@@ -186,6 +197,23 @@ mod tests {
         assert!(all(&mut tail).is_empty());
         add(&path, "anew\n");
         assert_eq!(all(&mut tail), ["feed:1 anew"]);
+    }
+
+    #[test]
+    fn what_was_gone_before_it_was_opened_or_is_no_file_holds_up_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let [first, folder, last] = ["1.jsonl", "2.jsonl", "3.jsonl"].map(|name| dir.path().join(name));
+        add(&first, "a\nb\nc\nd\n");
+        add(&last, "e\n");
+        let mut tail = Tail::new(dir.path().to_owned(), 8);
+        tail.look().unwrap();
+        fs::remove_file(&first).unwrap();
+        assert_eq!(all(&mut tail), ["3.jsonl:1 e"]);
+        fs::create_dir(&folder).unwrap();
+        add(&last, "f\n");
+        let mut found = Vec::new();
+        while tail.read(|piece| found.push(piece.number)).unwrap_or(false) {}
+        assert_eq!(found, [2], "the folder is told, and the file behind it is read");
     }
 
     #[test]

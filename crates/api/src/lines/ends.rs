@@ -116,6 +116,9 @@ impl Ends {
             return false;
         }
         if self.done.len() + self.waiting.len() >= ENDS {
+            self.done.retain(|key, _| key.at >= now.before(PAST));
+        }
+        if self.done.len() + self.waiting.len() >= ENDS {
             self.not_taken += 1;
             return false;
         }

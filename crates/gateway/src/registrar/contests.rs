@@ -97,6 +97,7 @@ impl Registrar {
                 if let Written::Resolved(_) = newcomer.written {
                     self.voided.push_back(Voided { device: contest.device, session: newcomer.session() });
                 }
+                newcomer.holder_goes = false;
                 let refused = Settled::Holder(Some(Reason::RowTampered));
                 self.act_on(refused, newcomer, contest, outcome);
             }
@@ -215,7 +216,14 @@ impl Registrar {
         let in_turn = newcomer.two.as_ref().filter(|_| !newcomer.holder_goes);
         if let Some((device, own, is_observed)) = newcomer.unit.as_ref().filter(|_| !newcomer.holder_goes) {
             let (end, conclusion) = (End::In, in_turn.and_then(Two::conclusion));
-            let attach = Attach { end, conclusion, own, is_observed: *is_observed, evidence: record(&event) };
+            let attach = Attach {
+                end,
+                conclusion,
+                own,
+                other: None,
+                is_observed: *is_observed,
+                evidence: record(&event),
+            };
             unless_tampered(self.tell_cells(&mut tx, device, attach, now))?;
         }
         tx.take_lease(&lease, Some(contest.holder.session), event)?;
@@ -227,9 +235,9 @@ impl Registrar {
         Ok(Settled::Newcomer(Box::new(lease)))
     }
 
-    /// Opened once, however often the settlement is tried.
+    /// Opened once, however often the settlement is tried; and told no more often than refusals are, while it is open.
     fn incident(
-        &self,
+        &mut self,
         mut tx: Tx<'_>,
         newcomer: &mut Newcomer,
         contest: &Contest,
@@ -243,16 +251,26 @@ impl Registrar {
         if let Written::Incident = newcomer.written {
             return tx.incident_that_is_open(reason.code(), &[contest.device]);
         }
+        let kind = (contest.device, reason);
+        let more = self.refused.would_admit(kind, Instant::now());
+        if more.is_none()
+            && let open @ Some(_) = tx.incident_that_is_open(reason.code(), &[contest.device])?
+        {
+            self.refused.leave_out(kind, Instant::now());
+            return Ok(open);
+        }
+        let more = more.unwrap_or(0);
         let opened = match &newcomer.two {
-            Some(two) => self.tell_two(&mut tx, two, self.told(two, outcome, reason), now),
-            None => open_incident(&mut tx, self.two_claims(contest, outcome, reason), now),
+            Some(two) => self.tell_two(&mut tx, two, self.told(two, outcome, reason, more), now),
+            None => open_incident(&mut tx, self.two_claims(contest, outcome, reason, more), now),
         };
         let opened = opened.and_then(|number| {
             let told = newcomer.two.as_ref().zip(newcomer.unit.as_ref()).zip(number);
             if let Some(((two, (device, own, _)), number)) = told {
                 let (end, conclusion, is_observed) = (End::Out, two.conclusion(), false);
+                let other = two.other();
                 let evidence = TrustEvidence::Incident(number);
-                let attach = Attach { end, conclusion, own, is_observed, evidence };
+                let attach = Attach { end, conclusion, own, other, is_observed, evidence };
                 unless_tampered(self.tell_cells(&mut tx, device, attach, now))?;
             }
             Ok(number)
@@ -260,6 +278,7 @@ impl Registrar {
         let done = opened.and_then(|number| tx.commit().map(|()| number));
         if matches!(done, Ok(_) | Err(LedgerError::Unfinished { .. })) {
             newcomer.written = Written::Incident;
+            self.refused.admit(kind, Instant::now());
         }
         done
     }
@@ -305,15 +324,15 @@ impl Registrar {
         }
     }
 
-    fn told(&self, two: &Two, outcome: Outcome, reason: Reason) -> NewIncident {
-        let mut new = two.incident(reason.code(), &reason.to_string(), 0);
+    fn told(&self, two: &Two, outcome: Outcome, reason: Reason, more: u64) -> NewIncident {
+        let mut new = two.incident(reason.code(), &reason.to_string(), more);
         if let Some(evidence) = new.evidence.as_object_mut() {
             evidence.insert("probe".to_owned(), probed(outcome));
         }
         new
     }
 
-    fn two_claims(&self, contest: &Contest, outcome: Outcome, reason: Reason) -> NewIncident {
+    fn two_claims(&self, contest: &Contest, outcome: Outcome, reason: Reason, more: u64) -> NewIncident {
         let side = |session: SessionId| {
             let claim = self.claims.get(&session).map_or(Value::Null, |claim| as_json(claim));
             json!({ "session": session.to_string(), "claim": claim })
@@ -327,7 +346,7 @@ impl Registrar {
                 "holder": side(contest.holder.session),
                 "probe": probed(outcome),
             }),
-            more: 0,
+            more,
         }
     }
 }

@@ -343,6 +343,7 @@ impl Registrar {
                         end: End::In,
                         conclusion: case.two.as_ref().and_then(|two| two.conclusion()),
                         own: &case.own,
+                        other: None,
                         is_observed: !case.let_in.observed.is_empty(),
                         evidence: record(&event),
                     };
@@ -385,9 +386,9 @@ impl Registrar {
             None => open_incident(tx, incident(evidence, own, *reason, detail, more, *conclusion), now)?,
         };
         let Some((number, device)) = number.zip(device.as_deref()) else { return Ok(()) };
-        let (end, conclusion, is_observed) = (End::Out, *conclusion, false);
+        let (end, conclusion, other, is_observed) = (End::Out, *conclusion, None, false);
         let evidence = TrustEvidence::Incident(number);
-        let attach = Attach { end, conclusion, own, is_observed, evidence };
+        let attach = Attach { end, conclusion, own, other, is_observed, evidence };
         unless_tampered(self.tell_cells(tx, device, attach, now)).map(drop)
     }
 

@@ -183,24 +183,31 @@ impl Registrar {
 
     /// One who was let in is found out without another: that is an incident, and its cells hear of it.
     fn tell_found_out(
-        &self,
+        &mut self,
         claim: &admission::Claim,
         reason: Reason,
         verdict: &Verdict,
         known: &Known,
         now: UnixTime,
     ) -> Result<(), LedgerError> {
-        let own = &verdict.own;
-        let mut tx = self.ledger.begin()?;
-        let new = incident(claim, own, reason, &reason.to_string(), 0, verdict.conclusion);
+        let (own, kind) = (&verdict.own, (claim.device, reason));
+        let Some(more) = self.refused.would_admit(kind, Instant::now()) else {
+            self.refused.leave_out(kind, Instant::now());
+            return Ok(());
+        };
+        let ledger = self.ledger.clone();
+        let mut tx = ledger.begin()?;
+        let new = incident(claim, own, reason, &reason.to_string(), more, verdict.conclusion);
         let number = open_incident(&mut tx, new, now)?;
         if let Some((number, device)) = number.zip(known.device.as_ref()) {
-            let (end, conclusion, is_observed) = (End::In, verdict.conclusion, false);
+            let (end, conclusion, other, is_observed) = (End::In, verdict.conclusion, None, false);
             let evidence = TrustEvidence::Incident(number);
-            let attach = Attach { end, conclusion, own, is_observed, evidence };
+            let attach = Attach { end, conclusion, own, other, is_observed, evidence };
             unless_tampered(self.tell_cells(&mut tx, device, attach, now))?;
         }
-        tx.commit()
+        tx.commit()?;
+        self.refused.admit(kind, Instant::now());
+        Ok(())
     }
 
     /// One in quarantine gets nothing more by whatever has changed, and ends where it would be refused, or where a person has

@@ -21,10 +21,19 @@ pub(super) enum End {
 }
 
 /// What it says of the unit's cells. `is_observed`: it was let in though a reason speaks against it.
-fn kinds(end: End, conclusion: Option<Conclusion>, own: &Appraisal, is_observed: bool) -> Vec<SignalKind> {
+fn kinds(
+    end: End,
+    conclusion: Option<Conclusion>,
+    (own, other): (&Appraisal, Option<&Appraisal>),
+    is_observed: bool,
+) -> Vec<SignalKind> {
     match (end, conclusion) {
         (End::In, Some(Conclusion::HolderIsClone)) => vec![SignalKind::HolderClone],
         (End::In, Some(Conclusion::GenuineKeyUntrusted)) => vec![SignalKind::KeyUntrusted],
+        // Whoever shows a key from anywhere does not make the unit at home one of two.
+        (End::Out, Some(Conclusion::Undecided)) if other.is_some_and(is_confirmed) && !is_confirmed(own) => {
+            vec![SignalKind::NewcomerClone]
+        }
         (_, Some(Conclusion::Undecided)) => vec![SignalKind::Contested],
         // The ceiling keeps the copy there.
         (End::Out, Some(Conclusion::HolderIsClone)) => vec![SignalKind::HolderClone],
@@ -35,6 +44,11 @@ fn kinds(end: End, conclusion: Option<Conclusion>, own: &Appraisal, is_observed:
         (End::In, _) if is_observed || own.total() < 0 => vec![SignalKind::Observed],
         (End::In, _) => good(own),
     }
+}
+
+/// Something speaks for it that no copy of the key can bring.
+fn is_confirmed(side: &Appraisal) -> bool {
+    good(side).len() > 1
 }
 
 fn good(own: &Appraisal) -> Vec<SignalKind> {
@@ -54,6 +68,7 @@ pub(super) struct Attach<'a> {
     pub(super) end: End,
     pub(super) conclusion: Option<Conclusion>,
     pub(super) own: &'a Appraisal,
+    pub(super) other: Option<&'a Appraisal>,
     pub(super) is_observed: bool,
     pub(super) evidence: TrustEvidence,
 }
@@ -70,8 +85,8 @@ impl Registrar {
         attach: Attach<'_>,
         now: UnixTime,
     ) -> Result<(), LedgerError> {
-        let Attach { end, conclusion, own, is_observed, evidence } = attach;
-        let kinds = kinds(end, conclusion, own, is_observed);
+        let Attach { end, conclusion, own, other, is_observed, evidence } = attach;
+        let kinds = kinds(end, conclusion, (own, other), is_observed);
         if kinds.is_empty() || device.cells.is_empty() {
             return Ok(());
         }
@@ -93,26 +108,37 @@ mod tests {
     #[test]
     fn a_stranger_who_is_refused_costs_less_than_one_who_was_let_in() {
         let bad = Appraisal::new([Mark { item: Item::Line, grade: Grade::Bad, before_fork: true }]);
-        let refused = kinds(End::Out, Some(Conclusion::GenuineKeyUntrusted), &bad, false);
+        let refused = kinds(End::Out, Some(Conclusion::GenuineKeyUntrusted), (&bad, None), false);
         assert_eq!(refused, [SignalKind::NewcomerClone]);
         assert_eq!(
-            kinds(End::In, Some(Conclusion::GenuineKeyUntrusted), &bad, true),
+            kinds(End::In, Some(Conclusion::GenuineKeyUntrusted), (&bad, None), true),
             [SignalKind::KeyUntrusted]
         );
         assert_eq!(
-            kinds(End::Out, None, &bad, false),
+            kinds(End::Out, None, (&bad, None), false),
             [],
             "a unit that is suspended says nothing of its own cells"
         );
-        assert_eq!(kinds(End::In, None, &bad, false), [SignalKind::Observed]);
+        assert_eq!(kinds(End::In, None, (&bad, None), false), [SignalKind::Observed]);
+    }
+
+    #[test]
+    fn a_key_that_is_shown_from_anywhere_beside_the_unit_at_home_leaves_its_cells_on_probation() {
+        let home = Appraisal::new([Mark { item: Item::Line, grade: Grade::Good, before_fork: true }]);
+        let (nobody, undecided) = (Appraisal::default(), Some(Conclusion::Undecided));
+        let told = |own, other| kinds(End::Out, undecided, (own, other), false);
+        assert_eq!(told(&nobody, Some(&home)), [SignalKind::NewcomerClone]);
+        assert_eq!(told(&home, Some(&home)), [SignalKind::Contested]);
+        assert_eq!(told(&nobody, Some(&nobody)), [SignalKind::Contested]);
+        assert_eq!(told(&home, None), [SignalKind::Contested], "the one at home waits outside");
     }
 
     #[test]
     fn what_no_copy_can_bring_is_told_beside_the_attach_itself() {
         let mark = |item, grade| Mark { item, grade, before_fork: true };
         let own = Appraisal::new([mark(Item::Line, Grade::Good), mark(Item::Fingerprint, Grade::Bad)]);
-        let told = kinds(End::In, Some(Conclusion::Reconnect), &own, false);
+        let told = kinds(End::In, Some(Conclusion::Reconnect), (&own, None), false);
         assert_eq!(told, [SignalKind::Attached, SignalKind::LineConfirmed]);
-        assert_eq!(kinds(End::In, None, &Appraisal::default(), false), [SignalKind::Attached]);
+        assert_eq!(kinds(End::In, None, (&Appraisal::default(), None), false), [SignalKind::Attached]);
     }
 }

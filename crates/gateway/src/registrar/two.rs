@@ -3,7 +3,7 @@
 
 use super::{Registrar, judging::open_incident};
 use crate::evidence::as_json;
-use admission::{Case, Conclusion, Reason, Verdict, appearance};
+use admission::{Appraisal, Case, Conclusion, Reason, Verdict, appearance};
 use events::{Durability, admission::Judged};
 use ids::UnixTime;
 use ledger::{LedgerError, NewIncident, Sides, Tx};
@@ -32,6 +32,11 @@ impl Two {
     /// What they were judged by.
     pub(super) fn case(&self) -> &Case {
         &self.case
+    }
+
+    /// What is known of the other.
+    pub(super) fn other(&self) -> Option<&Appraisal> {
+        self.verdict.other.as_ref()
     }
 
     /// What it means.

@@ -95,8 +95,9 @@ impl Incident {
         self.evidence.get(Sides::NAME).and_then(|sides| Sides::deserialize(sides).ok())
     }
 
+    /// A later word about two takes the place of an earlier one: whoever was wrong can say so.
     fn settle(mut self, closed: Closed) -> Result<Self, LedgerError> {
-        if let Some(before) = &self.closed {
+        if let Some(before) = self.closed.as_ref().filter(|_| closed.genuine.is_none()) {
             let (number, at, by) = (self.number, before.at, &before.by);
             return Err(LedgerError::Conflict(format!("incident {number} was closed at {at} by {by}")));
         }
@@ -116,10 +117,10 @@ impl Ledger {
 
     /// Says which of two is the unit, and closes the incident. From now on who looks like the copy, and comes from where it
     /// was, is refused; who looks like the unit there has that for it. Where both look alike from one place nothing tells
-    /// them apart, and this only closes.
+    /// them apart, and this only closes. The last word about an incident counts.
     ///
     /// # Errors
-    /// As [`Self::close_incident`]; [`LedgerError::Conflict`] where the incident is not about two.
+    /// [`LedgerError::NotFound`]; [`LedgerError::Conflict`] where the incident is not about two; what ledger and journal say.
     pub fn judge_incident(
         &self,
         number: u64,
