@@ -1,7 +1,7 @@
 //! From what is known about one holder of a key to the marks that are weighed.
 
 use crate::{Claim, Evidence, Facts, Lineage, Located, Management, Proof, Trail, weighing::Appraisal};
-use ids::{SourceClass, UnixTime};
+use ids::{Network, SourceClass, UnixTime};
 use ledger::{Appearance, Grade, Item, Mark};
 
 /// Appraises one holder: its claim, with where it is now, against what the ledger knows of the unit.
@@ -55,8 +55,10 @@ pub fn appearance(claim: &Claim, facts: &Facts<'_>, marks: &[Mark], now: UnixTim
 /// One who looks the same and is where that one was has been found out before, or cleared by a person.
 fn judged(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {
     let here = appearance(claim, facts, &[], UnixTime::default())?;
-    let known = facts.profile?.like(&here)?.judged.as_ref()?;
-    mark(Item::Judged, Some(!known.is_copy))
+    let known = facts.profile?.like(&here)?;
+    // Others are in that neighbourhood, too.
+    let is_there = known.at_home || Network::site(known.from) == Network::site(here.from);
+    mark(Item::Judged, known.judged.as_ref().filter(|_| is_there).map(|judged| !judged.is_copy))
 }
 
 fn line(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {

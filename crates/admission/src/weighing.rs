@@ -108,10 +108,14 @@ impl Appraisal {
     }
 
     /// What is known by itself of one who comes alone, its line and what was concluded before aside: rules of their own read
-    /// those. What a copy would have as well says nothing here, as an upgrade or a reset looks the same.
+    /// those. What a copy would have as well says nothing here, as an upgrade or a reset looks the same. Nor does management
+    /// of one who is at home: a copy that has never been at the gate can say to it what it likes, and must end nobody by that.
     pub fn total_alone(&self) -> i32 {
-        let counts = |mark: &&Mark| {
-            !matches!(mark.item, Item::Line | Item::Judged) && WEIGHTS[mark.item as usize].survives_copy
+        let is_home = self.of(Item::Line).is_some_and(|mark| mark.grade == Grade::Good);
+        let counts = |mark: &&Mark| match mark.item {
+            Item::Line | Item::Judged => false,
+            Item::Management => !is_home,
+            item => WEIGHTS[item as usize].survives_copy,
         };
         self.marks.iter().filter(counts).copied().map(weight).sum()
     }

@@ -155,7 +155,14 @@ fn what_management_and_handsets_say_decides_where_both_are_on_the_same_line() {
     };
     let unit = Claim { place: with(Trail::AtSite), ..from(HOME, "A") };
     assert_eq!(world.judge(&relay, None).decision, Decision::Refuse(Reason::WrongHands));
-    assert_eq!(world.judge(&copy, None).decision, Decision::Refuse(Reason::WrongHands));
+    assert_eq!(
+        world.judge(&copy, None).decision,
+        Decision::Admit(Admit::First),
+        "management alone ends nobody at home"
+    );
+    assert_eq!(world.between(&unit, copy.clone()), CLONE_GOES);
+    let away = Claim { outer: from(AWAY, "A").outer, ..copy };
+    assert_eq!(World::without_line().judge(&away, None).decision, Decision::Refuse(Reason::WrongHands));
     assert_eq!(world.between(&unit, relay), CLONE_GOES);
     assert_eq!(world.between(&from(HOME, "A"), from(HOME, "A")), UNDECIDED);
 }
