@@ -60,7 +60,7 @@ impl Given {
 
     fn bits(self) -> u64 {
         let Self { line, overlap, facts, trail } = self;
-        [line, overlap, facts, trail].into_iter().fold(0, |bits, is| bits << 1 | u64::from(is))
+        [line, overlap, facts, trail].into_iter().fold(0, |bits, is| (bits << 1) | u64::from(is))
     }
 }
 

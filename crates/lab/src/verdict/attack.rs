@@ -57,7 +57,7 @@ const ATTACHES: u32 = 2;
 pub fn attack(attack: Attack, given: Given, trials: u64, seed: u64) -> Called {
     let mut called = Called { trials, ..Called::default() };
     for trial in 0..trials {
-        let actor = (attack as u64) << 40 | given.bits() << 36 | trial;
+        let actor = ((attack as u64) << 40) | (given.bits() << 36) | trial;
         let (outcome, served) = Trial::new(attack, given, Draws::new(seed, actor)).run();
         called.served += u64::from(served);
         match outcome {

@@ -66,8 +66,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub fn churn(fed: Fed, unit_days: u64, seed: u64, mut done: impl FnMut(u64)) -> Churned {
     let mut all = Churned::default();
     for unit in 0..unit_days.div_ceil(DAYS) {
-        let regions = Draws::new(seed, 1 << 62 | unit / REGION);
-        all.add(Life::new(fed, Draws::new(seed, 1 << 61 | unit), regions).run());
+        let regions = Draws::new(seed, (1 << 62) | (unit / REGION));
+        all.add(Life::new(fed, Draws::new(seed, (1 << 61) | unit), regions).run());
         done(all.unit_days);
     }
     all

@@ -93,7 +93,7 @@ impl Place {
 
     /// The same of its other stack.
     pub(super) fn of_other_stack(line: &AccessLine, draws: &mut Draws, now: UnixTime) -> Self {
-        let prefix = 0x2001_0db8 << 96 | u128::from(draws.below(1 << 24)) << 64;
+        let prefix = (0x2001_0db8 << 96) | (u128::from(draws.below(1 << 24)) << 64);
         Self::with(IpAddr::V6(Ipv6Addr::from(prefix + 1)), line, SourceClass::OwnFixed, draws, now)
     }
 

@@ -212,7 +212,7 @@ impl<E: Copy + Ord> World<E> {
     }
 
     fn trail(&self, session: &Session) -> Evidence<Trail> {
-        if !session.trail_from.is_some_and(|from| self.now >= from) {
+        if session.trail_from.is_none_or(|from| self.now < from) {
             return Evidence::Missing(Missing::NotGathered);
         }
         let copy = self.copy.as_ref().filter(|_| session.who == Who::Copy);
