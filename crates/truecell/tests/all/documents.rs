@@ -256,7 +256,8 @@ fn the_feed_of_device_facts_is_read_as_it_is_documented() {
     assert_eq!(fields, first_words("formats.md", "facts fields").into_iter().collect());
     let rows = table("formats.md", "facts fields");
     let described = |field: &str| rows.iter().find(|row| words(row)[0] == field).map(|row| words(row));
-    assert_eq!(described("kind").unwrap()[1..].iter().cloned().collect::<BTreeSet<_>>(), kinds);
+    let named: BTreeSet<_> = described("kind").unwrap()[1..].iter().map(ToString::to_string).collect();
+    assert_eq!(named, kinds);
     assert_eq!(described("v").unwrap()[1], records::facts::V.to_string());
     let longest = format!("A line of facts has at most {} octets", records::facts::LONGEST);
     let most = format!("at most {}", records::facts::MOST);
