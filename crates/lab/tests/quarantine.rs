@@ -321,6 +321,7 @@ fn one_whom_a_person_clears_comes_back_in_the_place_of_the_other() {
     };
     let number = quarantined.incident.unwrap();
     world.carrier.ledger.judge_incident(number, Genuine::Newcomer, closed).unwrap();
+    world.carrier.gateway.end_quarantine(SOMEWHERE, "erin", "the incident is judged");
     world.carrier.gateway.device_changed(SOMEWHERE);
     let patience = Duration::from_secs(10);
     assert!(copy.wait_deleted(patience).is_some() && unit.wait_deleted(patience).is_some());

@@ -15,7 +15,7 @@ use crate::{
 use admission::{Decision, Evidence, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{DeviceId, SessionId, UnixTime};
-use ledger::{Grade, Item, LedgerError, trust::TrustEvidence};
+use ledger::{LedgerError, trust::TrustEvidence};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
 
@@ -126,7 +126,7 @@ impl Registrar {
         self.note_home(session, &claim, known);
         let verdict = judge(&claim, &self.facts(known), None, &self.policy, &self.shadow.modes, now);
         if session.confinement().is_some() {
-            self.look_again_at_quarantined(session, &verdict);
+            self.look_again_at_quarantined(session, verdict.decision);
             return Ok(());
         }
         if let Decision::Refuse(reason) | Decision::Quarantine(reason) = verdict.decision {
@@ -210,16 +210,14 @@ impl Registrar {
         Ok(())
     }
 
-    /// One in quarantine gets nothing more by whatever has changed, and ends where it would be refused, or where a person has
-    /// said that it is the unit: then it comes back.
-    fn look_again_at_quarantined(&self, session: &Session, verdict: &Verdict) {
-        let is_cleared = verdict.own.of(Item::Judged).is_some_and(|mark| mark.grade == Grade::Good);
-        match verdict.decision {
+    /// One in quarantine gets nothing more by whatever has changed, and ends where it would be refused.
+    fn look_again_at_quarantined(&self, session: &Session, decision: Decision) {
+        match decision {
             Decision::Refuse(reason) => {
                 let why = Why::Device(reason.code().to_owned());
                 self.answer(Answer::End { session: session.id, why });
             }
-            _ if is_cleared || !self.is_quarantine_of(session) => {
+            _ if !self.is_quarantine_of(session) => {
                 self.answer(Answer::End { session: session.id, why: Why::ClassChanged });
             }
             Decision::Admit(_) | Decision::Contest | Decision::Quarantine(_) | Decision::Drop(_) => {

@@ -4,6 +4,7 @@
 //! [`world`] makes it happen.
 
 mod rows;
+mod side;
 mod world;
 
 use rows::ROWS;

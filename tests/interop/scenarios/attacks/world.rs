@@ -1,13 +1,12 @@
 //! A household, its neighbours, and two who have the key of one unit.
 
-use super::{Act, Came, Look, Place, Row, Who};
-use crate::clone::COPY;
+use super::{Act, Came, Look, Place, Row, Who, side::Side};
 use anyhow::{Context, Result, ensure};
 use interop::carrier::{Carrier, Unit};
 use interop::certificate::{Authority, KeyKind, write};
-use interop::charon::{Charon, PROMPT};
+use interop::charon::PROMPT;
 use interop::deadline::until;
-use interop::internet::{Host, Nat};
+use interop::internet::Nat;
 use interop::namespace::run;
 use interop::relay::{Relay, Weather};
 use interop::scene::Scene;
@@ -38,9 +37,6 @@ vendor = [{ realm = \"units.vendor.example\", anchors = \"factory.pem\" }]
 /// Until a claim is settled: the holder's silence, or its time to make room.
 const SETTLED: Duration = Duration::from_secs(40);
 
-/// Proposals of a unit, and of other software.
-const PROPOSALS: [&str; 2] = ["aes256gcm16-prfsha256-x25519", "aes256gcm16-prfsha384-ecp256"];
-
 pub(super) struct World<'a> {
     carrier: Carrier<'a>,
     factory: Authority,
@@ -49,18 +45,6 @@ pub(super) struct World<'a> {
     other: Side,
     /// Sessions and records of the journal that were there before what happens now.
     before: (BTreeSet<String>, usize),
-}
-
-struct Side {
-    who: Who,
-    host: Host,
-    gateway: IpAddr,
-    conf: String,
-    identity: Unit,
-    starts: u32,
-    charon: Option<Charon>,
-    session: Option<String>,
-    _relay: Option<Relay>,
 }
 
 impl World<'_> {
@@ -282,33 +266,6 @@ impl World<'_> {
         ensure!(["own", "other"].iter().all(|side| weighed[side]["marks"].is_array()), "{weighed}");
         let replay: Value = self.carrier.gateway.ask(&["incident", "replay", &number.to_string()])?;
         ensure!(replay["same"] == true && replay["now"]["conclusion"] == evidence["conclusion"], "{replay}");
-        Ok(())
-    }
-}
-
-impl Side {
-    fn new(who: Who, host: Host, gateway: IpAddr, look: Look, identity: &Unit, relay: Option<Relay>) -> Self {
-        let [own, others] = PROPOSALS;
-        let conf = if look == Look::Same { COPY.to_owned() } else { COPY.replace(own, others) };
-        let identity = identity.clone();
-        Self { who, host, gateway, conf, identity, starts: 0, charon: None, session: None, _relay: relay }
-    }
-
-    fn charon(&self) -> Result<&Charon> {
-        self.charon.as_ref().context("it has no power")
-    }
-
-    fn start(&mut self, scene: &Scene, root: &str) -> Result<()> {
-        if self.charon.is_some() {
-            return Ok(());
-        }
-        self.starts += 1;
-        let dir = scene.dir(&format!("{:?}-{}", self.who, self.starts))?;
-        let charon = Charon::start(&self.host.namespace, &dir, "make_before_break = yes")?;
-        charon.own(&self.identity.credential, "own")?;
-        charon.trust(root, "root")?;
-        charon.load(&interop::carrier::filled(&self.conf, &self.identity.name, self.gateway))?;
-        self.charon = Some(charon);
         Ok(())
     }
 }
