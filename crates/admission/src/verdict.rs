@@ -238,9 +238,10 @@ fn access_line(claim: &Claim, facts: &Facts<'_>, _: &Appraisal, _: &Policy, _: U
     }
 }
 
-/// What speaks against whoever has the key, beside the line: network, place, handsets, management.
+/// What speaks against whoever has the key, beside the line: network, place, handsets, management. No list of networks or
+/// places refuses anybody by itself: one in a hundred addresses may be wrong in it.
 fn hands(_: &Claim, _: &Facts<'_>, own: &Appraisal, _: &Policy, _: UnixTime) -> Option<Reason> {
-    (own.total_alone() <= WRONG_HANDS).then_some(Reason::WrongHands)
+    (own.total_alone() < WRONG_HANDS).then_some(Reason::WrongHands)
 }
 
 /// What of it is believed: where a list of ours would refuse nobody, it does not tell a copy either.

@@ -112,10 +112,10 @@ impl Appraisal {
     /// of one who is at home: a copy that has never been at the gate can say to it what it likes, and must end nobody by that.
     pub fn total_alone(&self) -> i32 {
         let is_home = self.of(Item::Line).is_some_and(|mark| mark.grade == Grade::Good);
-        let counts = |mark: &&Mark| match mark.item {
-            Item::Line | Item::Judged => false,
-            Item::Management => !is_home,
-            item => WEIGHTS[item as usize].survives_copy,
+        let counts = |mark: &&Mark| {
+            let is_left_out =
+                matches!(mark.item, Item::Line | Item::Judged) || mark.item == Item::Management && is_home;
+            !is_left_out && WEIGHTS[mark.item as usize].survives_copy
         };
         self.marks.iter().filter(counts).copied().map(weight).sum()
     }

@@ -1,8 +1,8 @@
 //! Two who hold one key: whom the verdict takes for the unit.
 
 use super::*;
-use crate::{Case, Fingerprint, Lineage, Management, Trail};
-use ids::{CertSha256, SourceClass};
+use crate::{Case, Fingerprint, Lineage, Located, Management, Trail};
+use ids::{CertSha256, Position, SourceClass};
 use ledger::{Appearance, Grade, Item, Judged, Mark, Profile};
 use std::net::SocketAddr;
 
@@ -22,9 +22,12 @@ fn from(outer: &str, make: &str) -> Claim {
     Claim { fingerprint: with(look(make)), ..claim(outer) }
 }
 
+/// In another country, by the network and by where that is.
 fn foreign(outer: &str) -> Claim {
     let mut claim = from(outer, "A");
     claim.outer.class = with(SourceClass::Foreign);
+    let position = Position::from_degrees(51.5, 0.0).unwrap();
+    claim.outer.place = with(Located { position, radius_km: 50 });
     claim
 }
 
@@ -66,7 +69,8 @@ impl World {
     }
 
     fn judge(&self, claim: &Claim, holder: Option<(Claim, Probe)>) -> Verdict {
-        let (device, credential) = (device(LifeCycle::Live), credential());
+        let position = Position::from_degrees(37.5, 127.0);
+        let (device, credential) = (Device { position, ..device(LifeCycle::Live) }, credential());
         let profile = Profile { device: id(), seen: self.seen.clone() };
         let facts = Facts {
             device: Some(&device),
@@ -125,7 +129,9 @@ fn two_who_are_both_where_the_unit_is_not_are_both_in_wrong_hands() {
     };
     let (decision, conclusion, _) = world.between(&hosting(AWAY), hosting(ELSEWHERE));
     assert_eq!(decision, Decision::Refuse(Reason::WrongHands));
-    assert_eq!(conclusion, Some(Conclusion::GenuineKeyUntrusted), "a rule speaks before they are weighed");
+    assert_eq!(conclusion, Some(Conclusion::GenuineKeyUntrusted));
+    let alone = world.judge(&hosting(AWAY), None);
+    assert_eq!(alone.decision, Decision::Admit(Admit::First), "a list of networks alone refuses nobody");
     let old = |outer| {
         let lineage = with(Lineage::Superseded { by: Sha256([7; 32]) });
         Claim { lineage, cert_sha256: Sha256([7; 32]), ..from(outer, "A") }
