@@ -59,7 +59,8 @@ fn main() {
     for look in 0..LOOKS {
         let device = device(look.wrapping_mul(2_654_435_761) % UNITS as u32);
         let said = table.of(black_box(device), Some(&line), now, (SPAN, SPAN));
-        found += u32::from(said.is_ok_and(|said| said.neighbours.is_some_and(|(_, here)| here == Some(true))));
+        found +=
+            u32::from(said.is_ok_and(|said| said.neighbours.is_some_and(|(_, here)| here == Some(true))));
     }
     println!("looks: {} ns each, {found} of {LOOKS} found", began.elapsed().as_nanos() / u128::from(LOOKS));
 }
