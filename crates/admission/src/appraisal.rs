@@ -67,7 +67,15 @@ fn network(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {
     if is_on_line(claim, facts).is_some() {
         return None;
     }
-    mark(Item::Network, claim.outer.class.value().map(|class| *class == SourceClass::OwnFixed))
+    mark(
+        Item::Network,
+        match claim.outer.class.value()? {
+            SourceClass::OwnFixed => Some(true),
+            // A unit may be there, with its carrier's leave.
+            SourceClass::OtherFixed => None,
+            SourceClass::Mobile | SourceClass::Foreign | SourceClass::Hosting => Some(false),
+        },
+    )
 }
 
 /// Within this of its site, km, it may well be there.

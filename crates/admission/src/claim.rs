@@ -159,9 +159,11 @@ pub struct Management {
 }
 
 impl Management {
-    /// Whether it is the unit that this is said of: one thing that is not so is enough.
+    /// Whether it is the unit that this is said of: one thing that is not so is enough. Other software is none: an upgrade
+    /// that the ledger has not heard of, or one that was set back, shows just that.
     pub(crate) fn agrees(&self) -> Option<bool> {
         let Self { serial, software, tunnel, neighbours } = *self;
+        let software = software.filter(|is_known| *is_known);
         [serial, software, tunnel, neighbours].into_iter().flatten().reduce(|all, one| all && one)
     }
 }
@@ -218,6 +220,9 @@ pub struct Fingerprint {
     pub nonce_length: u16,
     /// Messages that came more than once.
     pub retransmissions: u16,
+    /// Milliseconds from a request to the first time that it came again, when one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_retransmission_ms: Option<u32>,
     /// Method of the KE payload.
     pub key_exchange: Option<u16>,
     /// Microseconds from our IKE_SA_INIT response to its IKE_AUTH: round trip and the unit's own work.
@@ -238,7 +243,13 @@ impl Fingerprint {
         notifies.dedup();
         let text = format!("{:?} {:?} {notifies:?} {}", self.vendor_ids, self.proposals, self.nonce_length);
         let fragment = self.fragment_sizes.iter().copied().max().filter(|_| self.fragment_sizes.len() > 1);
-        Look { ike: Sha256::of(text.as_bytes()), fragment }
+        Look { ike: Sha256::of(text.as_bytes()), fragment, retransmission: self.retransmission() }
+    }
+
+    /// Class of its retransmission timer: 0 is a quarter of a second, and each further one twice as long, to the nearest.
+    fn retransmission(&self) -> Option<u8> {
+        let quarters = f64::from(self.first_retransmission_ms?) / 250.0;
+        Some(quarters.log2().round().max(0.0) as u8)
     }
 }
 
@@ -309,4 +320,20 @@ pub enum Probe {
     Unreachable,
     /// It deleted its own session in its time.
     MadeRoom,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_are_told_apart_by_the_nearest_class() {
+        let class = |milliseconds| {
+            let first_retransmission_ms = Some(milliseconds);
+            Fingerprint { first_retransmission_ms, ..Fingerprint::default() }.look().retransmission
+        };
+        let classes = [125, 250, 500, 499, 4000, 3990, 4010, 7200].map(|time| class(time).unwrap());
+        assert_eq!(classes, [0, 0, 1, 1, 4, 4, 4, 5]);
+        assert_eq!(Fingerprint::default().look().retransmission, None);
+    }
 }

@@ -273,11 +273,9 @@ impl Settled {
     }
 
     fn refused(reason: Reason) -> Self {
-        let conclusion = match reason {
-            Reason::ForeignNetwork | Reason::WrongHands => Some(Conclusion::GenuineKeyUntrusted),
-            Reason::Clone => Some(Conclusion::NewcomerIsClone),
-            _ => None,
-        };
+        let is_elsewhere = matches!(reason, Reason::ForeignNetwork | Reason::WrongHands);
+        let untrusted = is_elsewhere.then_some(Conclusion::GenuineKeyUntrusted);
+        let conclusion = untrusted.or((reason == Reason::Clone).then_some(Conclusion::NewcomerIsClone));
         Self { conclusion, ..Self::of(Decision::Refuse(reason)) }
     }
 
@@ -337,7 +335,7 @@ fn alone(claim: &Claim, facts: &Facts<'_>, own: &Appraisal, how: Admit, now: Uni
         conclusion: (how == Admit::Reconnect).then_some(Conclusion::Reconnect),
         ..Settled::of(Decision::Admit(how))
     };
-    let Some(before) = in_turn(claim, facts, now) else { return admitted };
+    let Some(before) = in_turn(claim, facts, own, now) else { return admitted };
     let other = Appraisal::new(before.marks.iter().copied());
     let settled = match weigh(own, &other, APART_IN_TURN) {
         Weighed::FirstIsCopy => Settled::refused(Reason::Clone),
@@ -361,15 +359,17 @@ fn is_far(one: &Appearance, other: &Appearance) -> bool {
 
 /// Who was here last, where the claim is that of one who was here before: two take turns. One and the same unit looks
 /// otherwise once, after an upgrade, and does not go back; at its own line it may even do that.
-fn in_turn<'a>(claim: &Claim, facts: &Facts<'a>, now: UnixTime) -> Option<&'a Appearance> {
+fn in_turn<'a>(claim: &Claim, facts: &Facts<'a>, own: &Appraisal, now: UnixTime) -> Option<&'a Appearance> {
     let here = appearance(claim, facts, &[], now)?;
     let profile = facts.profile?;
     let last = profile.seen.first().filter(|last| !last.is_like(&here) && !last.is_copy())?;
     profile.like(&here)?;
     let is_lately = now < last.last.after(Profile::PAST);
     let looks_otherwise = !last.look.is_like(&here.look);
+    // Where nothing speaks against either, the line was only not known for a time.
+    let is_accused = own.is_accused() || Appraisal::new(last.marks.iter().copied()).is_accused();
     let both_at_home = last.at_home && here.at_home;
-    let differs = looks_otherwise || last.at_home != here.at_home || is_far(last, &here);
+    let differs = looks_otherwise || last.at_home != here.at_home && is_accused || is_far(last, &here);
     (is_lately && differs && !both_at_home).then_some(last)
 }
 

@@ -65,7 +65,7 @@ mod tests {
         let text = serde_json::to_string(&Readiness::from(health)).unwrap();
         assert_eq!(
             text,
-            r#"{"ready":false,"checks":{"ca":null,"ca-key":null,"clock":null,"clock-step":null,"core":null,"disk":null,"issuers":null,"journal":null,"ledger":"locked","policy":null,"shards":null,"threads":null,"witness":null}}"#
+            r#"{"ready":false,"checks":{"ca":null,"ca-key":null,"clock":null,"clock-step":null,"core":null,"disk":null,"issuers":null,"journal":null,"ledger":"locked","line-ends":null,"line-feed":null,"policy":null,"shards":null,"threads":null,"witness":null}}"#
         );
     }
 }

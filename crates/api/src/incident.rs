@@ -105,11 +105,16 @@ pub(crate) async fn judge(
     let request_id = request.request_id.as_ref().map(|id| format!("{number} {id}"));
     let (genuine, why) = (request.genuine, String::from(request.why.clone()));
     let work = services.blocking(move |services| {
+        let (by, ended) = (caller.name.clone(), format!("incident {number} is judged"));
         let closed = ClosedIncident { by: caller.name, at: services.now(), why, genuine: None };
         let incident = services.ledger.judge_incident(number, genuine, closed)?;
-        let gateway = services.gateway.iter();
-        gateway
-            .for_each(|gateway| incident.devices.iter().for_each(|device| gateway.device_changed(*device)));
+        if let Some(gateway) = &services.gateway {
+            for device in &incident.devices {
+                // Whoever waits there comes anew, and is judged by what is known now.
+                gateway.end_quarantine(*device, &by, &ended);
+                gateway.device_changed(*device);
+            }
+        }
         Ok(incident)
     });
     services.requests.once(request_id.as_deref(), &request, work).await.map(Json)

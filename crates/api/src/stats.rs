@@ -72,6 +72,9 @@ pub struct Counters {
     pub quarantines: BTreeMap<String, u64>,
     /// Second claims that were settled, by outcome.
     pub contests_settled: BTreeMap<String, u64>,
+    /// Claims by the time until they were told what became of them: at most so many microseconds, and how many.
+    #[serde(default)]
+    pub claim_times: Vec<(u64, u64)>,
 }
 
 pub(crate) async fn show(State(services): State<Arc<Services>>) -> Result<Json<NodeStats>, Problem> {
@@ -115,6 +118,7 @@ impl From<Stats> for Counters {
             closed: owned(stats.closed),
             quarantines: owned(stats.quarantines),
             contests_settled: owned(stats.contests_settled),
+            claim_times: stats.claim_times,
         }
     }
 }

@@ -30,15 +30,16 @@ impl StatusBooks for LedgerStatuses {
 
 impl LedgerStatuses {
     fn find(&self, issuing: Generation, serial: &str, now: UnixTime) -> Result<Status, LedgerError> {
-        let Some(certificate) = self.0.certificate(&issuing.to_string(), serial)? else {
-            return Ok(Status::NotIssued);
-        };
-        Ok(match self.0.standing(&certificate, now)? {
-            Standing::Counts => Status::Good,
-            Standing::Waits => {
-                Status::Revoked { at: certificate.issued_at, reason: Some(CrlReason::CertificateHold) }
+        let standing = self.0.standing_of(&issuing.to_string(), serial, now)?;
+        Ok(match standing {
+            None => Status::NotIssued,
+            Some((Standing::Counts, _)) => Status::Good,
+            Some((Standing::Waits, issued_at)) => {
+                Status::Revoked { at: issued_at, reason: Some(CrlReason::CertificateHold) }
             }
-            Standing::Revoked(revoked) => Status::Revoked { at: revoked.at, reason: revoked.reason },
+            Some((Standing::Revoked(revoked), _)) => {
+                Status::Revoked { at: revoked.at, reason: revoked.reason }
+            }
         })
     }
 }

@@ -5,14 +5,15 @@ mod changes;
 
 pub use changes::Changes;
 
-use crate::record::recorded;
+use crate::record::{Recorded, recorded};
 use ids::{UnixTime, number_as_text};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 /// A row of the ledger takes a new value, once its transaction is [`Committed`]. In version 1 it stands by itself.
+/// Rows are JSON: whoever writes it has them as text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RowChanged {
+pub struct RowChanged<Row = Value> {
     /// Kind of row: `device`, `credential`, `line`, `pair`, `order`, `incident` and others.
     pub table: String,
     /// Its key within the table.
@@ -21,9 +22,9 @@ pub struct RowChanged {
     #[serde(with = "number_as_text")]
     pub revision: u64,
     /// The row before; `None` when it is new.
-    pub before: Option<Value>,
+    pub before: Option<Row>,
     /// The row from now on; `None` when it is removed.
-    pub after: Option<Value>,
+    pub after: Option<Row>,
     /// Who did it: a person, or the part of Truecell.
     pub by: String,
     /// Why.
@@ -75,6 +76,11 @@ pub struct BackupBegun {
     pub with_keys: bool,
     /// Who.
     pub by: String,
+}
+
+impl Recorded for RowChanged<Box<RawValue>> {
+    const KIND: &'static str = <RowChanged>::KIND;
+    const V: u16 = <RowChanged>::V;
 }
 
 recorded! {

@@ -14,7 +14,7 @@ use serde_json::{
     Value,
     value::{RawValue, to_raw_value},
 };
-use std::{borrow::Cow, fmt::Write, net::SocketAddr};
+use std::{borrow::Cow, fmt::Write, net::SocketAddr, time::Duration};
 use x509::Standing;
 
 /// What the ledger says about one claim.
@@ -159,9 +159,14 @@ fn fingerprint(seen: &ike::ObservedFingerprint) -> Fingerprint {
         fragment_sizes: seen.fragment_sizes.clone().into(),
         nonce_length: seen.nonce_length,
         retransmissions: seen.retransmissions,
+        first_retransmission_ms: seen.first_retransmission.map(milliseconds),
         key_exchange: seen.key_exchange.map(|method| method.0),
         init_to_auth_us: u64::try_from(seen.init_to_auth.as_micros()).unwrap_or(u64::MAX),
     }
+}
+
+fn milliseconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn proposal(proposal: &Proposal) -> Box<str> {

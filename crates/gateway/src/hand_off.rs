@@ -22,7 +22,7 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use x509::{Anchors, CertPathVerified};
 
@@ -265,6 +265,8 @@ pub(crate) struct Claim {
     pub(crate) sa: IkeSaId,
     pub(crate) authenticated: Authenticated,
     pub(crate) request: AttachRequest,
+    /// When it was handed over.
+    pub(crate) came: Instant,
 }
 
 /// An attempt that was refused before it was authenticated, or could not be.
@@ -342,8 +344,6 @@ pub(crate) enum Answer {
     Admitted { ticket: Ticket, admitted: Admitted, session: Arc<Session>, path: Path, grant: Grant },
     /// It may attach if the holder makes room or is silent.
     Contested { ticket: Ticket, session: Arc<Session>, path: Path, grant: Grant, holder: Party },
-    /// It may not attach, and gets what there is in quarantine.
-    Quarantined { ticket: Ticket, quarantined: Quarantined, session: Arc<Session>, path: Path, grant: Grant },
     /// It may not; the event says why.
     Refused(Ticket),
     /// It can't be judged now.

@@ -1,4 +1,4 @@
-use crate::sessions::Amount;
+use crate::{sessions::Amount, spread::Spread};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -46,6 +46,9 @@ pub struct Stats {
     pub batches: u64,
     /// Claims judged.
     pub claims_judged: u64,
+    /// From a claim's arrival at the registrar until it was told what became of it: how many took at most so many
+    /// microseconds, and longer than the step before.
+    pub claim_times: Vec<(u64, u64)>,
 }
 
 /// What the IKE thread publishes.
@@ -115,6 +118,7 @@ pub(crate) struct Tallies {
     quarantined: AtomicUsize,
     batches: AtomicU64,
     claims: AtomicU64,
+    pub(crate) times: Spread,
 }
 
 impl Tallies {
@@ -135,5 +139,6 @@ impl Tallies {
         stats.contests_settled = self.settled.view();
         stats.batches = self.batches.load(Relaxed);
         stats.claims_judged = self.claims.load(Relaxed);
+        stats.claim_times = self.times.view();
     }
 }

@@ -38,6 +38,9 @@ pub struct ObservedFingerprint {
     pub nonce_length: u16,
     /// Datagrams of IKE_SA_INIT and IKE_AUTH that came more than once.
     pub retransmissions: u16,
+    /// How long after the first copy of a request that came here the next one did, when one did: the start of its
+    /// retransmission timer (RFC 7296 §2.4), or a later step of it where the network lost a copy.
+    pub first_retransmission: Option<Duration>,
     /// From our IKE_SA_INIT response to its IKE_AUTH.
     pub init_to_auth: Duration,
 }
@@ -47,6 +50,8 @@ impl ObservedFingerprint {
     const MAX_VENDOR_ID: usize = 64;
     const MAX_NOTIFIES: usize = 64;
     const MAX_FRAGMENT_SIZES: usize = 64;
+    /// What comes again sooner was doubled on the way, or waited here.
+    const DOUBLED: Duration = Duration::from_millis(125);
 
     pub(crate) fn saw_vendor_id(&mut self, octets: &[u8]) {
         if self.vendor_ids.len() < Self::MAX_VENDOR_IDS {
@@ -62,6 +67,14 @@ impl ObservedFingerprint {
 
     pub(crate) fn saw_again(&mut self) {
         self.retransmissions = self.retransmissions.saturating_add(1);
+    }
+
+    /// A request came again, so long after the first time.
+    pub(crate) fn saw_again_after(&mut self, time: Duration) {
+        self.saw_again();
+        if time >= Self::DOUBLED {
+            self.first_retransmission.get_or_insert(time);
+        }
     }
 
     pub(crate) fn saw_fragment(&mut self, octets: usize) {

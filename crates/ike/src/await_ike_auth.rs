@@ -88,10 +88,12 @@ impl AwaitIkeAuth {
     }
 }
 
-/// Adds what IKE_AUTH shows to the fingerprint; only the first one is looked at.
+/// Adds what IKE_AUTH shows to the fingerprint; of one that comes again, only when it does.
 fn observe(handshake: &mut Handshake, request: &IkeAuthRequest, cx: &Context<'_>) {
+    let since_answered = cx.now.saturating_duration_since(handshake.answered_at);
     if handshake.questions > 0 {
-        return;
+        let since = since_answered.saturating_sub(handshake.fingerprint.init_to_auth);
+        return handshake.fingerprint.saw_again_after(since);
     }
     handshake.saw_notifies(&request.notifies);
     let fingerprint = &mut handshake.fingerprint;
@@ -99,7 +101,7 @@ fn observe(handshake: &mut Handshake, request: &IkeAuthRequest, cx: &Context<'_>
     if let Some(child) = &request.child {
         fingerprint.saw_child_proposals(&child.proposals);
     }
-    fingerprint.init_to_auth = cx.now.saturating_duration_since(handshake.answered_at);
+    fingerprint.init_to_auth = since_answered;
 }
 
 fn unknown_critical(malformed: Malformed) -> Option<PayloadType> {

@@ -272,7 +272,11 @@ fn key_paths(dir: &Path) -> (PathBuf, PathBuf) {
     (dir.join("journal.key"), dir.join("row.key"))
 }
 
-fn books(dir: &Path, journal_key: JournalKey, row_key: RowKey) -> anyhow::Result<(Ledger, Journal)> {
+pub(crate) fn books(
+    dir: &Path,
+    journal_key: JournalKey,
+    row_key: RowKey,
+) -> anyhow::Result<(Ledger, Journal)> {
     let now = UnixTime::now();
     let (journal, _) = Journal::open(&dir.join("journal").join("lab"), "lab".parse()?, journal_key, now)?;
     let store = Box::new(Sqlite::open(&dir.join("ledger.sqlite"))?);

@@ -142,12 +142,13 @@ fn a_unit_reported_lost_while_no_row_can_be_written_loses_its_tunnel_when_one_ca
     // Rows are written, and no transaction ends well.
     sql("CREATE TABLE no_such (id INTEGER PRIMARY KEY);
          CREATE TABLE stuck (id REFERENCES no_such DEFERRABLE INITIALLY DEFERRED);
-         CREATE TRIGGER stuck AFTER INSERT ON row BEGIN INSERT INTO stuck VALUES (1); END");
+         CREATE TRIGGER stuck_new AFTER INSERT ON row BEGIN INSERT INTO stuck VALUES (1); END;
+         CREATE TRIGGER stuck_changed AFTER UPDATE ON row BEGIN INSERT INTO stuck VALUES (1); END");
     let ledger = &world.carrier.ledger;
     let lost = ledger.move_device(id(1), LifeCycle::Lost, "kim", "gone", None, UnixTime::now());
     assert!(matches!(lost, Err(LedgerError::Unfinished { .. })), "{lost:?}");
     assert_eq!(world.carrier.gateway.sessions_of(id(1)).len(), 1);
-    sql("DROP TRIGGER stuck; DROP TABLE stuck; DROP TABLE no_such");
+    sql("DROP TRIGGER stuck_new; DROP TRIGGER stuck_changed; DROP TABLE stuck; DROP TABLE no_such");
     world.wait_for(|carrier| carrier.gateway.sessions_of(id(1)).is_empty());
 }
 

@@ -10,7 +10,7 @@ use events::{
 use gateway::{Core, GatewayConfig, Packets, Quarantine, SessionView, State, VirtualCore};
 use ids::{DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
-use ledger::LifeCycle;
+use ledger::{ClosedIncident, Genuine, LifeCycle};
 use std::{
     net::{IpAddr, Ipv4Addr},
     os::{
@@ -24,6 +24,8 @@ use std::{
 
 const LINE: &str = "L-1";
 const DEVICE: DeviceId = DeviceId::eui48([0x02, 0xfe, 0x73, 0, 0, 1]);
+/// Nobody knows where its line is, so two in two places are not alike.
+const SOMEWHERE: DeviceId = DeviceId::eui48([0x02, 0xfe, 0x73, 0, 0, 2]);
 /// Where units enrol.
 const ENROLMENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 5);
 /// An address that stands for a unit in quarantine.
@@ -301,6 +303,32 @@ fn when_the_holder_goes_the_lease_waits_for_whoever_attaches_anew() {
     assert_eq!(copy.ping(ENROLMENT, 1).0, 1, "and stays there until its time is over");
     assert_eq!(world.carrier.gateway.session(quarantined.session).unwrap().state, State::Quarantined);
     assert_eq!(world.carrier.ledger.verify().unwrap().findings, []);
+}
+
+#[test]
+fn one_whom_a_person_clears_comes_back_in_the_place_of_the_other() {
+    let mut world = World::new("10.99.0.0/24");
+    world.carrier.device(SOMEWHERE, "L-2").unwrap();
+    world.identity = world.carrier.enrol(SOMEWHERE).unwrap();
+    let copy = world.attach(1);
+    let unit = world.carrier.attach(&world.identity, [127, 17, 0, 1]).unwrap();
+    let quarantined: Quarantined = world.next();
+    let closed = ClosedIncident {
+        by: "erin".into(),
+        at: UnixTime::now(),
+        why: "the household was asked".into(),
+        genuine: None,
+    };
+    let number = quarantined.incident.unwrap();
+    world.carrier.ledger.judge_incident(number, Genuine::Newcomer, closed).unwrap();
+    world.carrier.gateway.device_changed(SOMEWHERE);
+    let patience = Duration::from_secs(10);
+    assert!(copy.wait_deleted(patience).is_some() && unit.wait_deleted(patience).is_some());
+    world.wait("the lease is free", |_| world.carrier.ledger.lease(SOMEWHERE).unwrap().is_none());
+    let anew = world.carrier.attach(&world.identity, [127, 17, 0, 1]).unwrap();
+    assert_eq!(anew.ping(SERVICE, 1).0, 1);
+    let again = world.carrier.attach(&world.identity, [127, 16, 0, 1]).unwrap();
+    assert!(!matches!(again.outcome, Outcome::Attached(_)), "{:?}", again.outcome);
 }
 
 #[test]

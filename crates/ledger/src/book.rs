@@ -12,24 +12,26 @@ use crate::{
 };
 use events::{Durability, Journal, JournalError, ledger::Opened};
 use ids::{AccessLine, CellKey, CertSha256, CrlReason, DeviceId, Epoch, NodeId, UnixTime};
+use serde::de::DeserializeOwned;
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
 /// The ledger, open. Clones share it.
 ///
-/// Changes go through one writer, one transaction at a time; reads for lists go over a connection of
-/// their own and don't hold up admissions.
+/// Changes go through one writer, one transaction at a time; reads for lists and for strangers go over
+/// connections of their own and don't hold up admissions.
 #[derive(Clone)]
 pub struct Ledger(Arc<Inner>);
 
 pub(crate) struct Inner {
     writer: Mutex<Writer>,
-    reader: Mutex<Box<dyn Store>>,
+    /// As many as OCSP requests are answered at once.
+    readers: [Mutex<Box<dyn Store>>; 2],
     pub(crate) journal: Journal,
     pub(crate) row_key: RowKey,
     /// 0 before one is begun.
@@ -48,6 +50,12 @@ pub(crate) struct Writer {
     /// Where the lines are, as the rows of the store have it.
     pub(crate) lines: Option<Arc<Lines>>,
     pub(crate) rewrites: Rewrites,
+}
+
+/// The rows as they are at one moment.
+pub(crate) struct Rows<'a> {
+    store: &'a mut dyn Store,
+    row_key: &'a RowKey,
 }
 
 impl Ledger {
@@ -69,7 +77,7 @@ impl Ledger {
         let finished: Vec<_> =
             finished.iter().map(|changed| format!("{} {}", changed.table, changed.key)).collect();
         let addresses = Addresses::open(pools, &mut *store)?;
-        let reader = Mutex::new(store.reader()?);
+        let readers = [Mutex::new(store.reader()?), Mutex::new(store.reader()?)];
         let writer = Mutex::new(Writer {
             store,
             seen: Seen::default(),
@@ -81,7 +89,7 @@ impl Ledger {
         });
         let ledger = Self(Arc::new(Inner {
             writer,
-            reader,
+            readers,
             journal,
             row_key,
             epoch: AtomicU64::new(0),
@@ -387,7 +395,27 @@ impl Ledger {
         &self,
         work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>,
     ) -> Result<T, LedgerError> {
-        Ok(work(&mut **lock(&self.0.reader))?)
+        Ok(work(&mut **self.reader())?)
+    }
+
+    /// The first connection, or, while somebody else reads by it, the second.
+    fn reader(&self) -> MutexGuard<'_, Box<dyn Store>> {
+        let [first, second] = &self.0.readers;
+        match first.try_lock() {
+            Ok(free) => free,
+            Err(TryLockError::Poisoned(broken)) => broken.into_inner(),
+            Err(TryLockError::WouldBlock) => lock(second),
+        }
+    }
+
+    /// Rows of one moment.
+    pub(crate) fn read_rows<T>(
+        &self,
+        work: impl FnOnce(&mut Rows<'_>) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        let mut reader = self.reader();
+        reader.begin_reading()?;
+        work(&mut Rows { store: &mut **reader, row_key: &self.0.row_key })
     }
 
     pub(crate) fn row<R: Row>(&self, key: &str) -> Result<Option<R>, LedgerError> {
@@ -563,6 +591,24 @@ impl Ledger {
 
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
+    }
+}
+
+impl Rows<'_> {
+    /// A row, or as much of it as `R` has.
+    pub(crate) fn get<R: DeserializeOwned>(
+        &mut self,
+        table: &str,
+        key: &str,
+    ) -> Result<Option<R>, LedgerError> {
+        let row = self.store.get(table, key)?;
+        row.map(|row| self.row_key.unseal(&row)).transpose()
+    }
+}
+
+impl Drop for Rows<'_> {
+    fn drop(&mut self) {
+        self.store.roll_back();
     }
 }
 

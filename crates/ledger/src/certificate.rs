@@ -4,8 +4,8 @@
 //! truth about each.
 
 use crate::{
-    Approval, Credential, Device, Ledger, LedgerError, LifeCycle, Origin, Row, Tx, credential::Revoked,
-    transaction::Because,
+    Approval, Credential, Device, Ledger, LedgerError, LifeCycle, Origin, Row, Tx, book::Rows,
+    credential::Revoked, transaction::Because,
 };
 use base64ct::{Base64, Encoding};
 use ids::{CertSha256, CrlReason, DeviceId, DeviceName, OrderId, Sha256, UnixTime};
@@ -131,6 +131,37 @@ impl<'de> Deserialize<'de> for Octets {
     }
 }
 
+/// What of a [`CertificateRecord`] says what it is good for.
+#[derive(Deserialize)]
+struct Signed {
+    cert_sha256: CertSha256,
+    device: Option<DeviceId>,
+    issued_at: UnixTime,
+    revoked: Option<Revoked>,
+}
+
+impl Signed {
+    fn standing(self, rows: &mut Rows<'_>, now: UnixTime) -> Result<Standing, LedgerError> {
+        let credential: Option<Credential> = rows.get(Credential::TABLE, &self.cert_sha256.to_string())?;
+        let is_credential = credential.is_some();
+        let revoked = match credential {
+            Some(credential) => match credential.ended(now) {
+                None => {
+                    let unit: Option<Device> = rows.get(Device::TABLE, &credential.device.to_string())?;
+                    unit.and_then(|unit| unit.barred())
+                }
+                ended => ended,
+            },
+            None => self.revoked,
+        };
+        Ok(match revoked {
+            Some(revoked) => Standing::Revoked(revoked),
+            None if is_credential || self.device.is_none() => Standing::Counts,
+            None => Standing::Waits,
+        })
+    }
+}
+
 impl CertificateRecord {
     /// The name of the value by which certificates are found that certify a key.
     pub(crate) const KEY: &'static str = "spki";
@@ -213,7 +244,7 @@ impl Tx<'_> {
         if approver.is_some() {
             because.approval(|| format!("a certificate for {}", certificate.name))?;
         }
-        self.put_row(certificate, &because, now).map(drop)
+        self.put_row_behind(None, certificate, &because, now).map(drop)
     }
 
     /// One certificate that our CAs signed.
@@ -306,19 +337,30 @@ impl Ledger {
     /// # Errors
     /// As [`Self::device`].
     pub fn standing(&self, certificate: &CertificateRecord, now: UnixTime) -> Result<Standing, LedgerError> {
-        let credential = self.credential(certificate.cert_sha256)?;
-        let is_credential = credential.is_some();
-        let revoked = match credential {
-            Some(credential) => match credential.ended(now) {
-                None => self.device(credential.device)?.and_then(|unit| unit.barred()),
-                ended => ended,
-            },
-            None => certificate.revoked.clone(),
-        };
-        Ok(match revoked {
-            Some(revoked) => Standing::Revoked(revoked),
-            None if is_credential || certificate.device.is_none() => Standing::Counts,
-            None => Standing::Waits,
+        let CertificateRecord { cert_sha256, device, issued_at, revoked, .. } = certificate;
+        let (cert_sha256, device, issued_at, revoked) = (*cert_sha256, *device, *issued_at, revoked.clone());
+        let certificate = Signed { cert_sha256, device, issued_at, revoked };
+        self.read_rows(|rows| certificate.standing(rows, now))
+    }
+
+    /// The same of the certificate with this serial number, and when it was issued; none where there is no such. It is what a
+    /// stranger may ask at any time: no more is read than that takes.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub fn standing_of(
+        &self,
+        issuer: &str,
+        serial: &str,
+        now: UnixTime,
+    ) -> Result<Option<(Standing, UnixTime)>, LedgerError> {
+        let key = CertificateRecord::key_of(issuer, serial);
+        self.read_rows(|rows| {
+            let Some(certificate) = rows.get::<Signed>(CertificateRecord::TABLE, &key)? else {
+                return Ok(None);
+            };
+            let issued_at = certificate.issued_at;
+            Ok(Some((certificate.standing(rows, now)?, issued_at)))
         })
     }
 

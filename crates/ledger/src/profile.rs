@@ -59,6 +59,10 @@ pub struct Look {
     /// Octets of a full fragment, where a message came in fragments (RFC 7383).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fragment: Option<u16>,
+    /// Class of its retransmission timer, where a request came again: 0 is a quarter of a second, each further one twice as
+    /// long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retransmission: Option<u8>,
 }
 
 /// A conclusion about one who was seen.
@@ -76,10 +80,14 @@ pub struct Judged {
 }
 
 impl Look {
-    /// Whether both can be of one make, version and configuration.
+    /// Whether both can be of one make, version and configuration. A request that was lost makes its timer look one class
+    /// longer, and one that waited here may look shorter, so the next class is no difference.
     pub fn is_like(&self, other: &Self) -> bool {
         let fragments = self.fragment.zip(other.fragment);
-        self.ike == other.ike && fragments.is_none_or(|(one, other)| one == other)
+        let timers = self.retransmission.zip(other.retransmission);
+        self.ike == other.ike
+            && fragments.is_none_or(|(one, other)| one == other)
+            && timers.is_none_or(|(one, other)| one.abs_diff(other) <= 1)
     }
 }
 
@@ -109,6 +117,8 @@ impl Appearance {
             judged,
         } = later;
         self.look.fragment = look.fragment.or(self.look.fragment);
+        // The first one stays: each may be one class off, and that must not add up.
+        self.look.retransmission = self.look.retransmission.or(look.retransmission);
         (self.position, self.radius_km) = (position, radius_km);
         (self.from, self.cert_sha256, self.firmware, self.marks) = (from, cert_sha256, firmware, marks);
         (self.first, self.last) = (self.first.min(first), self.last.max(last));
@@ -226,7 +236,7 @@ mod tests {
 
     fn seen(look: u8, from: &str, at_home: bool, days: i64) -> Appearance {
         Appearance {
-            look: Look { ike: Sha256([look; 32]), fragment: None },
+            look: Look { ike: Sha256([look; 32]), fragment: None, retransmission: None },
             from: from.parse().unwrap(),
             at_home,
             position: None,
@@ -293,8 +303,19 @@ mod tests {
 
     #[test]
     fn a_message_that_came_whole_says_nothing_about_fragments() {
-        let look = |fragment| Look { ike: Sha256([1; 32]), fragment };
+        let look = |fragment| Look { ike: Sha256([1; 32]), fragment, retransmission: None };
         assert!(look(None).is_like(&look(Some(1280))) && look(Some(1280)).is_like(&look(Some(1280))));
         assert!(!look(Some(576)).is_like(&look(Some(1280))));
+    }
+
+    #[test]
+    fn a_timer_of_the_next_class_is_no_difference_and_does_not_add_up() {
+        let look = |retransmission| Look { ike: Sha256([1; 32]), fragment: None, retransmission };
+        assert!(look(None).is_like(&look(Some(4))) && look(Some(5)).is_like(&look(Some(4))));
+        assert!(!look(Some(1)).is_like(&look(Some(4))));
+        let with = |class, days| Appearance { look: look(Some(class)), ..seen(1, "192.0.2.1", true, days) };
+        let profile = profile([with(4, 0), with(3, 2), with(2, 4)]);
+        let classes: Vec<_> = profile.seen.iter().map(|seen| seen.look.retransmission).collect();
+        assert_eq!(classes, [Some(2), Some(4)]);
     }
 }

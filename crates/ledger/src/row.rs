@@ -89,7 +89,7 @@ impl RowKey {
         sealed
     }
 
-    pub(crate) fn unseal<R: Row>(&self, sealed: &SealedRow) -> Result<R, LedgerError> {
+    pub(crate) fn unseal<R: DeserializeOwned>(&self, sealed: &SealedRow) -> Result<R, LedgerError> {
         self.check(sealed)?;
         serde_json::from_str(&sealed.body)
             .map_err(|_| tampered(sealed, "its body is not one that Truecell writes"))

@@ -111,12 +111,15 @@ impl Tx<'_> {
         new: KeyUse,
         now: UnixTime,
     ) -> Result<Sighting, LedgerError> {
-        let known = self.sighting(spki_sha256)?;
-        let mut sighting = known.unwrap_or(Sighting { spki_sha256, uses: Vec::new() });
+        let known: Option<(Sighting, u64)> = self.row(&spki_sha256.to_string())?;
+        let mut sighting = match &known {
+            Some((known, _)) => known.clone(),
+            None => Sighting { spki_sha256, uses: Vec::new() },
+        };
         if sighting.is_news(&new) {
             let by = new.by.clone();
             sighting.uses.push(new);
-            self.put_row(&sighting, &Because::new(&by, "key seen"), now)?;
+            self.put_row_behind(known, &sighting, &Because::new(&by, "key seen"), now)?;
         }
         Ok(sighting)
     }

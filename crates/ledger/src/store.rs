@@ -70,6 +70,9 @@ pub trait Store: Send {
     /// Begins a transaction that keeps other writers out.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
     fn begin(&mut self) -> Result<(), StoreError>;
+    /// Everything is read as it is now until [`Self::roll_back`], for one look at the files of the database.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
+    fn begin_reading(&mut self) -> Result<(), StoreError>;
     /// Makes all changes since `begin` stand, or none.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the trait")]
     fn commit(&mut self) -> Result<(), StoreError>;

@@ -12,6 +12,7 @@ use events::{
     ledger::{Committed, RowChanged},
 };
 use ids::{AccessLine, CertSha256, CrlReason, DeviceId, EventRef, Label, SessionId, UnixTime};
+use serde_json::value::to_raw_value;
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
     sync::{Arc, MutexGuard},
@@ -318,7 +319,19 @@ impl<'a> Tx<'a> {
         because: &Because<'_>,
         now: UnixTime,
     ) -> Result<EventRef, LedgerError> {
-        let (before, revision) = self.row(&row.key())?.unzip();
+        let before = self.row(&row.key())?;
+        self.put_row_behind(before, row, because, now)
+    }
+
+    /// The same for who has read here what the row is until now, with its revision; `None` where there is none.
+    pub(crate) fn put_row_behind<R: Row>(
+        &mut self,
+        before: Option<(R, u64)>,
+        row: &R,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<EventRef, LedgerError> {
+        let (before, revision) = before.unzip();
         self.write_row(row, (before, revision.unwrap_or(0)), because, now)
     }
 
@@ -351,7 +364,8 @@ impl<'a> Tx<'a> {
             (self.writer.lines, self.wrote_line) = (None, true);
         }
         let revision = revision + 1;
-        let json = |row: &R| serde_json::to_value(row).ok();
+        // A row is a struct of plain fields: writing it as JSON can't fail.
+        let json = |row: &R| to_raw_value(row).ok();
         let changed = RowChanged {
             table: R::TABLE.to_owned(),
             key: row.key(),
@@ -366,7 +380,8 @@ impl<'a> Tx<'a> {
         let event = self.inner.journal.append(&changed, now, Durability::Grouped)?;
         let from = self.intents.map_or(event.seq, |intents| intents.from);
         self.intents = Some(Intents { from, at: now });
-        let sealed = self.inner.row_key.seal(row, revision, event.clone());
+        let body = changed.after.map(Box::<str>::from).map(String::from).unwrap_or_default();
+        let sealed = self.inner.row_key.seal_json(changed.table, changed.key, revision, event.clone(), body);
         let put = self.writer.store.put(&sealed, &row.entries(), true);
         put.inspect_err(|source| self.failed = Some(source.clone()))?;
         self.writer.seen.wrote(&sealed);

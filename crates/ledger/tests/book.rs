@@ -109,8 +109,10 @@ const FULL: &str =
 /// Rows are written, and no transaction ends well.
 const STUCK: &str = "CREATE TABLE no_such (id INTEGER PRIMARY KEY);
     CREATE TABLE stuck (id REFERENCES no_such DEFERRABLE INITIALLY DEFERRED);
-    CREATE TRIGGER stuck AFTER INSERT ON row BEGIN INSERT INTO stuck VALUES (1); END";
-const NOT_STUCK: &str = "DROP TRIGGER stuck; DROP TABLE stuck; DROP TABLE no_such";
+    CREATE TRIGGER stuck_new AFTER INSERT ON row BEGIN INSERT INTO stuck VALUES (1); END;
+    CREATE TRIGGER stuck_changed AFTER UPDATE ON row BEGIN INSERT INTO stuck VALUES (1); END";
+const NOT_STUCK: &str =
+    "DROP TRIGGER stuck_new; DROP TRIGGER stuck_changed; DROP TABLE stuck; DROP TABLE no_such";
 
 /// A change as a version of before wrote it.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -118,7 +120,7 @@ const NOT_STUCK: &str = "DROP TRIGGER stuck; DROP TABLE stuck; DROP TABLE no_suc
 struct ChangedAlone(RowChanged);
 
 impl Recorded for ChangedAlone {
-    const KIND: &'static str = RowChanged::KIND;
+    const KIND: &'static str = <RowChanged>::KIND;
 }
 
 fn sql(dir: &Path, statement: &str) {

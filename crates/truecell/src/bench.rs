@@ -1,6 +1,7 @@
 //! Measurements of this machine: each a set of rows, ours beside a named peer's in the same run.
 
 mod charon;
+mod claims;
 mod costs;
 mod enrol;
 mod esp;
@@ -17,8 +18,10 @@ mod serve;
 mod signatures;
 mod storm;
 mod tunnel;
+mod verdict;
 mod work;
 
+pub(crate) use claims::Claims;
 pub(crate) use enrol::Enrol;
 pub(crate) use esp::Esp;
 pub(crate) use flood::Flood;
@@ -27,6 +30,7 @@ pub(crate) use ocsp::Ocsp;
 pub(crate) use revoke::Revoke;
 pub(crate) use storm::Storm;
 pub(crate) use tunnel::Tunnel;
+pub(crate) use verdict::Verdict;
 
 use crate::failure::allow_files;
 use serde::Serialize;
@@ -71,7 +75,7 @@ impl fmt::Display for Lacks {
 }
 
 /// One figure.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     /// The bench.
     pub(crate) bench: &'static str,
@@ -81,6 +85,9 @@ pub(crate) struct Row {
     pub(crate) value: Option<f64>,
     /// Of all values in the row.
     pub(crate) unit: &'static str,
+    /// Of a simulated share or rate: its exact bound, one-sided, 95 %, on the side that a goal is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bound: Option<f64>,
     /// What it is compared with, where that could run.
     pub(crate) peer: Option<String>,
     /// Median over the peer's runs.
@@ -97,7 +104,18 @@ impl Row {
     pub(crate) fn new(bench: &'static str, case: impl Into<String>, unit: &'static str, runs: Runs) -> Self {
         let (value, case) = (runs.median(), case.into());
         let peer_runs = Runs::default();
-        Self { bench, case, value, unit, peer: None, peer_value: None, ratio: None, runs, peer_runs }
+        Self {
+            bench,
+            case,
+            value,
+            unit,
+            bound: None,
+            peer: None,
+            peer_value: None,
+            ratio: None,
+            runs,
+            peer_runs,
+        }
     }
 
     pub(crate) fn beside(mut self, peer: String, runs: Runs) -> Self {

@@ -59,6 +59,12 @@ fn sessions(stats: &Stats) -> Vec<Family> {
             by(&stats.contests_settled),
         ),
         Family::counter("claims_judged", "Claims that admission judged", stats.claims_judged),
+        Family::counter_by(
+            "claim_times",
+            "Claims by the time until they were told what became of them, at most so many microseconds",
+            "micros",
+            stats.claim_times.iter().map(|(micros, count)| (micros.to_string(), *count)),
+        ),
         Family::counter("claim_batches", "Ledger transactions they shared", stats.batches),
         Family::counter("claims_dropped", "Claims left unanswered for want of room", stats.claims_dropped),
         Family::counter("refusals_untold", "Refusals that no event tells of", stats.refusals_untold),

@@ -2,6 +2,7 @@
 
 mod algorithms;
 mod attach;
+mod attacks;
 mod bench;
 mod charon_with_charon;
 mod clone;

@@ -207,6 +207,15 @@ impl Truecell {
         serde_json::from_str(&answer).with_context(|| format!("truecell {arguments:?}: {answer}"))
     }
 
+    /// The same, whatever its exit code is.
+    ///
+    /// # Errors
+    /// When it cannot be run, or answers something else.
+    pub fn answer(&self, arguments: &[&str]) -> Result<Value> {
+        let output = command(&self.dir).arg("--json").args(arguments).output()?;
+        serde_json::from_slice(&output.stdout).with_context(|| format!("truecell {arguments:?}: {output:?}"))
+    }
+
     /// Puts a unit into the ledger, with further `options` of `device add`.
     ///
     /// # Errors

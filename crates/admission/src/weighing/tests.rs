@@ -58,11 +58,13 @@ fn the_table_has_each_item_once_in_its_order_and_good_is_never_worse_than_missin
     }
 }
 
+type Side<'a> = &'a [(Item, Grade)];
+
 #[test]
 fn cases_that_a_person_would_judge_the_same_way() {
     use Grade::{Bad, Good};
     use Item::{Fingerprint, Line, Management, Network, Trail};
-    let cases: [(&str, &[(Item, Grade)], &[(Item, Grade)], Weighed); 9] = [
+    let cases: [(&str, Side<'_>, Side<'_>, Weighed); 9] = [
         ("a copy on another line", &[(Line, Bad)], &[(Line, Good)], Weighed::FirstIsCopy),
         ("the copy came first", &[(Line, Good)], &[(Line, Bad)], Weighed::SecondIsCopy),
         ("nothing is known of either", &[], &[], Weighed::Undecided),

@@ -49,7 +49,7 @@ mod tests {
 
     fn changed(seq: u64, v: u16) -> Record {
         let body = r#"{"table":"device","key":"k","revision":"1","before":null,"after":{},"by":"kim","why":"","approver":null,"effective_at":"2026-01-01T00:00:00.000000Z"}"#;
-        record(seq, RowChanged::KIND, v, body)
+        record(seq, <RowChanged>::KIND, v, body)
     }
 
     /// What stands by each record.

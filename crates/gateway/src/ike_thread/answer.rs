@@ -41,11 +41,6 @@ impl IkeThread {
                     self.contest(&session, holder, now);
                 }
             }
-            Answer::Quarantined { ticket, quarantined, session, path, grant } => {
-                self.attach(&session, path);
-                self.confine(&quarantined, now);
-                self.stand(ticket, grant, &session, now);
-            }
             Answer::Moved(admitted) => self.open(&admitted),
             Answer::Confined(quarantined) => self.confine(&quarantined, now),
             Answer::End { session, why } => self.end_session(session, why, now),

@@ -56,7 +56,13 @@ impl IkeThread {
     ) {
         let path = self.state.path.take();
         let authenticated = path.and_then(|path| Authenticated::new(path, auth));
-        let claim = authenticated.map(|authenticated| Claim { ticket, sa, authenticated, request });
+        let claim = authenticated.map(|authenticated| Claim {
+            ticket,
+            sa,
+            authenticated,
+            request,
+            came: Instant::now(),
+        });
         let taken = claim.is_some_and(|claim| {
             self.state.kept.is_empty()
                 && self.links.to_registrar.try_send(Work::Claim(Box::new(claim))).is_ok()

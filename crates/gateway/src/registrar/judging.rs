@@ -4,7 +4,6 @@
 use super::{
     Registrar,
     contests::Newcomer,
-    quarantine::Told,
     shadow::LetIn,
     trust::{Attach, End, record},
     two::Two,
@@ -15,7 +14,6 @@ use crate::{
     hand_off::{Admitted, Answer, Claim, Refused},
     health::Alarm,
     management::{Ours, management},
-    quarantine::Quarantine,
     sessions::{Beginning, Session},
 };
 use admission::{
@@ -42,7 +40,6 @@ pub(super) type Claims = Vec<Box<Claim>>;
 enum Looked {
     Admit { case: Case, how: Admit, weighed: Weighed, exception: Option<String> },
     Contest { case: Case, holder: Arc<Session>, weighed: Weighed },
-    Quarantine { case: Case, reason: Reason, weighed: Weighed },
     Refuse(Refusal),
     TooOften(Ticket, Box<Refused>),
     Drop(Ticket, Transient),
@@ -55,9 +52,9 @@ pub(super) struct Case {
     pub(super) evidence: Box<admission::Claim>,
     let_in: LetIn,
     /// What is known of it.
-    pub(super) own: Appraisal,
+    own: Appraisal,
     /// Another who has its key, if that is known.
-    pub(super) two: Option<Box<Two>>,
+    two: Option<Box<Two>>,
 }
 
 /// What a refusal tells.
@@ -90,14 +87,12 @@ pub(super) struct Shown {
 pub(super) enum As {
     Admitted,
     Contesting,
-    Quarantined,
 }
 
 /// What a claim becomes once the transaction stands.
 enum Judged {
     Admitted { case: Case, session: Arc<Session>, lease: Box<Lease>, grant: Grant },
     Contested { case: Case, holder: Arc<Session>, weighed: Weighed },
-    Quarantined { case: Case, told: Told },
     Refused(Refusal),
     TooOften(Ticket, Box<Refused>),
     Dropped(Ticket, &'static str),
@@ -112,8 +107,12 @@ impl Registrar {
             return tickets.into_iter().for_each(|ticket| self.answer(Answer::Dropped(ticket)));
         };
         self.tallies.batch(tickets.len());
+        let came: Vec<_> = claims.iter().map(|claim| claim.came).collect();
         match self.judge_all(claims, now) {
-            Ok(judged) => judged.into_iter().for_each(|judged| self.say(judged, now)),
+            Ok(judged) => {
+                judged.into_iter().for_each(|judged| self.say(judged, now));
+                came.iter().for_each(|came| self.tallies.times.count(came.elapsed()));
+            }
             Err(error) => {
                 self.out_of_reach(&error);
                 tickets.into_iter().for_each(|ticket| self.drop_for(ticket, error.code()));
@@ -179,8 +178,7 @@ impl Registrar {
         if self.is_by_the_jump(&verdict, verdict_before) {
             return Ok(Looked::Drop(ticket, Transient::ClockJumped));
         }
-        let gets_in =
-            matches!(verdict.decision, Decision::Admit(_) | Decision::Contest | Decision::Quarantine(_));
+        let gets_in = matches!(verdict.decision, Decision::Admit(_) | Decision::Contest);
         if gets_in && !self.is_in_pace(&claim) {
             return Ok(Looked::TooOften(ticket, Box::new(too_often(&claim))));
         }
@@ -302,9 +300,6 @@ impl Registrar {
                     None => Looked::Drop(ticket, Transient::ContestRuns),
                 }
             }
-            Decision::Quarantine(reason) if self.terms.quarantine.is_some() => {
-                Looked::Quarantine { case, reason, weighed }
-            }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {
                 let shown = reason.speaks_of_the_key().then(|| Box::new(shown(&case.claim, now)));
                 let Case { evidence, own, two, known, .. } = case;
@@ -360,16 +355,6 @@ impl Registrar {
                 Ok(Judged::Admitted { case, session, lease, grant })
             }
             Looked::Contest { case, holder, weighed } => Ok(Judged::Contested { case, holder, weighed }),
-            Looked::Quarantine { case, reason, weighed } => {
-                let opens = reason.opens_incident();
-                let new = opens.then(|| incident(&case.evidence, &case.own, reason, &reason.to_string(), 0));
-                let incident = new.map_or(Ok(None), |new| open_incident(tx, new, now))?;
-                if reason.speaks_of_the_key() {
-                    let Shown { spki_sha256, by } = shown(&case.claim, now);
-                    unless_tampered(tx.shown_at_the_gate(spki_sha256, by, now))?;
-                }
-                Ok(Judged::Quarantined { case, told: Told { reason, incident, weighed } })
-            }
             Looked::Refuse(mut refusal) => {
                 let kind = (refusal.evidence.device, refusal.reason);
                 refusal.more = self.refused.would_admit(kind, Instant::now());
@@ -397,7 +382,7 @@ impl Registrar {
         let Refusal { evidence, own, reason, detail, conclusion, device, .. } = refusal;
         let number = match &refusal.two {
             Some(two) => self.tell_two(tx, two, two.incident(reason.code(), detail, more), now)?,
-            None => open_incident(tx, incident(evidence, own, *reason, detail, more), now)?,
+            None => open_incident(tx, incident(evidence, own, *reason, detail, more, *conclusion), now)?,
         };
         let Some((number, device)) = number.zip(device.as_deref()) else { return Ok(()) };
         let (end, conclusion, is_observed) = (End::Out, *conclusion, false);
@@ -412,10 +397,7 @@ impl Registrar {
         self.next_session += 1;
         let authenticated = &case.claim.authenticated;
         let path = authenticated.path();
-        let auth_lifetime = match begins_as {
-            As::Admitted | As::Contesting => self.terms.auth_lifetime,
-            As::Quarantined => self.terms.auth_lifetime.min(Quarantine::LIFETIME),
-        };
+        let auth_lifetime = self.terms.auth_lifetime;
         let lifetime = path.remaining(now).min(auth_lifetime);
         let device = case.known.device.as_ref();
         let class = self.terms.classes.of(device);
@@ -423,7 +405,6 @@ impl Registrar {
             (As::Admitted, _) | (_, None) => class.ts_r.clone(),
             // In case that it ends there.
             (As::Contesting, Some(quarantine)) => class.ts_r_beside(quarantine),
-            (As::Quarantined, Some(quarantine)) => quarantine.ts_r.clone(),
         };
         let (inner_v4, inner_v6) = (device.and_then(|d| d.inner_v4), device.and_then(|d| d.inner_v6));
         let session = Session::begin(Beginning {
@@ -477,7 +458,6 @@ impl Registrar {
                 self.say_admitted(case, session, *lease, grant);
             }
             Judged::Contested { case, holder, weighed } => self.say_contested(case, &holder, weighed, now),
-            Judged::Quarantined { case, told } => self.say_quarantined(case, told, now),
         }
     }
 
@@ -645,12 +625,18 @@ pub(super) fn incident(
     reason: Reason,
     detail: &str,
     more: u64,
+    conclusion: Option<Conclusion>,
 ) -> NewIncident {
+    let conclusion = conclusion.map(Conclusion::code);
     NewIncident {
         kind: reason.code(),
         devices: vec![evidence.device],
         summary: format!("{}: {detail}", evidence.device),
-        evidence: json!({ "claim": as_json(evidence), "weighed": { "own": own } }),
+        evidence: json!({
+            "conclusion": conclusion,
+            "weighed": { "own": own },
+            "claim": as_json(evidence),
+        }),
         more,
     }
 }

@@ -1,12 +1,9 @@
 //! Sessions without a lease: how one begins, and what ends it.
 
-use super::{
-    Registrar,
-    judging::{As, Case, Refusal},
-};
+use super::Registrar;
 use crate::{
     evidence::as_written,
-    hand_off::{Answer, Quarantined, Why},
+    hand_off::{Answer, Why},
     quarantine::{Confinement, Quarantine, Translation},
     sessions::Session,
 };
@@ -15,9 +12,7 @@ use events::{
     JournalError,
     admission::{Quarantined as QuarantinedEvent, Weighed},
 };
-use ids::UnixTime;
-use ledger::LedgerError;
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// What is said of a session in quarantine beside what it is.
 #[derive(Clone)]
@@ -60,48 +55,6 @@ impl Registrar {
         self.tallies.quarantines.count("begun");
         session.confine(confinement);
         Ok(true)
-    }
-
-    /// A claim that gets in by way of quarantine alone, with no contest before.
-    pub(super) fn say_quarantined(&mut self, case: Case, told: Told, now: UnixTime) {
-        let (session, grant) = self.begin(&case, As::Quarantined, now);
-        let Case { claim, evidence, own, two, .. } = case;
-        let (ticket, path) = (claim.ticket, claim.authenticated.auth().path());
-        match self.quarantine(&session, &evidence, &told) {
-            Err(error) => {
-                self.leave_quarantine(&session);
-                return self.left_unsaid(ticket, &LedgerError::Journal(error));
-            }
-            Ok(false) => {
-                let Told { reason, weighed, .. } = told;
-                let more = self.refused.would_admit((evidence.device, reason), Instant::now());
-                let detail = reason.to_string();
-                let refusal = Refusal {
-                    ticket,
-                    evidence,
-                    reason,
-                    detail,
-                    weighed,
-                    own,
-                    two,
-                    conclusion: None,
-                    device: None,
-                    shown: None,
-                    more,
-                };
-                return self.say_refused(refusal);
-            }
-            Ok(true) => {}
-        }
-        let Some(quarantined) = Quarantined::new(&claim.authenticated, &session) else {
-            tracing::error!(device = %session.device, "a session that does not fit its evidence");
-            self.leave_quarantine(&session);
-            return self.answer(Answer::Dropped(ticket));
-        };
-        self.tallies.attaches.count("quarantined");
-        self.claims.insert(session.id, evidence);
-        self.sessions.insert(session.clone());
-        self.answer(Answer::Quarantined { ticket, quarantined, session, path, grant });
     }
 
     /// The unit's session before this one gives its place away, and ends: the IKE thread hears of that before it hears of

@@ -15,8 +15,8 @@ use crate::{
 use admission::{Decision, Evidence, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{DeviceId, SessionId, UnixTime};
-use ledger::{LedgerError, trust::TrustEvidence};
-use std::{net::SocketAddr, sync::Arc};
+use ledger::{Grade, Item, LedgerError, trust::TrustEvidence};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
 
 impl Registrar {
@@ -126,7 +126,7 @@ impl Registrar {
         self.note_home(session, &claim, known);
         let verdict = judge(&claim, &self.facts(known), None, &self.policy, &self.shadow.modes, now);
         if session.confinement().is_some() {
-            self.look_again_at_quarantined(session, verdict.decision);
+            self.look_again_at_quarantined(session, &verdict);
             return Ok(());
         }
         if let Decision::Refuse(reason) | Decision::Quarantine(reason) = verdict.decision {
@@ -144,6 +144,10 @@ impl Registrar {
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {
                 if reason == Reason::WrongHands {
                     self.tell_found_out(&claim, &verdict, known, now)?;
+                    if !self.may_end(known) {
+                        // A person has to say so: many are found out at once.
+                        return Ok(());
+                    }
                 }
                 let why = Why::Device(reason.code().to_owned());
                 self.answer(Answer::End { session: session.id, why });
@@ -154,6 +158,16 @@ impl Registrar {
             Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, false),
         }
         Ok(())
+    }
+
+    /// Whether the ceiling lets one more be ended by what is known of it; if so, it counts.
+    fn may_end(&mut self, known: &Known) -> bool {
+        let (device, credential, now) = (known.device.as_ref(), known.credential.as_ref(), Instant::now());
+        let has_room = self.ceiling.has_room(device, credential, self.policy.ends_per_hour, now);
+        if has_room {
+            self.ceiling.spend(device, credential, now);
+        }
+        has_room
     }
 
     /// On its line, and not known to be another's tunnel: what the unit hears now is what is heard there.
@@ -177,7 +191,8 @@ impl Registrar {
     ) -> Result<(), LedgerError> {
         let (reason, own) = (Reason::WrongHands, &verdict.own);
         let mut tx = self.ledger.begin()?;
-        let number = open_incident(&mut tx, incident(claim, own, reason, &reason.to_string(), 0), now)?;
+        let new = incident(claim, own, reason, &reason.to_string(), 0, verdict.conclusion);
+        let number = open_incident(&mut tx, new, now)?;
         if let Some((number, device)) = number.zip(known.device.as_ref()) {
             let (end, conclusion, is_observed) = (End::In, verdict.conclusion, false);
             let evidence = TrustEvidence::Incident(number);
@@ -187,14 +202,16 @@ impl Registrar {
         tx.commit()
     }
 
-    /// One in quarantine gets nothing more by whatever has changed, and ends where it would be refused.
-    fn look_again_at_quarantined(&self, session: &Session, decision: Decision) {
-        match decision {
+    /// One in quarantine gets nothing more by whatever has changed, and ends where it would be refused, or where a person has
+    /// said that it is the unit: then it comes back.
+    fn look_again_at_quarantined(&self, session: &Session, verdict: &Verdict) {
+        let is_cleared = verdict.own.of(Item::Judged).is_some_and(|mark| mark.grade == Grade::Good);
+        match verdict.decision {
             Decision::Refuse(reason) => {
                 let why = Why::Device(reason.code().to_owned());
                 self.answer(Answer::End { session: session.id, why });
             }
-            _ if !self.is_quarantine_of(session) => {
+            _ if is_cleared || !self.is_quarantine_of(session) => {
                 self.answer(Answer::End { session: session.id, why: Why::ClassChanged });
             }
             Decision::Admit(_) | Decision::Contest | Decision::Quarantine(_) | Decision::Drop(_) => {

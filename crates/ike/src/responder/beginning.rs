@@ -46,7 +46,7 @@ impl Responder {
             return self.stats.count(Reason::UnexpectedExchange);
         }
         let init = (path.peer, self.init_hash.hash_one(bytes));
-        if self.is_answered_again(init, path, bytes) || self.lobby.is_heard_again(&init, now) {
+        if self.is_answered_again(init, path, bytes, now) || self.lobby.is_heard_again(&init, now) {
             return;
         }
         if let Err(reason) = self.let_wait(path, header, bytes, init, now) {
@@ -56,12 +56,13 @@ impl Responder {
     }
 
     /// A request that comes again gets the same octets again (RFC 7296 §2.1).
-    fn is_answered_again(&mut self, init: InitKey, path: Path, bytes: &[u8]) -> bool {
+    fn is_answered_again(&mut self, init: InitKey, path: Path, bytes: &[u8], now: Instant) -> bool {
         let slot = self.inits.get(&init).and_then(|id| self.slots.get_mut(id));
         let Some(handshake) = slot.and_then(|slot| slot.state.handshake_mut()) else { return false };
         let is_same = handshake.init_request == bytes;
         if is_same {
-            handshake.fingerprint.saw_again();
+            let since = now.saturating_duration_since(handshake.answered_at);
+            handshake.fingerprint.saw_again_after(since);
             self.stats.answered_again += 1;
             self.out.transmit(path, std::slice::from_ref(&handshake.init_response));
         }

@@ -119,6 +119,49 @@ fn silence_after_a_transient_cause_and_the_same_ike_auth_is_judged_anew() {
 }
 
 #[test]
+fn the_start_of_a_units_retransmission_timer_is_seen_where_a_request_comes_again() {
+    for lost in [ExchangeType::IKE_SA_INIT, ExchangeType::IKE_AUTH] {
+        let mut config = unit_config(identity(UNIT));
+        config.times.retransmission.first = Duration::from_secs(4);
+        let mut link = Link::new(config, gateway_config());
+        if lost == ExchangeType::IKE_AUTH {
+            link.answer = Admission::Drop;
+        }
+        let mut answers = 0;
+        link.lose = Box::new(move |from_unit, octets| {
+            answers += u32::from(!from_unit && octets[18] == lost.0);
+            !from_unit && octets[18] == lost.0 && answers == 1
+        });
+        link.unit.connect(link.now);
+        link.settle();
+        assert!(link.asked.iter().all(|(.., request)| request.fingerprint.first_retransmission.is_none()));
+        link.pass(Duration::from_secs(5));
+        let (.., request) = link.asked.last().unwrap();
+        let seen = &request.fingerprint;
+        assert_eq!(
+            (seen.first_retransmission, seen.retransmissions),
+            (Some(Duration::from_secs(4)), 1),
+            "{lost:?}"
+        );
+    }
+}
+
+#[test]
+fn a_request_that_was_doubled_on_the_way_says_nothing_about_a_timer() {
+    let mut link = Link::new(unit_config(identity(UNIT)), gateway_config());
+    link.unit.connect(link.now);
+    let Some(Output::Transmit { path, datagram }) = link.unit.poll_output() else { panic!("no request") };
+    let seen = Path { local: path.peer, peer: (HOME, path.local.port()).into(), ..path };
+    for _ in 0..2 {
+        link.gateway.handle_datagram(seen, &datagram, link.now);
+        while link.gateway.take_turn(link.now) {}
+    }
+    link.settle();
+    let (.., request) = &link.asked[0];
+    assert_eq!((request.fingerprint.retransmissions, request.fingerprint.first_retransmission), (1, None));
+}
+
+#[test]
 fn section_4_line_23_a_cookie_comes_first_and_nothing_is_kept_before_it() {
     let mut config = gateway_config();
     config.cookies = CookiePolicy::Always;

@@ -85,6 +85,7 @@ impl Tx<'_> {
         }
     }
 
+    /// Of a certificate that waits, which is no credential yet.
     fn count(
         &mut self,
         certificate: CertificateRecord,
@@ -121,7 +122,7 @@ impl Tx<'_> {
             }
             Leave::Word | Leave::Approved(_) => return Err(Denied::NoTransaction.into()),
         }
-        let event = self.put_row(&credential, &Because::new(BY, "confirmed"), now)?;
+        let event = self.put_row_behind(None, &credential, &Because::new(BY, "confirmed"), now)?;
         let why = credential.doubt.as_ref().map_or("", |doubt| &doubt.why);
         let said = Said::now(BY, TrustEvidence::Event(event), why, now);
         self.cell_signals(&carrier, anew.as_slice(), &said, now)?;

@@ -50,13 +50,13 @@ impl Tx<'_> {
         if self.is_distrusted(ask.realm)? {
             return Err(Denied::VendorDistrusted.into());
         }
-        let is_ours = self.device(ask.device)?.is_some();
+        let device = self.device(ask.device)?;
         let group = self.legacy_group_of(ask.by_spki)?;
         match &group {
-            Some(group) => self.used_by_legacy(group, ask, is_ours, now)?,
-            None => self.vendor_key_is_one_units(ask, is_ours, now)?,
+            Some(group) => self.used_by_legacy(group, ask, device.is_some(), now)?,
+            None => self.vendor_key_is_one_units(ask, device.is_some(), now)?,
         }
-        let device = self.device(ask.device)?.ok_or(Denied::NoSuchUnit)?;
+        let device = device.ok_or(Denied::NoSuchUnit)?;
         self.key_is_new(ask)?;
         let standing = self.orders_standing(ask.device)?;
         let group = group.map(|group| group.name);

@@ -20,7 +20,7 @@ pub struct Sqlite {
 }
 
 /// The schema that this Truecell writes; a database with a higher one is left alone.
-const SCHEMA: i64 = 6;
+const SCHEMA: i64 = 7;
 const MIGRATIONS: [&str; SCHEMA as usize] = [
     include_str!("../../migrations/0001-rows/sqlite.sql"),
     include_str!("../../migrations/0002-kind-of-change/sqlite.sql"),
@@ -28,6 +28,7 @@ const MIGRATIONS: [&str; SCHEMA as usize] = [
     include_str!("../../migrations/0004-scope-of-device/sqlite.sql"),
     include_str!("../../migrations/0005-revoked/sqlite.sql"),
     include_str!("../../migrations/0006-ends/sqlite.sql"),
+    include_str!("../../migrations/0007-rows-apart/sqlite.sql"),
 ];
 /// Long enough for a checkpoint of the write-ahead log, short against a unit's retransmission.
 const BUSY: Duration = Duration::from_millis(200);
@@ -163,6 +164,10 @@ impl Store for Sqlite {
         self.statement("BEGIN IMMEDIATE", |s| s.execute([]).map(drop))
     }
 
+    fn begin_reading(&mut self) -> Result<(), StoreError> {
+        self.statement("BEGIN DEFERRED", |s| s.execute([]).map(drop))
+    }
+
     fn commit(&mut self) -> Result<(), StoreError> {
         let committed = self.statement("COMMIT", |s| s.execute([]).map(drop));
         if committed.is_err() {
@@ -173,7 +178,7 @@ impl Store for Sqlite {
 
     fn roll_back(&mut self) {
         if !self.connection.is_autocommit() {
-            let _ = self.connection.execute_batch("ROLLBACK");
+            let _ = self.statement("ROLLBACK", |s| s.execute([]).map(drop));
         }
     }
 
@@ -188,7 +193,9 @@ impl Store for Sqlite {
         entries: &[(&'static str, String)],
         fed: bool,
     ) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO row (tbl, key, revision, event, body, hmac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        // In its place: removed and written anew, it would lie elsewhere.
+        let sql = "INSERT INTO row (tbl, key, revision, event, body, hmac) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+                   ON CONFLICT (tbl, key) DO UPDATE SET revision = ?3, event = ?4, body = ?5, hmac = ?6";
         let (table, key, event) = (row.table.as_str(), row.key.as_str(), row.event.to_string());
         self.statement(sql, |s| {
             s.execute(params![table, key, signed(row.revision), event, row.body, row.hmac]).map(drop)
@@ -196,7 +203,7 @@ impl Store for Sqlite {
         if row.revision > 1 {
             self.put_entries(table, key, entries)?;
         } else {
-            self.add_entries(table, key, entries)?;
+            self.add_entries(table, key, entries.iter())?;
         }
         if fed {
             self.statement("INSERT INTO change (kind, key) VALUES (?1, ?2)", |s| {
@@ -217,9 +224,17 @@ impl Store for Sqlite {
         key: &str,
         entries: &[(&'static str, String)],
     ) -> Result<(), StoreError> {
-        let sql = "DELETE FROM entry WHERE tbl = ?1 AND key = ?2";
-        self.statement(sql, |s| s.execute([table, key]).map(drop))?;
-        self.add_entries(table, key, entries)
+        let sql = "SELECT name, value FROM entry WHERE tbl = ?1 AND key = ?2";
+        let read = |row: &SqlRow<'_>| Ok((row.get(0)?, row.get(1)?));
+        let before: Vec<(String, String)> =
+            self.statement(sql, |s| s.query_map([table, key], read)?.collect())?;
+        let is = |one: &(String, String), other: &(&str, String)| one.0 == other.0 && one.1 == other.1;
+        for (name, value) in before.iter().filter(|one| !entries.iter().any(|other| is(one, other))) {
+            let sql = "DELETE FROM entry WHERE tbl = ?1 AND name = ?2 AND value = ?3 AND key = ?4";
+            self.statement(sql, |s| s.execute([table, name, value, key]).map(drop))?;
+        }
+        let new = entries.iter().filter(|entry| !before.iter().any(|one| is(one, entry)));
+        self.add_entries(table, key, new)
     }
 
     fn tables(&mut self) -> Result<BTreeSet<String>, StoreError> {
@@ -379,11 +394,11 @@ impl Store for Sqlite {
 }
 
 impl Sqlite {
-    fn add_entries(
+    fn add_entries<'a>(
         &mut self,
         table: &str,
         key: &str,
-        entries: &[(&'static str, String)],
+        entries: impl Iterator<Item = &'a (&'static str, String)>,
     ) -> Result<(), StoreError> {
         for (name, value) in entries {
             let sql = "INSERT OR IGNORE INTO entry (tbl, name, value, key) VALUES (?1, ?2, ?3, ?4)";

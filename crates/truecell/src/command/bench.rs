@@ -1,5 +1,5 @@
 use crate::{
-    bench::{Enrol, Esp, Flood, Handshake, Lacks, Ocsp, Revoke, Row, Storm, Tunnel},
+    bench::{Claims, Enrol, Esp, Flood, Handshake, Lacks, Ocsp, Revoke, Row, Storm, Tunnel, Verdict},
     cli::Cli,
     failure::{Failure, Problem},
     output::Output,
@@ -59,11 +59,27 @@ pub(crate) enum Bench {
     /// after another is revoked over the control socket. What counts is the time from an operator's request to the last
     /// echo that the unit received.
     Revoke(Revoke),
+    /// How long a claim waits until it is judged and in the ledger
+    ///
+    /// `truecell serve` with units in its ledger, all of which attach, so many in a second whether those before them stand or
+    /// not; they share this machine's processors with it. What counts is the time from the end of a unit's authentication
+    /// until it is told. Beside it: a commit of one row to a database of its own, in the same folder at the same time.
+    Claims(Claims),
+    /// How often a copy of a unit is told from the unit, and how often an honest unit is turned away: simulated
+    ///
+    /// The rules are the gateway's own; what happens is drawn by a seed, at the rates in docs/verdict.md: attacks with each kind
+    /// of evidence that there may be, and the lives of honest units. Bounds are exact, one-sided, 95 % (Clopper-Pearson). Beside
+    /// that, the time that a verdict between two takes.
+    Verdict(Verdict),
 }
 
 impl Bench {
     pub(crate) fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         let rows = match self {
+            Self::Verdict(verdict) => {
+                let simulated = verdict.measure(cli.data.as_deref()).map_err(broken)?;
+                return output.answer(&simulated.rows(), |_| simulated.text());
+            }
             Self::Handshake(handshake) => handshake.measure(cli.data.as_deref(), output).map_err(broken)?,
             Self::Esp(esp) => esp.measure().map_err(broken)?,
             Self::Tunnel(tunnel) => tunnel.measure(cli.data.as_deref(), output).map_err(broken)?,
@@ -71,6 +87,7 @@ impl Bench {
             Self::Storm(storm) => storm.measure(cli.data.as_deref()).map_err(broken)?,
             Self::Enrol(enrol) => enrol.measure(cli.data.as_deref()).map_err(broken)?,
             Self::Ocsp(ocsp) => ocsp.measure(cli.data.as_deref()).map_err(broken)?,
+            Self::Claims(claims) => claims.measure(cli.data.as_deref()).map_err(broken)?,
             Self::Revoke(revoke) => revoke.measure(cli.data.as_deref()).map_err(broken)?,
         };
         output.answer(&rows, |rows| table(rows))

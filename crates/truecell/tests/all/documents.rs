@@ -81,7 +81,8 @@ fn the_table_of_routes_is_the_one_in_the_code() {
 #[test]
 fn the_body_of_each_post_is_one_that_the_api_takes() {
     use api::{
-        backup, ca, certificate, configuration, device, legacy, line, migration, order, pair, policy, session,
+        backup, ca, certificate, configuration, device, incident, legacy, line, migration, order, pair,
+        policy, session,
     };
     fn takes<T: serde::de::DeserializeOwned>(body: &str) -> Result<(), serde_json::Error> {
         serde_json::from_str::<T>(body).map(drop)
@@ -122,6 +123,8 @@ fn the_body_of_each_post_is_one_that_the_api_takes() {
             "/v1/ca/trust" => takes::<ca::TrustVendor>(body),
             "/v1/ca/rotation" => takes::<ca::PrepareRotation>(body),
             "/v1/ca/rotation/certificate" => takes::<ca::TakeUpCertificate>(body),
+            "/v1/incidents/{number}/close" => takes::<incident::CloseIncident>(body),
+            "/v1/incidents/{number}/judge" => takes::<incident::JudgeIncident>(body),
             "/v1/sessions/{id}/cut" => takes::<session::CutSession>(body),
             "/v1/backups" => takes::<backup::BeginBackup>(body),
             "/v1/configuration" => takes::<configuration::ApplyConfiguration>(body),

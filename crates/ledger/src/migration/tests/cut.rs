@@ -24,6 +24,9 @@ impl Store for Cut {
     fn begin(&mut self) -> Answer<()> {
         self.store.begin()
     }
+    fn begin_reading(&mut self) -> Answer<()> {
+        self.store.begin_reading()
+    }
     fn commit(&mut self) -> Answer<()> {
         match self.left.fetch_sub(1, SeqCst) > 0 {
             true => self.store.commit(),

@@ -128,6 +128,45 @@ fn a_damaged_page_that_was_met_is_a_failed_check_until_the_page_is_whole_again()
     store.check().unwrap();
 }
 
+#[test]
+fn who_reads_at_one_moment_has_the_newest_as_soon_as_that_is_over() {
+    let dir = TempDir::new().unwrap();
+    let mut store = open(dir.path());
+    fill(&mut store, 0..1).unwrap();
+    let mut reader = store.reader().unwrap();
+    let revision = |reader: &mut dyn Store| reader.get("device", &row(0).key).unwrap().unwrap().revision;
+    reader.begin_reading().unwrap();
+    assert_eq!(revision(&mut *reader), 1);
+    store.begin().unwrap();
+    store.put(&SealedRow { revision: 2, ..row(0) }, &[], true).unwrap();
+    store.commit().unwrap();
+    assert_eq!(revision(&mut *reader), 1);
+    reader.roll_back();
+    assert_eq!(revision(&mut *reader), 2);
+}
+
+#[test]
+fn a_row_that_changes_stays_where_it_is_and_is_found_by_what_it_has_now() {
+    let dir = TempDir::new().unwrap();
+    let mut store = open(dir.path());
+    let entry = |name, value: &str| (name, value.to_owned());
+    store.begin().unwrap();
+    store.put(&row(0), &[entry("line", "L-1"), entry("state", "live")], true).unwrap();
+    store.put(&row(1), &[], true).unwrap();
+    let changed = SealedRow { revision: 2, body: "y".repeat(600), ..row(0) };
+    store.put(&changed, &[entry("scope", "all"), entry("state", "live")], true).unwrap();
+    store.commit().unwrap();
+    let found = store.entries("device", &Entry::default(), 9).unwrap();
+    let found: Vec<_> =
+        found.iter().map(|Entry { name, value, .. }| (name.as_str(), value.as_str())).collect();
+    assert_eq!(found, [("scope", "all"), ("state", "live")]);
+    assert_eq!(store.find("device", "state", "live", "", 9).unwrap(), [changed]);
+    assert_eq!(store.find("device", "line", "L-1", "", 9).unwrap(), []);
+    let places = "SELECT group_concat(key, ' ') FROM (SELECT key FROM row ORDER BY rowid)";
+    let places: String = store.sql(|c| c.query_row(places, [], |row| row.get(0))).unwrap();
+    assert_eq!(places, "00000000 00000001");
+}
+
 /// A file system of a few MiB, gone with its value.
 struct SmallDisk(TempDir);
 

@@ -63,7 +63,7 @@ impl Truth {
         for (event, changed) in self.changes.take(record).unwrap() {
             self.changed(event.seq, changed);
         }
-        if record.kind != RowChanged::KIND {
+        if record.kind != <RowChanged>::KIND {
             self.words.extend(words(record.body.get()));
         }
         if let Some(opened) = record.read::<Opened>().unwrap() {

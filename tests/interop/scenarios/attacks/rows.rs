@@ -1,0 +1,250 @@
+//! The table.
+
+use super::{
+    AuthenticatesAnew, Comes, Edits, Enrols, In, IsEnded, Leaves, Look, LosesPower, Place, Quarantined,
+    Rebinds, Refused, Row, Runs, Who, world::World,
+};
+use Look::{Different, Same};
+use Place::{Home, OtherLine, Relayed, Unknown};
+use Who::{Other, Unit};
+
+macro_rules! rows {
+    ($($name:ident: $row:expr,)*) => {
+        pub(super) const ROWS: &[(&str, Row)] = &[$((stringify!($name), $row)),*];
+
+        $(
+            #[test]
+            #[ignore = "needs root and strongSwan: ./test interop"]
+            fn $name() {
+                World::play(&$row);
+            }
+        )*
+    };
+}
+
+rows! {
+    second_comer: Row {
+        says: ["second comer, from where nobody knows", "refused; the unit keeps its service"],
+        other: (Unknown, Different),
+        acts: &[Comes(Unit, In), Comes(Other, Refused("clone"))],
+        serves: Some(Unit),
+        incidents: &[("clone", Some("newcomer-is-clone"))],
+        trust: "probation",
+    },
+    second_comer_on_another_line: Row {
+        says: ["second comer, on a line that is another's", "refused (`foreign-network`), and nobody is asked"],
+        other: (OtherLine, Different),
+        acts: &[Comes(Unit, In), Comes(Other, Refused("foreign-network"))],
+        serves: Some(Unit),
+        incidents: &[],
+        trust: "probation",
+    },
+    first_comer: Row {
+        says: ["first comer, while the unit is away", "is let in, and ended once the unit comes back"],
+        other: (Unknown, Different),
+        acts: &[
+            Comes(Unit, In),
+            Leaves(Unit),
+            Comes(Other, In),
+            Comes(Unit, In),
+            IsEnded(Other),
+            Comes(Other, Refused("clone")),
+        ],
+        serves: Some(Unit),
+        incidents: &[("clone", Some("holder-is-clone"))],
+        trust: "suspect",
+    },
+    first_comer_before_the_unit_ever_was: Row {
+        says: [
+            "first comer, before the unit ever was; a person says which it is",
+            "the unit waits in quarantine; after `--genuine newcomer` it is let in, and the copy is out",
+        ],
+        other: (Unknown, Different),
+        acts: &[
+            Comes(Other, In),
+            Comes(Unit, Quarantined),
+            Runs(&["incident", "judge", "1", "--genuine", "newcomer", "--why", "the household was asked"]),
+            IsEnded(Other),
+            IsEnded(Unit),
+            Comes(Unit, In),
+            Comes(Other, Refused("clone")),
+        ],
+        serves: Some(Unit),
+        incidents: &[("second-claim", Some("undecided")), ("clone", Some("newcomer-is-clone"))],
+        trust: "probation",
+    },
+    alternating: Row {
+        says: ["they take turns", "the copy is let in once, and never after the unit came back"],
+        other: (Unknown, Different),
+        acts: &[
+            Comes(Unit, In),
+            Leaves(Unit),
+            Comes(Other, In),
+            Leaves(Other),
+            Comes(Unit, In),
+            Leaves(Unit),
+            Comes(Other, Refused("clone")),
+            Comes(Unit, In),
+        ],
+        serves: Some(Unit),
+        incidents: &[("alternating-use", Some("holder-is-clone")), ("clone", Some("newcomer-is-clone"))],
+        trust: "suspect",
+    },
+    same_line: Row {
+        says: ["beside the unit, behind its own router", "refused, by how its IKE looks"],
+        other: (Home, Different),
+        acts: &[Comes(Unit, In), Comes(Other, Refused("clone"))],
+        serves: Some(Unit),
+        incidents: &[("clone", Some("newcomer-is-clone"))],
+        trust: "probation",
+    },
+    household_router: Row {
+        says: [
+            "behind its own router, which keeps the unit off",
+            "is let in for as long as the unit stays off; then ended",
+        ],
+        other: (Home, Different),
+        acts: &[
+            Comes(Unit, In),
+            LosesPower(Unit),
+            Comes(Other, In),
+            Comes(Unit, In),
+            IsEnded(Other),
+            Comes(Other, Refused("clone")),
+        ],
+        serves: Some(Unit),
+        incidents: &[("clone", Some("holder-is-clone"))],
+        trust: "suspect",
+    },
+    relay: Row {
+        says: [
+            "relay: a copy of all that is in the unit, out of the unit's own line",
+            "waits in quarantine, as nothing tells them apart; the unit is let in whenever it comes",
+        ],
+        other: (Relayed, Same),
+        acts: &[Comes(Unit, In), Comes(Other, Quarantined), LosesPower(Unit), Comes(Unit, In)],
+        serves: Some(Unit),
+        incidents: &[("second-claim", Some("undecided"))],
+        trust: "unsure",
+    },
+    relay_while_the_unit_is_off: Row {
+        says: [
+            "the same while the unit is off",
+            "is let in and stays; the unit waits in quarantine, and needs a new key",
+        ],
+        other: (Relayed, Same),
+        acts: &[Comes(Unit, In), LosesPower(Unit), Comes(Other, In), Comes(Unit, Quarantined)],
+        serves: Some(Other),
+        incidents: &[("second-claim", Some("undecided"))],
+        trust: "unsure",
+    },
+    carried: Row {
+        says: ["the unit itself, carried to another line", "refused (`foreign-network`)"],
+        other: (OtherLine, Same),
+        acts: &[Comes(Unit, In), LosesPower(Unit), Comes(Other, Refused("foreign-network"))],
+        serves: None,
+        incidents: &[],
+        trust: "probation",
+    },
+    copied_configuration: Row {
+        says: [
+            "a copy of all that is in the unit, from where nobody knows; a person says which it is",
+            "waits in quarantine; after `--genuine holder` it is out, and stays so",
+        ],
+        other: (Unknown, Same),
+        acts: &[
+            Comes(Unit, In),
+            Comes(Other, Quarantined),
+            Runs(&["incident", "judge", "1", "--genuine", "holder", "--why", "the household was asked"]),
+            IsEnded(Other),
+            Comes(Other, Refused("clone")),
+        ],
+        serves: Some(Unit),
+        incidents: &[("second-claim", Some("undecided")), ("clone", Some("newcomer-is-clone"))],
+        trust: "probation",
+    },
+    lost: Row {
+        says: ["a unit that was reported lost", "ended, and refused (`lost`) wherever it comes back"],
+        other: (Unknown, Same),
+        acts: &[
+            Comes(Unit, In),
+            Runs(&["device", "lost", "00aabbccddee", "--why", "not at its site"]),
+            IsEnded(Unit),
+            Comes(Other, Refused("lost")),
+        ],
+        serves: None,
+        incidents: &[("lost", None)],
+        trust: "blocked",
+    },
+    insider_edit: Row {
+        says: [
+            "an insider writes another line into the unit's row of the ledger",
+            "refused (`row-tampered`), as is everybody new; the unit keeps its tunnel",
+        ],
+        other: (OtherLine, Same),
+        acts: &[
+            Comes(Unit, In),
+            Edits("UPDATE row SET body = replace(body, 'L-1', 'L-2') WHERE tbl = 'device'"),
+            Comes(Other, Refused("row-tampered")),
+        ],
+        serves: Some(Unit),
+        incidents: &[("row-tampered", None)],
+        trust: "probation",
+    },
+    authenticates_anew: Row {
+        says: ["the unit authenticates anew, make before break", "is one unit"],
+        other: (Unknown, Same),
+        acts: &[Comes(Unit, In), AuthenticatesAnew],
+        serves: Some(Unit),
+        incidents: &[],
+        trust: "probation",
+    },
+    nat_rebinds: Row {
+        says: ["its NAT forgets", "the tunnel goes on"],
+        other: (Unknown, Same),
+        acts: &[Comes(Unit, In), Rebinds],
+        serves: Some(Unit),
+        incidents: &[],
+        trust: "probation",
+    },
+    power: Row {
+        says: ["it loses power, and comes back before the gateway missed it", "is let in"],
+        other: (Unknown, Same),
+        acts: &[Comes(Unit, In), LosesPower(Unit), Comes(Unit, In)],
+        serves: Some(Unit),
+        incidents: &[],
+        trust: "probation",
+    },
+    booked_move: Row {
+        says: ["it moves to another line, as is booked", "is let in there"],
+        other: (OtherLine, Same),
+        acts: &[
+            Comes(Unit, In),
+            LosesPower(Unit),
+            Runs(&[
+                "device", "set", "00aabbccddee", "--line", "L-2", "--approver", "approver", "--why", "they moved",
+            ]),
+            Comes(Other, In),
+        ],
+        serves: Some(Other),
+        incidents: &[],
+        trust: "probation",
+    },
+    factory_reset: Row {
+        says: ["it was reset to how it left its factory, and enrols by an order", "is let in with its new key"],
+        other: (Unknown, Same),
+        acts: &[
+            Comes(Unit, In),
+            LosesPower(Unit),
+            Runs(&[
+                "order", "create", "W-1", "00aabbccddee", "--line", "L-1", "--until", "2126-01-01T00:00:00Z",
+                "--why", "the household reset it",
+            ]),
+            Enrols,
+            Comes(Unit, In),
+        ],
+        serves: Some(Unit),
+        incidents: &[],
+        trust: "probation",
+    },
+}

@@ -1,0 +1,333 @@
+//! A household, its neighbours, and two who have the key of one unit.
+
+use super::{Act, Came, Look, Place, Row, Who};
+use crate::clone::COPY;
+use anyhow::{Context, Result, ensure};
+use interop::carrier::{Carrier, Unit};
+use interop::certificate::{Authority, KeyKind, write};
+use interop::charon::{Charon, PROMPT};
+use interop::deadline::until;
+use interop::internet::{Host, Nat};
+use interop::namespace::run;
+use interop::relay::{Relay, Weather};
+use interop::scene::Scene;
+use interop::truecell::{Event, Incident, SERVICE_V4, Session};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
+use std::time::Duration;
+
+const ID: &str = "00aabbccddee";
+const CELL: &str = "lte:450-08:1a2b3c4";
+/// Name that the unit has from its factory.
+const FACTORY: &str = "00aabbccddee.units.vendor.example";
+
+/// A holder has 7 s to make room, so that the rows are short. Nothing is within reach of quarantine.
+const SETTINGS: &str = "
+admission.make_room_s = 7
+gateway.quarantine.v4 = \"10.127.255.0/24\"
+gateway.quarantine.v6 = \"fd00:7c:0:1::/64\"
+gateway.quarantine.reach = [\"203.0.113.0/24\"]
+records.line.feed = \"line.jsonl\"
+enrol.listen = [\"0.0.0.0:8080\"]
+vendor = [{ realm = \"units.vendor.example\", anchors = \"factory.pem\" }]
+";
+
+/// Until a claim is settled: the holder's silence, or its time to make room.
+const SETTLED: Duration = Duration::from_secs(40);
+
+/// Proposals of a unit, and of other software.
+const PROPOSALS: [&str; 2] = ["aes256gcm16-prfsha256-x25519", "aes256gcm16-prfsha384-ecp256"];
+
+pub(super) struct World<'a> {
+    carrier: Carrier<'a>,
+    factory: Authority,
+    household: Nat,
+    unit: Side,
+    other: Side,
+    /// Sessions and records of the journal that were there before what happens now.
+    before: (BTreeSet<String>, usize),
+}
+
+struct Side {
+    who: Who,
+    host: Host,
+    gateway: IpAddr,
+    conf: String,
+    identity: Unit,
+    starts: u32,
+    charon: Option<Charon>,
+    session: Option<String>,
+    _relay: Option<Relay>,
+}
+
+impl World<'_> {
+    /// Plays a row.
+    pub(super) fn play(row: &Row) {
+        Scene::play("attack", |scene| {
+            let mut world = World::new(scene, row)?;
+            for act in row.acts {
+                world.look()?;
+                world.act(*act).with_context(|| format!("{act:?}"))?;
+            }
+            world.ends(row)
+        });
+    }
+
+    fn new<'a>(scene: &'a Scene, row: &Row) -> Result<World<'a>> {
+        let (dir, factory) = (scene.dir("gateway")?, Authority::root("Vendor factory")?);
+        write(&dir, "factory.pem", factory.anchor())?;
+        write(&dir, "line.jsonl", "")?;
+        let carrier = Carrier::new(scene, SETTINGS)?;
+        let household = carrier.internet.nat("household")?;
+        let home = carrier.internet.host_behind(&household, "home")?;
+        let (place, look) = row.other;
+        let host = match place {
+            Place::Home => carrier.internet.host_behind(&household, "other")?,
+            Place::OtherLine | Place::Unknown | Place::Relayed => carrier.access("other")?,
+        };
+        let mut lines = vec![("L-1", household.outside)];
+        let mut relay = None;
+        match place {
+            Place::OtherLine => lines.push(("L-2", host.v4)),
+            Place::Relayed => {
+                let within = carrier.access("relay")?;
+                lines.push(("L-1", within.v4));
+                relay = Some(Relay::start(within, carrier.host.v4.into(), 0, |_, _| Weather::default())?);
+            }
+            Place::Home | Place::Unknown => {}
+        }
+        write(&dir, "line.jsonl", &feed(&lines)?)?;
+        carrier.gateway.wait_for_event("the feed to be read", PROMPT, |event| {
+            event.kind == "gateway.alarm"
+                && event.body["alarm"] == "line-feed-stale"
+                && event.body["raised"] == false
+        })?;
+        carrier.gateway.add_device(ID, &["--line", "L-1", "--cells", CELL])?;
+        let name = interop::truecell::device_name(ID);
+        let identity = Unit { name, credential: carrier.gateway.issue(ID, &[])? };
+        let gateway = IpAddr::V4(carrier.host.v4);
+        let to = relay.as_ref().map_or(gateway, Relay::address);
+        let unit = Side::new(Who::Unit, home, gateway, Look::Same, &identity, None);
+        let other = Side::new(Who::Other, host, to, look, &identity, relay);
+        Ok(World { carrier, factory, household, unit, other, before: Default::default() })
+    }
+
+    fn side(&mut self, who: Who) -> &mut Side {
+        match who {
+            Who::Unit => &mut self.unit,
+            Who::Other => &mut self.other,
+        }
+    }
+
+    fn look(&mut self) -> Result<()> {
+        let sessions = self.carrier.gateway.sessions()?.into_iter().map(|session| session.id).collect();
+        self.before = (sessions, self.carrier.gateway.events()?.len());
+        Ok(())
+    }
+
+    fn act(&mut self, act: Act) -> Result<()> {
+        match act {
+            Act::Comes(who, expected) => self.comes(who, expected),
+            Act::Leaves(who) => {
+                self.side(who).charon()?.terminate(&["--ike", "segw"])?;
+                self.is_ended(who)
+            }
+            Act::LosesPower(who) => {
+                let side = self.side(who);
+                side.session = None;
+                side.charon.take().context("it has no power")?.process.kill()
+            }
+            Act::IsEnded(who) => {
+                self.is_ended(who)?;
+                let all_gone = |sas: &[_]| sas.is_empty().then_some(());
+                self.side(who).charon()?.wait_for_sas("it to be told", PROMPT, all_gone)
+            }
+            Act::Rebinds => self.rebinds(),
+            Act::AuthenticatesAnew => {
+                self.unit.charon()?.rekey(&["--ike", "segw", "--reauth"])?;
+                self.has_a_new_session(Who::Unit, Came::In)?;
+                self.only_one()
+            }
+            Act::Runs(command) => self.carrier.gateway.run(command).map(drop),
+            Act::Edits(sql) => {
+                let ledger = rusqlite::Connection::open(self.carrier.gateway.ledger())?;
+                ledger.busy_timeout(PROMPT)?;
+                ensure!(ledger.execute(sql, [])? == 1, "{sql}");
+                Ok(())
+            }
+            Act::Enrols => self.enrols(),
+        }
+    }
+
+    fn comes(&mut self, who: Who, expected: Came) -> Result<()> {
+        let (scene, root) = (self.carrier.scene, self.carrier.gateway.root()?);
+        let side = self.side(who);
+        side.start(scene, &root)?;
+        side.charon()?.initiate_later("core")?;
+        self.has_a_new_session(who, expected)
+    }
+
+    /// Waits until a claim is settled, and has it end so.
+    fn has_a_new_session(&mut self, who: Who, expected: Came) -> Result<()> {
+        let (known, records) = self.before.clone();
+        let gateway = &self.carrier.gateway;
+        let (session, state) = until("a claim to be settled", SETTLED, || {
+            let mut new = gateway.sessions()?.into_iter().filter(|session| !known.contains(&session.id));
+            match new.next() {
+                Some(session) if session.state == "contesting" => Ok(None),
+                Some(session) => Ok(Some((Some(session.id), session.state))),
+                None => Ok(gateway.events()?.iter().skip(records).find_map(refusal).map(|why| (None, why))),
+            }
+        })?;
+        let came = match expected {
+            Came::In => "open",
+            Came::Quarantined => "quarantined",
+            Came::Refused(reason) => reason,
+        };
+        ensure!(state == came, "{who:?} is {state}");
+        self.side(who).session = session;
+        Ok(())
+    }
+
+    fn is_ended(&mut self, who: Who) -> Result<()> {
+        let ended = self.side(who).session.take().context("it has no session")?;
+        self.carrier.gateway.wait_for_sessions("a session's end", |all| {
+            all.iter().all(|session| session.id != ended).then_some(())
+        })
+    }
+
+    fn only_one(&self) -> Result<()> {
+        let one = |all: &[Session]| matches!(all, [session] if session.state == "open").then_some(());
+        self.carrier.gateway.wait_for_sessions("one session", one)
+    }
+
+    fn rebinds(&mut self) -> Result<()> {
+        let place = |all: &[Session]| all.first().map(|session| session.outer.clone());
+        let before = place(&self.carrier.gateway.sessions()?);
+        self.household.rebind()?;
+        self.unit.host.ping(SERVICE_V4)?;
+        self.carrier
+            .gateway
+            .wait_for_sessions("another port", |all| (all.len() == 1 && place(all) != before).then_some(()))
+    }
+
+    /// By the key from its factory, from its line: enrolment reads the prefixes of the ledger's line alone.
+    fn enrols(&mut self) -> Result<()> {
+        let line = format!("{}/32", self.household.outside);
+        self.carrier.gateway.run(&["line", "add", "L-1", &line])?;
+        let dir = self.carrier.scene.dir("enrolment")?;
+        let had = self.factory.issue(FACTORY, KeyKind::P256)?;
+        let root = self.carrier.gateway.root()?;
+        for (file, text) in [("had.pem", &had.certificate), ("had.key", &had.key), ("root.pem", &root)] {
+            write(&dir, file, text)?;
+        }
+        let openssl = |arguments: &str| {
+            let mut command = self.unit.host.namespace.command("openssl");
+            run(command.args(arguments.split_whitespace()).current_dir(&dir))
+        };
+        openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out new.key")?;
+        openssl(&format!(
+            "cmp -cmd ir -server {}:8080 -path .well-known/cmp -cert had.pem -key had.key -newkey new.key \
+             -subject /CN=any -trusted root.pem -certout new.pem",
+            self.carrier.host.v4
+        ))?;
+        let read = |file: &str| fs::read_to_string(dir.join(file));
+        let credential = &mut self.unit.identity.credential;
+        (credential.certificate, credential.key) = (read("new.pem")?, read("new.key")?);
+        Ok(())
+    }
+
+    /// Who has service, what is told of it, and what the unit's cell is worth.
+    fn ends(&mut self, row: &Row) -> Result<()> {
+        let gateway = &self.carrier.gateway;
+        let open: Vec<_> =
+            gateway.sessions()?.into_iter().filter(|session| session.state == "open").collect();
+        for side in [&self.unit, &self.other] {
+            let serves = row.serves == Some(side.who);
+            let has_lease = open.iter().any(|session| Some(&session.id) == side.session.as_ref());
+            ensure!(has_lease == serves, "{:?}: {open:?}", side.who);
+            if serves {
+                side.host.ping(SERVICE_V4)?;
+            } else {
+                ensure!(side.host.no_ping(SERVICE_V4), "{:?} has service", side.who);
+            }
+        }
+        let incidents = gateway.incidents()?;
+        let told: Vec<_> =
+            incidents.iter().map(|one| (one.kind.as_str(), one.evidence["conclusion"].as_str())).collect();
+        ensure!(told == row.incidents, "{told:?}");
+        incidents.iter().try_for_each(|incident| self.is_judged_again(incident))?;
+        let cell = gateway.answer(&["cell", "show", CELL])?;
+        let is_edited = row.acts.iter().any(|act| matches!(act, Act::Edits(_)));
+        let names_a_row = cell["tampered"].as_array().is_some_and(|rows| !rows.is_empty());
+        ensure!(cell["trust"]["state"] == row.trust && names_a_row == is_edited, "{cell:#}");
+        gateway.run(&["event", "verify"])?;
+        ensure!(
+            gateway.run(&["ledger", "verify"]).is_err() == is_edited,
+            "the ledger does not hold as it should"
+        );
+        Ok(())
+    }
+
+    /// What is about two has both sides, and comes to the same by the journal alone.
+    fn is_judged_again(&self, incident: &Incident) -> Result<()> {
+        let Incident { number, evidence, .. } = incident;
+        if evidence["sides"].is_null() {
+            return Ok(());
+        }
+        let weighed = &evidence["weighed"];
+        ensure!(["own", "other"].iter().all(|side| weighed[side]["marks"].is_array()), "{weighed}");
+        let replay: Value = self.carrier.gateway.ask(&["incident", "replay", &number.to_string()])?;
+        ensure!(replay["same"] == true && replay["now"]["conclusion"] == evidence["conclusion"], "{replay}");
+        Ok(())
+    }
+}
+
+impl Side {
+    fn new(who: Who, host: Host, gateway: IpAddr, look: Look, identity: &Unit, relay: Option<Relay>) -> Self {
+        let [own, others] = PROPOSALS;
+        let conf = if look == Look::Same { COPY.to_owned() } else { COPY.replace(own, others) };
+        let identity = identity.clone();
+        Self { who, host, gateway, conf, identity, starts: 0, charon: None, session: None, _relay: relay }
+    }
+
+    fn charon(&self) -> Result<&Charon> {
+        self.charon.as_ref().context("it has no power")
+    }
+
+    fn start(&mut self, scene: &Scene, root: &str) -> Result<()> {
+        if self.charon.is_some() {
+            return Ok(());
+        }
+        self.starts += 1;
+        let dir = scene.dir(&format!("{:?}-{}", self.who, self.starts))?;
+        let charon = Charon::start(&self.host.namespace, &dir, "make_before_break = yes")?;
+        charon.own(&self.identity.credential, "own")?;
+        charon.trust(root, "root")?;
+        charon.load(&interop::carrier::filled(&self.conf, &self.identity.name, self.gateway))?;
+        self.charon = Some(charon);
+        Ok(())
+    }
+}
+
+/// Why a claim came to nothing.
+fn refusal(event: &Event) -> Option<String> {
+    let is_one = matches!(event.kind.as_str(), "admission.refused" | "admission.contest_resolved");
+    event.body["reason"].as_str().filter(|_| is_one).map(str::to_owned)
+}
+
+/// Which line has which address.
+fn feed(lines: &[(&str, Ipv4Addr)]) -> Result<String> {
+    let now = run(Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%SZ"]))?;
+    let session = |(line, address): &(&str, Ipv4Addr)| {
+        format!(
+            "{{\"v\":1,\"kind\":\"line-session\",\"line\":\"{line}\",\"address\":\"{address}\",\
+             \"from\":\"2026-01-01T00:00:00Z\",\"at\":\"{}\"}}\n",
+            now.trim_end()
+        )
+    };
+    Ok(lines.iter().map(session).collect())
+}
