@@ -3,7 +3,7 @@ use crate::{Absent, Future, Heard};
 use ids::{AccessLine, CellKey, DeviceId, UnixTime};
 use std::{cmp::Ordering, collections::HashMap, time::Duration};
 
-/// Units of which facts are kept at most; each takes some 500 octets, and 2500 at most.
+/// Units of which facts are kept at most; each takes some 900 octets with eight cells, and 2500 at most.
 pub const UNITS: usize = 250_000;
 /// Cells that must be heard, there and here, before none of them being the same says anything.
 pub const APART: usize = 3;
