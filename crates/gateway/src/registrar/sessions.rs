@@ -15,7 +15,7 @@ use crate::{
 use admission::{Decision, Evidence, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{DeviceId, SessionId, UnixTime};
-use ledger::{Item, LedgerError, trust::TrustEvidence};
+use ledger::{Grade, Item, LedgerError, trust::TrustEvidence};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
 
@@ -135,6 +135,9 @@ impl Registrar {
             self.shadow.note(session.device, &verdict.observed);
         }
         self.away.remove(&session.id);
+        if is_contradicted_at_home(&verdict) {
+            self.tell_found_out(&claim, Reason::WrongHands, &verdict, known, now)?;
+        }
         match verdict.decision {
             Decision::Refuse(Reason::ForeignNetwork | Reason::LineUnknown) => {
                 self.away.insert(session.id, claim.outer.line.value().cloned());
@@ -200,7 +203,7 @@ impl Registrar {
         let new = incident(claim, own, reason, &reason.to_string(), more, verdict.conclusion);
         let number = open_incident(&mut tx, new, now)?;
         if let Some((number, device)) = number.zip(known.device.as_ref()) {
-            let (end, conclusion, other, is_observed) = (End::In, verdict.conclusion, None, false);
+            let (end, conclusion, other, is_observed) = (End::In, verdict.conclusion, None, true);
             let evidence = TrustEvidence::Incident(number);
             let attach = Attach { end, conclusion, own, other, is_observed, evidence };
             unless_tampered(self.tell_cells(&mut tx, device, attach, now))?;
@@ -276,6 +279,13 @@ impl Registrar {
             }
         }
     }
+}
+
+/// Management says that it is not the unit that it knows, and it is where the unit should be. Whoever has a copy can speak to
+/// management as the unit: so it is told, and nobody is ended by it.
+fn is_contradicted_at_home(verdict: &Verdict) -> bool {
+    let is = |item, grade| verdict.own.of(item).is_some_and(|mark| mark.grade == grade);
+    is(Item::Management, Grade::Bad) && is(Item::Line, Grade::Good)
 }
 
 pub(super) fn alternation(session: &Session, seen: &Alternation) -> PathAlternates {
