@@ -15,7 +15,7 @@ use crate::{
 use admission::{Decision, Evidence, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{DeviceId, SessionId, UnixTime};
-use ledger::{LedgerError, trust::TrustEvidence};
+use ledger::{Grade, Item, LedgerError, trust::TrustEvidence};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
 
