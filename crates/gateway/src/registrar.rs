@@ -100,6 +100,8 @@ pub(crate) struct Registrar {
     ceiling: Ceiling,
     /// Whose unit is not on its line, and whose line the address is instead, if anybody knows.
     away: BTreeMap<SessionId, Option<AccessLine>>,
+    /// The last of them that was looked at.
+    away_seen: Option<SessionId>,
     /// Admissions that the journal has and that did not come to be, not taken back yet.
     voided: VecDeque<Voided>,
     /// What must not be lost and could not be written yet.
@@ -188,6 +190,7 @@ impl Registrar {
             asked: HashMap::new(),
             ceiling: Ceiling::default(),
             away: BTreeMap::new(),
+            away_seen: None,
             voided: VecDeque::new(),
             undone: VecDeque::from([Work::Extension, Work::Policy, Work::Pairs]),
             reviews: BTreeSet::new(),

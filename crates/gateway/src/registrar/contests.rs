@@ -299,6 +299,9 @@ impl Registrar {
                 let clone = || Why::Device(Reason::Clone.code().to_owned());
                 let why = if holder_goes { clone() } else { Why::HolderSilent };
                 self.answer(Answer::End { session: contest.holder.session, why });
+                if let Some(claim) = self.claims.get(&session.id).cloned() {
+                    self.watch_line(session.id, &claim);
+                }
                 if let Some(admitted) = Admitted::new(&authenticated, *lease, &session) {
                     self.answer(Answer::Moved(admitted));
                 }

@@ -12,12 +12,15 @@ use crate::{
     sessions::{Session, State},
     sightings::Alternation,
 };
-use admission::{Decision, Evidence, Reason, Revocation, Verdict, judge};
+use admission::{Decision, Evidence, Missing, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{DeviceId, SessionId, UnixTime};
 use ledger::{Grade, Item, LedgerError, trust::TrustEvidence};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
+
+/// Sessions looked at in a second, whether the feed says something else of where they are.
+const LOOKED_AT: usize = 2_000;
 
 impl Registrar {
     pub(super) fn closed(&mut self, session: &Session, why: &Why) -> Result<(), LedgerError> {
@@ -84,10 +87,23 @@ impl Registrar {
     /// The feed of lines is behind the units that move: whoever is away is judged anew once it says something else.
     pub(super) fn look_for_away(&mut self) {
         let (now, origins) = (self.clock.for_attached(), &self.outside.origins);
-        let away = self.away.iter().filter_map(|(id, line)| Some((self.sessions.get(*id)?, line)));
+        let ahead = self.away.iter().skip_while(|(id, _)| self.away_seen.is_some_and(|seen| **id <= seen));
+        let part: Vec<_> = ahead.take(LOOKED_AT).collect();
+        self.away_seen = part.last().filter(|_| part.len() == LOOKED_AT).map(|(id, _)| **id);
+        let away = part.into_iter().filter_map(|(id, line)| Some((self.sessions.get(*id)?, line)));
         let other =
             away.filter(|(session, line)| origins.line(session.outer(), now).value() != line.as_ref());
         self.reviews.extend(other.map(|(session, _)| session.device));
+    }
+
+    /// Who is let in while the feed does not know whose line its address is, is judged anew once it does.
+    pub(super) fn watch_line(&mut self, session: SessionId, claim: &admission::Claim) {
+        match claim.outer.line {
+            Evidence::Missing(Missing::NoRecord | Missing::Stale) => drop(self.away.insert(session, None)),
+            Evidence::Missing(Missing::NotGathered | Missing::NotSent) | Evidence::Known(_) => {
+                self.away.remove(&session);
+            }
+        }
     }
 
     /// A unit is outside the network of its line, or is not known to be.
@@ -134,7 +150,7 @@ impl Registrar {
         } else {
             self.shadow.note(session.device, &verdict.observed);
         }
-        self.away.remove(&session.id);
+        self.watch_line(session.id, &claim);
         if is_contradicted_at_home(&verdict) {
             self.tell_found_out(&claim, Reason::WrongHands, &verdict, known, now)?;
         }

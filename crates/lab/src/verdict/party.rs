@@ -134,6 +134,11 @@ impl Place {
         }
     }
 
+    /// When the feed says something else of it.
+    pub(super) fn feed_says(&self) -> [UnixTime; 3] {
+        [self.lags_until, self.known_from, self.wrong_until]
+    }
+
     pub(super) fn rebind(&mut self, draws: &mut Draws) {
         self.address.set_port(port(draws));
     }

@@ -264,7 +264,9 @@ impl<E: Copy + Ord> World<E> {
             Some(kept) => (kept.facts_from, kept.trail_from),
             None => self.will_be_known(who),
         };
-        for from in [self.fed.facts.then_some(facts_from), trail_from].into_iter().flatten() {
+        let line = self.fed.line.then(|| self.party(who).place.feed_says());
+        let said = [self.fed.facts.then_some(facts_from), trail_from].into_iter().flatten();
+        for from in said.chain(line.into_iter().flatten()) {
             if from > self.now {
                 self.plan(from.since(self.now), Event::Learn(number));
             }
