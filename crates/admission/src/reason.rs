@@ -161,7 +161,7 @@ impl Reason {
                 "`truecell incident show` has what is known of both; say which is the unit with `truecell incident judge`"
             }
             Self::Clone => {
-                "`truecell incident show` has the evidence; if it is wrong, `truecell incident judge` says so"
+                "`truecell incident show` has the evidence; where the last word about the two was wrong, judge that incident again with `truecell incident judge`"
             }
             Self::WrongHands => {
                 "has the unit moved? Book that with `truecell device set`; else somebody carried it off or copied its key"

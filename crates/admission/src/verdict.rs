@@ -123,7 +123,7 @@ pub fn judge(
     now: UnixTime,
 ) -> Verdict {
     let exception = exception(claim, facts, policy, now);
-    let is_home = facts.good_at == Some(Network::of(claim.outer.address.ip()));
+    let is_home = is_where_it_was_good(claim, facts);
     let seen = appraise(claim, facts);
     let found: Vec<_> = RULE_TABLE
         .iter()
@@ -155,6 +155,11 @@ pub fn judge(
         missing,
         rules: RULES,
     }
+}
+
+/// It comes from where the unit was attached lately with nothing against it.
+fn is_where_it_was_good(claim: &Claim, facts: &Facts<'_>) -> bool {
+    facts.good_at == Some(Network::of(claim.outer.address.ip()))
 }
 
 type Rule = fn(&Claim, &Facts<'_>, &Appraisal, &Policy, UnixTime) -> Option<Reason>;
@@ -246,7 +251,7 @@ fn hands(_: &Claim, _: &Facts<'_>, own: &Appraisal, _: &Policy, _: UnixTime) -> 
 
 /// What of it is believed: where a list of ours would refuse nobody, it does not tell a copy either.
 fn believed(seen: Appraisal, claim: &Claim, facts: &Facts<'_>, modes: &Modes) -> Appraisal {
-    let is_home = facts.good_at == Some(Network::of(claim.outer.address.ip()));
+    let is_home = is_where_it_was_good(claim, facts);
     let counts = |reason| modes.effect(reason, facts.device, is_home) == Effect::Refused;
     let (line, hands) = (counts(Reason::ForeignNetwork), counts(Reason::WrongHands));
     seen.keep(|item| match item {

@@ -63,15 +63,11 @@ fn groups(device: Option<&Device>, credential: Option<&Credential>) -> impl Iter
 mod tests {
     use super::*;
     use ids::{DeviceId, UnixTime};
-    use ledger::{Enrolment, LifeCycle};
+    use ledger::LifeCycle;
 
     fn unit(region: &str) -> Device {
-        let unit = serde_json::json!({
-            "id": DeviceId::eui48([2; 6]), "state": LifeCycle::Live, "enrolment": Enrolment::Enrolled,
-            "owner": "", "site": "", "region": region, "class": "", "access_line": null, "inner_v4": null,
-            "inner_v6": null, "note": "", "added_at": UnixTime::default(), "state_since": UnixTime::default(),
-        });
-        serde_json::from_value(unit).unwrap()
+        let unit = Device::new(DeviceId::eui48([2; 6]), LifeCycle::Live, UnixTime::default());
+        Device { region: region.into(), ..unit }
     }
 
     #[test]

@@ -228,7 +228,10 @@ impl Registrar {
         }
         tx.take_lease(&lease, Some(contest.holder.session), event)?;
         if let Some(seen) = &newcomer.seen {
-            unless_tampered(note(&mut tx, contest.device, seen.clone(), now))?;
+            let noted = tx
+                .profile(contest.device)
+                .and_then(|profile| note(&mut tx, (contest.device, profile), seen.clone(), now));
+            unless_tampered(noted)?;
         }
         in_turn.map_or(Ok(()), |two| self.tell_let_in(&mut tx, two, now))?;
         tx.commit()?;
@@ -299,8 +302,8 @@ impl Registrar {
                 let clone = || Why::Device(Reason::Clone.code().to_owned());
                 let why = if holder_goes { clone() } else { Why::HolderSilent };
                 self.answer(Answer::End { session: contest.holder.session, why });
-                if let Some(claim) = self.claims.get(&session.id).cloned() {
-                    self.watch_line(session.id, &claim);
+                if let Some(line) = self.claims.get(&session.id).map(|claim| claim.outer.line.clone()) {
+                    self.watch_line(session.id, &line);
                 }
                 if let Some(admitted) = Admitted::new(&authenticated, *lease, &session) {
                     self.answer(Answer::Moved(admitted));

@@ -46,10 +46,10 @@ enum Looked {
 }
 
 /// A claim with all that is known about it.
-pub(super) struct Case {
-    pub(super) claim: Box<Claim>,
+struct Case {
+    claim: Box<Claim>,
     known: Known,
-    pub(super) evidence: Box<admission::Claim>,
+    evidence: Box<admission::Claim>,
     let_in: LetIn,
     /// What is known of it.
     own: Appraisal,
@@ -58,33 +58,33 @@ pub(super) struct Case {
 }
 
 /// What a refusal tells.
-pub(super) struct Refusal {
-    pub(super) ticket: Ticket,
-    pub(super) evidence: Box<admission::Claim>,
-    pub(super) reason: Reason,
-    pub(super) detail: String,
-    pub(super) weighed: Weighed,
+struct Refusal {
+    ticket: Ticket,
+    evidence: Box<admission::Claim>,
+    reason: Reason,
+    detail: String,
+    weighed: Weighed,
     /// What is known of it, and another who has its key, if that is known.
-    pub(super) own: Appraisal,
-    pub(super) two: Option<Box<Two>>,
+    own: Appraisal,
+    two: Option<Box<Two>>,
     /// What it means, and whose cells that is told.
-    pub(super) conclusion: Option<Conclusion>,
-    pub(super) device: Option<Box<Device>>,
+    conclusion: Option<Conclusion>,
+    device: Option<Box<Device>>,
     /// The use of a key that somebody else may have, too.
-    pub(super) shown: Option<Box<Shown>>,
+    shown: Option<Box<Shown>>,
     /// How many more of the same were left out since it was last written down; `None` when this one is, too.
-    pub(super) more: Option<u64>,
+    more: Option<u64>,
 }
 
 /// The key that was shown, and by whom.
-pub(super) struct Shown {
+struct Shown {
     spki_sha256: Sha256,
     by: KeyUse,
 }
 
 /// As what a session begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum As {
+enum As {
     Admitted,
     Contesting,
 }
@@ -351,7 +351,8 @@ impl Registrar {
                 }
                 tx.take_lease(&lease, case.known.lease.as_ref().map(|held| held.session), event)?;
                 let seen = appearance(&case.evidence, &case.known.facts(), case.own.marks(), now);
-                seen.map_or(Ok(()), |seen| note(tx, session.device, seen, now))?;
+                let profile = case.known.profile.clone();
+                seen.map_or(Ok(()), |seen| note(tx, (session.device, profile), seen, now))?;
                 case.two.as_ref().map_or(Ok(()), |two| self.tell_let_in(tx, two, now))?;
                 Ok(Judged::Admitted { case, session, lease, grant })
             }
@@ -393,7 +394,7 @@ impl Registrar {
     }
 
     /// A session that is not told to anyone yet, and what its unit gets.
-    pub(super) fn begin(&mut self, case: &Case, begins_as: As, now: UnixTime) -> (Arc<Session>, Grant) {
+    fn begin(&mut self, case: &Case, begins_as: As, now: UnixTime) -> (Arc<Session>, Grant) {
         let id = SessionId { epoch: self.ledger.epoch(), number: self.next_session };
         self.next_session += 1;
         let authenticated = &case.claim.authenticated;
@@ -462,7 +463,7 @@ impl Registrar {
         }
     }
 
-    pub(super) fn say_refused(&mut self, refusal: Refusal) {
+    fn say_refused(&mut self, refusal: Refusal) {
         let Refusal { ticket, evidence, reason, detail, weighed, more, .. } = refusal;
         self.refused.admit((evidence.device, reason), Instant::now());
         let Some(more) = more else { return self.refuse(ticket, reason) };
@@ -496,7 +497,7 @@ impl Registrar {
             return self.answer(Answer::Dropped(ticket));
         };
         self.tallies.attaches.count("admitted");
-        self.watch_line(session.id, &case.evidence);
+        self.watch_line(session.id, &case.evidence.outer.line);
         self.claims.insert(session.id, case.evidence);
         self.sessions.insert(session.clone());
         self.answer(Answer::Admitted { ticket, admitted, session, path, grant });
@@ -529,7 +530,7 @@ impl Registrar {
     }
 
     /// What the journal does not take is not done either.
-    pub(super) fn left_unsaid(&mut self, ticket: Ticket, error: &LedgerError) {
+    fn left_unsaid(&mut self, ticket: Ticket, error: &LedgerError) {
         self.out_of_reach(error);
         self.drop_for(ticket, error.code());
     }
@@ -607,17 +608,17 @@ fn admitted(
     }
 }
 
-/// Writes down as what a unit was seen that is let in.
+/// Writes down as what a unit was seen that is let in, beside what it was seen as before.
 ///
 /// # Errors
-/// As [`Tx::profile`].
+/// As [`Tx::put_profile`].
 pub(super) fn note(
     tx: &mut Tx<'_>,
-    device: DeviceId,
+    (device, profile): (DeviceId, Option<Profile>),
     seen: Appearance,
     now: UnixTime,
 ) -> Result<(), LedgerError> {
-    let mut profile = tx.profile(device)?.unwrap_or_else(|| Profile::new(device));
+    let mut profile = profile.unwrap_or_else(|| Profile::new(device));
     if profile.note(seen) { tx.put_profile(&profile, "admission", now) } else { Ok(()) }
 }
 

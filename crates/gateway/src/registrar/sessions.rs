@@ -14,7 +14,7 @@ use crate::{
 };
 use admission::{Decision, Evidence, Missing, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
-use ids::{DeviceId, SessionId, UnixTime};
+use ids::{AccessLine, DeviceId, SessionId, UnixTime};
 use ledger::{Grade, Item, LedgerError, trust::TrustEvidence};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
@@ -97,8 +97,8 @@ impl Registrar {
     }
 
     /// Who is let in while the feed does not know whose line its address is, is judged anew once it does.
-    pub(super) fn watch_line(&mut self, session: SessionId, claim: &admission::Claim) {
-        match claim.outer.line {
+    pub(super) fn watch_line(&mut self, session: SessionId, line: &Evidence<AccessLine>) {
+        match line {
             Evidence::Missing(Missing::NoRecord | Missing::Stale) => drop(self.away.insert(session, None)),
             Evidence::Missing(Missing::NotGathered | Missing::NotSent) | Evidence::Known(_) => {
                 self.away.remove(&session);
@@ -150,7 +150,7 @@ impl Registrar {
         } else {
             self.shadow.note(session.device, &verdict.observed);
         }
-        self.watch_line(session.id, &claim);
+        self.watch_line(session.id, &claim.outer.line);
         if is_contradicted_at_home(&verdict) {
             self.tell_found_out(&claim, Reason::WrongHands, &verdict, known, now)?;
         }

@@ -14,7 +14,7 @@ use serde_json::{
 use std::time::Instant;
 
 /// Kind of the incident about two who were never there at once.
-pub(super) const IN_TURN: &str = "alternating-use";
+const IN_TURN: &str = "alternating-use";
 
 /// Two who hold one key.
 pub(super) struct Two {
@@ -42,11 +42,6 @@ impl Two {
     /// What it means.
     pub(super) fn conclusion(&self) -> Option<Conclusion> {
         self.verdict.conclusion
-    }
-
-    /// Under which kind it is told that somebody was let in all the same.
-    pub(super) fn kind(&self) -> &'static str {
-        if self.case.holder_answered() { Reason::Clone.code() } else { IN_TURN }
     }
 
     fn sides(&self) -> Option<Sides> {
@@ -126,7 +121,7 @@ impl Registrar {
     ) -> Result<(), LedgerError> {
         let kind = (two.case.claim.device, Reason::SecondClaim);
         let Some(more) = self.refused.admit(kind, Instant::now()) else { return Ok(()) };
-        let new = two.incident(two.kind(), "two take turns with one key", more);
+        let new = two.incident(IN_TURN, "two take turns with one key", more);
         self.tell_two(tx, two, new, now).map(drop)
     }
 }
