@@ -34,7 +34,7 @@ impl Imported {
 }
 
 /// Rows to a transaction: each shares one fsync, and admissions run in between.
-const CHUNK: usize = 500;
+const CHUNK: usize = 1000;
 
 impl Ledger {
     /// Takes an existing estate: (line in the file, unit). A unit that is there already, exactly so, is

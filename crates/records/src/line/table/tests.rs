@@ -190,7 +190,11 @@ fn a_line_with_two_addresses_beside_one_with_none_is_doubtful() {
     assert_eq!([119, 120].map(|at| is_doubtful(&ended_by_another, "192.0.2.7", at)), [false, true]);
     // Its other family says nothing of this one, on either side.
     assert!(is_doubtful(&more(session("A", "2001:db8::/56", 0, None, 0)), "192.0.2.7", 150));
-    assert!(!is_doubtful(&table([mistaken.clone(), session("B", "2001:db8::/56", 0, None, 0)]), "192.0.2.7", 150));
+    assert!(!is_doubtful(
+        &table([mistaken.clone(), session("B", "2001:db8::/56", 0, None, 0)]),
+        "192.0.2.7",
+        150
+    ));
     // Blocks of ports of one address are one.
     let blocks = ["192.0.2.7|1024,2047", "192.0.2.7|2048,3071"].map(|block| session("B", block, 0, None, 0));
     assert!(!is_doubtful(&table(blocks), "192.0.2.7", 150));

@@ -73,4 +73,4 @@ fn note_observed(scopes: &BTreeSet<Scope>, output: &Output) {
 }
 
 /// Rows sent at once: each batch is durable before the next one is sent.
-const BATCH: usize = 500;
+const BATCH: usize = 1000;
