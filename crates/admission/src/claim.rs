@@ -1,7 +1,7 @@
 use crate::Evidence;
 use ids::{
     AccessLine, CertSha256, DeviceId, IkeSpi, Network, Position, SessionId, Sha256, SourceClass, UnixTime,
-    number_as_text,
+    number_as_text, spi_as_text,
 };
 use ledger::{AccessLineRecord, Credential, Device, Look, Profile, Revoked};
 use serde::{Deserialize, Serialize};

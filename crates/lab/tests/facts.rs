@@ -57,7 +57,12 @@ impl World {
     /// Whether it hears what it heard at its line.
     fn hears_home(&self) -> Option<bool> {
         let line: AccessLine = "L-1".parse().unwrap();
-        self.origins.unit(UNIT, Some(&line), UnixTime::now()).value().unwrap().neighbours
+        self.origins
+            .unit(UNIT, Some(&line), UnixTime::now())
+            .value()
+            .unwrap()
+            .neighbours
+            .map(|heard| heard.as_at_line)
     }
 
     fn attach(&self, outer: [u8; 4]) -> Unit {

@@ -3,19 +3,21 @@
 use super::{
     Registrar, Terms,
     judging::{incident, open_incident, unless_tampered},
+    management::FoundOut,
     trust::{Attach, End},
 };
 use crate::{
     GatewayConfig, OffLine,
     evidence::{self, Known, revocation},
     hand_off::{Answer, Why},
+    management::Ours,
     sessions::{Session, State},
     sightings::Alternation,
 };
-use admission::{Decision, Evidence, Missing, Reason, Revocation, Verdict, judge};
+use admission::{Decision, Evidence, Missing, Reason, Revocation, Verdict, appearance, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{AccessLine, DeviceId, SessionId, UnixTime};
-use ledger::{Grade, Item, LedgerError, trust::TrustEvidence};
+use ledger::{Appearance, Grade, Item, LedgerError, Side, trust::TrustEvidence};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
 
@@ -118,6 +120,11 @@ impl Registrar {
 
     /// Judges those who are attached anew, after something about their unit has changed.
     pub(super) fn review(&mut self, device: DeviceId) -> Result<(), LedgerError> {
+        match self.orders_by_facts(device) {
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => self.tampered(device, &error),
+            Ok(()) => {}
+        }
         for session in self.sessions.of_device(device) {
             if let Some(known) = self.known(&session)? {
                 self.look_again(&session, &known, session.outer())?;
@@ -160,13 +167,10 @@ impl Registrar {
                 self.seen_at(session.id, true);
             }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {
-                let by_a_person = verdict.own.of(Item::Judged).is_some();
-                if matches!(reason, Reason::WrongHands | Reason::Clone) && !by_a_person {
-                    self.tell_found_out(&claim, reason, &verdict, known, now)?;
-                    if !self.may_end(known) {
-                        // A person has to say so: many are found out at once.
-                        return Ok(());
-                    }
+                if matches!(reason, Reason::WrongHands | Reason::Clone)
+                    && !self.may_go(session, (&claim, reason, &verdict), known, now)?
+                {
+                    return Ok(());
                 }
                 let why = Why::Device(reason.code().to_owned());
                 self.answer(Answer::End { session: session.id, why });
@@ -179,14 +183,60 @@ impl Registrar {
         Ok(())
     }
 
-    /// Whether the ceiling lets one more be ended by what is known of it; if so, it counts.
-    fn may_end(&mut self, known: &Known) -> bool {
-        let (device, credential, now) = (known.device.as_ref(), known.credential.as_ref(), Instant::now());
-        let has_room = self.ceiling.has_room(device, credential, self.policy.ends_per_hour, now);
-        if has_room {
-            self.ceiling.spend(device, credential, now);
+    /// Whether one who was found out ends now. Its radio goes off first, where that can be ordered. By what a person has said
+    /// it ends at once; else the ceiling must let one more be ended, and an emergency call is let finish.
+    fn may_go(
+        &mut self,
+        session: &Session,
+        (claim, reason, verdict): (&admission::Claim, Reason, &Verdict),
+        known: &Known,
+        now: UnixTime,
+    ) -> Result<bool, LedgerError> {
+        let by_a_person = verdict.own.of(Item::Judged).is_some();
+        let (device, credential) = (known.device.as_ref(), known.credential.as_ref());
+        if !by_a_person {
+            self.tell_found_out(claim, reason, verdict, known, now)?;
+            // Many are found out at once: a person has to say so.
+            if !self.ceiling.has_room(device, credential, self.policy.ends_per_hour, Instant::now()) {
+                return Ok(false);
+            }
         }
-        has_room
+        self.turn_off(session, (claim, reason), known, now)?;
+        if by_a_person {
+            return Ok(true);
+        }
+        if self.waits_for_call(session)? {
+            return Ok(false);
+        }
+        self.ceiling.spend(device, credential, Instant::now());
+        Ok(true)
+    }
+
+    fn turn_off(
+        &mut self,
+        session: &Session,
+        (claim, reason): (&admission::Claim, Reason),
+        known: &Known,
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        let (tunnel, sessions) = (Ours::of(session), vec![session.id]);
+        let mut found_out = FoundOut { tunnel, sessions, incident: None, why: reason.to_string() };
+        if !self.sees_box(known, &found_out, now) {
+            return Ok(());
+        }
+        let ledger = self.ledger.clone();
+        let mut tx = ledger.begin()?;
+        found_out.incident = match judged_in(claim, known, now) {
+            Some((number, here)) => {
+                let side = unless_tampered(tx.side_of(number, &here))?.flatten();
+                Some((number, side))
+            }
+            None => tx
+                .incident_that_is_open(reason.code(), &[session.device])?
+                .map(|number| (number, Some(Side::Newcomer))),
+        };
+        self.order_radio_off(&mut tx, known, found_out, now)?;
+        tx.commit()
     }
 
     /// On its line, and not known to be another's tunnel: what the unit hears now is what is heard there.
@@ -295,6 +345,13 @@ impl Registrar {
             }
         }
     }
+}
+
+/// The incident by which a person has judged one who looks like this.
+fn judged_in(claim: &admission::Claim, known: &Known, now: UnixTime) -> Option<(u64, Appearance)> {
+    let here = appearance(claim, &known.facts(), &[], now)?;
+    let judged = known.profile.as_ref()?.like(&here)?.judged.as_ref()?;
+    Some((judged.incident?, here))
 }
 
 /// Management says that it is not the unit that it knows, and it is where the unit should be. Whoever has a copy can speak to

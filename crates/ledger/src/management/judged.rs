@@ -9,7 +9,7 @@
 //! lets nobody enrol: it takes an install order, and the line that it names.
 
 use super::{End, ManagementOrder, NewManagementOrder, Side, Task};
-use crate::{ClosedIncident, Genuine, Incident, LedgerError, Tx};
+use crate::{Appearance, ClosedIncident, Genuine, Incident, LedgerError, Tx};
 use ids::DeviceId;
 
 impl Side {
@@ -43,6 +43,16 @@ impl Tx<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Which of the two of an incident looks like this one; `None` where none does, or it is not about two.
+    ///
+    /// # Errors
+    /// As [`Self::device`]; [`LedgerError::NotFound`].
+    pub fn side_of(&mut self, incident: u64, who: &Appearance) -> Result<Option<Side>, LedgerError> {
+        let Some(sides) = self.known_incident(incident)?.sides() else { return Ok(None) };
+        let sides = [(sides.newcomer, Side::Newcomer), (sides.holder, Side::Holder)];
+        Ok(sides.into_iter().find(|(seen, _)| seen.is_like(who)).map(|(_, side)| side))
     }
 
     fn radio_follows(
