@@ -1,4 +1,5 @@
-//! What a unit's management system says of it: where it hears other cells than at its line, and beside another claim.
+//! What a unit's management system says of it: where it hears other cells than at its line, and beside another claim; and
+//! what it is ordered to do about the unit's radio.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use api::{
@@ -8,7 +9,7 @@ use api::{
 use gateway::Origins;
 use ids::{AccessLine, DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit};
-use ledger::DeviceChange;
+use ledger::{DeviceChange, ManagementOrder, ManagementState, OnlyIf, Task};
 use std::{
     fs::{self, File},
     io::Write,
@@ -63,6 +64,25 @@ impl World {
             .unwrap()
             .neighbours
             .map(|heard| heard.as_at_line)
+    }
+
+    /// What the one session of the unit is known by, as the unit would say it.
+    fn tunnel(&self) -> String {
+        let session = self.carrier.gateway.sessions_of(UNIT).remove(0);
+        let (spi, since) = (session.children[0].spi_in, session.since);
+        format!(r#""tunnel":{{"esp_spi":"{spi}","created_at":"{since}"}}"#)
+    }
+
+    fn orders(&self) -> Vec<ManagementOrder> {
+        self.carrier.ledger.management_orders(None, 0, 10).unwrap().rows
+    }
+
+    fn order_is(&self, state: ManagementState) -> bool {
+        self.orders().last().is_some_and(|order| order.state(UnixTime::now()) == state)
+    }
+
+    fn incidents(&self) -> usize {
+        self.carrier.ledger.incidents(0, 10).unwrap().rows.len()
     }
 
     fn attach(&self, outer: [u8; 4]) -> Unit {
@@ -127,4 +147,68 @@ fn what_was_said_of_a_unit_since_it_attached_counts_for_its_session_when_another
     let facts = |side: &str| incident.evidence[side]["claim"]["facts"]["known"]["value"]["tunnel"].clone();
     assert_eq!((facts("holder"), facts("newcomer")), (true.into(), serde_json::Value::Null), "{incident:?}");
     drop((holder, copy));
+}
+
+/// Somebody with another serial number has the key, where nobody knows whose line it is.
+fn carried(dir: &Path) -> (World, Unit) {
+    let world = World::new(dir);
+    let no_line = DeviceChange { access_line: Some(None), ..DeviceChange::default() };
+    let (ledger, now) = (&world.carrier.ledger, UnixTime::now());
+    ledger.set_device(UNIT, no_line, "lab", "a test", Some("dave"), now).unwrap();
+    let unit = world.attach([127, 83, 9, 1]);
+    assert!(matches!(unit.outcome, Outcome::Attached(_)), "{:?}", unit.outcome);
+    (world, unit)
+}
+
+const OTHERS_SERIAL: &str = r#""serial":"02fe74000099""#;
+
+fn radio(on: bool, emergency_call: bool) -> String {
+    format!(r#""radio":{{"on":{on},"emergency_call":{emergency_call}}}"#)
+}
+
+#[test]
+fn the_radio_of_who_was_found_out_is_ordered_off_once_its_emergency_call_is_over_and_facts_say_when_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (world, unit) = carried(dir.path());
+    world.says(&format!("{OTHERS_SERIAL},{},{}", world.tunnel(), radio(true, true)));
+    until("nothing is ordered", || world.order_is(ManagementState::Waiting));
+    let order = world.orders().remove(0);
+    assert_eq!((order.task, order.by.as_str(), order.incident), (Task::RadioOff, "admission", Some(1)));
+    assert!(matches!(order.only_if, Some(OnlyIf::Tunnel(_))), "{order:?}");
+    assert_eq!(order.waits_until, Some(order.at.after(Duration::from_secs(900))));
+    assert_eq!(unit.ping(SERVICE, 1).0, 1, "the call goes on");
+    world.says(&radio(true, true));
+    assert_eq!(unit.ping(SERVICE, 1).0, 1);
+    world.says(&radio(true, false));
+    until("it still waits", || world.order_is(ManagementState::Open));
+    until("its session stands", || !world.carrier.gateway.has_session(UNIT));
+    world.says(&radio(false, false));
+    until("nobody sees that it is off", || world.order_is(ManagementState::Done));
+    assert_eq!(world.orders().len(), 1);
+    let again = world.attach([127, 83, 9, 1]);
+    assert!(matches!(again.outcome, Outcome::Refused(_)), "{:?}", again.outcome);
+}
+
+#[test]
+fn nothing_is_ordered_of_a_unit_that_sees_another_tunnel_than_the_one_that_was_found_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let (world, _unit) = carried(dir.path());
+    let now = UnixTime::now();
+    let own = format!(r#""tunnel":{{"ike_spi":"00000000000000ff","created_at":"{now}"}}"#);
+    world.says(&format!("{OTHERS_SERIAL},{own},{}", radio(true, false)));
+    until("its session stands", || !world.carrier.gateway.has_session(UNIT));
+    assert_eq!((world.incidents(), world.orders()), (1, vec![]));
+}
+
+#[test]
+fn an_order_is_taken_back_once_the_unit_is_let_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let (world, _unit) = carried(dir.path());
+    world.says(&format!("{OTHERS_SERIAL},{},{}", world.tunnel(), radio(true, false)));
+    until("nothing is ordered", || world.order_is(ManagementState::Open));
+    until("its session stands", || !world.carrier.gateway.has_session(UNIT));
+    world.says(r#""serial":"02fe74000001""#);
+    let unit = world.attach([127, 83, 9, 2]);
+    assert!(matches!(unit.outcome, Outcome::Attached(_)), "{:?}", unit.outcome);
+    assert!(world.order_is(ManagementState::Withdrawn), "{:?}", world.orders());
 }

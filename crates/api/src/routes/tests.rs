@@ -97,6 +97,31 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("GET", "/v1/incidents/{number}/replay", "/v1/incidents/1/replay", ""),
     ("POST", "/v1/incidents/{number}/close", "/v1/incidents/1/close", r#"{"why":"test"}"#),
     ("POST", "/v1/incidents/{number}/judge", "/v1/incidents/1/judge", r#"{"genuine":"holder","why":"test"}"#),
+    (
+        "GET",
+        "/v1/management/orders",
+        "/v1/management/orders?device=00aabbccddee&all=true&after=1&limit=10",
+        "",
+    ),
+    (
+        "POST",
+        "/v1/management/orders",
+        "/v1/management/orders",
+        r#"{"device":"00aabbccddee","task":"radio-off","why":"test"}"#,
+    ),
+    ("GET", "/v1/management/orders/{number}", "/v1/management/orders/1", ""),
+    (
+        "POST",
+        "/v1/management/orders/{number}/report",
+        "/v1/management/orders/1/report",
+        r#"{"report":"done","text":"test"}"#,
+    ),
+    (
+        "POST",
+        "/v1/management/orders/{number}/withdraw",
+        "/v1/management/orders/1/withdraw",
+        r#"{"why":"test"}"#,
+    ),
     ("GET", "/v1/stats", "/v1/stats", ""),
     ("POST", "/v1/backups", "/v1/backups", r#"{"to":"elsewhere","with_keys":false}"#),
     ("POST", "/v1/configuration", "/v1/configuration", "{}"),
@@ -136,6 +161,8 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/incidents/{number}/judge"),
     ("POST", "/v1/backups"),
     ("POST", "/v1/configuration"),
+    ("POST", "/v1/management/orders"),
+    ("POST", "/v1/management/orders/{number}/withdraw"),
 ];
 
 struct World {
