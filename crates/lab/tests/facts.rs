@@ -2,6 +2,7 @@
 //! what it is ordered to do about the unit's radio.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use admission::Reason;
 use api::{
     KnownOrigins,
     facts::{FactFeed, FactTerms},
@@ -9,7 +10,7 @@ use api::{
 use gateway::Origins;
 use ids::{AccessLine, DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit};
-use ledger::{DeviceChange, ManagementOrder, ManagementState, OnlyIf, Task};
+use ledger::{DeviceChange, ManagementOrder, ManagementState, Mode, OnlyIf, Scope, Task};
 use std::{
     fs::{self, File},
     io::Write,
@@ -211,4 +212,31 @@ fn an_order_is_taken_back_once_the_unit_is_let_in() {
     let unit = world.attach([127, 83, 9, 2]);
     assert!(matches!(unit.outcome, Outcome::Attached(_)), "{:?}", unit.outcome);
     assert!(world.order_is(ManagementState::Withdrawn), "{:?}", world.orders());
+}
+
+#[test]
+fn a_claim_from_elsewhere_is_ordered_off_by_the_cells_that_its_box_hears_and_never_beside_the_unit_at_home() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let (ledger, reason, now) = (&world.carrier.ledger, Reason::ForeignNetwork, UnixTime::now());
+    ledger.set_mode(reason.code(), &Scope::default(), Mode::Observe, "kim", "a test", now).unwrap();
+    world.carrier.gateway.policy_changed();
+    let unit = world.attach([127, 83, 1, 1]);
+    world.hears([1, 2, 3]);
+    until("its home is not learnt", || world.hears_home() == Some(true));
+    let others =
+        format!(r#""neighbours":["lte:450-08:a","lte:450-08:b","lte:450-08:c"],{}"#, radio(true, false));
+    world.says(&others);
+    until("nobody is told", || world.incidents() == 1);
+    let carried = || world.attach([127, 83, 9, 1]).outcome;
+    assert!(matches!(carried(), Outcome::Refused(_)));
+    assert_eq!((unit.ping(SERVICE, 1).0, world.orders()), (1, vec![]), "somebody is at home");
+    unit.close();
+    until("its session stands", || !world.carrier.gateway.has_session(UNIT));
+    assert!(matches!(carried(), Outcome::Refused(_)));
+    let [order] = world.orders().try_into().unwrap();
+    assert_eq!((order.only_if, order.state(now)), (Some(OnlyIf::HearsOtherCells), ManagementState::Open));
+    // It is back.
+    world.hears([1, 2, 3]);
+    until("it is to be silenced at home", || world.order_is(ManagementState::Withdrawn));
 }

@@ -159,10 +159,10 @@ const ADMIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/v1/ca/rotation"),
     ("POST", "/v1/ca/rotation/certificate"),
     ("POST", "/v1/incidents/{number}/judge"),
-    ("POST", "/v1/backups"),
-    ("POST", "/v1/configuration"),
     ("POST", "/v1/management/orders"),
     ("POST", "/v1/management/orders/{number}/withdraw"),
+    ("POST", "/v1/backups"),
+    ("POST", "/v1/configuration"),
 ];
 
 struct World {

@@ -194,7 +194,7 @@ impl Registrar {
     ) -> Result<bool, LedgerError> {
         let by_a_person = verdict.own.of(Item::Judged).is_some();
         let (device, credential) = (known.device.as_ref(), known.credential.as_ref());
-        if !by_a_person {
+        if !by_a_person && !self.has_a_wait(session.id) {
             self.tell_found_out(claim, reason, verdict, known, now)?;
             // Many are found out at once: a person has to say so.
             if !self.ceiling.has_room(device, credential, self.policy.ends_per_hour, Instant::now()) {

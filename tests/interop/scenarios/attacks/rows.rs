@@ -54,6 +54,27 @@ rows! {
         incidents: &[("clone", Some("holder-is-clone"))],
         trust: "suspect",
     },
+    first_comer_with_an_emergency_call: Row {
+        says: [
+            "the same with an emergency call",
+            "the unit waits in quarantine until the call is over; then it is let in, and the copy is ended",
+        ],
+        other: (Unknown, Different),
+        acts: &[
+            Comes(Unit, In),
+            Leaves(Unit),
+            Comes(Other, In),
+            Says(r#""radio":{"on":true,"emergency_call":true}"#),
+            Comes(Unit, Quarantined),
+            Says(r#""radio":{"on":true,"emergency_call":false}"#),
+            IsEnded(Unit),
+            Comes(Unit, In),
+            IsEnded(Other),
+        ],
+        serves: Some(Unit),
+        incidents: &[("second-claim", Some("holder-is-clone")), ("clone", Some("holder-is-clone"))],
+        trust: "suspect",
+    },
     first_comer_before_the_unit_ever_was: Row {
         says: [
             "first comer, before the unit ever was; a person says which it is",
