@@ -188,8 +188,10 @@ impl Registrar {
         let goes_on = |id| self.sessions.get(id).is_some_and(|session| self.has_call(&session));
         let over = calls.over(Instant::now(), goes_on);
         self.calls = calls;
-        for (device, _) in over {
+        for (device, session) in over {
             self.reviews.insert(device);
+            // It may be asked at once whether it lives.
+            self.asked.remove(&session);
             if let Some(session) = self.quarantine.session_of(device) {
                 let (by, why) = (BY.to_owned(), "the emergency call of the other is over".to_owned());
                 self.answer(Answer::End { session, why: Why::Cut { by, why } });
