@@ -15,6 +15,7 @@ mod calls;
 mod ceiling;
 mod contests;
 mod extension;
+mod found_out;
 mod judging;
 mod management;
 mod pairs;
@@ -51,7 +52,7 @@ use events::{
         AttachFailed, EspNeverSeen, LateralAttempt, NodeStopped, OutOfReach, PathUnproven, SpoofedSource,
     },
 };
-use ids::{AccessLine, DeviceId, Network, SessionId, Spi};
+use ids::{DeviceId, Network, SessionId, Spi};
 use ledger::{Ledger, LedgerError};
 use shadow::Shadow;
 use std::{
@@ -106,7 +107,7 @@ pub(crate) struct Registrar {
     /// Sessions that go on for an emergency call.
     calls: Calls,
     /// Whose unit is not on its line, and whose line the address is instead, if anybody knows.
-    away: BTreeMap<SessionId, Option<AccessLine>>,
+    away: BTreeMap<SessionId, sessions::Away>,
     /// The last of them that was looked at.
     away_seen: Option<SessionId>,
     /// Admissions that the journal has and that did not come to be, not taken back yet.

@@ -152,3 +152,23 @@ fn a_unit_that_moved_is_held_until_the_feed_knows_that_it_is_on_its_line_behind_
     let on_line: Vec<_> = world.records::<PathChanged>().iter().map(|moved| moved.on_line).collect();
     assert_eq!(on_line, [Some(false), Some(false), Some(true), Some(false)]);
 }
+
+#[test]
+fn a_mistake_of_the_feed_refuses_nobody_until_the_feed_has_the_units_line_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let [home, others] = [[127, 85, 0, 1], [127, 85, 0, 2]];
+    // The unit's address is in the name of a line that has one of its own.
+    world.feed.says("L-9", at(home), None);
+    let refused = world.attach(UNIT, home);
+    assert!(matches!(refused.outcome, Outcome::Refused(_)), "{:?}", refused.outcome);
+    world.feed.says("L-9", at(others), None);
+    let unit = world.attach(UNIT, home);
+    assert!(matches!(unit.outcome, Outcome::Attached(_)), "{:?}", unit.outcome);
+    let [admitted] = &world.records::<Admitted>()[..] else { panic!("one admission") };
+    let claim: serde_json::Value = serde_json::from_str(admitted.claim.get()).unwrap();
+    assert_eq!(claim["outer"]["line"]["missing"], "doubtful");
+    // No mistake: the unit's line is somewhere else.
+    world.feed.says("L-1", at([127, 85, 0, 3]), None);
+    world.ping_until(&unit, State::Held);
+}

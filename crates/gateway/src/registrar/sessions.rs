@@ -3,23 +3,28 @@
 use super::{
     Registrar, Terms,
     judging::{incident, open_incident, unless_tampered},
-    management::FoundOut,
     trust::{Attach, End},
 };
 use crate::{
     GatewayConfig, OffLine,
     evidence::{self, Known, revocation},
     hand_off::{Answer, Why},
-    management::Ours,
     sessions::{Session, State},
     sightings::Alternation,
 };
-use admission::{Decision, Evidence, Missing, Reason, Revocation, Verdict, appearance, judge};
+use admission::{Decision, Evidence, Missing, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{AccessLine, DeviceId, SessionId, UnixTime};
-use ledger::{Appearance, Grade, Item, LedgerError, Side, trust::TrustEvidence};
+use ledger::{Device, Grade, Item, LedgerError, trust::TrustEvidence};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
+
+/// A session that is not known to be on its unit's line.
+pub(super) struct Away {
+    own: Option<AccessLine>,
+    /// Where the feed had it.
+    seen: Option<AccessLine>,
+}
 
 /// Sessions looked at in a second, whether the feed says something else of where they are.
 const LOOKED_AT: usize = 2_000;
@@ -92,20 +97,33 @@ impl Registrar {
         let ahead = self.away.iter().skip_while(|(id, _)| self.away_seen.is_some_and(|seen| **id <= seen));
         let part: Vec<_> = ahead.take(LOOKED_AT).collect();
         self.away_seen = part.last().filter(|_| part.len() == LOOKED_AT).map(|(id, _)| **id);
-        let away = part.into_iter().filter_map(|(id, line)| Some((self.sessions.get(*id)?, line)));
-        let other =
-            away.filter(|(session, line)| origins.line(session.outer(), now).value() != line.as_ref());
+        let away = part.into_iter().filter_map(|(id, away)| Some((self.sessions.get(*id)?, away)));
+        let other = away.filter(|(session, Away { own, seen })| {
+            origins.line(session.outer(), own.as_ref(), now).value() != seen.as_ref()
+        });
         self.reviews.extend(other.map(|(session, _)| session.device));
     }
 
     /// Who is let in while the feed does not know whose line its address is, is judged anew once it does.
-    pub(super) fn watch_line(&mut self, session: SessionId, line: &Evidence<AccessLine>) {
+    pub(super) fn watch_line(
+        &mut self,
+        session: SessionId,
+        line: &Evidence<AccessLine>,
+        unit: Option<&Device>,
+    ) {
         match line {
-            Evidence::Missing(Missing::NoRecord | Missing::Stale) => drop(self.away.insert(session, None)),
+            Evidence::Missing(Missing::NoRecord | Missing::Stale | Missing::Doubtful) => {
+                self.watch(session, None, unit);
+            }
             Evidence::Missing(Missing::NotGathered | Missing::NotSent) | Evidence::Known(_) => {
                 self.away.remove(&session);
             }
         }
+    }
+
+    fn watch(&mut self, session: SessionId, seen: Option<AccessLine>, unit: Option<&Device>) {
+        let own = unit.and_then(|unit| unit.access_line.clone());
+        self.away.insert(session, Away { own, seen });
     }
 
     /// A unit is outside the network of its line, or is not known to be.
@@ -157,13 +175,13 @@ impl Registrar {
         } else {
             self.shadow.note(session.device, &verdict.observed);
         }
-        self.watch_line(session.id, &claim.outer.line);
+        self.watch_line(session.id, &claim.outer.line, known.device.as_ref());
         if is_contradicted_at_home(&verdict) {
             self.tell_found_out(&claim, Reason::WrongHands, &verdict, known, now)?;
         }
         match verdict.decision {
             Decision::Refuse(Reason::ForeignNetwork | Reason::LineUnknown) => {
-                self.away.insert(session.id, claim.outer.line.value().cloned());
+                self.watch(session.id, claim.outer.line.value().cloned(), known.device.as_ref());
                 self.seen_at(session.id, true);
             }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {
@@ -183,62 +201,6 @@ impl Registrar {
         Ok(())
     }
 
-    /// Whether one who was found out ends now. Its radio goes off first, where that can be ordered. By what a person has said
-    /// it ends at once; else the ceiling must let one more be ended, and an emergency call is let finish.
-    fn may_go(
-        &mut self,
-        session: &Session,
-        (claim, reason, verdict): (&admission::Claim, Reason, &Verdict),
-        known: &Known,
-        now: UnixTime,
-    ) -> Result<bool, LedgerError> {
-        let by_a_person = verdict.own.of(Item::Judged).is_some();
-        let (device, credential) = (known.device.as_ref(), known.credential.as_ref());
-        if !by_a_person && !self.has_a_wait(session.id) {
-            self.tell_found_out(claim, reason, verdict, known, now)?;
-            // Many are found out at once: a person has to say so.
-            if !self.ceiling.has_room(device, credential, self.policy.ends_per_hour, Instant::now()) {
-                return Ok(false);
-            }
-        }
-        self.turn_off(session, (claim, reason), known, now)?;
-        if by_a_person {
-            return Ok(true);
-        }
-        if self.waits_for_call(session)? {
-            return Ok(false);
-        }
-        self.ceiling.spend(device, credential, Instant::now());
-        Ok(true)
-    }
-
-    fn turn_off(
-        &mut self,
-        session: &Session,
-        (claim, reason): (&admission::Claim, Reason),
-        known: &Known,
-        now: UnixTime,
-    ) -> Result<(), LedgerError> {
-        let (tunnel, sessions) = (Ours::of(session), vec![session.id]);
-        let mut found_out = FoundOut { tunnel, sessions, incident: None, why: reason.to_string() };
-        if !self.sees_box(known, &found_out, now) {
-            return Ok(());
-        }
-        let ledger = self.ledger.clone();
-        let mut tx = ledger.begin()?;
-        found_out.incident = match judged_in(claim, known, now) {
-            Some((number, here)) => {
-                let side = unless_tampered(tx.side_of(number, &here))?.flatten();
-                Some((number, side))
-            }
-            None => tx
-                .incident_that_is_open(reason.code(), &[session.device])?
-                .map(|number| (number, Some(Side::Newcomer))),
-        };
-        self.order_radio_off(&mut tx, known, found_out, now)?;
-        tx.commit()
-    }
-
     /// On its line, and not known to be another's tunnel: what the unit hears now is what is heard there.
     fn note_home(&self, session: &Session, claim: &admission::Claim, known: &Known) {
         let line = known.device.as_ref().and_then(|device| device.access_line.as_ref());
@@ -251,7 +213,7 @@ impl Registrar {
     }
 
     /// One who was let in is found out without another: that is an incident, and its cells hear of it.
-    fn tell_found_out(
+    pub(super) fn tell_found_out(
         &mut self,
         claim: &admission::Claim,
         reason: Reason,
@@ -345,13 +307,6 @@ impl Registrar {
             }
         }
     }
-}
-
-/// The incident by which a person has judged one who looks like this.
-fn judged_in(claim: &admission::Claim, known: &Known, now: UnixTime) -> Option<(u64, Appearance)> {
-    let here = appearance(claim, &known.facts(), &[], now)?;
-    let judged = known.profile.as_ref()?.like(&here)?.judged.as_ref()?;
-    Some((judged.incident?, here))
 }
 
 /// Management says that it is not the unit that it knows, and it is where the unit should be. Whoever has a copy can speak to
