@@ -10,7 +10,7 @@ use axum::{
     extract::{Path, Query, State},
 };
 use ids::DeviceId;
-use ledger::{ManagementOrder, ManagementState, NewManagementOrder, Report, Said, Task};
+use ledger::management::{ManagementOrder, ManagementState, NewManagementOrder, Report, Said, Task};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 

@@ -10,7 +10,10 @@ use api::{
 use gateway::Origins;
 use ids::{AccessLine, DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit};
-use ledger::{DeviceChange, ManagementOrder, ManagementState, Mode, OnlyIf, Scope, Task};
+use ledger::{
+    DeviceChange, Mode, Scope,
+    management::{ManagementOrder, ManagementState, OnlyIf, Task},
+};
 use std::{
     fs::{self, File},
     io::Write,

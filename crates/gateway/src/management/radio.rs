@@ -17,7 +17,7 @@
 
 use super::{Ours, UnitSays};
 use ids::{IkeSpi, UnixTime};
-use ledger::{ManagementOrder, OnlyIf, Task};
+use ledger::management::{ManagementOrder, OnlyIf, Task};
 use std::time::Duration;
 
 /// What management may have said of a box before its claim was refused, to be of that box.

@@ -23,7 +23,9 @@ use events::{
     admission::{ContestResolved, Voided, Weighed},
 };
 use ids::{EventRef, SessionId, UnixTime};
-use ledger::{Appearance, Device, Lease, LedgerError, NewIncident, Side, Tx, trust::TrustEvidence};
+use ledger::{
+    Appearance, Device, Lease, LedgerError, NewIncident, Tx, management::Side, trust::TrustEvidence,
+};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Instant};
 

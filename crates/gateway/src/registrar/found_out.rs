@@ -4,7 +4,7 @@ use super::{Registrar, judging::unless_tampered, management::FoundOut};
 use crate::{evidence::Known, management::Ours, sessions::Session};
 use admission::{Reason, Verdict, appearance};
 use ids::UnixTime;
-use ledger::{Appearance, Item, LedgerError, Side};
+use ledger::{Appearance, Item, LedgerError, management::Side};
 use std::time::Instant;
 
 impl Registrar {

@@ -27,7 +27,9 @@ use events::{
 };
 use ids::{DeviceId, Network, SessionId, Sha256, UnixTime};
 use ike::{Grant, Ticket};
-use ledger::{Appearance, KeyUse, Lease, LedgerError, NewIncident, Profile, Side, Tx, trust::TrustEvidence};
+use ledger::{
+    Appearance, KeyUse, Lease, LedgerError, NewIncident, Profile, Tx, management::Side, trust::TrustEvidence,
+};
 use serde_json::json;
 use std::{collections::HashSet, sync::Arc, time::Instant};
 use x509::Standing;

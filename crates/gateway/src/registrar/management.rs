@@ -12,7 +12,10 @@ use crate::{
 };
 use events::admission::EndWaits;
 use ids::{AccessLine, DeviceId, SessionId, UnixTime};
-use ledger::{LedgerError, ManagementEnd, ManagementOrder, NewManagementOrder, OnlyIf, Side, Task, Tx};
+use ledger::{
+    LedgerError, Tx,
+    management::{End, ManagementOrder, NewManagementOrder, OnlyIf, Side, Task},
+};
 use std::time::Instant;
 
 /// Who orders by verdict.
@@ -91,8 +94,7 @@ impl Registrar {
     ) -> Result<(), LedgerError> {
         for order in unless_tampered(tx.management_orders_standing(device))?.unwrap_or_default() {
             if order.task == Task::RadioOff && order.by == BY {
-                let ended =
-                    tx.end_management_order(order, ManagementEnd::Withdrawn, BY, "the unit is let in", now);
+                let ended = tx.end_management_order(order, End::Withdrawn, BY, "the unit is let in", now);
                 unless_tampered(ended)?;
                 self.tallies.orders.count("withdrawn");
             }
@@ -120,12 +122,12 @@ impl Registrar {
             let spis = self.spis_of(&order);
             match shown(&order, &spis, &says, now) {
                 Some(Shown::Done) => {
-                    tx.end_management_order(order, ManagementEnd::Done, "facts", "the unit shows it", now)?;
+                    tx.end_management_order(order, End::Done, "facts", "the unit shows it", now)?;
                     self.tallies.orders.count("done-by-facts");
                 }
                 Some(Shown::AnotherBox) => {
                     let why = "another box speaks for the unit now";
-                    tx.end_management_order(order, ManagementEnd::Withdrawn, "facts", why, now)?;
+                    tx.end_management_order(order, End::Withdrawn, "facts", why, now)?;
                     self.tallies.orders.count("withdrawn");
                 }
                 Some(Shown::CallIsOver) => tx.management_order_is_due(order, "facts", now)?,

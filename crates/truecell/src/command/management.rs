@@ -12,7 +12,7 @@ use api::{
 };
 use clap::{Args, Subcommand};
 use ids::DeviceId;
-use ledger::{ManagementEnd, ManagementEnded, ManagementOrder, Report, Said, Task};
+use ledger::management::{End, Ended, ManagementOrder, Report, Said, Task};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Management {
@@ -203,12 +203,12 @@ fn taken(Said { at, by, text }: &Said) -> String {
     format!("{text} ({by}, {})", seconds(*at))
 }
 
-fn ended(ended: &ManagementEnded) -> String {
-    let ManagementEnded { how, at, by, text } = ended;
+fn ended(ended: &Ended) -> String {
+    let Ended { how, at, by, text } = ended;
     let how = match how {
-        ManagementEnd::Done => "done",
-        ManagementEnd::Failed => "failed",
-        ManagementEnd::Withdrawn => "withdrawn",
+        End::Done => "done",
+        End::Failed => "failed",
+        End::Withdrawn => "withdrawn",
     };
     format!("{how}: {text} ({by}, {})", seconds(*at))
 }
