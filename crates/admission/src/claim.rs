@@ -1,7 +1,7 @@
 use crate::Evidence;
 use ids::{
     AccessLine, CertSha256, DeviceId, IkeSpi, Network, Position, SessionId, Sha256, SourceClass, UnixTime,
-    number_as_text,
+    number_as_text, spi_as_text,
 };
 use ledger::{AccessLineRecord, Credential, Device, Look, Profile, Revoked};
 use serde::{Deserialize, Serialize};
@@ -87,25 +87,11 @@ impl Revocation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IkeSpis {
     /// The unit's.
-    #[serde(with = "as_captures_write_it")]
+    #[serde(with = "spi_as_text")]
     pub initiator: IkeSpi,
     /// The gateway's.
-    #[serde(with = "as_captures_write_it")]
+    #[serde(with = "spi_as_text")]
     pub responder: IkeSpi,
-}
-
-mod as_captures_write_it {
-    use ids::IkeSpi;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(spi: &IkeSpi, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(spi)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<IkeSpi, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
-        u64::from_str_radix(&text, 16).map(IkeSpi).map_err(D::Error::custom)
-    }
 }
 
 /// Which of a unit's one-time secrets it has shown.

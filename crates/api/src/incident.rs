@@ -8,6 +8,7 @@ pub(crate) use replay::replay;
 use crate::{
     Caller, Problem, Reason, Services,
     ledger_check::Finding,
+    management::ManagementView,
     page::{Asked, continued},
 };
 use axum::{
@@ -55,6 +56,17 @@ pub struct JudgeIncident {
     pub why: Reason,
 }
 
+/// One incident, and what was ordered by it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IncidentView {
+    /// The incident.
+    #[serde(flatten)]
+    pub incident: Incident,
+    /// Orders to management systems that come from it.
+    #[serde(default)]
+    pub orders: Vec<ManagementView>,
+}
+
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
     Extension(caller): Extension<Caller>,
@@ -72,10 +84,17 @@ pub(crate) async fn list(
 
 pub(crate) async fn show(
     State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
     Path(number): Path<u64>,
-) -> Result<Json<Incident>, Problem> {
-    let found = services.blocking(move |services| Ok(services.ledger.incident(number)?)).await?;
-    found.map(Json).ok_or_else(|| {
+) -> Result<Json<IncidentView>, Problem> {
+    let found = services.blocking(move |services| {
+        let Some(incident) = services.ledger.incident(number)? else { return Ok(None) };
+        let page = services.ledger.management_orders_of(number)?;
+        services.told(page.tampered, &caller);
+        let orders = page.rows.into_iter().map(|order| services.view(order)).collect();
+        Ok(Some(IncidentView { incident, orders }))
+    });
+    found.await?.map(Json).ok_or_else(|| {
         Problem::not_found(format!("there is no incident {number}"))
             .next("list them with `truecell incident list`")
     })

@@ -11,10 +11,13 @@
 //! step, once the transaction stands, so that what is tried again was not written before.
 
 mod alarms;
+mod calls;
 mod ceiling;
 mod contests;
 mod extension;
+mod found_out;
 mod judging;
+mod management;
 mod pairs;
 mod quarantine;
 mod sessions;
@@ -38,6 +41,7 @@ use crate::{
     witness::Delivery,
 };
 use admission::{Policy, Reason};
+use calls::Calls;
 use ceiling::Ceiling;
 use contests::Newcomer;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -98,6 +102,10 @@ pub(crate) struct Registrar {
     asked: HashMap<SessionId, Instant>,
     /// Holders that were ended by what was concluded of them.
     ceiling: Ceiling,
+    /// Radios that were ordered off by that.
+    radios: Ceiling,
+    /// Sessions that go on for an emergency call.
+    calls: Calls,
     /// Whose unit is not on its line, and whose line the address is instead, if anybody knows.
     away: BTreeMap<SessionId, sessions::Away>,
     /// The last of them that was looked at.
@@ -189,6 +197,8 @@ impl Registrar {
             claims: HashMap::new(),
             asked: HashMap::new(),
             ceiling: Ceiling::default(),
+            radios: Ceiling::default(),
+            calls: Calls::default(),
             away: BTreeMap::new(),
             away_seen: None,
             voided: VecDeque::new(),

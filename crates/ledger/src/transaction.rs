@@ -501,6 +501,12 @@ impl<'a> Tx<'a> {
         Ok(credential)
     }
 
+    /// The highest number of rows whose keys are numbers; 0 without any.
+    pub(crate) fn last_number<R: Row>(&mut self) -> Result<u64, LedgerError> {
+        let last = self.writer.store.last(R::TABLE)?;
+        Ok(last.and_then(|row| row.key.parse().ok()).unwrap_or(0))
+    }
+
     /// Number of the open incident of a kind about these units.
     ///
     /// # Errors
@@ -535,10 +541,10 @@ impl<'a> Tx<'a> {
                 incident
             }
             None => {
-                let last = self.writer.store.last(Incident::TABLE)?.and_then(|row| row.key.parse().ok());
+                let number = self.last_number::<Incident>()? + 1;
                 let NewIncident { kind, devices, summary, evidence, more } = new;
                 Incident {
-                    number: last.unwrap_or(0u64) + 1,
+                    number,
                     kind: kind.to_owned(),
                     devices,
                     opened_at: now,

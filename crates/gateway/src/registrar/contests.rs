@@ -4,6 +4,7 @@
 use super::{
     Registrar,
     judging::{note, open_incident, unless_tampered},
+    management::FoundOut,
     quarantine::Told,
     shadow::LetIn,
     trust::{Attach, End, record},
@@ -13,15 +14,18 @@ use crate::{
     contest::{Contest, Outcome},
     evidence::{Known, as_json, weighed},
     hand_off::{Admitted, Answer, Authenticated, Quarantined, Why},
+    management::Ours,
     sessions::Session,
 };
-use admission::{Admit, Appraisal, Case, Decision, Holder, Probe, Reason, appearance, judge};
+use admission::{Admit, Appraisal, Case, Conclusion, Decision, Holder, Probe, Reason, appearance, judge};
 use events::{
     Durability,
     admission::{ContestResolved, Voided, Weighed},
 };
 use ids::{EventRef, SessionId, UnixTime};
-use ledger::{Appearance, Device, Lease, LedgerError, NewIncident, Tx, trust::TrustEvidence};
+use ledger::{
+    Appearance, Device, Lease, LedgerError, NewIncident, Tx, management::Side, trust::TrustEvidence,
+};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Instant};
 
@@ -125,6 +129,7 @@ impl Registrar {
             return self.hand_over(tx, newcomer, contest, event.clone(), now);
         }
         let (decision, weighed) = self.judge_again(&mut tx, newcomer, contest, probe, now)?;
+        self.let_call_finish(newcomer, contest)?;
         if let Decision::Admit(how) = decision {
             if how == Admit::HolderIsClone {
                 self.incident(tx, newcomer, contest, outcome, Reason::Clone, now)?;
@@ -151,6 +156,17 @@ impl Registrar {
         let told = Told { reason, incident, weighed };
         newcomer.written = Written::Denied(told.clone());
         self.confine(newcomer, &told)
+    }
+
+    /// A holder that would go by the verdict goes on while an emergency call does.
+    fn let_call_finish(&mut self, newcomer: &Newcomer, contest: &Contest) -> Result<(), LedgerError> {
+        let goes = [Conclusion::HolderIsClone, Conclusion::GenuineKeyUntrusted];
+        let conclusion = newcomer.two.as_ref().and_then(Two::conclusion);
+        let would_go = conclusion.is_some_and(|one| goes.contains(&one)) && !newcomer.holder_goes;
+        match self.sessions.get(contest.holder.session).filter(|_| would_go) {
+            Some(holder) => self.waits_for_call(&holder).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// One that has left, or finds no place, is refused.
@@ -234,6 +250,7 @@ impl Registrar {
             unless_tampered(noted)?;
         }
         in_turn.map_or(Ok(()), |two| self.tell_let_in(&mut tx, two, now))?;
+        self.take_back_radio_off(&mut tx, contest.device, now)?;
         tx.commit()?;
         Ok(Settled::Newcomer(Box::new(lease)))
     }
@@ -276,6 +293,12 @@ impl Registrar {
                 let attach = Attach { end, conclusion, own, other, is_observed, evidence };
                 unless_tampered(self.tell_cells(&mut tx, device, attach, now))?;
             }
+            let newcomer_goes =
+                newcomer.two.as_ref().and_then(Two::conclusion) != Some(Conclusion::HolderIsClone);
+            let is_found_out = newcomer_goes && matches!(reason, Reason::Clone | Reason::WrongHands);
+            if let Some(number) = number.filter(|_| is_found_out) {
+                self.turn_off_those_who_go(&mut tx, newcomer, contest, (number, reason), now)?;
+            }
             Ok(number)
         });
         let done = opened.and_then(|number| tx.commit().map(|()| number));
@@ -284,6 +307,29 @@ impl Registrar {
             self.refused.admit(kind, Instant::now());
         }
         done
+    }
+
+    /// Those of the two who go: the radio of the one whose box management sees.
+    fn turn_off_those_who_go(
+        &mut self,
+        tx: &mut Tx<'_>,
+        newcomer: &Newcomer,
+        contest: &Contest,
+        (number, reason): (u64, Reason),
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        let known = Known::read(tx, contest.device, newcomer.session.cert_sha256, now);
+        let Some(known) = unless_tampered(known)? else { return Ok(()) };
+        let holder = self.sessions.get(contest.holder.session).filter(|_| newcomer.holder_goes);
+        let goes = [(Some(newcomer.session.clone()), Side::Newcomer), (holder, Side::Holder)];
+        let goes: Vec<_> = goes.into_iter().filter_map(|(session, side)| Some((session?, side))).collect();
+        let sessions: Vec<_> = goes.iter().map(|(session, _)| session.id).collect();
+        for (session, side) in goes {
+            let (tunnel, sessions) = (Ours::of(&session), sessions.clone());
+            let (incident, why) = (Some((number, Some(side))), reason.to_string());
+            self.order_radio_off(tx, &known, FoundOut { tunnel, sessions, incident, why }, now)?;
+        }
+        Ok(())
     }
 
     fn act_on(&mut self, settled: Settled, newcomer: Newcomer, contest: &Contest, outcome: Outcome) {
@@ -334,6 +380,10 @@ impl Registrar {
         let mut new = two.incident(reason.code(), &reason.to_string(), more);
         if let Some(evidence) = new.evidence.as_object_mut() {
             evidence.insert("probe".to_owned(), probed(outcome));
+            if two.case().holder.as_ref().is_some_and(|holder| self.has_a_wait(holder.session)) {
+                evidence.insert("ceiling_reached".to_owned(), false.into());
+                evidence.insert("waits_for_call".to_owned(), true.into());
+            }
         }
         new
     }

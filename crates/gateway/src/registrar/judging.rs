@@ -4,6 +4,7 @@
 use super::{
     Registrar,
     contests::Newcomer,
+    management::FoundOut,
     shadow::LetIn,
     trust::{Attach, End, record},
     two::Two,
@@ -13,7 +14,7 @@ use crate::{
     evidence::{Known, as_json, as_written, evidence, outer, revocation, weighed},
     hand_off::{Admitted, Answer, Claim, Refused},
     health::Alarm,
-    management::{Ours, management},
+    management::{Ours, management, radio::BEFORE_CLAIM},
     sessions::{Beginning, Session},
 };
 use admission::{
@@ -27,7 +28,7 @@ use events::{
 use ids::{DeviceId, Network, SessionId, Sha256, UnixTime};
 use ike::{Grant, Ticket};
 use ledger::{
-    Appearance, Device, KeyUse, Lease, LedgerError, NewIncident, Profile, Tx, trust::TrustEvidence,
+    Appearance, KeyUse, Lease, LedgerError, NewIncident, Profile, Tx, management::Side, trust::TrustEvidence,
 };
 use serde_json::json;
 use std::{collections::HashSet, sync::Arc, time::Instant};
@@ -69,7 +70,7 @@ struct Refusal {
     two: Option<Box<Two>>,
     /// What it means, and whose cells that is told.
     conclusion: Option<Conclusion>,
-    device: Option<Box<Device>>,
+    known: Box<Known>,
     /// The use of a key that somebody else may have, too.
     shown: Option<Box<Shown>>,
     /// How many more of the same were left out since it was last written down; `None` when this one is, too.
@@ -219,7 +220,7 @@ impl Registrar {
             own,
             two: None,
             conclusion: None,
-            device: None,
+            known: Box::default(),
             shown: None,
             more: None,
         }
@@ -252,8 +253,14 @@ impl Registrar {
         let device = known.device.as_ref();
         let good_at = device.and_then(|device| self.shadow.home(device.id)).map(Network::of);
         let (credential, limit) = (known.credential.as_ref(), self.policy.ends_per_hour);
-        let holder_may_go = self.ceiling.has_room(device, credential, limit, Instant::now());
+        let has_room = self.ceiling.has_room(device, credential, limit, Instant::now());
+        let holder_may_go = has_room && !self.holder_has_call(known);
         Facts { good_at, holder_may_go, ..known.facts() }
+    }
+
+    fn holder_has_call(&self, known: &Known) -> bool {
+        let holder = known.lease.as_ref().and_then(|lease| self.sessions.get(lease.session));
+        holder.is_some_and(|holder| self.would_wait(&holder))
     }
 
     /// A claim that has been let in, from where its session is now.
@@ -304,7 +311,7 @@ impl Registrar {
                 let shown = reason.speaks_of_the_key().then(|| Box::new(shown(&case.claim, now)));
                 let Case { evidence, own, two, known, .. } = case;
                 let (detail, conclusion) = (reason.to_string(), verdict.conclusion);
-                let device = known.device.map(Box::new);
+                let known = Box::new(known);
                 Looked::Refuse(Refusal {
                     ticket,
                     evidence,
@@ -314,7 +321,7 @@ impl Registrar {
                     own,
                     two,
                     conclusion,
-                    device,
+                    known,
                     shown,
                     more: None,
                 })
@@ -354,6 +361,7 @@ impl Registrar {
                 let profile = case.known.profile.clone();
                 seen.map_or(Ok(()), |seen| note(tx, (session.device, profile), seen, now))?;
                 case.two.as_ref().map_or(Ok(()), |two| self.tell_let_in(tx, two, now))?;
+                self.take_back_radio_off(tx, session.device, now)?;
                 Ok(Judged::Admitted { case, session, lease, grant })
             }
             Looked::Contest { case, holder, weighed } => Ok(Judged::Contested { case, holder, weighed }),
@@ -373,24 +381,34 @@ impl Registrar {
         }
     }
 
-    /// The incident of a refusal, and what it says of the unit's cells.
+    /// The incident of a refusal, what it says of the unit's cells, and what of its radio.
     fn tell_refused(
-        &self,
+        &mut self,
         tx: &mut Tx<'_>,
         refusal: &Refusal,
         more: u64,
         now: UnixTime,
     ) -> Result<(), LedgerError> {
-        let Refusal { evidence, own, reason, detail, conclusion, device, .. } = refusal;
+        let Refusal { evidence, own, reason, detail, conclusion, known, .. } = refusal;
         let number = match &refusal.two {
             Some(two) => self.tell_two(tx, two, two.incident(reason.code(), detail, more), now)?,
             None => open_incident(tx, incident(evidence, own, *reason, detail, more, *conclusion), now)?,
         };
-        let Some((number, device)) = number.zip(device.as_deref()) else { return Ok(()) };
+        let Some((number, device)) = number.zip(known.device.as_ref()) else { return Ok(()) };
         let (end, conclusion, other, is_observed) = (End::Out, *conclusion, None, false);
-        let evidence = TrustEvidence::Incident(number);
-        let attach = Attach { end, conclusion, own, other, is_observed, evidence };
-        unless_tampered(self.tell_cells(tx, device, attach, now)).map(drop)
+        let attach =
+            Attach { end, conclusion, own, other, is_observed, evidence: TrustEvidence::Incident(number) };
+        unless_tampered(self.tell_cells(tx, device, attach, now))?;
+        if !matches!(conclusion, Some(Conclusion::NewcomerIsClone | Conclusion::GenuineKeyUntrusted)) {
+            return Ok(());
+        }
+        let found_out = FoundOut {
+            tunnel: Ours::refused(evidence.ike_spis.initiator, now.before(BEFORE_CLAIM)),
+            sessions: Vec::new(),
+            incident: Some((number, Some(Side::Newcomer))),
+            why: reason.to_string(),
+        };
+        self.order_radio_off(tx, known, found_out, now)
     }
 
     /// A session that is not told to anyone yet, and what its unit gets.

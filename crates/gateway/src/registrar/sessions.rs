@@ -138,6 +138,11 @@ impl Registrar {
 
     /// Judges those who are attached anew, after something about their unit has changed.
     pub(super) fn review(&mut self, device: DeviceId) -> Result<(), LedgerError> {
+        match self.orders_by_facts(device) {
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => self.tampered(device, &error),
+            Ok(()) => {}
+        }
         for session in self.sessions.of_device(device) {
             if let Some(known) = self.known(&session)? {
                 self.look_again(&session, &known, session.outer())?;
@@ -180,13 +185,10 @@ impl Registrar {
                 self.seen_at(session.id, true);
             }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {
-                let by_a_person = verdict.own.of(Item::Judged).is_some();
-                if matches!(reason, Reason::WrongHands | Reason::Clone) && !by_a_person {
-                    self.tell_found_out(&claim, reason, &verdict, known, now)?;
-                    if !self.may_end(known) {
-                        // A person has to say so: many are found out at once.
-                        return Ok(());
-                    }
+                if matches!(reason, Reason::WrongHands | Reason::Clone)
+                    && !self.may_go(session, (&claim, reason, &verdict), known, now)?
+                {
+                    return Ok(());
                 }
                 let why = Why::Device(reason.code().to_owned());
                 self.answer(Answer::End { session: session.id, why });
@@ -197,16 +199,6 @@ impl Registrar {
             Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, false),
         }
         Ok(())
-    }
-
-    /// Whether the ceiling lets one more be ended by what is known of it; if so, it counts.
-    fn may_end(&mut self, known: &Known) -> bool {
-        let (device, credential, now) = (known.device.as_ref(), known.credential.as_ref(), Instant::now());
-        let has_room = self.ceiling.has_room(device, credential, self.policy.ends_per_hour, now);
-        if has_room {
-            self.ceiling.spend(device, credential, now);
-        }
-        has_room
     }
 
     /// On its line, and not known to be another's tunnel: what the unit hears now is what is heard there.
@@ -221,7 +213,7 @@ impl Registrar {
     }
 
     /// One who was let in is found out without another: that is an incident, and its cells hear of it.
-    fn tell_found_out(
+    pub(super) fn tell_found_out(
         &mut self,
         claim: &admission::Claim,
         reason: Reason,

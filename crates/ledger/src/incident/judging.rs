@@ -2,7 +2,7 @@
 
 use super::{Incident, IncidentState};
 use crate::{
-    Appearance, Judged, Ledger, LedgerError, Profile, Tx,
+    Appearance, Judged, Ledger, LedgerError, Profile, Row, Tx,
     transaction::Because,
     trust::{Said, SignalKind, TrustEvidence},
 };
@@ -63,7 +63,7 @@ impl Genuine {
     }
 
     /// Whether the newcomer and the holder are copies.
-    fn copies(self) -> (bool, bool) {
+    pub(crate) fn copies(self) -> (bool, bool) {
         match self {
             Self::Newcomer => (false, true),
             Self::Holder => (true, false),
@@ -117,7 +117,7 @@ impl Ledger {
 
     /// Says which of two is the unit, and closes the incident. From now on who looks like the copy, and comes from where it
     /// was, is refused; who looks like the unit there has that for it. Where both look alike from one place nothing tells
-    /// them apart, and this only closes. The last word about an incident counts.
+    /// them apart: this closes, and management is asked to have the unit enrol anew. The last word about an incident counts.
     ///
     /// # Errors
     /// [`LedgerError::NotFound`]; [`LedgerError::Conflict`] where the incident is not about two; what ledger and journal say.
@@ -132,10 +132,12 @@ impl Ledger {
             let sides = incident.sides().ok_or_else(|| {
                 LedgerError::Conflict(format!("incident {number} is not about two who hold one key"))
             })?;
-            if !sides.are_alike() {
+            let are_alike = sides.are_alike();
+            if !are_alike {
                 tx.judge(&incident, sides, genuine, &closed)?;
             }
             tx.tell_cells(&incident, genuine, &closed)?;
+            tx.management_follows(&incident, (genuine, are_alike), &closed)?;
             Ok(incident)
         })
     }
@@ -143,12 +145,14 @@ impl Ledger {
 
 impl Tx<'_> {
     fn settle(&mut self, number: u64, closed: Closed) -> Result<Incident, LedgerError> {
-        let key = format!("{number:012}");
-        let missing = || LedgerError::NotFound { table: "incident", key: number.to_string() };
-        let (incident, _) = self.row::<Incident>(&key)?.ok_or_else(missing)?;
-        let incident = incident.settle(closed.clone())?;
+        let incident = self.known_incident(number)?.settle(closed.clone())?;
         self.put_row(&incident, &Because::new(&closed.by, &closed.why), closed.at)?;
         Ok(incident)
+    }
+
+    pub(crate) fn known_incident(&mut self, number: u64) -> Result<Incident, LedgerError> {
+        let missing = || LedgerError::NotFound { table: Incident::TABLE, key: number.to_string() };
+        Ok(self.row(&format!("{number:012}"))?.ok_or_else(missing)?.0)
     }
 
     /// One who serves is the unit, or nobody is.

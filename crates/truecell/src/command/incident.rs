@@ -4,7 +4,7 @@ mod sides;
 
 use crate::{
     cli::Cli,
-    command::tampered,
+    command::{management, tampered},
     control::Control,
     failure::Failure,
     output::{Output, facts, seconds},
@@ -12,7 +12,7 @@ use crate::{
 };
 use api::{
     Reason,
-    incident::{CloseIncident, IncidentPage, JudgeIncident},
+    incident::{CloseIncident, IncidentPage, IncidentView, JudgeIncident},
 };
 use clap::{Args, Subcommand};
 use ledger::{Genuine, Incident as View, IncidentState, Sides};
@@ -83,8 +83,9 @@ impl Incident {
                 tampered::conclude(&page.tampered, output)
             }
             Self::Show(one) => {
-                let incident: View = control.client().get(&format!("/v1/incidents/{}", one.number)).await?;
-                output.answer(&incident, show)
+                let view: IncidentView =
+                    control.client().get(&format!("/v1/incidents/{}", one.number)).await?;
+                output.answer(&view, show)
             }
             Self::Replay(one) => replay::run(one.number, &mut control, output).await,
             Self::Judge(judge) => {
@@ -146,7 +147,7 @@ fn devices(incident: &View) -> String {
     incident.devices.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-fn show(incident: &View) -> String {
+fn show(IncidentView { incident, orders }: &IncidentView) -> String {
     let facts = facts(&[
         ("incident", incident.number.to_string()),
         ("state", state(incident.state).to_owned()),
@@ -159,7 +160,8 @@ fn show(incident: &View) -> String {
         ("closed", incident.closed.as_ref().map_or_else(|| "no".to_owned(), closed)),
     ]);
     let (weighed, seen) = (sides::table(&incident.evidence), evidence::table(&incident.evidence));
-    format!("{facts}\n{weighed}{seen}\n{}", next(incident))
+    let ordered = if orders.is_empty() { String::new() } else { format!("\n{}", management::table(orders)) };
+    format!("{facts}\n{weighed}{seen}{ordered}\n{}", next(incident))
 }
 
 fn closed(closed: &ledger::ClosedIncident) -> String {

@@ -59,10 +59,16 @@ enum Act {
     Runs(&'static [&'static str]),
     /// Somebody writes to the database.
     Edits(&'static str),
+    /// Management has this from whoever speaks as the unit; `TUNNEL` is the one that was let in last.
+    Says(&'static str),
+    /// What was ordered of management last is there.
+    Ordered(&'static str),
     /// The unit has forgotten all that it had, and enrols anew with the key from its factory.
     Enrols,
 }
-use Act::{AuthenticatesAnew, Comes, Edits, Enrols, IsEnded, Leaves, LosesPower, Rebinds, Runs};
+use Act::{
+    AuthenticatesAnew, Comes, Edits, Enrols, IsEnded, Leaves, LosesPower, Ordered, Rebinds, Runs, Says,
+};
 
 /// What comes of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

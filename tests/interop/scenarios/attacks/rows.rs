@@ -1,8 +1,8 @@
 //! The table.
 
 use super::{
-    AuthenticatesAnew, Comes, Edits, Enrols, In, IsEnded, Leaves, Look, LosesPower, Place, Quarantined,
-    Rebinds, Refused, Row, Runs, Who, world::World,
+    AuthenticatesAnew, Comes, Edits, Enrols, In, IsEnded, Leaves, Look, LosesPower, Ordered, Place,
+    Quarantined, Rebinds, Refused, Row, Runs, Says, Who, world::World,
 };
 use Look::{Different, Same};
 use Place::{Home, OtherLine, Relayed, Unknown};
@@ -52,6 +52,27 @@ rows! {
         ],
         serves: Some(Unit),
         incidents: &[("clone", Some("holder-is-clone"))],
+        trust: "suspect",
+    },
+    first_comer_with_an_emergency_call: Row {
+        says: [
+            "the same with an emergency call",
+            "the unit waits in quarantine until the call is over; then it is let in, and the copy is ended",
+        ],
+        other: (Unknown, Different),
+        acts: &[
+            Comes(Unit, In),
+            Leaves(Unit),
+            Comes(Other, In),
+            Says(r#""radio":{"on":true,"emergency_call":true}"#),
+            Comes(Unit, Quarantined),
+            Says(r#""radio":{"on":true,"emergency_call":false}"#),
+            IsEnded(Unit),
+            Comes(Unit, In),
+            IsEnded(Other),
+        ],
+        serves: Some(Unit),
+        incidents: &[("second-claim", Some("holder-is-clone")), ("clone", Some("holder-is-clone"))],
         trust: "suspect",
     },
     first_comer_before_the_unit_ever_was: Row {
@@ -145,6 +166,30 @@ rows! {
         serves: None,
         incidents: &[],
         trust: "probation",
+    },
+    carried_under_management: Row {
+        says: [
+            "the unit itself, carried to where nobody knows, with an emergency call; management sees its tunnel",
+            "let in; once the call is over its tunnel ends and its radio is ordered off; refused (`wrong-hands`)",
+        ],
+        other: (Unknown, Same),
+        acts: &[
+            Comes(Unit, In),
+            Says(r#""neighbours":["lte:450-08:1","lte:450-08:2","lte:450-08:3"]"#),
+            LosesPower(Unit),
+            Comes(Other, In),
+            Says(r#"TUNNEL,"neighbours":["lte:450-08:a","lte:450-08:b","lte:450-08:c"],"radio":{"on":true,"emergency_call":true}"#),
+            Ordered("waiting"),
+            Says(r#"TUNNEL,"radio":{"on":true,"emergency_call":false}"#),
+            Ordered("open"),
+            IsEnded(Other),
+            Comes(Other, Refused("wrong-hands")),
+            Says(r#""radio":{"on":false,"emergency_call":false}"#),
+            Ordered("done"),
+        ],
+        serves: None,
+        incidents: &[("wrong-hands", Some("genuine-key-untrusted"))],
+        trust: "suspect",
     },
     copied_configuration: Row {
         says: [

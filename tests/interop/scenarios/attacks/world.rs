@@ -14,7 +14,9 @@ use interop::truecell::{Event, Incident, SERVICE_V4, Session};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -30,6 +32,7 @@ gateway.quarantine.v4 = \"10.127.255.0/24\"
 gateway.quarantine.v6 = \"fd00:7c:0:1::/64\"
 gateway.quarantine.reach = [\"203.0.113.0/24\"]
 records.line.feed = \"line.jsonl\"
+records.facts.feed = \"facts.jsonl\"
 enrol.listen = [\"0.0.0.0:8080\"]
 vendor = [{ realm = \"units.vendor.example\", anchors = \"factory.pem\" }]
 ";
@@ -40,6 +43,8 @@ const SETTLED: Duration = Duration::from_secs(40);
 pub(super) struct World<'a> {
     carrier: Carrier<'a>,
     factory: Authority,
+    /// The feed of device facts.
+    facts: PathBuf,
     household: Nat,
     unit: Side,
     other: Side,
@@ -64,6 +69,8 @@ impl World<'_> {
         let (dir, factory) = (scene.dir("gateway")?, Authority::root("Vendor factory")?);
         write(&dir, "factory.pem", factory.anchor())?;
         write(&dir, "line.jsonl", "")?;
+        write(&dir, "facts.jsonl", "")?;
+        let facts = dir.join("facts.jsonl");
         let carrier = Carrier::new(scene, SETTINGS)?;
         let household = carrier.internet.nat("household")?;
         let home = carrier.internet.host_behind(&household, "home")?;
@@ -96,7 +103,7 @@ impl World<'_> {
         let to = relay.as_ref().map_or(gateway, Relay::address);
         let unit = Side::new(Who::Unit, home, gateway, Look::Same, &identity, None);
         let other = Side::new(Who::Other, host, to, look, &identity, relay);
-        Ok(World { carrier, factory, household, unit, other, before: Default::default() })
+        Ok(World { carrier, factory, facts, household, unit, other, before: Default::default() })
     }
 
     fn side(&mut self, who: Who) -> &mut Side {
@@ -142,6 +149,8 @@ impl World<'_> {
                 ensure!(ledger.execute(sql, [])? == 1, "{sql}");
                 Ok(())
             }
+            Act::Says(facts) => self.says(facts),
+            Act::Ordered(state) => self.ordered(state),
             Act::Enrols => self.enrols(),
         }
     }
@@ -196,6 +205,28 @@ impl World<'_> {
         self.carrier
             .gateway
             .wait_for_sessions("another port", |all| (all.len() == 1 && place(all) != before).then_some(()))
+    }
+
+    /// What management has from whoever speaks as the unit now.
+    fn says(&self, facts: &str) -> Result<()> {
+        let events = self.carrier.gateway.events()?;
+        let last = events.iter().rfind(|event| event.body["claim"].is_object()).context("nobody came")?;
+        let (spi, at) = (&last.body["claim"]["ike_spis"]["initiator"], now()?);
+        let facts = facts.replace("TUNNEL", &format!(r#""tunnel":{{"ike_spi":{spi},"created_at":"{at}"}}"#));
+        let line = format!(
+            r#"{{"v":1,"kind":"device-facts","device":"{ID}","seen_at":"{at}","at":"{at}",{facts}}}"#
+        );
+        let mut feed = fs::File::options().append(true).open(&self.facts)?;
+        Ok(writeln!(feed, "{line}")?)
+    }
+
+    fn ordered(&self, state: &str) -> Result<()> {
+        until("an order to be there", PROMPT, || {
+            let page: Value = self.carrier.gateway.ask(&["management", "list", "--all"])?;
+            let last = page["orders"].as_array().and_then(|orders| orders.last()).cloned();
+            let is_it = |order: &Value| order["task"] == "radio-off" && order["state"] == state;
+            Ok(last.filter(is_it).map(drop))
+        })
     }
 
     /// By the key from its factory, from its line: enrolment reads the prefixes of the ledger's line alone.
@@ -276,14 +307,18 @@ fn refusal(event: &Event) -> Option<String> {
     event.body["reason"].as_str().filter(|_| is_one).map(str::to_owned)
 }
 
+fn now() -> Result<String> {
+    Ok(run(Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%S.%6NZ"]))?.trim_end().to_owned())
+}
+
 /// Which line has which address.
 fn feed(lines: &[(&str, Ipv4Addr)]) -> Result<String> {
-    let now = run(Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%SZ"]))?;
+    let now = now()?;
     let session = |(line, address): &(&str, Ipv4Addr)| {
         format!(
             "{{\"v\":1,\"kind\":\"line-session\",\"line\":\"{line}\",\"address\":\"{address}\",\
              \"from\":\"2026-01-01T00:00:00Z\",\"at\":\"{}\"}}\n",
-            now.trim_end()
+            now
         )
     };
     Ok(lines.iter().map(session).collect())
