@@ -2,7 +2,7 @@ use crate::{
     Appraisal, Claim, Effect, Evidence, Facts, Holder, Located, Modes, Policy, Probe, Reason, Revocation,
     Transient,
     appraisal::{appearance, appraise, is_on_line},
-    weighing::{APART, APART_IN_TURN, WRONG_HANDS, Weighed, weigh},
+    weighing::{APART, APART_IN_TURN, WRONG_HANDS, Weighed, is_exchange, weigh},
 };
 use ids::{Network, UnixTime};
 use ledger::{Appearance, Grade, Item, LifeCycle, Profile, allows};
@@ -36,6 +36,16 @@ pub struct Verdict {
     pub missing: Vec<&'static str>,
     /// Version of the rules.
     pub rules: &'static str,
+}
+
+impl Verdict {
+    /// Somebody loses service by it who may be the unit, so it counts towards the ceiling: the holder ends, and who comes is
+    /// not let in, or is not known to be at home.
+    pub fn takes_service(&self) -> bool {
+        let is_let_in = matches!(self.decision, Decision::Admit(_));
+        let is_exchange = self.other.as_ref().is_some_and(|other| is_exchange(&self.own, other));
+        self.holder_goes && !(is_let_in && is_exchange)
+    }
 }
 
 /// What is to be done about a claim.
@@ -313,14 +323,15 @@ fn settle(
     }
 }
 
-/// Both live: two there are. An unbroken holder goes only by evidence against it, and under the ceiling.
+/// Both live: two there are. An unbroken holder goes only by evidence against it, and under the ceiling where that takes
+/// service from somebody.
 fn between(own: &Appraisal, holder: &Holder, facts: &Facts<'_>, modes: &Modes) -> Settled {
     let appraised = |claim| believed(appraise(claim, facts), claim, facts, modes);
     let other = holder.claim.as_ref().map(appraised).unwrap_or_default();
     let goes = facts.holder_may_go;
     let settled = match weigh(own, &other, APART) {
         Weighed::FirstIsCopy => Settled::refused(Reason::Clone),
-        Weighed::SecondIsCopy if goes => Settled {
+        Weighed::SecondIsCopy if goes || is_exchange(own, &other) => Settled {
             holder_goes: true,
             ..Settled::meaning(Decision::Admit(Admit::HolderIsClone), Conclusion::HolderIsClone)
         },

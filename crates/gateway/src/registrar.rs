@@ -14,6 +14,7 @@ mod alarms;
 mod ceiling;
 mod contests;
 mod extension;
+mod held_back;
 mod judging;
 mod pairs;
 mod quarantine;

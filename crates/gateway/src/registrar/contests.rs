@@ -289,9 +289,8 @@ impl Registrar {
     fn act_on(&mut self, settled: Settled, newcomer: Newcomer, contest: &Contest, outcome: Outcome) {
         self.tallies.settled.count(outcome.code());
         let Newcomer { authenticated, session, let_in, two, holder_goes, .. } = newcomer;
-        if let Some(two) = two.filter(|_| holder_goes) {
-            let Case { device, credential, .. } = two.case();
-            self.ceiling.spend(device.as_ref(), credential.as_ref(), Instant::now());
+        if let Some(two) = two {
+            self.reckon(&two, contest.holder.session);
         }
         match settled {
             Settled::Newcomer(lease) => {

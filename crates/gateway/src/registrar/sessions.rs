@@ -48,6 +48,7 @@ impl Registrar {
     /// The newcomer of a contest is still spoken of when that is settled.
     fn forget(&mut self, session: &Session, why: &Why) {
         self.asked.remove(&session.id);
+        drop(self.ceiling.let_go(session.id));
         self.leave_quarantine(session);
         self.away.remove(&session.id);
         let is_newcomer =
@@ -70,7 +71,7 @@ impl Registrar {
         let on_line = known.as_ref().and_then(|known| self.is_on_line(known, to));
         // First, as the journal may be out of reach. Rows that can't be believed put nobody on a line.
         match &known {
-            Some(known) => self.look_again(session, known, to)?,
+            Some(known) => self.look_again(session, known, Anew::Moved(to))?,
             None => self.seen_at(session.id, true),
         }
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
@@ -120,7 +121,7 @@ impl Registrar {
     pub(super) fn review(&mut self, device: DeviceId) -> Result<(), LedgerError> {
         for session in self.sessions.of_device(device) {
             if let Some(known) = self.known(&session)? {
-                self.look_again(&session, &known, session.outer())?;
+                self.look_again(&session, &known, Anew::Stays)?;
             }
         }
         Ok(())
@@ -130,12 +131,12 @@ impl Registrar {
     ///
     /// # Errors
     /// The transient ones, before anything is done.
-    fn look_again(&mut self, session: &Session, known: &Known, outer: SocketAddr) -> Result<(), LedgerError> {
+    fn look_again(&mut self, session: &Session, known: &Known, anew: Anew) -> Result<(), LedgerError> {
         let Some(claim) = self.claims.get(&session.id).map(|claim| (**claim).clone()) else {
             return Ok(());
         };
         let now = self.clock.for_attached();
-        let outer = evidence::outer(outer, known, &*self.outside.origins, now);
+        let outer = evidence::outer(anew.outer(session), known, &*self.outside.origins, now);
         let revocation = self.revocation_now(&claim, known, now);
         let facts = self.facts_now(session, known, now);
         let claim = admission::Claim { outer, revocation, facts, ..claim };
@@ -154,17 +155,22 @@ impl Registrar {
         if is_contradicted_at_home(&verdict) {
             self.tell_found_out(&claim, Reason::WrongHands, &verdict, known, now)?;
         }
+        if self.ends_beside(session, known, &claim, now)? {
+            return Ok(());
+        }
         match verdict.decision {
             Decision::Refuse(Reason::ForeignNetwork | Reason::LineUnknown) => {
                 self.away.insert(session.id, claim.outer.line.value().cloned());
-                self.seen_at(session.id, true);
+                if self.may_be_held(session, known, anew) {
+                    self.seen_at(session.id, true);
+                }
             }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {
                 let by_a_person = verdict.own.of(Item::Judged).is_some();
                 if matches!(reason, Reason::WrongHands | Reason::Clone) && !by_a_person {
                     self.tell_found_out(&claim, reason, &verdict, known, now)?;
-                    if !self.may_end(known) {
-                        // A person has to say so: many are found out at once.
+                    if !self.may_end(session, known) {
+                        // A person has to say so, or there is room again: many are found out at once.
                         return Ok(());
                     }
                 }
@@ -177,16 +183,6 @@ impl Registrar {
             Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, false),
         }
         Ok(())
-    }
-
-    /// Whether the ceiling lets one more be ended by what is known of it; if so, it counts.
-    fn may_end(&mut self, known: &Known) -> bool {
-        let (device, credential, now) = (known.device.as_ref(), known.credential.as_ref(), Instant::now());
-        let has_room = self.ceiling.has_room(device, credential, self.policy.ends_per_hour, now);
-        if has_room {
-            self.ceiling.spend(device, credential, now);
-        }
-        has_room
     }
 
     /// On its line, and not known to be another's tunnel: what the unit hears now is what is heard there.
@@ -293,6 +289,24 @@ impl Registrar {
                 self.tampered(session.device, &error);
                 Ok(None)
             }
+        }
+    }
+}
+
+/// Why a session is judged anew.
+#[derive(Clone, Copy)]
+pub(super) enum Anew {
+    /// Its unit is at another address, where nothing has passed yet.
+    Moved(SocketAddr),
+    /// Something else is known of it where it is.
+    Stays,
+}
+
+impl Anew {
+    fn outer(self, session: &Session) -> SocketAddr {
+        match self {
+            Self::Moved(to) => to,
+            Self::Stays => session.outer(),
         }
     }
 }

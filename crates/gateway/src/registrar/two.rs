@@ -44,6 +44,20 @@ impl Two {
         self.verdict.conclusion
     }
 
+    /// The holder ends by it, and that takes service from somebody who may be the unit.
+    pub(super) fn takes_service(&self) -> bool {
+        self.verdict.takes_service()
+    }
+
+    /// The holder is found out, and stays only as the ceiling has no room.
+    pub(super) fn is_held_back(&self) -> bool {
+        let is_found_out = matches!(
+            self.verdict.conclusion,
+            Some(Conclusion::HolderIsClone | Conclusion::GenuineKeyUntrusted)
+        );
+        is_found_out && self.case.holder_answered() && !self.verdict.holder_goes && !self.case.holder_may_go
+    }
+
     fn sides(&self) -> Option<Sides> {
         let Self { case, verdict } = self;
         let other = verdict.other.as_ref()?;
@@ -72,7 +86,7 @@ impl Two {
             evidence: json!({
                 "conclusion": conclusion,
                 "weighed": { "own": verdict.own, "other": verdict.other },
-                "ceiling_reached": !case.holder_may_go,
+                "ceiling_reached": self.is_held_back(),
                 Sides::NAME: self.sides(),
                 "newcomer": { "claim": as_json(&case.claim) },
                 "holder": { "session": holder.map(|holder| holder.session.to_string()), "claim": claim },

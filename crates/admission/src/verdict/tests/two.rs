@@ -113,10 +113,29 @@ fn a_copy_beside_the_unit_at_home_is_refused_and_one_that_came_first_goes() {
 
 #[test]
 fn a_holder_that_is_found_out_stays_where_the_ceiling_is_reached_and_the_unit_is_not_turned_away() {
-    let world = World { may_go: false, ..World::new() };
-    let (decision, conclusion, goes) = world.between(&from(HOME, "A"), from(AWAY, "B"));
+    let mut world = World { may_go: false, ..World::without_line() };
+    let (unit, copy) = (from(AWAY, "A"), from(ELSEWHERE, "B"));
+    let (decision, conclusion, goes) = world.between(&unit, copy.clone());
     assert_eq!(decision, Decision::Quarantine(Reason::SecondClaim));
     assert_eq!((conclusion, goes), (Some(Conclusion::HolderIsClone), false));
+    world.may_go = true;
+    let verdict = world.judge(&unit, Some((copy, Probe::Answered)));
+    assert!(verdict.holder_goes && verdict.takes_service(), "nobody knows whether it is the unit that goes");
+}
+
+#[test]
+fn a_unit_at_home_that_takes_its_place_from_a_copy_takes_service_from_nobody_and_needs_no_room_under_the_ceiling()
+ {
+    let world = World { may_go: false, ..World::new() };
+    let (unit, copy) = (from(HOME, "A"), from(AWAY, "B"));
+    assert_eq!(world.between(&unit, copy.clone()), CLONE_GOES);
+    assert!(!world.judge(&unit, Some((copy, Probe::Answered))).takes_service());
+    let inside = world.judge(&unit, Some((from(HOME, "B"), Probe::Answered)));
+    assert_eq!(
+        inside.decision,
+        Decision::Quarantine(Reason::SecondClaim),
+        "both are at home: either may be the unit"
+    );
 }
 
 #[test]

@@ -1,0 +1,149 @@
+//! Two who hold one key, at a gateway that is told by a table where they are: who goes, who stays, and what is told of it.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use admission::{Evidence, Located, Missing};
+use gateway::{GatewayConfig, NoOrigins, Origins, Quarantine, State, UnitSays};
+use ids::{AccessLine, DeviceId, SourceClass, UnixTime};
+use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
+use ledger::{Incident, NewDevice};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+const UNIT: DeviceId = DeviceId::eui48([0x02, 0xfe, 0x75, 0, 0, 1]);
+const HOME: [u8; 4] = [127, 85, 1, 1];
+const AWAY: [u8; 4] = [127, 85, 2, 1];
+
+/// Whose line an address is, and what kind of network it is in.
+#[derive(Default)]
+struct Table {
+    lines: Mutex<HashMap<IpAddr, AccessLine>>,
+    classes: Mutex<HashMap<IpAddr, SourceClass>>,
+}
+
+impl Table {
+    fn line_of(&self, address: [u8; 4], line: &str) {
+        self.lines.lock().unwrap().insert(address.into(), line.parse().unwrap());
+    }
+
+    fn class_of(&self, address: [u8; 4], class: SourceClass) {
+        self.classes.lock().unwrap().insert(address.into(), class);
+    }
+}
+
+fn known<T: Clone>(table: &Mutex<HashMap<IpAddr, T>>, address: IpAddr) -> Evidence<T> {
+    let found = table.lock().unwrap().get(&address).cloned();
+    found.map_or(Evidence::Missing(Missing::NoRecord), |value| Evidence::seen(value, "test", UnixTime::now()))
+}
+
+impl Origins for Table {
+    fn line(&self, peer: SocketAddr, _: UnixTime) -> Evidence<AccessLine> {
+        known(&self.lines, peer.ip())
+    }
+
+    fn source(&self, address: IpAddr) -> (Evidence<SourceClass>, Evidence<Located>) {
+        (known(&self.classes, address), NoOrigins.source(address).1)
+    }
+
+    fn silence(&self, now: UnixTime) -> Option<String> {
+        NoOrigins.silence(now)
+    }
+
+    fn unit(&self, device: DeviceId, line: Option<&AccessLine>, now: UnixTime) -> Evidence<UnitSays> {
+        NoOrigins.unit(device, line, now)
+    }
+
+    fn is_at_home(&self, _: DeviceId, _: &AccessLine, _: UnixTime) {}
+
+    fn facts_silence(&self, now: UnixTime) -> Option<String> {
+        NoOrigins.facts_silence(now)
+    }
+
+    fn held(&self) -> Option<String> {
+        NoOrigins.held()
+    }
+}
+
+struct World {
+    carrier: Carrier,
+    table: Arc<Table>,
+    identity: UnitIdentity,
+    config: GatewayConfig,
+}
+
+impl World {
+    fn with(dir: &Path, adjust: impl FnOnce(&mut GatewayConfig)) -> Self {
+        let (table, mut started_by) = (Arc::new(Table::default()), None);
+        let (pool_v4, reach) = (Some("10.99.0.0/24".parse().unwrap()), vec!["10.0.0.5".parse().unwrap()]);
+        let carrier = Carrier::start_knowing(dir, table.clone(), |config| {
+            config.quarantine = Some(Quarantine { pool_v4, pool_v6: None, reach });
+            adjust(config);
+            started_by = Some(config.clone());
+        });
+        let (carrier, config) = (carrier.unwrap(), started_by.unwrap());
+        let cells = ["lte:450-08:1a2b3c4".parse().unwrap()].into();
+        let line = Some("L-1".parse().unwrap());
+        let new = NewDevice { access_line: line, cells, ..NewDevice::installed(UNIT) };
+        carrier.ledger.add_device(new, "lab", UnixTime::now()).unwrap();
+        let identity = carrier.enrol(UNIT).unwrap();
+        Self { carrier, table, identity, config }
+    }
+
+    fn attach(&self, from: [u8; 4]) -> Unit {
+        self.carrier.attach(&self.identity, from).unwrap()
+    }
+
+    fn attached(&self, from: [u8; 4]) -> Unit {
+        let unit = self.attach(from);
+        assert!(matches!(unit.outcome, Outcome::Attached(_)), "{:?}", unit.outcome);
+        unit
+    }
+
+    fn states(&self) -> Vec<State> {
+        self.carrier.gateway.sessions_of(UNIT).iter().map(|session| session.state).collect()
+    }
+
+    fn incidents(&self) -> Vec<Incident> {
+        self.carrier.ledger.incidents(0, 10).unwrap().rows
+    }
+
+    fn kinds(&self) -> Vec<String> {
+        self.incidents().into_iter().map(|incident| incident.kind).collect()
+    }
+
+    fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !holds(self) {
+            assert!(Instant::now() < deadline, "{what}: {:?} {:?}", self.states(), self.kinds());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_is_found_out_beyond_the_ceiling_goes_by_itself_once_there_is_room_and_the_unit_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::with(dir.path(), |config| config.policy.ends_per_hour = 0);
+    world.table.class_of(AWAY, SourceClass::Hosting);
+    world.table.class_of(HOME, SourceClass::OwnFixed);
+    let copy = world.attached(AWAY);
+    let unit = world.attached(HOME);
+    world.until("the unit waits", |world| world.states() == [State::Open, State::Quarantined]);
+    let told = world.incidents().remove(0);
+    assert_eq!((told.kind.as_str(), &told.evidence["ceiling_reached"]), ("second-claim", &true.into()));
+    assert_eq!(copy.ping(SERVICE, 1).0, 1);
+
+    let mut config = world.config.clone();
+    config.policy.ends_per_hour = 1;
+    world.carrier.gateway.reconfigure(config, world.carrier.ca.anchors().clone());
+    let patience = Duration::from_secs(10);
+    assert!(copy.wait_deleted(patience).is_some(), "{:?}", world.states());
+    assert!(unit.wait_deleted(patience).is_some(), "{:?}", world.states());
+    world.until("the lease is free", |world| world.carrier.ledger.lease(UNIT).unwrap().is_none());
+    assert_eq!(world.kinds(), ["second-claim", "clone"]);
+    assert_eq!(world.attached(HOME).ping(SERVICE, 1).0, 1);
+}
