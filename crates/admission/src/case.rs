@@ -1,6 +1,6 @@
 //! All that one claim was judged by. The journal keeps it where two hold one key, so that anyone can judge again.
 
-use crate::{Claim, Facts, Holder, Modes, Policy, Probe, Verdict, judge};
+use crate::{Claim, Facts, Holder, Modes, Policy, Verdict, judge};
 use ids::{Network, UnixTime};
 use ledger::{AccessLineRecord, Credential, Device, Profile};
 use serde::{Deserialize, Serialize};
@@ -74,9 +74,9 @@ impl Case {
         }
     }
 
-    /// The holder was asked, and lives.
-    pub fn holder_answered(&self) -> bool {
-        self.holder.as_ref().is_some_and(|holder| holder.probe == Probe::Answered)
+    /// The holder was asked, or heard a moment ago, and lives.
+    pub fn holder_lives(&self) -> bool {
+        self.holder.as_ref().is_some_and(Holder::lives)
     }
 
     /// Judges it, by the rules of this version.

@@ -292,9 +292,23 @@ pub struct Holder {
     pub outer: Option<SocketAddr>,
     /// How long ago it was last asked, for this or another claim.
     pub asked_ago: Option<Duration>,
+    /// How long ago something came out of its tunnel.
+    pub heard_ago: Option<Duration>,
 }
 
+/// Who was heard within this lives, and is nowhere else by now: a unit takes longer to start at another place.
+const LIVELY: Duration = Duration::from_secs(60);
+
 impl Holder {
+    /// It is known to live: it has answered, or was heard a moment ago.
+    pub(crate) fn lives(&self) -> bool {
+        match self.probe {
+            Probe::Answered => true,
+            Probe::NotAsked => self.heard_ago.is_some_and(|ago| ago < LIVELY),
+            Probe::Silent | Probe::Unreachable | Probe::MadeRoom => false,
+        }
+    }
+
     /// Whether the claim comes from where the holder is: the same address, or the same /64 of IPv6, and no other line behind
     /// the same CGNAT. A unit that authenticates anew does.
     pub(crate) fn is_near(&self, claim: &Claim) -> bool {

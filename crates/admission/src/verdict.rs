@@ -9,7 +9,7 @@ use ledger::{Appearance, Grade, Item, LifeCycle, Profile, allows};
 use serde::Serialize;
 
 /// Version of the rules below; every verdict names it.
-pub const RULES: &str = "5";
+pub const RULES: &str = "6";
 
 /// What is decided, and on what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -143,7 +143,7 @@ pub fn judge(
     let having = |wanted: Effect| found.iter().filter(move |(_, effect)| *effect == wanted);
     let own = believed(seen, claim, facts, modes);
     let settled = match having(Effect::Refused).next() {
-        Some((reason, _)) => Settled::refused(*reason),
+        Some((reason, _)) => refused(*reason, &own, holder, facts, modes),
         None if claim.revocation.value() == Some(&Revocation::Asking) => {
             Settled::of(Decision::Drop(Transient::IssuerAsked))
         }
@@ -300,6 +300,34 @@ impl Settled {
     }
 }
 
+/// Who is refused for where it is, beside a holder that lives and is at home, is a copy: two there are, and the holder need not
+/// be asked.
+fn refused(
+    reason: Reason,
+    own: &Appraisal,
+    holder: Option<&Holder>,
+    facts: &Facts<'_>,
+    modes: &Modes,
+) -> Settled {
+    let is_elsewhere = matches!(reason, Reason::ForeignNetwork | Reason::WrongHands);
+    let at_home = holder.filter(|holder| is_elsewhere && holder.lives()).map(|holder| {
+        let other = appraised(holder, facts, modes);
+        (weigh(own, &other, APART), other)
+    });
+    match at_home {
+        Some((Weighed::FirstIsCopy, other)) if other.is_home() => {
+            Settled::refused(Reason::Clone).beside(other)
+        }
+        Some(_) | None => Settled::refused(reason),
+    }
+}
+
+/// What is known and believed of the holder's side.
+fn appraised(holder: &Holder, facts: &Facts<'_>, modes: &Modes) -> Appraisal {
+    let side = |claim| believed(appraise(claim, facts), claim, facts, modes);
+    holder.claim.as_ref().map(side).unwrap_or_default()
+}
+
 /// Another may hold the lease, or have held it.
 fn settle(
     claim: &Claim,
@@ -326,8 +354,7 @@ fn settle(
 /// Both live: two there are. An unbroken holder goes only by evidence against it, and under the ceiling where that takes
 /// service from somebody.
 fn between(own: &Appraisal, holder: &Holder, facts: &Facts<'_>, modes: &Modes) -> Settled {
-    let appraised = |claim| believed(appraise(claim, facts), claim, facts, modes);
-    let other = holder.claim.as_ref().map(appraised).unwrap_or_default();
+    let other = appraised(holder, facts, modes);
     let goes = facts.holder_may_go;
     let settled = match weigh(own, &other, APART) {
         Weighed::FirstIsCopy => Settled::refused(Reason::Clone),

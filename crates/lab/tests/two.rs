@@ -147,3 +147,28 @@ fn a_copy_that_is_found_out_beyond_the_ceiling_goes_by_itself_once_there_is_room
     assert_eq!(world.kinds(), ["second-claim", "clone"]);
     assert_eq!(world.attached(HOME).ping(SERVICE, 1).0, 1);
 }
+
+#[test]
+fn copies_from_anothers_line_beside_the_unit_at_home_are_one_incident_with_both_and_the_unit_is_not_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::with(dir.path(), |_| ());
+    world.table.line_of(HOME, "L-1");
+    world.table.line_of(AWAY, "L-9");
+    let unit = world.attached(HOME);
+    let refused = |world: &World| {
+        let copy = world.attach(AWAY);
+        assert!(matches!(copy.outcome, Outcome::Refused(_)), "{:?}", copy.outcome);
+    };
+    refused(&world);
+    assert_eq!(world.incidents(), [], "who has not been heard of yet may have been carried there");
+    assert_eq!(unit.ping(SERVICE, 1).0, 1);
+    (0..8).for_each(|_| refused(&world));
+    let [incident] = &world.incidents()[..] else { panic!("{:?}", world.kinds()) };
+    assert_eq!((incident.kind.as_str(), incident.repeats), ("clone", 2), "three are written down at once");
+    assert_eq!(incident.evidence["conclusion"], "newcomer-is-clone");
+    let sides = incident.sides().unwrap();
+    assert_eq!((sides.newcomer.from, sides.holder.from), (AWAY.into(), HOME.into()));
+    let attaches = world.carrier.gateway.stats().attaches;
+    assert_eq!((attaches["clone"], attaches.get("contested")), (8, None));
+    assert_eq!((world.states(), unit.ping(SERVICE, 1).0), (vec![State::Open], 1));
+}

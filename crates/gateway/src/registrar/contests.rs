@@ -190,6 +190,7 @@ impl Registrar {
             probe,
             outer: None,
             asked_ago: None,
+            heard_ago: None,
         };
         let (facts, policy, modes) = (self.facts(&known), &self.policy, &self.shadow.modes);
         let verdict = judge(claim_of_newcomer, &facts, Some(&holder), policy, modes, now);

@@ -61,7 +61,8 @@ impl Registrar {
     ) -> Result<bool, LedgerError> {
         let Some(beside) = self.ceiling.let_go(session.id) else { return Ok(false) };
         let (id, claim) = (session.id, Some(claim.clone()));
-        let holder = Holder { session: id, claim, probe: Probe::Answered, outer: None, asked_ago: None };
+        let (probe, outer, asked_ago, heard_ago) = (Probe::Answered, None, None, None);
+        let holder = Holder { session: id, claim, probe, outer, asked_ago, heard_ago };
         let (facts, policy, modes) = (self.facts(known), &self.policy, &self.shadow.modes);
         let verdict = judge(&beside, &facts, Some(&holder), policy, modes, now);
         let two = Two::of(&verdict, || Case::new(&beside, &facts, Some(&holder), policy, modes, now));

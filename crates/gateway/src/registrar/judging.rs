@@ -278,6 +278,7 @@ impl Registrar {
 
     fn holder(&self, lease: &Lease, known: &Known, now: UnixTime) -> Holder {
         let session = self.sessions.get(lease.session);
+        let heard_ago = session.as_ref().and_then(|session| session.traffic.heard.ago(Instant::now()));
         Holder {
             session: lease.session,
             claim: self.claim_now(lease.session, known, now),
@@ -285,6 +286,7 @@ impl Registrar {
             probe: if session.is_some() { Probe::NotAsked } else { Probe::Unreachable },
             outer: session.map(|session| session.outer()),
             asked_ago: self.asked.get(&lease.session).map(Instant::elapsed),
+            heard_ago,
         }
     }
 

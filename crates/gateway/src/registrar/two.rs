@@ -55,7 +55,7 @@ impl Two {
             self.verdict.conclusion,
             Some(Conclusion::HolderIsClone | Conclusion::GenuineKeyUntrusted)
         );
-        is_found_out && self.case.holder_answered() && !self.verdict.holder_goes && !self.case.holder_may_go
+        is_found_out && self.case.holder_lives() && !self.verdict.holder_goes && !self.case.holder_may_go
     }
 
     fn sides(&self) -> Option<Sides> {
@@ -64,7 +64,7 @@ impl Two {
         let facts = case.facts();
         let newcomer = appearance(&case.claim, &facts, verdict.own.marks(), case.at)?;
         let claim =
-            case.holder.as_ref().filter(|_| case.holder_answered()).and_then(|holder| holder.claim.as_ref());
+            case.holder.as_ref().filter(|_| case.holder_lives()).and_then(|holder| holder.claim.as_ref());
         let holder = match claim {
             Some(claim) => appearance(claim, &facts, other.marks(), case.at)?,
             None => case.profile.as_ref()?.seen.first()?.clone(),

@@ -100,6 +100,7 @@ fn holder(claim: Claim) -> Holder {
         claim: Some(claim),
         probe: Probe::NotAsked,
         asked_ago: None,
+        heard_ago: None,
     }
 }
 

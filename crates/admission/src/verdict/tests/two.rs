@@ -69,6 +69,13 @@ impl World {
     }
 
     fn judge(&self, claim: &Claim, holder: Option<(Claim, Probe)>) -> Verdict {
+        self.judge_beside(
+            claim,
+            holder.map(|(claim, probe)| Holder { claim: Some(claim), ..super::holder(probe) }),
+        )
+    }
+
+    fn judge_beside(&self, claim: &Claim, holder: Option<Holder>) -> Verdict {
         let position = Position::from_degrees(37.5, 127.0);
         let (device, credential) = (Device { position, ..device(LifeCycle::Live) }, credential());
         let profile = Profile { device: id(), seen: self.seen.clone() };
@@ -80,7 +87,6 @@ impl World {
             holder_may_go: self.may_go,
             ..Facts::default()
         };
-        let holder = holder.map(|(claim, probe)| Holder { claim: Some(claim), ..super::holder(probe) });
         let policy = Policy::default();
         let verdict = judge(claim, &facts, holder.as_ref(), &policy, &self.modes, now());
         let case = Case::new(claim, &facts, holder.as_ref(), &policy, &self.modes, now());
@@ -258,4 +264,21 @@ fn what_a_person_said_stands_where_both_are_seen_again() {
     assert_eq!(world.between(&from(AWAY, "A"), from(ELSEWHERE, "A")), CLONE_GOES);
     let another = world.judge(&from(ELSEWHERE, "B"), None);
     assert_eq!(another.decision, Decision::Admit(Admit::First), "of that one nothing was said");
+}
+
+#[test]
+fn who_comes_from_anothers_line_while_the_unit_is_heard_at_home_is_a_copy_and_the_unit_is_not_asked() {
+    let world = World::new();
+    let beside = |at: &str, seconds: Option<u64>| {
+        let heard_ago = seconds.map(Duration::from_secs);
+        let holder = Holder { claim: Some(from(at, "A")), heard_ago, ..holder(Probe::NotAsked) };
+        let verdict = world.judge_beside(&from(AWAY, "A"), Some(holder));
+        (verdict.decision, verdict.conclusion, verdict.other.is_some())
+    };
+    let copy = (Decision::Refuse(Reason::Clone), Some(Conclusion::NewcomerIsClone), true);
+    let elsewhere = (Decision::Refuse(Reason::ForeignNetwork), Some(Conclusion::GenuineKeyUntrusted), false);
+    assert_eq!(beside(HOME, Some(5)), copy);
+    assert_eq!(beside(HOME, Some(61)), elsewhere, "it may have been carried there by now");
+    assert_eq!(beside(HOME, None), elsewhere);
+    assert_eq!(beside(ELSEWHERE, Some(5)), elsewhere, "the holder is not at home either");
 }
