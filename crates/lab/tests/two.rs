@@ -5,7 +5,7 @@ use admission::{Evidence, Located, Missing};
 use gateway::{GatewayConfig, NoOrigins, Origins, Quarantine, State, UnitSays};
 use ids::{AccessLine, DeviceId, SourceClass, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
-use ledger::{Incident, NewDevice};
+use ledger::{Incident, NewDevice, trust::SignalKind};
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
@@ -115,6 +115,14 @@ impl World {
         self.incidents().into_iter().map(|incident| incident.kind).collect()
     }
 
+    /// How far its cell can be trusted, by what is written down.
+    fn falls(&self) -> Vec<SignalKind> {
+        let cell = "lte:450-08:1a2b3c4".parse().unwrap();
+        let reading = self.carrier.ledger.cell_trust(cell, UnixTime::now()).unwrap();
+        let kinds = SignalKind::ALL.iter().filter(|kind| kind.rule().falls_to.is_some());
+        kinds.filter(|kind| reading.reasons.iter().any(|one| one.what == kind.as_str())).copied().collect()
+    }
+
     fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !holds(self) {
@@ -171,4 +179,5 @@ fn copies_from_anothers_line_beside_the_unit_at_home_are_one_incident_with_both_
     let attaches = world.carrier.gateway.stats().attaches;
     assert_eq!((attaches["clone"], attaches.get("contested")), (8, None));
     assert_eq!((world.states(), unit.ping(SERVICE, 1).0), (vec![State::Open], 1));
+    assert_eq!(world.falls(), [], "whoever shows a copied key takes nothing from the unit's cells");
 }

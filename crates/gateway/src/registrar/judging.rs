@@ -389,7 +389,8 @@ impl Registrar {
             None => open_incident(tx, incident(evidence, own, *reason, detail, more, *conclusion), now)?,
         };
         let Some((number, device)) = number.zip(device.as_deref()) else { return Ok(()) };
-        let (end, conclusion, other, is_observed) = (End::Out, *conclusion, None, false);
+        let (end, conclusion, is_observed) = (End::Out, *conclusion, false);
+        let other = refusal.two.as_deref().and_then(Two::other);
         let evidence = TrustEvidence::Incident(number);
         let attach = Attach { end, conclusion, own, other, is_observed, evidence };
         unless_tampered(self.tell_cells(tx, device, attach, now)).map(drop)
