@@ -96,8 +96,6 @@ kinds! {
     RowTampered = "row-tampered",
     /// Its unit is suspended, lost, stolen or retired.
     Barred = "barred",
-    /// The contest was its own unit that came again, by the evidence.
-    Reconnected = "reconnected",
     /// A person found that its unit is the genuine one.
     JudgedGenuine = "judged-genuine",
     /// Its unit may serve again.
