@@ -181,3 +181,44 @@ fn copies_from_anothers_line_beside_the_unit_at_home_are_one_incident_with_both_
     assert_eq!((world.states(), unit.ping(SERVICE, 1).0), (vec![State::Open], 1));
     assert_eq!(world.falls(), [], "whoever shows a copied key takes nothing from the unit's cells");
 }
+
+/// Changes a row of the unit behind Truecell's back.
+fn tamper(dir: &Path, table: &str) {
+    let database = rusqlite::Connection::open(dir.join("ledger.sqlite")).unwrap();
+    let forged = "UPDATE row SET body = replace(body, ':', ': ') WHERE tbl = ?1 AND key = ?2";
+    assert_eq!(database.execute(forged, [table, &UNIT.to_string()]).unwrap(), 1);
+}
+
+#[test]
+fn a_unit_whose_profile_was_tampered_with_gets_in_by_the_rest_and_that_is_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::with(dir.path(), |_| ());
+    world.table.line_of(HOME, "L-1");
+    world.attached(HOME).close();
+    tamper(dir.path(), "profile");
+    for _ in 0..2 {
+        let unit = world.attached(HOME);
+        assert_eq!(unit.ping(SERVICE, 1).0, 1);
+        unit.close();
+    }
+    let [incident] = &world.incidents()[..] else { panic!("{:?}", world.kinds()) };
+    assert_eq!((incident.kind.as_str(), incident.repeats), ("row-tampered", 0));
+    assert_eq!((&incident.devices[..], &incident.evidence["table"]), (&[UNIT][..], &"profile".into()));
+    assert_eq!(world.falls(), []);
+    assert_eq!(world.carrier.ledger.verify().unwrap().findings, [], "it is written anew");
+}
+
+#[test]
+fn the_cells_of_a_unit_whose_row_was_tampered_with_are_suspect_once_it_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::with(dir.path(), |_| ());
+    world.table.line_of(HOME, "L-1");
+    world.attached(HOME).close();
+    tamper(dir.path(), "device");
+    let refused = world.attach(HOME);
+    assert!(matches!(refused.outcome, Outcome::Refused(_)), "{:?}", refused.outcome);
+    assert_eq!(
+        (world.kinds(), world.falls()),
+        (vec!["row-tampered".to_owned()], vec![SignalKind::RowTampered])
+    );
+}

@@ -3,7 +3,7 @@
 //! Two who hold one key and are never there at once are known by this alone. What was seen at the unit's own line is what
 //! the unit looks like; whoever else comes with its key later is compared with that.
 
-use crate::{LedgerError, Mark, Row, Tx, transaction::Because};
+use crate::{Finding, LedgerError, Mark, Row, Tx, transaction::Because};
 use ids::{CertSha256, DeviceId, Network, Position, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, time::Duration};
@@ -209,20 +209,29 @@ impl Row for Profile {
 }
 
 impl Tx<'_> {
-    /// As what a unit was seen.
+    /// As what a unit was seen; nothing where its row was tampered with, and what is wrong with that. A unit is judged by the
+    /// rest then: whoever writes to the database must not be able to turn homes off by it.
     ///
     /// # Errors
-    /// As [`Self::device`].
-    pub fn profile(&mut self, device: DeviceId) -> Result<Option<Profile>, LedgerError> {
-        Ok(self.row(&device.to_string())?.map(|(profile, _)| profile))
+    /// The transient ones.
+    pub fn profile(&mut self, device: DeviceId) -> Result<(Option<Profile>, Option<Finding>), LedgerError> {
+        match self.row(&device.to_string()) {
+            Ok(known) => Ok((known.map(|(profile, _)| profile), None)),
+            Err(error) => Ok((None, Some(Finding::of(&error).ok_or(error)?))),
+        }
     }
 
-    /// Writes down as what a unit was seen.
+    /// Writes down as what a unit was seen, also in place of a row that was tampered with.
     ///
     /// # Errors
-    /// As [`Self::device`].
-    pub fn put_profile(&mut self, profile: &Profile, by: &str, now: UnixTime) -> Result<(), LedgerError> {
-        self.put_row(profile, &Because::new(by, "as what it was seen"), now).map(drop)
+    /// The transient ones.
+    pub fn put_profile(
+        &mut self,
+        profile: &Profile,
+        (by, why): (&str, &str),
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        self.put_row_anyway(profile, &Because::new(by, why), now).map(drop)
     }
 }
 

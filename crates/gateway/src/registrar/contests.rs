@@ -231,7 +231,7 @@ impl Registrar {
         if let Some(seen) = &newcomer.seen {
             let noted = tx
                 .profile(contest.device)
-                .and_then(|profile| note(&mut tx, (contest.device, profile), seen.clone(), now));
+                .and_then(|(profile, _)| note(&mut tx, (contest.device, profile), seen.clone(), now));
             unless_tampered(noted)?;
         }
         in_turn.map_or(Ok(()), |two| self.tell_let_in(&mut tx, two, now))?;

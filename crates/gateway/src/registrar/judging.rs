@@ -27,7 +27,7 @@ use events::{
 use ids::{DeviceId, Network, SessionId, Sha256, UnixTime};
 use ike::{Grant, Ticket};
 use ledger::{
-    Appearance, Device, KeyUse, Lease, LedgerError, NewIncident, Profile, Tx, trust::TrustEvidence,
+    Appearance, Device, Finding, KeyUse, Lease, LedgerError, NewIncident, Profile, Tx, trust::TrustEvidence,
 };
 use serde_json::json;
 use std::{collections::HashSet, sync::Arc, time::Instant};
@@ -35,6 +35,15 @@ use x509::Standing;
 
 /// Boxed as they came through the channel.
 pub(super) type Claims = Vec<Box<Claim>>;
+
+/// What the claims of one transaction have to do with each other.
+#[derive(Default)]
+struct Batch {
+    /// Units that are being let in.
+    taken: HashSet<DeviceId>,
+    /// Rows that were left out.
+    tampered: Vec<Finding>,
+}
 
 /// A claim that was looked at, and nothing written yet.
 enum Looked {
@@ -130,9 +139,10 @@ impl Registrar {
     fn judge_all(&mut self, claims: Claims, now: UnixTime) -> Result<Vec<Judged>, LedgerError> {
         let ledger = self.ledger.clone();
         let mut tx = ledger.begin()?;
-        let mut taken = HashSet::new();
+        let mut batch = Batch::default();
         let looked: Result<Vec<_>, _> =
-            claims.into_iter().map(|claim| self.look_at(&mut tx, claim, &mut taken, now)).collect();
+            claims.into_iter().map(|claim| self.look_at(&mut tx, claim, &mut batch, now)).collect();
+        batch.tampered.iter().try_for_each(|found| tell_tampered(&mut tx, found, now))?;
         let mut told = Vec::new();
         let judged: Result<Vec<_>, _> =
             looked?.into_iter().map(|looked| self.write(&mut tx, looked, &mut told, now)).collect();
@@ -143,7 +153,7 @@ impl Registrar {
         done
     }
 
-    /// Reads and judges. `taken`: the devices of this batch that are being let in.
+    /// Reads and judges.
     ///
     /// # Errors
     /// The transient ones; a row that can't be believed is this claim's own misfortune.
@@ -151,11 +161,11 @@ impl Registrar {
         &mut self,
         tx: &mut Tx<'_>,
         claim: Box<Claim>,
-        taken: &mut HashSet<DeviceId>,
+        batch: &mut Batch,
         now: UnixTime,
     ) -> Result<Looked, LedgerError> {
         let (ticket, device) = (claim.ticket, claim.authenticated.device());
-        if taken.contains(&device) || self.newcomers.contains_key(&device) {
+        if batch.taken.contains(&device) || self.newcomers.contains_key(&device) {
             return Ok(Looked::Drop(ticket, Transient::ContestRuns));
         }
         let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256(), now) {
@@ -163,6 +173,7 @@ impl Registrar {
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => return Ok(Looked::Refuse(self.unreadable(&claim, &error, now))),
         };
+        batch.tampered.extend(known.tampered.clone());
         let standing = self.issuer_says(&claim, &known, now);
         let evidence = Box::new(evidence(&claim, &known, standing, &*self.outside.origins, now));
         let holder = known.lease.as_ref().map(|lease| self.holder(lease, &known, now));
@@ -199,7 +210,7 @@ impl Registrar {
         let own = verdict.own.clone();
         let looked = self.follow(Case { claim, known, evidence, let_in, own, two }, verdict, now);
         if gets_in {
-            taken.insert(device);
+            batch.taken.insert(device);
         }
         Ok(looked)
     }
@@ -554,6 +565,20 @@ impl Registrar {
     }
 }
 
+/// A row without which a claim is judged was tampered with: an incident, unless that is open.
+///
+/// # Errors
+/// The transient ones.
+fn tell_tampered(tx: &mut Tx<'_>, found: &Finding, now: UnixTime) -> Result<(), LedgerError> {
+    let new = NewIncident::of_row(found);
+    let open = unless_tampered(tx.incident_that_is_open(new.kind, &new.devices))?;
+    if open.flatten().is_some() {
+        return Ok(());
+    }
+    tracing::error!(table = found.table, key = found.key, why = found.why, "tampered with, and left out");
+    open_incident(tx, new, now).map(drop)
+}
+
 /// Why it is not to be admitted.
 fn against(decision: Decision) -> Option<Reason> {
     match decision {
@@ -622,7 +647,11 @@ pub(super) fn note(
     now: UnixTime,
 ) -> Result<(), LedgerError> {
     let mut profile = profile.unwrap_or_else(|| Profile::new(device));
-    if profile.note(seen) { tx.put_profile(&profile, "admission", now) } else { Ok(()) }
+    if profile.note(seen) {
+        tx.put_profile(&profile, ("admission", "as what it was seen"), now)
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) fn incident(

@@ -48,7 +48,8 @@ fn kinds(
         }
         (
             End::Out,
-            Some(Conclusion::NewcomerIsClone | Conclusion::GenuineKeyUntrusted | Conclusion::Reconnect) | None,
+            Some(Conclusion::NewcomerIsClone | Conclusion::GenuineKeyUntrusted | Conclusion::Reconnect)
+            | None,
         ) => Vec::new(),
         (End::In, _) if is_observed || own.total() < 0 => vec![SignalKind::Observed],
         (End::In, _) => good(own),
@@ -128,8 +129,16 @@ mod tests {
             assert_eq!(refused(conclusion, Some(&home)), [], "the unit is known by more than its key");
         }
         let unknown = side(Item::Fingerprint, Grade::Good);
-        assert_eq!(refused(clone, Some(&unknown)), [SignalKind::NewcomerClone], "which one serves is less sure");
-        assert_eq!(refused(untrusted, Some(&bad)), [SignalKind::KeyUntrusted], "who serves is in wrong hands");
+        assert_eq!(
+            refused(clone, Some(&unknown)),
+            [SignalKind::NewcomerClone],
+            "which one serves is less sure"
+        );
+        assert_eq!(
+            refused(untrusted, Some(&bad)),
+            [SignalKind::KeyUntrusted],
+            "who serves is in wrong hands"
+        );
         assert_eq!(kinds(End::In, Some(untrusted), (&bad, None), true), [SignalKind::KeyUntrusted]);
         assert_eq!(
             kinds(End::Out, None, (&bad, None), false),

@@ -62,6 +62,7 @@ const OF_UNIT: &[Kind] = &[
     Kind::KeyUntrusted,
     Kind::JudgedClone,
     Kind::FindingHigh,
+    Kind::RowTampered,
     Kind::Barred,
 ];
 

@@ -92,7 +92,7 @@ kinds! {
     JudgedClone = "judged-clone",
     /// A finding that hardly has a benign cause.
     FindingHigh = "finding-high",
-    /// What was written down of its trust was tampered with.
+    /// What was written down of its trust, or of its unit, was tampered with.
     RowTampered = "row-tampered",
     /// Its unit is suspended, lost, stolen or retired.
     Barred = "barred",
