@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use admission::{Evidence, Located, Missing};
-use gateway::{GatewayConfig, NoOrigins, Origins, Quarantine, State, UnitSays};
+use gateway::{Alarm, GatewayConfig, NoOrigins, Origins, Quarantine, State, UnitSays};
 use ids::{AccessLine, DeviceId, SourceClass, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
 use ledger::{Incident, NewDevice, trust::SignalKind};
@@ -221,4 +221,48 @@ fn the_cells_of_a_unit_whose_row_was_tampered_with_are_suspect_once_it_is_refuse
         (world.kinds(), world.falls()),
         (vec!["row-tampered".to_owned()], vec![SignalKind::RowTampered])
     );
+}
+
+/// No row of that table is written, or else no transaction ends well after its intents are on disk.
+const STUCK: [[&str; 2]; 2] = [
+    [
+        "CREATE TRIGGER stuck BEFORE UPDATE ON row WHEN NEW.tbl = 'lease'
+         BEGIN SELECT RAISE(ABORT, 'stuck'); END",
+        "DROP TRIGGER stuck",
+    ],
+    [
+        "CREATE TABLE no_such (id INTEGER PRIMARY KEY);
+         CREATE TABLE stuck (id REFERENCES no_such DEFERRABLE INITIALLY DEFERRED);
+         CREATE TRIGGER stuck_row AFTER UPDATE ON row BEGIN INSERT INTO stuck VALUES (1); END",
+        "DROP TRIGGER stuck_row; DROP TABLE stuck; DROP TABLE no_such",
+    ],
+];
+
+#[test]
+fn how_a_contest_ends_and_its_incident_agree_though_it_could_not_be_written_at_once_and_other_things_are_known_by_then()
+ {
+    for [stuck, again] in STUCK {
+        let dir = tempfile::tempdir().unwrap();
+        let world = World::with(dir.path(), |_| ());
+        world.table.class_of(AWAY, SourceClass::Hosting);
+        world.table.class_of(HOME, SourceClass::OwnFixed);
+        let copy = world.attached(AWAY);
+        let unit = world.attached(HOME);
+        let database = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
+        database.execute_batch(stuck).unwrap();
+        world.until("the ledger takes nothing", |world| {
+            world.carrier.gateway.health().alarms.contains_key(&Alarm::LedgerUnreachable)
+        });
+        // By now the unit would be taken for the copy.
+        world.table.class_of(AWAY, SourceClass::OwnFixed);
+        world.table.class_of(HOME, SourceClass::Hosting);
+        database.execute_batch(again).unwrap();
+        assert!(copy.wait_deleted(Duration::from_secs(10)).is_some(), "{:?}", world.states());
+        world.until("the unit has its place", |world| world.states() == [State::Open]);
+        assert_eq!(unit.ping(SERVICE, 1).0, 1);
+        let [incident] = &world.incidents()[..] else { panic!("{:?}", world.kinds()) };
+        assert_eq!((incident.kind.as_str(), incident.repeats), ("clone", 0));
+        assert_eq!(incident.evidence["conclusion"], "holder-is-clone");
+        assert_eq!(world.carrier.ledger.verify().unwrap().findings, []);
+    }
 }
