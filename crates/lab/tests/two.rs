@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use admission::{Evidence, Located, Missing};
+use api::incident::Replay;
 use gateway::{Alarm, GatewayConfig, NoOrigins, Origins, Quarantine, State, UnitSays};
 use ids::{AccessLine, DeviceId, SourceClass, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
@@ -174,6 +175,10 @@ fn copies_from_anothers_line_beside_the_unit_at_home_are_one_incident_with_both_
     let [incident] = &world.incidents()[..] else { panic!("{:?}", world.kinds()) };
     assert_eq!((incident.kind.as_str(), incident.repeats), ("clone", 2), "three are written down at once");
     assert_eq!(incident.evidence["conclusion"], "newcomer-is-clone");
+    let replay = Replay::of(incident, &world.carrier.journal.dir()).unwrap().unwrap();
+    let same: Vec<_> = replay.earlier.iter().chain([&replay.last]).map(|one| one.same).collect();
+    assert_eq!((replay.device, same), (UNIT, vec![true; 3]), "each time that it was told");
+    assert!(replay.earlier.iter().all(|one| one.at < replay.last.at), "{replay:?}");
     let sides = incident.sides().unwrap();
     assert_eq!((sides.newcomer.from, sides.holder.from), (AWAY.into(), HOME.into()));
     let attaches = world.carrier.gateway.stats().attaches;
