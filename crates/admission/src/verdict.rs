@@ -24,6 +24,9 @@ pub struct Verdict {
     pub own: Appraisal,
     /// What is known of the other: the holder, or the one who was here before.
     pub other: Option<Appraisal>,
+    /// What speaks against it and is told, and ends nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<Reason>,
     /// Reasons for which the claim would have been refused, were they enforced.
     pub observed: Vec<Reason>,
     /// One of them is observed only as it hit too many good units at once.
@@ -156,6 +159,7 @@ pub fn judge(
         decision,
         conclusion,
         holder_goes,
+        told: TOLD.iter().find_map(|rule| rule(&own)),
         own,
         other,
         observed: observed.map(|(reason, _)| *reason).collect(),
@@ -257,6 +261,16 @@ fn access_line(claim: &Claim, facts: &Facts<'_>, _: &Appraisal, _: &Policy, _: U
 /// places refuses anybody by itself: one in a hundred addresses may be wrong in it.
 fn hands(_: &Claim, _: &Facts<'_>, own: &Appraisal, _: &Policy, _: UnixTime) -> Option<Reason> {
     (own.total_alone() < WRONG_HANDS).then_some(Reason::WrongHands)
+}
+
+/// Rules of what is told of one who is let in, and refuses nobody.
+const TOLD: [fn(&Appraisal) -> Option<Reason>; 1] = [contradicted_at_home];
+
+/// Management says that it is not the unit that it knows, and it is where the unit should be. Whoever has a copy can speak to
+/// management as the unit.
+fn contradicted_at_home(own: &Appraisal) -> Option<Reason> {
+    let is_contradicted = own.of(Item::Management).is_some_and(|mark| mark.grade == Grade::Bad);
+    (is_contradicted && own.is_home()).then_some(Reason::WrongHands)
 }
 
 /// What of it is believed: where a list of ours would refuse nobody, it does not tell a copy either.

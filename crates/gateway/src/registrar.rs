@@ -11,6 +11,7 @@
 //! step, once the transaction stands, so that what is tried again was not written before.
 
 mod alarms;
+mod away;
 mod ceiling;
 mod contests;
 mod extension;
@@ -39,6 +40,7 @@ use crate::{
     witness::Delivery,
 };
 use admission::{Policy, Reason};
+use away::Away;
 use ceiling::Ceiling;
 use contests::Newcomer;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -49,11 +51,11 @@ use events::{
         AttachFailed, EspNeverSeen, LateralAttempt, NodeStopped, OutOfReach, PathUnproven, SpoofedSource,
     },
 };
-use ids::{AccessLine, DeviceId, Network, SessionId, Spi};
+use ids::{DeviceId, Network, SessionId, Spi};
 use ledger::{Ledger, LedgerError};
 use shadow::Shadow;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -99,10 +101,8 @@ pub(crate) struct Registrar {
     asked: HashMap<SessionId, Instant>,
     /// Holders that were ended by what was concluded of them.
     ceiling: Ceiling,
-    /// Whose unit is not on its line, and whose line the address is instead, if anybody knows.
-    away: BTreeMap<SessionId, Option<AccessLine>>,
-    /// The last of them that was looked at.
-    away_seen: Option<SessionId>,
+    /// Whose unit is not on its line.
+    away: Away,
     /// Admissions that the journal has and that did not come to be, not taken back yet.
     voided: VecDeque<Voided>,
     /// What must not be lost and could not be written yet.
@@ -190,8 +190,7 @@ impl Registrar {
             claims: HashMap::new(),
             asked: HashMap::new(),
             ceiling: Ceiling::default(),
-            away: BTreeMap::new(),
-            away_seen: None,
+            away: Away::default(),
             voided: VecDeque::new(),
             undone: VecDeque::from([Work::Extension, Work::Policy, Work::Pairs]),
             reviews: BTreeSet::new(),

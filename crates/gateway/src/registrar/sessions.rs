@@ -15,12 +15,9 @@ use crate::{
 use admission::{Decision, Evidence, Missing, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{AccessLine, DeviceId, SessionId, UnixTime};
-use ledger::{Grade, Item, LedgerError, trust::TrustEvidence};
+use ledger::{Item, LedgerError, trust::TrustEvidence};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
-
-/// Sessions looked at in a second, whether the feed says something else of where they are.
-const LOOKED_AT: usize = 2_000;
 
 impl Registrar {
     pub(super) fn closed(&mut self, session: &Session, why: &Why) -> Result<(), LedgerError> {
@@ -50,7 +47,7 @@ impl Registrar {
         self.asked.remove(&session.id);
         drop(self.ceiling.let_go(session.id));
         self.leave_quarantine(session);
-        self.away.remove(&session.id);
+        self.away.remove(session.id);
         let is_newcomer =
             self.newcomers.get(&session.device).is_some_and(|newcomer| newcomer.session() == session.id);
         if is_newcomer && *why == Why::NeverStood {
@@ -87,22 +84,18 @@ impl Registrar {
 
     /// The feed of lines is behind the units that move: whoever is away is judged anew once it says something else.
     pub(super) fn look_for_away(&mut self) {
-        let (now, origins) = (self.clock.for_attached(), &self.outside.origins);
-        let ahead = self.away.iter().skip_while(|(id, _)| self.away_seen.is_some_and(|seen| **id <= seen));
-        let part: Vec<_> = ahead.take(LOOKED_AT).collect();
-        self.away_seen = part.last().filter(|_| part.len() == LOOKED_AT).map(|(id, _)| **id);
-        let away = part.into_iter().filter_map(|(id, line)| Some((self.sessions.get(*id)?, line)));
-        let other =
-            away.filter(|(session, line)| origins.line(session.outer(), now).value() != line.as_ref());
+        let (now, origins, sessions) = (self.clock.for_attached(), &self.outside.origins, &self.sessions);
+        let away = self.away.take_turn().filter_map(|(id, line)| Some((sessions.get(id)?, line)));
+        let other = away.filter(|(session, line)| origins.line(session.outer(), now).value() != *line);
         self.reviews.extend(other.map(|(session, _)| session.device));
     }
 
     /// Who is let in while the feed does not know whose line its address is, is judged anew once it does.
     pub(super) fn watch_line(&mut self, session: SessionId, line: &Evidence<AccessLine>) {
         match line {
-            Evidence::Missing(Missing::NoRecord | Missing::Stale) => drop(self.away.insert(session, None)),
+            Evidence::Missing(Missing::NoRecord | Missing::Stale) => self.away.insert(session, None),
             Evidence::Missing(Missing::NotGathered | Missing::NotSent) | Evidence::Known(_) => {
-                self.away.remove(&session);
+                self.away.remove(session);
             }
         }
     }
@@ -152,8 +145,8 @@ impl Registrar {
             self.shadow.note(session.device, &verdict.observed);
         }
         self.watch_line(session.id, &claim.outer.line);
-        if is_contradicted_at_home(&verdict) {
-            self.tell_found_out(&claim, Reason::WrongHands, &verdict, known, now)?;
+        if let Some(reason) = verdict.told {
+            self.tell_found_out(&claim, reason, &verdict, known, now)?;
         }
         if self.ends_beside(session, known, &claim, now)? {
             return Ok(());
@@ -309,13 +302,6 @@ impl Anew {
             Self::Stays => session.outer(),
         }
     }
-}
-
-/// Management says that it is not the unit that it knows, and it is where the unit should be. Whoever has a copy can speak to
-/// management as the unit: so it is told, and nobody is ended by it.
-fn is_contradicted_at_home(verdict: &Verdict) -> bool {
-    let is = |item, grade| verdict.own.of(item).is_some_and(|mark| mark.grade == grade);
-    is(Item::Management, Grade::Bad) && is(Item::Line, Grade::Good)
 }
 
 pub(super) fn alternation(session: &Session, seen: &Alternation) -> PathAlternates {
