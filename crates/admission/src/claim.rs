@@ -1,4 +1,4 @@
-use crate::Evidence;
+use crate::{Evidence, Words};
 use ids::{
     AccessLine, CertSha256, DeviceId, IkeSpi, Network, Position, SessionId, Sha256, SourceClass, UnixTime,
     number_as_text,
@@ -209,9 +209,9 @@ impl Located {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Vendor IDs, hex.
-    pub vendor_ids: Box<[Box<str>]>,
+    pub vendor_ids: Words,
     /// Proposals in order, as `number:type:id:keylen`.
-    pub proposals: Box<[Box<str>]>,
+    pub proposals: Words,
     /// Notify types in order.
     pub notifies: Box<[u16]>,
     /// Octets of each fragment of IKE_AUTH; empty when it came whole.
@@ -241,7 +241,8 @@ impl Fingerprint {
             self.notifies.iter().filter(|kind| !OF_THE_MOMENT.contains(kind)).collect();
         notifies.sort_unstable();
         notifies.dedup();
-        let text = format!("{:?} {:?} {notifies:?} {}", self.vendor_ids, self.proposals, self.nonce_length);
+        let [vendor_ids, proposals] = [&self.vendor_ids, &self.proposals].map(Words::as_slice);
+        let text = format!("{vendor_ids:?} {proposals:?} {notifies:?} {}", self.nonce_length);
         let fragment = self.fragment_sizes.iter().copied().max().filter(|_| self.fragment_sizes.len() > 1);
         Look { ike: Sha256::of(text.as_bytes()), fragment, retransmission: self.retransmission() }
     }
