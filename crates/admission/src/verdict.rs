@@ -7,6 +7,7 @@ use crate::{
 use ids::{Network, UnixTime};
 use ledger::{Appearance, Grade, Item, LifeCycle, Profile, allows};
 use serde::Serialize;
+use std::{collections::HashSet, time::Duration};
 
 /// Version of the rules below; every verdict names it.
 pub const RULES: &str = "6";
@@ -415,13 +416,29 @@ fn is_far(one: &Appearance, other: &Appearance) -> bool {
     place(one).zip(place(other)).is_some_and(|(one, other)| one.at_least_km(other) > FAR)
 }
 
+/// So many different looks of one unit, under one firmware ...
+const LOOKS: usize = 4;
+/// ... within this are not those of one.
+const LOOKS_WITHIN: Duration = Duration::from_secs(7 * 86_400);
+
+/// It is not the first that looks otherwise than anyone before.
+fn changes_its_look(profile: &Profile, here: &Appearance, now: UnixTime) -> bool {
+    let is_lately =
+        |seen: &&Appearance| seen.firmware == here.firmware && now < seen.last.after(LOOKS_WITHIN);
+    let seen = profile.seen.iter().filter(is_lately).chain([here]);
+    seen.map(|seen| seen.look.ike).collect::<HashSet<_>>().len() >= LOOKS
+}
+
 /// Who was here last, where the claim is that of one who was here before: two take turns. One and the same unit looks
-/// otherwise once, after an upgrade, and does not go back; at its own line it may even do that.
+/// otherwise once, after an upgrade, and does not go back; at its own line it may even do that. Nor does it look otherwise again
+/// and again.
 fn in_turn<'a>(claim: &Claim, facts: &Facts<'a>, own: &Appraisal, now: UnixTime) -> Option<&'a Appearance> {
     let here = appearance(claim, facts, &[], now)?;
     let profile = facts.profile?;
     let last = profile.seen.first().filter(|last| !last.is_like(&here) && !last.is_copy())?;
-    profile.like(&here)?;
+    if profile.like(&here).is_none() {
+        return changes_its_look(profile, &here, now).then_some(last);
+    }
     let is_lately = now < last.last.after(Profile::PAST);
     let looks_otherwise = !last.look.is_like(&here.look);
     // Where nothing speaks against either, the line was only not known for a time.

@@ -10,7 +10,7 @@ const AWAY: &str = "198.51.100.9:4500";
 const ELSEWHERE: &str = "203.0.113.9:4500";
 
 fn look(make: &str) -> Fingerprint {
-    Fingerprint { vendor_ids: Box::new([make.into()]), nonce_length: 32, ..Fingerprint::default() }
+    Fingerprint { vendor_ids: vec![make.into()].into(), nonce_length: 32, ..Fingerprint::default() }
 }
 
 fn with<T>(value: T) -> Evidence<T> {
@@ -191,6 +191,8 @@ fn what_management_and_handsets_say_decides_where_both_are_on_the_same_line() {
         Decision::Admit(Admit::First),
         "management alone ends nobody at home"
     );
+    let told = |claim| world.judge(claim, None).told;
+    assert_eq!((told(&copy), told(&unit)), (Some(Reason::WrongHands), None), "it is told");
     assert_eq!(world.between(&unit, copy.clone()), CLONE_GOES);
     let away = Claim { outer: from(AWAY, "A").outer, ..copy };
     assert_eq!(World::without_line().judge(&away, None).decision, Decision::Refuse(Reason::WrongHands));
@@ -240,6 +242,20 @@ fn one_who_alternates_with_the_unit_is_found_when_the_unit_comes_back() {
     let again = world.judge(&from(ELSEWHERE, "B"), None);
     assert_eq!(again.decision, Decision::Refuse(Reason::Clone));
     assert_eq!(again.conclusion, Some(Conclusion::NewcomerIsClone));
+}
+
+#[test]
+fn one_that_looks_otherwise_each_time_is_told_as_two_and_one_that_changed_a_few_times_is_not() {
+    let makes = |makes: &[&str], days_ago| {
+        let seen = makes.iter().map(|make| seen(AWAY, make, false, days_ago)).collect();
+        let verdict = World { seen, ..World::without_line() }.judge(&from(AWAY, "Z"), None);
+        assert_eq!(verdict.decision, Decision::Admit(Admit::First));
+        verdict.conclusion
+    };
+    assert_eq!(makes(&["C", "B", "A"], 1), Some(Conclusion::Undecided));
+    assert_eq!(makes(&["B", "A"], 1), None);
+    assert_eq!(makes(&["C", "B", "A"], 8), None, "in the course of time a unit is upgraded");
+    assert_eq!(makes(&["C", "B", "A", "Z"], 8), Some(Conclusion::Undecided), "it was here before the others");
 }
 
 #[test]
