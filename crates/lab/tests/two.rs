@@ -42,7 +42,7 @@ fn known<T: Clone>(table: &Mutex<HashMap<IpAddr, T>>, address: IpAddr) -> Eviden
 }
 
 impl Origins for Table {
-    fn line(&self, peer: SocketAddr, _: UnixTime) -> Evidence<AccessLine> {
+    fn line(&self, peer: SocketAddr, _: Option<&AccessLine>, _: UnixTime) -> Evidence<AccessLine> {
         known(&self.lines, peer.ip())
     }
 

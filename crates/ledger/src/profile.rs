@@ -189,19 +189,13 @@ impl Profile {
     /// The latest stays in any case.
     fn shorten(&mut self) {
         let first = self.seen.iter().map(|seen| seen.first).min();
-        let is_first = |seen: &Appearance| Some(seen.first) == first;
-        let is_kept = |seen: &Appearance| seen.at_home || seen.judged.is_some() || is_first(seen);
-        let kept = self.seen.iter().filter(|seen| is_kept(seen)).count();
-        let others = self.seen.iter().enumerate().skip(1).filter(|(_, seen)| !is_first(seen));
+        let is_kept = |seen: &Appearance| seen.at_home || seen.judged.is_some() || Some(seen.first) == first;
         // One place is never theirs, so that who is seen next takes that.
-        let goes = if kept >= Self::MAX {
-            others
-                .filter(|(_, seen)| is_kept(seen))
-                .min_by_key(|(place, seen)| (seen.judged.is_some(), Reverse(*place)))
-        } else {
-            others.filter(|(_, seen)| !is_kept(seen)).last().filter(|_| self.seen.len() > Self::MAX)
-        };
-        if let Some(place) = goes.map(|(place, _)| place) {
+        let is_full = self.seen.iter().filter(|seen| is_kept(seen)).count() >= Self::MAX;
+        let may_go = |seen: &Appearance| is_kept(seen) == is_full && Some(seen.first) != first;
+        let others = self.seen.iter().enumerate().skip(1).filter(|(_, seen)| may_go(seen));
+        let goes = others.min_by_key(|(place, seen)| (seen.judged.is_some(), Reverse(*place)));
+        if let Some((place, _)) = goes.filter(|_| is_full || self.seen.len() > Self::MAX) {
             self.seen.remove(place);
         }
     }

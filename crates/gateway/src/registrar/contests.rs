@@ -116,7 +116,8 @@ impl Registrar {
                 let why = if holder_goes { clone() } else { Why::HolderSilent };
                 self.answer(Answer::End { session: contest.holder.session, why });
                 if let Some(line) = self.claims.get(&session.id).map(|claim| claim.outer.line.clone()) {
-                    self.watch_line(session.id, &line);
+                    let unit = settlement.as_ref().and_then(Settlement::unit);
+                    self.watch_line(session.id, &line, unit);
                 }
                 if let Some(admitted) = Admitted::new(&authenticated, *lease, &session) {
                     self.answer(Answer::Moved(admitted));

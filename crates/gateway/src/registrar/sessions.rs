@@ -2,6 +2,7 @@
 
 use super::{
     Registrar, Terms,
+    away::Place,
     judging::{incident, open_incident, unless_tampered},
     trust::{Attach, End},
 };
@@ -15,7 +16,7 @@ use crate::{
 use admission::{Decision, Evidence, Missing, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{AccessLine, DeviceId, SessionId, UnixTime};
-use ledger::{Item, LedgerError, trust::TrustEvidence};
+use ledger::{Device, Item, LedgerError, trust::TrustEvidence};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
 
@@ -85,19 +86,33 @@ impl Registrar {
     /// The feed of lines is behind the units that move: whoever is away is judged anew once it says something else.
     pub(super) fn look_for_away(&mut self) {
         let (now, origins, sessions) = (self.clock.for_attached(), &self.outside.origins, &self.sessions);
-        let away = self.away.take_turn().filter_map(|(id, line)| Some((sessions.get(id)?, line)));
-        let other = away.filter(|(session, line)| origins.line(session.outer(), now).value() != *line);
+        let away = self.away.take_turn().filter_map(|(id, place)| Some((sessions.get(id)?, place)));
+        let other = away.filter(|(session, Place { own, seen })| {
+            origins.line(session.outer(), own.as_ref(), now).value() != seen.as_ref()
+        });
         self.reviews.extend(other.map(|(session, _)| session.device));
     }
 
     /// Who is let in while the feed does not know whose line its address is, is judged anew once it does.
-    pub(super) fn watch_line(&mut self, session: SessionId, line: &Evidence<AccessLine>) {
+    pub(super) fn watch_line(
+        &mut self,
+        session: SessionId,
+        line: &Evidence<AccessLine>,
+        unit: Option<&Device>,
+    ) {
         match line {
-            Evidence::Missing(Missing::NoRecord | Missing::Stale) => self.away.insert(session, None),
+            Evidence::Missing(Missing::NoRecord | Missing::Stale | Missing::Doubtful) => {
+                self.watch(session, None, unit);
+            }
             Evidence::Missing(Missing::NotGathered | Missing::NotSent) | Evidence::Known(_) => {
                 self.away.remove(session);
             }
         }
+    }
+
+    fn watch(&mut self, session: SessionId, seen: Option<AccessLine>, unit: Option<&Device>) {
+        let own = unit.and_then(|unit| unit.access_line.clone());
+        self.away.insert(session, Place { own, seen });
     }
 
     /// A unit is outside the network of its line, or is not known to be.
@@ -144,7 +159,7 @@ impl Registrar {
         } else {
             self.shadow.note(session.device, &verdict.observed);
         }
-        self.watch_line(session.id, &claim.outer.line);
+        self.watch_line(session.id, &claim.outer.line, known.device.as_ref());
         if let Some(reason) = verdict.told {
             self.tell_found_out(&claim, reason, &verdict, known, now)?;
         }
@@ -153,7 +168,7 @@ impl Registrar {
         }
         match verdict.decision {
             Decision::Refuse(Reason::ForeignNetwork | Reason::LineUnknown) => {
-                self.away.insert(session.id, claim.outer.line.value().cloned());
+                self.watch(session.id, claim.outer.line.value().cloned(), known.device.as_ref());
                 if self.may_be_held(session, known, anew) {
                     self.seen_at(session.id, true);
                 }

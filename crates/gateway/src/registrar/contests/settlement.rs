@@ -70,6 +70,11 @@ impl Settlement {
         self.resolved.is_some()
     }
 
+    /// The unit that it is about, where its row can be believed.
+    pub(super) fn unit(&self) -> Option<&Device> {
+        self.unit.as_ref().map(|(device, ..)| device)
+    }
+
     /// For which reason an incident is told.
     fn reason(&self) -> Option<Reason> {
         match self.decision {
