@@ -1,4 +1,4 @@
-use crate::Evidence;
+use crate::{Evidence, Words};
 use ids::{
     AccessLine, CertSha256, DeviceId, IkeSpi, Network, Position, SessionId, Sha256, SourceClass, UnixTime,
     number_as_text, spi_as_text,
@@ -195,9 +195,9 @@ impl Located {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Vendor IDs, hex.
-    pub vendor_ids: Box<[Box<str>]>,
+    pub vendor_ids: Words,
     /// Proposals in order, as `number:type:id:keylen`.
-    pub proposals: Box<[Box<str>]>,
+    pub proposals: Words,
     /// Notify types in order.
     pub notifies: Box<[u16]>,
     /// Octets of each fragment of IKE_AUTH; empty when it came whole.
@@ -227,7 +227,8 @@ impl Fingerprint {
             self.notifies.iter().filter(|kind| !OF_THE_MOMENT.contains(kind)).collect();
         notifies.sort_unstable();
         notifies.dedup();
-        let text = format!("{:?} {:?} {notifies:?} {}", self.vendor_ids, self.proposals, self.nonce_length);
+        let [vendor_ids, proposals] = [&self.vendor_ids, &self.proposals].map(Words::as_slice);
+        let text = format!("{vendor_ids:?} {proposals:?} {notifies:?} {}", self.nonce_length);
         let fragment = self.fragment_sizes.iter().copied().max().filter(|_| self.fragment_sizes.len() > 1);
         Look { ike: Sha256::of(text.as_bytes()), fragment, retransmission: self.retransmission() }
     }
@@ -256,6 +257,8 @@ pub struct Facts<'a> {
     pub profile: Option<&'a Profile>,
     /// The ceiling on service that may be lost lets its holder be ended.
     pub holder_may_go: bool,
+    /// An emergency call goes on there, and is let finish.
+    pub holder_has_call: bool,
 }
 
 impl Facts<'_> {
@@ -278,9 +281,23 @@ pub struct Holder {
     pub outer: Option<SocketAddr>,
     /// How long ago it was last asked, for this or another claim.
     pub asked_ago: Option<Duration>,
+    /// How long ago something came out of its tunnel.
+    pub heard_ago: Option<Duration>,
 }
 
+/// Who was heard within this lives, and is nowhere else by now: a unit takes longer to start at another place.
+const LIVELY: Duration = Duration::from_secs(60);
+
 impl Holder {
+    /// It is known to live: it has answered, or was heard a moment ago.
+    pub(crate) fn lives(&self) -> bool {
+        match self.probe {
+            Probe::Answered => true,
+            Probe::NotAsked => self.heard_ago.is_some_and(|ago| ago < LIVELY),
+            Probe::Silent | Probe::Unreachable | Probe::MadeRoom => false,
+        }
+    }
+
     /// Whether the claim comes from where the holder is: the same address, or the same /64 of IPv6, and no other line behind
     /// the same CGNAT. A unit that authenticates anew does.
     pub(crate) fn is_near(&self, claim: &Claim) -> bool {

@@ -2,14 +2,15 @@ use crate::{
     Appraisal, Claim, Effect, Evidence, Facts, Holder, Located, Modes, Policy, Probe, Reason, Revocation,
     Transient,
     appraisal::{appearance, appraise, is_on_line},
-    weighing::{APART, APART_IN_TURN, WRONG_HANDS, Weighed, weigh},
+    weighing::{APART, APART_IN_TURN, WRONG_HANDS, Weighed, is_exchange, weigh},
 };
 use ids::{Network, UnixTime};
 use ledger::{Appearance, Grade, Item, LifeCycle, Profile, allows};
 use serde::Serialize;
+use std::{collections::HashSet, time::Duration};
 
 /// Version of the rules below; every verdict names it.
-pub const RULES: &str = "5";
+pub const RULES: &str = "6";
 
 /// What is decided, and on what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,6 +25,9 @@ pub struct Verdict {
     pub own: Appraisal,
     /// What is known of the other: the holder, or the one who was here before.
     pub other: Option<Appraisal>,
+    /// What speaks against it and is told, and ends nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<Reason>,
     /// Reasons for which the claim would have been refused, were they enforced.
     pub observed: Vec<Reason>,
     /// One of them is observed only as it hit too many good units at once.
@@ -36,6 +40,16 @@ pub struct Verdict {
     pub missing: Vec<&'static str>,
     /// Version of the rules.
     pub rules: &'static str,
+}
+
+impl Verdict {
+    /// Somebody loses service by it who may be the unit, so it counts towards the ceiling: the holder ends, and who comes is
+    /// not let in, or is not known to be at home.
+    pub fn takes_service(&self) -> bool {
+        let is_let_in = matches!(self.decision, Decision::Admit(_));
+        let is_exchange = self.other.as_ref().is_some_and(|other| is_exchange(&self.own, other));
+        self.holder_goes && !(is_let_in && is_exchange)
+    }
 }
 
 /// What is to be done about a claim.
@@ -133,7 +147,7 @@ pub fn judge(
     let having = |wanted: Effect| found.iter().filter(move |(_, effect)| *effect == wanted);
     let own = believed(seen, claim, facts, modes);
     let settled = match having(Effect::Refused).next() {
-        Some((reason, _)) => Settled::refused(*reason),
+        Some((reason, _)) => refused(*reason, &own, holder, facts, modes),
         None if claim.revocation.value() == Some(&Revocation::Asking) => {
             Settled::of(Decision::Drop(Transient::IssuerAsked))
         }
@@ -146,6 +160,7 @@ pub fn judge(
         decision,
         conclusion,
         holder_goes,
+        told: TOLD.iter().find_map(|rule| rule(&own)),
         own,
         other,
         observed: observed.map(|(reason, _)| *reason).collect(),
@@ -249,6 +264,16 @@ fn hands(_: &Claim, _: &Facts<'_>, own: &Appraisal, _: &Policy, _: UnixTime) -> 
     (own.total_alone() < WRONG_HANDS).then_some(Reason::WrongHands)
 }
 
+/// Rules of what is told of one who is let in, and refuses nobody.
+const TOLD: [fn(&Appraisal) -> Option<Reason>; 1] = [contradicted_at_home];
+
+/// Management says that it is not the unit that it knows, and it is where the unit should be. Whoever has a copy can speak to
+/// management as the unit.
+fn contradicted_at_home(own: &Appraisal) -> Option<Reason> {
+    let is_contradicted = own.of(Item::Management).is_some_and(|mark| mark.grade == Grade::Bad);
+    (is_contradicted && own.is_home()).then_some(Reason::WrongHands)
+}
+
 /// What of it is believed: where a list of ours would refuse nobody, it does not tell a copy either.
 fn believed(seen: Appraisal, claim: &Claim, facts: &Facts<'_>, modes: &Modes) -> Appraisal {
     let is_home = is_where_it_was_good(claim, facts);
@@ -290,6 +315,34 @@ impl Settled {
     }
 }
 
+/// Who is refused for where it is, beside a holder that lives and is at home, is a copy: two there are, and the holder need not
+/// be asked.
+fn refused(
+    reason: Reason,
+    own: &Appraisal,
+    holder: Option<&Holder>,
+    facts: &Facts<'_>,
+    modes: &Modes,
+) -> Settled {
+    let is_elsewhere = matches!(reason, Reason::ForeignNetwork | Reason::WrongHands);
+    let at_home = holder.filter(|holder| is_elsewhere && holder.lives()).map(|holder| {
+        let other = appraised(holder, facts, modes);
+        (weigh(own, &other, APART), other)
+    });
+    match at_home {
+        Some((Weighed::FirstIsCopy, other)) if other.is_home() => {
+            Settled::refused(Reason::Clone).beside(other)
+        }
+        Some(_) | None => Settled::refused(reason),
+    }
+}
+
+/// What is known and believed of the holder's side.
+fn appraised(holder: &Holder, facts: &Facts<'_>, modes: &Modes) -> Appraisal {
+    let side = |claim| believed(appraise(claim, facts), claim, facts, modes);
+    holder.claim.as_ref().map(side).unwrap_or_default()
+}
+
 /// Another may hold the lease, or have held it.
 fn settle(
     claim: &Claim,
@@ -313,14 +366,15 @@ fn settle(
     }
 }
 
-/// Both live: two there are. An unbroken holder goes only by evidence against it, and under the ceiling.
+/// Both live: two there are. An unbroken holder goes only by evidence against it, and under the ceiling where that takes
+/// service from somebody.
 fn between(own: &Appraisal, holder: &Holder, facts: &Facts<'_>, modes: &Modes) -> Settled {
-    let appraised = |claim| believed(appraise(claim, facts), claim, facts, modes);
-    let other = holder.claim.as_ref().map(appraised).unwrap_or_default();
-    let goes = facts.holder_may_go;
+    let other = appraised(holder, facts, modes);
+    let has_call = facts.holder_has_call;
+    let goes = facts.holder_may_go && !has_call;
     let settled = match weigh(own, &other, APART) {
         Weighed::FirstIsCopy => Settled::refused(Reason::Clone),
-        Weighed::SecondIsCopy if goes => Settled {
+        Weighed::SecondIsCopy if goes || (is_exchange(own, &other) && !has_call) => Settled {
             holder_goes: true,
             ..Settled::meaning(Decision::Admit(Admit::HolderIsClone), Conclusion::HolderIsClone)
         },
@@ -363,13 +417,29 @@ fn is_far(one: &Appearance, other: &Appearance) -> bool {
     place(one).zip(place(other)).is_some_and(|(one, other)| one.at_least_km(other) > FAR)
 }
 
+/// So many different looks of one unit, under one firmware ...
+const LOOKS: usize = 4;
+/// ... within this are not those of one.
+const LOOKS_WITHIN: Duration = Duration::from_secs(7 * 86_400);
+
+/// It is not the first that looks otherwise than anyone before.
+fn changes_its_look(profile: &Profile, here: &Appearance, now: UnixTime) -> bool {
+    let is_lately =
+        |seen: &&Appearance| seen.firmware == here.firmware && now < seen.last.after(LOOKS_WITHIN);
+    let seen = profile.seen.iter().filter(is_lately).chain([here]);
+    seen.map(|seen| seen.look.ike).collect::<HashSet<_>>().len() >= LOOKS
+}
+
 /// Who was here last, where the claim is that of one who was here before: two take turns. One and the same unit looks
-/// otherwise once, after an upgrade, and does not go back; at its own line it may even do that.
+/// otherwise once, after an upgrade, and does not go back; at its own line it may even do that. Nor does it look otherwise again
+/// and again.
 fn in_turn<'a>(claim: &Claim, facts: &Facts<'a>, own: &Appraisal, now: UnixTime) -> Option<&'a Appearance> {
     let here = appearance(claim, facts, &[], now)?;
     let profile = facts.profile?;
     let last = profile.seen.first().filter(|last| !last.is_like(&here) && !last.is_copy())?;
-    profile.like(&here)?;
+    if profile.like(&here).is_none() {
+        return changes_its_look(profile, &here, now).then_some(last);
+    }
     let is_lately = now < last.last.after(Profile::PAST);
     let looks_otherwise = !last.look.is_like(&here.look);
     // Where nothing speaks against either, the line was only not known for a time.

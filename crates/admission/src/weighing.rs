@@ -111,7 +111,7 @@ impl Appraisal {
     /// those. What a copy would have as well says nothing here, as an upgrade or a reset looks the same. Nor does management
     /// of one who is at home: a copy that has never been at the gate can say to it what it likes, and must end nobody by that.
     pub fn total_alone(&self) -> i32 {
-        let is_home = self.of(Item::Line).is_some_and(|mark| mark.grade == Grade::Good);
+        let is_home = self.is_home();
         let counts = |mark: &&Mark| {
             let is_left_out =
                 matches!(mark.item, Item::Line | Item::Judged) || mark.item == Item::Management && is_home;
@@ -125,6 +125,11 @@ impl Appraisal {
         self.marks.iter().any(|mark| weight(*mark) < 0)
     }
 
+    /// It is behind the unit's own line.
+    pub fn is_home(&self) -> bool {
+        self.of(Item::Line).is_some_and(|mark| mark.grade == Grade::Good)
+    }
+
     /// It is in wrong hands by itself, whoever else there is.
     pub fn is_in_wrong_hands(&self) -> bool {
         self.total() <= WRONG_HANDS
@@ -134,6 +139,13 @@ impl Appraisal {
     fn is_copy_beside(&self, other: &Self, apart: i32) -> bool {
         self.is_accused() && other.total() - self.total() >= apart
     }
+}
+
+/// Whether nobody loses service where the second is ended and the first has its place: the first is behind the unit's own
+/// line, and the second, of whom something bad is known by itself, is not known to be there. Whoever shows copied keys can be
+/// behind one line, and not behind those of many.
+pub fn is_exchange(first: &Appraisal, second: &Appraisal) -> bool {
+    first.is_home() && !second.is_home() && second.is_accused()
 }
 
 /// What two sides are to each other.

@@ -2,8 +2,8 @@
 
 mod replay;
 
-pub use replay::Replay;
 pub(crate) use replay::replay;
+pub use replay::{Rejudged, Replay, ReplayError};
 
 use crate::{
     Caller, Problem, Reason, Services,

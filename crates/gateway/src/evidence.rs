@@ -9,7 +9,7 @@ use admission::{Evidence, Facts, Fingerprint, IkeSpis, Lineage, Missing, Outer, 
 use events::admission::Weighed;
 use ids::{CertSha256, DeviceId, Hex, UnixTime};
 use ike::payload::Proposal;
-use ledger::{AccessLineRecord, Credential, Device, DoubtKind, Lease, LedgerError, Profile, Tx};
+use ledger::{AccessLineRecord, Credential, Device, DoubtKind, Finding, Lease, LedgerError, Profile, Tx};
 use serde_json::{
     Value,
     value::{RawValue, to_raw_value},
@@ -28,6 +28,8 @@ pub(crate) struct Known {
     pub(crate) is_extended: bool,
     /// As what the unit has been seen.
     pub(crate) profile: Option<Profile>,
+    /// What is wrong with the row that says so.
+    pub(crate) tampered: Option<Finding>,
 }
 
 impl Known {
@@ -40,13 +42,15 @@ impl Known {
         let record = tx.device(device)?;
         let line = record.as_ref().and_then(|record| record.access_line.clone());
         let credential = tx.credential(cert)?;
+        let (profile, tampered) = tx.profile(device)?;
         let ended = credential.as_ref().filter(|credential| credential.not_after < now);
         Ok(Self {
             is_extended: ended.map_or(Ok(false), |credential| tx.is_extended(credential, now))?,
             credential,
             line: line.map(|line| tx.line(&line)).transpose()?.flatten(),
             lease: tx.lease(device)?,
-            profile: tx.profile(device)?,
+            profile,
+            tampered,
             device: record,
         })
     }
@@ -60,6 +64,7 @@ impl Known {
             is_extended: self.is_extended,
             profile: self.profile.as_ref(),
             holder_may_go: false,
+            holder_has_call: false,
         }
     }
 }

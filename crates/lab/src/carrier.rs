@@ -87,13 +87,17 @@ impl Carrier {
         Self::made(dir, service(), system_clock(), told, |_| ())
     }
 
-    /// The same with one whose gateway is told by `origins` where claims come from.
+    /// The same with one whose gateway is told by `origins` where claims come from, and that `adjust` has changed.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub fn start_knowing(dir: &Path, origins: Arc<dyn Origins>) -> anyhow::Result<Self> {
+    pub fn start_knowing(
+        dir: &Path,
+        origins: Arc<dyn Origins>,
+        adjust: impl FnOnce(&mut GatewayConfig),
+    ) -> anyhow::Result<Self> {
         let told = Told { origins, ..Told::nothing() };
-        Self::made(dir, service(), system_clock(), told, |_| ())
+        Self::made(dir, service(), system_clock(), told, adjust)
     }
 
     /// The same before another core.

@@ -39,7 +39,7 @@ impl World {
         let terms = FactTerms { stale: Duration::from_secs(60), keep: Duration::from_secs(3600) };
         let feed = Arc::new(FactFeed::new(path.clone(), &dir.join("records"), terms).unwrap());
         let origins = Arc::new(KnownOrigins::new(None, Some(feed.clone())));
-        let carrier = Carrier::start_knowing(&home, origins.clone()).unwrap();
+        let carrier = Carrier::start_knowing(&home, origins.clone(), |_| ()).unwrap();
         carrier.line("L-1", "127.83.1.0/24").unwrap();
         carrier.device(UNIT, "L-1").unwrap();
         Self { carrier, feed, origins, path }

@@ -11,7 +11,7 @@ use events::{
     gateway::PathChanged,
     journal::Tail,
 };
-use gateway::State;
+use gateway::{GatewayConfig, State};
 use ids::{DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit};
 use std::{
@@ -60,16 +60,26 @@ impl Feed {
 struct World {
     carrier: Carrier,
     feed: Feed,
+    config: GatewayConfig,
 }
 
 impl World {
     fn new(dir: &Path) -> Self {
+        Self::with(dir, |_| ())
+    }
+
+    fn with(dir: &Path, adjust: impl FnOnce(&mut GatewayConfig)) -> Self {
         let (feed, home) = (Feed::new(dir), dir.join("carrier"));
         fs::create_dir(&home).unwrap();
         let origins = Arc::new(KnownOrigins::new(Some(feed.feed.clone()), None));
-        let carrier = Carrier::start_knowing(&home, origins).unwrap();
+        let mut started_by = None;
+        let carrier = Carrier::start_knowing(&home, origins, |config| {
+            adjust(config);
+            started_by = Some(config.clone());
+        });
+        let (carrier, config) = (carrier.unwrap(), started_by.unwrap());
         carrier.device(UNIT, "L-1").unwrap();
-        Self { carrier, feed }
+        Self { carrier, feed, config }
     }
 
     fn attach(&self, device: DeviceId, outer: [u8; 4]) -> Unit {
@@ -149,8 +159,45 @@ fn a_unit_that_moved_is_held_until_the_feed_knows_that_it_is_on_its_line_behind_
     world.feed.says("L-9", at(shared), Some((port, port)));
     unit.move_to(shared.into()).unwrap();
     world.ping_until(&unit, State::Held);
-    let on_line: Vec<_> = world.records::<PathChanged>().iter().map(|moved| moved.on_line).collect();
-    assert_eq!(on_line, [Some(false), Some(false), Some(true), Some(false)]);
+    // What is written of a move follows what is done about it.
+    let on_line = || world.records::<PathChanged>().iter().map(|moved| moved.on_line).collect::<Vec<_>>();
+    let until = Instant::now() + Duration::from_secs(20);
+    while on_line().len() < 4 && Instant::now() < until {
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    assert_eq!(on_line(), [Some(false), Some(false), Some(true), Some(false)]);
+}
+
+#[test]
+fn of_units_whose_line_is_learned_late_no_more_are_held_than_the_ceiling_allows_and_the_next_once_it_has_room()
+ {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::with(dir.path(), |config| config.policy.ends_per_hour = 1);
+    world.carrier.device(OTHER, "L-2").unwrap();
+    let places = [(UNIT, [127, 84, 0, 1]), (OTHER, [127, 84, 0, 2])];
+    let units = places.map(|(device, from)| world.attach(device, from));
+    units.iter().for_each(|unit| assert!(matches!(unit.outcome, Outcome::Attached(_)), "{:?}", unit.outcome));
+    places.iter().zip(["L-8", "L-9"]).for_each(|((_, from), line)| world.feed.says(line, at(*from), None));
+    let held = || {
+        let states = [UNIT, OTHER].map(|device| world.carrier.gateway.sessions_of(device).remove(0).state);
+        states.iter().filter(|state| **state == State::Held).count()
+    };
+    let wait_for = |count| {
+        let until = Instant::now() + Duration::from_secs(20);
+        while held() < count {
+            assert!(Instant::now() < until, "{} held", held());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    };
+    wait_for(1);
+    // Both are judged in one round; another one changes nothing.
+    [UNIT, OTHER].iter().for_each(|device| world.carrier.gateway.device_changed(*device));
+    let served: u16 = units.iter().map(|unit| unit.ping(SERVICE, 10).0).sum();
+    assert_eq!((served, held()), (10, 1));
+    let mut config = world.config.clone();
+    config.policy.ends_per_hour = 2;
+    world.carrier.gateway.reconfigure(config, world.carrier.ca.anchors().clone());
+    wait_for(2);
 }
 
 #[test]

@@ -3,10 +3,10 @@
 //! Two who hold one key and are never there at once are known by this alone. What was seen at the unit's own line is what
 //! the unit looks like; whoever else comes with its key later is compared with that.
 
-use crate::{LedgerError, Mark, Row, Tx, transaction::Because};
+use crate::{Finding, LedgerError, Mark, Row, Tx, transaction::Because};
 use ids::{CertSha256, DeviceId, Network, Position, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
-use std::{net::IpAddr, time::Duration};
+use std::{cmp::Reverse, net::IpAddr, time::Duration};
 
 /// As what one unit was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,7 +127,8 @@ impl Appearance {
 }
 
 impl Profile {
-    /// Ways of being seen that are kept: the oldest goes first, but not one at home or a copy for one that is neither.
+    /// Ways of being seen that are kept. Who was not seen at home, and of whom nobody concluded anything, takes the place of
+    /// none but such; nor of the very first, as the unit may never have been seen at home.
     pub const MAX: usize = 8;
     /// The same again within this time is not written down.
     pub const FOLDED: Duration = Duration::from_secs(86_400);
@@ -185,10 +186,17 @@ impl Profile {
         }
     }
 
+    /// The latest stays in any case.
     fn shorten(&mut self) {
-        if self.seen.len() > Self::MAX {
-            let goes = self.seen.iter().rposition(|seen| !seen.at_home && !seen.is_copy());
-            self.seen.remove(goes.unwrap_or(self.seen.len() - 1));
+        let first = self.seen.iter().map(|seen| seen.first).min();
+        let is_kept = |seen: &Appearance| seen.at_home || seen.judged.is_some() || Some(seen.first) == first;
+        // One place is never theirs, so that who is seen next takes that.
+        let is_full = self.seen.iter().filter(|seen| is_kept(seen)).count() >= Self::MAX;
+        let may_go = |seen: &Appearance| is_kept(seen) == is_full && Some(seen.first) != first;
+        let others = self.seen.iter().enumerate().skip(1).filter(|(_, seen)| may_go(seen));
+        let goes = others.min_by_key(|(place, seen)| (seen.judged.is_some(), Reverse(*place)));
+        if let Some((place, _)) = goes.filter(|_| is_full || self.seen.len() > Self::MAX) {
+            self.seen.remove(place);
         }
     }
 }
@@ -209,20 +217,29 @@ impl Row for Profile {
 }
 
 impl Tx<'_> {
-    /// As what a unit was seen.
+    /// As what a unit was seen; nothing where its row was tampered with, and what is wrong with that. A unit is judged by the
+    /// rest then: whoever writes to the database must not be able to turn homes off by it.
     ///
     /// # Errors
-    /// As [`Self::device`].
-    pub fn profile(&mut self, device: DeviceId) -> Result<Option<Profile>, LedgerError> {
-        Ok(self.row(&device.to_string())?.map(|(profile, _)| profile))
+    /// The transient ones.
+    pub fn profile(&mut self, device: DeviceId) -> Result<(Option<Profile>, Option<Finding>), LedgerError> {
+        match self.row(&device.to_string()) {
+            Ok(known) => Ok((known.map(|(profile, _)| profile), None)),
+            Err(error) => Ok((None, Some(Finding::of(&error).ok_or(error)?))),
+        }
     }
 
-    /// Writes down as what a unit was seen.
+    /// Writes down as what a unit was seen, also in place of a row that was tampered with.
     ///
     /// # Errors
-    /// As [`Self::device`].
-    pub fn put_profile(&mut self, profile: &Profile, by: &str, now: UnixTime) -> Result<(), LedgerError> {
-        self.put_row(profile, &Because::new(by, "as what it was seen"), now).map(drop)
+    /// The transient ones.
+    pub fn put_profile(
+        &mut self,
+        profile: &Profile,
+        (by, why): (&str, &str),
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        self.put_row_anyway(profile, &Because::new(by, why), now).map(drop)
     }
 }
 
@@ -299,6 +316,29 @@ mod tests {
         assert_eq!(profile.seen.len(), Profile::MAX);
         assert!(profile.look("").is_some() && profile.like(&copy).is_some_and(Appearance::is_copy));
         assert_eq!(profile.seen[0].from.to_string(), "198.18.49.1");
+    }
+
+    #[test]
+    fn one_that_looks_otherwise_each_time_drives_out_its_own_alone_where_nobody_knows_the_line() {
+        let unit = seen(1, "192.0.2.1", false, 0);
+        let said = |is_copy| Some(Judged { is_copy, at: at(1), by: "kim".into(), incident: None });
+        let cleared = Appearance { judged: said(false), ..seen(2, "203.0.113.1", false, 1) };
+        let crowd = (0..100).map(|look| seen(100 + look, "198.51.100.1", false, 2));
+        let mut profile = profile([unit.clone(), cleared.clone()].into_iter().chain(crowd));
+        assert!(profile.like(&unit).is_some() && profile.like(&cleared).is_some());
+        assert_eq!((profile.seen.len(), profile.seen[0].look.ike), (Profile::MAX, Sha256([199; 32])));
+        (0..20).for_each(|look| assert!(profile.note(seen(10 + look, "192.0.2.1", true, 3))));
+        let stranger = seen(200, "198.18.0.1", false, 4);
+        profile.note(stranger.clone());
+        let home = profile.seen.iter().filter(|seen| seen.at_home).count();
+        profile.note(seen(201, "198.18.0.1", false, 4));
+        assert_eq!(
+            profile.seen.iter().filter(|seen| seen.at_home).count(),
+            home,
+            "no stranger takes their places"
+        );
+        assert!(profile.like(&unit).is_some() && profile.like(&cleared).is_some());
+        assert!(profile.like(&stranger).is_none() && profile.seen.len() == Profile::MAX);
     }
 
     #[test]

@@ -155,7 +155,14 @@ fn decide_with(claim: &Claim, holder: Option<&Holder>) -> Verdict {
 
 fn holder(probe: Probe) -> Holder {
     let session = SessionId { epoch: ids::Epoch(1), number: 1 };
-    Holder { session, claim: Some(claim(HOME)), probe, outer: Some(HOME.parse().unwrap()), asked_ago: None }
+    Holder {
+        session,
+        claim: Some(claim(HOME)),
+        probe,
+        outer: Some(HOME.parse().unwrap()),
+        asked_ago: None,
+        heard_ago: None,
+    }
 }
 
 #[test]
@@ -632,6 +639,7 @@ fn another_line_behind_the_address_of_the_holder_is_not_near_it() {
         claim,
         probe: Probe::NotAsked,
         asked_ago: None,
+        heard_ago: None,
     };
     let held = holder(Some(behind("L-1")));
     assert!(held.is_near(&behind("L-1")) && !held.is_near(&behind("L-2")));

@@ -5,7 +5,6 @@ use crate::{evidence::Known, management::Ours, sessions::Session};
 use admission::{Reason, Verdict, appearance};
 use ids::UnixTime;
 use ledger::{Appearance, Item, LedgerError, management::Side};
-use std::time::Instant;
 
 impl Registrar {
     /// Whether one who was found out ends now. Its radio goes off first, where that can be ordered. By what a person has said
@@ -18,11 +17,10 @@ impl Registrar {
         now: UnixTime,
     ) -> Result<bool, LedgerError> {
         let by_a_person = verdict.own.of(Item::Judged).is_some();
-        let (device, credential) = (known.device.as_ref(), known.credential.as_ref());
         if !by_a_person && !self.has_a_wait(session.id) {
             self.tell_found_out(claim, reason, verdict, known, now)?;
-            // Many are found out at once: a person has to say so.
-            if !self.ceiling.has_room(device, credential, self.policy.ends_per_hour, Instant::now()) {
+            // Many are found out at once: a person has to say so, or there is room again.
+            if !self.has_room_for(session, known) {
                 return Ok(false);
             }
         }
@@ -33,7 +31,7 @@ impl Registrar {
         if self.waits_for_call(session)? {
             return Ok(false);
         }
-        self.ceiling.spend(device, credential, Instant::now());
+        self.spend(known);
         Ok(true)
     }
 

@@ -28,7 +28,8 @@ use events::{
 use ids::{DeviceId, Network, SessionId, Sha256, UnixTime};
 use ike::{Grant, Ticket};
 use ledger::{
-    Appearance, KeyUse, Lease, LedgerError, NewIncident, Profile, Tx, management::Side, trust::TrustEvidence,
+    Appearance, Finding, KeyUse, Lease, LedgerError, NewIncident, Profile, Tx, management::Side,
+    trust::TrustEvidence,
 };
 use serde_json::json;
 use std::{collections::HashSet, sync::Arc, time::Instant};
@@ -36,6 +37,15 @@ use x509::Standing;
 
 /// Boxed as they came through the channel.
 pub(super) type Claims = Vec<Box<Claim>>;
+
+/// What the claims of one transaction have to do with each other.
+#[derive(Default)]
+struct Batch {
+    /// Units that are being let in.
+    taken: HashSet<DeviceId>,
+    /// Rows that were left out.
+    tampered: Vec<Finding>,
+}
 
 /// A claim that was looked at, and nothing written yet.
 enum Looked {
@@ -131,9 +141,10 @@ impl Registrar {
     fn judge_all(&mut self, claims: Claims, now: UnixTime) -> Result<Vec<Judged>, LedgerError> {
         let ledger = self.ledger.clone();
         let mut tx = ledger.begin()?;
-        let mut taken = HashSet::new();
+        let mut batch = Batch::default();
         let looked: Result<Vec<_>, _> =
-            claims.into_iter().map(|claim| self.look_at(&mut tx, claim, &mut taken, now)).collect();
+            claims.into_iter().map(|claim| self.look_at(&mut tx, claim, &mut batch, now)).collect();
+        batch.tampered.iter().try_for_each(|found| tell_tampered(&mut tx, found, now))?;
         let mut told = Vec::new();
         let judged: Result<Vec<_>, _> =
             looked?.into_iter().map(|looked| self.write(&mut tx, looked, &mut told, now)).collect();
@@ -144,7 +155,7 @@ impl Registrar {
         done
     }
 
-    /// Reads and judges. `taken`: the devices of this batch that are being let in.
+    /// Reads and judges.
     ///
     /// # Errors
     /// The transient ones; a row that can't be believed is this claim's own misfortune.
@@ -152,11 +163,11 @@ impl Registrar {
         &mut self,
         tx: &mut Tx<'_>,
         claim: Box<Claim>,
-        taken: &mut HashSet<DeviceId>,
+        batch: &mut Batch,
         now: UnixTime,
     ) -> Result<Looked, LedgerError> {
         let (ticket, device) = (claim.ticket, claim.authenticated.device());
-        if taken.contains(&device) || self.newcomers.contains_key(&device) {
+        if batch.taken.contains(&device) || self.newcomers.contains_key(&device) {
             return Ok(Looked::Drop(ticket, Transient::ContestRuns));
         }
         let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256(), now) {
@@ -164,6 +175,7 @@ impl Registrar {
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => return Ok(Looked::Refuse(self.unreadable(&claim, &error, now))),
         };
+        batch.tampered.extend(known.tampered.clone());
         let standing = self.issuer_says(&claim, &known, now);
         let evidence = Box::new(evidence(&claim, &known, standing, &*self.outside.origins, now));
         let holder = known.lease.as_ref().map(|lease| self.holder(lease, &known, now));
@@ -200,7 +212,7 @@ impl Registrar {
         let own = verdict.own.clone();
         let looked = self.follow(Case { claim, known, evidence, let_in, own, two }, verdict, now);
         if gets_in {
-            taken.insert(device);
+            batch.taken.insert(device);
         }
         Ok(looked)
     }
@@ -253,9 +265,8 @@ impl Registrar {
         let device = known.device.as_ref();
         let good_at = device.and_then(|device| self.shadow.home(device.id)).map(Network::of);
         let (credential, limit) = (known.credential.as_ref(), self.policy.ends_per_hour);
-        let has_room = self.ceiling.has_room(device, credential, limit, Instant::now());
-        let holder_may_go = has_room && !self.holder_has_call(known);
-        Facts { good_at, holder_may_go, ..known.facts() }
+        let holder_may_go = self.ceiling.has_room(device, credential, limit, Instant::now());
+        Facts { good_at, holder_may_go, holder_has_call: self.holder_has_call(known), ..known.facts() }
     }
 
     fn holder_has_call(&self, known: &Known) -> bool {
@@ -285,6 +296,7 @@ impl Registrar {
 
     fn holder(&self, lease: &Lease, known: &Known, now: UnixTime) -> Holder {
         let session = self.sessions.get(lease.session);
+        let heard_ago = session.as_ref().and_then(|session| session.traffic.heard.ago(Instant::now()));
         Holder {
             session: lease.session,
             claim: self.claim_now(lease.session, known, now),
@@ -292,6 +304,7 @@ impl Registrar {
             probe: if session.is_some() { Probe::NotAsked } else { Probe::Unreachable },
             outer: session.map(|session| session.outer()),
             asked_ago: self.asked.get(&lease.session).map(Instant::elapsed),
+            heard_ago,
         }
     }
 
@@ -395,7 +408,8 @@ impl Registrar {
             None => open_incident(tx, incident(evidence, own, *reason, detail, more, *conclusion), now)?,
         };
         let Some((number, device)) = number.zip(known.device.as_ref()) else { return Ok(()) };
-        let (end, conclusion, other, is_observed) = (End::Out, *conclusion, None, false);
+        let (end, conclusion, is_observed) = (End::Out, *conclusion, false);
+        let other = refusal.two.as_deref().and_then(Two::other);
         let attach =
             Attach { end, conclusion, own, other, is_observed, evidence: TrustEvidence::Incident(number) };
         unless_tampered(self.tell_cells(tx, device, attach, now))?;
@@ -569,6 +583,20 @@ impl Registrar {
     }
 }
 
+/// A row without which a claim is judged was tampered with: an incident, unless that is open.
+///
+/// # Errors
+/// The transient ones.
+fn tell_tampered(tx: &mut Tx<'_>, found: &Finding, now: UnixTime) -> Result<(), LedgerError> {
+    let new = NewIncident::of_row(found);
+    let open = unless_tampered(tx.incident_that_is_open(new.kind, &new.devices))?;
+    if open.flatten().is_some() {
+        return Ok(());
+    }
+    tracing::error!(table = found.table, key = found.key, why = found.why, "tampered with, and left out");
+    open_incident(tx, new, now).map(drop)
+}
+
 /// Why it is not to be admitted.
 fn against(decision: Decision) -> Option<Reason> {
     match decision {
@@ -637,7 +665,11 @@ pub(super) fn note(
     now: UnixTime,
 ) -> Result<(), LedgerError> {
     let mut profile = profile.unwrap_or_else(|| Profile::new(device));
-    if profile.note(seen) { tx.put_profile(&profile, "admission", now) } else { Ok(()) }
+    if profile.note(seen) {
+        tx.put_profile(&profile, ("admission", "as what it was seen"), now)
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) fn incident(

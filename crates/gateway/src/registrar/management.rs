@@ -3,7 +3,6 @@
 use super::{Registrar, judging::unless_tampered};
 use crate::{
     evidence::Known,
-    hand_off::{Answer, Why},
     management::{
         Ours, UnitSays,
         radio::{Shown, call_goes_on, only_if, shown},
@@ -184,20 +183,12 @@ impl Registrar {
         says.is_some_and(|says| call_goes_on(&Ours::of(session), &says, now, within))
     }
 
-    /// Calls that are over: who waited is judged anew, and so is who waits in quarantine beside it, by coming again.
+    /// Calls that are over: who waited is judged anew.
     pub(super) fn look_for_calls(&mut self) {
         let mut calls = std::mem::take(&mut self.calls);
         let goes_on = |id| self.sessions.get(id).is_some_and(|session| self.has_call(&session));
         let over = calls.over(Instant::now(), goes_on);
         self.calls = calls;
-        for (device, session) in over {
-            self.reviews.insert(device);
-            // It may be asked at once whether it lives.
-            self.asked.remove(&session);
-            if let Some(session) = self.quarantine.session_of(device) {
-                let (by, why) = (BY.to_owned(), "the emergency call of the other is over".to_owned());
-                self.answer(Answer::End { session, why: Why::Cut { by, why } });
-            }
-        }
+        self.reviews.extend(over.into_iter().map(|(device, _)| device));
     }
 }

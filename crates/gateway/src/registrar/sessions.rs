@@ -2,6 +2,7 @@
 
 use super::{
     Registrar, Terms,
+    away::Place,
     judging::{incident, open_incident, unless_tampered},
     trust::{Attach, End},
 };
@@ -15,19 +16,9 @@ use crate::{
 use admission::{Decision, Evidence, Missing, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{AccessLine, DeviceId, SessionId, UnixTime};
-use ledger::{Device, Grade, Item, LedgerError, trust::TrustEvidence};
+use ledger::{Device, LedgerError, trust::TrustEvidence};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
-
-/// A session that is not known to be on its unit's line.
-pub(super) struct Away {
-    own: Option<AccessLine>,
-    /// Where the feed had it.
-    seen: Option<AccessLine>,
-}
-
-/// Sessions looked at in a second, whether the feed says something else of where they are.
-const LOOKED_AT: usize = 2_000;
 
 impl Registrar {
     pub(super) fn closed(&mut self, session: &Session, why: &Why) -> Result<(), LedgerError> {
@@ -55,8 +46,9 @@ impl Registrar {
     /// The newcomer of a contest is still spoken of when that is settled.
     fn forget(&mut self, session: &Session, why: &Why) {
         self.asked.remove(&session.id);
+        drop(self.ceiling.let_go(session.id));
         self.leave_quarantine(session);
-        self.away.remove(&session.id);
+        self.away.remove(session.id);
         let is_newcomer =
             self.newcomers.get(&session.device).is_some_and(|newcomer| newcomer.session() == session.id);
         if is_newcomer && *why == Why::NeverStood {
@@ -77,7 +69,7 @@ impl Registrar {
         let on_line = known.as_ref().and_then(|known| self.is_on_line(known, to));
         // First, as the journal may be out of reach. Rows that can't be believed put nobody on a line.
         match &known {
-            Some(known) => self.look_again(session, known, to)?,
+            Some(known) => self.look_again(session, known, Anew::Moved(to))?,
             None => self.seen_at(session.id, true),
         }
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
@@ -93,12 +85,9 @@ impl Registrar {
 
     /// The feed of lines is behind the units that move: whoever is away is judged anew once it says something else.
     pub(super) fn look_for_away(&mut self) {
-        let (now, origins) = (self.clock.for_attached(), &self.outside.origins);
-        let ahead = self.away.iter().skip_while(|(id, _)| self.away_seen.is_some_and(|seen| **id <= seen));
-        let part: Vec<_> = ahead.take(LOOKED_AT).collect();
-        self.away_seen = part.last().filter(|_| part.len() == LOOKED_AT).map(|(id, _)| **id);
-        let away = part.into_iter().filter_map(|(id, away)| Some((self.sessions.get(*id)?, away)));
-        let other = away.filter(|(session, Away { own, seen })| {
+        let (now, origins, sessions) = (self.clock.for_attached(), &self.outside.origins, &self.sessions);
+        let away = self.away.take_turn().filter_map(|(id, place)| Some((sessions.get(id)?, place)));
+        let other = away.filter(|(session, Place { own, seen })| {
             origins.line(session.outer(), own.as_ref(), now).value() != seen.as_ref()
         });
         self.reviews.extend(other.map(|(session, _)| session.device));
@@ -116,14 +105,14 @@ impl Registrar {
                 self.watch(session, None, unit);
             }
             Evidence::Missing(Missing::NotGathered | Missing::NotSent) | Evidence::Known(_) => {
-                self.away.remove(&session);
+                self.away.remove(session);
             }
         }
     }
 
     fn watch(&mut self, session: SessionId, seen: Option<AccessLine>, unit: Option<&Device>) {
         let own = unit.and_then(|unit| unit.access_line.clone());
-        self.away.insert(session, Away { own, seen });
+        self.away.insert(session, Place { own, seen });
     }
 
     /// A unit is outside the network of its line, or is not known to be.
@@ -145,7 +134,7 @@ impl Registrar {
         }
         for session in self.sessions.of_device(device) {
             if let Some(known) = self.known(&session)? {
-                self.look_again(&session, &known, session.outer())?;
+                self.look_again(&session, &known, Anew::Stays)?;
             }
         }
         Ok(())
@@ -155,12 +144,12 @@ impl Registrar {
     ///
     /// # Errors
     /// The transient ones, before anything is done.
-    fn look_again(&mut self, session: &Session, known: &Known, outer: SocketAddr) -> Result<(), LedgerError> {
+    fn look_again(&mut self, session: &Session, known: &Known, anew: Anew) -> Result<(), LedgerError> {
         let Some(claim) = self.claims.get(&session.id).map(|claim| (**claim).clone()) else {
             return Ok(());
         };
         let now = self.clock.for_attached();
-        let outer = evidence::outer(outer, known, &*self.outside.origins, now);
+        let outer = evidence::outer(anew.outer(session), known, &*self.outside.origins, now);
         let revocation = self.revocation_now(&claim, known, now);
         let facts = self.facts_now(session, known, now);
         let claim = admission::Claim { outer, revocation, facts, ..claim };
@@ -176,13 +165,18 @@ impl Registrar {
             self.shadow.note(session.device, &verdict.observed);
         }
         self.watch_line(session.id, &claim.outer.line, known.device.as_ref());
-        if is_contradicted_at_home(&verdict) {
-            self.tell_found_out(&claim, Reason::WrongHands, &verdict, known, now)?;
+        if let Some(reason) = verdict.told {
+            self.tell_found_out(&claim, reason, &verdict, known, now)?;
+        }
+        if self.ends_beside(session, known, &claim, now)? {
+            return Ok(());
         }
         match verdict.decision {
             Decision::Refuse(Reason::ForeignNetwork | Reason::LineUnknown) => {
                 self.watch(session.id, claim.outer.line.value().cloned(), known.device.as_ref());
-                self.seen_at(session.id, true);
+                if self.may_be_held(session, known, anew) {
+                    self.seen_at(session.id, true);
+                }
             }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {
                 if matches!(reason, Reason::WrongHands | Reason::Clone)
@@ -309,11 +303,22 @@ impl Registrar {
     }
 }
 
-/// Management says that it is not the unit that it knows, and it is where the unit should be. Whoever has a copy can speak to
-/// management as the unit: so it is told, and nobody is ended by it.
-fn is_contradicted_at_home(verdict: &Verdict) -> bool {
-    let is = |item, grade| verdict.own.of(item).is_some_and(|mark| mark.grade == grade);
-    is(Item::Management, Grade::Bad) && is(Item::Line, Grade::Good)
+/// Why a session is judged anew.
+#[derive(Clone, Copy)]
+pub(super) enum Anew {
+    /// Its unit is at another address, where nothing has passed yet.
+    Moved(SocketAddr),
+    /// Something else is known of it where it is.
+    Stays,
+}
+
+impl Anew {
+    fn outer(self, session: &Session) -> SocketAddr {
+        match self {
+            Self::Moved(to) => to,
+            Self::Stays => session.outer(),
+        }
+    }
 }
 
 pub(super) fn alternation(session: &Session, seen: &Alternation) -> PathAlternates {

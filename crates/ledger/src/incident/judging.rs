@@ -184,12 +184,12 @@ impl Tx<'_> {
     ) -> Result<(), LedgerError> {
         let (newcomer, holder) = genuine.copies();
         for device in &incident.devices {
-            let mut profile = self.profile(*device)?.unwrap_or_else(|| Profile::new(*device));
+            let mut profile = self.profile(*device)?.0.unwrap_or_else(|| Profile::new(*device));
             for (side, is_copy) in [(&sides.newcomer, newcomer), (&sides.holder, holder)] {
                 let (at, by) = (closed.at, closed.by.clone());
                 profile.judge(side, Judged { is_copy, at, by, incident: Some(incident.number) });
             }
-            self.put_row(&profile, &Because::new(&closed.by, &closed.why), closed.at)?;
+            self.put_profile(&profile, (&closed.by, &closed.why), closed.at)?;
         }
         Ok(())
     }

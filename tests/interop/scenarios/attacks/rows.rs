@@ -234,7 +234,7 @@ rows! {
         ],
         serves: Some(Unit),
         incidents: &[("row-tampered", None)],
-        trust: "probation",
+        trust: "suspect",
     },
     authenticates_anew: Row {
         says: ["the unit authenticates anew, make before break", "is one unit"],
