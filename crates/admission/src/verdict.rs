@@ -9,7 +9,7 @@ use ledger::{Appearance, Grade, Item, LifeCycle, Profile, allows};
 use serde::Serialize;
 
 /// Version of the rules below; every verdict names it.
-pub const RULES: &str = "5";
+pub const RULES: &str = "6";
 
 /// What is decided, and on what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -34,7 +34,7 @@ fn foreign(outer: &str) -> Claim {
 fn seen(outer: &str, make: &str, at_home: bool, days_ago: u64) -> Appearance {
     let at = now().before(Duration::from_secs(days_ago * DAY));
     Appearance {
-        look: look(make).look(),
+        look: look(make).look(outer.parse::<SocketAddr>().unwrap().ip()),
         from: outer.parse::<SocketAddr>().unwrap().ip(),
         at_home,
         position: None,
