@@ -27,7 +27,7 @@ use events::{
 use ids::{DeviceId, Network, SessionId, Sha256, UnixTime};
 use ike::{Grant, Ticket};
 use ledger::{
-    Appearance, Device, KeyUse, Lease, LedgerError, NewIncident, Profile, Tx, trust::TrustEvidence,
+    Appearance, Device, KeyUse, Lease, LedgerError, NewIncident, Profile, Sides, Tx, trust::TrustEvidence,
 };
 use serde_json::json;
 use std::{collections::HashSet, sync::Arc, time::Instant};
@@ -69,6 +69,7 @@ struct Refusal {
     two: Option<Box<Two>>,
     /// What it means, and whose cells that is told.
     conclusion: Option<Conclusion>,
+    sides: Option<Box<Sides>>,
     device: Option<Box<Device>>,
     /// The use of a key that somebody else may have, too.
     shown: Option<Box<Shown>>,
@@ -219,6 +220,7 @@ impl Registrar {
             own,
             two: None,
             conclusion: None,
+            sides: None,
             device: None,
             shown: None,
             more: None,
@@ -304,6 +306,7 @@ impl Registrar {
                 let shown = reason.speaks_of_the_key().then(|| Box::new(shown(&case.claim, now)));
                 let Case { evidence, own, two, known, .. } = case;
                 let (detail, conclusion) = (reason.to_string(), verdict.conclusion);
+                let sides = conclusion.and_then(|_| alone(&evidence, &known, &own, now)).map(Box::new);
                 let device = known.device.map(Box::new);
                 Looked::Refuse(Refusal {
                     ticket,
@@ -314,6 +317,7 @@ impl Registrar {
                     own,
                     two,
                     conclusion,
+                    sides,
                     device,
                     shown,
                     more: None,
@@ -381,10 +385,11 @@ impl Registrar {
         more: u64,
         now: UnixTime,
     ) -> Result<(), LedgerError> {
-        let Refusal { evidence, own, reason, detail, conclusion, device, .. } = refusal;
+        let Refusal { evidence, own, reason, detail, conclusion, sides, device, .. } = refusal;
+        let alone = (*conclusion, sides.as_deref().cloned());
         let number = match &refusal.two {
             Some(two) => self.tell_two(tx, two, two.incident(reason.code(), detail, more), now)?,
-            None => open_incident(tx, incident(evidence, own, *reason, detail, more, *conclusion), now)?,
+            None => open_incident(tx, incident(evidence, own, *reason, detail, more, alone), now)?,
         };
         let Some((number, device)) = number.zip(device.as_deref()) else { return Ok(()) };
         let (end, conclusion, other, is_observed) = (End::Out, *conclusion, None, false);
@@ -622,13 +627,24 @@ pub(super) fn note(
     if profile.note(seen) { tx.put_profile(&profile, "admission", now) } else { Ok(()) }
 }
 
+/// As what one is seen who was found out without another beside it, so that a person can say who it is.
+pub(super) fn alone(
+    claim: &admission::Claim,
+    known: &Known,
+    own: &Appraisal,
+    now: UnixTime,
+) -> Option<Sides> {
+    let newcomer = appearance(claim, &known.facts(), own.marks(), now)?;
+    Some(Sides { newcomer, holder: None })
+}
+
 pub(super) fn incident(
     evidence: &admission::Claim,
     own: &Appraisal,
     reason: Reason,
     detail: &str,
     more: u64,
-    conclusion: Option<Conclusion>,
+    (conclusion, sides): (Option<Conclusion>, Option<Sides>),
 ) -> NewIncident {
     let conclusion = conclusion.map(Conclusion::code);
     NewIncident {
@@ -638,6 +654,7 @@ pub(super) fn incident(
         evidence: json!({
             "conclusion": conclusion,
             "weighed": { "own": own },
+            Sides::NAME: sides,
             "claim": as_json(evidence),
         }),
         more,

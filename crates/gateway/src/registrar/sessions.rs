@@ -2,7 +2,7 @@
 
 use super::{
     Registrar, Terms,
-    judging::{incident, open_incident, unless_tampered},
+    judging::{alone, incident, open_incident, unless_tampered},
     trust::{Attach, End},
 };
 use crate::{
@@ -216,7 +216,8 @@ impl Registrar {
         };
         let ledger = self.ledger.clone();
         let mut tx = ledger.begin()?;
-        let new = incident(claim, own, reason, &reason.to_string(), more, verdict.conclusion);
+        let sides = alone(claim, known, own, now);
+        let new = incident(claim, own, reason, &reason.to_string(), more, (verdict.conclusion, sides));
         let number = open_incident(&mut tx, new, now)?;
         if let Some((number, device)) = number.zip(known.device.as_ref()) {
             let (end, conclusion, other, is_observed) = (End::In, verdict.conclusion, None, true);

@@ -197,12 +197,39 @@ rows! {
     },
     abroad: Row {
         says: [
-            "a copy of all that is in the unit, from a data centre in another country, while the unit is off",
-            "refused (`wrong-hands`), by the databases of networks alone",
+            "a copy of all that is in the unit, from a data centre in another country, while the unit is off; a person says what it is",
+            "refused (`wrong-hands`), by the databases of networks alone; after `--genuine neither` as `clone`",
         ],
         others: &[(Abroad, Same)],
-        acts: &[Comes(Unit, In), LosesPower(Unit), Comes(Other, Refused("wrong-hands")), Comes(Unit, In)],
+        acts: &[
+            Comes(Unit, In),
+            LosesPower(Unit),
+            Comes(Other, Refused("wrong-hands")),
+            Comes(Unit, In),
+            Runs(&["incident", "judge", "1", "--genuine", "neither", "--why", "it is on the shelf"]),
+            Comes(Other, Refused("clone")),
+        ],
         serves: Some(Unit),
+        incidents: &[
+            ("wrong-hands", Some("genuine-key-untrusted")),
+            ("clone", Some("newcomer-is-clone")),
+        ],
+        trust: "probation",
+    },
+    lent_abroad: Row {
+        says: [
+            "the unit itself, there; a person says what it is",
+            "refused (`wrong-hands`); after `--genuine newcomer` it is let in from there",
+        ],
+        others: &[(Abroad, Same)],
+        acts: &[
+            Comes(Unit, In),
+            LosesPower(Unit),
+            Comes(Other, Refused("wrong-hands")),
+            Runs(&["incident", "judge", "1", "--genuine", "newcomer", "--why", "they show it at a fair"]),
+            Comes(Other, In),
+        ],
+        serves: Some(Other),
         incidents: &[("wrong-hands", Some("genuine-key-untrusted"))],
         trust: "probation",
     },

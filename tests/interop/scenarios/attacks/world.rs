@@ -283,7 +283,7 @@ impl World<'_> {
     /// What is about two has both sides, and comes to the same by the journal alone.
     fn is_judged_again(&self, incident: &Incident) -> Result<()> {
         let Incident { number, evidence, .. } = incident;
-        if evidence["sides"].is_null() {
+        if evidence["sides"]["holder"].is_null() {
             return Ok(());
         }
         let weighed = &evidence["weighed"];
