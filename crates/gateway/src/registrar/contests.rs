@@ -174,7 +174,8 @@ impl Registrar {
         probe: Probe,
         now: UnixTime,
     ) -> Result<(Decision, Weighed), LedgerError> {
-        let known = match Known::read(tx, contest.device, newcomer.session.cert_sha256, now) {
+        let here = (newcomer.session.outer(), &*self.outside.origins);
+        let known = match Known::read(tx, contest.device, newcomer.session.cert_sha256, here, now) {
             Err(error) if error.is_transient() => return Err(error),
             known => known.ok(),
         };

@@ -159,7 +159,8 @@ impl Registrar {
         if taken.contains(&device) || self.newcomers.contains_key(&device) {
             return Ok(Looked::Drop(ticket, Transient::ContestRuns));
         }
-        let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256(), now) {
+        let here = (claim.authenticated.auth().path().peer, &*self.outside.origins);
+        let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256(), here, now) {
             Ok(known) => known,
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => return Ok(Looked::Refuse(self.unreadable(&claim, &error, now))),

@@ -284,7 +284,9 @@ impl Registrar {
     fn known(&mut self, session: &Session) -> Result<Option<Known>, LedgerError> {
         let read = || {
             let mut tx = self.ledger.begin()?;
-            let known = Known::read(&mut tx, session.device, session.cert_sha256, self.clock.for_attached())?;
+            let here = (session.outer(), &*self.outside.origins);
+            let now = self.clock.for_attached();
+            let known = Known::read(&mut tx, session.device, session.cert_sha256, here, now)?;
             tx.commit().map(|()| known)
         };
         match read() {
