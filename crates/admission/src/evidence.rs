@@ -35,6 +35,8 @@ pub enum Missing {
     NotSent,
     /// What is there is too old to count.
     Stale,
+    /// What is there may be a mistake, by what else is there.
+    Doubtful,
 }
 
 impl<T> Evidence<T> {

@@ -12,8 +12,8 @@ use axum::{
 };
 use gateway::SessionView;
 use ids::{AccessLine, CellKey, DeviceId};
-use ledger::{Approval, Credential, Device, Imported, LifeCycle, People, Scope};
-pub use ledger::{DeviceChange, NewDevice, Particular, RefusedRow};
+use ledger::{Approval, Credential, Device, Differing, Imported, LifeCycle, People, Scope};
+pub use ledger::{DeviceChange, ImportUnit, NewDevice, Particular, RefusedRow};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -46,6 +46,20 @@ pub struct ImportDevices {
     /// Units that parts before this one would have added, where it is only checked: they use up inner addresses.
     #[serde(default)]
     pub checked_before: u64,
+    /// Units that are there and are otherwise become as the rows have them; without it they are refused.
+    #[serde(default)]
+    pub update: Option<Update>,
+}
+
+/// What the record of a change by an import needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// The reason, for the record.
+    pub why: Reason,
+    /// Who else agreed, where a change needs two.
+    #[serde(default)]
+    pub approver: Option<String>,
 }
 
 /// One unit of an import.
@@ -55,7 +69,7 @@ pub struct ImportRow {
     /// Its line in the file.
     pub line: u64,
     /// The unit.
-    pub device: NewDevice,
+    pub unit: ImportUnit,
 }
 
 /// A unit as it was added or changed.
@@ -219,19 +233,34 @@ pub(crate) async fn import(
     if request.rows.len() > ROWS {
         return Err(Problem::invalid(format!("more than {ROWS} rows at once")).next("send them in parts"));
     }
-    let rows: Vec<_> = request.rows.iter().map(|row| (row.line, row.device.clone())).collect();
-    let ImportDevices { enforce, check, checked_before, .. } = request;
+    let rows: Vec<_> = request.rows.iter().map(|row| (row.line, row.unit.clone())).collect();
+    let ImportDevices { enforce, check, checked_before, update, .. } = request.clone();
     let work = services.blocking(move |services| {
-        let lines: BTreeSet<_> = rows.iter().filter_map(|(_, row)| row.access_line.clone()).collect();
-        let classes = rows.iter().map(|(_, row)| row.class.clone());
+        let known = rows.iter().map(|(_, unit)| &unit.known);
+        let lines: BTreeSet<_> = known.clone().filter_map(|known| known.access_line.clone()?).collect();
+        let classes = known.filter_map(|known| known.class.clone());
         let rules = services.configured.rules();
         let unknown_classes = classes.filter(|class| rules.is_unknown(class)).collect();
+        let approver = update.as_ref().and_then(|update| update.approver.as_deref());
+        let approver = services.second_person(approver, &caller)?;
+        let approver = approver.as_ref().map(Approval::as_str);
+        let differing = match &update {
+            Some(Update { why, .. }) => Differing::Change { why, approver },
+            None => Differing::Refuse,
+        };
         let (observed, rows) = match check {
-            true => (BTreeSet::new(), services.ledger.check_import(rows, checked_before)?),
+            true => (BTreeSet::new(), services.ledger.check_import(rows, differing, checked_before)?),
             false => {
                 let observed =
                     if enforce { BTreeSet::new() } else { services.begin_observed(&rows, &caller)? };
-                (observed, services.ledger.import(rows, &caller.name, services.now(), |_| ())?)
+                let (by, now) = (&caller.name, services.now());
+                let imported = services.ledger.import(rows, differing, by, now, |_| ())?;
+                let changed = || imported.changed.iter().map(|row| row.id);
+                services
+                    .gateway
+                    .iter()
+                    .for_each(|gateway| changed().for_each(|id| gateway.device_changed(id)));
+                (observed, imported)
             }
         };
         let unknown_lines = services.unknown_lines(&lines, &caller);
@@ -287,16 +316,20 @@ pub(crate) async fn set(
 impl Services {
     /// Before the units are there: none of them is judged by what is only going to be observed. A row about a unit that
     /// is there already begins nothing.
-    fn begin_observed(&self, rows: &[(u64, NewDevice)], caller: &Caller) -> Result<BTreeSet<Scope>, Problem> {
-        let scope = |device: &NewDevice| Scope {
-            class: Some(device.class.clone()),
-            region: Some(device.region.clone()),
+    fn begin_observed(
+        &self,
+        rows: &[(u64, ImportUnit)],
+        caller: &Caller,
+    ) -> Result<BTreeSet<Scope>, Problem> {
+        let scope = |unit: &ImportUnit| Scope {
+            class: Some(unit.known.class.clone().unwrap_or_default()),
+            region: Some(unit.known.region.clone().unwrap_or_default()),
         };
-        let is_new = |device: &NewDevice| matches!(self.ledger.device(device.id), Ok(None));
+        let is_new = |unit: &ImportUnit| matches!(self.ledger.device(unit.id), Ok(None));
         let mut scopes = BTreeSet::new();
-        for (_, device) in rows {
-            let scope = scope(device);
-            if !scopes.contains(&scope) && is_new(device) {
+        for (_, unit) in rows {
+            let scope = scope(unit);
+            if !scopes.contains(&scope) && is_new(unit) {
                 scopes.insert(scope);
             }
         }

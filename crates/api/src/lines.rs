@@ -118,11 +118,18 @@ impl LineFeed {
         if lock(&self.ends).note(change, now) { "change" } else { "change-known" }
     }
 
-    /// Whose line an address and port are on now.
-    pub(crate) fn whose(&self, peer: SocketAddr, now: UnixTime) -> Evidence<AccessLine> {
+    /// Whose line an address and port are on now. `own`: the line of the unit whose address it is to be.
+    pub(crate) fn whose(
+        &self,
+        peer: SocketAddr,
+        own: Option<&AccessLine>,
+        now: UnixTime,
+    ) -> Evidence<AccessLine> {
         let stale = read(&self.terms).stale;
         let table = read(&self.table);
+        let is_doubtful = |line| own.is_some_and(|own| table.is_doubtful(line, own, peer.ip(), now));
         match table.whose(peer, now, now, stale) {
+            Ok(found) if is_doubtful(found.line) => Evidence::Missing(Missing::Doubtful),
             Ok(found) => Evidence::Known(Box::new(Known {
                 value: found.line.clone(),
                 source: "line-feed".into(),

@@ -38,8 +38,8 @@ impl KnownOrigins {
 }
 
 impl Origins for KnownOrigins {
-    fn line(&self, peer: SocketAddr, now: UnixTime) -> Evidence<AccessLine> {
-        let whose = self.lines.as_ref().map(|lines| lines.whose(peer, now));
+    fn line(&self, peer: SocketAddr, own: Option<&AccessLine>, now: UnixTime) -> Evidence<AccessLine> {
+        let whose = self.lines.as_ref().map(|lines| lines.whose(peer, own, now));
         whose.unwrap_or(Evidence::Missing(Missing::NotGathered))
     }
 

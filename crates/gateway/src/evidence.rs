@@ -92,7 +92,8 @@ fn others(
 ) -> Result<Vec<AccessLineRecord>, LedgerError> {
     let mut others = Vec::new();
     for place in places {
-        let Some(line) = origins.line(place, now).value().filter(|line| own != Some(*line)).cloned() else {
+        let Some(line) = origins.line(place, own, now).value().filter(|line| own != Some(*line)).cloned()
+        else {
             continue;
         };
         match tx.line(&line) {
@@ -154,7 +155,8 @@ fn lineage(credential: Option<&Credential>, now: UnixTime) -> Evidence<Lineage> 
 pub(crate) fn outer(address: SocketAddr, known: &Known, origins: &dyn Origins, now: UnixTime) -> Outer {
     let (class, place) = origins.source(address.ip());
     let own = known.line.as_ref().filter(|own| own.covers(address.ip()) == Some(true));
-    let line = match (origins.line(address, now), own) {
+    let of_unit = known.device.as_ref().and_then(|device| device.access_line.as_ref());
+    let line = match (origins.line(address, of_unit, now), own) {
         (Evidence::Missing(_), Some(own)) => Evidence::seen(own.line.clone(), "ledger", now),
         (line @ (Evidence::Known(_) | Evidence::Missing(_)), _) => line,
     };

@@ -6,8 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 /// What feeds and databases say about where a claim comes from and about its unit, as far as it is in memory: an answer
 /// never waits.
 pub trait Origins: Send + Sync {
-    /// The line that an address and port belong to now, whoever's line that is.
-    fn line(&self, peer: SocketAddr, now: UnixTime) -> Evidence<AccessLine>;
+    /// The line that an address and port belong to now, whoever's line that is. `own`: that of the unit whose address it is
+    /// to be, if it has one.
+    fn line(&self, peer: SocketAddr, own: Option<&AccessLine>, now: UnixTime) -> Evidence<AccessLine>;
 
     /// The kind of network that an address is in, and where that is.
     fn source(&self, address: IpAddr) -> (Evidence<SourceClass>, Evidence<Located>);
@@ -33,7 +34,7 @@ pub trait Origins: Send + Sync {
 pub struct NoOrigins;
 
 impl Origins for NoOrigins {
-    fn line(&self, _: SocketAddr, _: UnixTime) -> Evidence<AccessLine> {
+    fn line(&self, _: SocketAddr, _: Option<&AccessLine>, _: UnixTime) -> Evidence<AccessLine> {
         Evidence::Missing(Missing::NotGathered)
     }
 

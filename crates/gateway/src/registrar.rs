@@ -48,7 +48,7 @@ use events::{
         AttachFailed, EspNeverSeen, LateralAttempt, NodeStopped, OutOfReach, PathUnproven, SpoofedSource,
     },
 };
-use ids::{AccessLine, DeviceId, Network, SessionId, Spi};
+use ids::{DeviceId, Network, SessionId, Spi};
 use ledger::{Ledger, LedgerError};
 use shadow::Shadow;
 use std::{
@@ -99,7 +99,7 @@ pub(crate) struct Registrar {
     /// Holders that were ended by what was concluded of them.
     ceiling: Ceiling,
     /// Whose unit is not on its line, and whose line the address is instead, if anybody knows.
-    away: BTreeMap<SessionId, Option<AccessLine>>,
+    away: BTreeMap<SessionId, sessions::Away>,
     /// The last of them that was looked at.
     away_seen: Option<SessionId>,
     /// Admissions that the journal has and that did not come to be, not taken back yet.

@@ -298,7 +298,13 @@ fn estate(ledger: &Ledger, units: u32, shared: &Certificate, now: UnixTime) -> a
         class: "home".into(),
         ..NewDevice::installed(unit(number))
     };
-    ledger.import((0..units).map(|number| (0, device(number))), "lab", now, |_| ())?;
+    ledger.import(
+        (0..units).map(|number| (0, device(number))),
+        ledger::Differing::Refuse,
+        "lab",
+        now,
+        |_| (),
+    )?;
     let group = NewLegacyGroup {
         name: "one-key".parse()?,
         realm: "vendor.example".parse()?,

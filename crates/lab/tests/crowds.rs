@@ -116,7 +116,7 @@ fn line(number: u8) -> AccessLine {
 }
 
 impl Origins for Lines {
-    fn line(&self, peer: SocketAddr, now: UnixTime) -> Evidence<AccessLine> {
+    fn line(&self, peer: SocketAddr, _: Option<&AccessLine>, now: UnixTime) -> Evidence<AccessLine> {
         let at = (0..MANY).find(|number| IpAddr::from(home(*number)) == peer.ip());
         at.map_or(Evidence::Missing(Missing::NoRecord), |number| Evidence::seen(line(number), "feed", now))
     }

@@ -184,3 +184,23 @@ fn a_claim_is_where_the_line_ends_that_its_address_is_behind_whoevers_that_is() 
     let at_line = |lat| Some(("line".to_owned(), lat, 0));
     assert_eq!(places, [at_line(375_000_000), at_line(351_000_000), None, None]);
 }
+
+#[test]
+fn a_mistake_of_the_feed_refuses_nobody_until_the_feed_has_the_units_line_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let [home, others] = [[127, 85, 0, 1], [127, 85, 0, 2]];
+    // The unit's address is in the name of a line that has one of its own.
+    world.feed.says("L-9", at(home), None);
+    let refused = world.attach(UNIT, home);
+    assert!(matches!(refused.outcome, Outcome::Refused(_)), "{:?}", refused.outcome);
+    world.feed.says("L-9", at(others), None);
+    let unit = world.attach(UNIT, home);
+    assert!(matches!(unit.outcome, Outcome::Attached(_)), "{:?}", unit.outcome);
+    let [admitted] = &world.records::<Admitted>()[..] else { panic!("one admission") };
+    let claim: serde_json::Value = serde_json::from_str(admitted.claim.get()).unwrap();
+    assert_eq!(claim["outer"]["line"]["missing"], "doubtful");
+    // No mistake: the unit's line is somewhere else.
+    world.feed.says("L-1", at([127, 85, 0, 3]), None);
+    world.ping_until(&unit, State::Held);
+}

@@ -246,17 +246,6 @@ impl NewDevice {
             state_since: now,
         }
     }
-
-    /// Which particular the ledger's unit has otherwise, and what changes it; `None` when it is exactly so.
-    pub(crate) fn differs_from(&self, device: &Device) -> Option<String> {
-        if self.state != device.state {
-            let is = device.state;
-            return Some(format!("it is in the ledger as {is}: `device move` changes its state"));
-        }
-        let this = self.clone().into_device((None, None), device.added_at);
-        let name = Particular::ALL.into_iter().find(|one| one.text(&this) != one.text(device))?;
-        Some(format!("it is in the ledger with another {name}: `device set` changes it"))
-    }
 }
 
 impl From<Device> for NewDevice {

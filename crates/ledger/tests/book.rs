@@ -7,8 +7,9 @@ use events::{
 };
 use ids::{CertSha256, DeviceId, EventRef, SessionId, Sha256, UnixTime};
 use ledger::{
-    AccessLineRecord, Breaker, Credential, Device, DeviceChange, Finding, Lease, Ledger, LedgerError,
-    LifeCycle, Mode, NewDevice, NewIncident, Origin, Pools, RowKey, Scope, store::Sqlite, verify_copy,
+    AccessLineRecord, Breaker, Credential, Device, DeviceChange, Differing, Finding, Lease, Ledger,
+    LedgerError, LifeCycle, Mode, NewDevice, NewIncident, Origin, Pools, RowKey, Scope, store::Sqlite,
+    verify_copy,
 };
 use std::{
     collections::BTreeSet,
@@ -808,24 +809,26 @@ fn a_newer_schema_is_left_alone() {
 fn an_import_takes_what_is_new_leaves_what_is_there_and_names_what_differs() {
     let (_dir, ledger) = fresh();
     let rows = |owner: &str| -> Vec<_> {
-        (1..=600)
+        (1..=1010)
             .map(|n| (n + 1, NewDevice { owner: owner.to_owned(), ..NewDevice::installed(id(n)) }))
             .collect()
     };
     let mut heard = Vec::new();
-    let imported = ledger.import(rows("a"), "kim", now(), |done| heard.push(done)).unwrap();
-    assert_eq!((imported.added, imported.unchanged, imported.refused.len()), (600, 0, 0));
-    assert_eq!(heard, [500, 600]);
-    let again = ledger.import(rows("a"), "kim", now(), |_| ()).unwrap();
-    assert_eq!((again.added, again.unchanged), (0, 600));
-    let differs = ledger.import(rows("b").into_iter().take(1), "kim", now(), |_| ()).unwrap();
+    let imported =
+        ledger.import(rows("a"), Differing::Refuse, "kim", now(), |done| heard.push(done)).unwrap();
+    assert_eq!((imported.added, imported.unchanged, imported.refused.len()), (1010, 0, 0));
+    assert_eq!(heard, [1000, 1010]);
+    let again = ledger.import(rows("a"), Differing::Refuse, "kim", now(), |_| ()).unwrap();
+    assert_eq!((again.added, again.unchanged), (0, 1010));
+    let differs =
+        ledger.import(rows("b").into_iter().take(1), Differing::Refuse, "kim", now(), |_| ()).unwrap();
     assert_eq!((differs.refused[0].line, differs.refused[0].id.as_str()), (2, id(1).to_string().as_str()));
     assert!(differs.refused[0].why.contains("owner"), "{}", differs.refused[0].why);
     ledger.move_device(id(1), LifeCycle::Lost, "kim", "", None, now()).unwrap();
-    let moved = ledger.import(rows("a"), "kim", now(), |_| ()).unwrap();
+    let moved = ledger.import(rows("a"), Differing::Refuse, "kim", now(), |_| ()).unwrap();
     assert_eq!(
         (moved.unchanged, moved.refused.len()),
-        (599, 1),
+        (1009, 1),
         "a file does not say that a lost unit is none"
     );
     assert!(moved.refused[0].why.contains("state"), "{}", moved.refused[0].why);
@@ -904,7 +907,7 @@ fn an_import_of_a_unit_in_another_state_is_refused_and_names_the_state() {
     ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
     let live = NewDevice { state: LifeCycle::Live, ..NewDevice::installed(id(1)) };
     let same = NewDevice::installed(id(1));
-    let imported = ledger.import([(2, live), (3, same)], "kim", now(), |_| ()).unwrap();
+    let imported = ledger.import([(2, live), (3, same)], Differing::Refuse, "kim", now(), |_| ()).unwrap();
     assert_eq!((imported.added, imported.unchanged, imported.refused.len()), (0, 1, 1));
     assert!(imported.refused[0].why.contains("as installed"), "{}", imported.refused[0].why);
 }

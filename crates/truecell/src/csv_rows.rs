@@ -163,28 +163,42 @@ pub(crate) const SHOWN: usize = 1_000;
 
 /// What became of an import, as text. `name`: of what a row is about, in capitals.
 pub(crate) fn imported(sum: &Imported, name: &str) -> String {
-    let mut text =
-        format!("{} added, {} unchanged, {} refused\n", sum.added, sum.unchanged, sum.refused.len());
+    let mut text = format!("{}, {} refused\n", taken(sum), sum.refused.len());
+    if !sum.changed.is_empty() {
+        let mut table = Table::new(&["LINE", name, "CHANGED"]);
+        for row in sum.changed.iter().take(SHOWN) {
+            let particulars: Vec<_> = row.particulars.iter().map(|one| one.name()).collect();
+            table.row([row.line.to_string(), row.id.to_string(), particulars.join(" ")]);
+        }
+        text += &table.to_string();
+        text += &more(sum.changed.len());
+    }
     if !sum.refused.is_empty() {
         let mut table = Table::new(&["LINE", name, "WHY"]);
         for row in sum.refused.iter().take(SHOWN) {
             table.row([row.line.to_string(), row.id.clone(), row.why.clone()]);
         }
         text += &table.to_string();
-        let more = sum.refused.len().saturating_sub(SHOWN);
-        text += &if more > 0 { format!("and {more} more, which --json has\n") } else { String::new() };
+        text += &more(sum.refused.len());
     }
     text
 }
 
+fn more(rows: usize) -> String {
+    let more = rows.saturating_sub(SHOWN);
+    if more > 0 { format!("and {more} more, which --json has\n") } else { String::new() }
+}
+
+fn taken(sum: &Imported) -> String {
+    let changed = sum.changed.len();
+    let changed = if changed > 0 { format!("{changed} changed, ") } else { String::new() };
+    format!("{} added, {changed}{} unchanged", sum.added, sum.unchanged)
+}
+
 /// What stopped an import, with what was acknowledged before. `what`: one of what is imported.
 pub(crate) fn interrupted(failure: Failure, sum: &Imported, what: &str) -> Failure {
-    let done = format!(
-        "{} acknowledged before: {} added, {} unchanged",
-        count(sum.added + sum.unchanged, what),
-        sum.added,
-        sum.unchanged
-    );
+    let all = sum.added + sum.unchanged + sum.changed.len() as u64;
+    let done = format!("{} acknowledged before: {}", count(all, what), taken(sum));
     let add = |mut problem: Problem| {
         problem.detail =
             if problem.detail.is_empty() { done.clone() } else { format!("{}; {done}", problem.detail) };

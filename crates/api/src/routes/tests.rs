@@ -232,7 +232,9 @@ async fn an_operator_stops_a_unit_and_only_an_administrator_brings_it_back() {
 async fn an_import_of_which_no_row_is_taken_begins_nothing() {
     let world = world();
     let import = |id: &str| {
-        format!(r#"{{"rows":[{{"line":2,"device":{{"id":"{id}","class":"home","region":"seoul"}}}}]}}"#)
+        format!(
+            r#"{{"rows":[{{"line":2,"unit":{{"id":"{id}","known":{{"class":"home","region":"seoul"}}}}}}]}}"#
+        )
     };
     let path = "/v1/devices/import";
     let (_, answer) = ask(&world, Some(Role::Admin), "POST", path, &import("00aabbccddee")).await;

@@ -289,7 +289,7 @@ impl Registrar {
 
     fn act_on(&mut self, settled: Settled, newcomer: Newcomer, contest: &Contest, outcome: Outcome) {
         self.tallies.settled.count(outcome.code());
-        let Newcomer { authenticated, session, let_in, two, holder_goes, .. } = newcomer;
+        let Newcomer { authenticated, session, let_in, two, holder_goes, unit, .. } = newcomer;
         if let Some(two) = two.filter(|_| holder_goes) {
             let Case { device, credential, .. } = two.case();
             self.ceiling.spend(device.as_ref(), credential.as_ref(), Instant::now());
@@ -304,7 +304,7 @@ impl Registrar {
                 let why = if holder_goes { clone() } else { Why::HolderSilent };
                 self.answer(Answer::End { session: contest.holder.session, why });
                 if let Some(line) = self.claims.get(&session.id).map(|claim| claim.outer.line.clone()) {
-                    self.watch_line(session.id, &line);
+                    self.watch_line(session.id, &line, unit.as_ref().map(|(device, ..)| device));
                 }
                 if let Some(admitted) = Admitted::new(&authenticated, *lease, &session) {
                     self.answer(Answer::Moved(admitted));

@@ -503,7 +503,7 @@ impl Registrar {
             return self.answer(Answer::Dropped(ticket));
         };
         self.tallies.attaches.count("admitted");
-        self.watch_line(session.id, &case.evidence.outer.line);
+        self.watch_line(session.id, &case.evidence.outer.line, case.known.device.as_ref());
         self.claims.insert(session.id, case.evidence);
         self.sessions.insert(session.clone());
         self.answer(Answer::Admitted { ticket, admitted, session, path, grant });

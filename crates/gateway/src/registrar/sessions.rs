@@ -15,9 +15,16 @@ use crate::{
 use admission::{Decision, Evidence, Missing, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{AccessLine, DeviceId, SessionId, UnixTime};
-use ledger::{Grade, Item, LedgerError, trust::TrustEvidence};
+use ledger::{Device, Grade, Item, LedgerError, trust::TrustEvidence};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
+
+/// A session that is not known to be on its unit's line.
+pub(super) struct Away {
+    own: Option<AccessLine>,
+    /// Where the feed had it.
+    seen: Option<AccessLine>,
+}
 
 /// Sessions looked at in a second, whether the feed says something else of where they are.
 const LOOKED_AT: usize = 2_000;
@@ -90,20 +97,33 @@ impl Registrar {
         let ahead = self.away.iter().skip_while(|(id, _)| self.away_seen.is_some_and(|seen| **id <= seen));
         let part: Vec<_> = ahead.take(LOOKED_AT).collect();
         self.away_seen = part.last().filter(|_| part.len() == LOOKED_AT).map(|(id, _)| **id);
-        let away = part.into_iter().filter_map(|(id, line)| Some((self.sessions.get(*id)?, line)));
-        let other =
-            away.filter(|(session, line)| origins.line(session.outer(), now).value() != line.as_ref());
+        let away = part.into_iter().filter_map(|(id, away)| Some((self.sessions.get(*id)?, away)));
+        let other = away.filter(|(session, Away { own, seen })| {
+            origins.line(session.outer(), own.as_ref(), now).value() != seen.as_ref()
+        });
         self.reviews.extend(other.map(|(session, _)| session.device));
     }
 
     /// Who is let in while the feed does not know whose line its address is, is judged anew once it does.
-    pub(super) fn watch_line(&mut self, session: SessionId, line: &Evidence<AccessLine>) {
+    pub(super) fn watch_line(
+        &mut self,
+        session: SessionId,
+        line: &Evidence<AccessLine>,
+        unit: Option<&Device>,
+    ) {
         match line {
-            Evidence::Missing(Missing::NoRecord | Missing::Stale) => drop(self.away.insert(session, None)),
+            Evidence::Missing(Missing::NoRecord | Missing::Stale | Missing::Doubtful) => {
+                self.watch(session, None, unit);
+            }
             Evidence::Missing(Missing::NotGathered | Missing::NotSent) | Evidence::Known(_) => {
                 self.away.remove(&session);
             }
         }
+    }
+
+    fn watch(&mut self, session: SessionId, seen: Option<AccessLine>, unit: Option<&Device>) {
+        let own = unit.and_then(|unit| unit.access_line.clone());
+        self.away.insert(session, Away { own, seen });
     }
 
     /// A unit is outside the network of its line, or is not known to be.
@@ -150,13 +170,13 @@ impl Registrar {
         } else {
             self.shadow.note(session.device, &verdict.observed);
         }
-        self.watch_line(session.id, &claim.outer.line);
+        self.watch_line(session.id, &claim.outer.line, known.device.as_ref());
         if is_contradicted_at_home(&verdict) {
             self.tell_found_out(&claim, Reason::WrongHands, &verdict, known, now)?;
         }
         match verdict.decision {
             Decision::Refuse(Reason::ForeignNetwork | Reason::LineUnknown) => {
-                self.away.insert(session.id, claim.outer.line.value().cloned());
+                self.watch(session.id, claim.outer.line.value().cloned(), known.device.as_ref());
                 self.seen_at(session.id, true);
             }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {

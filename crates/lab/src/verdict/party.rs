@@ -4,8 +4,8 @@ use super::{
     Fed,
     draws::Draws,
     rates::{
-        CLASS_WRONG, COPY_FOREIGN, COPY_OWN, LINE_FILLED, LINE_LAG, LINE_MENDED, LINE_MISSING, LINE_WRONG,
-        TRAIL_QUIET,
+        CLASS_WRONG, COPY_FOREIGN, COPY_OWN, LINE_FILLED, LINE_LAG, LINE_MENDED, LINE_MISSING, LINE_ON,
+        LINE_TWO, LINE_WRONG, TRAIL_QUIET,
     },
 };
 use admission::{Claim, Evidence, Fingerprint, IkeSpis, Lineage, Missing, Outer, Revocation};
@@ -82,6 +82,19 @@ pub(super) struct Place {
     lags_until: UnixTime,
     known_from: UnixTime,
     wrong_until: UnixTime,
+    /// The line that a wrong row names has an address of its own.
+    other_is_on: bool,
+    /// The end of the session before this one is missing.
+    lingers: bool,
+    /// Its line has another address.
+    has_two: bool,
+}
+
+/// The line that the ledger has for the unit.
+pub(super) struct Home<'a> {
+    pub(super) line: Option<&'a AccessLine>,
+    /// Nothing there has power.
+    pub(super) is_off: bool,
 }
 
 impl Place {
@@ -131,6 +144,9 @@ impl Place {
             lags_until: now.after(lag),
             known_from: now.after(missing),
             wrong_until: now.after(missing + wrong),
+            other_is_on: draws.happens(LINE_ON),
+            lingers: draws.happens(LINE_MISSING),
+            has_two: draws.happens(LINE_TWO),
         }
     }
 
@@ -161,10 +177,19 @@ impl Place {
         self.class_is_wrong || now < self.wrong_until
     }
 
-    fn outer(&self, fed: Fed, now: UnixTime) -> Outer {
+    /// As `records::line::LineTable::is_doubtful`: the line that is named has another address, and the unit's has none.
+    fn is_doubtful(&self, home: &Home<'_>, now: UnixTime) -> bool {
+        let (is_home, is_wrong) = (home.line == Some(&self.line), now < self.wrong_until);
+        let named_has_another = if is_wrong { self.other_is_on } else { !is_home && self.has_two };
+        let home_has_another = if is_home { self.lingers || self.has_two } else { !home.is_off };
+        named_has_another && !home_has_another
+    }
+
+    fn outer(&self, fed: Fed, home: &Home<'_>, now: UnixTime) -> Outer {
         let line = match () {
             () if !fed.line => Evidence::Missing(Missing::NotGathered),
             () if now < self.known_from.max(self.lags_until) => Evidence::Missing(Missing::Stale),
+            () if self.is_doubtful(home, now) => Evidence::Missing(Missing::Doubtful),
             () if now < self.wrong_until => Evidence::seen(line("somebody-else"), "line-feed", now),
             () => Evidence::seen(self.line.clone(), "line-feed", now),
         };
@@ -188,7 +213,14 @@ pub(super) fn line(name: &str) -> AccessLine {
 }
 
 /// What everybody sees of a claim that comes from there.
-pub(super) fn claim(party: &Party, device: DeviceId, cert: CertSha256, fed: Fed, now: UnixTime) -> Claim {
+pub(super) fn claim(
+    party: &Party,
+    device: DeviceId,
+    cert: CertSha256,
+    home: &Home<'_>,
+    fed: Fed,
+    now: UnixTime,
+) -> Claim {
     Claim {
         device,
         idi: "020000000001.femto.operator.example".into(),
@@ -199,7 +231,7 @@ pub(super) fn claim(party: &Party, device: DeviceId, cert: CertSha256, fed: Fed,
         path: Box::default(),
         validity: Duration::from_secs(30 * 86_400),
         extended: false,
-        outer: party.place.outer(fed, now),
+        outer: party.place.outer(fed, home, now),
         ike_spis: IkeSpis { initiator: IkeSpi(1), responder: IkeSpi(2) },
         proof: Evidence::Missing(Missing::NotGathered),
         lineage: Evidence::seen(Lineage::Head, "ledger", now),

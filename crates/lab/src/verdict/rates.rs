@@ -39,6 +39,8 @@ pub(super) const LINE_MISSING: Rate = rate("rows of the feed that are missing or
 pub(super) const LINE_FILLED: Rate = rate("until such a row is there, mean", 360.0, "minutes");
 pub(super) const LINE_WRONG: Rate = rate("rows of the feed that name another line", 0.1, PER_CENT);
 pub(super) const LINE_MENDED: Rate = rate("until such a row is mended, mean", 1440.0, "minutes");
+pub(super) const LINE_ON: Rate = rate("lines that have an address at any time", 95.0, PER_CENT);
+pub(super) const LINE_TWO: Rate = rate("lines that have two addresses of one family", 2.0, PER_CENT);
 pub(super) const CLASS_WRONG: Rate = rate("networks whose class is wrong", 1.0, PER_CENT);
 pub(super) const FACTS_EVERY: Rate = rate("management reports, every", 15.0, "minutes");
 pub(super) const FACTS_GAP: Rate = rate("reports that are lost", 5.0, PER_CENT);
@@ -54,7 +56,7 @@ pub(super) const COPY_FOREIGN: Rate =
     rate("copies elsewhere in another country or a data centre", 10.0, PER_CENT);
 
 /// All of them, in the order of the documents.
-pub const RATES: [&Rate; 30] = [
+pub const RATES: [&Rate; 32] = [
     &POWER,
     &POWER_OFF,
     &OUTAGE,
@@ -76,6 +78,8 @@ pub const RATES: [&Rate; 30] = [
     &LINE_FILLED,
     &LINE_WRONG,
     &LINE_MENDED,
+    &LINE_ON,
+    &LINE_TWO,
     &CLASS_WRONG,
     &FACTS_EVERY,
     &FACTS_GAP,

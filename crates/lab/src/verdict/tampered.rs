@@ -19,7 +19,13 @@ pub fn tampered(dir: &Path, trials: u64) -> anyhow::Result<Called> {
     let (ledger, _) = books(dir, keys.0, keys.1)?;
     let line: ids::AccessLine = "L-1".parse()?;
     let unit = |trial| NewDevice { access_line: Some(line.clone()), ..NewDevice::installed(id(trial)) };
-    ledger.import((0..trials).map(|trial| (trial, unit(trial))), "lab", UnixTime::now(), |_| ())?;
+    ledger.import(
+        (0..trials).map(|trial| (trial, unit(trial))),
+        ledger::Differing::Refuse,
+        "lab",
+        UnixTime::now(),
+        |_| (),
+    )?;
     let database = rusqlite::Connection::open(dir.join("ledger.sqlite"))?;
     database.execute("UPDATE row SET body = replace(body, 'L-1', 'L-2') WHERE tbl = 'device'", [])?;
     let mut called = Called { trials, ..Called::default() };

@@ -4,8 +4,8 @@ use super::{
     Fed,
     draws::Draws,
     gate::{Gate, Held},
-    party::{Party, Place, Speaks, Who, claim},
-    rates::{AGAIN, FACTS_EVERY, FACTS_GAP, TRAIL_AFTER},
+    party::{Home, Party, Place, Speaks, Who, claim},
+    rates::{AGAIN, FACTS_EVERY, FACTS_GAP, LINE_LAG, TRAIL_AFTER},
     said::Said,
 };
 use admission::{Claim, Decision, Evidence, Management, Missing, Probe, Trail};
@@ -141,6 +141,7 @@ impl<E: Copy + Ord> World<E> {
             return Step::Nothing;
         }
         let (first, boots) = (self.until_report(), MINUTE.mul_f64(0.5 + self.draws.share()));
+        let line_is_there = self.draws.minutes(LINE_LAG);
         let now = self.now;
         let party = self.party(who);
         party.on = true;
@@ -148,6 +149,7 @@ impl<E: Copy + Ord> World<E> {
         self.attach_after(who, boots);
         if let Some(number) = self.holder.as_ref().map(|holder| holder.number) {
             self.plan(first, Event::Learn(number));
+            self.plan(line_is_there, Event::Learn(number));
         }
         Step::Nothing
     }
@@ -179,7 +181,11 @@ impl<E: Copy + Ord> World<E> {
             (Who::Copy, Some(copy)) => copy,
             _ => &self.unit,
         };
-        claim(party, self.gate.device.id, self.gate.cert(), self.fed, self.now)
+        let home = Home {
+            line: self.gate.device.access_line.as_ref(),
+            is_off: !self.unit.on && !self.unit.is_kept_off,
+        };
+        claim(party, self.gate.device.id, self.gate.cert(), &home, self.fed, self.now)
     }
 
     /// The claim of a session, with what has come to be known of it.

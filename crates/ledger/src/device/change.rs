@@ -63,6 +63,30 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
 }
 
 impl DeviceChange {
+    /// What makes any unit have all particulars of this one.
+    pub(crate) fn to(device: Device) -> Self {
+        let Device { owner, site, address, position, region, class, access_line, cells, .. } = device;
+        let Device { plmns, tac, access_mode, csg, vendor, hardware, firmware, note, .. } = device;
+        Self {
+            owner: Some(owner),
+            site: Some(site),
+            address: Some(address),
+            position: Some(position),
+            region: Some(region),
+            class: Some(class),
+            access_line: Some(access_line),
+            cells: Some(cells),
+            plmns: Some(plmns),
+            tac: Some(tac),
+            access_mode: Some(access_mode),
+            csg: Some(csg),
+            vendor: Some(vendor),
+            hardware: Some(hardware),
+            firmware: Some(firmware),
+            note: Some(note),
+        }
+    }
+
     /// What it makes of a unit.
     pub fn applied_to(&self, device: &Device) -> Device {
         let mut changed = device.clone();

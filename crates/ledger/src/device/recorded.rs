@@ -85,15 +85,26 @@ impl Tx<'_> {
         if device == known {
             return Ok(device);
         }
-        device.fits(Some(&known))?;
-        if device.cells != known.cells {
-            self.cells_are_free(&device)?;
-        }
-        if device.is_taken_from_its_line(&known) {
-            because.approval(|| format!("another line for {id}, which is {}", known.state))?;
-        }
+        self.may_become(&known, &device, because)?;
         self.put_device(Some(&known), &device, because, now)?;
         Ok(device)
+    }
+
+    /// Whether a unit's particulars may be these.
+    pub(crate) fn may_become(
+        &mut self,
+        known: &Device,
+        device: &Device,
+        because: &Because<'_>,
+    ) -> Result<(), LedgerError> {
+        device.fits(Some(known))?;
+        if device.cells != known.cells {
+            self.cells_are_free(device)?;
+        }
+        if device.is_taken_from_its_line(known) {
+            because.approval(|| format!("another line for {}, which is {}", known.id, known.state))?;
+        }
+        Ok(())
     }
 
     /// Writes a unit's row, and what that does to the trust in its cells.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Ledger, Pools, RowKey, store::Sqlite};
+use crate::{Differing, ImportUnit, Imported, Ledger, Pools, RowKey, store::Sqlite};
 use events::{Journal, JournalKey};
 use tempfile::TempDir;
 
@@ -140,20 +140,67 @@ fn what_an_import_would_do_is_what_it_does_and_nothing_is_written_before() {
         ]
     };
     let head = ledger.journal().head();
-    let checked = ledger.check_import(rows(), 0).unwrap();
+    let checked = ledger.check_import(rows(), Differing::Refuse, 0).unwrap();
     assert_eq!((ledger.journal().head(), ledger.device(unit(3)).unwrap()), (head, None));
     assert_eq!((checked.added, checked.unchanged), (2, 1));
     assert_eq!(checked.refused.iter().map(|row| row.line).collect::<Vec<_>>(), [3, 4, 5]);
     // Five of the six addresses are free.
-    let crowded = ledger.check_import(rows(), 4).unwrap();
+    let crowded = ledger.check_import(rows(), Differing::Refuse, 4).unwrap();
     assert_eq!((crowded.added, crowded.refused.last().map(|row| row.line)), (1, Some(7)));
-    assert_eq!(ledger.import(rows(), "kim", now(), |_| ()).unwrap(), checked);
+    assert_eq!(ledger.import(rows(), Differing::Refuse, "kim", now(), |_| ()).unwrap(), checked);
     let devices = ledger.devices("", None, 10).unwrap().rows;
     assert_eq!(devices.len(), 3);
     let out: Vec<_> = devices.into_iter().map(|device| (0, NewDevice::from(device))).collect();
     assert_eq!(
-        ledger.import(out, "kim", now(), |_| ()).unwrap().unchanged,
+        ledger.import(out, Differing::Refuse, "kim", now(), |_| ()).unwrap().unchanged,
         3,
         "what is written out is taken in"
     );
+}
+
+#[test]
+fn an_import_may_change_what_its_file_speaks_of_but_no_state_and_nothing_that_takes_a_second_person() {
+    let (_dir, ledger) = fresh();
+    let line = |name: &str| Some(Some(name.parse().unwrap()));
+    let known = |site: &str, access_line| DeviceChange {
+        site: Some(site.into()),
+        access_line,
+        ..DeviceChange::default()
+    };
+    for number in 1..=4 {
+        let note = DeviceChange { note: Some("kept".into()), ..known("a", line("L-1")) };
+        ledger.add_device(NewDevice::with(unit(number), LifeCycle::Live, note), "kim", now()).unwrap();
+    }
+    let row = |number, state, known| (u64::from(number), ImportUnit { id: unit(number), state, known });
+    let rows = || {
+        [
+            row(1, None, known("b", None)),
+            row(2, Some(LifeCycle::Live), known("a", None)),
+            row(3, Some(LifeCycle::Silent), known("b", None)),
+            row(4, None, known("b", line("L-2"))),
+            row(5, None, known("b", None)),
+        ]
+    };
+    let lines = |imported: &Imported| {
+        let changed: Vec<_> = imported.changed.iter().map(|row| row.line).collect();
+        let refused: Vec<_> = imported.refused.iter().map(|row| row.line).collect();
+        (imported.added, imported.unchanged, changed, refused)
+    };
+    let refuse = ledger.check_import(rows(), Differing::Refuse, 0).unwrap();
+    assert_eq!(lines(&refuse), (1, 1, vec![], vec![1, 3, 4]));
+    let change = |approver| Differing::Change { why: "an inventory", approver };
+    let head = ledger.journal().head();
+    let checked = ledger.check_import(rows(), change(None), 0).unwrap();
+    assert_eq!(lines(&checked), (1, 1, vec![1], vec![3, 4]));
+    assert_eq!(checked.changed[0].particulars, [Particular::Site]);
+    assert_eq!(ledger.journal().head(), head);
+    assert_eq!(ledger.import(rows(), change(None), "kim", now(), |_| ()).unwrap(), checked);
+    let is = |number| ledger.device(unit(number)).unwrap().unwrap();
+    assert_eq!((is(1).site.as_str(), is(1).note.as_str(), is(1).state), ("b", "kept", LifeCycle::Live));
+    assert_eq!((is(3).site.as_str(), is(3).state), ("a", LifeCycle::Live));
+    assert_eq!((is(4).site.as_str(), is(4).access_line), ("a", line("L-1").unwrap()));
+    let by_two = ledger.import(rows(), change(Some("lee")), "kim", now(), |_| ()).unwrap();
+    assert_eq!(lines(&by_two), (0, 3, vec![4], vec![3]));
+    assert_eq!(by_two.changed[0].particulars, [Particular::Site, Particular::Line]);
+    assert_eq!(is(4).access_line, line("L-2").unwrap());
 }

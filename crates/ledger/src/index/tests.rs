@@ -268,7 +268,7 @@ fn a_comparison_that_is_stopped_goes_on_where_it_was_and_one_that_is_waited_for_
     let dir = TempDir::new().unwrap();
     let ledger = open(dir.path());
     let rows: Vec<_> = (1..=200).map(|n| (n, NewDevice::installed(id(n)))).collect();
-    ledger.import(rows, "kim", now(), |_| ()).unwrap();
+    ledger.import(rows, crate::Differing::Refuse, "kim", now(), |_| ()).unwrap();
     sql(
         &dir,
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 2500) \

@@ -36,7 +36,9 @@ impl Node {
         let rows = units
             .into_iter()
             .map(|(number, state)| (0, NewDevice { state, ..NewDevice::installed(unit(number)) }));
-        assert!(ledger.import(rows, "kim", now(), |_| ()).unwrap().refused.is_empty());
+        assert!(
+            ledger.import(rows, crate::Differing::Refuse, "kim", now(), |_| ()).unwrap().refused.is_empty()
+        );
         Self { _dir: dir, ledger, presence: Presence::default() }
     }
 

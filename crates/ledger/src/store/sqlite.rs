@@ -1,7 +1,9 @@
 mod backup;
+mod checkpoints;
 mod files;
 
 use super::{Applied, Entry, SealedRow, Store, StoreError};
+use checkpoints::Checkpoints;
 use events::journal::Mark;
 use files::{Files, damaged, of_sqlite, wrong};
 use ids::{Epoch, EventRef, NodeId, Sha256};
@@ -14,6 +16,8 @@ use std::{collections::BTreeSet, fs::File, ops::Range, path::Path, sync::Arc, ti
 /// SQLite in one file, write-ahead logged. A commit survives a crash of the process; what the journal
 /// acknowledged is brought back after a crash of the machine.
 pub struct Sqlite {
+    /// Where this is the one that writes.
+    checkpoints: Option<Checkpoints>,
     connection: Connection,
     // Behind `connection`: closed after it.
     files: Arc<Files>,
@@ -30,7 +34,7 @@ const MIGRATIONS: [&str; SCHEMA as usize] = [
     include_str!("../../migrations/0006-ends/sqlite.sql"),
     include_str!("../../migrations/0007-rows-apart/sqlite.sql"),
 ];
-/// Long enough for a checkpoint of the write-ahead log, short against a unit's retransmission.
+/// Long enough for whoever else writes, short against a unit's retransmission.
 const BUSY: Duration = Duration::from_millis(200);
 
 /// Negative: KiB (SQLite). The inner pages of an estate of 100,000 units, 2 MiB, and as much of leaves;
@@ -51,9 +55,11 @@ impl Sqlite {
         let opened = Connection::open(path).and_then(|connection| set_up(&connection).map(|()| connection));
         let connection = opened.map_err(|error| of_sqlite(path, &error))?;
         let files = Arc::new(Files::of(path, database)?);
-        let mut this = Self { connection, files };
+        let mut this = Self { checkpoints: None, connection, files };
         this.check_pages()?;
         this.migrate()?;
+        let checkpoints = Checkpoints::begin(this.files.clone());
+        this.checkpoints = Some(checkpoints.map_err(|error| of_sqlite(path, &error))?);
         Ok(this)
     }
 
@@ -67,7 +73,7 @@ impl Sqlite {
         let read = |connection: &Connection| connection.pragma_query(None, "user_version", |_| Ok(()));
         let opened = read_only(path).and_then(|connection| read(&connection).map(|()| connection));
         let connection = opened.map_err(|error| of_sqlite(path, &error))?;
-        Ok(Self { connection, files: Arc::new(Files::of(path, database)?) })
+        Ok(Self { checkpoints: None, connection, files: Arc::new(Files::of(path, database)?) })
     }
 
     fn migrate(&mut self) -> Result<(), StoreError> {
@@ -115,6 +121,7 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     for_each_connection(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "cache_size", CACHE_KIB)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     // SQLite makes the log and its index at the first read.
@@ -170,8 +177,10 @@ impl Store for Sqlite {
 
     fn commit(&mut self) -> Result<(), StoreError> {
         let committed = self.statement("COMMIT", |s| s.execute([]).map(drop));
-        if committed.is_err() {
-            self.roll_back();
+        match (&committed, &self.checkpoints) {
+            (Ok(()), Some(checkpoints)) => checkpoints.committed(&self.connection),
+            (Ok(()), None) => {}
+            (Err(_), _) => self.roll_back(),
         }
         committed
     }
@@ -409,7 +418,7 @@ impl Sqlite {
 
     fn beside(&self) -> Result<Self, StoreError> {
         let connection = read_only(&self.files.path).map_err(|error| self.files.failed(&error))?;
-        Ok(Self { connection, files: self.files.clone() })
+        Ok(Self { checkpoints: None, connection, files: self.files.clone() })
     }
 }
 

@@ -4,7 +4,8 @@ use ids::{AccessLine, UnixTime};
 use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, SocketAddr},
+    hash::{BuildHasher, RandomState},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     ops::Bound,
     time::Duration,
 };
@@ -24,6 +25,9 @@ const FORGOTTEN_FOR_EACH: usize = 2;
 #[derive(Debug)]
 pub struct LineTable {
     sessions: BTreeMap<Key, Held>,
+    /// By the hash of their line: names would be kept twice.
+    of_lines: BTreeSet<(u64, Key)>,
+    hasher: RandomState,
     /// By when they ended, or another one took their place.
     ended: BTreeSet<(UnixTime, Key)>,
     /// How many sessions have a prefix of that length, counted in bits of IPv6.
@@ -75,8 +79,16 @@ pub struct Found<'a> {
 impl LineTable {
     /// `keep`: for how long a session is kept once it has ended.
     pub fn new(keep: Duration) -> Self {
-        let (sessions, ended) = (BTreeMap::new(), BTreeSet::new());
-        Self { sessions, ended, lengths: [0; 129], room: SESSIONS, keep, heard: Heard::default() }
+        Self {
+            sessions: BTreeMap::new(),
+            of_lines: BTreeSet::new(),
+            hasher: RandomState::new(),
+            ended: BTreeSet::new(),
+            lengths: [0; 129],
+            room: SESSIONS,
+            keep,
+            heard: Heard::default(),
+        }
     }
 
     /// How many sessions are kept.
@@ -142,6 +154,29 @@ impl LineTable {
         found.next().map(|held| Found { line: &held.line, at: held.at }).ok_or(Absent::NoRecord)
     }
 
+    /// Whether it may be by a mistake of the feed that an address is `named`'s and not `own`'s: what gives one line's address
+    /// to another leaves the one with none, and the other with two. So it is where, of that family, `named` has an address
+    /// beside this one, and `own` has none. Ports tell nothing: behind a CGNAT a line may have several blocks.
+    pub fn is_doubtful(&self, named: &AccessLine, own: &AccessLine, address: IpAddr, at: UnixTime) -> bool {
+        let (address, is_v4) = (bits(address), is_v4(bits(address)));
+        let of_family = |line| self.of_line(line, at).filter(move |key| is_v4 == self::is_v4(key.net));
+        named != own
+            && of_family(named).any(|key| address & mask(key.length) != key.net)
+            && of_family(own).next().is_none()
+    }
+
+    /// The sessions of a line that last at a time.
+    fn of_line<'a>(&'a self, line: &'a AccessLine, at: UnixTime) -> impl Iterator<Item = Key> + 'a {
+        let hash = self.hasher.hash_one(line);
+        let least = Key { net: 0, length: 0, first: 0, from: earliest() };
+        let keys = self.of_lines.range((hash, least)..).take_while(move |(of, _)| *of == hash);
+        let keys = keys.map(|(_, key)| *key).filter(move |key| key.from <= at);
+        keys.filter(move |key| {
+            let is_its = self.sessions.get(key).is_some_and(|held| held.line == *line);
+            is_its && self.end(*key).is_none_or(|end| at < end)
+        })
+    }
+
     /// The session of just that prefix: of those that had begun the one that began last, if it lasts.
     fn within(&self, net: u128, length: u8, port: u16, at: UnixTime) -> Option<&Held> {
         let key = |first, from| Key { net, length, first, from };
@@ -174,9 +209,12 @@ impl LineTable {
                 self.ended.remove(&(end, key));
             }
         }
-        if self.sessions.insert(key, held).is_none() {
-            self.lengths[usize::from(key.length)] += 1;
+        let of_line = (self.hasher.hash_one(&held.line), key);
+        match self.sessions.insert(key, held) {
+            Some(before) => drop(self.of_lines.remove(&(self.hasher.hash_one(&before.line), key))),
+            None => self.lengths[usize::from(key.length)] += 1,
         }
+        self.of_lines.insert(of_line);
         for key in changed.into_iter().flatten() {
             self.ended.extend(self.end(key).map(|end| (end, key)));
         }
@@ -212,7 +250,8 @@ impl LineTable {
     fn forget(&mut self, ended: (UnixTime, Key)) {
         let (_, key) = ended;
         self.ended.remove(&ended);
-        if self.sessions.remove(&key).is_some() {
+        if let Some(held) = self.sessions.remove(&key) {
+            self.of_lines.remove(&(self.hasher.hash_one(&held.line), key));
             self.lengths[usize::from(key.length)] -= 1;
         }
     }
@@ -241,6 +280,11 @@ fn bits(address: IpAddr) -> u128 {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
         IpAddr::V6(v6) => v6.to_bits(),
     }
+}
+
+/// Of the octets of a prefix (RFC 4291 §2.5.5.2).
+fn is_v4(net: u128) -> bool {
+    Ipv6Addr::from_bits(net).to_ipv4_mapped().is_some()
 }
 
 fn mask(length: u8) -> u128 {

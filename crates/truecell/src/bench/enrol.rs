@@ -117,7 +117,13 @@ impl Enrol {
         let (now, line) = (UnixTime::now(), LINE.parse::<AccessLine>()?);
         let devices = (0..u64::from(self.estate)).map(device);
         let shipped = |id| NewDevice { state: LifeCycle::Shipped, ..NewDevice::installed(id) };
-        node.ledger.import(devices.clone().map(|id| (0, shipped(id))), BY, now, |_| ())?;
+        node.ledger.import(
+            devices.clone().map(|id| (0, shipped(id))),
+            ledger::Differing::Refuse,
+            BY,
+            now,
+            |_| (),
+        )?;
         let record = AccessLineRecord {
             line: line.clone(),
             prefixes: vec!["127.0.0.0/8".parse()?],

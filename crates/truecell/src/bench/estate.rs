@@ -124,7 +124,7 @@ impl Estate {
         let now = UnixTime::now();
         let devices: Vec<_> = (0..units as u64).map(device).collect();
         let rows = devices.iter().map(|device| (0, NewDevice::installed(*device)));
-        node.ledger.import(rows, BY, now, |_| ())?;
+        node.ledger.import(rows, ledger::Differing::Refuse, BY, now, |_| ())?;
         let mut identities = Vec::with_capacity(units);
         for batch in devices.chunks(BATCH) {
             let issue = |books: &mut LedgerBooks<'_, '_>, device| {

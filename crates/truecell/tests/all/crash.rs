@@ -12,7 +12,7 @@ use events::{
 use ids::{DeviceId, Epoch, SessionId, UnixTime};
 use ike::crypto::AuthKey;
 use lab::{KnownGateway, Load, UnitIdentity};
-use ledger::{Ledger, NewDevice, Pools, RowKey, store::Sqlite};
+use ledger::{Differing, Ledger, NewDevice, Pools, RowKey, store::Sqlite};
 use pki::{Ca, DeviceOrder, Issued, KeyAlgorithm, KeySource};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -273,7 +273,15 @@ fn enrol(bench: &Bench, units: u64) -> (Vec<UnitIdentity>, AnchorSet) {
     let office = Office { ledger: ledger.clone(), policy: Default::default() };
     let ca = Ca::open(&state("ca")).unwrap();
     let devices: Vec<_> = (0..units).map(|number| DeviceId::eui64(number.to_be_bytes())).collect();
-    ledger.import(devices.iter().map(|device| (0, NewDevice::installed(*device))), by, now, |_| ()).unwrap();
+    ledger
+        .import(
+            devices.iter().map(|device| (0, NewDevice::installed(*device))),
+            Differing::Refuse,
+            by,
+            now,
+            |_| (),
+        )
+        .unwrap();
     let issued = office.issue(|books| {
         let issue = |device: &DeviceId| {
             let key = KeySource::Generate(KeyAlgorithm::P256);

@@ -52,7 +52,7 @@ fn ordered_anew(carrier: &Carrier) {
 
 fn import(carrier: &Carrier) {
     let new = (0x10..0x18u8).map(|number| (u64::from(number), NewDevice::installed(unit(number))));
-    let imported = carrier.ledger.import(new, "kim", at(10), |_| ()).unwrap();
+    let imported = carrier.ledger.import(new, crate::Differing::Refuse, "kim", at(10), |_| ()).unwrap();
     assert_eq!((imported.added + imported.unchanged, imported.refused), (8, vec![]));
 }
 

@@ -34,7 +34,8 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
         let opened = Connection::open_with_flags(unchanging(path), flags);
         let connection = opened.map_err(|error| wrong(path, &error))?;
-        let mut this = Self { connection, files: Arc::new(Files::of_copy(path, database)) };
+        let files = Arc::new(Files::of_copy(path, database));
+        let mut this = Self { checkpoints: None, connection, files };
         let has: i64 = this.sql(|c| c.pragma_query_value(None, "user_version", |row| row.get(0)))?;
         if has != Self::SCHEMA {
             let why = format!("it has schema {has}, this Truecell checks copies of schema {}", Self::SCHEMA);

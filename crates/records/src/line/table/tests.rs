@@ -167,6 +167,42 @@ fn no_more_sessions_are_kept_than_there_is_room_for_and_one_that_ended_makes_roo
     assert_eq!([1, 2, 3, 4, 5].map(at), [Some("A".into()), None, Some("C".into()), Some("D".into()), None]);
 }
 
+#[test]
+fn a_line_with_two_addresses_beside_one_with_none_is_doubtful() {
+    let is_doubtful = |table: &LineTable, address: &str, at| {
+        let line = |name: &str| name.parse::<AccessLine>().unwrap();
+        table.is_doubtful(&line("B"), &line("A"), address.parse().unwrap(), time(at))
+    };
+    let mistaken = session("B", "192.0.2.7", 100, None, 100);
+    let at_home = || session("B", "198.51.100.1", 0, None, 0);
+    let wrong = table([mistaken.clone(), at_home()]);
+    assert!(is_doubtful(&wrong, "192.0.2.7", 150));
+    // It is not there yet, or the only one.
+    assert!(!is_doubtful(&wrong, "192.0.2.7", -1));
+    assert!(!is_doubtful(&table([mistaken.clone()]), "192.0.2.7", 150));
+    let more = |more| table([mistaken.clone(), at_home(), more]);
+    // The unit's line is somewhere else, or was until then, or will be.
+    assert!(!is_doubtful(&more(session("A", "192.0.2.8", 0, None, 0)), "192.0.2.7", 150));
+    let until = more(session("A", "192.0.2.8", 0, Some(120), 120));
+    assert_eq!([110, 119, 120].map(|at| is_doubtful(&until, "192.0.2.7", at)), [false, false, true]);
+    let ended_by_another = [session("A", "192.0.2.8", 0, None, 0), session("C", "192.0.2.8", 120, None, 120)];
+    let ended_by_another = table([mistaken.clone(), at_home()].into_iter().chain(ended_by_another));
+    assert_eq!([119, 120].map(|at| is_doubtful(&ended_by_another, "192.0.2.7", at)), [false, true]);
+    // Its other family says nothing of this one, on either side.
+    assert!(is_doubtful(&more(session("A", "2001:db8::/56", 0, None, 0)), "192.0.2.7", 150));
+    assert!(!is_doubtful(
+        &table([mistaken.clone(), session("B", "2001:db8::/56", 0, None, 0)]),
+        "192.0.2.7",
+        150
+    ));
+    // Blocks of ports of one address are one.
+    let blocks = ["192.0.2.7|1024,2047", "192.0.2.7|2048,3071"].map(|block| session("B", block, 0, None, 0));
+    assert!(!is_doubtful(&table(blocks), "192.0.2.7", 150));
+    // What was said of it is taken back.
+    let back = session("C", "198.51.100.1", 0, None, 200);
+    assert!(!is_doubtful(&table([mistaken.clone(), at_home(), back]), "192.0.2.7", 250));
+}
+
 fn any_session() -> impl Strategy<Value = Session> {
     let place = prop_oneof![
         Just("192.0.2.7"),
@@ -198,6 +234,10 @@ proptest! {
         }
         let (one, other) = (table(sessions), table(other));
         prop_assert_eq!(&one.sessions, &other.sessions);
+        for table in [&one, &other] {
+            let of_lines = table.sessions.iter().map(|(key, held)| (table.hasher.hash_one(&held.line), *key));
+            prop_assert_eq!(of_lines.collect::<BTreeSet<_>>(), table.of_lines.clone());
+        }
         prop_assert_eq!(&one.ended, &other.ended);
         prop_assert_eq!(one.lengths, other.lengths);
     }

@@ -4,7 +4,7 @@ use crate::{
     csv_rows::{Columns, CsvRow, CsvRows},
     failure::Failure,
 };
-use api::device::{DeviceChange, NewDevice, Particular, RefusedRow};
+use api::device::{DeviceChange, ImportUnit, Particular, RefusedRow};
 use ids::{CellKey, DeviceId};
 use ledger::{Device, LifeCycle};
 use std::{collections::HashMap, path::Path};
@@ -24,37 +24,22 @@ const OTHERS: [&str; Particular::ALL.len() + 1] = {
     names
 };
 
-/// One unit as a file has it.
-#[derive(Clone, Debug)]
-pub(super) struct CsvUnit {
-    pub(super) id: DeviceId,
-    /// Its state, where the file says one.
-    pub(super) state: Option<LifeCycle>,
-    /// What the file says in the columns that it has.
-    pub(super) known: DeviceChange,
-}
-
-impl CsvUnit {
-    fn read(row: &CsvRow<'_>) -> Result<Self, String> {
-        let mut known = DeviceChange::default();
-        for one in Particular::ALL.into_iter().filter(|one| row.has(one.name())) {
-            one.put(&row.text(one.name()), &mut known).map_err(|why| format!("`{one}`: {why}"))?;
-        }
-        let id = DeviceId::typed(&row.text(ID)).map_err(|error| error.to_string())?;
-        Ok(Self { id, state: row.parsed(STATE)?, known })
+/// Of the columns that a file has, also those that are empty say something.
+fn unit(row: &CsvRow<'_>) -> Result<ImportUnit, String> {
+    let mut known = DeviceChange::default();
+    for one in Particular::ALL.into_iter().filter(|one| row.has(one.name())) {
+        one.put(&row.text(one.name()), &mut known).map_err(|why| format!("`{one}`: {why}"))?;
     }
-
-    pub(super) fn new_device(self) -> NewDevice {
-        NewDevice::with(self.id, self.state.unwrap_or(LifeCycle::Installed), self.known)
-    }
+    let id = DeviceId::typed(&row.text(ID)).map_err(|error| error.to_string())?;
+    Ok(ImportUnit { id, state: row.parsed(STATE)?, known })
 }
 
 /// All rows of a file. A unit, or a cell, that stands twice is taken where it stands first.
 ///
 /// # Errors
 /// As [`CsvRows::read`].
-pub(super) fn read(file: &Path) -> Result<CsvRows<CsvUnit>, Failure> {
-    let CsvRows { rows, mut refused } = CsvRows::read(file, &COLUMNS, CsvUnit::read)?;
+pub(super) fn read(file: &Path) -> Result<CsvRows<ImportUnit>, Failure> {
+    let CsvRows { rows, mut refused } = CsvRows::read(file, &COLUMNS, unit)?;
     let mut seen = Seen::default();
     let rows = rows.into_iter().filter_map(|(line, unit)| match seen.first(line, &unit) {
         Ok(()) => Some((line, unit)),
@@ -74,7 +59,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn first(&mut self, line: u64, unit: &CsvUnit) -> Result<(), String> {
+    fn first(&mut self, line: u64, unit: &ImportUnit) -> Result<(), String> {
         if let Some(before) = self.units.get(&unit.id) {
             return Err(format!("the unit stands in line {before} too"));
         }

@@ -7,7 +7,10 @@ use crate::{
     output::Output,
     progress::Progress,
 };
-use api::device::{ImportDevices, ImportRow, ImportedDevices};
+use api::{
+    Reason,
+    device::{ImportDevices, ImportRow, ImportedDevices, Update},
+};
 use clap::Args;
 use ledger::{Imported, Scope};
 use std::{collections::BTreeSet, path::PathBuf};
@@ -24,6 +27,16 @@ pub(crate) struct Import {
     /// class and region that is new
     #[arg(long)]
     enforce: bool,
+    /// Change the units that are there and are otherwise, in the columns that the file has, and not their state. Without it
+    /// they are refused, and named
+    #[arg(long, requires = "why")]
+    update: bool,
+    /// The reason for changes, for the record
+    #[arg(long, value_name = "TEXT", requires = "update")]
+    why: Option<Reason>,
+    /// Who else agreed: another line of a unit that may attach from behind its own needs two
+    #[arg(long, value_name = "NAME", requires = "update")]
+    approver: Option<String>,
 }
 
 impl Import {
@@ -36,14 +49,14 @@ impl Import {
         let progress = Progress::new(rows.len());
         for (index, batch) in rows.chunks(BATCH).enumerate() {
             progress.at(index * BATCH);
-            let batch =
-                batch.iter().map(|(line, unit)| ImportRow { line: *line, device: unit.clone().new_device() });
+            let batch = batch.iter().map(|(line, unit)| ImportRow { line: *line, unit: unit.clone() });
             let request = ImportDevices {
                 request_id: None,
                 rows: batch.collect(),
                 enforce: self.enforce,
                 check: self.dry_run,
                 checked_before: sum.rows.added,
+                update: self.why.clone().map(|why| Update { why, approver: self.approver.clone() }),
             };
             let sent = control.client().post::<ImportedDevices>("/v1/devices/import", &request).await;
             let answer = sent.map_err(|error| interrupted(error.into(), &sum.rows, "unit"))?;
@@ -73,4 +86,4 @@ fn note_observed(scopes: &BTreeSet<Scope>, output: &Output) {
 }
 
 /// Rows sent at once: each batch is durable before the next one is sent.
-const BATCH: usize = 500;
+const BATCH: usize = 1000;

@@ -1,9 +1,6 @@
 //! The ledger beside another inventory of the same units: carriers do not have one.
 
-use super::{
-    csv::{self, CsvUnit},
-    export::each_page,
-};
+use super::{csv, export::each_page};
 use crate::{
     command::tampered,
     control::Control,
@@ -12,7 +9,7 @@ use crate::{
     output::{Output, count},
     table::Table,
 };
-use api::device::{Particular, RefusedRow};
+use api::device::{ImportUnit, Particular, RefusedRow};
 use clap::Args;
 use ids::DeviceId;
 use ledger::{Device, LifeCycle};
@@ -67,7 +64,7 @@ impl Reconcile {
         .await?;
         let mut rest: Vec<_> = there.into_values().collect();
         rest.sort_by_key(|(line, _)| *line);
-        for (line, CsvUnit { id, .. }) in rest {
+        for (line, ImportUnit { id, .. }) in rest {
             report.add(&Finding::MissingHere { device: id, line, retired: false })?;
         }
         refused.into_iter().try_for_each(|row| report.add(&Finding::Unreadable(row)))?;
@@ -94,7 +91,7 @@ impl<'a> Report<'a> {
         Self { output, sum: Sum::default(), shown: Table::new(&HEAD), left_out: 0, unreadable }
     }
 
-    fn compare(&mut self, here: &Device, there: Option<(u64, CsvUnit)>) -> Result<(), Failure> {
+    fn compare(&mut self, here: &Device, there: Option<(u64, ImportUnit)>) -> Result<(), Failure> {
         let (device, state) = (here.id, here.state);
         let is_gone = state == LifeCycle::Retired;
         match there {
@@ -107,7 +104,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn differences(&mut self, here: &Device, line: u64, unit: &CsvUnit) -> Result<(), Failure> {
+    fn differences(&mut self, here: &Device, line: u64, unit: &ImportUnit) -> Result<(), Failure> {
         let there = unit.known.applied_to(here);
         let state = unit.state.filter(|state| *state != here.state);
         let state = state.map(|state| ("state", here.state.to_string(), state.to_string()));
