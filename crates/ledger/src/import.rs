@@ -143,7 +143,7 @@ impl Ledger {
         for (line, unit) in chunk {
             let taken = tx.look_at(unit, change).and_then(|taken| {
                 match (&taken, change) {
-                    (Taken::New(new), _) => drop(tx.write_new(new.clone(), &because, now)?),
+                    (Taken::New(new), _) => drop(tx.write_new((**new).clone(), &because, now)?),
                     (Taken::Changed { from, to, .. }, Some(change)) => {
                         tx.put_device(Some(from), to, change, now)?;
                     }
@@ -174,9 +174,10 @@ impl Ledger {
         for (line, unit) in rows {
             let unit = unit.into();
             let has_room = room.is_none_or(|room| before + imported.added < room);
-            let taken = tx.look_at(&unit, change.as_ref()).and_then(|taken| match taken {
-                Taken::New(_) if !has_room => Err(LedgerError::PoolExhausted("inner address")),
-                taken => Ok(taken),
+            let taken = tx.look_at(&unit, change.as_ref()).and_then(|taken| {
+                let is_new = matches!(taken, Taken::New(_));
+                let fits = has_room || !is_new;
+                fits.then_some(taken).ok_or(LedgerError::PoolExhausted("inner address"))
             });
             imported.count(line, unit.id, taken)?;
         }
@@ -186,7 +187,7 @@ impl Ledger {
 
 /// What becomes of a row that is taken.
 enum Taken {
-    New(NewDevice),
+    New(Box<NewDevice>),
     Unchanged,
     Changed { from: Box<Device>, to: Box<Device>, particulars: Vec<Particular> },
     Differs(String),
@@ -198,7 +199,7 @@ impl Tx<'_> {
         let Some(from) = self.device(unit.id)? else {
             let new = unit.new_device();
             self.may_be_new(&new)?;
-            return Ok(Taken::New(new));
+            return Ok(Taken::New(new.into()));
         };
         if unit.state.is_some_and(|state| state != from.state) {
             let is = from.state;
