@@ -5,7 +5,10 @@ use ids::{
 };
 use ledger::{AccessLineRecord, Credential, Device, Look, Profile, Revoked};
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 /// An authenticated claim to be one unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,8 +224,8 @@ pub struct Fingerprint {
 const OF_THE_MOMENT: [u16; 7] = [16384, 16390, 16397, 16398, 16399, 16401, 16408];
 
 impl Fingerprint {
-    /// What of it stays the same for one make, version and configuration.
-    pub fn look(&self) -> Look {
+    /// What of it stays the same for one make, version and configuration. `from`: the address that it comes from.
+    pub fn look(&self, from: IpAddr) -> Look {
         let mut notifies: Vec<_> =
             self.notifies.iter().filter(|kind| !OF_THE_MOMENT.contains(kind)).collect();
         notifies.sort_unstable();
@@ -230,7 +233,11 @@ impl Fingerprint {
         let [vendor_ids, proposals] = [&self.vendor_ids, &self.proposals].map(Words::as_slice);
         let text = format!("{vendor_ids:?} {proposals:?} {notifies:?} {}", self.nonce_length);
         let fragment = self.fragment_sizes.iter().copied().max().filter(|_| self.fragment_sizes.len() > 1);
-        Look { ike: Sha256::of(text.as_bytes()), fragment, retransmission: self.retransmission() }
+        let (ike, retransmission) = (Sha256::of(text.as_bytes()), self.retransmission());
+        match from.to_canonical() {
+            IpAddr::V4(_) => Look { ike, fragment, fragment_v6: None, retransmission },
+            IpAddr::V6(_) => Look { ike, fragment: None, fragment_v6: fragment, retransmission },
+        }
     }
 
     /// Class of its retransmission timer: 0 is a quarter of a second, and each further one twice as long, to the nearest.
@@ -328,15 +335,19 @@ pub enum Probe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
     #[test]
     fn timers_are_told_apart_by_the_nearest_class() {
         let class = |milliseconds| {
             let first_retransmission_ms = Some(milliseconds);
-            Fingerprint { first_retransmission_ms, ..Fingerprint::default() }.look().retransmission
+            let seen = Fingerprint { first_retransmission_ms, ..Fingerprint::default() };
+            seen.look(HERE).retransmission
         };
         let classes = [125, 250, 500, 499, 4000, 3990, 4010, 7200].map(|time| class(time).unwrap());
         assert_eq!(classes, [0, 0, 1, 1, 4, 4, 4, 5]);
-        assert_eq!(Fingerprint::default().look().retransmission, None);
+        assert_eq!(Fingerprint::default().look(HERE).retransmission, None);
     }
 }

@@ -259,9 +259,10 @@ fn access_line(claim: &Claim, facts: &Facts<'_>, _: &Appraisal, _: &Policy, _: U
 }
 
 /// What speaks against whoever has the key, beside the line: network, place, handsets, management. No list of networks or
-/// places refuses anybody by itself: one in a hundred addresses may be wrong in it.
+/// places refuses anybody by itself: one in a hundred addresses may be wrong in it. Where a person has said that this is the
+/// unit, it is.
 fn hands(_: &Claim, _: &Facts<'_>, own: &Appraisal, _: &Policy, _: UnixTime) -> Option<Reason> {
-    (own.total_alone() < WRONG_HANDS).then_some(Reason::WrongHands)
+    (!own.is_cleared() && own.total_alone() < WRONG_HANDS).then_some(Reason::WrongHands)
 }
 
 /// Rules of what is told of one who is let in, and refuses nobody.
@@ -442,8 +443,9 @@ fn in_turn<'a>(claim: &Claim, facts: &Facts<'a>, own: &Appraisal, now: UnixTime)
     }
     let is_lately = now < last.last.after(Profile::PAST);
     let looks_otherwise = !last.look.is_like(&here.look);
-    // Where nothing speaks against either, the line was only not known for a time.
-    let is_accused = own.is_accused() || Appraisal::new(last.marks.iter().copied()).is_accused();
+    // Where nothing speaks against either that no person has looked at, the line was only not known for a time.
+    let speaks = |seen: &Appraisal| seen.is_accused() && !seen.is_cleared();
+    let is_accused = speaks(own) || speaks(&Appraisal::new(last.marks.iter().copied()));
     let both_at_home = last.at_home && here.at_home;
     let differs = looks_otherwise || last.at_home != here.at_home && is_accused || is_far(last, &here);
     (is_lately && differs && !both_at_home).then_some(last)

@@ -120,6 +120,11 @@ impl Appraisal {
         self.marks.iter().filter(counts).copied().map(weight).sum()
     }
 
+    /// A person has said that it is the unit.
+    pub fn is_cleared(&self) -> bool {
+        self.of(Item::Judged).is_some_and(|mark| mark.grade == Grade::Good)
+    }
+
     /// Something speaks against it.
     pub fn is_accused(&self) -> bool {
         self.marks.iter().any(|mark| weight(*mark) < 0)

@@ -43,7 +43,7 @@ pub struct CloseIncident {
     pub why: Reason,
 }
 
-/// Says which of two who hold one key is the unit.
+/// Says which of two who hold one key is the unit, or whether one alone is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JudgeIncident {

@@ -169,8 +169,12 @@ impl Carrier {
     /// # Errors
     /// No such line or network can be, or the ledger is out of reach.
     pub fn line(&self, name: &str, prefix: &str) -> anyhow::Result<()> {
-        let line =
-            AccessLineRecord { line: name.parse()?, prefixes: vec![prefix.parse()?], region: "lab".into() };
+        let line = AccessLineRecord {
+            line: name.parse()?,
+            prefixes: vec![prefix.parse()?],
+            region: "lab".into(),
+            position: None,
+        };
         Ok(self.ledger.add_line(&line, "lab", UnixTime::now())?)
     }
 

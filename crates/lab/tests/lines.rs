@@ -14,6 +14,7 @@ use events::{
 use gateway::{GatewayConfig, State};
 use ids::{DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit};
+use ledger::AccessLineRecord;
 use std::{
     fmt::Write,
     fs,
@@ -198,6 +199,37 @@ fn of_units_whose_line_is_learned_late_no_more_are_held_than_the_ceiling_allows_
     config.policy.ends_per_hour = 2;
     world.carrier.gateway.reconfigure(config, world.carrier.ca.anchors().clone());
     wait_for(2);
+}
+
+/// Where a claim was, as the journal has it: from whom, latitude and radius.
+fn place(claim: &str) -> Option<(String, i64, u64)> {
+    let claim: serde_json::Value = serde_json::from_str(claim).unwrap();
+    let known = claim["outer"]["place"].get("known")?.clone();
+    let value = &known["value"];
+    let source = known["source"].as_str().unwrap().to_owned();
+    Some((source, value["position"]["lat"].as_i64().unwrap(), value["radius_km"].as_u64().unwrap()))
+}
+
+#[test]
+fn a_claim_is_where_the_line_ends_that_its_address_is_behind_whoevers_that_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    for (line, position) in [("L-1", Some("37.5,127")), ("L-2", Some("35.1,129")), ("L-3", None)] {
+        let position = position.map(|position| position.parse().unwrap());
+        let (line, prefixes, region) = (line.parse().unwrap(), Vec::new(), String::new());
+        let line = AccessLineRecord { line, prefixes, region, position };
+        world.carrier.ledger.add_line(&line, "test", UnixTime::now()).unwrap();
+    }
+    let claims = [[127, 83, 1, 1], [127, 83, 2, 1], [127, 83, 3, 1], [127, 83, 4, 1]];
+    for (line, address) in ["L-1", "L-2", "L-3", "L-4"].into_iter().zip(claims) {
+        world.feed.says(line, at(address), None);
+        world.attach(UNIT, address).close();
+    }
+    let admitted = world.records::<Admitted>().into_iter().map(|admitted| admitted.claim);
+    let refused = world.records::<Refused>().into_iter().map(|refused| refused.claim);
+    let places: Vec<_> = admitted.chain(refused).map(|claim| place(claim.get())).collect();
+    let at_line = |lat| Some(("line".to_owned(), lat, 0));
+    assert_eq!(places, [at_line(375_000_000), at_line(351_000_000), None, None]);
 }
 
 #[test]

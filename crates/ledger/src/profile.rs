@@ -56,9 +56,12 @@ pub struct Appearance {
 pub struct Look {
     /// SHA-256 over vendor IDs, proposals, notify types and length of nonce.
     pub ike: Sha256,
-    /// Octets of a full fragment, where a message came in fragments (RFC 7383).
+    /// Octets of a full fragment over IPv4, where a message came in fragments (RFC 7383).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fragment: Option<u16>,
+    /// The same over IPv6, whose header is longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fragment_v6: Option<u16>,
     /// Class of its retransmission timer, where a request came again: 0 is a quarter of a second, each further one twice as
     /// long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,10 +86,10 @@ impl Look {
     /// Whether both can be of one make, version and configuration. A request that was lost makes its timer look one class
     /// longer, and one that waited here may look shorter, so the next class is no difference.
     pub fn is_like(&self, other: &Self) -> bool {
-        let fragments = self.fragment.zip(other.fragment);
+        let fragments = [self.fragment.zip(other.fragment), self.fragment_v6.zip(other.fragment_v6)];
         let timers = self.retransmission.zip(other.retransmission);
         self.ike == other.ike
-            && fragments.is_none_or(|(one, other)| one == other)
+            && fragments.into_iter().flatten().all(|(one, other)| one == other)
             && timers.is_none_or(|(one, other)| one.abs_diff(other) <= 1)
     }
 }
@@ -117,6 +120,7 @@ impl Appearance {
             judged,
         } = later;
         self.look.fragment = look.fragment.or(self.look.fragment);
+        self.look.fragment_v6 = look.fragment_v6.or(self.look.fragment_v6);
         // The first one stays: each may be one class off, and that must not add up.
         self.look.retransmission = self.look.retransmission.or(look.retransmission);
         (self.position, self.radius_km) = (position, radius_km);
@@ -251,9 +255,13 @@ mod tests {
         UnixTime::from_secs(1_790_000_000 + days * 86_400)
     }
 
+    fn looks(look: u8) -> Look {
+        Look { ike: Sha256([look; 32]), fragment: None, fragment_v6: None, retransmission: None }
+    }
+
     fn seen(look: u8, from: &str, at_home: bool, days: i64) -> Appearance {
         Appearance {
-            look: Look { ike: Sha256([look; 32]), fragment: None, retransmission: None },
+            look: looks(look),
             from: from.parse().unwrap(),
             at_home,
             position: None,
@@ -343,14 +351,25 @@ mod tests {
 
     #[test]
     fn a_message_that_came_whole_says_nothing_about_fragments() {
-        let look = |fragment| Look { ike: Sha256([1; 32]), fragment, retransmission: None };
+        let look = |fragment| Look { fragment, ..looks(1) };
         assert!(look(None).is_like(&look(Some(1280))) && look(Some(1280)).is_like(&look(Some(1280))));
         assert!(!look(Some(576)).is_like(&look(Some(1280))));
     }
 
     #[test]
+    fn a_fragment_over_ipv6_is_compared_with_those_over_ipv6_alone_and_the_unit_is_known_by_both() {
+        let v4 = |fragment| Look { fragment, ..looks(1) };
+        let v6 = |fragment_v6| Look { fragment_v6, ..looks(1) };
+        assert!(v6(Some(1228)).is_like(&v4(Some(1248))) && !v6(Some(1228)).is_like(&v6(Some(1248))));
+        let at = |look, from, days| Appearance { look, ..seen(1, from, true, days) };
+        let both = profile([at(v4(Some(1248)), "192.0.2.1", 0), at(v6(Some(1228)), "2001:db8::1", 2)]);
+        let [known] = &both.seen[..] else { panic!("{:?}", both.seen) };
+        assert!(!known.look.is_like(&v4(Some(576))) && !known.look.is_like(&v6(Some(576))));
+    }
+
+    #[test]
     fn a_timer_of_the_next_class_is_no_difference_and_does_not_add_up() {
-        let look = |retransmission| Look { ike: Sha256([1; 32]), fragment: None, retransmission };
+        let look = |retransmission| Look { retransmission, ..looks(1) };
         assert!(look(None).is_like(&look(Some(4))) && look(Some(5)).is_like(&look(Some(4))));
         assert!(!look(Some(1)).is_like(&look(Some(4))));
         let with = |class, days| Appearance { look: look(Some(class)), ..seen(1, "192.0.2.1", true, days) };

@@ -78,6 +78,7 @@ fn line() -> AccessLineRecord {
         line: "L-1".parse().unwrap(),
         prefixes: vec!["127.10.0.0/16".parse().unwrap()],
         region: "seoul".into(),
+        position: None,
     }
 }
 

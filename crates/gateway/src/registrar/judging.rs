@@ -28,7 +28,7 @@ use events::{
 use ids::{DeviceId, Network, SessionId, Sha256, UnixTime};
 use ike::{Grant, Ticket};
 use ledger::{
-    Appearance, Finding, KeyUse, Lease, LedgerError, NewIncident, Profile, Tx, management::Side,
+    Appearance, Finding, KeyUse, Lease, LedgerError, NewIncident, Profile, Sides, Tx, management::Side,
     trust::TrustEvidence,
 };
 use serde_json::json;
@@ -80,6 +80,7 @@ struct Refusal {
     two: Option<Box<Two>>,
     /// What it means, and whose cells that is told.
     conclusion: Option<Conclusion>,
+    sides: Option<Box<Sides>>,
     known: Box<Known>,
     /// The use of a key that somebody else may have, too.
     shown: Option<Box<Shown>>,
@@ -170,7 +171,8 @@ impl Registrar {
         if batch.taken.contains(&device) || self.newcomers.contains_key(&device) {
             return Ok(Looked::Drop(ticket, Transient::ContestRuns));
         }
-        let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256(), now) {
+        let here = (claim.authenticated.auth().path().peer, &*self.outside.origins);
+        let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256(), here, now) {
             Ok(known) => known,
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => return Ok(Looked::Refuse(self.unreadable(&claim, &error, now))),
@@ -232,6 +234,7 @@ impl Registrar {
             own,
             two: None,
             conclusion: None,
+            sides: None,
             known: Box::default(),
             shown: None,
             more: None,
@@ -324,6 +327,7 @@ impl Registrar {
                 let shown = reason.speaks_of_the_key().then(|| Box::new(shown(&case.claim, now)));
                 let Case { evidence, own, two, known, .. } = case;
                 let (detail, conclusion) = (reason.to_string(), verdict.conclusion);
+                let sides = conclusion.and_then(|_| alone(&evidence, &known, &own, now)).map(Box::new);
                 let known = Box::new(known);
                 Looked::Refuse(Refusal {
                     ticket,
@@ -334,6 +338,7 @@ impl Registrar {
                     own,
                     two,
                     conclusion,
+                    sides,
                     known,
                     shown,
                     more: None,
@@ -402,10 +407,11 @@ impl Registrar {
         more: u64,
         now: UnixTime,
     ) -> Result<(), LedgerError> {
-        let Refusal { evidence, own, reason, detail, conclusion, known, .. } = refusal;
+        let Refusal { evidence, own, reason, detail, conclusion, sides, known, .. } = refusal;
+        let alone = (*conclusion, sides.as_deref().cloned());
         let number = match &refusal.two {
             Some(two) => self.tell_two(tx, two, two.incident(reason.code(), detail, more), now)?,
-            None => open_incident(tx, incident(evidence, own, *reason, detail, more, *conclusion), now)?,
+            None => open_incident(tx, incident(evidence, own, *reason, detail, more, alone), now)?,
         };
         let Some((number, device)) = number.zip(known.device.as_ref()) else { return Ok(()) };
         let (end, conclusion, is_observed) = (End::Out, *conclusion, false);
@@ -672,13 +678,24 @@ pub(super) fn note(
     }
 }
 
+/// As what one is seen who was found out without another beside it, so that a person can say who it is.
+pub(super) fn alone(
+    claim: &admission::Claim,
+    known: &Known,
+    own: &Appraisal,
+    now: UnixTime,
+) -> Option<Sides> {
+    let newcomer = appearance(claim, &known.facts(), own.marks(), now)?;
+    Some(Sides { newcomer, holder: None })
+}
+
 pub(super) fn incident(
     evidence: &admission::Claim,
     own: &Appraisal,
     reason: Reason,
     detail: &str,
     more: u64,
-    conclusion: Option<Conclusion>,
+    (conclusion, sides): (Option<Conclusion>, Option<Sides>),
 ) -> NewIncident {
     let conclusion = conclusion.map(Conclusion::code);
     NewIncident {
@@ -688,6 +705,7 @@ pub(super) fn incident(
         evidence: json!({
             "conclusion": conclusion,
             "weighed": { "own": own },
+            Sides::NAME: sides,
             "claim": as_json(evidence),
         }),
         more,

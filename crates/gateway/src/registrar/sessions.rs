@@ -3,7 +3,7 @@
 use super::{
     Registrar, Terms,
     away::Place,
-    judging::{incident, open_incident, unless_tampered},
+    judging::{alone, incident, open_incident, unless_tampered},
     trust::{Attach, End},
 };
 use crate::{
@@ -222,7 +222,8 @@ impl Registrar {
         };
         let ledger = self.ledger.clone();
         let mut tx = ledger.begin()?;
-        let new = incident(claim, own, reason, &reason.to_string(), more, verdict.conclusion);
+        let sides = alone(claim, known, own, now);
+        let new = incident(claim, own, reason, &reason.to_string(), more, (verdict.conclusion, sides));
         let number = open_incident(&mut tx, new, now)?;
         if let Some((number, device)) = number.zip(known.device.as_ref()) {
             let (end, conclusion, other, is_observed) = (End::In, verdict.conclusion, None, true);
@@ -289,7 +290,9 @@ impl Registrar {
     fn known(&mut self, session: &Session) -> Result<Option<Known>, LedgerError> {
         let read = || {
             let mut tx = self.ledger.begin()?;
-            let known = Known::read(&mut tx, session.device, session.cert_sha256, self.clock.for_attached())?;
+            let here = (session.outer(), &*self.outside.origins);
+            let now = self.clock.for_attached();
+            let known = Known::read(&mut tx, session.device, session.cert_sha256, here, now)?;
             tx.commit().map(|()| known)
         };
         match read() {

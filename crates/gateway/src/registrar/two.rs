@@ -69,7 +69,7 @@ impl Two {
             Some(claim) => appearance(claim, &facts, other.marks(), case.at)?,
             None => case.profile.as_ref()?.seen.first()?.clone(),
         };
-        Some(Sides { newcomer, holder })
+        Some(Sides { newcomer, holder: Some(holder) })
     }
 
     /// As what it is told.

@@ -45,14 +45,15 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Which of the two of an incident looks like this one; `None` where none does, or it is not about two.
+    /// Which of those who an incident is about looks like this one; `None` where none does, or it is not about who holds a key.
     ///
     /// # Errors
     /// As [`Self::device`]; [`LedgerError::NotFound`].
     pub fn side_of(&mut self, incident: u64, who: &Appearance) -> Result<Option<Side>, LedgerError> {
         let Some(sides) = self.known_incident(incident)?.sides() else { return Ok(None) };
-        let sides = [(sides.newcomer, Side::Newcomer), (sides.holder, Side::Holder)];
-        Ok(sides.into_iter().find(|(seen, _)| seen.is_like(who)).map(|(_, side)| side))
+        let sides = [(Some(sides.newcomer), Side::Newcomer), (sides.holder, Side::Holder)];
+        let is_it = |seen: &Option<Appearance>| seen.as_ref().is_some_and(|seen| seen.is_like(who));
+        Ok(sides.into_iter().find(|(seen, _)| is_it(seen)).map(|(_, side)| side))
     }
 
     fn radio_follows(

@@ -27,9 +27,10 @@ pub(crate) enum Incident {
     ///
     /// The code is 1 where the rules of this version come to another verdict than those of then.
     Replay(Show),
-    /// Say which of two who hold one key is the unit
+    /// Say which of two who hold one key is the unit, or whether one alone is
     ///
-    /// The other is refused from now on where it was and as it looked; its tunnel ends at once.
+    /// Whoever is not is refused from now on where it was and as it looked; its tunnel ends at once. One alone in wrong hands is let
+    /// in from there when it comes back, if it is the unit.
     Judge(Judge),
     /// Close an incident: there is nothing more to do
     Close(Close),
@@ -45,7 +46,7 @@ pub(crate) struct Show {
 pub(crate) struct Judge {
     /// Which incident
     number: u64,
-    /// Which is the unit: newcomer, holder, neither, or both: they are one
+    /// Which is the unit: newcomer, holder, neither, or both: they are one; of one alone, newcomer or neither
     #[arg(long, value_parser = genuine)]
     genuine: Genuine,
     /// The reason, for the record
@@ -113,9 +114,13 @@ fn judged(incident: &View) -> String {
         return format!("incident {number} is judged and closed\n");
     };
     let device = devices(incident);
-    let from = sides.holder.from;
+    let from = sides.newcomer.from;
+    let alike = match sides.holder {
+        Some(_) => format!("both look alike and come from {from}, so nothing tells them apart by that"),
+        None => format!("{from} is on the unit's own line, so nothing tells it from the unit by that"),
+    };
     format!(
-        "incident {number} is judged and closed; both look alike and come from {from}, so nothing tells them apart by that\n\
+        "incident {number} is judged and closed; {alike}\n\
          next: where one is a copy, `truecell order create` for {device} lets the unit have a new key from its line, and \
          `truecell cert revoke` ends the old one\n"
     )
@@ -179,9 +184,11 @@ fn next(incident: &View) -> String {
         ),
         "second-claim" | "clone" | "wrong-hands" | "alternating-use" if incident.sides().is_some() => {
             let number = incident.number;
+            let is_alone = incident.sides().is_some_and(|sides| sides.holder.is_none());
+            let words = if is_alone { "newcomer|neither" } else { "newcomer|holder|neither|both" };
             format!(
                 "next: `truecell device show {device}` and whoever is at its site; then `truecell incident judge {number} \
-                 --genuine newcomer|holder|neither|both --why TEXT`\n"
+                 --genuine {words} --why TEXT`\n"
             )
         }
         "lineage-fork" | "shared-credential" | "legacy-second-claim" => format!(

@@ -40,6 +40,7 @@ const SCRIPT: &[&str] = &[
     "line add KT/02-1 192.0.2.0/29 2001:db8:1::/56 --region seoul",
     "line add KT/02-1 198.51.100.0/24",
     "line set KT/02-1 --region busan",
+    "line set KT/02-1 --position 35.1796,129.0756",
     "line list",
     "order create W/1 00aabb000001 --line KT/02-1 --until 2126-01-01T00:00:00Z --why new-customer",
     "order create W/2 00aabb000001 --line KT/02-1 --until 2126-01-01T00:00:00Z --why again",

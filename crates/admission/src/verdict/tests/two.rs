@@ -34,7 +34,7 @@ fn foreign(outer: &str) -> Claim {
 fn seen(outer: &str, make: &str, at_home: bool, days_ago: u64) -> Appearance {
     let at = now().before(Duration::from_secs(days_ago * DAY));
     Appearance {
-        look: look(make).look(),
+        look: look(make).look(outer.parse::<SocketAddr>().unwrap().ip()),
         from: outer.parse::<SocketAddr>().unwrap().ip(),
         at_home,
         position: None,
@@ -267,6 +267,25 @@ fn a_unit_that_is_upgraded_and_set_back_at_home_or_moves_between_addresses_is_on
     let moved = vec![seen(ELSEWHERE, "A", false, 0), seen(AWAY, "A", false, 1)];
     let back = World { seen: moved, ..World::without_line() }.judge(&from(AWAY, "A"), None);
     assert_eq!((back.decision, back.conclusion), (Decision::Admit(Admit::First), None));
+}
+
+#[test]
+fn one_alone_in_wrong_hands_is_let_in_from_there_once_a_person_has_said_that_it_is_the_unit() {
+    let judge = |judged: Option<bool>, outer| {
+        let says = |is_copy| Judged { is_copy, at: now(), by: "kim".into(), incident: Some(1) };
+        let there = Appearance { judged: judged.map(says), ..seen(ELSEWHERE, "A", false, 1) };
+        World { seen: vec![there], ..World::without_line() }.judge(&foreign(outer), None).decision
+    };
+    assert_eq!(judge(None, ELSEWHERE), Decision::Refuse(Reason::WrongHands));
+    assert_eq!(judge(Some(false), ELSEWHERE), Decision::Admit(Admit::First));
+    assert_eq!(judge(Some(false), AWAY), Decision::Refuse(Reason::WrongHands), "nothing was said of there");
+    assert_eq!(judge(Some(true), ELSEWHERE), Decision::Refuse(Reason::Clone));
+
+    let cleared = Judged { is_copy: false, at: now(), by: "kim".into(), incident: Some(1) };
+    let there = Appearance { judged: Some(cleared), ..seen(ELSEWHERE, "A", false, 1) };
+    let world = World { seen: vec![seen(HOME, "A", true, 0), there], ..World::without_line() };
+    let back = world.judge(&foreign(ELSEWHERE), None);
+    assert_eq!((back.decision, back.conclusion), (Decision::Admit(Admit::First), None), "they are one");
 }
 
 #[test]

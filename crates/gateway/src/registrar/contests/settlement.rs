@@ -101,7 +101,8 @@ impl Registrar {
         probe: Probe,
     ) -> Result<Settlement, LedgerError> {
         let now = self.clock.for_attached();
-        let known = match Known::read(tx, contest.device, newcomer.session.cert_sha256, now) {
+        let here = (newcomer.session.outer(), &*self.outside.origins);
+        let known = match Known::read(tx, contest.device, newcomer.session.cert_sha256, here, now) {
             Err(error) if error.is_transient() => return Err(error),
             known => known.ok(),
         };
@@ -301,7 +302,8 @@ impl Registrar {
         (number, reason): (u64, Reason),
         now: UnixTime,
     ) -> Result<(), LedgerError> {
-        let known = Known::read(tx, contest.device, newcomer.session.cert_sha256, now);
+        let here = (newcomer.session.outer(), &*self.outside.origins);
+        let known = Known::read(tx, contest.device, newcomer.session.cert_sha256, here, now);
         let Some(known) = unless_tampered(known)? else { return Ok(()) };
         let holder = self.sessions.get(contest.holder.session).filter(|_| settlement.holder_goes);
         let goes = [(Some(newcomer.session.clone()), Side::Newcomer), (holder, Side::Holder)];
