@@ -180,7 +180,7 @@ fn copies_from_anothers_line_beside_the_unit_at_home_are_one_incident_with_both_
     assert_eq!((replay.device, same), (UNIT, vec![true; 3]), "each time that it was told");
     assert!(replay.earlier.iter().all(|one| one.at < replay.last.at), "{replay:?}");
     let sides = incident.sides().unwrap();
-    assert_eq!((sides.newcomer.from, sides.holder.from), (AWAY.into(), HOME.into()));
+    assert_eq!((sides.newcomer.from, sides.holder.unwrap().from), (AWAY.into(), HOME.into()));
     let attaches = world.carrier.gateway.stats().attaches;
     assert_eq!((attaches["clone"], attaches.get("contested")), (8, None));
     assert_eq!((world.states(), unit.ping(SERVICE, 1).0), (vec![State::Open], 1));

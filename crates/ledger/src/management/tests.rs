@@ -45,7 +45,7 @@ fn standing(ledger: &Ledger) -> Vec<(u64, Task)> {
 
 fn seen(look: u8) -> Appearance {
     Appearance {
-        look: Look { ike: Sha256([look; 32]), fragment: None, retransmission: None },
+        look: Look { ike: Sha256([look; 32]), fragment: None, fragment_v6: None, retransmission: None },
         from: [192, 0, 2, 1].into(),
         at_home: false,
         cert_sha256: CertSha256::from(Sha256([1; 32])),
@@ -61,7 +61,7 @@ fn seen(look: u8) -> Appearance {
 
 /// About two, of whom the holder looks so.
 fn incident(ledger: &Ledger, holder: u8) -> u64 {
-    let sides = Sides { newcomer: seen(1), holder: seen(holder) };
+    let sides = Sides { newcomer: seen(1), holder: Some(seen(holder)) };
     let evidence = json!({ Sides::NAME: sides });
     let new = NewIncident { kind: "clone", devices: vec![UNIT], summary: String::new(), evidence, more: 0 };
     ledger.open_incident(new, "admission", at(1)).unwrap().number

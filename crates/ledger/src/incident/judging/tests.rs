@@ -47,7 +47,7 @@ fn judge(ledger: &Ledger, genuine: Genuine) -> Result<Incident, LedgerError> {
 
 /// Where somebody was seen of whom a person has said something, and whether that is a copy.
 fn judged(ledger: &Ledger) -> Vec<(String, bool)> {
-    let profile = ledger.begin().unwrap().profile(UNIT).unwrap();
+    let (profile, _) = ledger.begin().unwrap().profile(UNIT).unwrap();
     let seen = profile.into_iter().flat_map(|profile| profile.seen);
     seen.filter_map(|seen| Some((seen.from.to_string(), seen.judged?.is_copy))).collect()
 }
