@@ -59,7 +59,7 @@ rows! {
             "the same with an emergency call",
             "the unit waits in quarantine until the call is over; then it is let in, and the copy is ended",
         ],
-        other: (Unknown, Different),
+        others: &[(Unknown, Different)],
         acts: &[
             Comes(Unit, In),
             Leaves(Unit),
@@ -172,7 +172,7 @@ rows! {
             "the unit itself, carried to where nobody knows, with an emergency call; management sees its tunnel",
             "let in; once the call is over its tunnel ends and its radio is ordered off; refused (`wrong-hands`)",
         ],
-        other: (Unknown, Same),
+        others: &[(Unknown, Same)],
         acts: &[
             Comes(Unit, In),
             Says(r#""neighbours":["lte:450-08:1","lte:450-08:2","lte:450-08:3"]"#),
