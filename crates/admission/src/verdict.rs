@@ -2,7 +2,7 @@ use crate::{
     Appraisal, Claim, Effect, Evidence, Facts, Holder, Located, Modes, Policy, Probe, Reason, Revocation,
     Transient,
     appraisal::{appearance, appraise, is_on_line},
-    weighing::{APART, APART_IN_TURN, WRONG_HANDS, Weighed, is_exchange, weigh},
+    weighing::{APART, APART_IN_TURN, Relation, WRONG_HANDS, is_exchange, weigh},
 };
 use ids::{Network, UnixTime};
 use ledger::{Appearance, Grade, Item, LifeCycle, Profile, allows};
@@ -331,7 +331,7 @@ fn refused(
         (weigh(own, &other, APART), other)
     });
     match at_home {
-        Some((Weighed::FirstIsCopy, other)) if other.is_home() => {
+        Some((Relation::FirstIsCopy, other)) if other.is_home() => {
             Settled::refused(Reason::Clone).beside(other)
         }
         Some(_) | None => Settled::refused(reason),
@@ -374,16 +374,16 @@ fn between(own: &Appraisal, holder: &Holder, facts: &Facts<'_>, modes: &Modes) -
     let has_call = facts.holder_has_call;
     let goes = facts.holder_may_go && !has_call;
     let settled = match weigh(own, &other, APART) {
-        Weighed::FirstIsCopy => Settled::refused(Reason::Clone),
-        Weighed::SecondIsCopy if goes || (is_exchange(own, &other) && !has_call) => Settled {
+        Relation::FirstIsCopy => Settled::refused(Reason::Clone),
+        Relation::SecondIsCopy if goes || (is_exchange(own, &other) && !has_call) => Settled {
             holder_goes: true,
             ..Settled::meaning(Decision::Admit(Admit::HolderIsClone), Conclusion::HolderIsClone)
         },
-        Weighed::SecondIsCopy => {
+        Relation::SecondIsCopy => {
             Settled::meaning(Decision::Quarantine(Reason::SecondClaim), Conclusion::HolderIsClone)
         }
-        Weighed::BothInWrongHands => Settled { holder_goes: goes, ..Settled::refused(Reason::WrongHands) },
-        Weighed::Undecided => {
+        Relation::BothInWrongHands => Settled { holder_goes: goes, ..Settled::refused(Reason::WrongHands) },
+        Relation::Undecided => {
             Settled::meaning(Decision::Quarantine(Reason::SecondClaim), Conclusion::Undecided)
         }
     };
@@ -399,12 +399,12 @@ fn alone(claim: &Claim, facts: &Facts<'_>, own: &Appraisal, how: Admit, now: Uni
     let Some(before) = in_turn(claim, facts, own, now) else { return admitted };
     let other = Appraisal::new(before.marks.iter().copied());
     let settled = match weigh(own, &other, APART_IN_TURN) {
-        Weighed::FirstIsCopy => Settled::refused(Reason::Clone),
-        Weighed::SecondIsCopy => Settled { conclusion: Some(Conclusion::HolderIsClone), ..admitted },
-        Weighed::BothInWrongHands => {
+        Relation::FirstIsCopy => Settled::refused(Reason::Clone),
+        Relation::SecondIsCopy => Settled { conclusion: Some(Conclusion::HolderIsClone), ..admitted },
+        Relation::BothInWrongHands => {
             Settled { conclusion: Some(Conclusion::GenuineKeyUntrusted), ..admitted }
         }
-        Weighed::Undecided => Settled { conclusion: Some(Conclusion::Undecided), ..admitted },
+        Relation::Undecided => Settled { conclusion: Some(Conclusion::Undecided), ..admitted },
     };
     settled.beside(other)
 }

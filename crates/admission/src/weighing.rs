@@ -155,7 +155,7 @@ pub fn is_exchange(first: &Appraisal, second: &Appraisal) -> bool {
 
 /// What two sides are to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weighed {
+pub enum Relation {
     /// The first is the copy.
     FirstIsCopy,
     /// The second is.
@@ -167,15 +167,15 @@ pub enum Weighed {
 }
 
 /// Weighs two who hold one key. `apart`: how far they must be for a conclusion.
-pub fn weigh(first: &Appraisal, second: &Appraisal, apart: i32) -> Weighed {
+pub fn weigh(first: &Appraisal, second: &Appraisal, apart: i32) -> Relation {
     if first.is_in_wrong_hands() && second.is_in_wrong_hands() {
-        Weighed::BothInWrongHands
+        Relation::BothInWrongHands
     } else if first.is_copy_beside(second, apart) {
-        Weighed::FirstIsCopy
+        Relation::FirstIsCopy
     } else if second.is_copy_beside(first, apart) {
-        Weighed::SecondIsCopy
+        Relation::SecondIsCopy
     } else {
-        Weighed::Undecided
+        Relation::Undecided
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Newcomer {
 }
 
 /// Who goes on.
-enum Settled {
+enum GoesOn {
     Newcomer(Box<Lease>),
     /// The newcomer stays without a lease.
     Quarantine,
@@ -61,7 +61,7 @@ impl Registrar {
                 if settlement.is_some_and(|settlement| settlement.is_resolved()) {
                     self.voided.push_back(Voided { device: contest.device, session: newcomer.session() });
                 }
-                let refused = Settled::Holder(Some(Reason::RowTampered));
+                let refused = GoesOn::Holder(Some(Reason::RowTampered));
                 self.act_on(refused, newcomer, contest, outcome);
             }
         }
@@ -74,10 +74,10 @@ impl Registrar {
         newcomer: &mut Newcomer,
         contest: &Contest,
         outcome: Outcome,
-    ) -> Result<Settled, LedgerError> {
+    ) -> Result<GoesOn, LedgerError> {
         let Some(probe) = outcome.probe() else {
             self.append(&resolved(contest, outcome, Some(contest.holder.session), Weighed::default()))?;
-            return Ok(Settled::Holder(None));
+            return Ok(GoesOn::Holder(None));
         };
         let ledger = self.ledger.clone();
         let mut tx = ledger.begin()?;
@@ -102,14 +102,14 @@ impl Registrar {
     }
 
     /// One that has left, or finds no place, is refused.
-    fn confine(&mut self, session: &Session, told: &Told) -> Result<Settled, LedgerError> {
+    fn confine(&mut self, session: &Session, told: &Told) -> Result<GoesOn, LedgerError> {
         let stands = self.sessions.get(session.id).is_some();
         let claim = self.claims.get(&session.id).filter(|_| stands).cloned();
         let is_in = claim.map(|claim| self.quarantine(session, &claim, told)).transpose()?;
-        Ok(if is_in == Some(true) { Settled::Quarantine } else { Settled::Holder(Some(told.reason)) })
+        Ok(if is_in == Some(true) { GoesOn::Quarantine } else { GoesOn::Holder(Some(told.reason)) })
     }
 
-    fn act_on(&mut self, settled: Settled, newcomer: Newcomer, contest: &Contest, outcome: Outcome) {
+    fn act_on(&mut self, settled: GoesOn, newcomer: Newcomer, contest: &Contest, outcome: Outcome) {
         self.tallies.settled.count(outcome.code());
         let Newcomer { authenticated, session, settlement } = newcomer;
         let holder_goes = settlement.as_ref().is_some_and(|settlement| settlement.holder_goes);
@@ -117,7 +117,7 @@ impl Registrar {
             self.reckon(two, contest.holder.session);
         }
         match settled {
-            Settled::Newcomer(lease) => {
+            GoesOn::Newcomer(lease) => {
                 if let Some(Settlement { let_in: Some(let_in), .. }) = &settlement {
                     self.let_in(session.device, let_in, self.clock.now());
                 }
@@ -133,11 +133,11 @@ impl Registrar {
                     self.answer(Answer::Moved(admitted));
                 }
             }
-            Settled::Quarantine => {
+            GoesOn::Quarantine => {
                 let quarantined = Quarantined::new(&authenticated, &session);
                 quarantined.into_iter().for_each(|one| self.answer(Answer::Confined(one)));
             }
-            Settled::Holder(reason) => {
+            GoesOn::Holder(reason) => {
                 if holder_goes {
                     let why = Why::Device(Reason::WrongHands.code().to_owned());
                     self.answer(Answer::End { session: contest.holder.session, why });

@@ -1,7 +1,7 @@
 //! How a contest was judged, and what of it is written down already. It is judged once: the incident and the end that it comes to
 //! stand together, whatever fails in between.
 
-use super::{Newcomer, Settled};
+use super::{GoesOn, Newcomer};
 use crate::{
     contest::{Contest, Outcome},
     evidence::{Known, as_json, weighed},
@@ -137,7 +137,7 @@ impl Registrar {
         newcomer: &Newcomer,
         contest: &Contest,
         outcome: Outcome,
-    ) -> Result<Settled, LedgerError> {
+    ) -> Result<GoesOn, LedgerError> {
         match settlement.decision {
             Decision::Admit(_) => self.hand_over(tx, settlement, newcomer, contest, outcome),
             Decision::Quarantine(_) | Decision::Refuse(_) | Decision::Contest | Decision::Drop(_) => {
@@ -153,7 +153,7 @@ impl Registrar {
         newcomer: &Newcomer,
         contest: &Contest,
         outcome: Outcome,
-    ) -> Result<Settled, LedgerError> {
+    ) -> Result<GoesOn, LedgerError> {
         if let Some(told) = &settlement.denied {
             return self.confine(&newcomer.session, told);
         }
@@ -169,7 +169,7 @@ impl Registrar {
         let code = Some(reason.code().to_owned());
         self.append(&ContestResolved { reason: code, incident, ..event })?;
         if !matches!(settlement.decision, Decision::Quarantine(_)) {
-            return Ok(Settled::Holder(Some(reason)));
+            return Ok(GoesOn::Holder(Some(reason)));
         }
         let told = Told { reason, incident, weighed: settlement.weighed.clone() };
         settlement.denied = Some(told.clone());
@@ -184,7 +184,7 @@ impl Registrar {
         newcomer: &Newcomer,
         contest: &Contest,
         outcome: Outcome,
-    ) -> Result<Settled, LedgerError> {
+    ) -> Result<GoesOn, LedgerError> {
         let now = self.clock.for_attached();
         let incident = match settlement.written {
             Some(incident) => incident,
@@ -204,7 +204,7 @@ impl Registrar {
             self.tell_handed_over(&mut tx, settlement, contest, &event, now)?;
         }
         self.commit(tx, settlement, contest, incident)?;
-        Ok(Settled::Newcomer(Box::new(lease)))
+        Ok(GoesOn::Newcomer(Box::new(lease)))
     }
 
     /// What else is written of who is let in.
