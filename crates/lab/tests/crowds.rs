@@ -170,7 +170,7 @@ fn is_served(carrier: &Carrier, number: u8) -> bool {
 #[test]
 fn a_stranger_with_copies_of_all_keys_locks_no_unit_out_that_comes_back() {
     let folder = tempfile::tempdir().unwrap();
-    let carrier = Carrier::start_knowing(folder.path(), Arc::new(Lines)).unwrap();
+    let carrier = Carrier::start_knowing(folder.path(), Arc::new(Lines), |_| ()).unwrap();
     let enrol = |number| {
         let new = NewDevice { access_line: Some(line(number)), ..NewDevice::installed(id(number)) };
         carrier.ledger.add_device(new, "lab", UnixTime::now()).unwrap();
