@@ -39,7 +39,7 @@ impl Gate {
 
     /// Judges a claim, asks the holder where that is called for, and keeps who was let in.
     pub(super) fn attach(&mut self, claim: &Claim, held: Option<Held>, now: UnixTime) -> Verdict {
-        let mut holder = held.map(|held| (holder(held.claim), held.does));
+        let mut holder = held.map(|held| (holder(held.claim, held.does), held.does));
         let mut verdict = self.judge(claim, holder.as_ref().map(|(holder, _)| holder), now);
         if let (Decision::Contest, Some((holder, does))) = (verdict.decision, &mut holder) {
             holder.probe = *does;
@@ -75,7 +75,7 @@ impl Gate {
 
     /// What two were judged by, as the journal has it.
     pub(super) fn case(&self, claim: &Claim, held: Held, now: UnixTime) -> admission::Case {
-        let holder = Holder { probe: held.does, ..holder(held.claim) };
+        let holder = Holder { probe: held.does, ..holder(held.claim, held.does) };
         admission::Case::new(claim, &self.facts(now), Some(&holder), &self.policy, &self.modes, now)
     }
 
@@ -94,14 +94,15 @@ impl Gate {
     }
 }
 
-fn holder(claim: Claim) -> Holder {
+/// One that lives is heard all the time.
+fn holder(claim: Claim, does: Probe) -> Holder {
     Holder {
         session: SessionId { epoch: Epoch(1), number: 1 },
         outer: Some(claim.outer.address),
         claim: Some(claim),
         probe: Probe::NotAsked,
         asked_ago: None,
-        heard_ago: None,
+        heard_ago: matches!(does, Probe::Answered | Probe::MadeRoom).then_some(Duration::ZERO),
     }
 }
 
