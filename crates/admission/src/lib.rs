@@ -13,6 +13,9 @@ mod appraisal;
 mod case;
 mod claim;
 mod evidence;
+mod facts;
+mod fingerprint;
+mod holder;
 mod modes;
 mod policy;
 mod reason;
@@ -23,11 +26,11 @@ pub mod weighing;
 
 pub use appraisal::{appearance, appraise};
 pub use case::Case;
-pub use claim::{
-    Claim, Facts, Fingerprint, Holder, IkeSpis, Lineage, Located, Management, Outer, Probe, Proof,
-    Revocation, Trail,
-};
+pub use claim::{Claim, IkeSpis, Lineage, Located, Management, Outer, Proof, Revocation, Trail};
 pub use evidence::{Evidence, Known, Missing};
+pub use facts::Facts;
+pub use fingerprint::Fingerprint;
+pub use holder::{Holder, Probe};
 pub use modes::{Effect, Modes};
 pub use policy::{Policy, ValidityException};
 pub use reason::{Reason, Transient};
