@@ -1,11 +1,6 @@
 //! What becomes of sessions that stand: they end, move, and are judged anew.
 
-use super::{
-    Registrar, Terms,
-    away::Place,
-    judging::{alone, incident, open_incident, unless_tampered},
-    trust::{Attach, End},
-};
+use super::{Registrar, Terms, away::Place};
 use crate::{
     GatewayConfig, OffLine,
     evidence::{self, Known, revocation},
@@ -13,11 +8,11 @@ use crate::{
     sessions::{Session, State},
     sightings::Alternation,
 };
-use admission::{Decision, Evidence, Missing, Reason, Revocation, Verdict, judge};
+use admission::{Decision, Evidence, Missing, Reason, Revocation, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{AccessLine, DeviceId, SessionId, UnixTime};
-use ledger::{Device, LedgerError, trust::TrustEvidence};
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use ledger::{Device, LedgerError};
+use std::{net::SocketAddr, sync::Arc};
 use x509::Standing;
 
 impl Registrar {
@@ -204,36 +199,6 @@ impl Registrar {
         if let Some(line) = here.filter(|_| !is_anothers) {
             self.outside.origins.is_at_home(session.device, line, session.since);
         }
-    }
-
-    /// One who was let in is found out without another: that is an incident, and its cells hear of it.
-    pub(super) fn tell_found_out(
-        &mut self,
-        claim: &admission::Claim,
-        reason: Reason,
-        verdict: &Verdict,
-        known: &Known,
-        now: UnixTime,
-    ) -> Result<(), LedgerError> {
-        let (own, kind) = (&verdict.own, (claim.device, reason));
-        let Some(more) = self.refused.would_admit(kind, Instant::now()) else {
-            self.refused.leave_out(kind, Instant::now());
-            return Ok(());
-        };
-        let ledger = self.ledger.clone();
-        let mut tx = ledger.begin()?;
-        let sides = alone(claim, known, own, now);
-        let new = incident(claim, own, reason, &reason.to_string(), more, (verdict.conclusion, sides));
-        let number = open_incident(&mut tx, new, now)?;
-        if let Some((number, device)) = number.zip(known.device.as_ref()) {
-            let (end, conclusion, other, is_observed) = (End::In, verdict.conclusion, None, true);
-            let evidence = TrustEvidence::Incident(number);
-            let attach = Attach { end, conclusion, own, other, is_observed, evidence };
-            unless_tampered(self.tell_cells(&mut tx, device, attach, now))?;
-        }
-        tx.commit()?;
-        self.refused.admit(kind, Instant::now());
-        Ok(())
     }
 
     /// One in quarantine gets nothing more by whatever has changed, and ends where it would be refused.

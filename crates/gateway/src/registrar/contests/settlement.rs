@@ -8,7 +8,8 @@ use crate::{
     management::Ours,
     registrar::{
         Registrar,
-        judging::{note, open_incident, unless_tampered},
+        claims::note,
+        incidents::{open_incident, unless_tampered},
         management::FoundOut,
         quarantine::Told,
         shadow::LetIn,
