@@ -24,6 +24,7 @@ mod incidents;
 mod management;
 mod pairs;
 mod quarantine;
+mod review;
 mod sessions;
 mod shadow;
 mod trust;

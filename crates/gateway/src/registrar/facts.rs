@@ -9,11 +9,33 @@ use crate::{
 };
 use admission::{Evidence, Facts, Holder, Management, Probe};
 use ids::{Network, SessionId, UnixTime};
-use ledger::Lease;
+use ledger::{Lease, LedgerError};
 use std::time::Instant;
 use x509::Standing;
 
 impl Registrar {
+    /// What the ledger says about a session's unit; `None` where that can't be believed.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub(super) fn known(&mut self, session: &Session) -> Result<Option<Known>, LedgerError> {
+        let read = || {
+            let mut tx = self.ledger.begin()?;
+            let here = (session.outer(), &*self.outside.origins);
+            let now = self.clock.for_attached();
+            let known = Known::read(&mut tx, session.device, session.cert_sha256, here, now)?;
+            tx.commit().map(|()| known)
+        };
+        match read() {
+            Ok(known) => Ok(Some(known)),
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => {
+                self.tampered(session.device, &error);
+                Ok(None)
+            }
+        }
+    }
+
     /// Only what the ledger has is asked about from now on: the others are refused whatever their CA says.
     pub(super) fn issuer_says(&self, claim: &Claim, known: &Known, now: UnixTime) -> Option<Standing> {
         let path = claim.authenticated.path();

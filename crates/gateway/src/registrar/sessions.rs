@@ -1,19 +1,10 @@
-//! What becomes of sessions that stand: they end, move, and are judged anew.
+//! What becomes of sessions that stand: they end, move, and come under other terms.
 
-use super::{Registrar, Terms, away::Place};
-use crate::{
-    GatewayConfig, OffLine,
-    evidence::{self, Known, revocation},
-    hand_off::{Answer, Why},
-    sessions::{Session, State},
-    sightings::Alternation,
-};
-use admission::{Decision, Evidence, Missing, Reason, Revocation, judge};
+use super::{Registrar, Terms, review::Anew};
+use crate::{GatewayConfig, hand_off::Why, sessions::Session, sightings::Alternation};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
-use ids::{AccessLine, DeviceId, SessionId, UnixTime};
-use ledger::{Device, LedgerError};
+use ledger::LedgerError;
 use std::{net::SocketAddr, sync::Arc};
-use x509::Standing;
 
 impl Registrar {
     pub(super) fn closed(&mut self, session: &Session, why: &Why) -> Result<(), LedgerError> {
@@ -71,172 +62,6 @@ impl Registrar {
         Ok(())
     }
 
-    /// Whether an address is on the unit's line; `None` when nobody knows.
-    fn is_on_line(&self, known: &Known, to: SocketAddr) -> Option<bool> {
-        let line = known.device.as_ref()?.access_line.as_ref()?;
-        let here = evidence::outer(to, known, &*self.outside.origins, self.clock.for_attached());
-        here.is_behind(line).or_else(|| known.line.as_ref()?.covers(to.ip()))
-    }
-
-    /// The feed of lines is behind the units that move: whoever is away is judged anew once it says something else.
-    pub(super) fn look_for_away(&mut self) {
-        let (now, origins, sessions) = (self.clock.for_attached(), &self.outside.origins, &self.sessions);
-        let away = self.away.take_turn().filter_map(|(id, place)| Some((sessions.get(id)?, place)));
-        let other = away.filter(|(session, Place { own, seen })| {
-            origins.line(session.outer(), own.as_ref(), now).value() != seen.as_ref()
-        });
-        self.reviews.extend(other.map(|(session, _)| session.device));
-    }
-
-    /// Who is let in while the feed does not know whose line its address is, is judged anew once it does.
-    pub(super) fn watch_line(
-        &mut self,
-        session: SessionId,
-        line: &Evidence<AccessLine>,
-        unit: Option<&Device>,
-    ) {
-        match line {
-            Evidence::Missing(Missing::NoRecord | Missing::Stale | Missing::Doubtful) => {
-                self.watch(session, None, unit);
-            }
-            Evidence::Missing(Missing::NotGathered | Missing::NotSent) | Evidence::Known(_) => {
-                self.away.remove(session);
-            }
-        }
-    }
-
-    fn watch(&mut self, session: SessionId, seen: Option<AccessLine>, unit: Option<&Device>) {
-        let own = unit.and_then(|unit| unit.access_line.clone());
-        self.away.insert(session, Place { own, seen });
-    }
-
-    /// A unit is outside the network of its line, or is not known to be.
-    fn seen_at(&self, session: SessionId, outside: bool) {
-        match (self.terms.off_line, outside) {
-            (OffLine::Hold, outside) => self.answer(Answer::Line { session, outside }),
-            (OffLine::Close, true) => self.answer(Answer::End { session, why: Why::LeftLine }),
-            (OffLine::Close, false) => self.answer(Answer::Line { session, outside: false }),
-            (OffLine::Keep, _) => {}
-        }
-    }
-
-    /// Judges those who are attached anew, after something about their unit has changed.
-    pub(super) fn review(&mut self, device: DeviceId) -> Result<(), LedgerError> {
-        match self.orders_by_facts(device) {
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => self.tampered(device, &error),
-            Ok(()) => {}
-        }
-        for session in self.sessions.of_device(device) {
-            if let Some(known) = self.known(&session)? {
-                self.look_again(&session, &known, Anew::Stays)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Judges a session by what is known now: it goes on, is held off its line, or ends.
-    ///
-    /// # Errors
-    /// The transient ones, before anything is done.
-    fn look_again(&mut self, session: &Session, known: &Known, anew: Anew) -> Result<(), LedgerError> {
-        let Some(claim) = self.claims.get(&session.id).map(|claim| (**claim).clone()) else {
-            return Ok(());
-        };
-        let now = self.clock.for_attached();
-        let outer = evidence::outer(anew.outer(session), known, &*self.outside.origins, now);
-        let revocation = self.revocation_now(&claim, known, now);
-        let facts = self.facts_now(session, known, now);
-        let claim = admission::Claim { outer, revocation, facts, ..claim };
-        self.note_home(session, &claim, known);
-        let verdict = judge(&claim, &self.facts(known), None, &self.policy, &self.shadow.modes, now);
-        if session.confinement().is_some() {
-            self.look_again_at_quarantined(session, verdict.decision);
-            return Ok(());
-        }
-        if let Decision::Refuse(reason) | Decision::Quarantine(reason) = verdict.decision {
-            self.hit(reason, session.device, claim.outer.address.ip(), now);
-        } else {
-            self.shadow.note(session.device, &verdict.observed);
-        }
-        self.watch_line(session.id, &claim.outer.line, known.device.as_ref());
-        if let Some(reason) = verdict.told {
-            self.tell_found_out(&claim, reason, &verdict, known, now)?;
-        }
-        if self.ends_beside(session, known, &claim, now)? {
-            return Ok(());
-        }
-        match verdict.decision {
-            Decision::Refuse(Reason::ForeignNetwork | Reason::LineUnknown) => {
-                self.watch(session.id, claim.outer.line.value().cloned(), known.device.as_ref());
-                if self.may_be_held(session, known, anew) {
-                    self.seen_at(session.id, true);
-                }
-            }
-            Decision::Refuse(reason) | Decision::Quarantine(reason) => {
-                if matches!(reason, Reason::WrongHands | Reason::Clone)
-                    && !self.may_go(session, (&claim, reason, &verdict), known, now)?
-                {
-                    return Ok(());
-                }
-                let why = Why::Device(reason.code().to_owned());
-                self.answer(Answer::End { session: session.id, why });
-            }
-            _ if !self.is_still_of(session, known) => {
-                self.answer(Answer::End { session: session.id, why: Why::ClassChanged });
-            }
-            Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, false),
-        }
-        Ok(())
-    }
-
-    /// On its line, and not known to be another's tunnel: what the unit hears now is what is heard there.
-    fn note_home(&self, session: &Session, claim: &admission::Claim, known: &Known) {
-        let line = known.device.as_ref().and_then(|device| device.access_line.as_ref());
-        let here =
-            line.filter(|line| claim.outer.is_behind(line) == Some(true) && session.state() == State::Open);
-        let is_anothers = claim.facts.value().is_some_and(|facts| facts.tunnel == Some(false));
-        if let Some(line) = here.filter(|_| !is_anothers) {
-            self.outside.origins.is_at_home(session.device, line, session.since);
-        }
-    }
-
-    /// One in quarantine gets nothing more by whatever has changed, and ends where it would be refused.
-    fn look_again_at_quarantined(&self, session: &Session, decision: Decision) {
-        match decision {
-            Decision::Refuse(reason) => {
-                let why = Why::Device(reason.code().to_owned());
-                self.answer(Answer::End { session: session.id, why });
-            }
-            _ if !self.is_quarantine_of(session) => {
-                self.answer(Answer::End { session: session.id, why: Why::ClassChanged });
-            }
-            Decision::Admit(_) | Decision::Contest | Decision::Quarantine(_) | Decision::Drop(_) => {
-                self.answer(Answer::Line { session: session.id, outside: false });
-            }
-        }
-    }
-
-    /// It may reach what others may in quarantine now.
-    fn is_quarantine_of(&self, session: &Session) -> bool {
-        let own = session.confinement().map(|confinement| &confinement.class);
-        own.is_none_or(|own| self.terms.quarantine.as_ref() == Some(own))
-    }
-
-    /// What its CA says by now. While that says nothing, what it said when the tunnel began counts until the unit
-    /// authenticates anew.
-    fn revocation_now(&self, claim: &admission::Claim, known: &Known, now: UnixTime) -> Evidence<Revocation> {
-        match self.outside.issuers.standing(&claim.path, &claim.serial, None, now) {
-            Some(Standing::Asking | Standing::Unknown { .. }) => claim.revocation.clone(),
-            standing => revocation(known.credential.as_ref(), standing, now),
-        }
-    }
-
-    /// What a tunnel may reach is agreed when it begins: under another class it has to begin anew.
-    fn is_still_of(&self, session: &Session, known: &Known) -> bool {
-        session.class == *self.terms.classes.of(known.device.as_ref())
-    }
-
     /// Takes other terms, and looks again at those whose tunnels may reach something else by them.
     pub(super) fn configure(&mut self, config: &GatewayConfig) {
         self.policy = config.policy.clone();
@@ -249,43 +74,6 @@ impl Registrar {
             self.reviews.extend(self.quarantine.devices());
         }
         self.disk_reserve = config.disk_reserve;
-    }
-
-    /// What the ledger says about a session's unit; `None` where that can't be believed.
-    fn known(&mut self, session: &Session) -> Result<Option<Known>, LedgerError> {
-        let read = || {
-            let mut tx = self.ledger.begin()?;
-            let here = (session.outer(), &*self.outside.origins);
-            let now = self.clock.for_attached();
-            let known = Known::read(&mut tx, session.device, session.cert_sha256, here, now)?;
-            tx.commit().map(|()| known)
-        };
-        match read() {
-            Ok(known) => Ok(Some(known)),
-            Err(error) if error.is_transient() => Err(error),
-            Err(error) => {
-                self.tampered(session.device, &error);
-                Ok(None)
-            }
-        }
-    }
-}
-
-/// Why a session is judged anew.
-#[derive(Clone, Copy)]
-pub(super) enum Anew {
-    /// Its unit is at another address, where nothing has passed yet.
-    Moved(SocketAddr),
-    /// Something else is known of it where it is.
-    Stays,
-}
-
-impl Anew {
-    fn outer(self, session: &Session) -> SocketAddr {
-        match self {
-            Self::Moved(to) => to,
-            Self::Stays => session.outer(),
-        }
     }
 }
 
