@@ -2,7 +2,7 @@
 
 use super::{
     Registrar,
-    trust::{Attach, End},
+    trust::{Attach, AttachEnd},
 };
 use crate::evidence::{Known, as_json};
 use admission::{Appraisal, Conclusion, Reason, Verdict, appearance};
@@ -47,7 +47,7 @@ impl Registrar {
         let new = incident(claim, own, reason, &reason.to_string(), more, (verdict.conclusion, sides));
         let number = open_incident(&mut tx, new, now)?;
         if let Some((number, device)) = number.zip(known.device.as_ref()) {
-            let (end, conclusion, other, is_observed) = (End::In, verdict.conclusion, None, true);
+            let (end, conclusion, other, is_observed) = (AttachEnd::In, verdict.conclusion, None, true);
             let evidence = TrustEvidence::Incident(number);
             let attach = Attach { end, conclusion, own, other, is_observed, evidence };
             unless_tampered(self.tell_cells(&mut tx, device, attach, now))?;

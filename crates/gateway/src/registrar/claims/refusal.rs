@@ -9,7 +9,7 @@ use crate::{
         Registrar,
         incidents::{alone, incident, open_incident, unless_tampered},
         management::FoundOut,
-        trust::{Attach, End},
+        trust::{Attach, AttachEnd},
         two::Two,
     },
 };
@@ -35,13 +35,13 @@ pub(super) struct Refusal {
     sides: Option<Box<Sides>>,
     known: Box<Known>,
     /// The use of a key that somebody else may have, too.
-    shown: Option<Box<Shown>>,
+    shown: Option<Box<ShownKey>>,
     /// How many more of the same were left out since it was last written down; `None` when this one is, too.
     more: Option<u64>,
 }
 
 /// The key that was shown, and by whom.
-struct Shown {
+struct ShownKey {
     spki_sha256: Sha256,
     by: KeyUse,
 }
@@ -79,7 +79,7 @@ impl Refusal {
         now: UnixTime,
     ) -> Self {
         let Candidate { claim, evidence, own, two, known, .. } = candidate;
-        let shown = reason.speaks_of_the_key().then(|| Box::new(Shown::of(&claim, now)));
+        let shown = reason.speaks_of_the_key().then(|| Box::new(ShownKey::of(&claim, now)));
         let sides = conclusion.and_then(|_| alone(&evidence, &known, &own, now)).map(Box::new);
         let known = Box::new(known);
         let plain = Self::new(claim.ticket, evidence, reason, reason.to_string());
@@ -87,7 +87,7 @@ impl Refusal {
     }
 }
 
-impl Shown {
+impl ShownKey {
     fn of(claim: &Claim, now: UnixTime) -> Self {
         let (path, peer) = (claim.authenticated.path(), claim.authenticated.auth().path().peer);
         let by = KeyUse {
@@ -139,7 +139,7 @@ impl Registrar {
             None => open_incident(tx, incident(evidence, own, *reason, detail, more, alone), now)?,
         };
         let Some((number, device)) = number.zip(known.device.as_ref()) else { return Ok(()) };
-        let (end, conclusion, is_observed) = (End::Out, *conclusion, false);
+        let (end, conclusion, is_observed) = (AttachEnd::Out, *conclusion, false);
         let other = refusal.two.as_deref().and_then(Two::other);
         let attach =
             Attach { end, conclusion, own, other, is_observed, evidence: TrustEvidence::Incident(number) };

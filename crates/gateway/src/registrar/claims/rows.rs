@@ -6,7 +6,7 @@ use crate::{
     registrar::{
         Registrar,
         incidents::unless_tampered,
-        trust::{Attach, End, record},
+        trust::{Attach, AttachEnd, record},
     },
     sessions::{Beginning, Session},
 };
@@ -66,7 +66,7 @@ impl Registrar {
         let lease = Box::new(self.lease(&session, now));
         if let Some(device) = &known.device {
             let attach = Attach {
-                end: End::In,
+                end: AttachEnd::In,
                 conclusion: candidate.two.as_ref().and_then(|two| two.conclusion()),
                 own,
                 other: None,

@@ -13,7 +13,7 @@ use crate::{
         incidents::unless_tampered,
         quarantine::Told,
         shadow::LetIn,
-        trust::{Attach, End, record},
+        trust::{Attach, AttachEnd, record},
         two::Two,
     },
 };
@@ -219,7 +219,7 @@ impl Registrar {
         let in_turn = settlement.two.as_ref().filter(|_| !settlement.holder_goes);
         let unit = settlement.unit.as_ref().filter(|_| !settlement.holder_goes);
         if let Some((device, own, is_observed)) = unit {
-            let (end, conclusion) = (End::In, in_turn.and_then(Two::conclusion));
+            let (end, conclusion) = (AttachEnd::In, in_turn.and_then(Two::conclusion));
             let (other, is_observed, evidence) = (None, *is_observed, record(event));
             let attach = Attach { end, conclusion, own, other, is_observed, evidence };
             unless_tampered(self.tell_cells(tx, device, attach, now))?;

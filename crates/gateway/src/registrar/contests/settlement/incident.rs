@@ -10,7 +10,7 @@ use crate::{
         contests::Newcomer,
         incidents::{open_incident, unless_tampered},
         management::FoundOut,
-        trust::{Attach, End},
+        trust::{Attach, AttachEnd},
         two::Two,
     },
 };
@@ -47,7 +47,7 @@ impl Registrar {
         };
         let told = settlement.two.as_ref().zip(settlement.unit.as_ref()).zip(opened);
         if let Some(((two, (device, own, _)), number)) = told {
-            let (end, conclusion, other) = (End::Out, two.conclusion(), two.other());
+            let (end, conclusion, other) = (AttachEnd::Out, two.conclusion(), two.other());
             let (is_observed, evidence) = (false, TrustEvidence::Incident(number));
             let attach = Attach { end, conclusion, own, other, is_observed, evidence };
             unless_tampered(self.tell_cells(tx, device, attach, now))?;
