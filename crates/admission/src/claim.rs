@@ -144,8 +144,8 @@ pub struct Management {
 }
 
 impl Management {
-    /// Whether it is the unit that this is said of: one thing that is not so is enough. Other software is none: an upgrade
-    /// that the ledger has not heard of, or one that was set back, shows just that.
+    /// Whether it is the unit that this is said of: one thing that is not so is enough. Other software is none: an
+    /// upgrade that the ledger has not heard of, or one that was set back, shows just that.
     pub(crate) fn agrees(&self) -> Option<bool> {
         let Self { serial, software, tunnel, neighbours } = *self;
         let software = software.filter(|is_known| *is_known);

@@ -31,8 +31,8 @@ pub struct Fingerprint {
     pub init_to_auth_us: u64,
 }
 
-/// Notify types that are there or not as a connection goes, and not as an initiator is made: INITIAL_CONTACT, COOKIE (RFC
-/// 7296 §3.10.1), the addresses of MOBIKE (RFC 4555 §4), a redirection (RFC 5685 §6).
+/// Notify types that are there or not as a connection goes, and not as an initiator is made: INITIAL_CONTACT, COOKIE
+/// (RFC 7296 §3.10.1), the addresses of MOBIKE (RFC 4555 §4), a redirection (RFC 5685 §6).
 const OF_THE_MOMENT: [u16; 7] = [16384, 16390, 16397, 16398, 16399, 16401, 16408];
 
 impl Fingerprint {
@@ -52,7 +52,8 @@ impl Fingerprint {
         }
     }
 
-    /// Class of its retransmission timer: 0 is a quarter of a second, and each further one twice as long, to the nearest.
+    /// Class of its retransmission timer: 0 is a quarter of a second, and each further one twice as long, to the
+    /// nearest.
     fn retransmission(&self) -> Option<u8> {
         let quarters = f64::from(self.first_retransmission_ms?) / 250.0;
         Some(quarters.log2().round().max(0.0) as u8)

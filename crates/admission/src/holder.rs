@@ -35,8 +35,8 @@ impl Holder {
         }
     }
 
-    /// Whether the claim comes from where the holder is: the same address, or the same /64 of IPv6, and no other line behind
-    /// the same CGNAT. A unit that authenticates anew does.
+    /// Whether the claim comes from where the holder is: the same address, or the same /64 of IPv6, and no other line
+    /// behind the same CGNAT. A unit that authenticates anew does.
     pub(crate) fn is_near(&self, claim: &Claim) -> bool {
         let from = Network::site(claim.outer.address.ip());
         let is_same = self.outer.is_some_and(|outer| Network::site(outer.ip()) == from);

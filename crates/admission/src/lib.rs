@@ -7,7 +7,8 @@
 //! Each reason to refuse is enforced, or observed first, by the unit's class and region ([`Modes`]).
 //!
 //! Two who hold one key are told apart by what is known of each, weighed by one table ([`weighing`]): the unit by where
-//! it is, by what it looked like there before, by its handsets and its management. Nothing that a copy could have gained counts.
+//! it is, by what it looked like there before, by its handsets and its management. Nothing that a copy could have
+//! gained counts.
 
 mod appraisal;
 mod case;

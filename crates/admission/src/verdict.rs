@@ -47,8 +47,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Somebody loses service by it who may be the unit, so it counts towards the ceiling: the holder ends, and who comes is
-    /// not let in, or is not known to be at home.
+    /// Somebody loses service by it who may be the unit, so it counts towards the ceiling: the holder ends, and who
+    /// comes is not let in, or is not known to be at home.
     pub fn takes_service(&self) -> bool {
         let is_let_in = matches!(self.decision, Decision::Admit(_));
         let is_exchange = self.other.as_ref().is_some_and(|other| is_exchange(&self.own, other));
@@ -64,8 +64,8 @@ pub enum Decision {
     Admit(Admit),
     /// Answer it, keep its tunnel blocked, ask the holder whether it lives.
     Contest,
-    /// Answer it, and let it reach what brings a unit back to order and nothing else, without a lease: it may be the genuine
-    /// unit.
+    /// Answer it, and let it reach what brings a unit back to order and nothing else, without a lease: it may be the
+    /// genuine unit.
     Quarantine(Reason),
     /// Refuse it for good.
     Refuse(Reason),

@@ -1,7 +1,7 @@
 //! As what a unit has been seen at the gate: how its IKE looks, and from where.
 //!
-//! Two who hold one key and are never there at once are known by this alone. What was seen at the unit's own line is what
-//! the unit looks like; whoever else comes with its key later is compared with that.
+//! Two who hold one key and are never there at once are known by this alone. What was seen at the unit's own line is
+//! what the unit looks like; whoever else comes with its key later is compared with that.
 
 mod appearance;
 
@@ -22,8 +22,8 @@ pub struct Profile {
     pub seen: Vec<Appearance>,
 }
 impl Profile {
-    /// Ways of being seen that are kept. Who was not seen at home, and of whom nobody concluded anything, takes the place of
-    /// none but such; nor of the very first, as the unit may never have been seen at home.
+    /// Ways of being seen that are kept. Who was not seen at home, and of whom nobody concluded anything, takes the
+    /// place of none but such; nor of the very first, as the unit may never have been seen at home.
     pub const MAX: usize = 8;
     /// The same again within this time is not written down.
     pub const FOLDED: Duration = Duration::from_secs(86_400);
@@ -35,8 +35,8 @@ impl Profile {
         Self { device, seen: Vec::new() }
     }
 
-    /// How the unit looks: the oldest look that was at home under this firmware and is not of the past. Without one nobody
-    /// knows.
+    /// How the unit looks: the oldest look that was at home under this firmware and is not of the past. Without one
+    /// nobody knows.
     pub fn look(&self, firmware: &str) -> Option<&Appearance> {
         let known =
             || self.seen.iter().filter(|seen| seen.at_home && seen.firmware == firmware && !seen.is_copy());
@@ -105,8 +105,8 @@ impl Row for Profile {
 }
 
 impl Tx<'_> {
-    /// As what a unit was seen; nothing where its row was tampered with, and what is wrong with that. A unit is judged by the
-    /// rest then: whoever writes to the database must not be able to turn homes off by it.
+    /// As what a unit was seen; nothing where its row was tampered with, and what is wrong with that. A unit is judged
+    /// by the rest then: whoever writes to the database must not be able to turn homes off by it.
     ///
     /// # Errors
     /// The transient ones.

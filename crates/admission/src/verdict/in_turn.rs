@@ -28,8 +28,8 @@ fn changes_its_look(profile: &Profile, here: &Appearance, now: UnixTime) -> bool
 }
 
 /// Who was here last, where the claim is that of one who was here before: two take turns. One and the same unit looks
-/// otherwise once, after an upgrade, and does not go back; at its own line it may even do that. Nor does it look otherwise again
-/// and again.
+/// otherwise once, after an upgrade, and does not go back; at its own line it may even do that. Nor does it look
+/// otherwise again and again.
 pub(super) fn in_turn<'a>(
     claim: &Claim,
     facts: &Facts<'a>,

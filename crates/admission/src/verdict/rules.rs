@@ -47,8 +47,8 @@ fn certificate(claim: &Claim, facts: &Facts<'_>, _: &Appraisal, _: &Policy, now:
     superseded.map(|_| Reason::Superseded)
 }
 
-/// What the foreign CA says that issued the certificate, where it is asked. The grace after its last answer is for units
-/// that were attached lately with nothing against them: a first admission has none.
+/// What the foreign CA says that issued the certificate, where it is asked. The grace after its last answer is for
+/// units that were attached lately with nothing against them: a first admission has none.
 fn issuer(claim: &Claim, facts: &Facts<'_>, _: &Appraisal, _: &Policy, now: UnixTime) -> Option<Reason> {
     match claim.revocation.value()? {
         Revocation::Good | Revocation::Revoked(_) | Revocation::Asking => None,
@@ -89,9 +89,9 @@ fn access_line(claim: &Claim, facts: &Facts<'_>, _: &Appraisal, _: &Policy, _: U
     }
 }
 
-/// What speaks against whoever has the key, beside the line: network, place, handsets, management. No list of networks or
-/// places refuses anybody by itself: one in a hundred addresses may be wrong in it. Where a person has said that this is the
-/// unit, it is.
+/// What speaks against whoever has the key, beside the line: network, place, handsets, management. No list of networks
+/// or places refuses anybody by itself: one in a hundred addresses may be wrong in it. Where a person has said that
+/// this is the unit, it is.
 fn hands(_: &Claim, _: &Facts<'_>, own: &Appraisal, _: &Policy, _: UnixTime) -> Option<Reason> {
     (!own.is_cleared() && own.total_alone() < WRONG_HANDS).then_some(Reason::WrongHands)
 }
@@ -99,8 +99,8 @@ fn hands(_: &Claim, _: &Facts<'_>, own: &Appraisal, _: &Policy, _: UnixTime) -> 
 /// Rules of what is told of one who is let in, and refuses nobody.
 pub(super) const TOLD: [fn(&Appraisal) -> Option<Reason>; 1] = [contradicted_at_home];
 
-/// Management says that it is not the unit that it knows, and it is where the unit should be. Whoever has a copy can speak to
-/// management as the unit.
+/// Management says that it is not the unit that it knows, and it is where the unit should be. Whoever has a copy can
+/// speak to management as the unit.
 fn contradicted_at_home(own: &Appraisal) -> Option<Reason> {
     let is_contradicted = own.of(Item::Management).is_some_and(|mark| mark.grade == Grade::Bad);
     (is_contradicted && own.is_home()).then_some(Reason::WrongHands)

@@ -37,8 +37,8 @@ impl Settled {
     }
 }
 
-/// Who is refused for where it is, beside a holder that lives and is at home, is a copy: two there are, and the holder need not
-/// be asked.
+/// Who is refused for where it is, beside a holder that lives and is at home, is a copy: two there are, and the holder
+/// need not be asked.
 pub(super) fn refused(
     reason: Reason,
     own: &Appraisal,
@@ -88,8 +88,8 @@ pub(super) fn settle(
     }
 }
 
-/// Both live: two there are. An unbroken holder goes only by evidence against it, and under the ceiling where that takes
-/// service from somebody.
+/// Both live: two there are. An unbroken holder goes only by evidence against it, and under the ceiling where that
+/// takes service from somebody.
 fn between(own: &Appraisal, holder: &Holder, facts: &Facts<'_>, modes: &Modes) -> Settled {
     let other = appraised(holder, facts, modes);
     let has_call = facts.holder_has_call;

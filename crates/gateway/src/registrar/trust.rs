@@ -1,9 +1,9 @@
 //! What an attach says of the cells of its unit.
 //!
-//! Trust is in who serves a cell, and whoever is refused serves nothing: what is known of him says nothing of the one who does, or
-//! strangers with copied keys could take the trust from every cell of the carrier from their chair. So only what is known of the
-//! service itself lowers it: who was let in by mistake, a holder that is found out, or one beside another whom nothing confirms that
-//! a copy of the key cannot bring.
+//! Trust is in who serves a cell, and whoever is refused serves nothing: what is known of him says nothing of the one
+//! who does, or strangers with copied keys could take the trust from every cell of the carrier from their chair. So
+//! only what is known of the service itself lowers it: who was let in by mistake, a holder that is found out, or one
+//! beside another whom nothing confirms that a copy of the key cannot bring.
 
 use super::Registrar;
 use admission::{Appraisal, Conclusion};

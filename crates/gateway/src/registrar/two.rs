@@ -1,5 +1,5 @@
-//! Two who hold one key, once they were judged: what an incident tells of them, and what the journal keeps so that anyone
-//! can judge them again.
+//! Two who hold one key, once they were judged: what an incident tells of them, and what the journal keeps so that
+//! anyone can judge them again.
 
 use super::{Registrar, incidents::open_incident};
 use crate::evidence::as_json;

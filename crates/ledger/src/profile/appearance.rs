@@ -49,8 +49,8 @@ pub struct Look {
     /// The same over IPv6, whose header is longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fragment_v6: Option<u16>,
-    /// Class of its retransmission timer, where a request came again: 0 is a quarter of a second, each further one twice as
-    /// long.
+    /// Class of its retransmission timer, where a request came again: 0 is a quarter of a second, each further one
+    /// twice as long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retransmission: Option<u8>,
 }
@@ -70,8 +70,8 @@ pub struct Judged {
 }
 
 impl Look {
-    /// Whether both can be of one make, version and configuration. A request that was lost makes its timer look one class
-    /// longer, and one that waited here may look shorter, so the next class is no difference.
+    /// Whether both can be of one make, version and configuration. A request that was lost makes its timer look one
+    /// class longer, and one that waited here may look shorter, so the next class is no difference.
     pub fn is_like(&self, other: &Self) -> bool {
         let fragments = [self.fragment.zip(other.fragment), self.fragment_v6.zip(other.fragment_v6)];
         let timers = self.retransmission.zip(other.retransmission);

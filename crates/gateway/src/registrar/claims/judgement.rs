@@ -94,7 +94,8 @@ impl Registrar {
         self.paces.admit((device, home), Instant::now()).is_some()
     }
 
-    /// Tells the breaker of what speaks against a unit that has no session. Whether it is too early for that to refuse anybody.
+    /// Tells the breaker of what speaks against a unit that has no session. Whether it is too early for that to refuse
+    /// anybody.
     fn hits_too_early(&mut self, verdict: &Verdict, device: DeviceId, outer: IpAddr, now: UnixTime) -> bool {
         let reason = against(verdict.decision).filter(|_| !self.sessions.is_attached(device));
         reason.is_some_and(|reason| {

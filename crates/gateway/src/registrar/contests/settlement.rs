@@ -1,5 +1,5 @@
-//! How a contest was judged, and what of it is written down already. It is judged once: the incident and the end that it comes to
-//! stand together, whatever fails in between.
+//! How a contest was judged, and what of it is written down already. It is judged once: the incident and the end that
+//! it comes to stand together, whatever fails in between.
 
 mod incident;
 
@@ -38,7 +38,8 @@ pub(super) struct Settlement {
     pub(super) two: Option<Two>,
     /// The holder's session ends by it.
     pub(super) holder_goes: bool,
-    /// The rows of it stand, or will: their intents are in the journal. Then also the number of the incident, if there is one.
+    /// The rows of it stand, or will: their intents are in the journal. Then also the number of the incident, if there
+    /// is one.
     written: Option<Option<u64>>,
     /// The newcomer's success is in the journal.
     resolved: Option<EventRef>,
