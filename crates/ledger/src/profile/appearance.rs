@@ -28,7 +28,7 @@ pub struct Appearance {
     pub firmware: String,
     /// When it was so for the first time.
     pub first: UnixTime,
-    /// When it was so last, to [`Profile::FOLDED`].
+    /// When it was so last, to [`Profile::FOLDED`](super::Profile::FOLDED).
     pub last: UnixTime,
     /// What was known of it then.
     pub marks: Vec<Mark>,
