@@ -28,8 +28,8 @@ fn mark(item: Item, is_good: Option<bool>) -> Option<Mark> {
     Some(Mark { item, grade, before_fork: true })
 }
 
-/// Whether it is behind the unit's own line; `None` when nobody knows. Whose line the address belongs to now counts before
-/// the prefixes that are written down for the unit's line.
+/// Whether it is behind the unit's own line; `None` when nobody knows. Whose line the address belongs to now counts
+/// before the prefixes that are written down for the unit's line.
 pub(crate) fn is_on_line(claim: &Claim, facts: &Facts<'_>) -> Option<bool> {
     let line = facts.device.and_then(|device| device.access_line.as_ref());
     let by_feed = line.and_then(|line| claim.outer.is_behind(line));
@@ -107,8 +107,8 @@ fn fingerprint(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {
     mark(Item::Fingerprint, claim.fingerprint.value().map(|seen| look(seen).is_like(&own)))
 }
 
-/// A certificate that has a successor, or has none. Who has the newer one may have got it as the copy, so that counts only
-/// where the unit itself has shown it at home.
+/// A certificate that has a successor, or has none. Who has the newer one may have got it as the copy, so that counts
+/// only where the unit itself has shown it at home.
 fn lineage(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {
     let (newest, grade) = match claim.lineage.value()? {
         Lineage::Head => (claim.cert_sha256, Grade::Good),

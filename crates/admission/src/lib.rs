@@ -7,12 +7,16 @@
 //! Each reason to refuse is enforced, or observed first, by the unit's class and region ([`Modes`]).
 //!
 //! Two who hold one key are told apart by what is known of each, weighed by one table ([`weighing`]): the unit by where
-//! it is, by what it looked like there before, by its handsets and its management. Nothing that a copy could have gained counts.
+//! it is, by what it looked like there before, by its handsets and its management. Nothing that a copy could have
+//! gained counts.
 
 mod appraisal;
 mod case;
 mod claim;
 mod evidence;
+mod facts;
+mod fingerprint;
+mod holder;
 mod modes;
 mod policy;
 mod reason;
@@ -23,11 +27,11 @@ pub mod weighing;
 
 pub use appraisal::{appearance, appraise};
 pub use case::Case;
-pub use claim::{
-    Claim, Facts, Fingerprint, Holder, IkeSpis, Lineage, Located, Management, Outer, Probe, Proof,
-    Revocation, Trail,
-};
+pub use claim::{Claim, IkeSpis, Lineage, Located, Management, Outer, Proof, Revocation, Trail};
 pub use evidence::{Evidence, Known, Missing};
+pub use facts::Facts;
+pub use fingerprint::Fingerprint;
+pub use holder::{Holder, Probe};
 pub use modes::{Effect, Modes};
 pub use policy::{Policy, ValidityException};
 pub use reason::{Reason, Transient};

@@ -77,8 +77,8 @@ impl Modes {
         &self.tripped
     }
 
-    /// What a reason does to a unit; one that the ledger does not know is always refused. `is_home`: it comes from where
-    /// it was good lately; a tripped reason is not believed there, and nowhere else.
+    /// What a reason does to a unit; one that the ledger does not know is always refused. `is_home`: it comes from
+    /// where it was good lately; a tripped reason is not believed there, and nowhere else.
     pub fn effect(&self, reason: Reason, device: Option<&Device>, is_home: bool) -> Effect {
         let Some(device) = device.filter(|_| reason.may_be_observed()) else { return Effect::Refused };
         if is_home && self.tripped.contains(&reason) {

@@ -17,12 +17,11 @@ pub struct Policy {
     /// A holder is asked whether it lives at most once in this time, seconds; for claims from another address, once
     /// in twelve times as long, 150 s at most.
     pub probe_interval_s: u32,
-    /// Holders that may be ended within an hour as the copy, or as in wrong hands, in one region and of one realm; beyond it
-    /// Sessions that may lose service within an hour by what was concluded of them, in one region and of one realm; beyond it
-    /// they wait for room, or for a person.
+    /// Sessions that may lose service within an hour by what was concluded of them, in one region and of one realm;
+    /// beyond it they wait for room, or for a person.
     pub ends_per_hour: u32,
-    /// How long, at most, the end of a session by what was concluded of it, and an order to turn a radio off, wait for an
-    /// emergency call that goes on there, seconds.
+    /// How long, at most, the end of a session by what was concluded of it, and an order to turn a radio off, wait for
+    /// an emergency call that goes on there, seconds.
     pub emergency_call_s: u32,
 }
 

@@ -206,8 +206,8 @@ impl Reason {
         if self == Self::LineUnknown { Mode::Observe } else { Mode::Enforce }
     }
 
-    /// The certificate is not recorded as that unit's, or whoever shows it is not the unit, or not where that is: who else has
-    /// its key is worth knowing.
+    /// The certificate is not recorded as that unit's, or whoever shows it is not the unit, or not where that is: who
+    /// else has its key is worth knowing.
     pub fn speaks_of_the_key(self) -> bool {
         matches!(
             self,

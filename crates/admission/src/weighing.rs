@@ -1,7 +1,7 @@
 //! Telling the copy from the original: what is known of two who hold one key, weighed by one table.
 //!
-//! Each item of evidence about a side is good, bad, or missing, and missing weighs nothing. What anyone who has the whole
-//! of the unit's memory could show as well counts only as far as it was observed before two can have been about
+//! Each item of evidence about a side is good, bad, or missing, and missing weighs nothing. What anyone who has the
+//! whole of the unit's memory could show as well counts only as far as it was observed before two can have been about
 //! ([`Weight::survives_copy`]): a copy must gain nothing by renewing first, attaching first, or being there for longer.
 //! So the weighing knows neither which side came first nor which holds the lease: exchange the sides, and the
 //! conclusion is exchanged. Better evidence for a side never turns the conclusion against it.
@@ -22,8 +22,8 @@ pub struct Weight {
     pub survives_copy: bool,
 }
 
-/// The table, one row for each item, in the order of [`Item`]. A place is weighed by the line, or else by network and site:
-/// they say the same thing in other words.
+/// The table, one row for each item, in the order of [`Item`]. A place is weighed by the line, or else by network and
+/// site: they say the same thing in other words.
 pub const WEIGHTS: [Weight; 10] = [
     outside(Item::Judged, 9, -9),
     outside(Item::Line, 4, -4),
@@ -107,9 +107,10 @@ impl Appraisal {
         self.marks.iter().copied().map(weight).sum()
     }
 
-    /// What is known by itself of one who comes alone, its line and what was concluded before aside: rules of their own read
-    /// those. What a copy would have as well says nothing here, as an upgrade or a reset looks the same. Nor does management
-    /// of one who is at home: a copy that has never been at the gate can say to it what it likes, and must end nobody by that.
+    /// What is known by itself of one who comes alone, its line and what was concluded before aside: rules of their own
+    /// read those. What a copy would have as well says nothing here, as an upgrade or a reset looks the same. Nor does
+    /// management of one who is at home: a copy that has never been at the gate can say to it what it likes, and must
+    /// end nobody by that.
     pub fn total_alone(&self) -> i32 {
         let is_home = self.is_home();
         let counts = |mark: &&Mark| {
@@ -146,9 +147,9 @@ impl Appraisal {
     }
 }
 
-/// Whether nobody loses service where the second is ended and the first has its place: the first is behind the unit's own
-/// line, and the second, of whom something bad is known by itself, is not known to be there. Whoever shows copied keys can be
-/// behind one line, and not behind those of many.
+/// Whether nobody loses service where the second is ended and the first has its place: the first is behind the unit's
+/// own line, and the second, of whom something bad is known by itself, is not known to be there. Whoever shows copied
+/// keys can be behind one line, and not behind those of many.
 pub fn is_exchange(first: &Appraisal, second: &Appraisal) -> bool {
     first.is_home() && !second.is_home() && second.is_accused()
 }

@@ -1,8 +1,8 @@
 use ids::Sha256;
 use serde::{Deserialize, Serialize};
 
-/// What an initiator offers, in words and in its order: [`Self::MAX`] octets at most, as it is kept for as long as the tunnel, and
-/// written down. Whatever is beyond is one more word, by its SHA-256: two that differ there differ here.
+/// What an initiator offers, in words and in its order: [`Self::MAX`] octets at most, as it is kept for as long as the
+/// tunnel, and written down. Whatever is beyond is one more word, by its SHA-256: two that differ there differ here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Box<str>>")]
 pub struct Words(Box<[Box<str>]>);

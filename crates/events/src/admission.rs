@@ -117,8 +117,8 @@ pub struct Contested {
     pub claim: Box<RawValue>,
 }
 
-/// The holder of a key that may be the genuine unit's, or a copy, gets no lease: by another address than the unit's own it
-/// reaches enrolment and management, and nothing else.
+/// The holder of a key that may be the genuine unit's, or a copy, gets no lease: by another address than the unit's own
+/// it reaches enrolment and management, and nothing else.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Quarantined {
     /// Which unit.

@@ -83,8 +83,8 @@ impl Known {
     }
 }
 
-/// What the ledger has of the lines that the feed names at these places, but for the unit's own. Whose row can't be believed says
-/// nothing.
+/// What the ledger has of the lines that the feed names at these places, but for the unit's own. Whose row can't be
+/// believed says nothing.
 ///
 /// # Errors
 /// The transient ones.
@@ -155,8 +155,8 @@ fn lineage(credential: Option<&Credential>, now: UnixTime) -> Evidence<Lineage> 
     Evidence::seen(stands, "ledger", now)
 }
 
-/// Where a unit is. Whom the feed of lines does not know there may be behind the prefixes of its own line. Where the ledger has where
-/// the line ends, that is the place, whatever databases say of the address.
+/// Where a unit is. Whom the feed of lines does not know there may be behind the prefixes of its own line. Where the
+/// ledger has where the line ends, that is the place, whatever databases say of the address.
 pub(crate) fn outer(address: SocketAddr, known: &Known, origins: &dyn Origins, now: UnixTime) -> Outer {
     let (class, place) = origins.source(address.ip());
     let own = known.line.as_ref().filter(|own| own.covers(address.ip()) == Some(true));

@@ -8,10 +8,10 @@
 //! bounded, with the drop policy written where it is made; what must not be lost (how a session moves and
 //! ends, what an operator orders) waits without a bound of its own, as only who was admitted can add to it.
 //!
-//! A tunnel opens only with an [`Admitted`]: certificate path, AUTH and lease. A second claim on a live
-//! identity stands blocked until what the holder does has settled it; order of arrival and
-//! INITIAL_CONTACT weigh nothing. Where nothing says which of the two is the genuine unit the newcomer goes to quarantine:
-//! without a lease, under another address, it reaches enrolment and management and nothing else.
+//! A tunnel opens only with an [`Admitted`]: certificate path, AUTH and lease. A second claim on a live identity stands
+//! blocked until what the holder does has settled it; order of arrival and INITIAL_CONTACT weigh nothing. Where nothing
+//! says which of the two is the genuine unit the newcomer goes to quarantine: without a lease, under another address,
+//! it reaches enrolment and management and nothing else.
 
 mod attempts;
 mod backlog;

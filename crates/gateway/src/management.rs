@@ -64,7 +64,8 @@ pub(crate) struct Ours {
     esp_spis: Vec<Spi>,
 }
 
-/// How far a feed's clock may be from ours: what was seen within this of a tunnel's beginning may have been seen before.
+/// How far a feed's clock may be from ours: what was seen within this of a tunnel's beginning may have been seen
+/// before.
 const CLOCKS: Duration = Duration::from_secs(60);
 /// How far a unit's clock may be from ours.
 const UNITS_CLOCK: Duration = Duration::from_secs(300);

@@ -1,9 +1,9 @@
 //! Very many at once: units after a restart, copies of keys, and whoever makes addresses up.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use admission::{Evidence, Located, Missing};
-use gateway::{NoOrigins, Origins, State, UnitSays};
-use ids::{AccessLine, DeviceId, SourceClass, UnixTime};
+use admission::{Evidence, Missing};
+use gateway::{Origins, State};
+use ids::{AccessLine, DeviceId, UnixTime};
 use lab::{Arrivals, Carrier, Flood, Load, Outcome, SERVICE, Unit, UnitIdentity};
 use ledger::{LifeCycle, NewDevice};
 use std::{
@@ -119,28 +119,6 @@ impl Origins for Lines {
     fn line(&self, peer: SocketAddr, _: Option<&AccessLine>, now: UnixTime) -> Evidence<AccessLine> {
         let at = (0..MANY).find(|number| IpAddr::from(home(*number)) == peer.ip());
         at.map_or(Evidence::Missing(Missing::NoRecord), |number| Evidence::seen(line(number), "feed", now))
-    }
-
-    fn source(&self, address: IpAddr) -> (Evidence<SourceClass>, Evidence<Located>) {
-        NoOrigins.source(address)
-    }
-
-    fn silence(&self, now: UnixTime) -> Option<String> {
-        NoOrigins.silence(now)
-    }
-
-    fn unit(&self, device: DeviceId, line: Option<&AccessLine>, now: UnixTime) -> Evidence<UnitSays> {
-        NoOrigins.unit(device, line, now)
-    }
-
-    fn is_at_home(&self, _: DeviceId, _: &AccessLine, _: UnixTime) {}
-
-    fn facts_silence(&self, now: UnixTime) -> Option<String> {
-        NoOrigins.facts_silence(now)
-    }
-
-    fn held(&self) -> Option<String> {
-        NoOrigins.held()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use admission::{Evidence, Located, Missing};
 use api::incident::Replay;
-use gateway::{Alarm, GatewayConfig, NoOrigins, Origins, Quarantine, State, UnitSays};
+use gateway::{Alarm, GatewayConfig, NoOrigins, Origins, Quarantine, State};
 use ids::{AccessLine, DeviceId, SourceClass, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit, UnitIdentity};
 use ledger::{Incident, NewDevice, trust::SignalKind};
@@ -48,24 +48,6 @@ impl Origins for Table {
 
     fn source(&self, address: IpAddr) -> (Evidence<SourceClass>, Evidence<Located>) {
         (known(&self.classes, address), NoOrigins.source(address).1)
-    }
-
-    fn silence(&self, now: UnixTime) -> Option<String> {
-        NoOrigins.silence(now)
-    }
-
-    fn unit(&self, device: DeviceId, line: Option<&AccessLine>, now: UnixTime) -> Evidence<UnitSays> {
-        NoOrigins.unit(device, line, now)
-    }
-
-    fn is_at_home(&self, _: DeviceId, _: &AccessLine, _: UnixTime) {}
-
-    fn facts_silence(&self, now: UnixTime) -> Option<String> {
-        NoOrigins.facts_silence(now)
-    }
-
-    fn held(&self) -> Option<String> {
-        NoOrigins.held()
     }
 }
 

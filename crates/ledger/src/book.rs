@@ -578,7 +578,7 @@ impl Ledger {
     /// # Errors
     /// As [`Self::device`].
     pub fn incident(&self, number: u64) -> Result<Option<Incident>, LedgerError> {
-        self.row(&format!("{number:012}"))
+        self.row(&Incident::key_of(number))
     }
 
     /// Up to `limit` incidents with numbers above `after`.
@@ -586,7 +586,7 @@ impl Ledger {
     /// # Errors
     /// The transient ones.
     pub fn incidents(&self, after: u64, limit: usize) -> Result<Page<Incident>, LedgerError> {
-        self.list(None, &format!("{after:012}"), limit)
+        self.list(None, &Incident::key_of(after), limit)
     }
 
     pub(crate) fn inner(&self) -> &Inner {

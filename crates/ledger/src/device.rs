@@ -112,7 +112,8 @@ impl Device {
     /// The name of the value by which the units of a cell are found.
     pub(crate) const CELL: &'static str = "cell";
 
-    /// Why no certificate of it counts for now, as revocation lists and OCSP say it; none while its life lets it attach.
+    /// Why no certificate of it counts for now, as revocation lists and OCSP say it; none while its life lets it
+    /// attach.
     pub fn barred(&self) -> Option<Revoked> {
         let reason = self.state.bars()?;
         Some(Revoked {

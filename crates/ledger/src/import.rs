@@ -157,8 +157,8 @@ impl Ledger {
         Ok(imported)
     }
 
-    /// What [`Self::import`] of these rows would do, once `before` other units were added; of rows that speak of each other
-    /// it says nothing. Changes nothing.
+    /// What [`Self::import`] of these rows would do, once `before` other units were added; of rows that speak of each
+    /// other it says nothing. Changes nothing.
     ///
     /// # Errors
     /// The transient ones.

@@ -96,11 +96,17 @@ fn group(kind: &str, devices: &[DeviceId], evidence: &Value) -> String {
     }
 }
 
+impl Incident {
+    pub(crate) fn key_of(number: u64) -> String {
+        format!("{number:012}")
+    }
+}
+
 impl Row for Incident {
     const TABLE: &'static str = "incident";
 
     fn key(&self) -> String {
-        format!("{:012}", self.number)
+        Self::key_of(self.number)
     }
 
     fn entries(&self) -> Vec<(&'static str, String)> {

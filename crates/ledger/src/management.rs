@@ -1,16 +1,17 @@
-//! Orders to the carrier's management systems (TR-069 ACS, TR-369 controller): what only the unit itself can do about its
-//! radio and its key. It is the one way by which Truecell has a unit do something.
+//! Orders to the carrier's management systems (TR-069 ACS, TR-369 controller): what only the unit itself can do about
+//! its radio and its key. It is the one way by which Truecell has a unit do something.
 //!
-//! A row says what is to be done, by which unit, why, and how far it is. A management system fetches what is open, does it,
-//! and reports. At most one order of a kind stands for a unit, and `radio-on` and `radio-off` withdraw each other.
+//! A row says what is to be done, by which unit, why, and how far it is. A management system fetches what is open, does
+//! it, and reports. At most one order of a kind stands for a unit, and `radio-on` and `radio-off` withdraw each other.
 //!
-//! An order is for a box, and what management systems know is a name: a copy of a unit can speak to them as the unit. So an
-//! order that was made by a verdict says by what its box is known ([`OnlyIf`]), and the management system looks at that in
-//! the same exchange with the box, before it does anything. As not every system will, one is made only while nobody else
-//! with the unit's key is attached, and withdrawn as soon as the unit is let in, or says something else of itself.
+//! An order is for a box, and what management systems know is a name: a copy of a unit can speak to them as the unit.
+//! So an order that was made by a verdict says by what its box is known ([`OnlyIf`]), and the management system looks
+//! at that in the same exchange with the box, before it does anything. As not every system will, one is made only while
+//! nobody else with the unit's key is attached, and withdrawn as soon as the unit is let in, or says something else of
+//! itself.
 //!
-//! While an emergency call goes on by a unit's radio, an order to turn that off waits, until the call is over, or the time is
-//! that it waits at most. That is a time in the row, so nothing has to happen for an order to be due.
+//! While an emergency call goes on by a unit's radio, an order to turn that off waits, until the call is over, or the
+//! time is that it waits at most. That is a time in the row, so nothing has to happen for an order to be due.
 
 mod books;
 mod judged;
@@ -30,7 +31,8 @@ pub struct ManagementOrder {
     pub device: DeviceId,
     /// What is to be done.
     pub task: Task,
-    /// By what the box is known that is to do it; nothing is to be done to another. `None`: a person says that it is the unit.
+    /// By what the box is known that is to do it; nothing is to be done to another. `None`: a person says that it is
+    /// the unit.
     pub only_if: Option<OnlyIf>,
     /// Who ordered it: a person, or `admission`.
     pub by: String,

@@ -119,8 +119,8 @@ fn written<R: Row + Own>(body: &Value) -> Option<Written> {
     Some(Written { body: serde_json::to_string(&row).ok()?, entries: row.entries(), alone: row.alone() })
 }
 
-/// A row of any table, from its JSON as a value. One that this Truecell does not know is kept as it is, and found by its
-/// key alone.
+/// A row of any table, from its JSON as a value. One that this Truecell does not know is kept as it is, and found by
+/// its key alone.
 pub(crate) fn row_of(table: &str, body: &Value) -> Written {
     let known = EXPLAINED.iter().find(|known| known.name == table).and_then(|known| (known.read)(body));
     known.unwrap_or_else(|| Written { body: body.to_string(), entries: Vec::new(), alone: Vec::new() })

@@ -94,8 +94,8 @@ impl<'a> Tx<'a> {
     ///
     /// # Errors
     /// [`LedgerError::Unfinished`]: it stands, and its rows are written later. Otherwise [`LedgerError::Unreachable`] or
-    /// [`LedgerError::Journal`]: nothing has changed, unless the journal is [lost](events::JournalError::Lost), as then only
-    /// a start can tell.
+    /// [`LedgerError::Journal`]: nothing has changed, unless the journal is [lost](events::JournalError::Lost), as then
+    /// only a start can tell.
     pub fn commit(mut self) -> Result<(), LedgerError> {
         if let Some(source) = self.failed.take() {
             return Err(source.into());
@@ -262,8 +262,8 @@ impl<'a> Tx<'a> {
         self.writer.store.put_entries(table, key, &entries)
     }
 
-    /// The values of a name that the row with a key has, as it stands there and by the index, though neither may be true:
-    /// `most` of each.
+    /// The values of a name that the row with a key has, as it stands there and by the index, though neither may be
+    /// true: `most` of each.
     pub(crate) fn as_written<R: Row>(
         &mut self,
         key: &str,
@@ -545,8 +545,8 @@ impl<'a> Tx<'a> {
         self.finds_any::<Incident>("open", &new.group())
     }
 
-    /// Opens an incident, or counts once more on the open one of the same kind about the same units. One about a unit whose row
-    /// was tampered with is told its cells.
+    /// Opens an incident, or counts once more on the open one of the same kind about the same units. One about a unit
+    /// whose row was tampered with is told its cells.
     ///
     /// # Errors
     /// As [`Self::device`].

@@ -1,9 +1,9 @@
 use super::*;
-use crate::{IkeSpis, Missing, Outer, ValidityException};
+use crate::{IkeSpis, Missing, Outer, Probe, ValidityException};
 use ids::{AccessLine, DeviceId, IkeSpi, Network, SessionId, Sha256};
 use ledger::{
-    AccessLineRecord, Credential, Device, Enrolment, GRACE, Mode, Origin, PolicyRule, Revoked, Scope,
-    Superseded, allows,
+    AccessLineRecord, Credential, Device, Enrolment, GRACE, LifeCycle, Mode, Origin, PolicyRule, Revoked,
+    Scope, Superseded, allows,
 };
 use proptest::prelude::*;
 use std::{collections::HashSet, time::Duration};

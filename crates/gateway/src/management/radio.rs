@@ -1,18 +1,18 @@
 //! When a radio is to be turned off by a verdict, by what its box is known, and what facts say of such an order later.
 //!
-//! Who was found out has the unit's key, and what management knows is the unit's name: it may see the very box, or the unit
-//! itself, at home. An order that meets the unit itself would do what the copy came for. So one is made only where all of
-//! this is known since the session began:
+//! Who was found out has the unit's key, and what management knows is the unit's name: it may see the very box, or the
+//! unit itself, at home. An order that meets the unit itself would do what the copy came for. So one is made only where
+//! all of this is known since the session began:
 //!
 //! - the radio is on;
-//! - the tunnel that the box sees is the one that was found out, or, where it says nothing of a tunnel, it hears none of the
-//!   cells of the unit's line. Who hears one of these is at home, whatever else it says;
-//! - nobody else with the key is attached: management systems that do not look by what the box is known would turn off whoever
-//!   speaks to them next.
+//! - the tunnel that the box sees is the one that was found out, or, where it says nothing of a tunnel, it hears none
+//!   of the cells of the unit's line. Who hears one of these is at home, whatever else it says;
+//! - nobody else with the key is attached: management systems that do not look by what the box is known would turn off
+//!   whoever speaks to them next.
 //!
-//! What a copy can do with that: it can have its own radio turned off. Telling management the unit's own tunnel makes it one
-//! that was not found out; telling its own, or that it hears other cells, while the unit is away, orders what is withdrawn
-//! once the unit is let in, or is heard at home. What it cannot do is to be in the way for longer than
+//! What a copy can do with that: it can have its own radio turned off. Telling management the unit's own tunnel makes
+//! it one that was not found out; telling its own, or that it hears other cells, while the unit is away, orders what is
+//! withdrawn once the unit is let in, or is heard at home. What it cannot do is to be in the way for longer than
 //! [`Policy::emergency_call`](admission::Policy::emergency_call) by telling of emergency calls.
 
 use super::{Ours, UnitSays};

@@ -1,8 +1,17 @@
 //! Sessions whose unit is not on its line, or of whom nobody knows: the feed of lines is behind them.
 
+use super::Registrar;
+use crate::{
+    OffLine,
+    evidence::{self, Known},
+    hand_off::{Answer, Why},
+};
+use admission::{Evidence, Missing};
 use ids::{AccessLine, SessionId};
+use ledger::Device;
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     ops::Bound::{Excluded, Unbounded},
 };
 
@@ -40,6 +49,58 @@ impl Away {
         let turn: Vec<_> = self.places.range((behind, Unbounded)).take(LOOKED_AT).collect();
         self.seen = turn.last().filter(|_| turn.len() == LOOKED_AT).map(|(session, _)| **session);
         turn.into_iter().map(|(session, place)| (*session, place))
+    }
+}
+
+impl Registrar {
+    /// Whether an address is on the unit's line; `None` when nobody knows.
+    pub(super) fn is_on_line(&self, known: &Known, to: SocketAddr) -> Option<bool> {
+        let line = known.device.as_ref()?.access_line.as_ref()?;
+        let here = evidence::outer(to, known, &*self.outside.origins, self.clock.for_attached());
+        here.is_behind(line).or_else(|| known.line.as_ref()?.covers(to.ip()))
+    }
+
+    /// The feed of lines is behind the units that move: whoever is away is judged anew once it says something else.
+    pub(super) fn look_for_away(&mut self) {
+        let (now, origins, sessions) = (self.clock.for_attached(), &self.outside.origins, &self.sessions);
+        let away = self.away.take_turn().filter_map(|(id, place)| Some((sessions.get(id)?, place)));
+        let other = away.filter(|(session, Place { own, seen })| {
+            origins.line(session.outer(), own.as_ref(), now).value() != seen.as_ref()
+        });
+        self.reviews.extend(other.map(|(session, _)| session.device));
+    }
+
+    /// Who is let in while the feed does not know whose line its address is, is judged anew once it does.
+    pub(super) fn watch_line(
+        &mut self,
+        session: SessionId,
+        line: &Evidence<AccessLine>,
+        unit: Option<&Device>,
+    ) {
+        match line {
+            Evidence::Missing(Missing::NoRecord | Missing::Stale | Missing::Doubtful) => {
+                self.watch(session, None, unit);
+            }
+            Evidence::Missing(Missing::NotGathered | Missing::NotSent) | Evidence::Known(_) => {
+                self.away.remove(session);
+            }
+        }
+    }
+
+    /// It is looked at again once the feed says something else than `seen` of where it is.
+    pub(super) fn watch(&mut self, session: SessionId, seen: Option<AccessLine>, unit: Option<&Device>) {
+        let own = unit.and_then(|unit| unit.access_line.clone());
+        self.away.insert(session, Place { own, seen });
+    }
+
+    /// A unit is outside the network of its line, or is not known to be.
+    pub(super) fn seen_at(&self, session: SessionId, outside: bool) {
+        match (self.terms.off_line, outside) {
+            (OffLine::Hold, outside) => self.answer(Answer::Line { session, outside }),
+            (OffLine::Close, true) => self.answer(Answer::End { session, why: Why::LeftLine }),
+            (OffLine::Close, false) => self.answer(Answer::Line { session, outside: false }),
+            (OffLine::Keep, _) => {}
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A session that stands and was found out: what is done before it ends, and whether it does now.
 
-use super::{Registrar, judging::unless_tampered, management::FoundOut};
+use super::{Registrar, incidents::unless_tampered, management::FoundOut};
 use crate::{evidence::Known, management::Ours, sessions::Session};
 use admission::{Reason, Verdict, appearance};
 use ids::UnixTime;

@@ -1,7 +1,7 @@
 //! The ceiling's part in what becomes of sessions: who loses service by what is concluded of it, and who was found out, stays, and
 //! is looked at again once there is room.
 
-use super::{Registrar, sessions::Anew, two::Two};
+use super::{Registrar, review::Anew, two::Two};
 use crate::{
     OffLine,
     evidence::Known,

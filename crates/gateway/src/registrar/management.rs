@@ -1,6 +1,6 @@
 //! What management systems are ordered by what is concluded here, what facts say of that, and whom an emergency call keeps.
 
-use super::{Registrar, judging::unless_tampered};
+use super::{Registrar, incidents::unless_tampered};
 use crate::{
     evidence::Known,
     management::{

@@ -23,8 +23,8 @@ pub(super) struct Told {
 }
 
 impl Registrar {
-    /// Puts a session into quarantine, in the place of what its unit has there, and writes it down. `false` where there is
-    /// no quarantine, or no place in it.
+    /// Puts a session into quarantine, in the place of what its unit has there, and writes it down. `false` where there
+    /// is no quarantine, or no place in it.
     ///
     /// # Errors
     /// The journal's. Tried again, it goes on where it was.
@@ -57,8 +57,8 @@ impl Registrar {
         Ok(true)
     }
 
-    /// The unit's session before this one gives its place away, and ends: the IKE thread hears of that before it hears of
-    /// who has the place next.
+    /// The unit's session before this one gives its place away, and ends: the IKE thread hears of that before it hears
+    /// of who has the place next.
     fn place(&mut self, session: &Session, reason: Reason) -> Option<Arc<Confinement>> {
         let class = self.terms.quarantine.clone()?;
         let before = self.quarantine.session_of(session.device).filter(|before| *before != session.id);

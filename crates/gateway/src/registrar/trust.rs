@@ -1,9 +1,9 @@
 //! What an attach says of the cells of its unit.
 //!
-//! Trust is in who serves a cell, and whoever is refused serves nothing: what is known of him says nothing of the one who does, or
-//! strangers with copied keys could take the trust from every cell of the carrier from their chair. So only what is known of the
-//! service itself lowers it: who was let in by mistake, a holder that is found out, or one beside another whom nothing confirms that
-//! a copy of the key cannot bring.
+//! Trust is in who serves a cell, and whoever is refused serves nothing: what is known of him says nothing of the one
+//! who does, or strangers with copied keys could take the trust from every cell of the carrier from their chair. So
+//! only what is known of the service itself lowers it: who was let in by mistake, a holder that is found out, or one
+//! beside another whom nothing confirms that a copy of the key cannot bring.
 
 use super::Registrar;
 use admission::{Appraisal, Conclusion};
@@ -15,7 +15,7 @@ use ledger::{
 
 /// How a claim ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum AttachEnd {
     /// It was let in.
     In,
     /// It was not.
@@ -24,35 +24,39 @@ pub(super) enum End {
 
 /// What it says of the unit's cells. `is_observed`: it was let in though a reason speaks against it.
 fn kinds(
-    end: End,
+    end: AttachEnd,
     conclusion: Option<Conclusion>,
     (own, other): (&Appraisal, Option<&Appraisal>),
     is_observed: bool,
 ) -> Vec<SignalKind> {
     let serves_in_wrong_hands = other.is_some_and(Appraisal::is_in_wrong_hands);
     match (end, conclusion) {
-        (End::In, Some(Conclusion::HolderIsClone)) => vec![SignalKind::HolderClone],
-        (End::In, Some(Conclusion::GenuineKeyUntrusted)) => vec![SignalKind::KeyUntrusted],
-        (End::Out, Some(Conclusion::GenuineKeyUntrusted)) if serves_in_wrong_hands => {
+        (AttachEnd::In, Some(Conclusion::HolderIsClone)) => vec![SignalKind::HolderClone],
+        (AttachEnd::In, Some(Conclusion::GenuineKeyUntrusted)) => vec![SignalKind::KeyUntrusted],
+        (AttachEnd::Out, Some(Conclusion::GenuineKeyUntrusted)) if serves_in_wrong_hands => {
             vec![SignalKind::KeyUntrusted]
         }
         // Whoever shows a key from anywhere does not make the unit at home one of two.
-        (End::Out, Some(Conclusion::Undecided)) if other.is_some_and(is_confirmed) && !is_confirmed(own) => {
+        (AttachEnd::Out, Some(Conclusion::Undecided))
+            if other.is_some_and(is_confirmed) && !is_confirmed(own) =>
+        {
             Vec::new()
         }
         (_, Some(Conclusion::Undecided)) => vec![SignalKind::Contested],
         // The ceiling keeps the copy there.
-        (End::Out, Some(Conclusion::HolderIsClone)) => vec![SignalKind::HolderClone],
-        (End::Out, Some(Conclusion::NewcomerIsClone)) if other.is_some_and(|other| !is_confirmed(other)) => {
+        (AttachEnd::Out, Some(Conclusion::HolderIsClone)) => vec![SignalKind::HolderClone],
+        (AttachEnd::Out, Some(Conclusion::NewcomerIsClone))
+            if other.is_some_and(|other| !is_confirmed(other)) =>
+        {
             vec![SignalKind::NewcomerClone]
         }
         (
-            End::Out,
+            AttachEnd::Out,
             Some(Conclusion::NewcomerIsClone | Conclusion::GenuineKeyUntrusted | Conclusion::Reconnect)
             | None,
         ) => Vec::new(),
-        (End::In, _) if is_observed || own.total() < 0 => vec![SignalKind::Observed],
-        (End::In, _) => good(own),
+        (AttachEnd::In, _) if is_observed || own.total() < 0 => vec![SignalKind::Observed],
+        (AttachEnd::In, _) => good(own),
     }
 }
 
@@ -75,7 +79,7 @@ fn good(own: &Appraisal) -> Vec<SignalKind> {
 
 /// What is told of the cells.
 pub(super) struct Attach<'a> {
-    pub(super) end: End,
+    pub(super) end: AttachEnd,
     pub(super) conclusion: Option<Conclusion>,
     pub(super) own: &'a Appraisal,
     pub(super) other: Option<&'a Appraisal>,
@@ -123,7 +127,7 @@ mod tests {
     fn a_stranger_who_is_refused_costs_nothing_and_one_who_was_let_in_does() {
         let (bad, home) = (side(Item::Line, Grade::Bad), side(Item::Line, Grade::Good));
         let (untrusted, clone) = (Conclusion::GenuineKeyUntrusted, Conclusion::NewcomerIsClone);
-        let refused = |conclusion, other| kinds(End::Out, Some(conclusion), (&bad, other), false);
+        let refused = |conclusion, other| kinds(AttachEnd::Out, Some(conclusion), (&bad, other), false);
         for conclusion in [untrusted, clone] {
             assert_eq!(refused(conclusion, None), [], "he serves nothing");
             assert_eq!(refused(conclusion, Some(&home)), [], "the unit is known by more than its key");
@@ -139,20 +143,20 @@ mod tests {
             [SignalKind::KeyUntrusted],
             "who serves is in wrong hands"
         );
-        assert_eq!(kinds(End::In, Some(untrusted), (&bad, None), true), [SignalKind::KeyUntrusted]);
+        assert_eq!(kinds(AttachEnd::In, Some(untrusted), (&bad, None), true), [SignalKind::KeyUntrusted]);
         assert_eq!(
-            kinds(End::Out, None, (&bad, None), false),
+            kinds(AttachEnd::Out, None, (&bad, None), false),
             [],
             "a unit that is suspended says nothing of its own cells"
         );
-        assert_eq!(kinds(End::In, None, (&bad, None), false), [SignalKind::Observed]);
+        assert_eq!(kinds(AttachEnd::In, None, (&bad, None), false), [SignalKind::Observed]);
     }
 
     #[test]
     fn a_key_that_is_shown_from_anywhere_beside_the_unit_at_home_leaves_its_cells_as_they_are() {
         let home = side(Item::Line, Grade::Good);
         let (nobody, undecided) = (Appraisal::default(), Some(Conclusion::Undecided));
-        let told = |own, other| kinds(End::Out, undecided, (own, other), false);
+        let told = |own, other| kinds(AttachEnd::Out, undecided, (own, other), false);
         assert_eq!(told(&nobody, Some(&home)), []);
         assert_eq!(told(&home, Some(&home)), [SignalKind::Contested]);
         assert_eq!(told(&nobody, Some(&nobody)), [SignalKind::Contested]);
@@ -163,8 +167,8 @@ mod tests {
     fn what_no_copy_can_bring_is_told_beside_the_attach_itself() {
         let mark = |item, grade| Mark { item, grade, before_fork: true };
         let own = Appraisal::new([mark(Item::Line, Grade::Good), mark(Item::Fingerprint, Grade::Bad)]);
-        let told = kinds(End::In, Some(Conclusion::Reconnect), (&own, None), false);
+        let told = kinds(AttachEnd::In, Some(Conclusion::Reconnect), (&own, None), false);
         assert_eq!(told, [SignalKind::Attached, SignalKind::LineConfirmed]);
-        assert_eq!(kinds(End::In, None, (&Appraisal::default(), None), false), [SignalKind::Attached]);
+        assert_eq!(kinds(AttachEnd::In, None, (&Appraisal::default(), None), false), [SignalKind::Attached]);
     }
 }

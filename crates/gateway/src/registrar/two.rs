@@ -1,7 +1,7 @@
-//! Two who hold one key, once they were judged: what an incident tells of them, and what the journal keeps so that anyone
-//! can judge them again.
+//! Two who hold one key, once they were judged: what an incident tells of them, and what the journal keeps so that
+//! anyone can judge them again.
 
-use super::{Registrar, judging::open_incident};
+use super::{Registrar, incidents::open_incident};
 use crate::evidence::as_json;
 use admission::{Appraisal, Case, Conclusion, Reason, Verdict, appearance};
 use events::{Durability, admission::Judged};

@@ -84,8 +84,8 @@ impl Sides {
     /// What an incident about those who hold one key has in its evidence under this name.
     pub const NAME: &'static str = "sides";
 
-    /// They look alike and are in one place: what is said of one would be said of the other. One alone at the unit's own line
-    /// is where the unit is.
+    /// They look alike and are in one place: what is said of one would be said of the other. One alone at the unit's
+    /// own line is where the unit is.
     pub fn are_alike(&self) -> bool {
         self.holder.as_ref().map_or(self.newcomer.at_home, |holder| self.newcomer.is_like(holder))
     }
@@ -117,12 +117,14 @@ impl Ledger {
         self.change(|tx| tx.settle(number, closed))
     }
 
-    /// Says which of two is the unit, or whether one alone is, and closes the incident. From now on who looks like the copy, and
-    /// comes from where it was, is refused; who looks like the unit there has that for it. Where both look alike from one place nothing
-    /// tells them apart: this closes, and management is asked to have the unit enrol anew. The last word about an incident counts.
+    /// Says which of two is the unit, or whether one alone is, and closes the incident. From now on who looks like the
+    /// copy, and comes from where it was, is refused; who looks like the unit there has that for it. Where both look
+    /// alike from one place nothing tells them apart: this closes, and management is asked to have the unit enrol anew.
+    /// The last word about an incident counts.
     ///
     /// # Errors
-    /// [`LedgerError::NotFound`]; [`LedgerError::Conflict`] where the incident is not about who holds a key, or not about that one; what ledger and journal say.
+    /// [`LedgerError::NotFound`]; [`LedgerError::Conflict`] where the incident is not about who holds a key, or not
+    /// about that one; what ledger and journal say.
     pub fn judge_incident(
         &self,
         number: u64,
@@ -164,7 +166,7 @@ impl Tx<'_> {
 
     pub(crate) fn known_incident(&mut self, number: u64) -> Result<Incident, LedgerError> {
         let missing = || LedgerError::NotFound { table: Incident::TABLE, key: number.to_string() };
-        Ok(self.row(&format!("{number:012}"))?.ok_or_else(missing)?.0)
+        Ok(self.row(&Incident::key_of(number))?.ok_or_else(missing)?.0)
     }
 
     /// One who serves is the unit, or nobody is.

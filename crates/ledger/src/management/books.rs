@@ -136,8 +136,8 @@ impl Ledger {
     /// Gives an order by a person's word. Where one of its kind stands, that one goes on.
     ///
     /// # Errors
-    /// [`LedgerError::NotFound`] without the unit, or the incident; [`LedgerError::Conflict`] where one of its kind stands;
-    /// and the transient ones.
+    /// [`LedgerError::NotFound`] without the unit, or the incident; [`LedgerError::Conflict`] where one of its kind
+    /// stands; and the transient ones.
     pub fn order_management(
         &self,
         new: NewManagementOrder,
@@ -159,8 +159,8 @@ impl Ledger {
     /// A management system says what became of an order. Said again, it changes nothing.
     ///
     /// # Errors
-    /// [`LedgerError::NotFound`]; [`LedgerError::Conflict`] where the order waits, was withdrawn, or ended otherwise; and the
-    /// transient ones.
+    /// [`LedgerError::NotFound`]; [`LedgerError::Conflict`] where the order waits, was withdrawn, or ended
+    /// otherwise; and the transient ones.
     pub fn report_management_order(
         &self,
         number: u64,

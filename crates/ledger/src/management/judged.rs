@@ -1,12 +1,12 @@
 //! What orders follow a person's judgement of an incident.
 //!
-//! An order to turn a radio off was about one of the two. Where that one is no copy, it is withdrawn; where it may have been
-//! done, the radio is to be turned on again. Where it is a copy, that goes on, and what was ordered for an earlier judgement
-//! is withdrawn. That the copy's radio be turned off is not ordered here: whether management sees the copy's box, the
-//! registrar knows, which ends its tunnel by the judgement.
+//! An order to turn a radio off was about one of the two. Where that one is no copy, it is withdrawn; where it may have
+//! been done, the radio is to be turned on again. Where it is a copy, that goes on, and what was ordered for an earlier
+//! judgement is withdrawn. That the copy's radio be turned off is not ordered here: whether management sees the copy's
+//! box, the registrar knows, which ends its tunnel by the judgement.
 //!
-//! Where both look alike from one place nothing but a new key tells the unit from its copy: then it is to enrol anew. That
-//! lets nobody enrol: it takes an install order, and the line that it names.
+//! Where both look alike from one place nothing but a new key tells the unit from its copy: then it is to enrol anew.
+//! That lets nobody enrol: it takes an install order, and the line that it names.
 
 use super::{End, ManagementOrder, NewManagementOrder, Side, Task};
 use crate::{Appearance, ClosedIncident, Genuine, Incident, LedgerError, Tx};
@@ -45,7 +45,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Which of those who an incident is about looks like this one; `None` where none does, or it is not about who holds a key.
+    /// Which of those who an incident is about looks like this one; `None` where none does, or it is not about who
+    /// holds a key.
     ///
     /// # Errors
     /// As [`Self::device`]; [`LedgerError::NotFound`].

@@ -25,8 +25,8 @@ impl Tx<'_> {
         kept.try_for_each(|cell| self.step_of_life(*cell, after.id, kind, said, now))
     }
 
-    /// Where the row of a unit can't be believed, its cells are suspect: those that it has there by now, and those that the index
-    /// has of before. Either may be forged, and lowers trust alone.
+    /// Where the row of a unit can't be believed, its cells are suspect: those that it has there by now, and those that
+    /// the index has of before. Either may be forged, and lowers trust alone.
     pub(crate) fn unit_tampered(
         &mut self,
         unit: DeviceId,

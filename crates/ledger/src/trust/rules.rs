@@ -6,8 +6,8 @@ use std::time::Duration;
 
 /// Version of the table and of the three figures below.
 pub const RULES: u32 = 2;
-/// Trust needs good signals on so many different days (UTC) behind the day of the last trouble. A unit authenticates anew
-/// each day at least: a week of them.
+/// Trust needs good signals on so many different days (UTC) behind the day of the last trouble. A unit authenticates
+/// anew each day at least: a week of them.
 pub const DAYS: usize = 7;
 /// And of so many kinds, one of which a copied key cannot bring.
 pub const KINDS: usize = 2;

@@ -35,7 +35,7 @@ pub(crate) struct Claims {
 const BENCH: &str = "claims";
 /// For so long the last unit goes on trying.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// setpriority(2).
+/// The lowest that setpriority(2) knows.
 const LEAST_PRIORITY: i32 = 19;
 /// Between two empty commits.
 const EVERY: Duration = Duration::from_millis(5);

@@ -64,8 +64,8 @@ pub(crate) struct Order {
     /// The reason, for the record
     #[arg(long)]
     why: Reason,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 
@@ -79,8 +79,8 @@ pub(crate) struct Reported {
     /// What the management system says of that, for the record
     #[arg(long)]
     text: Option<Reason>,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 
@@ -91,8 +91,8 @@ pub(crate) struct Withdraw {
     /// The reason, for the record
     #[arg(long)]
     why: Reason,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 

@@ -43,8 +43,8 @@ pub(crate) struct Say {
     /// The reason, for the record
     #[arg(long)]
     why: Reason,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 

@@ -58,8 +58,8 @@ pub(crate) struct Create {
     /// The reason, for the record
     #[arg(long)]
     why: Reason,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 
@@ -83,8 +83,8 @@ pub(crate) struct Close {
     /// The reason, for the record
     #[arg(long)]
     why: Reason,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 

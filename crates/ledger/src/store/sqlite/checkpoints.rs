@@ -1,8 +1,8 @@
-//! Checkpoints of the write-ahead log: what is committed comes from the log into the database in a thread of its own. SQLite
-//! would do it in the commit that fills the log, and all who wait for the writer would wait for the disk, twice.
+//! Checkpoints of the write-ahead log: what is committed comes from the log into the database in a thread of its own.
+//! SQLite would do it in the commit that fills the log, and all who wait for the writer would wait for the disk, twice.
 //!
-//! A checkpoint beside the writer never ends the log where somebody always writes: a log that has become long begins anew in
-//! a commit, when nearly all of it is in the database.
+//! A checkpoint beside the writer never ends the log where somebody always writes: a log that has become long begins
+//! anew in a commit, when nearly all of it is in the database.
 
 use super::{Files, for_each_connection};
 use rusqlite::{Connection, OpenFlags};
@@ -17,8 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// From a commit until what it wrote is brought into the database, with all that was committed meanwhile. Whoever writes next to a
-/// log that is done with begins it anew, and waits for the disk once.
+/// From a commit until what it wrote is brought into the database, with all that was committed meanwhile. Whoever
+/// writes next to a log that is done with begins it anew, and waits for the disk once.
 const AFTER: Duration = Duration::from_secs(5);
 /// Pages in the log from which on it is to begin anew: 64 MiB.
 const LONG: i64 = 16_384;

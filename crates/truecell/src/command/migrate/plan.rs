@@ -47,8 +47,8 @@ pub(crate) struct Plan {
     /// Who else agreed: one of `approvers` in `[control]`, and not you
     #[arg(long, value_name = "NAME")]
     approver: Option<String>,
-    /// Makes a repeated request harmless
-    #[arg(long)]
+    /// A word of your own for this request: sent again with the same word, it is not done again
+    #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 
