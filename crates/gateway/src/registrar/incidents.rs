@@ -97,6 +97,7 @@ pub(super) fn incident(
         devices: vec![evidence.device],
         summary: format!("{}: {detail}", evidence.device),
         evidence: json!({
+            "rules": admission::RULES,
             "conclusion": conclusion,
             "weighed": { "own": own },
             Sides::NAME: sides,

@@ -84,6 +84,7 @@ impl Two {
             devices: vec![device],
             summary: format!("{device}: {what}: {conclusion}"),
             evidence: json!({
+                "rules": admission::RULES,
                 "conclusion": conclusion,
                 "weighed": { "own": verdict.own, "other": verdict.other },
                 "ceiling_reached": self.is_held_back() && !case.holder_may_go,
