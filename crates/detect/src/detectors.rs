@@ -94,6 +94,3 @@ detectors! {
     9 expected_absent: expected_absent::ExpectedAbsent,
     10 shared_handsets: shared_handsets::SharedHandsets,
 }
-
-#[cfg(test)]
-mod tests;

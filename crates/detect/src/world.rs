@@ -157,7 +157,12 @@ impl World {
 
     /// Whether somebody was told to move or fetch the cell's unit at about that time.
     pub fn is_booked(&self, cell: CellId, now: UnixTime) -> bool {
-        self.unit_of(cell).and_then(|unit| self.unit(unit)).is_some_and(|state| state.is_booked(now))
+        self.ledger_of(cell).is_some_and(|unit| self.units.is_booked(unit.device, now))
+    }
+
+    /// Cells and handsets that are known, and rows of cells for which there was no room.
+    pub fn sizes(&self) -> (usize, usize, u64) {
+        (self.cells.len(), self.handsets.len(), self.cells.beyond)
     }
 
     /// Where a subscriber's handset was last.

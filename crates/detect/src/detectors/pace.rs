@@ -18,11 +18,6 @@ impl Pace {
         }
         may
     }
-
-    /// Whether it was said within the day.
-    pub(super) fn is_said(self, now: UnixTime) -> bool {
-        self.0.is_some_and(|last| now.since(last) < DAY)
-    }
 }
 
 /// A window that begins anew a fixed time after it began.

@@ -6,7 +6,11 @@ use ids::{DeviceId, UnixTime};
 use ledger::LifeCycle;
 use records::row::Order;
 use serde::{Deserialize, Deserializer, Serialize};
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    time::Duration,
+};
 
 /// A unit, by the order in which it was first named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,14 +27,14 @@ pub struct UnitState {
     pub session: Option<Session>,
     /// When its tunnel came or went last.
     pub session_at: Option<UnixTime>,
-    /// Times in which it may be on its way, the newest last.
-    bookings: Vec<(UnixTime, UnixTime)>,
 }
 
 /// Units by name and by number: as many as the ledger has.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Units {
     all: Vec<UnitState>,
+    /// Times in which a unit may be on its way, the newest last. An order may come before the ledger has its unit.
+    bookings: BTreeMap<DeviceId, Vec<(UnixTime, UnixTime)>>,
     pub(crate) knows_sessions: bool,
     /// These two are looked up, never walked.
     #[serde(skip)]
@@ -42,6 +46,7 @@ pub(crate) struct Units {
 #[derive(Deserialize)]
 struct Written {
     all: Vec<UnitState>,
+    bookings: BTreeMap<DeviceId, Vec<(UnixTime, UnixTime)>>,
     knows_sessions: bool,
 }
 
@@ -60,16 +65,6 @@ impl UnitId {
 impl Key for UnitId {
     fn number(self) -> u64 {
         self.0.into()
-    }
-}
-
-impl UnitState {
-    /// Whether an order lets it be on its way at about that time.
-    pub fn is_booked(&self, at: UnixTime) -> bool {
-        let is_within = |(from, to): &(UnixTime, UnixTime)| {
-            from.before(BOOKED_AROUND) <= at && at <= to.after(BOOKED_AROUND)
-        };
-        self.bookings.iter().any(is_within)
     }
 }
 
@@ -100,8 +95,7 @@ impl Units {
             return Some(id);
         }
         let at = u32::try_from(self.all.len()).ok()?;
-        let (session, session_at, bookings) = (None, None, Vec::new());
-        self.all.push(UnitState { unit: unit.clone(), since: now, session, session_at, bookings });
+        self.all.push(UnitState { unit: unit.clone(), since: now, session: None, session_at: None });
         self.index.insert(unit.device, at);
         Some(UnitId(at))
     }
@@ -129,11 +123,19 @@ impl Units {
     }
 
     pub(crate) fn book(&mut self, order: &Order) {
-        let Some(state) = self.id(order.device).and_then(|id| self.get_mut(id)) else { return };
-        state.bookings.push((order.from, order.to));
-        if state.bookings.len() > BOOKINGS {
-            state.bookings.remove(0);
+        let bookings = self.bookings.entry(order.device).or_default();
+        bookings.push((order.from, order.to));
+        if bookings.len() > BOOKINGS {
+            bookings.remove(0);
         }
+    }
+
+    /// Whether an order lets it be on its way at about that time.
+    pub(crate) fn is_booked(&self, device: DeviceId, at: UnixTime) -> bool {
+        let is_within = |(from, to): &(UnixTime, UnixTime)| {
+            from.before(BOOKED_AROUND) <= at && at <= to.after(BOOKED_AROUND)
+        };
+        self.bookings.get(&device).is_some_and(|bookings| bookings.iter().any(is_within))
     }
 
     fn get_mut(&mut self, UnitId(at): UnitId) -> Option<&mut UnitState> {
@@ -143,13 +145,13 @@ impl Units {
 
 impl<'de> Deserialize<'de> for Units {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Written { all, knows_sessions } = Written::deserialize(deserializer)?;
+        let Written { all, bookings, knows_sessions } = Written::deserialize(deserializer)?;
         let index = (0..).zip(&all).map(|(at, state)| (state.unit.device, at)).collect();
         let sessions = (0..).zip(&all).filter_map(|(at, state)| Some((state, at, state.session.as_ref()?)));
         let mut of_address: Vec<_> =
             sessions.map(|(state, at, session)| (state.session_at, session.inner, UnitId(at))).collect();
         of_address.sort_unstable();
         let inner = of_address.into_iter().map(|(_, inner, unit)| (inner, unit)).collect();
-        Ok(Self { all, knows_sessions, index, inner })
+        Ok(Self { all, bookings, knows_sessions, index, inner })
     }
 }
