@@ -35,6 +35,8 @@ struct Carrier {
     seqs: [u64; 5],
     service: Text<32>,
     drawn: u64,
+    /// Who was where in the second before.
+    there: Vec<(u64, bool)>,
 }
 
 impl Carrier {
@@ -42,7 +44,7 @@ impl Carrier {
         let feeds = ["codes", "core", "ims", "ledger", "plan"].map(|feed| feed.parse().unwrap());
         let start = "2026-01-05T00:00:00Z".parse().unwrap();
         let (plmn, service) = ("450-08".parse().unwrap(), "shop".parse().unwrap());
-        Self { start, plmn, feeds, seqs: [0; 5], service, drawn: 1 }
+        Self { start, plmn, feeds, seqs: [0; 5], service, drawn: 1, there: Vec::new() }
     }
 
     fn draw(&mut self) -> u64 {
@@ -109,16 +111,20 @@ impl Carrier {
         inputs
     }
 
-    /// One second of rows, in the order of their time: people go between their mast and their unit.
+    /// One second of rows, in the order of their time: half of them are of people who step between mast and unit within a second.
     fn second(&mut self, second: u64) -> Vec<Input> {
         let mut inputs: Vec<_> = (0..5)
             .map(|feed| Input::Row(Row::Heartbeat(Heartbeat { stamp: self.stamp(feed, second * 1_000_000) })))
             .collect();
+        let mut there = std::mem::take(&mut self.there);
         for turn in 0..RATE {
             let (micros, drawn) = (second * 1_000_000 + turn * 1_000_000 / RATE, self.draw());
-            let person = drawn % SUBSCRIBERS;
+            let (person, is_home) = match there.pop().filter(|_| turn % 2 == 0) {
+                Some((person, was_home)) => (person, !was_home),
+                None => (drawn % SUBSCRIBERS, drawn >> 40 & 1 == 0),
+            };
+            self.there.push((person, is_home));
             let unit = (person % u64::from(UNITS)) as u32;
-            let is_home = drawn >> 40 & 1 == 0;
             let cell = if is_home { self.cell(unit) } else { self.mast(unit / 2) };
             let row = match drawn >> 48 & 127 {
                 0 | 1 => self.ims(micros, person, cell),

@@ -10,7 +10,6 @@ mod lost_unit_returns;
 mod pace;
 mod protection_lost;
 mod shared_handsets;
-mod trail;
 mod war_driving;
 
 use crate::{

@@ -5,6 +5,7 @@ use crate::{
     ledger_change::{Change, LedgerChange},
     reorder::{Item, Reorder, Waiting},
     seen::{RowId, Seen, What},
+    step::{Step, Visit},
     timers::Timers,
     world::{CellId, FeedId, Setup, World},
 };
@@ -290,8 +291,10 @@ impl Engine {
         let peer = access.peer.and_then(|peer| self.world.cells.id(peer));
         let (slot, _) = self.world.handsets.touch(access.subscriber);
         let before = self.world.handsets.at(slot).map(|handset| *handset).unwrap_or_default();
-        let is_macro = self.world.is_macro(cell, at);
-        let what = What::Access { row: access, cell, peer, is_macro, before };
+        let site = self.world.macro_site(cell, at);
+        let (is_macro, visit) = (site.is_some(), Visit { cell, peer, site, before });
+        let step = Step::of(&visit, &self.world, at);
+        let what = What::Access { row: access, cell, is_macro, before, step };
         self.see(&Seen { at, row, what }, found);
         let secs = self.world.secs(at);
         let Some(handset) = self.world.handsets.at(slot) else { return };

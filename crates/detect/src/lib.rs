@@ -29,6 +29,7 @@ mod ledger_change;
 mod reorder;
 mod seen;
 mod seqs;
+mod step;
 mod timers;
 mod world;
 
@@ -43,4 +44,5 @@ pub use handset::{Handset, HandsetTable, Protection};
 pub use keyed::{Entry, Key, Keyed};
 pub use ledger_change::{Change, LedgerChange, Session, Unit};
 pub use seen::{Context, Draft, RowId, Seen, What};
+pub use step::Step;
 pub use world::{Bounds, Cell, CellId, FeedId, Gaps, Setup, Site, UnitId, UnitState, World};

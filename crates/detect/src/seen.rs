@@ -3,6 +3,7 @@ use crate::{
     finding::{Finding, FindingId, Handsets, Subject},
     handset::Handset,
     ledger_change::{Session, Unit},
+    step::Step,
     timers::Timers,
     world::{CellId, FeedId, UnitId, World},
 };
@@ -39,12 +40,12 @@ pub enum What<'a> {
         row: &'a Access,
         /// Its cell.
         cell: CellId,
-        /// The cell at the other end of a handover.
-        peer: Option<CellId>,
         /// Whether the plan of macro cells has it now.
         is_macro: bool,
         /// Where the handset was before; as new where that is not known.
         before: Handset,
+        /// What it tells of where a cell is.
+        step: Option<Step>,
     },
     /// A registration with IMS.
     Ims {

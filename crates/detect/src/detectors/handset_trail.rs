@@ -1,13 +1,12 @@
 use super::{
     Detector,
     pace::{DAY, Pace, Window},
-    trail::Step,
 };
 use crate::{
     about::{About, Benign, Memory, Threshold},
     few::Few,
     keyed::{Entry, Keyed},
-    seen::{Context, Draft, RowId, Seen},
+    seen::{Context, Draft, RowId, Seen, What},
     world::CellId,
 };
 use serde::{Deserialize, Serialize};
@@ -112,9 +111,11 @@ impl Detector for HandsetTrail {
     };
 
     fn see(&mut self, seen: &Seen<'_>, cx: &mut Context<'_>) {
-        let Some(step) = Step::of(&seen.what, cx).filter(|step| step.apart_s <= APART_S) else { return };
-        let Some(home) = cx.world.home_of(step.cell) else { return };
-        let is_far = step.beyond_m(home) > f64::from(step.apart_s) * KMH as f64 / 3.6;
+        let What::Access { row, step: Some(step), .. } = seen.what else { return };
+        if step.apart_s > APART_S || step.beyond_m.is_none() {
+            return;
+        }
+        let is_far = step.is_beyond(KMH);
         if cx.world.is_booked(step.cell, cx.now) {
             return self.cells.remove(step.cell);
         }
@@ -128,7 +129,7 @@ impl Detector for HandsetTrail {
         let count = if is_far { &mut state.today.far } else { &mut state.today.near };
         *count = count.saturating_add(1);
         if is_far {
-            state.handsets.add(step.subscriber);
+            state.handsets.add(row.subscriber);
             state.first.get_or_insert(seen.row);
         }
         let far = u32::from(state.today.far) + u32::from(state.before.far);
@@ -138,12 +139,12 @@ impl Detector for HandsetTrail {
         if !is_far || !is_enough || !state.pace.may(cx.now) {
             return;
         }
-        let (partial, handsets) = (*partial, (state.handsets.len(), vec![step.subscriber]));
+        let (partial, handsets) = (*partial, (state.handsets.len(), vec![row.subscriber]));
         let rows = state.first.into_iter().chain([seen.row]).collect();
         let Some(key) = cx.cell(step.cell) else { return };
         let what = format!(
             "{far} of {all} visits came from or went to macro cells that do not reach its site, the last {} km off",
-            (step.beyond_m(home) / 1000.0).round()
+            step.beyond_km()
         );
         let confidence = u8::try_from((60 + far).min(95)).unwrap_or(95);
         cx.find(Draft {

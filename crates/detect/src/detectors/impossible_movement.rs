@@ -1,13 +1,12 @@
 use super::{
     Detector,
     pace::{DAY, Pace, Window},
-    trail::Step,
 };
 use crate::{
     about::{About, Benign, Memory, Threshold},
     few::Few,
     keyed::{Entry, Keyed},
-    seen::{Context, Draft, RowId, Seen},
+    seen::{Context, Draft, RowId, Seen, What},
     world::CellId,
 };
 use ids::SubscriberKey;
@@ -80,19 +79,16 @@ impl Detector for ImpossibleMovement {
     };
 
     fn see(&mut self, seen: &Seen<'_>, cx: &mut Context<'_>) {
-        let Some(step) = Step::of(&seen.what, cx) else { return };
-        let Some(home) = cx.world.home_of(step.cell) else { return };
-        let beyond_m = step.beyond_m(home);
-        let reachable_m = f64::from(step.apart_s) * KMH as f64 / 3.6;
-        if beyond_m <= reachable_m || cx.world.is_booked(step.cell, cx.now) {
+        let What::Access { row, step: Some(step), .. } = seen.what else { return };
+        if !step.is_beyond(KMH) || cx.world.is_booked(step.cell, cx.now) {
             return;
         }
         let Entry { partial, state, .. } = self.cells.touch(step.cell, cx.now);
         if state.window.is_over(cx.now, DAY) {
             (state.handsets, state.some, state.rows) = Default::default();
         }
-        if state.handsets.add(step.subscriber) {
-            state.some.push(step.subscriber);
+        if state.handsets.add(row.subscriber) {
+            state.some.push(row.subscriber);
             state.rows.push(seen.row);
         }
         if state.handsets.len() < ENOUGH || !state.pace.may(cx.now) {
@@ -102,7 +98,7 @@ impl Detector for ImpossibleMovement {
         let Some(key) = cx.cell(step.cell) else { return };
         let what = format!(
             "{ENOUGH} handsets within a day came from or went to macro cells where they cannot have been, the last {} km off, {} s apart",
-            (beyond_m / 1000.0).round(),
+            step.beyond_km(),
             step.apart_s
         );
         let (cells, units, handsets) = (vec![step.cell], Vec::new(), (ENOUGH, some));

@@ -7,6 +7,7 @@ use crate::{
     few::Few,
     keyed::{Entry, Key, Keyed},
     seen::{Context, Draft, RowId, Seen, What},
+    step::Step,
     world::CellId,
 };
 use ids::SubscriberKey;
@@ -37,7 +38,7 @@ const KMH: u64 = 120;
 const FAR: usize = 3;
 const UNPLACED: usize = 5;
 /// As of the handset trail: what two registered positions may be out by.
-const SLACK_M: f64 = 2.0 * super::trail::SLACK_M;
+const SLACK_M: f64 = 2.0 * Step::SLACK_M;
 
 impl Key for Pair {
     fn number(self) -> u64 {

@@ -1,13 +1,13 @@
 use super::{
     Detector,
     pace::{Pace, Window},
-    trail::Step,
 };
 use crate::{
     about::{About, Benign, Memory, Threshold},
     few::{Few, tag},
     keyed::{Entry, Keyed},
     seen::{Context, Draft, RowId, Seen, What},
+    step::Step,
     world::{CellId, Site},
 };
 use ids::{Position, SubscriberKey};
@@ -114,9 +114,8 @@ impl Detector for WarDriving {
     };
 
     fn see(&mut self, seen: &Seen<'_>, cx: &mut Context<'_>) {
-        let What::Access { row, cell, is_macro, .. } = seen.what else { return };
-        let step = Step::of(&seen.what, cx).filter(|step| step.apart_s <= APART_S);
-        if let Some(step) = step {
+        let What::Access { row, cell, is_macro, step, .. } = seen.what else { return };
+        if let Some(step) = step.filter(|step| step.apart_s <= APART_S) {
             self.surround(&step, cx);
         }
         if !is_macro && row.event.is_arrival() {

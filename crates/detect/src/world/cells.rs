@@ -1,9 +1,10 @@
 use super::units::UnitId;
 use crate::keyed::Key;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use ids::{CellKey, Position, UnixTime};
 use records::row::MacroCell;
 use serde::{Deserialize, Deserializer, Serialize};
-use std::collections::HashMap;
 
 /// A cell, by the order in which it was first named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,9 +36,9 @@ pub(crate) struct Cells {
     bound: usize,
     pub(crate) beyond: u64,
     pub(crate) knows_plan: bool,
-    /// Looked up, never walked: its order is nobody's.
+    /// Looked up, never walked: its order is nobody's. Hashed with a seed of the process, since strangers may choose identities.
     #[serde(skip)]
-    index: HashMap<CellKey, u32>,
+    index: HashMap<CellKey, u32, RandomState>,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +80,7 @@ impl Cell {
 
 impl Cells {
     pub(crate) fn new(bound: usize) -> Self {
-        Self { all: Vec::new(), bound, beyond: 0, knows_plan: false, index: HashMap::new() }
+        Self { all: Vec::new(), bound, beyond: 0, knows_plan: false, index: HashMap::default() }
     }
 
     pub(crate) fn get(&self, CellId(at): CellId) -> Option<&Cell> {
