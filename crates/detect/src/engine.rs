@@ -193,8 +193,8 @@ impl Engine {
         self.fire(UnixTime::from_secs(self.until), found);
     }
 
-    fn judge_second(&mut self, waiting: Vec<Waiting>, found: &mut Vec<Finding>) {
-        for Waiting { feed, item } in waiting {
+    fn judge_second(&mut self, mut waiting: Vec<Waiting>, found: &mut Vec<Finding>) {
+        for Waiting { feed, item } in waiting.drain(..) {
             let Stamp { at, seq, .. } = *item.stamp();
             self.fire(at, found);
             self.hear(feed, at, seq, found);
@@ -205,6 +205,7 @@ impl Engine {
             }
             self.counts.judged += 1;
         }
+        self.waiting.reuse(waiting);
     }
 
     /// Calls all timers that are due before that time.

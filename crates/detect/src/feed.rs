@@ -90,10 +90,8 @@ impl FeedState {
             (std::mem::take(&mut self.is_silent).then_some((self.last, at)), self.newest());
         self.last = at;
         self.fill(seq);
-        if let Some((high, since)) = self.high {
-            if seq > high.saturating_add(1) {
-                self.holes.push(Hole { first: high + 1, last: seq - 1, from: since.min(at), to: at });
-            }
+        if let Some((high, from)) = self.high.filter(|(high, _)| seq > high.saturating_add(1)) {
+            self.holes.push(Hole { first: high + 1, last: seq - 1, from, to: at });
         }
         if self.high.is_none_or(|(high, _)| seq > high) {
             self.high = Some((seq, at));

@@ -23,6 +23,8 @@ pub(crate) struct Waiting {
 pub(crate) struct Reorder {
     seconds: BTreeMap<i64, Vec<Waiting>>,
     len: usize,
+    /// The room of a second that was judged, for the next that begins.
+    spare: Vec<Waiting>,
 }
 
 impl Item {
@@ -43,7 +45,8 @@ impl Waiting {
 
 impl Reorder {
     pub(crate) fn insert(&mut self, waiting: Waiting) {
-        self.seconds.entry(waiting.item.stamp().at.secs()).or_default().push(waiting);
+        let new = || std::mem::take(&mut self.spare);
+        self.seconds.entry(waiting.item.stamp().at.secs()).or_insert_with(new).push(waiting);
         self.len += 1;
     }
 
@@ -54,6 +57,14 @@ impl Reorder {
         waiting.sort_by_key(Waiting::order);
         self.len -= waiting.len();
         Some((second, waiting))
+    }
+
+    /// Takes back the room of what was judged.
+    pub(crate) fn reuse(&mut self, mut judged: Vec<Waiting>) {
+        judged.clear();
+        if judged.capacity() > self.spare.capacity() {
+            self.spare = judged;
+        }
     }
 
     /// How many wait.

@@ -45,7 +45,7 @@ impl Detector for CellUnknown {
                 told: "its tunnel is named: the inner address is that of a known unit",
             },
         ],
-        clause: "KT found 20 such cells after 13 months, in batch (incident 1.1, S14, S15); 8 Sep: unregistered device in call records (S01)",
+        clause: "the carrier of the case found 20 such cells in its records, in batch, 11 months after the first was used",
         thresholds: &[Threshold {
             name: "handsets",
             value: MANY as u64,

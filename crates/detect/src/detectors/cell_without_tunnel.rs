@@ -43,7 +43,7 @@ impl Detector for CellWithoutTunnel {
                 told: "confidence is halved and the finding is partial",
             },
         ],
-        clause: "the clone stood inside the core with a known identity (incident 1.2); product D2",
+        clause: "TS 33.320 §4.4: a cell reaches the core through its own unit's tunnel alone; in the case the boxes stood inside the core with valid certificates",
         thresholds: &[Threshold {
             name: "settled",
             value: SETTLED.as_secs(),

@@ -101,7 +101,7 @@ impl Detector for ExpectedAbsent {
                 told: "2 subscribers and 3 codes a day at one cell; only of services of which nearly all requests are known",
             },
         ],
-        clause: "some payment victims had no access record although they must have been attached (incident S22, S68, D4); codes came to victims who had asked for none (C5, S14)",
+        clause: "in the case, some whose payments were fraud had no access record at all, and codes came to people who had asked for none",
         thresholds: &[
             Threshold {
                 name: "since",

@@ -26,7 +26,7 @@ impl Detector for FeedGap {
                 told: "give it heartbeats, or a longer silence in its terms",
             },
         ],
-        clause: "some payment victims had no access record although they must have been attached (incident S22, S68): a gap clears nobody",
+        clause: "in the case, some whose payments were fraud had no access record at all, though they must have been attached: a gap clears nobody",
         thresholds: &[],
         memory: Memory::NONE,
     };

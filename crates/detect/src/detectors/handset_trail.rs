@@ -70,13 +70,13 @@ impl Detector for HandsetTrail {
                 told: "120 s at 120 km/h are allowed for",
             },
         ],
-        clause: "product D0; TS 33.320 Annex B (macro cells as evidence of place); the clone was driven past flats (incident S46)",
+        clause: "TS 33.320 Annex B (macro cells as evidence of place); in the case a unit of an army post was used elsewhere",
         thresholds: &[
             Threshold {
                 name: "visits",
                 value: VISITS as u64,
                 unit: "visits in 24 to 48 h",
-                why: "a third of the 30 in which it must be found, so that a fifth of honest ones may be among them",
+                why: "a third of 30 visits, in which the goal has it found",
             },
             Threshold {
                 name: "handsets",
@@ -140,7 +140,7 @@ impl Detector for HandsetTrail {
             return;
         }
         let (partial, handsets) = (*partial, (state.handsets.len(), vec![row.subscriber]));
-        let rows = state.first.into_iter().chain([seen.row]).collect();
+        let rows = state.first.take().into_iter().chain([seen.row]).collect();
         let Some(key) = cx.cell(step.cell) else { return };
         let what = format!(
             "{far} of {all} visits came from or went to macro cells that do not reach its site, the last {} km off",

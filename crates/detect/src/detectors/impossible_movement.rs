@@ -56,7 +56,7 @@ impl Detector for ImpossibleMovement {
                 told: "not told: the macro cell is named in the rows",
             },
         ],
-        clause: "units did not have to be at their registered site (incident B4, S24, S27; TS 33.320 Annex B)",
+        clause: "TS 33.320 Annex B (where a unit is, by macro cells); in the case nobody compared a unit's place with its registered site",
         thresholds: &[
             Threshold {
                 name: "speed",

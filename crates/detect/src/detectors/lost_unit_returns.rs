@@ -58,7 +58,7 @@ impl Detector for LostUnitReturns {
                 told: "within 300 s of the change nothing is said",
             },
         ],
-        clause: "the certificate was that of a unit lost about January 2020 and used from October 2024 (incident 1.4, A1); 43,506 units were silent for more than 3 months (S10)",
+        clause: "in the case the certificate was that of a unit lost about January 2020 and used from October 2024; 43,506 units had been silent for more than 3 months, a quarter of them lost",
         thresholds: &[
             Threshold {
                 name: "silent",

@@ -88,7 +88,7 @@ impl Detector for ProtectionLost {
                 told: "macro cells change with it: the handsets lack it there, too",
             },
         ],
-        clause: "handset-to-core protection of texts and calls was switched off at the illegal femtocells (incident 1.3, C4: S01, S31, S33); TS 33.203 §7, TS 24.301 §9.9.3.23",
+        clause: "TS 33.203 §7, TS 24.301 §9.9.3.23; in the case the protection of texts and calls between handset and core was switched off at the illegal cells",
         thresholds: &[
             Threshold {
                 name: "handsets",
@@ -124,7 +124,7 @@ impl Detector for ProtectionLost {
         memory: Memory {
             per: "cell",
             keys: CELLS,
-            octets: size_of::<(CellId, Entry<State>)>() + 3 * (4 * LEVEL_HANDSETS + 16 * LEVEL_HANDSETS),
+            octets: size_of::<(CellId, Entry<State>)>() + 3 * (4 * LEVEL_HANDSETS + 16 * HANDSETS),
         },
     };
 
@@ -226,7 +226,7 @@ impl Compared {
         }
         self.without = self.without.saturating_add(1);
         self.first.get_or_insert(row);
-        if self.handsets.add(who) {
+        if self.handsets.add(who) && self.some.len() < HANDSETS {
             self.some.push(who);
         }
     }

@@ -72,7 +72,7 @@ impl Detector for SharedHandsets {
             },
             Benign { cause: "cells of one unit in several technologies", told: "one unit: nothing is said" },
         ],
-        clause: "7 of 20 cell identities were of one seized box, and phones crossed between all 20 (incident 1.4, B5: S21, S44)",
+        clause: "in the case 7 of the 20 cell identities were of one box, and phones crossed between all 20",
         thresholds: &[
             Threshold {
                 name: "apart",

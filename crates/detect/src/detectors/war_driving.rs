@@ -79,7 +79,7 @@ impl Detector for WarDriving {
                 told: "not told: such units want a class of their own",
             },
         ],
-        clause: "driven in a car past flats in the small hours (incident S46); some 1,100 subscribers for each cell (C1)",
+        clause: "in the case the boxes were driven past blocks of flats in the small hours, and each cell had some 1,100 subscribers",
         thresholds: &[
             Threshold {
                 name: "strangers",

@@ -71,6 +71,18 @@ fn a_unit_whose_handsets_come_from_elsewhere_is_found_within_ten_visits() {
 }
 
 #[test]
+fn one_that_stays_elsewhere_is_found_each_day_anew() {
+    let mut scene = Scene::town();
+    scene.unit(1, 5.0, 0.0);
+    for visit in 0..80 {
+        scene.steps(HOUR + HOUR * visit, visit % 4, mast(0, 0), cell(1));
+    }
+    let found = scene.until(4 * DAY).found_by(TRAIL);
+    assert_eq!(found.iter().map(secs).collect::<Vec<_>>(), [0, 24, 48].map(|hours| (10 + hours) * HOUR + 20));
+    assert!(found.iter().map(|finding| finding.id).collect::<std::collections::BTreeSet<_>>().len() == 3);
+}
+
+#[test]
 fn a_handover_tells_the_macro_cell_by_itself() {
     let mut scene = Scene::town();
     scene.unit(1, 8.0, 0.0);
