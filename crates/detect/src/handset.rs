@@ -163,3 +163,39 @@ impl<'de> Deserialize<'de> for HandsetTable {
         Ok(Self { index: indexed(&rows), rows, bound, evicted, forgotten })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn person(number: u8) -> SubscriberKey {
+        SubscriberKey::new([number; 16])
+    }
+
+    proptest! {
+        /// Against a plain map that is searched for the least each time: of 16 one goes.
+        #[test]
+        fn who_goes_was_seen_longest_ago_and_is_known_to_have_gone(
+            touches in proptest::collection::vec((0..40_u8, 0..9_u32), 0..200),
+        ) {
+            let (mut table, mut plain, mut gone) = (HandsetTable::new(16), BTreeMap::new(), Vec::new());
+            for (number, at) in touches {
+                if plain.len() == 16 && !plain.contains_key(&number) {
+                    let (_, least) = plain.iter().map(|(number, at)| (*at, *number)).min().unwrap();
+                    plain.remove(&least);
+                    gone.push(least);
+                }
+                plain.insert(number, at);
+                let (slot, _) = table.touch(person(number));
+                table.at(slot).unwrap().at = at;
+            }
+            for (number, at) in &plain {
+                prop_assert_eq!(table.get(person(*number)).unwrap().at, *at);
+            }
+            prop_assert_eq!((table.len(), table.evicted()), (plain.len(), gone.len() as u64));
+            prop_assert!(gone.iter().all(|number| table.is_forgotten(person(*number))));
+        }
+    }
+}

@@ -83,6 +83,19 @@ fn one_that_stays_elsewhere_is_found_each_day_anew() {
 }
 
 #[test]
+fn visits_long_after_a_macro_cell_say_nothing_and_do_not_hide_those_that_do() {
+    let mut scene = Scene::town();
+    scene.unit(1, 5.0, 0.0);
+    for visit in 0..60 {
+        scene.comes(HOUR + 900 * visit, 50 + visit, mast(0, 0));
+        scene.comes(HOUR + 900 * visit + 600, 50 + visit, cell(1));
+    }
+    nothing(&scene.clone().until(DAY), TRAIL);
+    (0..10).for_each(|visit| scene.steps(2 * HOUR + HOUR * visit + 1, visit % 4, mast(0, 0), cell(1)));
+    assert_eq!(scene.until(DAY).found_by(TRAIL).len(), 1);
+}
+
+#[test]
 fn a_handover_tells_the_macro_cell_by_itself() {
     let mut scene = Scene::town();
     scene.unit(1, 8.0, 0.0);
