@@ -1,6 +1,8 @@
 //! From what is known about one holder of a key to the marks that are weighed.
 
-use crate::{Claim, Evidence, Facts, Lineage, Located, Management, Proof, Trail, weighing::Appraisal};
+use crate::{
+    Claim, Evidence, Facts, Fingerprint, Lineage, Located, Management, Proof, Trail, weighing::Appraisal,
+};
 use ids::{Network, SourceClass, UnixTime};
 use ledger::{Appearance, Grade, Item, Mark};
 
@@ -37,9 +39,10 @@ pub(crate) fn is_on_line(claim: &Claim, facts: &Facts<'_>) -> Option<bool> {
 /// As what it would be written down.
 pub fn appearance(claim: &Claim, facts: &Facts<'_>, marks: &[Mark], now: UnixTime) -> Option<Appearance> {
     let Evidence::Known(fingerprint) = &claim.fingerprint else { return None };
+    let from = claim.outer.address.ip();
     Some(Appearance {
-        look: fingerprint.value.look(),
-        from: claim.outer.address.ip(),
+        look: fingerprint.value.look(from),
+        from,
         at_home: is_on_line(claim, facts) == Some(true),
         cert_sha256: claim.cert_sha256,
         position: claim.outer.place.value().map(|place| place.position),
@@ -100,7 +103,8 @@ fn site(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {
 
 fn fingerprint(claim: &Claim, facts: &Facts<'_>) -> Option<Mark> {
     let own = facts.profile?.look(facts.firmware())?.look;
-    mark(Item::Fingerprint, claim.fingerprint.value().map(|seen| seen.look().is_like(&own)))
+    let look = |seen: &Fingerprint| seen.look(claim.outer.address.ip());
+    mark(Item::Fingerprint, claim.fingerprint.value().map(|seen| look(seen).is_like(&own)))
 }
 
 /// A certificate that has a successor, or has none. Who has the newer one may have got it as the copy, so that counts only

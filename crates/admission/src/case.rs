@@ -1,6 +1,6 @@
 //! All that one claim was judged by. The journal keeps it where two hold one key, so that anyone can judge again.
 
-use crate::{Claim, Facts, Holder, Modes, Policy, Probe, Verdict, judge};
+use crate::{Claim, Facts, Holder, Modes, Policy, Verdict, judge};
 use ids::{Network, UnixTime};
 use ledger::{AccessLineRecord, Credential, Device, Profile};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct Case {
     pub profile: Option<Profile>,
     /// [`Facts::holder_may_go`].
     pub holder_may_go: bool,
+    /// [`Facts::holder_has_call`].
+    #[serde(default)]
+    pub holder_has_call: bool,
     /// What the carrier allowed.
     pub policy: Policy,
     /// Which reasons were enforced.
@@ -55,6 +58,7 @@ impl Case {
             good_at: facts.good_at,
             profile: facts.profile.cloned(),
             holder_may_go: facts.holder_may_go,
+            holder_has_call: facts.holder_has_call,
             policy: policy.clone(),
             modes: modes.clone(),
             at,
@@ -71,12 +75,13 @@ impl Case {
             good_at: self.good_at,
             profile: self.profile.as_ref(),
             holder_may_go: self.holder_may_go,
+            holder_has_call: self.holder_has_call,
         }
     }
 
-    /// The holder was asked, and lives.
-    pub fn holder_answered(&self) -> bool {
-        self.holder.as_ref().is_some_and(|holder| holder.probe == Probe::Answered)
+    /// The holder was asked, or heard a moment ago, and lives.
+    pub fn holder_lives(&self) -> bool {
+        self.holder.as_ref().is_some_and(Holder::lives)
     }
 
     /// Judges it, by the rules of this version.

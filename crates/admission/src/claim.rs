@@ -1,11 +1,14 @@
-use crate::Evidence;
+use crate::{Evidence, Words};
 use ids::{
     AccessLine, CertSha256, DeviceId, IkeSpi, Network, Position, SessionId, Sha256, SourceClass, UnixTime,
-    number_as_text,
+    number_as_text, spi_as_text,
 };
 use ledger::{AccessLineRecord, Credential, Device, Look, Profile, Revoked};
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 /// An authenticated claim to be one unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,25 +90,11 @@ impl Revocation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IkeSpis {
     /// The unit's.
-    #[serde(with = "as_captures_write_it")]
+    #[serde(with = "spi_as_text")]
     pub initiator: IkeSpi,
     /// The gateway's.
-    #[serde(with = "as_captures_write_it")]
+    #[serde(with = "spi_as_text")]
     pub responder: IkeSpi,
-}
-
-mod as_captures_write_it {
-    use ids::IkeSpi;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(spi: &IkeSpi, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(spi)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<IkeSpi, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
-        u64::from_str_radix(&text, 16).map(IkeSpi).map_err(D::Error::custom)
-    }
 }
 
 /// Which of a unit's one-time secrets it has shown.
@@ -209,9 +198,9 @@ impl Located {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Vendor IDs, hex.
-    pub vendor_ids: Box<[Box<str>]>,
+    pub vendor_ids: Words,
     /// Proposals in order, as `number:type:id:keylen`.
-    pub proposals: Box<[Box<str>]>,
+    pub proposals: Words,
     /// Notify types in order.
     pub notifies: Box<[u16]>,
     /// Octets of each fragment of IKE_AUTH; empty when it came whole.
@@ -235,15 +224,20 @@ pub struct Fingerprint {
 const OF_THE_MOMENT: [u16; 7] = [16384, 16390, 16397, 16398, 16399, 16401, 16408];
 
 impl Fingerprint {
-    /// What of it stays the same for one make, version and configuration.
-    pub fn look(&self) -> Look {
+    /// What of it stays the same for one make, version and configuration. `from`: the address that it comes from.
+    pub fn look(&self, from: IpAddr) -> Look {
         let mut notifies: Vec<_> =
             self.notifies.iter().filter(|kind| !OF_THE_MOMENT.contains(kind)).collect();
         notifies.sort_unstable();
         notifies.dedup();
-        let text = format!("{:?} {:?} {notifies:?} {}", self.vendor_ids, self.proposals, self.nonce_length);
+        let [vendor_ids, proposals] = [&self.vendor_ids, &self.proposals].map(Words::as_slice);
+        let text = format!("{vendor_ids:?} {proposals:?} {notifies:?} {}", self.nonce_length);
         let fragment = self.fragment_sizes.iter().copied().max().filter(|_| self.fragment_sizes.len() > 1);
-        Look { ike: Sha256::of(text.as_bytes()), fragment, retransmission: self.retransmission() }
+        let (ike, retransmission) = (Sha256::of(text.as_bytes()), self.retransmission());
+        match from.to_canonical() {
+            IpAddr::V4(_) => Look { ike, fragment, fragment_v6: None, retransmission },
+            IpAddr::V6(_) => Look { ike, fragment: None, fragment_v6: fragment, retransmission },
+        }
     }
 
     /// Class of its retransmission timer: 0 is a quarter of a second, and each further one twice as long, to the nearest.
@@ -270,6 +264,8 @@ pub struct Facts<'a> {
     pub profile: Option<&'a Profile>,
     /// The ceiling on service that may be lost lets its holder be ended.
     pub holder_may_go: bool,
+    /// An emergency call goes on there, and is let finish.
+    pub holder_has_call: bool,
 }
 
 impl Facts<'_> {
@@ -292,9 +288,23 @@ pub struct Holder {
     pub outer: Option<SocketAddr>,
     /// How long ago it was last asked, for this or another claim.
     pub asked_ago: Option<Duration>,
+    /// How long ago something came out of its tunnel.
+    pub heard_ago: Option<Duration>,
 }
 
+/// Who was heard within this lives, and is nowhere else by now: a unit takes longer to start at another place.
+const LIVELY: Duration = Duration::from_secs(60);
+
 impl Holder {
+    /// It is known to live: it has answered, or was heard a moment ago.
+    pub(crate) fn lives(&self) -> bool {
+        match self.probe {
+            Probe::Answered => true,
+            Probe::NotAsked => self.heard_ago.is_some_and(|ago| ago < LIVELY),
+            Probe::Silent | Probe::Unreachable | Probe::MadeRoom => false,
+        }
+    }
+
     /// Whether the claim comes from where the holder is: the same address, or the same /64 of IPv6, and no other line behind
     /// the same CGNAT. A unit that authenticates anew does.
     pub(crate) fn is_near(&self, claim: &Claim) -> bool {
@@ -325,15 +335,19 @@ pub enum Probe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
     #[test]
     fn timers_are_told_apart_by_the_nearest_class() {
         let class = |milliseconds| {
             let first_retransmission_ms = Some(milliseconds);
-            Fingerprint { first_retransmission_ms, ..Fingerprint::default() }.look().retransmission
+            let seen = Fingerprint { first_retransmission_ms, ..Fingerprint::default() };
+            seen.look(HERE).retransmission
         };
         let classes = [125, 250, 500, 499, 4000, 3990, 4010, 7200].map(|time| class(time).unwrap());
         assert_eq!(classes, [0, 0, 1, 1, 4, 4, 4, 5]);
-        assert_eq!(Fingerprint::default().look().retransmission, None);
+        assert_eq!(Fingerprint::default().look(HERE).retransmission, None);
     }
 }

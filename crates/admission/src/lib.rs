@@ -17,6 +17,7 @@ mod modes;
 mod policy;
 mod reason;
 mod verdict;
+mod words;
 
 pub mod weighing;
 
@@ -32,3 +33,4 @@ pub use policy::{Policy, ValidityException};
 pub use reason::{Reason, Transient};
 pub use verdict::{Admit, Conclusion, Decision, RULES, Verdict, judge};
 pub use weighing::Appraisal;
+pub use words::Words;

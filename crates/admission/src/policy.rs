@@ -18,8 +18,12 @@ pub struct Policy {
     /// in twelve times as long, 150 s at most.
     pub probe_interval_s: u32,
     /// Holders that may be ended within an hour as the copy, or as in wrong hands, in one region and of one realm; beyond it
-    /// a person has to say so.
+    /// Sessions that may lose service within an hour by what was concluded of them, in one region and of one realm; beyond it
+    /// they wait for room, or for a person.
     pub ends_per_hour: u32,
+    /// How long, at most, the end of a session by what was concluded of it, and an order to turn a radio off, wait for an
+    /// emergency call that goes on there, seconds.
+    pub emergency_call_s: u32,
 }
 
 /// A named exception from `max_validity_d`. It ends by itself.
@@ -54,6 +58,7 @@ impl Default for Policy {
             silent_after_d: 14,
             probe_interval_s: 10,
             ends_per_hour: 20,
+            emergency_call_s: 900,
         }
     }
 }
@@ -92,6 +97,11 @@ impl Policy {
     /// For how long a live unit may not be seen.
     pub fn silent_after(&self) -> Duration {
         Duration::from_secs(u64::from(self.silent_after_d) * 86_400)
+    }
+
+    /// How long an emergency call is waited for at most.
+    pub fn emergency_call(&self) -> Duration {
+        Duration::from_secs(self.emergency_call_s.into())
     }
 
     /// How long a holder may take to make room.

@@ -2,14 +2,15 @@ use crate::{
     Appraisal, Claim, Effect, Evidence, Facts, Holder, Located, Modes, Policy, Probe, Reason, Revocation,
     Transient,
     appraisal::{appearance, appraise, is_on_line},
-    weighing::{APART, APART_IN_TURN, WRONG_HANDS, Weighed, weigh},
+    weighing::{APART, APART_IN_TURN, Relation, WRONG_HANDS, is_exchange, weigh},
 };
 use ids::{Network, UnixTime};
 use ledger::{Appearance, Grade, Item, LifeCycle, Profile, allows};
 use serde::Serialize;
+use std::{collections::HashSet, time::Duration};
 
 /// Version of the rules below; every verdict names it.
-pub const RULES: &str = "5";
+pub const RULES: &str = "6";
 
 /// What is decided, and on what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,6 +25,9 @@ pub struct Verdict {
     pub own: Appraisal,
     /// What is known of the other: the holder, or the one who was here before.
     pub other: Option<Appraisal>,
+    /// What speaks against it and is told, and ends nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<Reason>,
     /// Reasons for which the claim would have been refused, were they enforced.
     pub observed: Vec<Reason>,
     /// One of them is observed only as it hit too many good units at once.
@@ -36,6 +40,16 @@ pub struct Verdict {
     pub missing: Vec<&'static str>,
     /// Version of the rules.
     pub rules: &'static str,
+}
+
+impl Verdict {
+    /// Somebody loses service by it who may be the unit, so it counts towards the ceiling: the holder ends, and who comes is
+    /// not let in, or is not known to be at home.
+    pub fn takes_service(&self) -> bool {
+        let is_let_in = matches!(self.decision, Decision::Admit(_));
+        let is_exchange = self.other.as_ref().is_some_and(|other| is_exchange(&self.own, other));
+        self.holder_goes && !(is_let_in && is_exchange)
+    }
 }
 
 /// What is to be done about a claim.
@@ -133,7 +147,7 @@ pub fn judge(
     let having = |wanted: Effect| found.iter().filter(move |(_, effect)| *effect == wanted);
     let own = believed(seen, claim, facts, modes);
     let settled = match having(Effect::Refused).next() {
-        Some((reason, _)) => Settled::refused(*reason),
+        Some((reason, _)) => refused(*reason, &own, holder, facts, modes),
         None if claim.revocation.value() == Some(&Revocation::Asking) => {
             Settled::of(Decision::Drop(Transient::IssuerAsked))
         }
@@ -146,6 +160,7 @@ pub fn judge(
         decision,
         conclusion,
         holder_goes,
+        told: TOLD.iter().find_map(|rule| rule(&own)),
         own,
         other,
         observed: observed.map(|(reason, _)| *reason).collect(),
@@ -244,9 +259,20 @@ fn access_line(claim: &Claim, facts: &Facts<'_>, _: &Appraisal, _: &Policy, _: U
 }
 
 /// What speaks against whoever has the key, beside the line: network, place, handsets, management. No list of networks or
-/// places refuses anybody by itself: one in a hundred addresses may be wrong in it.
+/// places refuses anybody by itself: one in a hundred addresses may be wrong in it. Where a person has said that this is the
+/// unit, it is.
 fn hands(_: &Claim, _: &Facts<'_>, own: &Appraisal, _: &Policy, _: UnixTime) -> Option<Reason> {
-    (own.total_alone() < WRONG_HANDS).then_some(Reason::WrongHands)
+    (!own.is_cleared() && own.total_alone() < WRONG_HANDS).then_some(Reason::WrongHands)
+}
+
+/// Rules of what is told of one who is let in, and refuses nobody.
+const TOLD: [fn(&Appraisal) -> Option<Reason>; 1] = [contradicted_at_home];
+
+/// Management says that it is not the unit that it knows, and it is where the unit should be. Whoever has a copy can speak to
+/// management as the unit.
+fn contradicted_at_home(own: &Appraisal) -> Option<Reason> {
+    let is_contradicted = own.of(Item::Management).is_some_and(|mark| mark.grade == Grade::Bad);
+    (is_contradicted && own.is_home()).then_some(Reason::WrongHands)
 }
 
 /// What of it is believed: where a list of ours would refuse nobody, it does not tell a copy either.
@@ -290,6 +316,34 @@ impl Settled {
     }
 }
 
+/// Who is refused for where it is, beside a holder that lives and is at home, is a copy: two there are, and the holder need not
+/// be asked.
+fn refused(
+    reason: Reason,
+    own: &Appraisal,
+    holder: Option<&Holder>,
+    facts: &Facts<'_>,
+    modes: &Modes,
+) -> Settled {
+    let is_elsewhere = matches!(reason, Reason::ForeignNetwork | Reason::WrongHands);
+    let at_home = holder.filter(|holder| is_elsewhere && holder.lives()).map(|holder| {
+        let other = appraised(holder, facts, modes);
+        (weigh(own, &other, APART), other)
+    });
+    match at_home {
+        Some((Relation::FirstIsCopy, other)) if other.is_home() => {
+            Settled::refused(Reason::Clone).beside(other)
+        }
+        Some(_) | None => Settled::refused(reason),
+    }
+}
+
+/// What is known and believed of the holder's side.
+fn appraised(holder: &Holder, facts: &Facts<'_>, modes: &Modes) -> Appraisal {
+    let side = |claim| believed(appraise(claim, facts), claim, facts, modes);
+    holder.claim.as_ref().map(side).unwrap_or_default()
+}
+
 /// Another may hold the lease, or have held it.
 fn settle(
     claim: &Claim,
@@ -313,22 +367,23 @@ fn settle(
     }
 }
 
-/// Both live: two there are. An unbroken holder goes only by evidence against it, and under the ceiling.
+/// Both live: two there are. An unbroken holder goes only by evidence against it, and under the ceiling where that takes
+/// service from somebody.
 fn between(own: &Appraisal, holder: &Holder, facts: &Facts<'_>, modes: &Modes) -> Settled {
-    let appraised = |claim| believed(appraise(claim, facts), claim, facts, modes);
-    let other = holder.claim.as_ref().map(appraised).unwrap_or_default();
-    let goes = facts.holder_may_go;
+    let other = appraised(holder, facts, modes);
+    let has_call = facts.holder_has_call;
+    let goes = facts.holder_may_go && !has_call;
     let settled = match weigh(own, &other, APART) {
-        Weighed::FirstIsCopy => Settled::refused(Reason::Clone),
-        Weighed::SecondIsCopy if goes => Settled {
+        Relation::FirstIsCopy => Settled::refused(Reason::Clone),
+        Relation::SecondIsCopy if goes || (is_exchange(own, &other) && !has_call) => Settled {
             holder_goes: true,
             ..Settled::meaning(Decision::Admit(Admit::HolderIsClone), Conclusion::HolderIsClone)
         },
-        Weighed::SecondIsCopy => {
+        Relation::SecondIsCopy => {
             Settled::meaning(Decision::Quarantine(Reason::SecondClaim), Conclusion::HolderIsClone)
         }
-        Weighed::BothInWrongHands => Settled { holder_goes: goes, ..Settled::refused(Reason::WrongHands) },
-        Weighed::Undecided => {
+        Relation::BothInWrongHands => Settled { holder_goes: goes, ..Settled::refused(Reason::WrongHands) },
+        Relation::Undecided => {
             Settled::meaning(Decision::Quarantine(Reason::SecondClaim), Conclusion::Undecided)
         }
     };
@@ -344,12 +399,12 @@ fn alone(claim: &Claim, facts: &Facts<'_>, own: &Appraisal, how: Admit, now: Uni
     let Some(before) = in_turn(claim, facts, own, now) else { return admitted };
     let other = Appraisal::new(before.marks.iter().copied());
     let settled = match weigh(own, &other, APART_IN_TURN) {
-        Weighed::FirstIsCopy => Settled::refused(Reason::Clone),
-        Weighed::SecondIsCopy => Settled { conclusion: Some(Conclusion::HolderIsClone), ..admitted },
-        Weighed::BothInWrongHands => {
+        Relation::FirstIsCopy => Settled::refused(Reason::Clone),
+        Relation::SecondIsCopy => Settled { conclusion: Some(Conclusion::HolderIsClone), ..admitted },
+        Relation::BothInWrongHands => {
             Settled { conclusion: Some(Conclusion::GenuineKeyUntrusted), ..admitted }
         }
-        Weighed::Undecided => Settled { conclusion: Some(Conclusion::Undecided), ..admitted },
+        Relation::Undecided => Settled { conclusion: Some(Conclusion::Undecided), ..admitted },
     };
     settled.beside(other)
 }
@@ -363,17 +418,34 @@ fn is_far(one: &Appearance, other: &Appearance) -> bool {
     place(one).zip(place(other)).is_some_and(|(one, other)| one.at_least_km(other) > FAR)
 }
 
+/// So many different looks of one unit, under one firmware ...
+const LOOKS: usize = 4;
+/// ... within this are not those of one.
+const LOOKS_WITHIN: Duration = Duration::from_secs(7 * 86_400);
+
+/// It is not the first that looks otherwise than anyone before.
+fn changes_its_look(profile: &Profile, here: &Appearance, now: UnixTime) -> bool {
+    let is_lately =
+        |seen: &&Appearance| seen.firmware == here.firmware && now < seen.last.after(LOOKS_WITHIN);
+    let seen = profile.seen.iter().filter(is_lately).chain([here]);
+    seen.map(|seen| seen.look.ike).collect::<HashSet<_>>().len() >= LOOKS
+}
+
 /// Who was here last, where the claim is that of one who was here before: two take turns. One and the same unit looks
-/// otherwise once, after an upgrade, and does not go back; at its own line it may even do that.
+/// otherwise once, after an upgrade, and does not go back; at its own line it may even do that. Nor does it look otherwise again
+/// and again.
 fn in_turn<'a>(claim: &Claim, facts: &Facts<'a>, own: &Appraisal, now: UnixTime) -> Option<&'a Appearance> {
     let here = appearance(claim, facts, &[], now)?;
     let profile = facts.profile?;
     let last = profile.seen.first().filter(|last| !last.is_like(&here) && !last.is_copy())?;
-    profile.like(&here)?;
+    if profile.like(&here).is_none() {
+        return changes_its_look(profile, &here, now).then_some(last);
+    }
     let is_lately = now < last.last.after(Profile::PAST);
     let looks_otherwise = !last.look.is_like(&here.look);
-    // Where nothing speaks against either, the line was only not known for a time.
-    let is_accused = own.is_accused() || Appraisal::new(last.marks.iter().copied()).is_accused();
+    // Where nothing speaks against either that no person has looked at, the line was only not known for a time.
+    let speaks = |seen: &Appraisal| seen.is_accused() && !seen.is_cleared();
+    let is_accused = speaks(own) || speaks(&Appraisal::new(last.marks.iter().copied()));
     let both_at_home = last.at_home && here.at_home;
     let differs = looks_otherwise || last.at_home != here.at_home && is_accused || is_far(last, &here);
     (is_lately && differs && !both_at_home).then_some(last)

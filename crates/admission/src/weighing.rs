@@ -111,7 +111,7 @@ impl Appraisal {
     /// those. What a copy would have as well says nothing here, as an upgrade or a reset looks the same. Nor does management
     /// of one who is at home: a copy that has never been at the gate can say to it what it likes, and must end nobody by that.
     pub fn total_alone(&self) -> i32 {
-        let is_home = self.of(Item::Line).is_some_and(|mark| mark.grade == Grade::Good);
+        let is_home = self.is_home();
         let counts = |mark: &&Mark| {
             let is_left_out =
                 matches!(mark.item, Item::Line | Item::Judged) || mark.item == Item::Management && is_home;
@@ -120,9 +120,19 @@ impl Appraisal {
         self.marks.iter().filter(counts).copied().map(weight).sum()
     }
 
+    /// A person has said that it is the unit.
+    pub fn is_cleared(&self) -> bool {
+        self.of(Item::Judged).is_some_and(|mark| mark.grade == Grade::Good)
+    }
+
     /// Something speaks against it.
     pub fn is_accused(&self) -> bool {
         self.marks.iter().any(|mark| weight(*mark) < 0)
+    }
+
+    /// It is behind the unit's own line.
+    pub fn is_home(&self) -> bool {
+        self.of(Item::Line).is_some_and(|mark| mark.grade == Grade::Good)
     }
 
     /// It is in wrong hands by itself, whoever else there is.
@@ -136,9 +146,16 @@ impl Appraisal {
     }
 }
 
+/// Whether nobody loses service where the second is ended and the first has its place: the first is behind the unit's own
+/// line, and the second, of whom something bad is known by itself, is not known to be there. Whoever shows copied keys can be
+/// behind one line, and not behind those of many.
+pub fn is_exchange(first: &Appraisal, second: &Appraisal) -> bool {
+    first.is_home() && !second.is_home() && second.is_accused()
+}
+
 /// What two sides are to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weighed {
+pub enum Relation {
     /// The first is the copy.
     FirstIsCopy,
     /// The second is.
@@ -150,15 +167,15 @@ pub enum Weighed {
 }
 
 /// Weighs two who hold one key. `apart`: how far they must be for a conclusion.
-pub fn weigh(first: &Appraisal, second: &Appraisal, apart: i32) -> Weighed {
+pub fn weigh(first: &Appraisal, second: &Appraisal, apart: i32) -> Relation {
     if first.is_in_wrong_hands() && second.is_in_wrong_hands() {
-        Weighed::BothInWrongHands
+        Relation::BothInWrongHands
     } else if first.is_copy_beside(second, apart) {
-        Weighed::FirstIsCopy
+        Relation::FirstIsCopy
     } else if second.is_copy_beside(first, apart) {
-        Weighed::SecondIsCopy
+        Relation::SecondIsCopy
     } else {
-        Weighed::Undecided
+        Relation::Undecided
     }
 }
 

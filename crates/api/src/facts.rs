@@ -10,7 +10,7 @@ use crate::{
     foreign::TrustedTime,
 };
 use admission::{Evidence, Known, Missing};
-use gateway::{TunnelSeen, UnitSays};
+use gateway::{NeighboursSeen, RadioSeen, TunnelSeen, UnitSays};
 use ids::{AccessLine, DeviceId, UnixTime};
 use records::{
     Absent, TooLong,
@@ -160,10 +160,11 @@ impl FactFeed {
     }
 }
 
-/// A session may be judged otherwise by it.
+/// A session may be judged otherwise by it, or an order that is for the unit ends.
 fn is_judged_by(facts: &Facts) -> bool {
-    let Facts { serial, software, tunnel, neighbours, .. } = facts;
-    serial.is_some() || software.is_some() || tunnel.is_some() || neighbours.is_some()
+    let Facts { serial, software, tunnel, neighbours, radio, .. } = facts;
+    let texts = serial.is_some() || software.is_some();
+    texts || tunnel.is_some() || neighbours.is_some() || radio.is_some()
 }
 
 /// Seen when the newest of it was.
@@ -177,13 +178,21 @@ fn known(said: &Said<'_>) -> Evidence<UnitSays> {
             created_at: tunnel.created_at,
             seen_at,
         }),
-        neighbours: said.neighbours.and_then(|(_, as_at_home)| as_at_home),
+        neighbours: said
+            .neighbours
+            .and_then(|(seen_at, as_at_home)| Some(NeighboursSeen { as_at_line: as_at_home?, seen_at })),
+        radio: said.radio.map(|(seen_at, radio)| RadioSeen {
+            on: radio.on,
+            emergency_call: radio.emergency_call,
+            seen_at,
+        }),
     };
     let seen = [
         said.serial.map(|(at, _)| at),
         said.software.map(|(at, _)| at),
         said.tunnel.map(|(at, _)| at),
         said.neighbours.map(|(at, _)| at),
+        said.radio.map(|(at, _)| at),
     ];
     let Some(observed_at) = seen.into_iter().flatten().max() else {
         return Evidence::Missing(Missing::NoRecord);

@@ -2,12 +2,13 @@
 
 mod replay;
 
-pub use replay::Replay;
 pub(crate) use replay::replay;
+pub use replay::{Rejudged, Replay, ReplayError};
 
 use crate::{
     Caller, Problem, Reason, Services,
     ledger_check::Finding,
+    management::ManagementView,
     page::{Asked, continued},
 };
 use axum::{
@@ -42,7 +43,7 @@ pub struct CloseIncident {
     pub why: Reason,
 }
 
-/// Says which of two who hold one key is the unit.
+/// Says which of two who hold one key is the unit, or whether one alone is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JudgeIncident {
@@ -53,6 +54,17 @@ pub struct JudgeIncident {
     pub genuine: Genuine,
     /// The reason, for the record.
     pub why: Reason,
+}
+
+/// One incident, and what was ordered by it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IncidentView {
+    /// The incident.
+    #[serde(flatten)]
+    pub incident: Incident,
+    /// Orders to management systems that come from it.
+    #[serde(default)]
+    pub orders: Vec<ManagementView>,
 }
 
 pub(crate) async fn list(
@@ -72,10 +84,17 @@ pub(crate) async fn list(
 
 pub(crate) async fn show(
     State(services): State<Arc<Services>>,
+    Extension(caller): Extension<Caller>,
     Path(number): Path<u64>,
-) -> Result<Json<Incident>, Problem> {
-    let found = services.blocking(move |services| Ok(services.ledger.incident(number)?)).await?;
-    found.map(Json).ok_or_else(|| {
+) -> Result<Json<IncidentView>, Problem> {
+    let found = services.blocking(move |services| {
+        let Some(incident) = services.ledger.incident(number)? else { return Ok(None) };
+        let page = services.ledger.management_orders_of(number)?;
+        services.told(page.tampered, &caller);
+        let orders = page.rows.into_iter().map(|order| services.view(order)).collect();
+        Ok(Some(IncidentView { incident, orders }))
+    });
+    found.await?.map(Json).ok_or_else(|| {
         Problem::not_found(format!("there is no incident {number}"))
             .next("list them with `truecell incident list`")
     })

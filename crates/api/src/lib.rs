@@ -29,6 +29,7 @@ pub mod legacy;
 pub mod line;
 pub mod lineage;
 pub mod lines;
+pub mod management;
 mod metrics;
 pub mod migration;
 pub mod order;

@@ -9,7 +9,7 @@ use axum::{
     Extension, Json,
     extract::{Query, State},
 };
-use ids::AccessLine;
+use ids::{AccessLine, Position};
 use ipnet::IpNet;
 use ledger::AccessLineRecord;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,9 @@ pub struct AddLine {
     /// Region.
     #[serde(default)]
     pub region: String,
+    /// Where it ends.
+    #[serde(default)]
+    pub position: Option<Position>,
 }
 
 /// Asks to change what is known about one line; what is absent stays.
@@ -46,6 +49,9 @@ pub struct SetLine {
     /// Region.
     #[serde(default)]
     pub region: Option<String>,
+    /// Where it ends.
+    #[serde(default)]
+    pub position: Option<Position>,
 }
 
 /// A line before and after a change.
@@ -89,8 +95,8 @@ pub(crate) async fn add(
     Json(request): Json<AddLine>,
 ) -> Result<Json<AccessLineRecord>, Problem> {
     networks(&request.prefixes)?;
-    let AddLine { line, prefixes, region, .. } = request.clone();
-    let record = AccessLineRecord { line, prefixes, region };
+    let AddLine { line, prefixes, region, position, .. } = request.clone();
+    let record = AccessLineRecord { line, prefixes, region, position };
     let work = services.blocking(move |services| {
         services.ledger.add_line(&record, &caller.name, services.now())?;
         services.review_behind(&record.line)?;
@@ -105,10 +111,11 @@ pub(crate) async fn set(
     Json(request): Json<SetLine>,
 ) -> Result<Json<ChangedLine>, Problem> {
     networks(request.prefixes.as_deref().unwrap_or_default())?;
-    let SetLine { line, prefixes, region, .. } = request.clone();
-    let change = |record: &mut AccessLineRecord| {
+    let SetLine { line, prefixes, region, position, .. } = request.clone();
+    let change = move |record: &mut AccessLineRecord| {
         prefixes.into_iter().for_each(|prefixes| record.prefixes = prefixes);
         region.into_iter().for_each(|region| record.region = region);
+        record.position = position.or(record.position);
     };
     let work = services.blocking(move |services| {
         let (was, is) = services.ledger.set_line(&line, change, &caller.name, services.now())?;

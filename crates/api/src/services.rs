@@ -6,7 +6,8 @@ use gateway::Gateway;
 use ids::UnixTime;
 use ledger::{
     AccessLineRecord, Approval, Breaker, CertificateRecord, Credential, Device, Distrust, Extension,
-    Incident, InstallOrder, Ledger, LedgerError, LegacyGroup, Migration, Pair, PolicyRule, Row,
+    Incident, InstallOrder, Ledger, LedgerError, LegacyGroup, ManagementOrder, Migration, Pair, PolicyRule,
+    Row,
 };
 use pki::Ca;
 use std::sync::Arc;
@@ -76,6 +77,7 @@ fn listed_by(table: &str) -> &'static str {
             "`truecell line list` has those that there are; `truecell line add` adds one"
         }
         InstallOrder::TABLE => "`truecell order list` has those that there are",
+        ManagementOrder::TABLE => "`truecell management list --all` has those that there are",
         Pair::TABLE => "`truecell pair list` has those that there are",
         Credential::TABLE => {
             "`truecell device show` has those of a unit, `truecell cert list` those issued here"

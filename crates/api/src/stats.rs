@@ -70,6 +70,9 @@ pub struct Counters {
     /// Sessions that were to be quarantined: `begun`, or `full` where there was no place for one.
     #[serde(default)]
     pub quarantines: BTreeMap<String, u64>,
+    /// Orders to management systems by what was concluded here: what was ordered, and what became of it.
+    #[serde(default)]
+    pub management_orders: BTreeMap<String, u64>,
     /// Second claims that were settled, by outcome.
     pub contests_settled: BTreeMap<String, u64>,
     /// Claims by the time until they were told what became of them: at most so many microseconds, and how many.
@@ -117,6 +120,7 @@ impl From<Stats> for Counters {
             drops: by_direction(stats.drops),
             closed: owned(stats.closed),
             quarantines: owned(stats.quarantines),
+            management_orders: owned(stats.management_orders),
             contests_settled: owned(stats.contests_settled),
             claim_times: stats.claim_times,
         }

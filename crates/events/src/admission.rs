@@ -189,6 +189,17 @@ pub struct Judged {
     pub case: Box<RawValue>,
 }
 
+/// A session that was found out goes on for a while: an emergency call goes on there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EndWaits {
+    /// Which unit.
+    pub device: DeviceId,
+    /// The session.
+    pub session: SessionId,
+    /// Until when it waits at most.
+    pub until: UnixTime,
+}
+
 recorded! {
     Admitted => "admission.admitted",
     Refused => "admission.refused",
@@ -197,4 +208,5 @@ recorded! {
     Quarantined => "admission.quarantined",
     Voided => "admission.voided",
     Judged => "admission.judged",
+    EndWaits => "admission.end_waits",
 }

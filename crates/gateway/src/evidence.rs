@@ -5,11 +5,13 @@ use crate::{
     hand_off::Claim,
     management::{Ours, management},
 };
-use admission::{Evidence, Facts, Fingerprint, IkeSpis, Lineage, Missing, Outer, Revocation, Verdict};
+use admission::{
+    Evidence, Facts, Fingerprint, IkeSpis, Lineage, Located, Missing, Outer, Revocation, Verdict,
+};
 use events::admission::Weighed;
-use ids::{CertSha256, DeviceId, Hex, UnixTime};
+use ids::{AccessLine, CertSha256, DeviceId, Hex, Position, UnixTime};
 use ike::payload::Proposal;
-use ledger::{AccessLineRecord, Credential, Device, DoubtKind, Lease, LedgerError, Profile, Tx};
+use ledger::{AccessLineRecord, Credential, Device, DoubtKind, Finding, Lease, LedgerError, Profile, Tx};
 use serde_json::{
     Value,
     value::{RawValue, to_raw_value},
@@ -23,11 +25,15 @@ pub(crate) struct Known {
     pub(crate) device: Option<Device>,
     pub(crate) credential: Option<Credential>,
     pub(crate) line: Option<AccessLineRecord>,
+    /// Other lines that the feed says its claim and its holder are behind.
+    others: Vec<AccessLineRecord>,
     pub(crate) lease: Option<Lease>,
     /// The certificate counts now though it may have ended.
     pub(crate) is_extended: bool,
     /// As what the unit has been seen.
     pub(crate) profile: Option<Profile>,
+    /// What is wrong with the row that says so.
+    pub(crate) tampered: Option<Finding>,
 }
 
 impl Known {
@@ -35,20 +41,32 @@ impl Known {
         tx: &mut Tx<'_>,
         device: DeviceId,
         cert: CertSha256,
+        (outer, origins): (SocketAddr, &dyn Origins),
         now: UnixTime,
     ) -> Result<Self, LedgerError> {
         let record = tx.device(device)?;
         let line = record.as_ref().and_then(|record| record.access_line.clone());
+        let lease = tx.lease(device)?;
+        let places = [Some(outer), lease.as_ref().map(|lease| lease.outer)];
+        let others = others(tx, places.into_iter().flatten(), line.as_ref(), origins, now)?;
         let credential = tx.credential(cert)?;
+        let (profile, tampered) = tx.profile(device)?;
         let ended = credential.as_ref().filter(|credential| credential.not_after < now);
         Ok(Self {
             is_extended: ended.map_or(Ok(false), |credential| tx.is_extended(credential, now))?,
             credential,
             line: line.map(|line| tx.line(&line)).transpose()?.flatten(),
-            lease: tx.lease(device)?,
-            profile: tx.profile(device)?,
+            others,
+            lease,
+            profile,
+            tampered,
             device: record,
         })
+    }
+
+    /// Where a line ends, by the ledger.
+    fn position_of(&self, line: &AccessLine) -> Option<Position> {
+        self.line.iter().chain(&self.others).find(|known| known.line == *line)?.position
     }
 
     pub(crate) fn facts(&self) -> Facts<'_> {
@@ -60,8 +78,35 @@ impl Known {
             is_extended: self.is_extended,
             profile: self.profile.as_ref(),
             holder_may_go: false,
+            holder_has_call: false,
         }
     }
+}
+
+/// What the ledger has of the lines that the feed names at these places, but for the unit's own. Whose row can't be believed says
+/// nothing.
+///
+/// # Errors
+/// The transient ones.
+fn others(
+    tx: &mut Tx<'_>,
+    places: impl Iterator<Item = SocketAddr>,
+    own: Option<&AccessLine>,
+    origins: &dyn Origins,
+    now: UnixTime,
+) -> Result<Vec<AccessLineRecord>, LedgerError> {
+    let mut others = Vec::new();
+    for place in places {
+        let Some(line) = origins.line(place, own, now).value().filter(|line| own != Some(*line)).cloned()
+        else {
+            continue;
+        };
+        match tx.line(&line) {
+            Err(error) if error.is_transient() => return Err(error),
+            known => others.extend(known.ok().flatten()),
+        }
+    }
+    Ok(others)
 }
 
 /// The claim, with all that is known about it here.
@@ -110,7 +155,8 @@ fn lineage(credential: Option<&Credential>, now: UnixTime) -> Evidence<Lineage> 
     Evidence::seen(stands, "ledger", now)
 }
 
-/// Where a unit is. Whom the feed of lines does not know there may be behind the prefixes of its own line.
+/// Where a unit is. Whom the feed of lines does not know there may be behind the prefixes of its own line. Where the ledger has where
+/// the line ends, that is the place, whatever databases say of the address.
 pub(crate) fn outer(address: SocketAddr, known: &Known, origins: &dyn Origins, now: UnixTime) -> Outer {
     let (class, place) = origins.source(address.ip());
     let own = known.line.as_ref().filter(|own| own.covers(address.ip()) == Some(true));
@@ -119,6 +165,9 @@ pub(crate) fn outer(address: SocketAddr, known: &Known, origins: &dyn Origins, n
         (Evidence::Missing(_), Some(own)) => Evidence::seen(own.line.clone(), "ledger", now),
         (line @ (Evidence::Known(_) | Evidence::Missing(_)), _) => line,
     };
+    let position = line.value().and_then(|line| known.position_of(line));
+    let place =
+        position.map_or(place, |position| Evidence::seen(Located { position, radius_km: 0 }, "line", now));
     Outer { address, class, line, place }
 }
 

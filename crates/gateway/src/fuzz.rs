@@ -176,7 +176,8 @@ fn translate(packet: &[u8]) -> &'static str {
         IpAddr::V6(v6) => (Addresses { v4: None, v6: Some(v6) }, Addresses { v4: None, ..STANDS_FOR }),
     };
     let there_and_back = [(own, outside), (outside, own)];
-    let (mut was, mut is) = (packet[..inner.length].to_vec(), Vec::new());
+    let whole = &packet[..inner.length];
+    let (mut was, mut is) = (whole.to_vec(), Vec::new());
     for (from, to) in there_and_back {
         is.clear();
         let Some(translation) = Translation::new(from, to) else { panic!("one family") };
@@ -185,8 +186,9 @@ fn translate(packet: &[u8]) -> &'static str {
         assert!(Inner::parse(&is).is_ok_and(|now| Some(now.source) == to.iter().next()));
         std::mem::swap(&mut was, &mut is);
     }
+    assert_eq!(was.len(), whole.len());
     // A checksum of all ones may have become the other zero.
-    let pairs = was.chunks(2).zip(packet.chunks(2)).filter(|(is, was)| is != was);
+    let pairs = was.chunks(2).zip(whole.chunks(2)).filter(|(is, was)| is != was);
     assert!(pairs.clone().count() <= 2 && pairs.clone().all(|(is, _)| is == [0, 0] || is == [0xff, 0xff]));
     "translated"
 }

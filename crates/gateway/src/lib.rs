@@ -69,7 +69,7 @@ pub use health::{Alarm, HealthView};
 pub use holds::{Held, HeldWhy};
 pub use identity::{LegacyProfile, PeerPolicy};
 pub use issuers::{CaCheck, Issuers, NoIssuers};
-pub use management::{TunnelSeen, UnitSays};
+pub use management::{NeighboursSeen, RadioSeen, TunnelSeen, UnitSays};
 pub use origins::{NoOrigins, Origins};
 pub use ports::{Listen, Listening, Ports};
 pub use quarantine::{Confined, Quarantine};

@@ -1,4 +1,6 @@
-//! What a unit's management system says of it, held against its session and the ledger.
+//! What a unit's management system says of it, held against its session and the ledger; and what it is to do.
+
+pub(crate) mod radio;
 
 use crate::{Origins, evidence::Known, sessions::Session};
 use admission::{Evidence, Management};
@@ -15,7 +17,29 @@ pub struct UnitSays {
     /// Its tunnel.
     pub tunnel: Option<TunnelSeen>,
     /// It hears cells that it heard when it was known to be at its line, or wholly others; `None` when nobody can say.
-    pub neighbours: Option<bool>,
+    pub neighbours: Option<NeighboursSeen>,
+    /// Its radio.
+    pub radio: Option<RadioSeen>,
+}
+
+/// The cells that a unit hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeighboursSeen {
+    /// One of them is heard at its line.
+    pub as_at_line: bool,
+    /// When the unit said so.
+    pub seen_at: UnixTime,
+}
+
+/// The radio of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RadioSeen {
+    /// It is on.
+    pub on: bool,
+    /// An emergency call goes on.
+    pub emergency_call: bool,
+    /// When the unit said so.
+    pub seen_at: UnixTime,
 }
 
 /// A tunnel as the unit sees it.
@@ -49,6 +73,11 @@ impl Ours {
     /// Of one that begins with this claim.
     pub(crate) fn beginning(ike_spi: IkeSpi, now: UnixTime) -> Self {
         Self { since: now, ike_spis: vec![ike_spi], esp_spis: Vec::new() }
+    }
+
+    /// Of one that was never there, as its claim was refused: what was said within that time before.
+    pub(crate) fn refused(ike_spi: IkeSpi, since: UnixTime) -> Self {
+        Self { since, ..Self::beginning(ike_spi, since) }
     }
 
     /// Of one that stands.
@@ -99,7 +128,7 @@ pub(crate) fn management(
                     .and_then(|text| Some(DeviceId::typed(text).ok()? == device)),
                 software: said.value.software.as_deref().zip(firmware).map(|(has, meant)| has == meant),
                 tunnel: said.value.tunnel.as_ref().and_then(|seen| ours.is_seen_by(seen)),
-                neighbours: said.value.neighbours,
+                neighbours: said.value.neighbours.map(|heard| heard.as_at_line),
             },
             source: said.source,
             observed_at: said.observed_at,

@@ -11,10 +11,15 @@
 //! step, once the transaction stands, so that what is tried again was not written before.
 
 mod alarms;
+mod away;
+mod calls;
 mod ceiling;
 mod contests;
 mod extension;
+mod found_out;
+mod held_back;
 mod judging;
+mod management;
 mod pairs;
 mod quarantine;
 mod sessions;
@@ -38,6 +43,8 @@ use crate::{
     witness::Delivery,
 };
 use admission::{Policy, Reason};
+use away::Away;
+use calls::Calls;
 use ceiling::Ceiling;
 use contests::Newcomer;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -52,7 +59,7 @@ use ids::{DeviceId, Network, SessionId, Spi};
 use ledger::{Ledger, LedgerError};
 use shadow::Shadow;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -98,10 +105,12 @@ pub(crate) struct Registrar {
     asked: HashMap<SessionId, Instant>,
     /// Holders that were ended by what was concluded of them.
     ceiling: Ceiling,
-    /// Whose unit is not on its line, and whose line the address is instead, if anybody knows.
-    away: BTreeMap<SessionId, sessions::Away>,
-    /// The last of them that was looked at.
-    away_seen: Option<SessionId>,
+    /// Radios that were ordered off by that.
+    radios: Ceiling,
+    /// Sessions that go on for an emergency call.
+    calls: Calls,
+    /// Whose unit is not on its line.
+    away: Away,
     /// Admissions that the journal has and that did not come to be, not taken back yet.
     voided: VecDeque<Voided>,
     /// What must not be lost and could not be written yet.
@@ -189,8 +198,9 @@ impl Registrar {
             claims: HashMap::new(),
             asked: HashMap::new(),
             ceiling: Ceiling::default(),
-            away: BTreeMap::new(),
-            away_seen: None,
+            radios: Ceiling::default(),
+            calls: Calls::default(),
+            away: Away::default(),
             voided: VecDeque::new(),
             undone: VecDeque::from([Work::Extension, Work::Policy, Work::Pairs]),
             reviews: BTreeSet::new(),

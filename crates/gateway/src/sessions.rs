@@ -16,6 +16,7 @@ use std::{
         Arc, Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
     },
+    time::{Duration, Instant},
 };
 
 /// How far a session is.
@@ -121,6 +122,35 @@ pub(crate) struct Traffic {
     pub(crate) drops: SessionDrops,
     /// ESP in UDP has come in at least once.
     pub(crate) esp_seen: AtomicBool,
+    pub(crate) heard: Heard,
+}
+
+/// When fresh ESP came in last.
+pub(crate) struct Heard {
+    /// When that could be for the first time.
+    since: Instant,
+    /// Milliseconds from then on, and one more; 0 before the first.
+    last: AtomicU64,
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self { since: Instant::now(), last: AtomicU64::new(0) }
+    }
+}
+
+impl Heard {
+    /// For the data thread, the only writer.
+    pub(crate) fn note(&self, now: Instant) {
+        let since = u64::try_from(now.saturating_duration_since(self.since).as_millis()).unwrap_or(u64::MAX);
+        self.last.store(since.saturating_add(1), Relaxed);
+    }
+
+    /// How long ago; `None` where there was none.
+    pub(crate) fn ago(&self, now: Instant) -> Option<Duration> {
+        let last = Duration::from_millis(self.last.load(Relaxed).checked_sub(1)?);
+        Some(now.saturating_duration_since(self.since).saturating_sub(last))
+    }
 }
 
 #[derive(Default)]

@@ -40,6 +40,8 @@ pub struct Stats {
     pub quarantined: usize,
     /// Sessions that were to be quarantined: `begun`, and `full` where there was no quarantine or no place in it.
     pub quarantines: BTreeMap<&'static str, u64>,
+    /// Orders to management systems by what is concluded here: what was ordered, and what became of it.
+    pub management_orders: BTreeMap<&'static str, u64>,
     /// Contests by outcome.
     pub contests_settled: BTreeMap<&'static str, u64>,
     /// Commits of the registrar to the ledger, and claims in them.
@@ -115,6 +117,7 @@ pub(crate) struct Tallies {
     pub(crate) closed: Tally,
     pub(crate) settled: Tally,
     pub(crate) quarantines: Tally,
+    pub(crate) orders: Tally,
     quarantined: AtomicUsize,
     batches: AtomicU64,
     claims: AtomicU64,
@@ -133,6 +136,7 @@ impl Tallies {
 
     pub(crate) fn fill(&self, stats: &mut Stats) {
         stats.quarantines = self.quarantines.view();
+        stats.management_orders = self.orders.view();
         stats.quarantined = self.quarantined.load(Relaxed);
         stats.attaches = self.attaches.view();
         stats.closed = self.closed.view();

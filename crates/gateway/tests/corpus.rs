@@ -147,6 +147,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("nothing", vec![]),
         ("translated-v4", translate(&data(0, 60))),
         ("translated-v6", translate(&udp(true, 31))),
+        ("translated-odd-before-padding", translate(&[udp(true, 31), vec![0x5a]].concat())),
         ("translated-without-a-checksum", translate(&with(udp(false, 30), &[(26, 0), (27, 0)]))),
         ("translated-checksum-of-all-ones", translate(&with(data(0, 60), &[(36, 0xff), (37, 0xff)]))),
         ("translated-checksum-past-the-end", translate(&with(data(0, 0)[..30].to_vec(), &[(3, 30)]))),

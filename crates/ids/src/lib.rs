@@ -19,6 +19,7 @@ mod subscriber;
 mod time;
 
 pub mod number_as_text;
+pub mod spi_as_text;
 
 pub use cell::{CellKey, ParseCellError, ParsePlmnError, Plmn, Rat};
 pub use crl_reason::{CrlReason, ParseCrlReasonError};

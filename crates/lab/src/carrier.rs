@@ -87,13 +87,17 @@ impl Carrier {
         Self::made(dir, service(), system_clock(), told, |_| ())
     }
 
-    /// The same with one whose gateway is told by `origins` where claims come from.
+    /// The same with one whose gateway is told by `origins` where claims come from, and that `adjust` has changed.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub fn start_knowing(dir: &Path, origins: Arc<dyn Origins>) -> anyhow::Result<Self> {
+    pub fn start_knowing(
+        dir: &Path,
+        origins: Arc<dyn Origins>,
+        adjust: impl FnOnce(&mut GatewayConfig),
+    ) -> anyhow::Result<Self> {
         let told = Told { origins, ..Told::nothing() };
-        Self::made(dir, service(), system_clock(), told, |_| ())
+        Self::made(dir, service(), system_clock(), told, adjust)
     }
 
     /// The same before another core.
@@ -165,8 +169,12 @@ impl Carrier {
     /// # Errors
     /// No such line or network can be, or the ledger is out of reach.
     pub fn line(&self, name: &str, prefix: &str) -> anyhow::Result<()> {
-        let line =
-            AccessLineRecord { line: name.parse()?, prefixes: vec![prefix.parse()?], region: "lab".into() };
+        let line = AccessLineRecord {
+            line: name.parse()?,
+            prefixes: vec![prefix.parse()?],
+            region: "lab".into(),
+            position: None,
+        };
         Ok(self.ledger.add_line(&line, "lab", UnixTime::now())?)
     }
 

@@ -288,7 +288,7 @@ impl Scenario {
 fn estate(ledger: &Ledger, units: u32, shared: &Certificate, now: UnixTime) -> anyhow::Result<()> {
     let line = |number: u32| {
         let (line, prefix) = (format!("line-{number}").parse()?, home(unit(number)).into());
-        anyhow::Ok(AccessLineRecord { line, prefixes: vec![prefix], region: String::new() })
+        anyhow::Ok(AccessLineRecord { line, prefixes: vec![prefix], region: String::new(), position: None })
     };
     let lines: Vec<_> = (0..units).map(line).collect::<Result<_, _>>()?;
     ledger.add_lines(&lines, "lab", now)?;

@@ -1,11 +1,17 @@
 //! Very many at once: units after a restart, copies of keys, and whoever makes addresses up.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use ids::{DeviceId, UnixTime};
-use lab::{Arrivals, Carrier, Flood, Load, UnitIdentity};
-use ledger::LifeCycle;
+use admission::{Evidence, Located, Missing};
+use gateway::{NoOrigins, Origins, State, UnitSays};
+use ids::{AccessLine, DeviceId, SourceClass, UnixTime};
+use lab::{Arrivals, Carrier, Flood, Load, Outcome, SERVICE, Unit, UnitIdentity};
+use ledger::{LifeCycle, NewDevice};
 use std::{
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
     time::Duration,
 };
@@ -94,4 +100,108 @@ fn copies_of_the_keys_of_lost_units_are_never_let_in_and_genuine_units_attach_be
     });
     assert_eq!(pressed.let_in, 0);
     assert!(pressed.refused >= 8 && pressed.refused <= pressed.begun, "{pressed:?}");
+}
+
+const MANY: u8 = 56;
+
+/// A feed that has each unit's line at one address, and knows nobody anywhere else.
+struct Lines;
+
+fn home(number: u8) -> [u8; 4] {
+    [127, 9, number, 1]
+}
+
+fn line(number: u8) -> AccessLine {
+    format!("L-{number}").parse().unwrap()
+}
+
+impl Origins for Lines {
+    fn line(&self, peer: SocketAddr, _: Option<&AccessLine>, now: UnixTime) -> Evidence<AccessLine> {
+        let at = (0..MANY).find(|number| IpAddr::from(home(*number)) == peer.ip());
+        at.map_or(Evidence::Missing(Missing::NoRecord), |number| Evidence::seen(line(number), "feed", now))
+    }
+
+    fn source(&self, address: IpAddr) -> (Evidence<SourceClass>, Evidence<Located>) {
+        NoOrigins.source(address)
+    }
+
+    fn silence(&self, now: UnixTime) -> Option<String> {
+        NoOrigins.silence(now)
+    }
+
+    fn unit(&self, device: DeviceId, line: Option<&AccessLine>, now: UnixTime) -> Evidence<UnitSays> {
+        NoOrigins.unit(device, line, now)
+    }
+
+    fn is_at_home(&self, _: DeviceId, _: &AccessLine, _: UnixTime) {}
+
+    fn facts_silence(&self, now: UnixTime) -> Option<String> {
+        NoOrigins.facts_silence(now)
+    }
+
+    fn held(&self) -> Option<String> {
+        NoOrigins.held()
+    }
+}
+
+/// All at once, each at its home and again and again until it is in; a refusal there is final, as for charon.
+fn come_home(carrier: &Carrier, units: &[UnitIdentity]) -> Vec<Unit> {
+    let come = |(number, identity): (u8, &UnitIdentity)| loop {
+        let unit = carrier.attach(identity, home(number)).unwrap();
+        match unit.outcome {
+            Outcome::Attached(_) => return unit,
+            Outcome::Refused(_) => panic!("unit {number}: {:?}", unit.outcome),
+            Outcome::NoTunnel(_) => {}
+        }
+    };
+    thread::scope(|threads| {
+        let coming: Vec<_> = (0..).zip(units).map(|unit| threads.spawn(move || come(unit))).collect();
+        coming.into_iter().map(|unit| unit.join().unwrap()).collect()
+    })
+}
+
+/// Each has its lease at its home, and nobody else has one.
+fn is_served(carrier: &Carrier, number: u8) -> bool {
+    let sessions = carrier.gateway.sessions_of(id(number));
+    let open: Vec<_> = sessions.iter().filter(|session| session.state == State::Open).collect();
+    matches!(open[..], [session] if session.outer.ip() == IpAddr::from(home(number)))
+}
+
+#[test]
+fn a_stranger_with_copies_of_all_keys_locks_no_unit_out_that_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let carrier = Carrier::start_knowing(folder.path(), Arc::new(Lines), |_| ()).unwrap();
+    let enrol = |number| {
+        let new = NewDevice { access_line: Some(line(number)), ..NewDevice::installed(id(number)) };
+        carrier.ledger.add_device(new, "lab", UnixTime::now()).unwrap();
+        carrier.enrol(id(number)).unwrap()
+    };
+    let units: Vec<_> = (0..MANY).map(enrol).collect();
+    drop(come_home(&carrier, &units));
+    let carrier = carrier.restart().unwrap();
+    let stop = AtomicBool::new(false);
+    let mut copies = Load::in_networks(carrier.known().clone(), 64, 2).unwrap();
+    let pressed = thread::scope(|threads| {
+        let stops = Stops(&stop);
+        let pressed = threads.spawn(|| copies.press(&units, 50, &stop).unwrap());
+        while carrier.gateway.stats().attaches.get("admitted").copied().unwrap_or(0) < 20 {
+            thread::yield_now();
+        }
+        let home = come_home(&carrier, &units);
+        while !(0..MANY).all(|number| is_served(&carrier, number)) {
+            thread::yield_now();
+        }
+        let told = |carrier: &Carrier| carrier.gateway.stats().attaches.values().sum::<u64>();
+        let before = told(&carrier);
+        while told(&carrier) < before + 100 {
+            thread::yield_now();
+        }
+        for (number, unit) in (0..).zip(&home) {
+            assert!(is_served(&carrier, number), "{:?}", carrier.gateway.sessions_of(id(number)));
+            assert_eq!(unit.ping(SERVICE, 3).0, 3);
+        }
+        drop(stops);
+        pressed.join().unwrap()
+    });
+    assert!(pressed.begun > 150, "{pressed:?}");
 }

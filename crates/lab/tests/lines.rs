@@ -11,9 +11,10 @@ use events::{
     gateway::PathChanged,
     journal::Tail,
 };
-use gateway::State;
+use gateway::{GatewayConfig, State};
 use ids::{DeviceId, UnixTime};
 use lab::{Carrier, Outcome, SERVICE, Unit};
+use ledger::AccessLineRecord;
 use std::{
     fmt::Write,
     fs,
@@ -60,16 +61,26 @@ impl Feed {
 struct World {
     carrier: Carrier,
     feed: Feed,
+    config: GatewayConfig,
 }
 
 impl World {
     fn new(dir: &Path) -> Self {
+        Self::with(dir, |_| ())
+    }
+
+    fn with(dir: &Path, adjust: impl FnOnce(&mut GatewayConfig)) -> Self {
         let (feed, home) = (Feed::new(dir), dir.join("carrier"));
         fs::create_dir(&home).unwrap();
         let origins = Arc::new(KnownOrigins::new(Some(feed.feed.clone()), None));
-        let carrier = Carrier::start_knowing(&home, origins).unwrap();
+        let mut started_by = None;
+        let carrier = Carrier::start_knowing(&home, origins, |config| {
+            adjust(config);
+            started_by = Some(config.clone());
+        });
+        let (carrier, config) = (carrier.unwrap(), started_by.unwrap());
         carrier.device(UNIT, "L-1").unwrap();
-        Self { carrier, feed }
+        Self { carrier, feed, config }
     }
 
     fn attach(&self, device: DeviceId, outer: [u8; 4]) -> Unit {
@@ -149,8 +160,76 @@ fn a_unit_that_moved_is_held_until_the_feed_knows_that_it_is_on_its_line_behind_
     world.feed.says("L-9", at(shared), Some((port, port)));
     unit.move_to(shared.into()).unwrap();
     world.ping_until(&unit, State::Held);
-    let on_line: Vec<_> = world.records::<PathChanged>().iter().map(|moved| moved.on_line).collect();
-    assert_eq!(on_line, [Some(false), Some(false), Some(true), Some(false)]);
+    // What is written of a move follows what is done about it.
+    let on_line = || world.records::<PathChanged>().iter().map(|moved| moved.on_line).collect::<Vec<_>>();
+    let until = Instant::now() + Duration::from_secs(20);
+    while on_line().len() < 4 && Instant::now() < until {
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    assert_eq!(on_line(), [Some(false), Some(false), Some(true), Some(false)]);
+}
+
+#[test]
+fn of_units_whose_line_is_learned_late_no_more_are_held_than_the_ceiling_allows_and_the_next_once_it_has_room()
+ {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::with(dir.path(), |config| config.policy.ends_per_hour = 1);
+    world.carrier.device(OTHER, "L-2").unwrap();
+    let places = [(UNIT, [127, 84, 0, 1]), (OTHER, [127, 84, 0, 2])];
+    let units = places.map(|(device, from)| world.attach(device, from));
+    units.iter().for_each(|unit| assert!(matches!(unit.outcome, Outcome::Attached(_)), "{:?}", unit.outcome));
+    places.iter().zip(["L-8", "L-9"]).for_each(|((_, from), line)| world.feed.says(line, at(*from), None));
+    let held = || {
+        let states = [UNIT, OTHER].map(|device| world.carrier.gateway.sessions_of(device).remove(0).state);
+        states.iter().filter(|state| **state == State::Held).count()
+    };
+    let wait_for = |count| {
+        let until = Instant::now() + Duration::from_secs(20);
+        while held() < count {
+            assert!(Instant::now() < until, "{} held", held());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    };
+    wait_for(1);
+    // Both are judged in one round; another one changes nothing.
+    [UNIT, OTHER].iter().for_each(|device| world.carrier.gateway.device_changed(*device));
+    let served: u16 = units.iter().map(|unit| unit.ping(SERVICE, 10).0).sum();
+    assert_eq!((served, held()), (10, 1));
+    let mut config = world.config.clone();
+    config.policy.ends_per_hour = 2;
+    world.carrier.gateway.reconfigure(config, world.carrier.ca.anchors().clone());
+    wait_for(2);
+}
+
+/// Where a claim was, as the journal has it: from whom, latitude and radius.
+fn place(claim: &str) -> Option<(String, i64, u64)> {
+    let claim: serde_json::Value = serde_json::from_str(claim).unwrap();
+    let known = claim["outer"]["place"].get("known")?.clone();
+    let value = &known["value"];
+    let source = known["source"].as_str().unwrap().to_owned();
+    Some((source, value["position"]["lat"].as_i64().unwrap(), value["radius_km"].as_u64().unwrap()))
+}
+
+#[test]
+fn a_claim_is_where_the_line_ends_that_its_address_is_behind_whoevers_that_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    for (line, position) in [("L-1", Some("37.5,127")), ("L-2", Some("35.1,129")), ("L-3", None)] {
+        let position = position.map(|position| position.parse().unwrap());
+        let (line, prefixes, region) = (line.parse().unwrap(), Vec::new(), String::new());
+        let line = AccessLineRecord { line, prefixes, region, position };
+        world.carrier.ledger.add_line(&line, "test", UnixTime::now()).unwrap();
+    }
+    let claims = [[127, 83, 1, 1], [127, 83, 2, 1], [127, 83, 3, 1], [127, 83, 4, 1]];
+    for (line, address) in ["L-1", "L-2", "L-3", "L-4"].into_iter().zip(claims) {
+        world.feed.says(line, at(address), None);
+        world.attach(UNIT, address).close();
+    }
+    let admitted = world.records::<Admitted>().into_iter().map(|admitted| admitted.claim);
+    let refused = world.records::<Refused>().into_iter().map(|refused| refused.claim);
+    let places: Vec<_> = admitted.chain(refused).map(|claim| place(claim.get())).collect();
+    let at_line = |lat| Some(("line".to_owned(), lat, 0));
+    assert_eq!(places, [at_line(375_000_000), at_line(351_000_000), None, None]);
 }
 
 #[test]

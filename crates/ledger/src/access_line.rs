@@ -1,5 +1,5 @@
 use crate::{LedgerError, Row, Tx};
-use ids::AccessLine;
+use ids::{AccessLine, Position};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
@@ -14,6 +14,9 @@ pub struct AccessLineRecord {
     pub prefixes: Vec<IpNet>,
     /// Region.
     pub region: String,
+    /// Where it ends; `None` where nobody has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
 }
 
 impl AccessLineRecord {

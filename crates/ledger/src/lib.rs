@@ -45,6 +45,7 @@ mod tables;
 mod transaction;
 mod verify;
 
+pub mod management;
 pub mod store;
 pub mod trust;
 
@@ -68,6 +69,7 @@ pub use lease::Lease;
 pub use legacy::{ByLegacy, LegacyDenial, LegacyGroup, LegacyUse, NewLegacyGroup};
 pub use life_cycle::{Allowed, Enrolment, LifeCycle, Move, ParseStateError, People, allows};
 pub use lineage::{Kin, Lineage};
+pub use management::{ManagementOrder, ManagementState, NewManagementOrder};
 pub use mark::{Grade, Item, Mark};
 pub use migration::{
     Chosen, Counts, HaltRule, LeftOut, Migration, MigrationReport, MigrationState, NewMigration, Planned,

@@ -3,10 +3,10 @@
 //! Two who hold one key and are never there at once are known by this alone. What was seen at the unit's own line is what
 //! the unit looks like; whoever else comes with its key later is compared with that.
 
-use crate::{LedgerError, Mark, Row, Tx, transaction::Because};
+use crate::{Finding, LedgerError, Mark, Row, Tx, transaction::Because};
 use ids::{CertSha256, DeviceId, Network, Position, Sha256, UnixTime};
 use serde::{Deserialize, Serialize};
-use std::{net::IpAddr, time::Duration};
+use std::{cmp::Reverse, net::IpAddr, time::Duration};
 
 /// As what one unit was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,9 +56,12 @@ pub struct Appearance {
 pub struct Look {
     /// SHA-256 over vendor IDs, proposals, notify types and length of nonce.
     pub ike: Sha256,
-    /// Octets of a full fragment, where a message came in fragments (RFC 7383).
+    /// Octets of a full fragment over IPv4, where a message came in fragments (RFC 7383).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fragment: Option<u16>,
+    /// The same over IPv6, whose header is longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fragment_v6: Option<u16>,
     /// Class of its retransmission timer, where a request came again: 0 is a quarter of a second, each further one twice as
     /// long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,10 +86,10 @@ impl Look {
     /// Whether both can be of one make, version and configuration. A request that was lost makes its timer look one class
     /// longer, and one that waited here may look shorter, so the next class is no difference.
     pub fn is_like(&self, other: &Self) -> bool {
-        let fragments = self.fragment.zip(other.fragment);
+        let fragments = [self.fragment.zip(other.fragment), self.fragment_v6.zip(other.fragment_v6)];
         let timers = self.retransmission.zip(other.retransmission);
         self.ike == other.ike
-            && fragments.is_none_or(|(one, other)| one == other)
+            && fragments.into_iter().flatten().all(|(one, other)| one == other)
             && timers.is_none_or(|(one, other)| one.abs_diff(other) <= 1)
     }
 }
@@ -117,6 +120,7 @@ impl Appearance {
             judged,
         } = later;
         self.look.fragment = look.fragment.or(self.look.fragment);
+        self.look.fragment_v6 = look.fragment_v6.or(self.look.fragment_v6);
         // The first one stays: each may be one class off, and that must not add up.
         self.look.retransmission = self.look.retransmission.or(look.retransmission);
         (self.position, self.radius_km) = (position, radius_km);
@@ -127,7 +131,8 @@ impl Appearance {
 }
 
 impl Profile {
-    /// Ways of being seen that are kept: the oldest goes first, but not one at home or a copy for one that is neither.
+    /// Ways of being seen that are kept. Who was not seen at home, and of whom nobody concluded anything, takes the place of
+    /// none but such; nor of the very first, as the unit may never have been seen at home.
     pub const MAX: usize = 8;
     /// The same again within this time is not written down.
     pub const FOLDED: Duration = Duration::from_secs(86_400);
@@ -185,10 +190,17 @@ impl Profile {
         }
     }
 
+    /// The latest stays in any case.
     fn shorten(&mut self) {
-        if self.seen.len() > Self::MAX {
-            let goes = self.seen.iter().rposition(|seen| !seen.at_home && !seen.is_copy());
-            self.seen.remove(goes.unwrap_or(self.seen.len() - 1));
+        let first = self.seen.iter().map(|seen| seen.first).min();
+        let is_kept = |seen: &Appearance| seen.at_home || seen.judged.is_some() || Some(seen.first) == first;
+        // One place is never theirs, so that who is seen next takes that.
+        let is_full = self.seen.iter().filter(|seen| is_kept(seen)).count() >= Self::MAX;
+        let may_go = |seen: &Appearance| is_kept(seen) == is_full && Some(seen.first) != first;
+        let others = self.seen.iter().enumerate().skip(1).filter(|(_, seen)| may_go(seen));
+        let goes = others.min_by_key(|(place, seen)| (seen.judged.is_some(), Reverse(*place)));
+        if let Some((place, _)) = goes.filter(|_| is_full || self.seen.len() > Self::MAX) {
+            self.seen.remove(place);
         }
     }
 }
@@ -209,20 +221,29 @@ impl Row for Profile {
 }
 
 impl Tx<'_> {
-    /// As what a unit was seen.
+    /// As what a unit was seen; nothing where its row was tampered with, and what is wrong with that. A unit is judged by the
+    /// rest then: whoever writes to the database must not be able to turn homes off by it.
     ///
     /// # Errors
-    /// As [`Self::device`].
-    pub fn profile(&mut self, device: DeviceId) -> Result<Option<Profile>, LedgerError> {
-        Ok(self.row(&device.to_string())?.map(|(profile, _)| profile))
+    /// The transient ones.
+    pub fn profile(&mut self, device: DeviceId) -> Result<(Option<Profile>, Option<Finding>), LedgerError> {
+        match self.row(&device.to_string()) {
+            Ok(known) => Ok((known.map(|(profile, _)| profile), None)),
+            Err(error) => Ok((None, Some(Finding::of(&error).ok_or(error)?))),
+        }
     }
 
-    /// Writes down as what a unit was seen.
+    /// Writes down as what a unit was seen, also in place of a row that was tampered with.
     ///
     /// # Errors
-    /// As [`Self::device`].
-    pub fn put_profile(&mut self, profile: &Profile, by: &str, now: UnixTime) -> Result<(), LedgerError> {
-        self.put_row(profile, &Because::new(by, "as what it was seen"), now).map(drop)
+    /// The transient ones.
+    pub fn put_profile(
+        &mut self,
+        profile: &Profile,
+        (by, why): (&str, &str),
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        self.put_row_anyway(profile, &Because::new(by, why), now).map(drop)
     }
 }
 
@@ -234,9 +255,13 @@ mod tests {
         UnixTime::from_secs(1_790_000_000 + days * 86_400)
     }
 
+    fn looks(look: u8) -> Look {
+        Look { ike: Sha256([look; 32]), fragment: None, fragment_v6: None, retransmission: None }
+    }
+
     fn seen(look: u8, from: &str, at_home: bool, days: i64) -> Appearance {
         Appearance {
-            look: Look { ike: Sha256([look; 32]), fragment: None, retransmission: None },
+            look: looks(look),
             from: from.parse().unwrap(),
             at_home,
             position: None,
@@ -302,15 +327,49 @@ mod tests {
     }
 
     #[test]
+    fn one_that_looks_otherwise_each_time_drives_out_its_own_alone_where_nobody_knows_the_line() {
+        let unit = seen(1, "192.0.2.1", false, 0);
+        let said = |is_copy| Some(Judged { is_copy, at: at(1), by: "kim".into(), incident: None });
+        let cleared = Appearance { judged: said(false), ..seen(2, "203.0.113.1", false, 1) };
+        let crowd = (0..100).map(|look| seen(100 + look, "198.51.100.1", false, 2));
+        let mut profile = profile([unit.clone(), cleared.clone()].into_iter().chain(crowd));
+        assert!(profile.like(&unit).is_some() && profile.like(&cleared).is_some());
+        assert_eq!((profile.seen.len(), profile.seen[0].look.ike), (Profile::MAX, Sha256([199; 32])));
+        (0..20).for_each(|look| assert!(profile.note(seen(10 + look, "192.0.2.1", true, 3))));
+        let stranger = seen(200, "198.18.0.1", false, 4);
+        profile.note(stranger.clone());
+        let home = profile.seen.iter().filter(|seen| seen.at_home).count();
+        profile.note(seen(201, "198.18.0.1", false, 4));
+        assert_eq!(
+            profile.seen.iter().filter(|seen| seen.at_home).count(),
+            home,
+            "no stranger takes their places"
+        );
+        assert!(profile.like(&unit).is_some() && profile.like(&cleared).is_some());
+        assert!(profile.like(&stranger).is_none() && profile.seen.len() == Profile::MAX);
+    }
+
+    #[test]
     fn a_message_that_came_whole_says_nothing_about_fragments() {
-        let look = |fragment| Look { ike: Sha256([1; 32]), fragment, retransmission: None };
+        let look = |fragment| Look { fragment, ..looks(1) };
         assert!(look(None).is_like(&look(Some(1280))) && look(Some(1280)).is_like(&look(Some(1280))));
         assert!(!look(Some(576)).is_like(&look(Some(1280))));
     }
 
     #[test]
+    fn a_fragment_over_ipv6_is_compared_with_those_over_ipv6_alone_and_the_unit_is_known_by_both() {
+        let v4 = |fragment| Look { fragment, ..looks(1) };
+        let v6 = |fragment_v6| Look { fragment_v6, ..looks(1) };
+        assert!(v6(Some(1228)).is_like(&v4(Some(1248))) && !v6(Some(1228)).is_like(&v6(Some(1248))));
+        let at = |look, from, days| Appearance { look, ..seen(1, from, true, days) };
+        let both = profile([at(v4(Some(1248)), "192.0.2.1", 0), at(v6(Some(1228)), "2001:db8::1", 2)]);
+        let [known] = &both.seen[..] else { panic!("{:?}", both.seen) };
+        assert!(!known.look.is_like(&v4(Some(576))) && !known.look.is_like(&v6(Some(576))));
+    }
+
+    #[test]
     fn a_timer_of_the_next_class_is_no_difference_and_does_not_add_up() {
-        let look = |retransmission| Look { ike: Sha256([1; 32]), fragment: None, retransmission };
+        let look = |retransmission| Look { retransmission, ..looks(1) };
         assert!(look(None).is_like(&look(Some(4))) && look(Some(5)).is_like(&look(Some(4))));
         assert!(!look(Some(1)).is_like(&look(Some(4))));
         let with = |class, days| Appearance { look: look(Some(class)), ..seen(1, "192.0.2.1", true, days) };

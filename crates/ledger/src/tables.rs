@@ -2,14 +2,14 @@
 
 use crate::{
     AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Extension, Incident,
-    InstallOrder, LegacyGroup, LegacyUse, LifeCycle, Migration, Observation, Pair, PolicyRule, Profile, Row,
-    Sighting, Wave,
+    InstallOrder, LegacyGroup, LegacyUse, LifeCycle, ManagementOrder, Migration, Observation, Pair,
+    PolicyRule, Profile, Row, Sighting, Wave,
     trust::{CellTrust, CellTrustChange},
 };
 use serde_json::Value;
 
 /// Every one but the leases, which records of admissions explain.
-pub(crate) const EXPLAINED: [Table; 20] = [
+pub(crate) const EXPLAINED: [Table; 21] = [
     table::<Device>(),
     table::<CertificateRecord>(),
     table::<Credential>(),
@@ -28,6 +28,7 @@ pub(crate) const EXPLAINED: [Table; 20] = [
     table::<Breaker>(),
     table::<Profile>(),
     table::<Incident>(),
+    table::<ManagementOrder>(),
     table::<CellTrust>(),
     table::<CellTrustChange>(),
 ];
@@ -105,6 +106,7 @@ impl Own for Observation {}
 impl Own for Breaker {}
 impl Own for Profile {}
 impl Own for Incident {}
+impl Own for ManagementOrder {}
 impl Own for CellTrust {}
 impl Own for CellTrustChange {}
 

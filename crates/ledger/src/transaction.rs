@@ -4,8 +4,9 @@ use crate::{
     access_line::Lines,
     book::{Inner, Writer},
     page::has,
-    store::{Store, StoreError},
+    store::{Entry, Store, StoreError},
     tables::row_of,
+    trust::{Said, TrustEvidence},
 };
 use events::{
     Durability,
@@ -14,6 +15,7 @@ use events::{
 use ids::{AccessLine, CertSha256, CrlReason, DeviceId, EventRef, Label, SessionId, UnixTime};
 use serde_json::value::to_raw_value;
 use std::{
+    collections::BTreeSet,
     net::{Ipv4Addr, Ipv6Addr},
     sync::{Arc, MutexGuard},
 };
@@ -260,6 +262,24 @@ impl<'a> Tx<'a> {
         self.writer.store.put_entries(table, key, &entries)
     }
 
+    /// The values of a name that the row with a key has, as it stands there and by the index, though neither may be true:
+    /// `most` of each.
+    pub(crate) fn as_written<R: Row>(
+        &mut self,
+        key: &str,
+        name: &str,
+        most: usize,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let (table, store) = (R::TABLE, &mut self.writer.store);
+        let before = Entry { key: key.to_owned(), name: name.to_owned(), value: String::new() };
+        let indexed = store.entries(table, &before, most)?.into_iter();
+        let indexed = indexed.filter(|entry| entry.key == key && entry.name == name).map(|entry| entry.value);
+        let body = store.get(table, key)?.and_then(|row| serde_json::from_str(&row.body).ok());
+        let there = body.map(|body| row_of(table, &body).entries).unwrap_or_default().into_iter();
+        let there = there.filter(|(other, _)| *other == name).map(|(_, value)| value).take(most);
+        Ok(indexed.chain(there).collect())
+    }
+
     /// The lease of a unit, unless a newer start of its node voids it.
     ///
     /// # Errors
@@ -501,6 +521,12 @@ impl<'a> Tx<'a> {
         Ok(credential)
     }
 
+    /// The highest number of rows whose keys are numbers; 0 without any.
+    pub(crate) fn last_number<R: Row>(&mut self) -> Result<u64, LedgerError> {
+        let last = self.writer.store.last(R::TABLE)?;
+        Ok(last.and_then(|row| row.key.parse().ok()).unwrap_or(0))
+    }
+
     /// Number of the open incident of a kind about these units.
     ///
     /// # Errors
@@ -519,7 +545,8 @@ impl<'a> Tx<'a> {
         self.finds_any::<Incident>("open", &new.group())
     }
 
-    /// Opens an incident, or counts once more on the open one of the same kind about the same units.
+    /// Opens an incident, or counts once more on the open one of the same kind about the same units. One about a unit whose row
+    /// was tampered with is told its cells.
     ///
     /// # Errors
     /// As [`Self::device`].
@@ -535,10 +562,10 @@ impl<'a> Tx<'a> {
                 incident
             }
             None => {
-                let last = self.writer.store.last(Incident::TABLE)?.and_then(|row| row.key.parse().ok());
+                let number = self.last_number::<Incident>()? + 1;
                 let NewIncident { kind, devices, summary, evidence, more } = new;
                 Incident {
-                    number: last.unwrap_or(0u64) + 1,
+                    number,
                     kind: kind.to_owned(),
                     devices,
                     opened_at: now,
@@ -552,6 +579,12 @@ impl<'a> Tx<'a> {
             }
         };
         self.put_row(&incident, &Because::new(by, "seen"), now)?;
+        if incident.kind == LedgerError::TAMPERED {
+            let said = Said::now(by, TrustEvidence::Incident(incident.number), &incident.summary, now);
+            for device in &incident.devices {
+                self.unit_tampered(*device, &said, now)?;
+            }
+        }
         Ok(incident)
     }
 }

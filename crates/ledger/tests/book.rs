@@ -353,7 +353,12 @@ fn a_lease_put_back_behind_a_committed_one_is_noticed_even_after_a_removal_was_r
 #[test]
 fn a_row_that_was_seen_and_is_gone_is_tampered_with_and_no_row_that_never_was() {
     let (dir, ledger) = fresh();
-    let line = AccessLineRecord { line: "L-1".parse().unwrap(), prefixes: vec![], region: String::new() };
+    let line = AccessLineRecord {
+        line: "L-1".parse().unwrap(),
+        prefixes: vec![],
+        region: String::new(),
+        position: None,
+    };
     ledger.add_line(&line, "kim", now()).unwrap();
     ledger.add_device(NewDevice::installed(id(1)), "kim", now()).unwrap();
     let mut tx = ledger.begin().unwrap();
@@ -832,8 +837,12 @@ fn an_import_takes_what_is_new_leaves_what_is_there_and_names_what_differs() {
 #[test]
 fn a_line_is_added_once_and_set_only_where_it_is() {
     let (_dir, ledger) = fresh();
-    let line =
-        AccessLineRecord { line: "L-1".parse().unwrap(), prefixes: Vec::new(), region: "seoul".into() };
+    let line = AccessLineRecord {
+        line: "L-1".parse().unwrap(),
+        prefixes: Vec::new(),
+        region: "seoul".into(),
+        position: None,
+    };
     let set = |to: &'static str| move |record: &mut AccessLineRecord| record.region = to.into();
     let missing = ledger.set_line(&line.line, set("busan"), "kim", now()).unwrap_err();
     assert_eq!(missing.code(), "not-found");
@@ -855,6 +864,7 @@ fn section_4_line_36_what_changes_is_in_the_change_feed_in_order() {
                 line: "L-1".parse().unwrap(),
                 prefixes: vec!["127.10.0.0/16".parse().unwrap()],
                 region: "seoul".into(),
+                position: None,
             },
             "kim",
             now(),
@@ -1127,7 +1137,7 @@ fn each_list_has_its_rows_beside_one_that_was_tampered_with() {
     (1..=3).for_each(|n| drop(ledger.add_device(NewDevice::installed(id(n)), "kim", now()).unwrap()));
     for name in ["L-1", "L-2"] {
         let (line, prefixes) = (name.parse().unwrap(), Vec::new());
-        let record = AccessLineRecord { line, prefixes, region: String::new() };
+        let record = AccessLineRecord { line, prefixes, region: String::new(), position: None };
         ledger.add_line(&record, "kim", now()).unwrap();
     }
     (2..=3).for_each(|n| drop(ledger.add_pair([id(1), id(n)], "kim", "", now()).unwrap()));

@@ -9,10 +9,12 @@ use crate::{
 use ids::UnixTime;
 use std::{net::SocketAddr, time::Duration};
 
-/// A feed of lines into the table, with a question to it for each session. What is said twice is never news.
+/// A feed of lines into the table, with questions to it for each session. What is said twice is never news, and no line's own
+/// address is there by a mistake.
 pub fn line_feed(octets: &[u8]) {
     let (mut lines, mut table) = (Lines::new(LONGEST), LineTable::new(Duration::from_secs(3600)));
     let now = UnixTime::from_secs(1_900_000_000);
+    let mut other = None;
     let mut take = |_, line: Result<&[u8], _>| {
         let Ok(record) = Record::parse(line.unwrap_or_default()) else { return };
         let is_heard = table.hear(record.at(), now).is_ok();
@@ -20,6 +22,11 @@ pub fn line_feed(octets: &[u8]) {
             let peer = SocketAddr::new(session.place.net.addr(), session.place.ports.1);
             table.take(session.clone(), now);
             let _ = table.whose(peer, session.from, now, Duration::MAX);
+            assert!(!table.is_doubtful(&session.line, &session.line, peer.ip(), now));
+            if let Some(other) = &other {
+                let _ = table.is_doubtful(&session.line, other, peer.ip(), session.from);
+            }
+            other = Some(session.line.clone());
             assert_ne!(table.take(session, now), Taken::Newer);
         }
     };

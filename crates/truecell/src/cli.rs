@@ -81,6 +81,9 @@ pub(crate) enum Command {
     /// What people must look at
     #[command(subcommand)]
     Incident(command::incident::Incident),
+    /// What management systems are to have units do, and what became of it
+    #[command(subcommand)]
+    Management(command::management::Management),
     /// The ledger as a whole
     #[command(subcommand)]
     Ledger(command::ledger::Ledger),

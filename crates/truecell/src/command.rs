@@ -13,6 +13,7 @@ pub(crate) mod init;
 pub(crate) mod lab;
 pub(crate) mod ledger;
 pub(crate) mod line;
+pub(crate) mod management;
 pub(crate) mod migrate;
 pub(crate) mod order;
 pub(crate) mod pair;
@@ -48,6 +49,7 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
         Command::Session(session) => wait(session.run(cli, output)),
         Command::Top(top) => wait(top.run(cli, output)),
         Command::Incident(incident) => wait(incident.run(cli, output)),
+        Command::Management(management) => wait(management.run(cli, output)),
         Command::Ledger(ledger) => wait(ledger.run(cli, output)),
         Command::Backup(backup) => wait(backup.run(cli, output)),
         Command::Restore(restore) => restore.run(cli, output),

@@ -197,12 +197,13 @@ fn follow_lines(node: &Node, gateway: &Arc<Gateway>) -> Option<impl Future<Outpu
     Some(lines.run(node.ledger.clone(), Arc::new(move || clock.trusted_time()), on_suspended))
 }
 
-/// Follows the feed of device facts by the gateway's clock, and has it look again at units with a session that said
-/// something.
+/// Follows the feed of device facts by the gateway's clock, and has it look again at units that said something and have a
+/// session, or an order that stands.
 fn follow_facts(node: &Node, gateway: &Arc<Gateway>) -> Option<impl Future<Output = ()> + Send + use<>> {
-    let (clock, judging) = (gateway.clone(), gateway.clone());
+    let (clock, judging, ledger) = (gateway.clone(), gateway.clone(), node.ledger.clone());
     let on_said = move |device| {
-        if judging.has_session(device) {
+        let ordered = || ledger.management_orders_that_stand(Some(device), 0, 1);
+        if judging.has_session(device) || !ordered().is_ok_and(|page| page.rows.is_empty()) {
             judging.device_changed(device);
         }
     };

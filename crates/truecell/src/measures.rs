@@ -50,6 +50,12 @@ fn sessions(stats: &Stats) -> Vec<Family> {
             "outcome",
             by(&stats.quarantines),
         ),
+        Family::counter_by(
+            "management_orders",
+            "Orders to management systems by what was concluded: what was ordered, and what became of it",
+            "what",
+            by(&stats.management_orders),
+        ),
         Family::counter_by("attaches", "Attempts to attach by outcome", "outcome", by(&stats.attaches)),
         Family::counter_by("sessions_closed", "Sessions that ended by cause", "why", by(&stats.closed)),
         Family::counter_by(

@@ -178,6 +178,17 @@ impl Truecell {
         Ok(())
     }
 
+    /// Is killed, loses its data directory, and serves again from a backup, with the keys that were kept elsewhere.
+    ///
+    /// # Errors
+    /// When the backup is refused, or it does not become ready.
+    pub fn restore(&mut self, backup: &str) -> Result<()> {
+        self.process.kill()?;
+        fs::rename(self.dir.join("state"), self.dir.join("lost"))?;
+        self.run(&["restore", backup, "--keys", "lost", "--why", "the disk is gone"])?;
+        self.restart()
+    }
+
     /// Where a build that writes down keys is told to.
     #[must_use]
     pub fn keys(&self) -> PathBuf {

@@ -78,6 +78,7 @@ fn line() -> AccessLineRecord {
         line: "L-1".parse().unwrap(),
         prefixes: vec!["127.10.0.0/16".parse().unwrap()],
         region: "seoul".into(),
+        position: None,
     }
 }
 
@@ -155,7 +156,14 @@ fn decide_with(claim: &Claim, holder: Option<&Holder>) -> Verdict {
 
 fn holder(probe: Probe) -> Holder {
     let session = SessionId { epoch: ids::Epoch(1), number: 1 };
-    Holder { session, claim: Some(claim(HOME)), probe, outer: Some(HOME.parse().unwrap()), asked_ago: None }
+    Holder {
+        session,
+        claim: Some(claim(HOME)),
+        probe,
+        outer: Some(HOME.parse().unwrap()),
+        asked_ago: None,
+        heard_ago: None,
+    }
 }
 
 #[test]
@@ -632,6 +640,7 @@ fn another_line_behind_the_address_of_the_holder_is_not_near_it() {
         claim,
         probe: Probe::NotAsked,
         asked_ago: None,
+        heard_ago: None,
     };
     let held = holder(Some(behind("L-1")));
     assert!(held.is_near(&behind("L-1")) && !held.is_near(&behind("L-2")));

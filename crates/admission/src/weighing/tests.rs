@@ -24,20 +24,20 @@ fn of_grades(grades: &[Option<(Grade, bool)>]) -> Appraisal {
 }
 
 /// How well the first side comes off.
-fn rank(weighed: Weighed) -> u8 {
+fn rank(weighed: Relation) -> u8 {
     match weighed {
-        Weighed::FirstIsCopy => 0,
-        Weighed::BothInWrongHands => 1,
-        Weighed::Undecided => 2,
-        Weighed::SecondIsCopy => 3,
+        Relation::FirstIsCopy => 0,
+        Relation::BothInWrongHands => 1,
+        Relation::Undecided => 2,
+        Relation::SecondIsCopy => 3,
     }
 }
 
-fn exchanged(weighed: Weighed) -> Weighed {
+fn exchanged(weighed: Relation) -> Relation {
     match weighed {
-        Weighed::FirstIsCopy => Weighed::SecondIsCopy,
-        Weighed::SecondIsCopy => Weighed::FirstIsCopy,
-        same @ (Weighed::BothInWrongHands | Weighed::Undecided) => same,
+        Relation::FirstIsCopy => Relation::SecondIsCopy,
+        Relation::SecondIsCopy => Relation::FirstIsCopy,
+        same @ (Relation::BothInWrongHands | Relation::Undecided) => same,
     }
 }
 
@@ -64,30 +64,30 @@ type Side<'a> = &'a [(Item, Grade)];
 fn cases_that_a_person_would_judge_the_same_way() {
     use Grade::{Bad, Good};
     use Item::{Fingerprint, Line, Management, Network, Trail};
-    let cases: [(&str, Side<'_>, Side<'_>, Weighed); 9] = [
-        ("a copy on another line", &[(Line, Bad)], &[(Line, Good)], Weighed::FirstIsCopy),
-        ("the copy came first", &[(Line, Good)], &[(Line, Bad)], Weighed::SecondIsCopy),
-        ("nothing is known of either", &[], &[], Weighed::Undecided),
-        ("one is at home, of the other nothing is known", &[], &[(Line, Good)], Weighed::Undecided),
-        ("two copies", &[(Line, Bad)], &[(Network, Bad)], Weighed::BothInWrongHands),
-        ("both behind the household's router", &[(Line, Good)], &[(Line, Good)], Weighed::Undecided),
+    let cases: [(&str, Side<'_>, Side<'_>, Relation); 9] = [
+        ("a copy on another line", &[(Line, Bad)], &[(Line, Good)], Relation::FirstIsCopy),
+        ("the copy came first", &[(Line, Good)], &[(Line, Bad)], Relation::SecondIsCopy),
+        ("nothing is known of either", &[], &[], Relation::Undecided),
+        ("one is at home, of the other nothing is known", &[], &[(Line, Good)], Relation::Undecided),
+        ("two copies", &[(Line, Bad)], &[(Network, Bad)], Relation::BothInWrongHands),
+        ("both behind the household's router", &[(Line, Good)], &[(Line, Good)], Relation::Undecided),
         (
             "both there, and one looks like another make",
             &[(Line, Good), (Fingerprint, Bad)],
             &[(Line, Good), (Fingerprint, Good)],
-            Weighed::FirstIsCopy,
+            Relation::FirstIsCopy,
         ),
         (
             "a relay through the right line, and handsets from elsewhere",
             &[(Line, Good), (Trail, Bad)],
             &[(Line, Good), (Trail, Good)],
-            Weighed::FirstIsCopy,
+            Relation::FirstIsCopy,
         ),
         (
             "management says that the tunnel is not the unit's",
             &[(Management, Bad)],
             &[(Network, Good)],
-            Weighed::FirstIsCopy,
+            Relation::FirstIsCopy,
         ),
     ];
     for (what, first, second, expected) in cases {
@@ -126,8 +126,8 @@ proptest! {
     #[test]
     fn nobody_is_a_copy_by_what_is_missing(first in appraisal(), second in appraisal(), apart in apart()) {
         let weighed = weigh(&first, &second, apart);
-        prop_assert!(weighed != Weighed::FirstIsCopy || first.is_accused());
-        prop_assert!(weighed != Weighed::SecondIsCopy || second.is_accused());
+        prop_assert!(weighed != Relation::FirstIsCopy || first.is_accused());
+        prop_assert!(weighed != Relation::SecondIsCopy || second.is_accused());
     }
 
     #[test]

@@ -11,17 +11,29 @@ use events::{
     journal::{Tail, TailError},
 };
 use ids::{DeviceId, UnixTime};
+use ledger::Incident;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::sync::Arc;
+use std::{path::Path as FilePath, sync::Arc};
 
-/// A verdict, and what the same evidence comes to now.
+/// Each verdict of an incident, and what the same evidence comes to now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Replay {
     /// The incident.
     pub incident: u64,
     /// Which unit.
     pub device: DeviceId,
+    /// The last time that it was judged, which counts.
+    #[serde(flatten)]
+    pub last: Rejudged,
+    /// The times before, in their order.
+    #[serde(default)]
+    pub earlier: Vec<Rejudged>,
+}
+
+/// A verdict, and what the same evidence comes to now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rejudged {
     /// The record of the journal that it was judged from.
     pub seq: u64,
     /// When it was judged.
@@ -38,6 +50,55 @@ pub struct Replay {
     pub same: bool,
 }
 
+/// The journal does not say how an incident was judged.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// It cannot be read.
+    #[error("the journal cannot be read")]
+    Journal(#[from] TailError),
+    /// A record in it cannot.
+    #[error("record {seq} of the journal, of a verdict, cannot be read")]
+    Record {
+        /// Which.
+        seq: u64,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+impl Replay {
+    /// From the records in a journal's folder; `None` where it has no verdict of the incident.
+    ///
+    /// # Errors
+    /// [`ReplayError`]
+    pub fn of(incident: &Incident, journal: &FilePath) -> Result<Option<Self>, ReplayError> {
+        let (mut tail, mut all) = (Tail::since(journal, incident.opened_at)?, Vec::new());
+        let mut device = None;
+        while let Some(record) = tail.next_record()? {
+            let Ok(Some(judged)) = record.read::<Judged>() else { continue };
+            // A number that a transaction had which did not stand is another incident's by now.
+            if judged.incident == incident.number && incident.devices.contains(&judged.device) {
+                device = Some(judged.device);
+                all.push(Rejudged::of(&judged, record.seq, record.at)?);
+            }
+        }
+        let last = device.zip(all.pop());
+        Ok(last.map(|(device, last)| Self { incident: incident.number, device, last, earlier: all }))
+    }
+}
+
+impl Rejudged {
+    fn of(judged: &Judged, seq: u64, at: UnixTime) -> Result<Self, ReplayError> {
+        let broken = |source| ReplayError::Record { seq, source };
+        let case: Case = serde_json::from_str(judged.case.get()).map_err(broken)?;
+        let then: Value = serde_json::from_str(judged.verdict.get()).map_err(broken)?;
+        let now = serde_json::to_value(case.judge()).map_err(broken)?;
+        let same = without_version(&then) == without_version(&now);
+        let (rules_then, rules_now) = (judged.rules.clone(), admission::RULES.to_owned());
+        Ok(Self { seq, at, then, rules_then, now, rules_now, same })
+    }
+}
+
 pub(crate) async fn replay(
     State(services): State<Arc<Services>>,
     Path(number): Path<u64>,
@@ -47,43 +108,18 @@ pub(crate) async fn replay(
             Problem::not_found(format!("there is no incident {number}"))
                 .next("list them with `truecell incident list`")
         })?;
-        let mut tail = Tail::since(&services.journal_files.dir, incident.opened_at).map_err(unreadable)?;
-        while let Some(record) = tail.next_record().map_err(unreadable)? {
-            let Ok(Some(judged)) = record.read::<Judged>() else { continue };
-            if judged.incident == number {
-                return judged_again(&judged, record.seq, record.at);
-            }
-        }
-        Err(Problem::not_found(format!("the journal has no verdict of incident {number}"))
-            .next("only what is about two who hold one key has one, and only while its segment is kept"))
+        let replay = Replay::of(&incident, &services.journal_files.dir)
+            .map_err(|error| Problem::ours(error.to_string()).because(error))?;
+        replay.ok_or_else(|| {
+            Problem::not_found(format!("the journal has no verdict of incident {number}"))
+                .next("only what is about two who hold one key has one, and only while its segment is kept")
+        })
     });
     work.await.map(Json)
-}
-
-fn judged_again(judged: &Judged, seq: u64, at: UnixTime) -> Result<Replay, Problem> {
-    let broken = |error| Problem::ours("the record of the verdict cannot be read").because(error);
-    let case: Case = serde_json::from_str(judged.case.get()).map_err(broken)?;
-    let then: Value = serde_json::from_str(judged.verdict.get()).map_err(broken)?;
-    let now = serde_json::to_value(case.judge()).map_err(broken)?;
-    Ok(Replay {
-        incident: judged.incident,
-        device: judged.device,
-        seq,
-        at,
-        same: without_version(&then) == without_version(&now),
-        then,
-        rules_then: judged.rules.clone(),
-        now,
-        rules_now: admission::RULES.to_owned(),
-    })
 }
 
 fn without_version(verdict: &Value) -> Value {
     let mut verdict = verdict.clone();
     verdict.as_object_mut().map(|verdict| verdict.remove("rules"));
     verdict
-}
-
-fn unreadable(error: TailError) -> Problem {
-    Problem::ours("the journal cannot be read").because(error)
 }

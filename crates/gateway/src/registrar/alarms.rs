@@ -45,6 +45,8 @@ impl Registrar {
         self.found(Alarm::FactsFeedStale, wall.and_then(|now| self.outside.origins.facts_silence(now)));
         self.found(Alarm::LinesHeld, self.outside.origins.held());
         self.look_for_away();
+        self.look_for_calls();
+        self.reviews.extend(self.ceiling.have_room(self.policy.ends_per_hour, now));
         let ca = self.ca_down(now);
         self.found(Alarm::CaDown, ca);
         self.found(

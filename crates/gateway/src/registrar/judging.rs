@@ -4,6 +4,7 @@
 use super::{
     Registrar,
     contests::Newcomer,
+    management::FoundOut,
     shadow::LetIn,
     trust::{Attach, End, record},
     two::Two,
@@ -13,7 +14,7 @@ use crate::{
     evidence::{Known, as_json, as_written, evidence, outer, revocation, weighed},
     hand_off::{Admitted, Answer, Claim, Refused},
     health::Alarm,
-    management::{Ours, management},
+    management::{Ours, management, radio::BEFORE_CLAIM},
     sessions::{Beginning, Session},
 };
 use admission::{
@@ -27,7 +28,8 @@ use events::{
 use ids::{DeviceId, Network, SessionId, Sha256, UnixTime};
 use ike::{Grant, Ticket};
 use ledger::{
-    Appearance, Device, KeyUse, Lease, LedgerError, NewIncident, Profile, Tx, trust::TrustEvidence,
+    Appearance, Finding, KeyUse, Lease, LedgerError, NewIncident, Profile, Sides, Tx, management::Side,
+    trust::TrustEvidence,
 };
 use serde_json::json;
 use std::{collections::HashSet, sync::Arc, time::Instant};
@@ -35,6 +37,15 @@ use x509::Standing;
 
 /// Boxed as they came through the channel.
 pub(super) type Claims = Vec<Box<Claim>>;
+
+/// What the claims of one transaction have to do with each other.
+#[derive(Default)]
+struct Batch {
+    /// Units that are being let in.
+    taken: HashSet<DeviceId>,
+    /// Rows that were left out.
+    tampered: Vec<Finding>,
+}
 
 /// A claim that was looked at, and nothing written yet.
 enum Looked {
@@ -69,7 +80,8 @@ struct Refusal {
     two: Option<Box<Two>>,
     /// What it means, and whose cells that is told.
     conclusion: Option<Conclusion>,
-    device: Option<Box<Device>>,
+    sides: Option<Box<Sides>>,
+    known: Box<Known>,
     /// The use of a key that somebody else may have, too.
     shown: Option<Box<Shown>>,
     /// How many more of the same were left out since it was last written down; `None` when this one is, too.
@@ -130,9 +142,10 @@ impl Registrar {
     fn judge_all(&mut self, claims: Claims, now: UnixTime) -> Result<Vec<Judged>, LedgerError> {
         let ledger = self.ledger.clone();
         let mut tx = ledger.begin()?;
-        let mut taken = HashSet::new();
+        let mut batch = Batch::default();
         let looked: Result<Vec<_>, _> =
-            claims.into_iter().map(|claim| self.look_at(&mut tx, claim, &mut taken, now)).collect();
+            claims.into_iter().map(|claim| self.look_at(&mut tx, claim, &mut batch, now)).collect();
+        batch.tampered.iter().try_for_each(|found| tell_tampered(&mut tx, found, now))?;
         let mut told = Vec::new();
         let judged: Result<Vec<_>, _> =
             looked?.into_iter().map(|looked| self.write(&mut tx, looked, &mut told, now)).collect();
@@ -143,7 +156,7 @@ impl Registrar {
         done
     }
 
-    /// Reads and judges. `taken`: the devices of this batch that are being let in.
+    /// Reads and judges.
     ///
     /// # Errors
     /// The transient ones; a row that can't be believed is this claim's own misfortune.
@@ -151,18 +164,20 @@ impl Registrar {
         &mut self,
         tx: &mut Tx<'_>,
         claim: Box<Claim>,
-        taken: &mut HashSet<DeviceId>,
+        batch: &mut Batch,
         now: UnixTime,
     ) -> Result<Looked, LedgerError> {
         let (ticket, device) = (claim.ticket, claim.authenticated.device());
-        if taken.contains(&device) || self.newcomers.contains_key(&device) {
+        if batch.taken.contains(&device) || self.newcomers.contains_key(&device) {
             return Ok(Looked::Drop(ticket, Transient::ContestRuns));
         }
-        let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256(), now) {
+        let here = (claim.authenticated.auth().path().peer, &*self.outside.origins);
+        let known = match Known::read(tx, device, claim.authenticated.path().cert_sha256(), here, now) {
             Ok(known) => known,
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => return Ok(Looked::Refuse(self.unreadable(&claim, &error, now))),
         };
+        batch.tampered.extend(known.tampered.clone());
         let standing = self.issuer_says(&claim, &known, now);
         let evidence = Box::new(evidence(&claim, &known, standing, &*self.outside.origins, now));
         let holder = known.lease.as_ref().map(|lease| self.holder(lease, &known, now));
@@ -199,7 +214,7 @@ impl Registrar {
         let own = verdict.own.clone();
         let looked = self.follow(Case { claim, known, evidence, let_in, own, two }, verdict, now);
         if gets_in {
-            taken.insert(device);
+            batch.taken.insert(device);
         }
         Ok(looked)
     }
@@ -219,7 +234,8 @@ impl Registrar {
             own,
             two: None,
             conclusion: None,
-            device: None,
+            sides: None,
+            known: Box::default(),
             shown: None,
             more: None,
         }
@@ -253,7 +269,12 @@ impl Registrar {
         let good_at = device.and_then(|device| self.shadow.home(device.id)).map(Network::of);
         let (credential, limit) = (known.credential.as_ref(), self.policy.ends_per_hour);
         let holder_may_go = self.ceiling.has_room(device, credential, limit, Instant::now());
-        Facts { good_at, holder_may_go, ..known.facts() }
+        Facts { good_at, holder_may_go, holder_has_call: self.holder_has_call(known), ..known.facts() }
+    }
+
+    fn holder_has_call(&self, known: &Known) -> bool {
+        let holder = known.lease.as_ref().and_then(|lease| self.sessions.get(lease.session));
+        holder.is_some_and(|holder| self.would_wait(&holder))
     }
 
     /// A claim that has been let in, from where its session is now.
@@ -278,6 +299,7 @@ impl Registrar {
 
     fn holder(&self, lease: &Lease, known: &Known, now: UnixTime) -> Holder {
         let session = self.sessions.get(lease.session);
+        let heard_ago = session.as_ref().and_then(|session| session.traffic.heard.ago(Instant::now()));
         Holder {
             session: lease.session,
             claim: self.claim_now(lease.session, known, now),
@@ -285,6 +307,7 @@ impl Registrar {
             probe: if session.is_some() { Probe::NotAsked } else { Probe::Unreachable },
             outer: session.map(|session| session.outer()),
             asked_ago: self.asked.get(&lease.session).map(Instant::elapsed),
+            heard_ago,
         }
     }
 
@@ -304,7 +327,8 @@ impl Registrar {
                 let shown = reason.speaks_of_the_key().then(|| Box::new(shown(&case.claim, now)));
                 let Case { evidence, own, two, known, .. } = case;
                 let (detail, conclusion) = (reason.to_string(), verdict.conclusion);
-                let device = known.device.map(Box::new);
+                let sides = conclusion.and_then(|_| alone(&evidence, &known, &own, now)).map(Box::new);
+                let known = Box::new(known);
                 Looked::Refuse(Refusal {
                     ticket,
                     evidence,
@@ -314,7 +338,8 @@ impl Registrar {
                     own,
                     two,
                     conclusion,
-                    device,
+                    sides,
+                    known,
                     shown,
                     more: None,
                 })
@@ -354,6 +379,7 @@ impl Registrar {
                 let profile = case.known.profile.clone();
                 seen.map_or(Ok(()), |seen| note(tx, (session.device, profile), seen, now))?;
                 case.two.as_ref().map_or(Ok(()), |two| self.tell_let_in(tx, two, now))?;
+                self.take_back_radio_off(tx, session.device, now)?;
                 Ok(Judged::Admitted { case, session, lease, grant })
             }
             Looked::Contest { case, holder, weighed } => Ok(Judged::Contested { case, holder, weighed }),
@@ -373,24 +399,36 @@ impl Registrar {
         }
     }
 
-    /// The incident of a refusal, and what it says of the unit's cells.
+    /// The incident of a refusal, what it says of the unit's cells, and what of its radio.
     fn tell_refused(
-        &self,
+        &mut self,
         tx: &mut Tx<'_>,
         refusal: &Refusal,
         more: u64,
         now: UnixTime,
     ) -> Result<(), LedgerError> {
-        let Refusal { evidence, own, reason, detail, conclusion, device, .. } = refusal;
+        let Refusal { evidence, own, reason, detail, conclusion, sides, known, .. } = refusal;
+        let alone = (*conclusion, sides.as_deref().cloned());
         let number = match &refusal.two {
             Some(two) => self.tell_two(tx, two, two.incident(reason.code(), detail, more), now)?,
-            None => open_incident(tx, incident(evidence, own, *reason, detail, more, *conclusion), now)?,
+            None => open_incident(tx, incident(evidence, own, *reason, detail, more, alone), now)?,
         };
-        let Some((number, device)) = number.zip(device.as_deref()) else { return Ok(()) };
-        let (end, conclusion, other, is_observed) = (End::Out, *conclusion, None, false);
-        let evidence = TrustEvidence::Incident(number);
-        let attach = Attach { end, conclusion, own, other, is_observed, evidence };
-        unless_tampered(self.tell_cells(tx, device, attach, now)).map(drop)
+        let Some((number, device)) = number.zip(known.device.as_ref()) else { return Ok(()) };
+        let (end, conclusion, is_observed) = (End::Out, *conclusion, false);
+        let other = refusal.two.as_deref().and_then(Two::other);
+        let attach =
+            Attach { end, conclusion, own, other, is_observed, evidence: TrustEvidence::Incident(number) };
+        unless_tampered(self.tell_cells(tx, device, attach, now))?;
+        if !matches!(conclusion, Some(Conclusion::NewcomerIsClone | Conclusion::GenuineKeyUntrusted)) {
+            return Ok(());
+        }
+        let found_out = FoundOut {
+            tunnel: Ours::refused(evidence.ike_spis.initiator, now.before(BEFORE_CLAIM)),
+            sessions: Vec::new(),
+            incident: Some((number, Some(Side::Newcomer))),
+            why: reason.to_string(),
+        };
+        self.order_radio_off(tx, known, found_out, now)
     }
 
     /// A session that is not told to anyone yet, and what its unit gets.
@@ -551,6 +589,20 @@ impl Registrar {
     }
 }
 
+/// A row without which a claim is judged was tampered with: an incident, unless that is open.
+///
+/// # Errors
+/// The transient ones.
+fn tell_tampered(tx: &mut Tx<'_>, found: &Finding, now: UnixTime) -> Result<(), LedgerError> {
+    let new = NewIncident::of_row(found);
+    let open = unless_tampered(tx.incident_that_is_open(new.kind, &new.devices))?;
+    if open.flatten().is_some() {
+        return Ok(());
+    }
+    tracing::error!(table = found.table, key = found.key, why = found.why, "tampered with, and left out");
+    open_incident(tx, new, now).map(drop)
+}
+
 /// Why it is not to be admitted.
 fn against(decision: Decision) -> Option<Reason> {
     match decision {
@@ -619,7 +671,22 @@ pub(super) fn note(
     now: UnixTime,
 ) -> Result<(), LedgerError> {
     let mut profile = profile.unwrap_or_else(|| Profile::new(device));
-    if profile.note(seen) { tx.put_profile(&profile, "admission", now) } else { Ok(()) }
+    if profile.note(seen) {
+        tx.put_profile(&profile, ("admission", "as what it was seen"), now)
+    } else {
+        Ok(())
+    }
+}
+
+/// As what one is seen who was found out without another beside it, so that a person can say who it is.
+pub(super) fn alone(
+    claim: &admission::Claim,
+    known: &Known,
+    own: &Appraisal,
+    now: UnixTime,
+) -> Option<Sides> {
+    let newcomer = appearance(claim, &known.facts(), own.marks(), now)?;
+    Some(Sides { newcomer, holder: None })
 }
 
 pub(super) fn incident(
@@ -628,7 +695,7 @@ pub(super) fn incident(
     reason: Reason,
     detail: &str,
     more: u64,
-    conclusion: Option<Conclusion>,
+    (conclusion, sides): (Option<Conclusion>, Option<Sides>),
 ) -> NewIncident {
     let conclusion = conclusion.map(Conclusion::code);
     NewIncident {
@@ -638,6 +705,7 @@ pub(super) fn incident(
         evidence: json!({
             "conclusion": conclusion,
             "weighed": { "own": own },
+            Sides::NAME: sides,
             "claim": as_json(evidence),
         }),
         more,

@@ -2,7 +2,8 @@
 
 use super::{
     Registrar, Terms,
-    judging::{incident, open_incident, unless_tampered},
+    away::Place,
+    judging::{alone, incident, open_incident, unless_tampered},
     trust::{Attach, End},
 };
 use crate::{
@@ -15,19 +16,9 @@ use crate::{
 use admission::{Decision, Evidence, Missing, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
 use ids::{AccessLine, DeviceId, SessionId, UnixTime};
-use ledger::{Device, Grade, Item, LedgerError, trust::TrustEvidence};
+use ledger::{Device, LedgerError, trust::TrustEvidence};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
-
-/// A session that is not known to be on its unit's line.
-pub(super) struct Away {
-    own: Option<AccessLine>,
-    /// Where the feed had it.
-    seen: Option<AccessLine>,
-}
-
-/// Sessions looked at in a second, whether the feed says something else of where they are.
-const LOOKED_AT: usize = 2_000;
 
 impl Registrar {
     pub(super) fn closed(&mut self, session: &Session, why: &Why) -> Result<(), LedgerError> {
@@ -55,8 +46,9 @@ impl Registrar {
     /// The newcomer of a contest is still spoken of when that is settled.
     fn forget(&mut self, session: &Session, why: &Why) {
         self.asked.remove(&session.id);
+        drop(self.ceiling.let_go(session.id));
         self.leave_quarantine(session);
-        self.away.remove(&session.id);
+        self.away.remove(session.id);
         let is_newcomer =
             self.newcomers.get(&session.device).is_some_and(|newcomer| newcomer.session() == session.id);
         if is_newcomer && *why == Why::NeverStood {
@@ -77,7 +69,7 @@ impl Registrar {
         let on_line = known.as_ref().and_then(|known| self.is_on_line(known, to));
         // First, as the journal may be out of reach. Rows that can't be believed put nobody on a line.
         match &known {
-            Some(known) => self.look_again(session, known, to)?,
+            Some(known) => self.look_again(session, known, Anew::Moved(to))?,
             None => self.seen_at(session.id, true),
         }
         self.append(&PathChanged { device: session.device, session: session.id, from, to, on_line })?;
@@ -93,12 +85,9 @@ impl Registrar {
 
     /// The feed of lines is behind the units that move: whoever is away is judged anew once it says something else.
     pub(super) fn look_for_away(&mut self) {
-        let (now, origins) = (self.clock.for_attached(), &self.outside.origins);
-        let ahead = self.away.iter().skip_while(|(id, _)| self.away_seen.is_some_and(|seen| **id <= seen));
-        let part: Vec<_> = ahead.take(LOOKED_AT).collect();
-        self.away_seen = part.last().filter(|_| part.len() == LOOKED_AT).map(|(id, _)| **id);
-        let away = part.into_iter().filter_map(|(id, away)| Some((self.sessions.get(*id)?, away)));
-        let other = away.filter(|(session, Away { own, seen })| {
+        let (now, origins, sessions) = (self.clock.for_attached(), &self.outside.origins, &self.sessions);
+        let away = self.away.take_turn().filter_map(|(id, place)| Some((sessions.get(id)?, place)));
+        let other = away.filter(|(session, Place { own, seen })| {
             origins.line(session.outer(), own.as_ref(), now).value() != seen.as_ref()
         });
         self.reviews.extend(other.map(|(session, _)| session.device));
@@ -116,14 +105,14 @@ impl Registrar {
                 self.watch(session, None, unit);
             }
             Evidence::Missing(Missing::NotGathered | Missing::NotSent) | Evidence::Known(_) => {
-                self.away.remove(&session);
+                self.away.remove(session);
             }
         }
     }
 
     fn watch(&mut self, session: SessionId, seen: Option<AccessLine>, unit: Option<&Device>) {
         let own = unit.and_then(|unit| unit.access_line.clone());
-        self.away.insert(session, Away { own, seen });
+        self.away.insert(session, Place { own, seen });
     }
 
     /// A unit is outside the network of its line, or is not known to be.
@@ -138,9 +127,14 @@ impl Registrar {
 
     /// Judges those who are attached anew, after something about their unit has changed.
     pub(super) fn review(&mut self, device: DeviceId) -> Result<(), LedgerError> {
+        match self.orders_by_facts(device) {
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => self.tampered(device, &error),
+            Ok(()) => {}
+        }
         for session in self.sessions.of_device(device) {
             if let Some(known) = self.known(&session)? {
-                self.look_again(&session, &known, session.outer())?;
+                self.look_again(&session, &known, Anew::Stays)?;
             }
         }
         Ok(())
@@ -150,12 +144,12 @@ impl Registrar {
     ///
     /// # Errors
     /// The transient ones, before anything is done.
-    fn look_again(&mut self, session: &Session, known: &Known, outer: SocketAddr) -> Result<(), LedgerError> {
+    fn look_again(&mut self, session: &Session, known: &Known, anew: Anew) -> Result<(), LedgerError> {
         let Some(claim) = self.claims.get(&session.id).map(|claim| (**claim).clone()) else {
             return Ok(());
         };
         let now = self.clock.for_attached();
-        let outer = evidence::outer(outer, known, &*self.outside.origins, now);
+        let outer = evidence::outer(anew.outer(session), known, &*self.outside.origins, now);
         let revocation = self.revocation_now(&claim, known, now);
         let facts = self.facts_now(session, known, now);
         let claim = admission::Claim { outer, revocation, facts, ..claim };
@@ -171,22 +165,24 @@ impl Registrar {
             self.shadow.note(session.device, &verdict.observed);
         }
         self.watch_line(session.id, &claim.outer.line, known.device.as_ref());
-        if is_contradicted_at_home(&verdict) {
-            self.tell_found_out(&claim, Reason::WrongHands, &verdict, known, now)?;
+        if let Some(reason) = verdict.told {
+            self.tell_found_out(&claim, reason, &verdict, known, now)?;
+        }
+        if self.ends_beside(session, known, &claim, now)? {
+            return Ok(());
         }
         match verdict.decision {
             Decision::Refuse(Reason::ForeignNetwork | Reason::LineUnknown) => {
                 self.watch(session.id, claim.outer.line.value().cloned(), known.device.as_ref());
-                self.seen_at(session.id, true);
+                if self.may_be_held(session, known, anew) {
+                    self.seen_at(session.id, true);
+                }
             }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {
-                let by_a_person = verdict.own.of(Item::Judged).is_some();
-                if matches!(reason, Reason::WrongHands | Reason::Clone) && !by_a_person {
-                    self.tell_found_out(&claim, reason, &verdict, known, now)?;
-                    if !self.may_end(known) {
-                        // A person has to say so: many are found out at once.
-                        return Ok(());
-                    }
+                if matches!(reason, Reason::WrongHands | Reason::Clone)
+                    && !self.may_go(session, (&claim, reason, &verdict), known, now)?
+                {
+                    return Ok(());
                 }
                 let why = Why::Device(reason.code().to_owned());
                 self.answer(Answer::End { session: session.id, why });
@@ -197,16 +193,6 @@ impl Registrar {
             Decision::Admit(_) | Decision::Contest | Decision::Drop(_) => self.seen_at(session.id, false),
         }
         Ok(())
-    }
-
-    /// Whether the ceiling lets one more be ended by what is known of it; if so, it counts.
-    fn may_end(&mut self, known: &Known) -> bool {
-        let (device, credential, now) = (known.device.as_ref(), known.credential.as_ref(), Instant::now());
-        let has_room = self.ceiling.has_room(device, credential, self.policy.ends_per_hour, now);
-        if has_room {
-            self.ceiling.spend(device, credential, now);
-        }
-        has_room
     }
 
     /// On its line, and not known to be another's tunnel: what the unit hears now is what is heard there.
@@ -221,7 +207,7 @@ impl Registrar {
     }
 
     /// One who was let in is found out without another: that is an incident, and its cells hear of it.
-    fn tell_found_out(
+    pub(super) fn tell_found_out(
         &mut self,
         claim: &admission::Claim,
         reason: Reason,
@@ -236,7 +222,8 @@ impl Registrar {
         };
         let ledger = self.ledger.clone();
         let mut tx = ledger.begin()?;
-        let new = incident(claim, own, reason, &reason.to_string(), more, verdict.conclusion);
+        let sides = alone(claim, known, own, now);
+        let new = incident(claim, own, reason, &reason.to_string(), more, (verdict.conclusion, sides));
         let number = open_incident(&mut tx, new, now)?;
         if let Some((number, device)) = number.zip(known.device.as_ref()) {
             let (end, conclusion, other, is_observed) = (End::In, verdict.conclusion, None, true);
@@ -303,7 +290,9 @@ impl Registrar {
     fn known(&mut self, session: &Session) -> Result<Option<Known>, LedgerError> {
         let read = || {
             let mut tx = self.ledger.begin()?;
-            let known = Known::read(&mut tx, session.device, session.cert_sha256, self.clock.for_attached())?;
+            let here = (session.outer(), &*self.outside.origins);
+            let now = self.clock.for_attached();
+            let known = Known::read(&mut tx, session.device, session.cert_sha256, here, now)?;
             tx.commit().map(|()| known)
         };
         match read() {
@@ -317,11 +306,22 @@ impl Registrar {
     }
 }
 
-/// Management says that it is not the unit that it knows, and it is where the unit should be. Whoever has a copy can speak to
-/// management as the unit: so it is told, and nobody is ended by it.
-fn is_contradicted_at_home(verdict: &Verdict) -> bool {
-    let is = |item, grade| verdict.own.of(item).is_some_and(|mark| mark.grade == grade);
-    is(Item::Management, Grade::Bad) && is(Item::Line, Grade::Good)
+/// Why a session is judged anew.
+#[derive(Clone, Copy)]
+pub(super) enum Anew {
+    /// Its unit is at another address, where nothing has passed yet.
+    Moved(SocketAddr),
+    /// Something else is known of it where it is.
+    Stays,
+}
+
+impl Anew {
+    fn outer(self, session: &Session) -> SocketAddr {
+        match self {
+            Self::Moved(to) => to,
+            Self::Stays => session.outer(),
+        }
+    }
 }
 
 pub(super) fn alternation(session: &Session, seen: &Alternation) -> PathAlternates {

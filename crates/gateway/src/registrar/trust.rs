@@ -1,7 +1,9 @@
 //! What an attach says of the cells of its unit.
 //!
-//! Somebody who shows a copied key and is refused leaves them on probation and no worse, or he could take the trust from every cell
-//! of the carrier from his chair. Who was let in by mistake, or is there beside another, costs them more.
+//! Trust is in who serves a cell, and whoever is refused serves nothing: what is known of him says nothing of the one who does, or
+//! strangers with copied keys could take the trust from every cell of the carrier from their chair. So only what is known of the
+//! service itself lowers it: who was let in by mistake, a holder that is found out, or one beside another whom nothing confirms that
+//! a copy of the key cannot bring.
 
 use super::Registrar;
 use admission::{Appraisal, Conclusion};
@@ -27,20 +29,28 @@ fn kinds(
     (own, other): (&Appraisal, Option<&Appraisal>),
     is_observed: bool,
 ) -> Vec<SignalKind> {
+    let serves_in_wrong_hands = other.is_some_and(Appraisal::is_in_wrong_hands);
     match (end, conclusion) {
         (End::In, Some(Conclusion::HolderIsClone)) => vec![SignalKind::HolderClone],
         (End::In, Some(Conclusion::GenuineKeyUntrusted)) => vec![SignalKind::KeyUntrusted],
+        (End::Out, Some(Conclusion::GenuineKeyUntrusted)) if serves_in_wrong_hands => {
+            vec![SignalKind::KeyUntrusted]
+        }
         // Whoever shows a key from anywhere does not make the unit at home one of two.
         (End::Out, Some(Conclusion::Undecided)) if other.is_some_and(is_confirmed) && !is_confirmed(own) => {
-            vec![SignalKind::NewcomerClone]
+            Vec::new()
         }
         (_, Some(Conclusion::Undecided)) => vec![SignalKind::Contested],
         // The ceiling keeps the copy there.
         (End::Out, Some(Conclusion::HolderIsClone)) => vec![SignalKind::HolderClone],
-        (End::Out, Some(Conclusion::NewcomerIsClone | Conclusion::GenuineKeyUntrusted)) => {
+        (End::Out, Some(Conclusion::NewcomerIsClone)) if other.is_some_and(|other| !is_confirmed(other)) => {
             vec![SignalKind::NewcomerClone]
         }
-        (End::Out, Some(Conclusion::Reconnect) | None) => Vec::new(),
+        (
+            End::Out,
+            Some(Conclusion::NewcomerIsClone | Conclusion::GenuineKeyUntrusted | Conclusion::Reconnect)
+            | None,
+        ) => Vec::new(),
         (End::In, _) if is_observed || own.total() < 0 => vec![SignalKind::Observed],
         (End::In, _) => good(own),
     }
@@ -105,15 +115,31 @@ mod tests {
     use super::*;
     use ledger::Mark;
 
+    fn side(item: Item, grade: Grade) -> Appraisal {
+        Appraisal::new([Mark { item, grade, before_fork: true }])
+    }
+
     #[test]
-    fn a_stranger_who_is_refused_costs_less_than_one_who_was_let_in() {
-        let bad = Appraisal::new([Mark { item: Item::Line, grade: Grade::Bad, before_fork: true }]);
-        let refused = kinds(End::Out, Some(Conclusion::GenuineKeyUntrusted), (&bad, None), false);
-        assert_eq!(refused, [SignalKind::NewcomerClone]);
+    fn a_stranger_who_is_refused_costs_nothing_and_one_who_was_let_in_does() {
+        let (bad, home) = (side(Item::Line, Grade::Bad), side(Item::Line, Grade::Good));
+        let (untrusted, clone) = (Conclusion::GenuineKeyUntrusted, Conclusion::NewcomerIsClone);
+        let refused = |conclusion, other| kinds(End::Out, Some(conclusion), (&bad, other), false);
+        for conclusion in [untrusted, clone] {
+            assert_eq!(refused(conclusion, None), [], "he serves nothing");
+            assert_eq!(refused(conclusion, Some(&home)), [], "the unit is known by more than its key");
+        }
+        let unknown = side(Item::Fingerprint, Grade::Good);
         assert_eq!(
-            kinds(End::In, Some(Conclusion::GenuineKeyUntrusted), (&bad, None), true),
-            [SignalKind::KeyUntrusted]
+            refused(clone, Some(&unknown)),
+            [SignalKind::NewcomerClone],
+            "which one serves is less sure"
         );
+        assert_eq!(
+            refused(untrusted, Some(&bad)),
+            [SignalKind::KeyUntrusted],
+            "who serves is in wrong hands"
+        );
+        assert_eq!(kinds(End::In, Some(untrusted), (&bad, None), true), [SignalKind::KeyUntrusted]);
         assert_eq!(
             kinds(End::Out, None, (&bad, None), false),
             [],
@@ -123,11 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_shown_from_anywhere_beside_the_unit_at_home_leaves_its_cells_on_probation() {
-        let home = Appraisal::new([Mark { item: Item::Line, grade: Grade::Good, before_fork: true }]);
+    fn a_key_that_is_shown_from_anywhere_beside_the_unit_at_home_leaves_its_cells_as_they_are() {
+        let home = side(Item::Line, Grade::Good);
         let (nobody, undecided) = (Appraisal::default(), Some(Conclusion::Undecided));
         let told = |own, other| kinds(End::Out, undecided, (own, other), false);
-        assert_eq!(told(&nobody, Some(&home)), [SignalKind::NewcomerClone]);
+        assert_eq!(told(&nobody, Some(&home)), []);
         assert_eq!(told(&home, Some(&home)), [SignalKind::Contested]);
         assert_eq!(told(&nobody, Some(&nobody)), [SignalKind::Contested]);
         assert_eq!(told(&home, None), [SignalKind::Contested], "the one at home waits outside");

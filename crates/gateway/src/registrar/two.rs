@@ -44,18 +44,32 @@ impl Two {
         self.verdict.conclusion
     }
 
+    /// The holder ends by it, and that takes service from somebody who may be the unit.
+    pub(super) fn takes_service(&self) -> bool {
+        self.verdict.takes_service()
+    }
+
+    /// The holder is found out, and stays: the ceiling has no room, or an emergency call goes on there.
+    pub(super) fn is_held_back(&self) -> bool {
+        let is_found_out = matches!(
+            self.verdict.conclusion,
+            Some(Conclusion::HolderIsClone | Conclusion::GenuineKeyUntrusted)
+        );
+        is_found_out && self.case.holder_lives() && !self.verdict.holder_goes
+    }
+
     fn sides(&self) -> Option<Sides> {
         let Self { case, verdict } = self;
         let other = verdict.other.as_ref()?;
         let facts = case.facts();
         let newcomer = appearance(&case.claim, &facts, verdict.own.marks(), case.at)?;
         let claim =
-            case.holder.as_ref().filter(|_| case.holder_answered()).and_then(|holder| holder.claim.as_ref());
+            case.holder.as_ref().filter(|_| case.holder_lives()).and_then(|holder| holder.claim.as_ref());
         let holder = match claim {
             Some(claim) => appearance(claim, &facts, other.marks(), case.at)?,
             None => case.profile.as_ref()?.seen.first()?.clone(),
         };
-        Some(Sides { newcomer, holder })
+        Some(Sides { newcomer, holder: Some(holder) })
     }
 
     /// As what it is told.
@@ -72,7 +86,8 @@ impl Two {
             evidence: json!({
                 "conclusion": conclusion,
                 "weighed": { "own": verdict.own, "other": verdict.other },
-                "ceiling_reached": !case.holder_may_go,
+                "ceiling_reached": self.is_held_back() && !case.holder_may_go,
+                "waits_for_call": self.is_held_back() && case.holder_has_call,
                 Sides::NAME: self.sides(),
                 "newcomer": { "claim": as_json(&case.claim) },
                 "holder": { "session": holder.map(|holder| holder.session.to_string()), "claim": claim },

@@ -167,6 +167,7 @@ impl Tunnel {
             turn.notices.push(Notice::Heard(self.session.sa));
         }
         let opened = opened?;
+        self.session.traffic.heard.note(turn.now);
         child.tell_if_worn(self.session.sa, turn.limits, turn.notices);
         if opened.newest && (*path != self.path || self.sightings.is_some()) {
             self.see(path, turn);

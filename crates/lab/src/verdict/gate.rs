@@ -89,6 +89,7 @@ impl Gate {
             good_at: good.map(|(_, home)| Network::of(home)),
             profile: Some(&self.profile),
             holder_may_go: true,
+            holder_has_call: false,
         }
     }
 }
@@ -100,6 +101,7 @@ fn holder(claim: Claim) -> Holder {
         claim: Some(claim),
         probe: Probe::NotAsked,
         asked_ago: None,
+        heard_ago: None,
     }
 }
 

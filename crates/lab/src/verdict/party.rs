@@ -245,8 +245,8 @@ pub(super) fn claim(
 /// As charon shows itself, and another for each make and version.
 fn fingerprint(make: u32) -> Fingerprint {
     Fingerprint {
-        vendor_ids: Box::new([format!("{make:032x}").into()]),
-        proposals: Box::new(["1.1: 1:20/128 2:5 4:19".into(), "1.3: 1:20/128 5:0".into()]),
+        vendor_ids: vec![format!("{make:032x}").into()].into(),
+        proposals: vec!["1.1: 1:20/128 2:5 4:19".into(), "1.3: 1:20/128 5:0".into()].into(),
         notifies: Box::new([16388, 16389, 16430, 16431, 16406]),
         fragment_sizes: Box::new([1248, 700]),
         nonce_length: 32,

@@ -72,7 +72,7 @@ impl Carrier {
     fn fill(&self) {
         let line = "line-1".parse().unwrap();
         let prefixes = vec!["192.0.2.0/24".parse().unwrap()];
-        let line = AccessLineRecord { line, prefixes, region: String::new() };
+        let line = AccessLineRecord { line, prefixes, region: String::new(), position: None };
         self.ledger.add_line(&line, "kim", at(0)).unwrap();
         for number in [1, 2] {
             let device = NewDevice { state: LifeCycle::Shipped, ..NewDevice::installed(unit(number)) };

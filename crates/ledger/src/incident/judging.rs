@@ -2,7 +2,7 @@
 
 use super::{Incident, IncidentState};
 use crate::{
-    Appearance, Judged, Ledger, LedgerError, Profile, Tx,
+    Appearance, Judged, Ledger, LedgerError, Profile, Row, Tx,
     transaction::Because,
     trust::{Said, SignalKind, TrustEvidence},
 };
@@ -10,16 +10,17 @@ use ids::UnixTime;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Two who hold one key, as an incident about them keeps them.
+/// Who holds a key, as an incident about them keeps them: two, or one alone who should not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sides {
     /// The one who came.
     pub newcomer: Appearance,
-    /// The one who was there, or was there before.
-    pub holder: Appearance,
+    /// The one who was there, or was there before; `None` where the newcomer is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Appearance>,
 }
 
-/// Which of two is the unit.
+/// Which of two is the unit; of one alone, whether it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Genuine {
@@ -63,7 +64,7 @@ impl Genuine {
     }
 
     /// Whether the newcomer and the holder are copies.
-    fn copies(self) -> (bool, bool) {
+    pub(crate) fn copies(self) -> (bool, bool) {
         match self {
             Self::Newcomer => (false, true),
             Self::Holder => (true, false),
@@ -80,17 +81,18 @@ impl fmt::Display for Genuine {
 }
 
 impl Sides {
-    /// What an incident about two has in its evidence under this name.
+    /// What an incident about those who hold one key has in its evidence under this name.
     pub const NAME: &'static str = "sides";
 
-    /// They look alike and are in one place: what is said of one would be said of the other.
+    /// They look alike and are in one place: what is said of one would be said of the other. One alone at the unit's own line
+    /// is where the unit is.
     pub fn are_alike(&self) -> bool {
-        self.newcomer.is_like(&self.holder)
+        self.holder.as_ref().map_or(self.newcomer.at_home, |holder| self.newcomer.is_like(holder))
     }
 }
 
 impl Incident {
-    /// Two who hold one key, if it is about such.
+    /// Who holds one key, if it is about such.
     pub fn sides(&self) -> Option<Sides> {
         self.evidence.get(Sides::NAME).and_then(|sides| Sides::deserialize(sides).ok())
     }
@@ -115,12 +117,12 @@ impl Ledger {
         self.change(|tx| tx.settle(number, closed))
     }
 
-    /// Says which of two is the unit, and closes the incident. From now on who looks like the copy, and comes from where it
-    /// was, is refused; who looks like the unit there has that for it. Where both look alike from one place nothing tells
-    /// them apart, and this only closes. The last word about an incident counts.
+    /// Says which of two is the unit, or whether one alone is, and closes the incident. From now on who looks like the copy, and
+    /// comes from where it was, is refused; who looks like the unit there has that for it. Where both look alike from one place nothing
+    /// tells them apart: this closes, and management is asked to have the unit enrol anew. The last word about an incident counts.
     ///
     /// # Errors
-    /// [`LedgerError::NotFound`]; [`LedgerError::Conflict`] where the incident is not about two; what ledger and journal say.
+    /// [`LedgerError::NotFound`]; [`LedgerError::Conflict`] where the incident is not about who holds a key, or not about that one; what ledger and journal say.
     pub fn judge_incident(
         &self,
         number: u64,
@@ -130,12 +132,24 @@ impl Ledger {
         self.change(|tx| {
             let incident = tx.settle(number, Closed { genuine: Some(genuine), ..closed.clone() })?;
             let sides = incident.sides().ok_or_else(|| {
-                LedgerError::Conflict(format!("incident {number} is not about two who hold one key"))
+                LedgerError::Conflict(format!("incident {number} is not about who holds a key"))
             })?;
-            if !sides.are_alike() {
+            let is_alone = sides.holder.is_none();
+            if is_alone && matches!(genuine, Genuine::Holder | Genuine::Both) {
+                let why = format!(
+                    "incident {number} is about one alone: that is the unit, `newcomer`, or `neither`"
+                );
+                return Err(LedgerError::Conflict(why));
+            }
+            let are_alike = sides.are_alike();
+            if !are_alike {
                 tx.judge(&incident, sides, genuine, &closed)?;
             }
-            tx.tell_cells(&incident, genuine, &closed)?;
+            // Of a copy alone the cells have heard, and where the unit is nobody has said.
+            if !is_alone || genuine == Genuine::Newcomer {
+                tx.tell_cells(&incident, genuine, &closed)?;
+            }
+            tx.management_follows(&incident, (genuine, are_alike && !is_alone), &closed)?;
             Ok(incident)
         })
     }
@@ -143,12 +157,14 @@ impl Ledger {
 
 impl Tx<'_> {
     fn settle(&mut self, number: u64, closed: Closed) -> Result<Incident, LedgerError> {
-        let key = format!("{number:012}");
-        let missing = || LedgerError::NotFound { table: "incident", key: number.to_string() };
-        let (incident, _) = self.row::<Incident>(&key)?.ok_or_else(missing)?;
-        let incident = incident.settle(closed.clone())?;
+        let incident = self.known_incident(number)?.settle(closed.clone())?;
         self.put_row(&incident, &Because::new(&closed.by, &closed.why), closed.at)?;
         Ok(incident)
+    }
+
+    pub(crate) fn known_incident(&mut self, number: u64) -> Result<Incident, LedgerError> {
+        let missing = || LedgerError::NotFound { table: Incident::TABLE, key: number.to_string() };
+        Ok(self.row(&format!("{number:012}"))?.ok_or_else(missing)?.0)
     }
 
     /// One who serves is the unit, or nobody is.
@@ -180,13 +196,17 @@ impl Tx<'_> {
     ) -> Result<(), LedgerError> {
         let (newcomer, holder) = genuine.copies();
         for device in &incident.devices {
-            let mut profile = self.profile(*device)?.unwrap_or_else(|| Profile::new(*device));
-            for (side, is_copy) in [(&sides.newcomer, newcomer), (&sides.holder, holder)] {
+            let mut profile = self.profile(*device)?.0.unwrap_or_else(|| Profile::new(*device));
+            let sides = [(Some(&sides.newcomer), newcomer), (sides.holder.as_ref(), holder)];
+            for (side, is_copy) in sides.into_iter().filter_map(|(side, is)| Some((side?, is))) {
                 let (at, by) = (closed.at, closed.by.clone());
                 profile.judge(side, Judged { is_copy, at, by, incident: Some(incident.number) });
             }
-            self.put_row(&profile, &Because::new(&closed.by, &closed.why), closed.at)?;
+            self.put_profile(&profile, (&closed.by, &closed.why), closed.at)?;
         }
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

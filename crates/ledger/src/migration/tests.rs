@@ -45,7 +45,8 @@ impl Estate {
         for number in 0..units {
             let line: ids::AccessLine = format!("line-{number}").parse().unwrap();
             let prefixes = vec![format!("10.0.{number}.0/24").parse().unwrap()];
-            let record = AccessLineRecord { line: line.clone(), prefixes, region: String::new() };
+            let record =
+                AccessLineRecord { line: line.clone(), prefixes, region: String::new(), position: None };
             ledger.add_line(&record, "kim", at(0)).unwrap();
             let region = if number % 3 == 0 { "busan" } else { "seoul" }.to_owned();
             let class = "home".to_owned();

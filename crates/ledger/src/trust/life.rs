@@ -25,6 +25,25 @@ impl Tx<'_> {
         kept.try_for_each(|cell| self.step_of_life(*cell, after.id, kind, said, now))
     }
 
+    /// Where the row of a unit can't be believed, its cells are suspect: those that it has there by now, and those that the index
+    /// has of before. Either may be forged, and lowers trust alone.
+    pub(crate) fn unit_tampered(
+        &mut self,
+        unit: DeviceId,
+        said: &Said,
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        match self.device(unit) {
+            Ok(_) => return Ok(()),
+            Err(LedgerError::Tampered { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let cells = self.as_written::<Device>(&unit.to_string(), Device::CELL, Device::MAX_CELLS)?;
+        let signal = said.signal(SignalKind::RowTampered, unit);
+        let mut cells = cells.iter().filter_map(|cell| cell.parse().ok());
+        cells.try_for_each(|cell| self.cell_signal_each(cell, std::slice::from_ref(&signal), now).map(drop))
+    }
+
     /// A unit may carry a cell from now on. Who had it before is retired, or does not have it any more. A retired one
     /// carries nothing.
     fn cell_given(

@@ -5,7 +5,7 @@ use ids::UnixTime;
 use std::time::Duration;
 
 /// Version of the table and of the three figures below.
-pub const RULES: u32 = 1;
+pub const RULES: u32 = 2;
 /// Trust needs good signals on so many different days (UTC) behind the day of the last trouble. A unit authenticates anew
 /// each day at least: a week of them.
 pub const DAYS: usize = 7;
@@ -62,6 +62,7 @@ const OF_UNIT: &[Kind] = &[
     Kind::KeyUntrusted,
     Kind::JudgedClone,
     Kind::FindingHigh,
+    Kind::RowTampered,
     Kind::Barred,
 ];
 
@@ -88,7 +89,6 @@ pub const TABLE: &[Rule] = &[
     fall(Kind::FindingHigh, Suspect),
     fall(Kind::RowTampered, Suspect),
     fall(Kind::Barred, Blocked),
-    lift(Kind::Reconnected, &[Kind::Contested]),
     lift(Kind::JudgedGenuine, JUDGED),
     lift(Kind::Released, &[Kind::Barred]),
     lift(Kind::TakenOff, OF_UNIT),

@@ -92,12 +92,10 @@ kinds! {
     JudgedClone = "judged-clone",
     /// A finding that hardly has a benign cause.
     FindingHigh = "finding-high",
-    /// What was written down of its trust was tampered with.
+    /// What was written down of its trust, or of its unit, was tampered with.
     RowTampered = "row-tampered",
     /// Its unit is suspended, lost, stolen or retired.
     Barred = "barred",
-    /// The contest was its own unit that came again, by the evidence.
-    Reconnected = "reconnected",
     /// A person found that its unit is the genuine one.
     JudgedGenuine = "judged-genuine",
     /// Its unit may serve again.

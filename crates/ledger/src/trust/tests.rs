@@ -106,13 +106,12 @@ fn what_a_cell_fell_by_decides_what_brings_it_back_and_then_to_probation() {
     use SignalKind::*;
     use TrustState::{Blocked, Probation, Suspect, Trusted, Unsure};
     for (down, up, expected) in [
-        (Contested, Reconnected, (Unsure, Probation, Trusted)),
         (Contested, JudgedGenuine, (Unsure, Probation, Trusted)),
         (Contested, Attached, (Unsure, Unsure, Unsure)),
         (Contested, Released, (Unsure, Unsure, Unsure)),
         (HolderClone, JudgedGenuine, (Suspect, Probation, Trusted)),
-        (HolderClone, Reconnected, (Suspect, Suspect, Suspect)),
-        (KeyUntrusted, Reconnected, (Suspect, Suspect, Suspect)),
+        (HolderClone, Released, (Suspect, Suspect, Suspect)),
+        (KeyUntrusted, Returned, (Suspect, Suspect, Suspect)),
         (JudgedClone, JudgedGenuine, (Suspect, Probation, Trusted)),
         (FindingHigh, JudgedGenuine, (Suspect, Probation, Trusted)),
         (FindingHigh, Attested, (Suspect, Suspect, Suspect)),
@@ -184,7 +183,7 @@ fn data_that_are_too_old_are_not_trusted_and_who_comes_back_then_begins_in_proba
 fn a_cell_that_was_never_seen_is_unknown_whatever_is_said_for_it() {
     use SignalKind::*;
     assert_eq!(after(&[]).state, TrustState::Unknown);
-    assert_eq!(after(&[(0, JudgedGenuine), (1, Released), (2, Reconnected)]).state, TrustState::Unknown);
+    assert_eq!(after(&[(0, JudgedGenuine), (1, Released), (2, TakenOff)]).state, TrustState::Unknown);
     assert_eq!(after(&[(0, Barred), (1, Released)]).state, TrustState::Unknown);
     assert_eq!(after(&[(0, Migrated)]).state, TrustState::Unknown);
     assert_eq!(after(&[(0, Observed)]).state, TrustState::Probation);

@@ -41,8 +41,6 @@ pub struct Facts {
     pub tunnel: Option<Tunnel>,
     /// The cells that it hears: in order, [`MOST`] at most.
     pub neighbours: Option<Box<[CellKey]>>,
-    /// The algorithms that it offers, in its order, [`MOST`] at most.
-    pub algorithms: Option<Box<[Box<str>]>>,
     /// Its radio.
     pub radio: Option<Radio>,
 }
@@ -179,6 +177,7 @@ impl Written {
             return Err(BadLine::Nothing);
         }
         let Self { device, seen_at, at, serial, software, tunnel, neighbours, algorithms, radio, .. } = self;
+        algorithms.map_or(Ok(()), names)?;
         let seen_at = seen_at.ok_or(BadLine::Missing("seen_at"))?;
         if seen_at > at {
             return Err(BadLine::Times);
@@ -191,7 +190,6 @@ impl Written {
             software: software.map(|software| text("software", software)).transpose()?,
             tunnel: tunnel.map(WrittenTunnel::into_tunnel).transpose()?,
             neighbours: neighbours.map(cells).transpose()?,
-            algorithms: algorithms.map(names).transpose()?,
             radio,
         })
     }
@@ -216,11 +214,13 @@ fn cells(cells: Vec<CellKey>) -> Result<Box<[CellKey]>, BadLine> {
     if cells.len() > MOST { Err(BadLine::TooMany("neighbours")) } else { Ok(cells.into_iter().collect()) }
 }
 
-fn names(names: Vec<Box<str>>) -> Result<Box<[Box<str>]>, BadLine> {
+/// Management systems name what a unit may negotiate, each in terms of its own, and not what it offers: that can be held
+/// against no claim, and is not kept.
+fn names(names: Vec<Box<str>>) -> Result<(), BadLine> {
     if names.len() > MOST {
         return Err(BadLine::TooMany("algorithms"));
     }
-    names.into_iter().map(|name| text("algorithms", name)).collect()
+    names.into_iter().try_for_each(|name| text("algorithms", name).map(drop))
 }
 
 fn ike_spi<'de, D: Deserializer<'de>>(from: D) -> Result<Option<IkeSpi>, D::Error> {
@@ -267,7 +267,7 @@ mod tests {
         let cells: Vec<_> = read.neighbours.unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(cells, ["lte:450-08:1", "lte:450-08:2"]);
         assert_eq!(read.radio, Some(Radio { on: true, emergency_call: false }));
-        assert_eq!((read.software, read.algorithms), (None, None));
+        assert_eq!(read.software, None);
     }
 
     #[test]
@@ -281,6 +281,7 @@ mod tests {
             (r#","tunnel":{"ike_spi":"1234"}"#, "16 hex digits"),
             (r#","tunnel":{"ike_spi":"+a0b0c0d01020304"}"#, "16 hex digits"),
             (r#","tunnel":{"esp_spi":"0a0b0c0d01020304"}"#, "8 hex digits"),
+            (r#","algorithms":["aes", ""]"#, "`algorithms` has 1 to 64 octets"),
             (r#","neighbours":["nowhere"]"#, "technology:network:identity"),
             (&format!(r#","neighbours":[{many}]"#), "at most 16"),
             (r#","radio":{"on":true}"#, "missing field `emergency_call`"),

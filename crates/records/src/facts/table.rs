@@ -30,7 +30,6 @@ struct Held {
     software: Dated<Box<str>>,
     tunnel: Dated<Tunnel>,
     neighbours: Dated<Box<[CellKey]>>,
-    algorithms: Dated<Box<[Box<str>]>>,
     radio: Dated<Radio>,
     home: Option<Home>,
 }
@@ -67,8 +66,6 @@ pub struct Said<'a> {
     /// Whether it hears cells that it heard at its line. `Some(None)`: it is not known to have been at that line, or too few
     /// are heard.
     pub neighbours: Option<(UnixTime, Option<bool>)>,
-    /// The algorithms that it offers.
-    pub algorithms: Option<(UnixTime, &'a [Box<str>])>,
     /// Its radio.
     pub radio: Option<(UnixTime, Radio)>,
 }
@@ -164,14 +161,12 @@ impl Default for FactTable {
 impl Held {
     /// Whether anything of it is newer.
     fn take(&mut self, facts: Facts) -> bool {
-        let Facts { device: _, seen_at, at: _, serial, software, tunnel, neighbours, algorithms, radio } =
-            facts;
+        let Facts { device: _, seen_at, at: _, serial, software, tunnel, neighbours, radio } = facts;
         let newer = [
             newest(&mut self.serial, seen_at, serial),
             newest(&mut self.software, seen_at, software),
             newest(&mut self.tunnel, seen_at, tunnel),
             newest(&mut self.neighbours, seen_at, neighbours),
-            newest(&mut self.algorithms, seen_at, algorithms),
             newest(&mut self.radio, seen_at, radio),
         ];
         newer.contains(&true)
@@ -186,7 +181,6 @@ impl Held {
             software: counts(&self.software, earliest).map(|(at, software)| (at, &**software)),
             tunnel: counts(&self.tunnel, earliest).map(|(at, tunnel)| (at, *tunnel)),
             neighbours: counts(&self.neighbours, earliest).map(|(at, _)| (at, self.hears_home(line))),
-            algorithms: counts(&self.algorithms, earliest).map(|(at, names)| (at, &**names)),
             radio: counts(&self.radio, earliest).map(|(at, radio)| (at, *radio)),
         }
     }

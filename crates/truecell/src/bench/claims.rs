@@ -12,6 +12,7 @@ use api::{Client, stats::NodeStats};
 use clap::Args;
 use gateway::quantile;
 use rusqlite::Connection;
+use rustix::process::setpriority_process;
 use std::{
     path::Path,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -34,6 +35,8 @@ pub(crate) struct Claims {
 const BENCH: &str = "claims";
 /// For so long the last unit goes on trying.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// setpriority(2).
+const LEAST_PRIORITY: i32 = 19;
 /// Between two empty commits.
 const EVERY: Duration = Duration::from_millis(5);
 /// Descriptors for everything but the units' sockets.
@@ -61,6 +64,7 @@ impl Claims {
                 let (database, ended) = (database, &ended);
                 move || commits(&database, ended)
             });
+            stand_back()?;
             let arrived = self.arrive(&gateway, &estate, &mut work);
             ended.store(true, Relaxed);
             let commits = commits.join().map_err(|_| anyhow!("the commits panicked"))??;
@@ -83,6 +87,11 @@ impl Claims {
         let arrivals = load.arrive(&estate.units, every, PATIENCE, || work.one_done())?;
         Ok((arrivals.within(PATIENCE), arrivals.refused + arrivals.given_up))
     }
+}
+
+/// From now on this thread, and those that it makes, run when nobody else does: units are on other machines.
+fn stand_back() -> anyhow::Result<()> {
+    setpriority_process(None, LEAST_PRIORITY).context("the units' priority cannot be lowered")
 }
 
 /// Commits one row after another as the ledger does, and says how long each took.

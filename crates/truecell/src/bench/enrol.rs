@@ -128,6 +128,7 @@ impl Enrol {
             line: line.clone(),
             prefixes: vec!["127.0.0.0/8".parse()?],
             region: String::new(),
+            position: None,
         };
         node.ledger.add_line(&record, BY, now)?;
         let order = |device: DeviceId| {

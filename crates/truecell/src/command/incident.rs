@@ -4,7 +4,7 @@ mod sides;
 
 use crate::{
     cli::Cli,
-    command::tampered,
+    command::{management, tampered},
     control::Control,
     failure::Failure,
     output::{Output, facts, seconds},
@@ -12,7 +12,7 @@ use crate::{
 };
 use api::{
     Reason,
-    incident::{CloseIncident, IncidentPage, JudgeIncident},
+    incident::{CloseIncident, IncidentPage, IncidentView, JudgeIncident},
 };
 use clap::{Args, Subcommand};
 use ledger::{Genuine, Incident as View, IncidentState, Sides};
@@ -27,9 +27,10 @@ pub(crate) enum Incident {
     ///
     /// The code is 1 where the rules of this version come to another verdict than those of then.
     Replay(Show),
-    /// Say which of two who hold one key is the unit
+    /// Say which of two who hold one key is the unit, or whether one alone is
     ///
-    /// The other is refused from now on where it was and as it looked; its tunnel ends at once.
+    /// Whoever is not is refused from now on where it was and as it looked; its tunnel ends at once. One alone in wrong hands is let
+    /// in from there when it comes back, if it is the unit.
     Judge(Judge),
     /// Close an incident: there is nothing more to do
     Close(Close),
@@ -45,7 +46,7 @@ pub(crate) struct Show {
 pub(crate) struct Judge {
     /// Which incident
     number: u64,
-    /// Which is the unit: newcomer, holder, neither, or both: they are one
+    /// Which is the unit: newcomer, holder, neither, or both: they are one; of one alone, newcomer or neither
     #[arg(long, value_parser = genuine)]
     genuine: Genuine,
     /// The reason, for the record
@@ -83,8 +84,9 @@ impl Incident {
                 tampered::conclude(&page.tampered, output)
             }
             Self::Show(one) => {
-                let incident: View = control.client().get(&format!("/v1/incidents/{}", one.number)).await?;
-                output.answer(&incident, show)
+                let view: IncidentView =
+                    control.client().get(&format!("/v1/incidents/{}", one.number)).await?;
+                output.answer(&view, show)
             }
             Self::Replay(one) => replay::run(one.number, &mut control, output).await,
             Self::Judge(judge) => {
@@ -112,9 +114,13 @@ fn judged(incident: &View) -> String {
         return format!("incident {number} is judged and closed\n");
     };
     let device = devices(incident);
-    let from = sides.holder.from;
+    let from = sides.newcomer.from;
+    let alike = match sides.holder {
+        Some(_) => format!("both look alike and come from {from}, so nothing tells them apart by that"),
+        None => format!("{from} is on the unit's own line, so nothing tells it from the unit by that"),
+    };
     format!(
-        "incident {number} is judged and closed; both look alike and come from {from}, so nothing tells them apart by that\n\
+        "incident {number} is judged and closed; {alike}\n\
          next: where one is a copy, `truecell order create` for {device} lets the unit have a new key from its line, and \
          `truecell cert revoke` ends the old one\n"
     )
@@ -146,7 +152,7 @@ fn devices(incident: &View) -> String {
     incident.devices.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-fn show(incident: &View) -> String {
+fn show(IncidentView { incident, orders }: &IncidentView) -> String {
     let facts = facts(&[
         ("incident", incident.number.to_string()),
         ("state", state(incident.state).to_owned()),
@@ -159,7 +165,8 @@ fn show(incident: &View) -> String {
         ("closed", incident.closed.as_ref().map_or_else(|| "no".to_owned(), closed)),
     ]);
     let (weighed, seen) = (sides::table(&incident.evidence), evidence::table(&incident.evidence));
-    format!("{facts}\n{weighed}{seen}\n{}", next(incident))
+    let ordered = if orders.is_empty() { String::new() } else { format!("\n{}", management::table(orders)) };
+    format!("{facts}\n{weighed}{seen}{ordered}\n{}", next(incident))
 }
 
 fn closed(closed: &ledger::ClosedIncident) -> String {
@@ -177,9 +184,11 @@ fn next(incident: &View) -> String {
         ),
         "second-claim" | "clone" | "wrong-hands" | "alternating-use" if incident.sides().is_some() => {
             let number = incident.number;
+            let is_alone = incident.sides().is_some_and(|sides| sides.holder.is_none());
+            let words = if is_alone { "newcomer|neither" } else { "newcomer|holder|neither|both" };
             format!(
                 "next: `truecell device show {device}` and whoever is at its site; then `truecell incident judge {number} \
-                 --genuine newcomer|holder|neither|both --why TEXT`\n"
+                 --genuine {words} --why TEXT`\n"
             )
         }
         "lineage-fork" | "shared-credential" | "legacy-second-claim" => format!(

@@ -1,7 +1,7 @@
 use crate::{cli::Cli, command::tampered, control::Control, failure::Failure, output::Output, table::Table};
 use api::line::{AddLine, ChangedLine, LinePage, SetLine};
 use clap::{ArgGroup, Args, Subcommand};
-use ids::AccessLine;
+use ids::{AccessLine, Position};
 use ipnet::IpNet;
 use ledger::AccessLineRecord as View;
 
@@ -25,13 +25,16 @@ pub(crate) struct Add {
     /// Region
     #[arg(long, default_value = "", hide_default_value = true)]
     region: String,
+    /// Where it ends
+    #[arg(long, value_name = "LAT,LON", allow_hyphen_values = true)]
+    position: Option<Position>,
     /// A word of your own for this request: sent again with the same word, it is not done again
     #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
 }
 
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("what").args(["prefixes", "region"]).required(true).multiple(true)))]
+#[command(group(ArgGroup::new("what").args(["prefixes", "region", "position"]).required(true).multiple(true)))]
 pub(crate) struct Set {
     /// Its name in the line register
     line: AccessLine,
@@ -40,6 +43,9 @@ pub(crate) struct Set {
     /// Region
     #[arg(long)]
     region: Option<String>,
+    /// Where it ends
+    #[arg(long, value_name = "LAT,LON", allow_hyphen_values = true)]
+    position: Option<Position>,
     /// A word of your own for this request: sent again with the same word, it is not done again
     #[arg(long, value_name = "WORD")]
     request_id: Option<String>,
@@ -73,6 +79,7 @@ impl Add {
             line: self.line.clone(),
             prefixes: self.prefixes.clone(),
             region: self.region.clone(),
+            position: self.position,
         };
         let line: View = control.client().post("/v1/lines", &request).await?;
         output.answer(&line, |line| format!("{}: {}", line.line, prefixes(line)))
@@ -86,6 +93,7 @@ impl Set {
             line: self.line.clone(),
             prefixes: Some(self.prefixes.clone()).filter(|prefixes| !prefixes.is_empty()),
             region: self.region.clone(),
+            position: self.position,
         };
         let changed: ChangedLine = control.client().post("/v1/lines/set", &request).await?;
         output.answer(&changed, changes)
@@ -93,19 +101,23 @@ impl Set {
 }
 
 fn changes(changed: &ChangedLine) -> String {
-    let mut table = Table::new(&["", "REGION", "PREFIXES"]);
+    let mut table = Table::new(&["", "REGION", "POSITION", "PREFIXES"]);
     for (when, line) in [("was", &changed.was), ("is", &changed.is)] {
-        table.row([when.to_owned(), line.region.clone(), prefixes(line)]);
+        table.row([when.to_owned(), line.region.clone(), position(line), prefixes(line)]);
     }
     format!("{}\n{table}", changed.is.line)
 }
 
 fn list(lines: &LinePage) -> String {
-    let mut table = Table::new(&["LINE", "REGION", "PREFIXES"]);
+    let mut table = Table::new(&["LINE", "REGION", "POSITION", "PREFIXES"]);
     for line in &lines.lines {
-        table.row([line.line.to_string(), line.region.clone(), prefixes(line)]);
+        table.row([line.line.to_string(), line.region.clone(), position(line), prefixes(line)]);
     }
     table.to_string() + &tampered::below(&lines.tampered)
+}
+
+fn position(line: &View) -> String {
+    line.position.map_or_else(String::new, |position| position.to_string())
 }
 
 fn prefixes(line: &View) -> String {

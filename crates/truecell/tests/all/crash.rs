@@ -70,6 +70,27 @@ fn a_unit_is_shown_with_its_tunnel_and_one_that_was_cut_is_answered_as_closed() 
     assert_eq!((&cut["id"], &cut["state"]), (&shown["id"], &"closed".into()));
 }
 
+#[test]
+fn all_units_that_were_attached_are_in_again_after_a_restore_and_none_is_taken_for_two() {
+    let mut estate = Estate::new();
+    estate.restart(&[]);
+    let (early, late) = estate.units.split_at(estate.units.len() / 2);
+    attach(&estate.gateway, early, |_| true);
+    estate.bench.good(&["backup", "kept", "--with-keys"]);
+    // Of these the backup knows nothing, and the others have a lease in it that is lost.
+    attach(&estate.gateway, late, |_| true);
+    estate.bench.kill();
+    fs::rename(estate.bench.path("state"), estate.bench.path("lost")).unwrap();
+    estate.bench.good(&["restore", "kept", "--why", "disk lost"]);
+    estate.start();
+    let everyone = attach(&estate.gateway, &estate.units, |_| true);
+    assert_eq!(everyone.len(), estate.units.len());
+    let sessions = estate.bench.json(&["session", "list"])["sessions"].as_array().unwrap().clone();
+    assert!(sessions.iter().all(|session| session["state"] == "open"), "{sessions:?}");
+    assert_eq!(sessions.len(), everyone.len());
+    assert_eq!(estate.bench.json(&["incident", "list"])["incidents"].as_array().unwrap().len(), 0);
+}
+
 /// Starts of the node, and units that it gave a tunnel.
 type Told = BTreeSet<(Epoch, DeviceId)>;
 

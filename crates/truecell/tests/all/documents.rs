@@ -81,8 +81,8 @@ fn the_table_of_routes_is_the_one_in_the_code() {
 #[test]
 fn the_body_of_each_post_is_one_that_the_api_takes() {
     use api::{
-        backup, ca, certificate, configuration, device, incident, legacy, line, migration, order, pair,
-        policy, session,
+        backup, ca, certificate, configuration, device, incident, legacy, line, management, migration, order,
+        pair, policy, session,
     };
     fn takes<T: serde::de::DeserializeOwned>(body: &str) -> Result<(), serde_json::Error> {
         serde_json::from_str::<T>(body).map(drop)
@@ -125,6 +125,9 @@ fn the_body_of_each_post_is_one_that_the_api_takes() {
             "/v1/ca/rotation/certificate" => takes::<ca::TakeUpCertificate>(body),
             "/v1/incidents/{number}/close" => takes::<incident::CloseIncident>(body),
             "/v1/incidents/{number}/judge" => takes::<incident::JudgeIncident>(body),
+            "/v1/management/orders" => takes::<management::OrderManagement>(body),
+            "/v1/management/orders/{number}/report" => takes::<management::ReportOrder>(body),
+            "/v1/management/orders/{number}/withdraw" => takes::<management::WithdrawOrder>(body),
             "/v1/sessions/{id}/cut" => takes::<session::CutSession>(body),
             "/v1/backups" => takes::<backup::BeginBackup>(body),
             "/v1/configuration" => takes::<configuration::ApplyConfiguration>(body),

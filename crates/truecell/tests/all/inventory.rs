@@ -72,7 +72,7 @@ fn a_dry_run_names_every_row_that_would_not_be_taken_and_changes_nothing() {
     bench.write(
         "next.csv",
         "id,cells,position,tac,state
-00aabb000001,lte:450-08:1 nr:450-08:2,\"35.1,129.04\",7,live
+00aabb000001,lte:450-08:1 nr:450-08:2,\"35.1,129.04\",8,live
 00aabb000004,,,,
 00aabb000005,umts:450-08:3,,,
 00aabb000006,,91,,
@@ -91,7 +91,7 @@ fn a_dry_run_names_every_row_that_would_not_be_taken_and_changes_nothing() {
     assert!(dry.starts_with("would be: 2 added, 0 unchanged, 8 refused\n"), "{dry}");
     assert_eq!(whole(&dry), ["2", "4", "5", "6", "8", "9", "10", "11"], "{dry}");
     for said in [
-        "with another owner",
+        "with another tac",
         "the cell umts:450-08:3 is that of 00aabb000002, which is installed",
         "`position`: ",
         "`tac`: ",

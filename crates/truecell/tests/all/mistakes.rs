@@ -53,8 +53,8 @@ fn a_line_that_is_there_is_changed_by_name_only_and_shown_before_and_after() {
     let (code, why) = bench.refused(&["line", "add", "KT/3", "198.51.100.7/24"]);
     assert_eq!(code, 2, "{why}");
     assert!(why.contains("write 198.51.100.0/24"), "{why}");
-    let expected = "KT/1\n     REGION  PREFIXES\n\
-        was  seoul   192.0.2.0/24 198.51.100.0/24\nis   seoul   203.0.113.0/24\n";
+    let expected = "KT/1\n     REGION  POSITION  PREFIXES\n\
+        was  seoul   -         192.0.2.0/24 198.51.100.0/24\nis   seoul   -         203.0.113.0/24\n";
     assert_eq!(bench.good(&["line", "set", "KT/1", "203.0.113.0/24"]), expected);
 }
 

@@ -16,6 +16,8 @@ enum Who {
     Unit,
     /// Whoever else has its key; or the unit itself, where it is somewhere else.
     Other,
+    /// One more of these.
+    Third,
 }
 
 /// Where a side is.
@@ -29,6 +31,10 @@ enum Place {
     Unknown,
     /// There as well, and what it sends comes out of the unit's line.
     Relayed,
+    /// There as well; databases of networks have it as a data centre in another country.
+    Abroad,
+    /// The unit's own IPv6, which the feed of lines has or has not.
+    SecondStack { is_fed: bool },
 }
 
 /// How its IKE looks.
@@ -45,6 +51,10 @@ enum Look {
 enum Act {
     /// A side begins a tunnel, and this comes of it.
     Comes(Who, Came),
+    /// Two sides begin tunnels at the same time, and both are refused for this.
+    ComeAtOnce(Who, Who, &'static str),
+    /// The first one, which has a tunnel, ends it once the other has begun one: it is let in.
+    GoesOver(Who, Who),
     /// A side ends its tunnel.
     Leaves(Who),
     /// A side loses power.
@@ -59,10 +69,19 @@ enum Act {
     Runs(&'static [&'static str]),
     /// Somebody writes to the database.
     Edits(&'static str),
+    /// Management has this from whoever speaks as the unit; `TUNNEL` is the one that was let in last.
+    Says(&'static str),
+    /// What was ordered of management last is there.
+    Ordered(&'static str),
     /// The unit has forgotten all that it had, and enrols anew with the key from its factory.
     Enrols,
+    /// The gateway is killed, its data directory is lost, and it goes on from this backup.
+    IsRestored(&'static str),
 }
-use Act::{AuthenticatesAnew, Comes, Edits, Enrols, IsEnded, Leaves, LosesPower, Rebinds, Runs};
+use Act::{
+    AuthenticatesAnew, ComeAtOnce, Comes, Edits, Enrols, GoesOver, IsEnded, IsRestored, Leaves, LosesPower,
+    Ordered, Rebinds, Runs, Says,
+};
 
 /// What comes of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +96,8 @@ use Came::{In, Quarantined, Refused};
 struct Row {
     /// What is tried, and how it ends, as docs/interop.md says it.
     says: [&'static str; 2],
-    /// The side beside the unit.
-    other: (Place, Look),
+    /// The sides beside the unit.
+    others: &'static [(Place, Look)],
     acts: &'static [Act],
     /// Who has service at the end.
     serves: Option<Who>,

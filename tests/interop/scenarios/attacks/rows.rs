@@ -1,12 +1,12 @@
 //! The table.
 
 use super::{
-    AuthenticatesAnew, Comes, Edits, Enrols, In, IsEnded, Leaves, Look, LosesPower, Place, Quarantined,
-    Rebinds, Refused, Row, Runs, Who, world::World,
+    Act, AuthenticatesAnew, ComeAtOnce, Comes, Edits, Enrols, GoesOver, In, IsEnded, IsRestored, Leaves,
+    Look, LosesPower, Ordered, Place, Quarantined, Rebinds, Refused, Row, Runs, Says, Who, world::World,
 };
 use Look::{Different, Same};
-use Place::{Home, OtherLine, Relayed, Unknown};
-use Who::{Other, Unit};
+use Place::{Abroad, Home, OtherLine, Relayed, SecondStack, Unknown};
+use Who::{Other, Third, Unit};
 
 macro_rules! rows {
     ($($name:ident: $row:expr,)*) => {
@@ -25,7 +25,7 @@ macro_rules! rows {
 rows! {
     second_comer: Row {
         says: ["second comer, from where nobody knows", "refused; the unit keeps its service"],
-        other: (Unknown, Different),
+        others: &[(Unknown, Different)],
         acts: &[Comes(Unit, In), Comes(Other, Refused("clone"))],
         serves: Some(Unit),
         incidents: &[("clone", Some("newcomer-is-clone"))],
@@ -33,7 +33,7 @@ rows! {
     },
     second_comer_on_another_line: Row {
         says: ["second comer, on a line that is another's", "refused (`foreign-network`), and nobody is asked"],
-        other: (OtherLine, Different),
+        others: &[(OtherLine, Different)],
         acts: &[Comes(Unit, In), Comes(Other, Refused("foreign-network"))],
         serves: Some(Unit),
         incidents: &[],
@@ -41,7 +41,7 @@ rows! {
     },
     first_comer: Row {
         says: ["first comer, while the unit is away", "is let in, and ended once the unit comes back"],
-        other: (Unknown, Different),
+        others: &[(Unknown, Different)],
         acts: &[
             Comes(Unit, In),
             Leaves(Unit),
@@ -54,12 +54,33 @@ rows! {
         incidents: &[("clone", Some("holder-is-clone"))],
         trust: "suspect",
     },
+    first_comer_with_an_emergency_call: Row {
+        says: [
+            "the same with an emergency call",
+            "the unit waits in quarantine until the call is over; then it is let in, and the copy is ended",
+        ],
+        others: &[(Unknown, Different)],
+        acts: &[
+            Comes(Unit, In),
+            Leaves(Unit),
+            Comes(Other, In),
+            Says(r#""radio":{"on":true,"emergency_call":true}"#),
+            Comes(Unit, Quarantined),
+            Says(r#""radio":{"on":true,"emergency_call":false}"#),
+            IsEnded(Unit),
+            Comes(Unit, In),
+            IsEnded(Other),
+        ],
+        serves: Some(Unit),
+        incidents: &[("second-claim", Some("holder-is-clone")), ("clone", Some("holder-is-clone"))],
+        trust: "suspect",
+    },
     first_comer_before_the_unit_ever_was: Row {
         says: [
             "first comer, before the unit ever was; a person says which it is",
             "the unit waits in quarantine; after `--genuine newcomer` it is let in, and the copy is out",
         ],
-        other: (Unknown, Different),
+        others: &[(Unknown, Different)],
         acts: &[
             Comes(Other, In),
             Comes(Unit, Quarantined),
@@ -75,7 +96,7 @@ rows! {
     },
     alternating: Row {
         says: ["they take turns", "the copy is let in once, and never after the unit came back"],
-        other: (Unknown, Different),
+        others: &[(Unknown, Different)],
         acts: &[
             Comes(Unit, In),
             Leaves(Unit),
@@ -92,7 +113,7 @@ rows! {
     },
     same_line: Row {
         says: ["beside the unit, behind its own router", "refused, by how its IKE looks"],
-        other: (Home, Different),
+        others: &[(Home, Different)],
         acts: &[Comes(Unit, In), Comes(Other, Refused("clone"))],
         serves: Some(Unit),
         incidents: &[("clone", Some("newcomer-is-clone"))],
@@ -103,7 +124,7 @@ rows! {
             "behind its own router, which keeps the unit off",
             "is let in for as long as the unit stays off; then ended",
         ],
-        other: (Home, Different),
+        others: &[(Home, Different)],
         acts: &[
             Comes(Unit, In),
             LosesPower(Unit),
@@ -121,7 +142,7 @@ rows! {
             "relay: a copy of all that is in the unit, out of the unit's own line",
             "waits in quarantine, as nothing tells them apart; the unit is let in whenever it comes",
         ],
-        other: (Relayed, Same),
+        others: &[(Relayed, Same)],
         acts: &[Comes(Unit, In), Comes(Other, Quarantined), LosesPower(Unit), Comes(Unit, In)],
         serves: Some(Unit),
         incidents: &[("second-claim", Some("undecided"))],
@@ -132,7 +153,7 @@ rows! {
             "the same while the unit is off",
             "is let in and stays; the unit waits in quarantine, and needs a new key",
         ],
-        other: (Relayed, Same),
+        others: &[(Relayed, Same)],
         acts: &[Comes(Unit, In), LosesPower(Unit), Comes(Other, In), Comes(Unit, Quarantined)],
         serves: Some(Other),
         incidents: &[("second-claim", Some("undecided"))],
@@ -140,18 +161,42 @@ rows! {
     },
     carried: Row {
         says: ["the unit itself, carried to another line", "refused (`foreign-network`)"],
-        other: (OtherLine, Same),
+        others: &[(OtherLine, Same)],
         acts: &[Comes(Unit, In), LosesPower(Unit), Comes(Other, Refused("foreign-network"))],
         serves: None,
         incidents: &[],
         trust: "probation",
+    },
+    carried_under_management: Row {
+        says: [
+            "the unit itself, carried to where nobody knows, with an emergency call; management sees its tunnel",
+            "let in; once the call is over its tunnel ends and its radio is ordered off; refused (`wrong-hands`)",
+        ],
+        others: &[(Unknown, Same)],
+        acts: &[
+            Comes(Unit, In),
+            Says(r#""neighbours":["lte:450-08:1","lte:450-08:2","lte:450-08:3"]"#),
+            LosesPower(Unit),
+            Comes(Other, In),
+            Says(r#"TUNNEL,"neighbours":["lte:450-08:a","lte:450-08:b","lte:450-08:c"],"radio":{"on":true,"emergency_call":true}"#),
+            Ordered("waiting"),
+            Says(r#"TUNNEL,"radio":{"on":true,"emergency_call":false}"#),
+            Ordered("open"),
+            IsEnded(Other),
+            Comes(Other, Refused("wrong-hands")),
+            Says(r#""radio":{"on":false,"emergency_call":false}"#),
+            Ordered("done"),
+        ],
+        serves: None,
+        incidents: &[("wrong-hands", Some("genuine-key-untrusted"))],
+        trust: "suspect",
     },
     copied_configuration: Row {
         says: [
             "a copy of all that is in the unit, from where nobody knows; a person says which it is",
             "waits in quarantine; after `--genuine holder` it is out, and stays so",
         ],
-        other: (Unknown, Same),
+        others: &[(Unknown, Same)],
         acts: &[
             Comes(Unit, In),
             Comes(Other, Quarantined),
@@ -163,9 +208,101 @@ rows! {
         incidents: &[("second-claim", Some("undecided")), ("clone", Some("newcomer-is-clone"))],
         trust: "probation",
     },
+    two_copies_at_once: Row {
+        says: [
+            "two copies at once beside the unit, from two places that nobody knows",
+            "both are refused, one after the other; the unit keeps its service",
+        ],
+        others: &[(Unknown, Different), (Unknown, Different)],
+        acts: &[Comes(Unit, In), ComeAtOnce(Other, Third, "clone")],
+        serves: Some(Unit),
+        incidents: &[("clone", Some("newcomer-is-clone"))],
+        trust: "probation",
+    },
+    two_copies_while_the_unit_is_away: Row {
+        says: [
+            "two copies while the unit is away",
+            "one is let in, the other waits in quarantine; the unit is let in once it comes back, and neither of them ever again",
+        ],
+        others: &[(Unknown, Different), (Unknown, Different)],
+        acts: &[
+            Comes(Unit, In),
+            Leaves(Unit),
+            Comes(Other, In),
+            Comes(Third, Quarantined),
+            Comes(Unit, In),
+            IsEnded(Other),
+            Leaves(Third),
+            Comes(Other, Refused("clone")),
+            Comes(Third, Refused("clone")),
+        ],
+        serves: Some(Unit),
+        incidents: &[("second-claim", Some("undecided")), ("clone", Some("holder-is-clone"))],
+        trust: "suspect",
+    },
+    abroad: Row {
+        says: [
+            "a copy of all that is in the unit, from a data centre in another country, while the unit is off; a person says what it is",
+            "refused (`wrong-hands`), by the databases of networks alone; after `--genuine neither` as `clone`",
+        ],
+        others: &[(Abroad, Same)],
+        acts: &[
+            Comes(Unit, In),
+            LosesPower(Unit),
+            Comes(Other, Refused("wrong-hands")),
+            Comes(Unit, In),
+            Runs(&["incident", "judge", "1", "--genuine", "neither", "--why", "it is on the shelf"]),
+            Comes(Other, Refused("clone")),
+        ],
+        serves: Some(Unit),
+        incidents: &[
+            ("wrong-hands", Some("genuine-key-untrusted")),
+            ("clone", Some("newcomer-is-clone")),
+        ],
+        trust: "probation",
+    },
+    lent_abroad: Row {
+        says: [
+            "the unit itself, there; a person says what it is",
+            "refused (`wrong-hands`); after `--genuine newcomer` it is let in from there",
+        ],
+        others: &[(Abroad, Same)],
+        acts: &[
+            Comes(Unit, In),
+            LosesPower(Unit),
+            Comes(Other, Refused("wrong-hands")),
+            Runs(&["incident", "judge", "1", "--genuine", "newcomer", "--why", "they show it at a fair"]),
+            Comes(Other, In),
+        ],
+        serves: Some(Other),
+        incidents: &[("wrong-hands", Some("genuine-key-untrusted"))],
+        trust: "probation",
+    },
+    restored: Row {
+        says: [
+            "the ledger is restored from a backup of before, while the unit is attached",
+            "the unit is let in again; the copy that was found before is refused, as before",
+        ],
+        others: &[(Unknown, Same)],
+        acts: &[
+            Comes(Unit, In),
+            Comes(Other, Quarantined),
+            Runs(&["incident", "judge", "1", "--genuine", "holder", "--why", "the household was asked"]),
+            IsEnded(Other),
+            Runs(&["backup", "kept"]),
+            AuthenticatesAnew,
+            IsRestored("kept"),
+            LosesPower(Unit),
+            Comes(Unit, In),
+            Comes(Other, Refused("clone")),
+        ],
+        serves: Some(Unit),
+        incidents: &[("second-claim", Some("undecided")), ("clone", Some("newcomer-is-clone"))],
+        trust: "probation",
+    },
     lost: Row {
         says: ["a unit that was reported lost", "ended, and refused (`lost`) wherever it comes back"],
-        other: (Unknown, Same),
+        others: &[(Unknown, Same)],
         acts: &[
             Comes(Unit, In),
             Runs(&["device", "lost", "00aabbccddee", "--why", "not at its site"]),
@@ -181,7 +318,7 @@ rows! {
             "an insider writes another line into the unit's row of the ledger",
             "refused (`row-tampered`), as is everybody new; the unit keeps its tunnel",
         ],
-        other: (OtherLine, Same),
+        others: &[(OtherLine, Same)],
         acts: &[
             Comes(Unit, In),
             Edits("UPDATE row SET body = replace(body, 'L-1', 'L-2') WHERE tbl = 'device'"),
@@ -189,11 +326,11 @@ rows! {
         ],
         serves: Some(Unit),
         incidents: &[("row-tampered", None)],
-        trust: "probation",
+        trust: "suspect",
     },
     authenticates_anew: Row {
         says: ["the unit authenticates anew, make before break", "is one unit"],
-        other: (Unknown, Same),
+        others: &[(Unknown, Same)],
         acts: &[Comes(Unit, In), AuthenticatesAnew],
         serves: Some(Unit),
         incidents: &[],
@@ -201,7 +338,7 @@ rows! {
     },
     nat_rebinds: Row {
         says: ["its NAT forgets", "the tunnel goes on"],
-        other: (Unknown, Same),
+        others: &[(Unknown, Same)],
         acts: &[Comes(Unit, In), Rebinds],
         serves: Some(Unit),
         incidents: &[],
@@ -209,7 +346,7 @@ rows! {
     },
     power: Row {
         says: ["it loses power, and comes back before the gateway missed it", "is let in"],
-        other: (Unknown, Same),
+        others: &[(Unknown, Same)],
         acts: &[Comes(Unit, In), LosesPower(Unit), Comes(Unit, In)],
         serves: Some(Unit),
         incidents: &[],
@@ -217,7 +354,7 @@ rows! {
     },
     booked_move: Row {
         says: ["it moves to another line, as is booked", "is let in there"],
-        other: (OtherLine, Same),
+        others: &[(OtherLine, Same)],
         acts: &[
             Comes(Unit, In),
             LosesPower(Unit),
@@ -232,7 +369,7 @@ rows! {
     },
     factory_reset: Row {
         says: ["it was reset to how it left its factory, and enrols by an order", "is let in with its new key"],
-        other: (Unknown, Same),
+        others: &[(Unknown, Same)],
         acts: &[
             Comes(Unit, In),
             LosesPower(Unit),
@@ -247,4 +384,44 @@ rows! {
         incidents: &[],
         trust: "probation",
     },
+    two_stacks: Row {
+        says: [
+            "it goes back and forth between IPv4 and IPv6, in good order, abruptly, and with both up for a while",
+            "is let in each time",
+        ],
+        others: &[(SecondStack { is_fed: true }, Same)],
+        acts: BACK_AND_FORTH,
+        serves: Some(Unit),
+        incidents: &[],
+        trust: "probation",
+    },
+    two_stacks_of_which_the_feed_knows_one: Row {
+        says: ["the same, where the feed of lines knows its IPv4 alone", "is let in each time"],
+        others: &[(SecondStack { is_fed: false }, Same)],
+        acts: BACK_AND_FORTH,
+        serves: Some(Unit),
+        incidents: &[],
+        trust: "probation",
+    },
 }
+
+/// The other one is the unit itself, over IPv6.
+const BACK_AND_FORTH: &[Act] = &[
+    Comes(Unit, In),
+    GoesOver(Unit, Other),
+    GoesOver(Other, Unit),
+    GoesOver(Unit, Other),
+    GoesOver(Other, Unit),
+    LosesPower(Unit),
+    Comes(Other, In),
+    LosesPower(Other),
+    Comes(Unit, In),
+    LosesPower(Unit),
+    Comes(Other, In),
+    Leaves(Other),
+    Comes(Unit, In),
+    Leaves(Unit),
+    Comes(Other, In),
+    Leaves(Other),
+    Comes(Unit, In),
+];

@@ -10,7 +10,7 @@ const AWAY: &str = "198.51.100.9:4500";
 const ELSEWHERE: &str = "203.0.113.9:4500";
 
 fn look(make: &str) -> Fingerprint {
-    Fingerprint { vendor_ids: Box::new([make.into()]), nonce_length: 32, ..Fingerprint::default() }
+    Fingerprint { vendor_ids: vec![make.into()].into(), nonce_length: 32, ..Fingerprint::default() }
 }
 
 fn with<T>(value: T) -> Evidence<T> {
@@ -34,7 +34,7 @@ fn foreign(outer: &str) -> Claim {
 fn seen(outer: &str, make: &str, at_home: bool, days_ago: u64) -> Appearance {
     let at = now().before(Duration::from_secs(days_ago * DAY));
     Appearance {
-        look: look(make).look(),
+        look: look(make).look(outer.parse::<SocketAddr>().unwrap().ip()),
         from: outer.parse::<SocketAddr>().unwrap().ip(),
         at_home,
         position: None,
@@ -69,6 +69,13 @@ impl World {
     }
 
     fn judge(&self, claim: &Claim, holder: Option<(Claim, Probe)>) -> Verdict {
+        self.judge_beside(
+            claim,
+            holder.map(|(claim, probe)| Holder { claim: Some(claim), ..super::holder(probe) }),
+        )
+    }
+
+    fn judge_beside(&self, claim: &Claim, holder: Option<Holder>) -> Verdict {
         let position = Position::from_degrees(37.5, 127.0);
         let (device, credential) = (Device { position, ..device(LifeCycle::Live) }, credential());
         let profile = Profile { device: id(), seen: self.seen.clone() };
@@ -80,7 +87,6 @@ impl World {
             holder_may_go: self.may_go,
             ..Facts::default()
         };
-        let holder = holder.map(|(claim, probe)| Holder { claim: Some(claim), ..super::holder(probe) });
         let policy = Policy::default();
         let verdict = judge(claim, &facts, holder.as_ref(), &policy, &self.modes, now());
         let case = Case::new(claim, &facts, holder.as_ref(), &policy, &self.modes, now());
@@ -113,10 +119,29 @@ fn a_copy_beside_the_unit_at_home_is_refused_and_one_that_came_first_goes() {
 
 #[test]
 fn a_holder_that_is_found_out_stays_where_the_ceiling_is_reached_and_the_unit_is_not_turned_away() {
-    let world = World { may_go: false, ..World::new() };
-    let (decision, conclusion, goes) = world.between(&from(HOME, "A"), from(AWAY, "B"));
+    let mut world = World { may_go: false, ..World::without_line() };
+    let (unit, copy) = (from(AWAY, "A"), from(ELSEWHERE, "B"));
+    let (decision, conclusion, goes) = world.between(&unit, copy.clone());
     assert_eq!(decision, Decision::Quarantine(Reason::SecondClaim));
     assert_eq!((conclusion, goes), (Some(Conclusion::HolderIsClone), false));
+    world.may_go = true;
+    let verdict = world.judge(&unit, Some((copy, Probe::Answered)));
+    assert!(verdict.holder_goes && verdict.takes_service(), "nobody knows whether it is the unit that goes");
+}
+
+#[test]
+fn a_unit_at_home_that_takes_its_place_from_a_copy_takes_service_from_nobody_and_needs_no_room_under_the_ceiling()
+ {
+    let world = World { may_go: false, ..World::new() };
+    let (unit, copy) = (from(HOME, "A"), from(AWAY, "B"));
+    assert_eq!(world.between(&unit, copy.clone()), CLONE_GOES);
+    assert!(!world.judge(&unit, Some((copy, Probe::Answered))).takes_service());
+    let inside = world.judge(&unit, Some((from(HOME, "B"), Probe::Answered)));
+    assert_eq!(
+        inside.decision,
+        Decision::Quarantine(Reason::SecondClaim),
+        "both are at home: either may be the unit"
+    );
 }
 
 #[test]
@@ -166,6 +191,8 @@ fn what_management_and_handsets_say_decides_where_both_are_on_the_same_line() {
         Decision::Admit(Admit::First),
         "management alone ends nobody at home"
     );
+    let told = |claim| world.judge(claim, None).told;
+    assert_eq!((told(&copy), told(&unit)), (Some(Reason::WrongHands), None), "it is told");
     assert_eq!(world.between(&unit, copy.clone()), CLONE_GOES);
     let away = Claim { outer: from(AWAY, "A").outer, ..copy };
     assert_eq!(World::without_line().judge(&away, None).decision, Decision::Refuse(Reason::WrongHands));
@@ -218,6 +245,20 @@ fn one_who_alternates_with_the_unit_is_found_when_the_unit_comes_back() {
 }
 
 #[test]
+fn one_that_looks_otherwise_each_time_is_told_as_two_and_one_that_changed_a_few_times_is_not() {
+    let makes = |makes: &[&str], days_ago| {
+        let seen = makes.iter().map(|make| seen(AWAY, make, false, days_ago)).collect();
+        let verdict = World { seen, ..World::without_line() }.judge(&from(AWAY, "Z"), None);
+        assert_eq!(verdict.decision, Decision::Admit(Admit::First));
+        verdict.conclusion
+    };
+    assert_eq!(makes(&["C", "B", "A"], 1), Some(Conclusion::Undecided));
+    assert_eq!(makes(&["B", "A"], 1), None);
+    assert_eq!(makes(&["C", "B", "A"], 8), None, "in the course of time a unit is upgraded");
+    assert_eq!(makes(&["C", "B", "A", "Z"], 8), Some(Conclusion::Undecided), "it was here before the others");
+}
+
+#[test]
 fn a_unit_that_is_upgraded_and_set_back_at_home_or_moves_between_addresses_is_one() {
     let upgraded = vec![seen(HOME, "B", true, 0), seen(HOME, "A", true, 1)];
     let back = World { seen: upgraded, ..World::new() }.judge(&from(HOME, "A"), None);
@@ -226,6 +267,25 @@ fn a_unit_that_is_upgraded_and_set_back_at_home_or_moves_between_addresses_is_on
     let moved = vec![seen(ELSEWHERE, "A", false, 0), seen(AWAY, "A", false, 1)];
     let back = World { seen: moved, ..World::without_line() }.judge(&from(AWAY, "A"), None);
     assert_eq!((back.decision, back.conclusion), (Decision::Admit(Admit::First), None));
+}
+
+#[test]
+fn one_alone_in_wrong_hands_is_let_in_from_there_once_a_person_has_said_that_it_is_the_unit() {
+    let judge = |judged: Option<bool>, outer| {
+        let says = |is_copy| Judged { is_copy, at: now(), by: "kim".into(), incident: Some(1) };
+        let there = Appearance { judged: judged.map(says), ..seen(ELSEWHERE, "A", false, 1) };
+        World { seen: vec![there], ..World::without_line() }.judge(&foreign(outer), None).decision
+    };
+    assert_eq!(judge(None, ELSEWHERE), Decision::Refuse(Reason::WrongHands));
+    assert_eq!(judge(Some(false), ELSEWHERE), Decision::Admit(Admit::First));
+    assert_eq!(judge(Some(false), AWAY), Decision::Refuse(Reason::WrongHands), "nothing was said of there");
+    assert_eq!(judge(Some(true), ELSEWHERE), Decision::Refuse(Reason::Clone));
+
+    let cleared = Judged { is_copy: false, at: now(), by: "kim".into(), incident: Some(1) };
+    let there = Appearance { judged: Some(cleared), ..seen(ELSEWHERE, "A", false, 1) };
+    let world = World { seen: vec![seen(HOME, "A", true, 0), there], ..World::without_line() };
+    let back = world.judge(&foreign(ELSEWHERE), None);
+    assert_eq!((back.decision, back.conclusion), (Decision::Admit(Admit::First), None), "they are one");
 }
 
 #[test]
@@ -239,4 +299,21 @@ fn what_a_person_said_stands_where_both_are_seen_again() {
     assert_eq!(world.between(&from(AWAY, "A"), from(ELSEWHERE, "A")), CLONE_GOES);
     let another = world.judge(&from(ELSEWHERE, "B"), None);
     assert_eq!(another.decision, Decision::Admit(Admit::First), "of that one nothing was said");
+}
+
+#[test]
+fn who_comes_from_anothers_line_while_the_unit_is_heard_at_home_is_a_copy_and_the_unit_is_not_asked() {
+    let world = World::new();
+    let beside = |at: &str, seconds: Option<u64>| {
+        let heard_ago = seconds.map(Duration::from_secs);
+        let holder = Holder { claim: Some(from(at, "A")), heard_ago, ..holder(Probe::NotAsked) };
+        let verdict = world.judge_beside(&from(AWAY, "A"), Some(holder));
+        (verdict.decision, verdict.conclusion, verdict.other.is_some())
+    };
+    let copy = (Decision::Refuse(Reason::Clone), Some(Conclusion::NewcomerIsClone), true);
+    let elsewhere = (Decision::Refuse(Reason::ForeignNetwork), Some(Conclusion::GenuineKeyUntrusted), false);
+    assert_eq!(beside(HOME, Some(5)), copy);
+    assert_eq!(beside(HOME, Some(61)), elsewhere, "it may have been carried there by now");
+    assert_eq!(beside(HOME, None), elsewhere);
+    assert_eq!(beside(ELSEWHERE, Some(5)), elsewhere, "the holder is not at home either");
 }

@@ -33,7 +33,8 @@ impl Estate {
         for (number, prefix) in [(1, "192.0.2.0/24"), (2, "203.0.113.0/24")] {
             let line = line(number);
             let prefixes = vec![prefix.parse().unwrap()];
-            let record = AccessLineRecord { line: line.clone(), prefixes, region: String::new() };
+            let record =
+                AccessLineRecord { line: line.clone(), prefixes, region: String::new(), position: None };
             ledger.add_line(&record, "kim", at(0)).unwrap();
             let device = NewDevice { access_line: Some(line), ..NewDevice::installed(unit(number)) };
             ledger.add_device(device, "kim", at(0)).unwrap();
@@ -270,7 +271,7 @@ fn a_unit_that_was_never_of_the_group_is_not_held_by_the_groups_key() {
 /// Another line.
 fn with_line_3(estate: &Estate, prefix: &str) {
     let prefixes = vec![prefix.parse().unwrap()];
-    let record = AccessLineRecord { line: line(3), prefixes, region: String::new() };
+    let record = AccessLineRecord { line: line(3), prefixes, region: String::new(), position: None };
     estate.0.ledger.add_line(&record, "kim", at(0)).unwrap();
 }
 

@@ -17,8 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// From a commit until what it wrote is brought into the database, with all that was committed meanwhile.
-const AFTER: Duration = Duration::from_secs(1);
+/// From a commit until what it wrote is brought into the database, with all that was committed meanwhile. Whoever writes next to a
+/// log that is done with begins it anew, and waits for the disk once.
+const AFTER: Duration = Duration::from_secs(5);
 /// Pages in the log from which on it is to begin anew: 64 MiB.
 const LONG: i64 = 16_384;
 /// Pages that a commit may bring into the database for that: SQLite's own measure.

@@ -199,7 +199,7 @@ fn of_changes_without_end_the_last_are_kept_and_the_journal_has_all() {
         let time = hours(at(8), round);
         world.tell(&signal(SignalKind::Contested, time), time);
         let time = time.after(Duration::from_secs(1800));
-        world.tell(&signal(SignalKind::Reconnected, time), time);
+        world.tell(&signal(SignalKind::JudgedGenuine, time), time);
     }
     let kept = world.ledger.cell_trust_changes(cell()).unwrap();
     assert_eq!(kept.rows.len() as u64, CellTrustChange::KEPT);

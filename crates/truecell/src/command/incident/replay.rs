@@ -1,4 +1,4 @@
-//! `incident replay`: the verdict of then beside that of this version's rules, from the journal.
+//! `incident replay`: each verdict of then beside that of this version's rules, from the journal.
 
 use crate::{
     control::Control,
@@ -6,24 +6,29 @@ use crate::{
     output::{Output, facts, seconds},
 };
 use admission::Appraisal;
-use api::incident::Replay;
+use api::incident::{Rejudged, Replay};
 use serde::Deserialize;
 use serde_json::Value;
 
 pub(super) async fn run(number: u64, control: &mut Control, output: &Output) -> Result<(), Failure> {
     let replay: Replay = control.client().get(&format!("/v1/incidents/{number}/replay")).await?;
     output.answer(&replay, show)?;
-    if replay.same { Ok(()) } else { Err(Failure::answered()) }
+    if replay.last.same { Ok(()) } else { Err(Failure::answered()) }
 }
 
+/// The last one counts, and is shown last.
 fn show(replay: &Replay) -> String {
+    let about = facts(&[("incident", replay.incident.to_string()), ("device", replay.device.to_string())]);
+    let all = replay.earlier.iter().chain([&replay.last]).map(show_one);
+    std::iter::once(about).chain(all).collect::<Vec<_>>().join("\n")
+}
+
+fn show_one(judged: &Rejudged) -> String {
     facts(&[
-        ("incident", replay.incident.to_string()),
-        ("device", replay.device.to_string()),
-        ("judged", format!("{} (record {} of the journal)", seconds(replay.at), replay.seq)),
-        ("then", told(&replay.then, &replay.rules_then)),
-        ("now", told(&replay.now, &replay.rules_now)),
-        ("same", if replay.same { "yes" } else { "no" }.to_owned()),
+        ("judged", format!("{} (record {} of the journal)", seconds(judged.at), judged.seq)),
+        ("then", told(&judged.then, &judged.rules_then)),
+        ("now", told(&judged.now, &judged.rules_now)),
+        ("same", if judged.same { "yes" } else { "no" }.to_owned()),
     ])
 }
 
