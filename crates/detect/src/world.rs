@@ -13,6 +13,7 @@ use crate::{
 };
 use cells::Cells;
 use ids::{CellKey, Label, Position, SubscriberKey, UnixTime};
+use records::row::Access;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use units::Units;
@@ -158,6 +159,13 @@ impl World {
     /// Whether somebody was told to move or fetch the cell's unit at about that time.
     pub fn is_booked(&self, cell: CellId, now: UnixTime) -> bool {
         self.ledger_of(cell).is_some_and(|unit| self.units.is_booked(unit.device, now))
+    }
+
+    /// What is known of the handset and of the cell of a row that comes soon.
+    pub(crate) fn glance(&self, access: &Access) -> (Option<Handset>, Option<Position>, Option<UnitId>) {
+        let home = self.cells.find(access.cell).and_then(|cell| self.home_of(cell));
+        let carrier = access.inner.and_then(|inner| self.at_inner(inner));
+        (self.handset(access.subscriber), home, carrier)
     }
 
     /// Cells and handsets that are known, and rows of cells for which there was no room.

@@ -87,10 +87,15 @@ impl Cells {
         self.all.get(at as usize)
     }
 
+    /// The number of a cell that was named before.
+    pub(crate) fn find(&self, key: CellKey) -> Option<CellId> {
+        self.index.get(&key).copied().map(CellId)
+    }
+
     /// The number of a cell, new if it was never named; `None` where there is no room.
     pub(crate) fn id(&mut self, key: CellKey) -> Option<CellId> {
-        if let Some(at) = self.index.get(&key) {
-            return Some(CellId(*at));
+        if let Some(id) = self.find(key) {
+            return Some(id);
         }
         if self.all.len() >= self.bound {
             self.beyond += 1;
