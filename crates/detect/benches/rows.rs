@@ -100,7 +100,7 @@ impl Carrier {
                 cells: vec![self.cell(unit)],
             };
             let outer = IpAddr::V4(Ipv4Addr::from(0x6440_0000 + unit));
-            let session = Session { device, inner: inner(unit), outer, line: row.line.clone() };
+            let session = Session { device, inner: inner(unit), outer, line: row.line.clone(), class: None };
             for change in [
                 Change::Unit { before: None, after: Some(row) },
                 Change::Session { before: None, after: Some(session) },

@@ -7,6 +7,7 @@ mod feed_gap;
 mod handset_trail;
 mod impossible_movement;
 mod lost_unit_returns;
+mod many_behind_one;
 mod pace;
 mod protection_lost;
 mod shared_handsets;
@@ -92,4 +93,5 @@ detectors! {
     8 protection_lost: protection_lost::ProtectionLost,
     9 expected_absent: expected_absent::ExpectedAbsent,
     10 shared_handsets: shared_handsets::SharedHandsets,
+    11 many_behind_one: many_behind_one::ManyBehindOne,
 }

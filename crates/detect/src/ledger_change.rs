@@ -1,4 +1,4 @@
-use ids::{AccessLine, AccessMode, CellKey, DeviceId, Position};
+use ids::{AccessLine, AccessMode, CellKey, DeviceId, Position, SourceClass};
 use ledger::LifeCycle;
 use records::row::Stamp;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,8 @@ pub struct Session {
     pub outer: IpAddr,
     /// The line that has the outer address, where that is known.
     pub line: Option<AccessLine>,
+    /// The kind of network that it is in, where that is known.
+    pub class: Option<SourceClass>,
 }
 
 impl From<&ledger::Device> for Unit {

@@ -158,7 +158,12 @@ impl World {
 
     /// Whether somebody was told to move or fetch the cell's unit at about that time.
     pub fn is_booked(&self, cell: CellId, now: UnixTime) -> bool {
-        self.ledger_of(cell).is_some_and(|unit| self.units.is_booked(unit.device, now))
+        self.unit_of(cell).is_some_and(|unit| self.is_unit_booked(unit, now))
+    }
+
+    /// Whether somebody was told to install, move or fetch a unit at about that time.
+    pub fn is_unit_booked(&self, unit: UnitId, now: UnixTime) -> bool {
+        self.unit(unit).is_some_and(|state| self.units.is_booked(state.unit.device, now))
     }
 
     /// What is known of the handset and of the cell of a row that comes soon.

@@ -31,6 +31,7 @@ pub(crate) fn busy() -> Scene {
         scene.code(9 * HOUR + 20 * person, 500 + person, None, true);
     }
     scene.comes(6 * HOUR, 3, cell(3));
+    (1..4).for_each(|unit| scene.attaches(10 * HOUR + unit, unit, None, Some(ids::SourceClass::Mobile)));
     scene.access(6 * HOUR, 4, cell(3), AccessEvent::Attach).inner = inner(1).parse().ok();
     scene.until(12 * HOUR)
 }

@@ -1,7 +1,7 @@
 //! A small carrier that is written down row by row: 25 macro cells 1 km apart around a town, and as many units as a test wants.
 
 use detect::{Bounds, Change, Engine, Feed, Finding, Input, LedgerChange, Session, Setup, Unit};
-use ids::{AccessLine, CellKey, DeviceId, Label, Position, SubscriberKey, UnixTime};
+use ids::{AccessLine, CellKey, DeviceId, Label, Position, SourceClass, SubscriberKey, UnixTime};
 use ledger::LifeCycle;
 use records::row::{
     Access, AccessEvent, Code, Ealg, Heartbeat, Ims, ImsEvent, MacroCell, NasCipher, Order, Purpose, Row,
@@ -114,13 +114,25 @@ impl Scene {
 
     /// Its tunnel comes, or goes.
     pub(crate) fn tunnel(&mut self, secs: u64, unit: u64, is_up: bool) {
-        let before = self.sessions.remove(&unit);
         let after = is_up.then(|| Session {
             device: device(unit),
             inner: inner(unit).parse().unwrap(),
             outer: "192.0.2.1".parse().unwrap(),
             line: None,
+            class: None,
         });
+        self.session(secs, unit, after);
+    }
+
+    /// Its tunnel comes from one outer address, of that line and network.
+    pub(crate) fn attaches(&mut self, secs: u64, unit: u64, line: Option<&str>, class: Option<SourceClass>) {
+        let (device, inner) = (device(unit), inner(unit).parse().unwrap());
+        let (outer, line) = ("198.51.100.7".parse().unwrap(), line.map(|line| line.parse().unwrap()));
+        self.session(secs, unit, Some(Session { device, inner, outer, line, class }));
+    }
+
+    fn session(&mut self, secs: u64, unit: u64, after: Option<Session>) {
+        let before = self.sessions.remove(&unit);
         after.iter().for_each(|session| drop(self.sessions.insert(unit, session.clone())));
         self.ledger(secs, Change::Session { before, after });
     }

@@ -1,12 +1,14 @@
 use super::{nothing, only, secs};
 use crate::scene::{DAY, HOUR, Scene, cell, device, inner, mast, stray};
 use detect::Subject;
+use ids::SourceClass;
 use ledger::LifeCycle;
 use records::row::AccessEvent;
 
 const UNKNOWN: &str = "cell_unknown";
 const TUNNEL: &str = "cell_without_tunnel";
 const LOST: &str = "lost_unit_returns";
+const MANY: &str = "many_behind_one";
 const SHARED: &str = "shared_handsets";
 
 #[test]
@@ -103,6 +105,54 @@ fn where_sessions_are_not_told_nobody_lacks_one_and_in_a_gap_it_is_half_as_sure(
     told.comes(10 * HOUR, 1, cell(3));
     let found = only(&told.found_by(TUNNEL), &Subject::Cell(cell(3)));
     assert_eq!((found.confidence, found.partial), (37, true));
+}
+
+/// So many units, of which each attaches from one address as `how` says.
+fn gathered(units: u64, how: impl Fn(u64) -> (Option<String>, Option<SourceClass>)) -> Scene {
+    let mut scene = Scene::town();
+    for unit in 1..=units {
+        let (line, class) = how(unit);
+        scene.unit(unit, 0.0, 0.0);
+        scene.attaches(HOUR + unit, unit, line.as_deref(), class);
+    }
+    scene
+}
+
+#[test]
+fn three_units_away_from_their_lines_behind_one_address_are_one_box() {
+    use SourceClass::{Hosting, Mobile, OwnFixed};
+    for (line, class, confidence) in
+        [(None, Some(Mobile), 50), (None, Some(Hosting), 75), (Some("X".to_owned()), Some(OwnFixed), 75)]
+    {
+        let how = |_| (line.clone(), class);
+        let found = only(&gathered(3, how).until(2 * HOUR).found_by(MANY), &Subject::Device(device(3)));
+        assert_eq!((found.confidence, found.devices), (confidence, [1, 2, 3].map(device).to_vec()));
+        assert_eq!(found.evidence.len(), 3);
+        nothing(&gathered(2, how).until(2 * HOUR), MANY);
+    }
+}
+
+#[test]
+fn a_cgnat_of_own_lines_an_unknown_network_and_an_installers_bench_are_nothing() {
+    nothing(
+        &gathered(9, |unit| (Some(format!("L-{unit}")), Some(SourceClass::OwnFixed))).until(2 * HOUR),
+        MANY,
+    );
+    nothing(&gathered(9, |_| (None, None)).until(2 * HOUR), MANY);
+    let mut bench = gathered(9, |_| (Some("depot".into()), None));
+    (1..=9).for_each(|unit| bench.order(0, DAY, unit));
+    nothing(&bench.until(2 * HOUR), MANY);
+}
+
+#[test]
+fn units_that_are_there_one_after_the_other_are_not_there_at_once() {
+    let mut scene = Scene::town();
+    for unit in 1..9 {
+        scene.unit(unit, 0.0, 0.0);
+        scene.attaches(HOUR + 600 * unit, unit, None, Some(SourceClass::Mobile));
+        scene.tunnel(HOUR + 600 * unit + 500, unit, false);
+    }
+    nothing(&scene.until(4 * HOUR), MANY);
 }
 
 #[test]
