@@ -58,7 +58,7 @@ impl Engine {
     pub fn checkpoint(&self) -> Result<Vec<u8>, BadCheckpoint> {
         let form = |error: postcard::Error| BadCheckpoint::Form(error.to_string());
         let waiting = self.waiting.all().into_iter().map(kept).collect::<Result<Vec<_>, _>>()?;
-        let head = postcard::to_allocvec(&head()).map_err(form)?;
+        let head = postcard::to_extend(&head(), Vec::new()).map_err(form)?;
         let state = (
             &self.setup,
             &self.feeds,
