@@ -10,6 +10,7 @@ mod lost_unit_returns;
 mod many_behind_one;
 mod pace;
 mod protection_lost;
+mod regulars_replaced;
 mod shared_handsets;
 mod war_driving;
 
@@ -94,4 +95,5 @@ detectors! {
     9 expected_absent: expected_absent::ExpectedAbsent,
     10 shared_handsets: shared_handsets::SharedHandsets,
     11 many_behind_one: many_behind_one::ManyBehindOne,
+    12 regulars_replaced: regulars_replaced::RegularsReplaced,
 }

@@ -3,6 +3,7 @@
 mod absence;
 mod cells;
 mod movement;
+mod population;
 mod protection;
 
 use crate::scene::{Scene, at};
