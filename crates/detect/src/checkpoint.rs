@@ -101,7 +101,17 @@ impl Engine {
             let item = item(feed, kept, &world).ok_or(BadCheckpoint::Damaged)?;
             waiting.insert(Waiting { feed, item });
         }
-        Ok(Self { setup: of_setup, feeds, waiting, until, world, timers, detectors, counts })
+        Ok(Self {
+            setup: of_setup,
+            feeds,
+            waiting,
+            until,
+            world,
+            timers,
+            detectors,
+            counts,
+            gaps: Vec::new(),
+        })
     }
 }
 

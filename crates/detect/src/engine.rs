@@ -31,6 +31,7 @@ pub struct Engine {
     pub(crate) timers: Timers,
     pub(crate) detectors: Detectors,
     pub(crate) counts: Counts,
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// What an engine takes.
@@ -99,6 +100,7 @@ impl Engine {
             timers,
             detectors: Detectors::default(),
             counts: Counts::default(),
+            gaps: Vec::new(),
             setup,
         }
     }
@@ -149,6 +151,12 @@ impl Engine {
     pub fn finish(&mut self, at: UnixTime, found: &mut Vec<Finding>) {
         self.feeds.iter_mut().for_each(|state| state.mark = state.mark.max(at));
         self.advance(at.secs(), found);
+    }
+
+    /// Gaps of feeds that it noticed since the last call: rows for whoever keeps rows. A time of silence comes twice, when it is noticed and,
+    /// with its end, when it is over; from one feed and `seq`, the later one counts. Ask before a checkpoint, which has none of them.
+    pub fn take_gaps(&mut self) -> Vec<Gap> {
+        std::mem::take(&mut self.gaps)
     }
 
     /// What it did.
@@ -258,6 +266,8 @@ impl Engine {
         if let Some(lost) = ended {
             self.world.gaps.close(feed, lost.from, lost.to);
             self.timers.set(at.after(silence), OWN, key);
+            let gap = self.gap(feed, at, lost);
+            self.gaps.extend(gap);
         }
         pressed.into_iter().for_each(|lost| self.lose(feed, at, lost, found));
     }
@@ -277,13 +287,18 @@ impl Engine {
 
     /// Something of a feed is missing: that is a row.
     fn lose(&mut self, feed: FeedId, at: UnixTime, lost: Lost, found: &mut Vec<Finding>) {
-        let Lost { from, to, why, rows, seq } = lost;
-        match why {
-            GapWhy::Silent => self.world.gaps.open(feed, from),
-            GapWhy::Missing | GapWhy::NotKept => self.world.gaps.add(feed, from, to),
+        match lost.why {
+            GapWhy::Silent => self.world.gaps.open(feed, lost.from),
+            GapWhy::Missing | GapWhy::NotKept => self.world.gaps.add(feed, lost.from, lost.to),
         }
-        let Some(name) = self.world.name(feed).cloned() else { return };
-        let gap = Gap { stamp: Stamp { at, feed: name, seq }, from, to, why, rows };
-        self.see(&Seen { at, row: RowId { feed, seq }, what: What::Gap(&gap) }, found);
+        let Some(gap) = self.gap(feed, at, lost) else { return };
+        self.see(&Seen { at, row: RowId { feed, seq: lost.seq }, what: What::Gap(&gap) }, found);
+        self.gaps.push(gap);
+    }
+
+    fn gap(&self, feed: FeedId, at: UnixTime, lost: Lost) -> Option<Gap> {
+        let Lost { from, to, why, rows, seq } = lost;
+        let stamp = Stamp { at, feed: self.world.name(feed)?.clone(), seq };
+        Some(Gap { stamp, from, to, why, rows })
     }
 }

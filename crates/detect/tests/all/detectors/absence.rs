@@ -1,6 +1,6 @@
 use super::{nothing, only, secs};
-use crate::scene::{DAY, HOUR, MINUTE, Scene, cell, mast, setup, stray, who};
-use detect::{Engine, Subject};
+use crate::scene::{DAY, HOUR, MINUTE, Scene, at, cell, mast, setup, stray, who};
+use detect::{Engine, Subject, Taken};
 
 const ABSENT: &str = "expected_absent";
 const GAP: &str = "feed_gap";
@@ -84,6 +84,23 @@ fn a_feed_that_falls_silent_is_found_once_and_again_after_it_spoke() {
     assert!(found.iter().all(|finding| finding.key == ims && finding.confidence == 100));
     assert_eq!(found.iter().map(secs).collect::<Vec<_>>(), [22 * HOUR, 33 * HOUR]);
     assert!(found[0].what.contains("nothing since 2026-01-05T20:00:00"), "{}", found[0].what);
+}
+
+#[test]
+fn a_silence_is_a_row_when_it_is_noticed_and_again_with_its_end() {
+    let mut scene = Scene::town();
+    scene.beats(0, 10 * HOUR, &["codes", "core", "ledger", "plan"]);
+    scene.beats(0, 2 * HOUR, &["ims"]);
+    scene.beats(8 * HOUR, 10 * HOUR, &["ims"]);
+    let mut engine = Engine::new(setup());
+    scene
+        .inputs()
+        .into_iter()
+        .for_each(|(_, input)| assert_eq!(engine.take(input, &mut Vec::new()), Taken::Kept));
+    engine.finish(at(10 * HOUR + 1), &mut Vec::new());
+    let gaps: Vec<_> = engine.take_gaps().into_iter().map(|gap| (gap.from, gap.to, gap.stamp.seq)).collect();
+    assert_eq!(gaps, [(at(2 * HOUR), at(4 * HOUR), 3), (at(2 * HOUR), at(8 * HOUR), 3)]);
+    assert!(engine.take_gaps().is_empty());
 }
 
 #[test]
