@@ -15,6 +15,7 @@ mod realm;
 mod register;
 mod source;
 mod spi;
+mod subscriber;
 mod time;
 
 pub mod number_as_text;
@@ -33,6 +34,7 @@ pub use realm::{ParseRealmError, Realm};
 pub use register::{AccessLine, OrderId, ParseAccessLineError, ParseOrderError};
 pub use source::SourceClass;
 pub use spi::{IkeSpi, Spi};
+pub use subscriber::{ParseSubscriberError, SubscriberKey};
 pub use time::{ParseTimeError, UnixTime};
 
 /// Serializes through `Display` and parses through `FromStr`: one written form everywhere.

@@ -76,7 +76,9 @@ fn the_test_above_would_find_a_socket_crate() {
 fn each_of_them_forbids_the_clock_to_itself() {
     let metadata = metadata();
     let ours = metadata.packages.iter().filter(|package| package.source.is_none());
-    for package in ours.filter(|package| ["ike", "x509", "cmp"].contains(&package.name.as_str())) {
+    for package in
+        ours.filter(|package| ["ike", "x509", "cmp", "admission", "detect"].contains(&package.name.as_str()))
+    {
         let lints = package.manifest_path.with_file_name("clippy.toml");
         let text = std::fs::read_to_string(&lints).unwrap_or_else(|error| panic!("{lints}: {error}"));
         for method in ["std::time::Instant::now", "std::time::SystemTime::now", "std::thread::sleep"] {

@@ -4,6 +4,7 @@ use crate::{
     Lines,
     facts::{self, FactTable},
     line::{LONGEST, LineTable, Record, Taken},
+    row::{self, Row},
 };
 use ids::UnixTime;
 use std::{net::SocketAddr, time::Duration};
@@ -50,5 +51,17 @@ pub fn device_facts(octets: &[u8]) {
         }
     };
     lines.take(octets, &mut take);
+    lines.finish(take);
+}
+
+/// Lines of rows; what is read is written and read again as the same.
+pub fn rows(octets: &[u8]) {
+    let mut lines = Lines::new(row::LONGEST);
+    let take = |_, line: Result<&[u8], _>| {
+        let Ok(row) = Row::parse(line.unwrap_or_default()) else { return };
+        let again = row.to_line().ok().and_then(|line| Row::parse(line.as_bytes()).ok());
+        assert_eq!(again.as_ref(), Some(&row));
+    };
+    lines.take(octets, take);
     lines.finish(take);
 }

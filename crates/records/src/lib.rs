@@ -7,12 +7,15 @@
 pub mod facts;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+mod head;
 mod heard;
 pub mod line;
+pub mod row;
 pub mod source;
 mod split;
 mod tail;
 
+pub use head::Unread;
 pub use heard::{AHEAD, Absent, Future, Heard};
 pub use split::{Lines, TooLong};
 pub use tail::{Piece, Tail};

@@ -1,7 +1,7 @@
 //! Replays the committed fuzz corpus on the stable tool chain.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use records::fuzz::{device_facts, line_feed};
+use records::fuzz::{device_facts, line_feed, rows};
 use std::{fs, path::PathBuf};
 
 fn inputs(of: &str) -> Vec<Vec<u8>> {
@@ -33,4 +33,9 @@ fn the_corpus_of_lines_and_each_octet_of_it_changed_breaks_nothing() {
 #[test]
 fn the_corpus_of_device_facts_and_each_octet_of_it_changed_breaks_nothing() {
     changed("device_facts", device_facts);
+}
+
+#[test]
+fn the_corpus_of_rows_and_each_octet_of_it_changed_breaks_nothing() {
+    changed("rows", rows);
 }

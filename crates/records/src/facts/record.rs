@@ -1,3 +1,4 @@
+use crate::head::{Known, Unread, read};
 use ids::{CellKey, DeviceId, IkeSpi, Spi, UnixTime};
 use serde::{Deserialize, Deserializer, de::Error};
 use std::{borrow::Cow, collections::BTreeSet};
@@ -68,15 +69,9 @@ pub struct Radio {
 /// Why a line of text is no record.
 #[derive(Debug, thiserror::Error)]
 pub enum BadLine {
-    /// Longer than [`LONGEST`].
+    /// Too long, no JSON object of this schema, or of a schema that is not known here.
     #[error(transparent)]
-    TooLong(#[from] crate::TooLong),
-    /// No JSON object of this schema.
-    #[error("{0}")]
-    Json(#[from] serde_json::Error),
-    /// Of a schema that is not known here.
-    #[error("version {0}, this Truecell reads {V}")]
-    Version(u16),
+    Unread(#[from] Unread),
     /// A field that device facts need.
     #[error("device-facts need `{0}`")]
     Missing(&'static str),
@@ -103,11 +98,18 @@ pub enum BadLine {
     Future(#[from] crate::Future),
 }
 
+impl From<crate::TooLong> for BadLine {
+    fn from(error: crate::TooLong) -> Self {
+        Self::Unread(error.into())
+    }
+}
+
 /// A line as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    v: u16,
+    #[serde(rename = "v")]
+    _v: Known<V>,
     kind: Kind,
     device: Option<DeviceId>,
     seen_at: Option<UnixTime>,
@@ -137,25 +139,13 @@ struct WrittenTunnel {
     created_at: Option<UnixTime>,
 }
 
-/// What is looked at first where the rest does not fit: a newer schema is not a wrong one.
-#[derive(Deserialize)]
-struct Version {
-    v: u16,
-}
-
 impl Record {
     /// Reads one line, without its end.
     ///
     /// # Errors
     /// [`BadLine`]; nothing of it counts then.
     pub fn parse(line: &[u8]) -> Result<Self, BadLine> {
-        if line.len() > LONGEST {
-            return Err(crate::TooLong(LONGEST).into());
-        }
-        let written = serde_json::from_slice::<Written>(line).map_err(|error| not_read(line, error))?;
-        if written.v != V {
-            return Err(BadLine::Version(written.v));
-        }
+        let written: Written = read::<_, V>(line, LONGEST)?;
         match written.kind {
             Kind::DeviceFacts => written.into_facts().map(|facts| Self::Facts(Box::new(facts))),
             Kind::Heartbeat if written.device.is_some() || written.seen_at.is_some() => {
@@ -211,12 +201,6 @@ impl WrittenTunnel {
         let is_named = ike_spi.is_some() || esp_spi.is_some();
         is_named.then_some(Tunnel { ike_spi, esp_spi, created_at }).ok_or(BadLine::NoSpi)
     }
-}
-
-/// A newer schema is not a wrong one.
-fn not_read(line: &[u8], error: serde_json::Error) -> BadLine {
-    let other = serde_json::from_slice::<Version>(line).ok().filter(|read| read.v != V);
-    other.map_or(BadLine::Json(error), |Version { v }| BadLine::Version(v))
 }
 
 fn text(field: &'static str, text: Box<str>) -> Result<Box<str>, BadLine> {

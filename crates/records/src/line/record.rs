@@ -1,3 +1,4 @@
+use crate::head::{Known, Unread, read};
 use ids::{AccessLine, UnixTime};
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -82,15 +83,9 @@ impl ChangeKind {
 /// Why a line of text is no record.
 #[derive(Debug, thiserror::Error)]
 pub enum BadLine {
-    /// Longer than [`LONGEST`].
+    /// Too long, no JSON object of this schema, or of a schema that is not known here.
     #[error(transparent)]
-    TooLong(#[from] crate::TooLong),
-    /// No JSON object of this schema.
-    #[error("{0}")]
-    Json(#[from] serde_json::Error),
-    /// Of a schema that is not known here.
-    #[error("version {0}, this Truecell reads {V}")]
-    Version(u16),
+    Unread(#[from] Unread),
     /// A field that its kind needs.
     #[error("a {kind} needs `{field}`")]
     Missing {
@@ -124,11 +119,18 @@ pub enum BadLine {
     Future(#[from] crate::Future),
 }
 
+impl From<crate::TooLong> for BadLine {
+    fn from(error: crate::TooLong) -> Self {
+        Self::Unread(error.into())
+    }
+}
+
 /// A line as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written<'a> {
-    v: u16,
+    #[serde(rename = "v")]
+    _v: Known<V>,
     kind: Kind,
     line: Option<AccessLine>,
     #[serde(borrow)]
@@ -161,23 +163,13 @@ impl Kind {
     }
 }
 
-/// What is looked at first where the rest does not fit: a newer schema is not a wrong one.
-#[derive(Deserialize)]
-struct Version {
-    v: u16,
-}
-
 impl Record {
     /// Reads one line, without its end.
     ///
     /// # Errors
     /// [`BadLine`]; nothing of it counts then.
     pub fn parse(line: &[u8]) -> Result<Self, BadLine> {
-        if line.len() > LONGEST {
-            return Err(crate::TooLong(LONGEST).into());
-        }
-        let written = serde_json::from_slice::<Written<'_>>(line).map_err(|error| not_read(line, error))?;
-        if written.v == V { written.into_record() } else { Err(BadLine::Version(written.v)) }
+        read::<Written<'_>, V>(line, LONGEST)?.into_record()
     }
 
     /// When the feed wrote it.
@@ -240,12 +232,6 @@ impl Written<'_> {
         let kind = self.kind.word();
         needless.map_or(Ok(()), |(field, _)| Err(BadLine::Needless { kind, field }))
     }
-}
-
-/// A newer schema is not a wrong one.
-fn not_read(line: &[u8], error: serde_json::Error) -> BadLine {
-    let other = serde_json::from_slice::<Version>(line).ok().filter(|read| read.v != V);
-    other.map_or(BadLine::Json(error), |Version { v }| BadLine::Version(v))
 }
 
 /// A line has one address, or a prefix of its own: anything wider is a mistake that would vouch for whole towns.

@@ -1,0 +1,254 @@
+use super::{
+    Detector,
+    pace::{DAY, Pace, Window},
+};
+use crate::{
+    about::{About, Benign, Memory, Threshold},
+    few::Few,
+    finding::Subject,
+    keyed::{Entry, Key, Keyed},
+    seen::{Context, Draft, RowId, Seen, What},
+    world::CellId,
+};
+use ids::{SubscriberKey, UnixTime};
+use records::row::Code;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::Duration};
+
+/// Something that has to be there beside what is there, and is not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ExpectedAbsent {
+    codes: Keyed<CodeKey, Option<Waiting>>,
+    next: u64,
+    cells: Keyed<CellId, State>,
+    services: BTreeMap<String, (u64, u64)>,
+    pace: Keyed<SubscriberKey, Pace>,
+}
+
+/// A code that waits for an access record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+struct CodeKey(u64);
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Waiting {
+    subscriber: SubscriberKey,
+    at: UnixTime,
+    row: RowId,
+    cell: Option<CellId>,
+}
+
+/// Codes of one day through one cell.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct State {
+    window: Window,
+    without: u16,
+    handsets: Few<HANDSETS>,
+    some: Vec<SubscriberKey>,
+    first: Option<RowId>,
+    pace: Pace,
+}
+
+const CODES: usize = 65_536;
+const CELLS: usize = 65_536;
+const SERVICES: usize = 256;
+const SINCE: Duration = Duration::from_secs(3 * 3600);
+const UNTIL: Duration = Duration::from_secs(600);
+const WITHOUT: u16 = 3;
+const HANDSETS: usize = 2;
+const KNOWN: u64 = 100;
+const SHARE: u64 = 95;
+
+impl Key for CodeKey {
+    fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl Key for SubscriberKey {
+    fn number(self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.octets();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
+impl Default for ExpectedAbsent {
+    fn default() -> Self {
+        let (codes, cells, pace) = (Keyed::new(CODES), Keyed::new(CELLS), Keyed::new(CODES));
+        Self { codes, next: 0, cells, services: BTreeMap::new(), pace }
+    }
+}
+
+impl Detector for ExpectedAbsent {
+    const ABOUT: About = About {
+        id: "expected_absent",
+        version: 1,
+        sees: "a one-time code that reached a handset of which there is no access record; or, at a cell that is no macro cell, codes of several subscribers that none of them had asked for",
+        benign: &[
+            Benign {
+                cause: "access records are late or lost",
+                told: "in a known gap nothing is said, and 600 s are waited; records that are lost without a trace are not told",
+            },
+            Benign {
+                cause: "a handset with a longer periodic update than usual",
+                told: "not told: give it by its class",
+            },
+            Benign {
+                cause: "a carrier that feeds records of femtocells only",
+                told: "then a code through a macro cell, or through none that is named, says nothing",
+            },
+            Benign {
+                cause: "somebody mistyped a number, or a service that sends codes by itself",
+                told: "2 subscribers and 3 codes a day at one cell; only of services of which nearly all requests are known",
+            },
+        ],
+        clause: "in the case, some whose payments were fraud had no access record at all, and codes came to people who had asked for none",
+        thresholds: &[
+            Threshold {
+                name: "since",
+                value: SINCE.as_secs() / 60,
+                unit: "min before the code",
+                why: "three periodic updates, of 54 min by default (T3412, TS 24.008), and some 20 min beside",
+            },
+            Threshold {
+                name: "until",
+                value: UNTIL.as_secs(),
+                unit: "s after the code",
+                why: "clocks of core and message centre differ, and rows are written when a procedure ends",
+            },
+            Threshold {
+                name: "codes",
+                value: WITHOUT as u64,
+                unit: "codes a day at one cell, without own request",
+                why: "the case had 2.1 payments for each victim",
+            },
+            Threshold {
+                name: "subscribers",
+                value: HANDSETS as u64,
+                unit: "of them",
+                why: "one may be somebody's mistake",
+            },
+            Threshold {
+                name: "known",
+                value: KNOWN,
+                unit: "codes of the service before",
+                why: "below it the share is not known to a hundredth",
+            },
+            Threshold {
+                name: "share",
+                value: SHARE,
+                unit: "% of the service's codes with a known request",
+                why: "else a missing one is nothing to remark",
+            },
+        ],
+        memory: Memory {
+            per: "cell",
+            keys: CELLS,
+            octets: size_of::<(CellId, Entry<State>)>()
+                + HANDSETS * 20
+                + size_of::<(CodeKey, Entry<Option<Waiting>>)>()
+                + size_of::<(SubscriberKey, Entry<Pace>)>(),
+        },
+    };
+
+    fn see(&mut self, seen: &Seen<'_>, cx: &mut Context<'_>) {
+        let What::Code { row, cell } = seen.what else { return };
+        self.wait(row, cell, seen, cx);
+        self.ask(row, cell, seen, cx);
+    }
+
+    fn timer(&mut self, key: u64, cx: &mut Context<'_>) {
+        let Some(waiting) = self.codes.get(CodeKey(key)).and_then(|entry| entry.state) else { return };
+        self.codes.remove(CodeKey(key));
+        let Waiting { subscriber, at, row, cell } = waiting;
+        let is_whole = cx.world.gaps().is_whole(at.before(SINCE), cx.now);
+        if is_recent(subscriber, at, cx) || !is_whole {
+            return;
+        }
+        let Entry { partial, state: pace, .. } = self.pace.touch(subscriber, cx.now);
+        if !pace.may(cx.now) {
+            return;
+        }
+        let partial = *partial || cx.world.is_forgotten(subscriber);
+        let minutes = SINCE.as_secs() / 60;
+        cx.find(Draft {
+            key: Subject::Subscriber(subscriber),
+            what: format!(
+                "a code reached a handset without an access record in the {minutes} min before and 10 after"
+            ),
+            rows: vec![row],
+            cells: cell.into_iter().collect(),
+            units: Vec::new(),
+            handsets: (1, vec![subscriber]),
+            confidence: if partial { 20 } else { 50 },
+            partial,
+        });
+    }
+
+    fn evicted(&self) -> u64 {
+        self.codes.evicted() + self.cells.evicted() + self.pace.evicted()
+    }
+}
+
+impl ExpectedAbsent {
+    /// Where no access record is there yet, one has until a timer to come.
+    fn wait(&mut self, row: &Code, cell: Option<CellId>, seen: &Seen<'_>, cx: &mut Context<'_>) {
+        let is_fed = cx.world.knows_macro_rows()
+            || cell.is_some_and(|cell| !cx.world.is_macro(cell, cx.now) && cx.world.knows_plan());
+        let is_watched = cx.world.watched(cx.now) > SINCE;
+        if !is_fed || !is_watched || is_recent(row.subscriber, cx.now, cx) {
+            return;
+        }
+        let key = CodeKey(self.next);
+        self.next += 1;
+        let waiting = Waiting { subscriber: row.subscriber, at: cx.now, row: seen.row, cell };
+        self.codes.touch(key, cx.now).state = Some(waiting);
+        cx.at(cx.now.after(UNTIL), key.0);
+    }
+
+    /// Whether the subscriber had asked for it.
+    fn ask(&mut self, row: &Code, cell: Option<CellId>, seen: &Seen<'_>, cx: &mut Context<'_>) {
+        let service = row.service.as_str();
+        if self.services.len() >= SERVICES && !self.services.contains_key(service) {
+            return;
+        }
+        let (all, asked) = self.services.entry(service.to_owned()).or_default();
+        let is_usual = *all >= KNOWN && 100 * *asked >= SHARE * *all;
+        *all += 1;
+        *asked += u64::from(row.requested.is_some());
+        let cell = cell.filter(|cell| !cx.world.is_macro(*cell, cx.now) && cx.world.knows_plan());
+        let Some(cell) = cell.filter(|_| is_usual && row.requested.is_none()) else { return };
+        let Entry { partial, state, .. } = self.cells.touch(cell, cx.now);
+        if state.window.is_over(cx.now, DAY) {
+            (state.without, state.handsets, state.some, state.first) = Default::default();
+        }
+        state.without = state.without.saturating_add(1);
+        state.first.get_or_insert(seen.row);
+        if state.handsets.add(row.subscriber) {
+            state.some.push(row.subscriber);
+        }
+        let is_enough = state.without >= WITHOUT && state.handsets.len() >= HANDSETS;
+        if !is_enough || !state.pace.may(cx.now) {
+            return;
+        }
+        let (partial, handsets) = (*partial, (state.handsets.len(), state.some.clone()));
+        let rows = state.first.into_iter().chain([seen.row]).collect();
+        let what = format!("{} codes within a day that nobody had asked for", state.without);
+        let Some(key) = cx.cell(cell) else { return };
+        cx.find(Draft {
+            key,
+            what,
+            rows,
+            cells: vec![cell],
+            units: Vec::new(),
+            handsets,
+            confidence: 70,
+            partial,
+        });
+    }
+}
+
+/// Whether a handset was seen at any cell not long before that time, or since.
+fn is_recent(subscriber: SubscriberKey, at: UnixTime, cx: &Context<'_>) -> bool {
+    let handset = cx.world.handset(subscriber).filter(|handset| handset.cell != CellId::NONE);
+    handset.is_some_and(|handset| handset.at >= cx.world.secs(at.before(SINCE)))
+}
