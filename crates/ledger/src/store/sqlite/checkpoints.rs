@@ -73,7 +73,8 @@ impl Checkpoints {
         if self.state.is_long.swap(false, SeqCst) {
             // Whoever reads an older state keeps the log: not waited for, tried again after the next checkpoint.
             let begun_anew = writer.busy_timeout(Duration::ZERO).and_then(|()| checkpoint(writer, "RESTART"));
-            if let Err(error) = begun_anew.and_then(|_| for_each_connection(writer)) {
+            let patient = for_each_connection(writer);
+            if let Err(error) = begun_anew.and(patient) {
                 tracing::warn!(%error, "the log of the ledger's database does not begin anew");
             }
         }
