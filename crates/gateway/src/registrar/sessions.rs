@@ -15,7 +15,7 @@ use crate::{
 };
 use admission::{Decision, Evidence, Missing, Reason, Revocation, Verdict, judge};
 use events::gateway::{PathAlternates, PathChanged, SessionClosed};
-use ids::{AccessLine, DeviceId, SessionId, UnixTime};
+use ids::{AccessLine, CertSha256, DeviceId, SessionId, UnixTime};
 use ledger::{Device, LedgerError, trust::TrustEvidence};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use x509::Standing;
@@ -168,7 +168,7 @@ impl Registrar {
         if let Some(reason) = verdict.told {
             self.tell_found_out(&claim, reason, &verdict, known, now)?;
         }
-        if self.ends_beside(session, known, &claim, now)? {
+        if self.ends_beside(session, &claim, now)? {
             return Ok(());
         }
         match verdict.decision {
@@ -288,18 +288,28 @@ impl Registrar {
 
     /// What the ledger says about a session's unit; `None` where that can't be believed.
     fn known(&mut self, session: &Session) -> Result<Option<Known>, LedgerError> {
+        self.known_of(session.device, session.cert_sha256, session.outer())
+    }
+
+    /// The same of whoever is there with a certificate of the unit's.
+    pub(super) fn known_of(
+        &mut self,
+        device: DeviceId,
+        cert: CertSha256,
+        outer: SocketAddr,
+    ) -> Result<Option<Known>, LedgerError> {
         let read = || {
             let mut tx = self.ledger.begin()?;
-            let here = (session.outer(), &*self.outside.origins);
+            let here = (outer, &*self.outside.origins);
             let now = self.clock.for_attached();
-            let known = Known::read(&mut tx, session.device, session.cert_sha256, here, now)?;
+            let known = Known::read(&mut tx, device, cert, here, now)?;
             tx.commit().map(|()| known)
         };
         match read() {
             Ok(known) => Ok(Some(known)),
             Err(error) if error.is_transient() => Err(error),
             Err(error) => {
-                self.tampered(session.device, &error);
+                self.tampered(device, &error);
                 Ok(None)
             }
         }
