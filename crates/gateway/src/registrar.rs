@@ -22,6 +22,7 @@ mod judging;
 mod management;
 mod pairs;
 mod quarantine;
+mod reviews;
 mod sessions;
 mod shadow;
 mod trust;
@@ -57,9 +58,10 @@ use events::{
 };
 use ids::{DeviceId, Network, SessionId, Spi};
 use ledger::{Ledger, LedgerError};
+use reviews::Reviews;
 use shadow::Shadow;
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -116,7 +118,7 @@ pub(crate) struct Registrar {
     /// What must not be lost and could not be written yet.
     undone: VecDeque<Work>,
     /// Units whose sessions are to be judged anew: a part of them each round, as there may be all.
-    reviews: BTreeSet<DeviceId>,
+    reviews: Reviews,
     /// Something could not be written a moment ago.
     stumbled: bool,
     /// When all that admission needs was last looked at.
@@ -203,7 +205,7 @@ impl Registrar {
             away: Away::default(),
             voided: VecDeque::new(),
             undone: VecDeque::from([Work::Extension, Work::Policy, Work::Pairs]),
-            reviews: BTreeSet::new(),
+            reviews: Reviews::default(),
             stumbled: false,
             looked: None,
             watch: Watch::new(&shards, Instant::now()),
@@ -263,7 +265,7 @@ impl Registrar {
             match work {
                 Work::Claim(claim) => claims.push(claim),
                 Work::Refused(refused) => self.attach_failed(refused),
-                Work::Review(device) => drop(self.reviews.insert(device)),
+                Work::Review(device) => self.reviews.insert(device),
                 must @ (Work::Resolve { .. }
                 | Work::Closed { .. }
                 | Work::Moved { .. }
@@ -325,13 +327,13 @@ impl Registrar {
 
     fn review_some(&mut self) -> Result<(), LedgerError> {
         for _ in 0..BATCH {
-            let Some(device) = self.reviews.first().copied() else { break };
+            let Some(device) = self.reviews.next() else { break };
             match self.review(device) {
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => tracing::error!(%device, %error, "the ledger refuses what happened"),
                 Ok(()) => {}
             }
-            self.reviews.remove(&device);
+            self.reviews.done(device);
         }
         Ok(())
     }
