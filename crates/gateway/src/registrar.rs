@@ -74,6 +74,10 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// Records of one unit refused for one reason; each counts what was left out. Reckoned at 2.5 kB each, copies of the
 /// keys of 189,000 units fill 1.4 GB at once, then 11 GB a day.
 const REFUSED: Pace = Pace { burst: 3, every: Duration::from_secs(3600), room: 1 << 18, beyond: Beyond::One };
+/// Incidents of one unit about two who have its key, by kind and conclusion, each with all that the two were judged by: 15 kB.
+/// While one is open the others count on it. Copies of all keys, beside their units, add 8.5 GB to the above at once, then 3 GB
+/// a day.
+const TWO: Pace = Pace { burst: 3, every: Duration::from_secs(86_400), room: 1 << 18, beyond: Beyond::One };
 /// Claims of one unit from its home, and from anywhere else, each with some 2.5 kB in the journal: a unit that has to
 /// attach anew does so once a day.
 const ATTACHES: Pace =
@@ -94,6 +98,8 @@ pub(crate) struct Registrar {
     failed: Refusals<&'static str>,
     /// Refused units, by unit and reason.
     refused: Refusals<(DeviceId, Reason)>,
+    /// Incidents about two who have one key, by unit, kind and conclusion.
+    told: Refusals<(DeviceId, &'static str, Option<&'static str>)>,
     /// Claims of each unit: those from its home, and those from anywhere else together.
     paces: Refusals<(DeviceId, Option<Network>)>,
     next_session: u64,
@@ -193,6 +199,7 @@ impl Registrar {
             ike_waker,
             failed: Refusals::default(),
             refused: Refusals::new(REFUSED),
+            told: Refusals::new(TWO),
             paces: Refusals::new(ATTACHES),
             next_session: 1,
             newcomers: HashMap::new(),

@@ -90,10 +90,11 @@ impl Registrar {
         Ok(verdict.holder_goes)
     }
 
-    fn end_beside(&self, session: &Session, two: &Two, now: UnixTime) -> Result<(), LedgerError> {
+    fn end_beside(&mut self, session: &Session, two: &Two, now: UnixTime) -> Result<(), LedgerError> {
         let is_untrusted = two.conclusion() == Some(Conclusion::GenuineKeyUntrusted);
         let reason = if is_untrusted { Reason::WrongHands } else { Reason::Clone };
-        let mut tx = self.ledger.begin()?;
+        let ledger = self.ledger.clone();
+        let mut tx = ledger.begin()?;
         self.tell_two(&mut tx, two, two.incident(reason.code(), "there is room under the ceiling", 0), now)?;
         tx.commit()?;
         self.answer(Answer::End { session: session.id, why: Why::Device(reason.code().to_owned()) });
