@@ -49,14 +49,17 @@ impl Registrar {
         drop(self.ceiling.let_go(session.id));
         self.leave_quarantine(session);
         self.away.remove(session.id);
-        let is_newcomer =
-            self.newcomers.get(&session.device).is_some_and(|newcomer| newcomer.session() == session.id);
+        let is_newcomer = self.is_newcomer(session);
         if is_newcomer && *why == Why::NeverStood {
             self.newcomers.remove(&session.device);
         }
         if !is_newcomer || *why == Why::NeverStood {
             self.claims.remove(&session.id);
         }
+    }
+
+    fn is_newcomer(&self, session: &Session) -> bool {
+        self.newcomers.get(&session.device).is_some_and(|newcomer| newcomer.session() == session.id)
     }
 
     pub(super) fn moved(
@@ -165,7 +168,9 @@ impl Registrar {
             self.shadow.note(session.device, &verdict.observed);
         }
         self.watch_line(session.id, &claim.outer.line, known.device.as_ref());
-        if let Some(reason) = verdict.told {
+        // The newcomer of a contest serves nothing: by its end nobody loses service, and its cells hear nothing of it.
+        let is_newcomer = self.is_newcomer(session);
+        if let Some(reason) = verdict.told.filter(|_| !is_newcomer) {
             self.tell_found_out(&claim, reason, &verdict, known, now)?;
         }
         if self.ends_beside(session, &claim, now)? {
@@ -180,6 +185,7 @@ impl Registrar {
             }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {
                 if matches!(reason, Reason::WrongHands | Reason::Clone)
+                    && !is_newcomer
                     && !self.may_go(session, (&claim, reason, &verdict), known, now)?
                 {
                     return Ok(());
