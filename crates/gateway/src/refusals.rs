@@ -75,8 +75,13 @@ impl<K: Eq + Hash> Refusals<K> {
 
     /// Counts one that is left out in any case.
     pub fn leave_out(&mut self, of: K, now: Instant) {
+        self.leave_out_all(of, 1, now);
+    }
+
+    /// Counts so many.
+    pub fn leave_out_all(&mut self, of: K, many: u64, now: Instant) {
         if let Some(kind) = self.kind(of, now) {
-            kind.left_out += 1;
+            kind.left_out = kind.left_out.saturating_add(many);
         }
     }
 
@@ -147,7 +152,8 @@ mod tests {
         let written = (0..10_000).filter(|_| refusals.admit("cert-untrusted", now).is_some()).count();
         assert_eq!(written, 20);
         assert_eq!(refusals.admit("ike-auth-mismatch", now), Some(0), "another kind has its own room");
-        assert_eq!(refusals.admit("cert-untrusted", now + EVERY), Some(9_980));
+        refusals.leave_out_all("cert-untrusted", 20, now);
+        assert_eq!(refusals.admit("cert-untrusted", now + EVERY), Some(10_000));
         assert_eq!(refusals.admit("cert-untrusted", now + EVERY), None);
     }
 

@@ -25,6 +25,7 @@ mod management;
 mod pairs;
 mod quarantine;
 mod review;
+mod reviews;
 mod sessions;
 mod shadow;
 mod trust;
@@ -60,9 +61,10 @@ use events::{
 };
 use ids::{DeviceId, Network, SessionId, Spi};
 use ledger::{Ledger, LedgerError};
+use reviews::Reviews;
 use shadow::Shadow;
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -75,6 +77,10 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// Records of one unit refused for one reason; each counts what was left out. Reckoned at 2.5 kB each, copies of the
 /// keys of 189,000 units fill 1.4 GB at once, then 11 GB a day.
 const REFUSED: Pace = Pace { burst: 3, every: Duration::from_secs(3600), room: 1 << 18, beyond: Beyond::One };
+/// Incidents of one unit about two who have its key, by kind and conclusion, each with all that the two were judged by: 15 kB.
+/// While one is open the others count on it. Copies of all keys, beside their units, add 8.5 GB to the above at once, then 3 GB
+/// a day.
+const TWO: Pace = Pace { burst: 3, every: Duration::from_secs(86_400), room: 1 << 18, beyond: Beyond::One };
 /// Claims of one unit from its home, and from anywhere else, each with some 2.5 kB in the journal: a unit that has to
 /// attach anew does so once a day.
 const ATTACHES: Pace =
@@ -95,6 +101,8 @@ pub(crate) struct Registrar {
     failed: Refusals<&'static str>,
     /// Refused units, by unit and reason.
     refused: Refusals<(DeviceId, Reason)>,
+    /// Incidents about two who have one key, by unit, kind and conclusion.
+    told: Refusals<(DeviceId, &'static str, Option<&'static str>)>,
     /// Claims of each unit: those from its home, and those from anywhere else together.
     paces: Refusals<(DeviceId, Option<Network>)>,
     next_session: u64,
@@ -119,7 +127,7 @@ pub(crate) struct Registrar {
     /// What must not be lost and could not be written yet.
     undone: VecDeque<Work>,
     /// Units whose sessions are to be judged anew: a part of them each round, as there may be all.
-    reviews: BTreeSet<DeviceId>,
+    reviews: Reviews,
     /// Something could not be written a moment ago.
     stumbled: bool,
     /// When all that admission needs was last looked at.
@@ -194,6 +202,7 @@ impl Registrar {
             ike_waker,
             failed: Refusals::default(),
             refused: Refusals::new(REFUSED),
+            told: Refusals::new(TWO),
             paces: Refusals::new(ATTACHES),
             next_session: 1,
             newcomers: HashMap::new(),
@@ -206,7 +215,7 @@ impl Registrar {
             away: Away::default(),
             voided: VecDeque::new(),
             undone: VecDeque::from([Work::Extension, Work::Policy, Work::Pairs]),
-            reviews: BTreeSet::new(),
+            reviews: Reviews::default(),
             stumbled: false,
             looked: None,
             watch: Watch::new(&shards, Instant::now()),
@@ -266,7 +275,7 @@ impl Registrar {
             match work {
                 Work::Claim(claim) => claims.push(claim),
                 Work::Refused(refused) => self.attach_failed(refused),
-                Work::Review(device) => drop(self.reviews.insert(device)),
+                Work::Review(device) => self.reviews.insert(device),
                 must @ (Work::Resolve { .. }
                 | Work::Closed { .. }
                 | Work::Moved { .. }
@@ -328,13 +337,13 @@ impl Registrar {
 
     fn review_some(&mut self) -> Result<(), LedgerError> {
         for _ in 0..BATCH {
-            let Some(device) = self.reviews.first().copied() else { break };
+            let Some(device) = self.reviews.next() else { break };
             match self.review(device) {
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => tracing::error!(%device, %error, "the ledger refuses what happened"),
                 Ok(()) => {}
             }
-            self.reviews.remove(&device);
+            self.reviews.done(device);
         }
         Ok(())
     }

@@ -140,6 +140,25 @@ fn a_copy_that_is_found_out_beyond_the_ceiling_goes_by_itself_once_there_is_room
 }
 
 #[test]
+fn a_unit_that_has_a_newer_certificate_than_its_copy_comes_back_as_well_once_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::with(dir.path(), |config| config.policy.ends_per_hour = 0);
+    world.table.class_of(AWAY, SourceClass::Hosting);
+    world.table.class_of(HOME, SourceClass::OwnFixed);
+    let copy = world.attached(AWAY);
+    let newer = world.carrier.enrol(UNIT).unwrap();
+    let unit = world.carrier.attach(&newer, HOME).unwrap();
+    world.until("the unit waits", |world| world.states() == [State::Open, State::Quarantined]);
+
+    let mut config = world.config.clone();
+    config.policy.ends_per_hour = 1;
+    world.carrier.gateway.reconfigure(config, world.carrier.ca.anchors().clone());
+    let patience = Duration::from_secs(10);
+    assert!(copy.wait_deleted(patience).is_some(), "{:?} {:?}", world.states(), world.kinds());
+    assert!(unit.wait_deleted(patience).is_some(), "{:?}", world.states());
+}
+
+#[test]
 fn copies_from_anothers_line_beside_the_unit_at_home_are_one_incident_with_both_and_the_unit_is_not_asked() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::with(dir.path(), |_| ());

@@ -8,4 +8,4 @@ mod record;
 mod table;
 
 pub use record::{BadLine, Change, ChangeKind, LONGEST, Place, Record, Session, V};
-pub use table::{Found, LineTable, PER_PREFIX, SESSIONS, Taken};
+pub use table::{Found, LineTable, PER_LINE, PER_PREFIX, SESSIONS, Taken};

@@ -74,7 +74,8 @@ impl Ceiling {
         });
     }
 
-    /// One was found out, and stays until there is room. `beside`: the other who has its key.
+    /// One was found out, and stays until there is room. `beside`: the other who has its key; who was found out beside one before
+    /// still is.
     pub(super) fn hold_back(
         &mut self,
         session: SessionId,
@@ -82,12 +83,18 @@ impl Ceiling {
         beside: Option<Box<Claim>>,
     ) {
         let groups = groups(Some(device), credential).collect();
+        let beside = beside.or_else(|| self.let_go(session));
         self.held_back.insert(session, HeldBack { device: device.id, groups, beside });
     }
 
-    /// It is held back no more. Returns beside whom it was found out, where it was held back for that.
+    /// It is held back no more. Returns beside whom it was found out.
     pub(super) fn let_go(&mut self, session: SessionId) -> Option<Box<Claim>> {
         self.held_back.remove(&session)?.beside
+    }
+
+    /// Beside whom it was found out, where it is held back for that.
+    pub(super) fn beside(&self, session: SessionId) -> Option<&Claim> {
+        self.held_back.get(&session)?.beside.as_deref()
     }
 
     /// Units of those who are held back and for whom there is room by now: as many as there is room for. Nobody where

@@ -86,8 +86,10 @@ impl Registrar {
             Some(settlement) => settlement,
             None => self.judge_contest(&mut tx, newcomer, contest, probe)?,
         };
-        self.let_call_finish(&settlement, contest)?;
-        let settled = self.write_down(tx, &mut settlement, newcomer, contest, outcome);
+        let settled = match self.let_call_finish(&settlement, contest) {
+            Ok(()) => self.write_down(tx, &mut settlement, newcomer, contest, outcome),
+            Err(error) => Err(error),
+        };
         newcomer.settlement = Some(settlement);
         settled
     }

@@ -8,9 +8,9 @@ use crate::{
     sessions::Session,
 };
 use admission::{Evidence, Facts, Holder, Management, Probe};
-use ids::{Network, SessionId, UnixTime};
+use ids::{CertSha256, DeviceId, Network, SessionId, UnixTime};
 use ledger::{Lease, LedgerError};
-use std::time::Instant;
+use std::{net::SocketAddr, time::Instant};
 use x509::Standing;
 
 impl Registrar {
@@ -19,18 +19,31 @@ impl Registrar {
     /// # Errors
     /// The transient ones.
     pub(super) fn known(&mut self, session: &Session) -> Result<Option<Known>, LedgerError> {
+        self.known_of(session.device, session.cert_sha256, session.outer())
+    }
+
+    /// The same of whoever is there with a certificate of the unit's.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub(super) fn known_of(
+        &mut self,
+        device: DeviceId,
+        cert: CertSha256,
+        outer: SocketAddr,
+    ) -> Result<Option<Known>, LedgerError> {
         let read = || {
             let mut tx = self.ledger.begin()?;
-            let here = (session.outer(), &*self.outside.origins);
+            let here = (outer, &*self.outside.origins);
             let now = self.clock.for_attached();
-            let known = Known::read(&mut tx, session.device, session.cert_sha256, here, now)?;
+            let known = Known::read(&mut tx, device, cert, here, now)?;
             tx.commit().map(|()| known)
         };
         match read() {
             Ok(known) => Ok(Some(known)),
             Err(error) if error.is_transient() => Err(error),
             Err(error) => {
-                self.tampered(session.device, &error);
+                self.tampered(device, &error);
                 Ok(None)
             }
         }

@@ -66,33 +66,35 @@ impl Registrar {
     pub(super) fn ends_beside(
         &mut self,
         session: &Session,
-        known: &Known,
         claim: &admission::Claim,
         now: UnixTime,
     ) -> Result<bool, LedgerError> {
-        let Some(beside) = self.ceiling.let_go(session.id) else { return Ok(false) };
+        let Some(beside) = self.ceiling.beside(session.id).cloned() else {
+            self.ceiling.let_go(session.id);
+            return Ok(false);
+        };
+        let known = self.known_of(session.device, beside.cert_sha256, beside.outer.address)?;
+        let Some(known) = known else { return Ok(false) };
         let (id, claim) = (session.id, Some(claim.clone()));
         let (probe, outer, asked_ago, heard_ago) = (Probe::Answered, None, None, None);
         let holder = Holder { session: id, claim, probe, outer, asked_ago, heard_ago };
-        let (facts, policy, modes) = (self.facts(known), &self.policy, &self.shadow.modes);
+        let (facts, policy, modes) = (self.facts(&known), &self.policy, &self.shadow.modes);
         let verdict = judge(&beside, &facts, Some(&holder), policy, modes, now);
         let two = Two::of(&verdict, || Case::new(&beside, &facts, Some(&holder), policy, modes, now));
-        let Some(two) = two else { return Ok(false) };
-        if verdict.holder_goes
-            && let Err(error) = self.end_beside(session, &two, now)
-        {
-            let device = known.device.as_ref().map(|device| (device, known.credential.as_ref()));
-            device.into_iter().for_each(|of| self.ceiling.hold_back(id, of, Some(beside.clone())));
-            return Err(error);
+        if let Some(two) = two.as_ref().filter(|_| verdict.holder_goes) {
+            self.end_beside(session, two, now)?;
         }
+        self.ceiling.let_go(id);
+        let Some(two) = two else { return Ok(false) };
         self.reckon(&two, id);
         Ok(verdict.holder_goes)
     }
 
-    fn end_beside(&self, session: &Session, two: &Two, now: UnixTime) -> Result<(), LedgerError> {
+    fn end_beside(&mut self, session: &Session, two: &Two, now: UnixTime) -> Result<(), LedgerError> {
         let is_untrusted = two.conclusion() == Some(Conclusion::GenuineKeyUntrusted);
         let reason = if is_untrusted { Reason::WrongHands } else { Reason::Clone };
-        let mut tx = self.ledger.begin()?;
+        let ledger = self.ledger.clone();
+        let mut tx = ledger.begin()?;
         self.tell_two(&mut tx, two, two.incident(reason.code(), "there is room under the ceiling", 0), now)?;
         tx.commit()?;
         self.answer(Answer::End { session: session.id, why: Why::Device(reason.code().to_owned()) });

@@ -70,10 +70,11 @@ impl Registrar {
             self.shadow.note(session.device, &verdict.observed);
         }
         self.watch_line(session.id, &claim.outer.line, known.device.as_ref());
-        if let Some(reason) = verdict.told {
+        // The newcomer of a contest serves nothing: by its end nobody loses service, and its cells hear nothing of it.
+        if let Some(reason) = verdict.told.filter(|_| !self.is_newcomer(session)) {
             self.tell_found_out(&claim, reason, &verdict, known, now)?;
         }
-        if self.ends_beside(session, known, &claim, now)? {
+        if self.ends_beside(session, &claim, now)? {
             return Ok(());
         }
         self.follow_review(session, known, anew, (&claim, &verdict), now)
@@ -111,6 +112,7 @@ impl Registrar {
             }
             Decision::Refuse(reason) | Decision::Quarantine(reason) => {
                 if matches!(reason, Reason::WrongHands | Reason::Clone)
+                    && !self.is_newcomer(session)
                     && !self.may_go(session, (claim, reason, verdict), known, now)?
                 {
                     return Ok(());

@@ -35,14 +35,17 @@ impl Registrar {
         drop(self.ceiling.let_go(session.id));
         self.leave_quarantine(session);
         self.away.remove(session.id);
-        let is_newcomer =
-            self.newcomers.get(&session.device).is_some_and(|newcomer| newcomer.session() == session.id);
+        let is_newcomer = self.is_newcomer(session);
         if is_newcomer && *why == Why::NeverStood {
             self.newcomers.remove(&session.device);
         }
         if !is_newcomer || *why == Why::NeverStood {
             self.claims.remove(&session.id);
         }
+    }
+
+    pub(super) fn is_newcomer(&self, session: &Session) -> bool {
+        self.newcomers.get(&session.device).is_some_and(|newcomer| newcomer.session() == session.id)
     }
 
     pub(super) fn moved(

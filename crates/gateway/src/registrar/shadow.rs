@@ -140,7 +140,7 @@ impl Registrar {
             Ok(None) => {}
         }
         self.shadow.modes.trip(tripped.reason);
-        self.reviews.extend(&tripped.hits);
+        self.reviews.extend(tripped.hits.iter().copied());
         Ok(())
     }
 

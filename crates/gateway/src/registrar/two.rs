@@ -1,7 +1,10 @@
 //! Two who hold one key, once they were judged: what an incident tells of them, and what the journal keeps so that
 //! anyone can judge them again.
 
-use super::{Registrar, incidents::open_incident};
+use super::{
+    Registrar,
+    incidents::{open_incident, unless_tampered},
+};
 use crate::evidence::as_json;
 use admission::{Appraisal, Case, Conclusion, Reason, Verdict, appearance};
 use events::{Durability, admission::Judged};
@@ -99,17 +102,27 @@ impl Two {
 }
 
 impl Registrar {
-    /// Opens the incident, or counts on the one that is open, and writes down what it was judged by.
+    /// Opens the incident, or counts on the one that is open, and writes down what it was judged by. Beyond so many of an open
+    /// one's they are counted with the next.
     ///
     /// # Errors
     /// The transient ones.
     pub(super) fn tell_two(
-        &self,
+        &mut self,
         tx: &mut Tx<'_>,
         two: &Two,
-        new: NewIncident,
+        mut new: NewIncident,
         now: UnixTime,
     ) -> Result<Option<u64>, LedgerError> {
+        let of = (two.case.claim.device, new.kind, two.conclusion().map(Conclusion::code));
+        let left_out = self.told.admit(of, Instant::now());
+        if left_out.is_none()
+            && let Some(open) = unless_tampered(tx.incident_that_is_open(new.kind, &new.devices))?.flatten()
+        {
+            self.told.leave_out_all(of, new.more, Instant::now());
+            return Ok(Some(open));
+        }
+        new.more = new.more.saturating_add(left_out.unwrap_or(0));
         let Some(incident) = open_incident(tx, new, now)? else { return Ok(None) };
         let raw = |value: Result<Box<RawValue>, _>| {
             value.unwrap_or_else(|_: serde_json::Error| RawValue::NULL.to_owned())

@@ -3,7 +3,7 @@ use crate::{Absent, Future, Heard};
 use ids::{AccessLine, UnixTime};
 use ipnet::IpNet;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     hash::{BuildHasher, RandomState},
     net::{IpAddr, Ipv6Addr, SocketAddr},
     ops::Bound,
@@ -15,6 +15,8 @@ use std::{
 pub const SESSIONS: usize = 2_500_000;
 /// Of them, those of one address or prefix: a CGNAT that gives out 32 ports at a time, and gave out each twice.
 pub const PER_PREFIX: usize = 4096;
+/// Sessions of one line that are looked at, where it may be by a mistake that it has an address.
+pub const PER_LINE: usize = 256;
 /// Sessions that ended long ago are forgotten as others come, so many for each.
 const FORGOTTEN_FOR_EACH: usize = 2;
 
@@ -27,6 +29,8 @@ pub struct LineTable {
     sessions: BTreeMap<Key, Held>,
     /// By the hash of their line: names would be kept twice.
     of_lines: BTreeSet<(u64, Key)>,
+    /// Which families lines have had, by the same: also of those whose sessions are forgotten.
+    families: HashMap<u64, Families>,
     hasher: RandomState,
     /// By when they ended, or another one took their place.
     ended: BTreeSet<(UnixTime, Key)>,
@@ -36,6 +40,10 @@ pub struct LineTable {
     keep: Duration,
     heard: Heard,
 }
+
+/// IPv4, IPv6.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Families([bool; 2]);
 
 /// Of a session: prefix as octets of IPv6 (IPv4 mapped, RFC 4291 §2.5.5.2), its length, first port, beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +90,7 @@ impl LineTable {
         Self {
             sessions: BTreeMap::new(),
             of_lines: BTreeSet::new(),
+            families: HashMap::new(),
             hasher: RandomState::new(),
             ended: BTreeSet::new(),
             lengths: [0; 129],
@@ -156,25 +165,39 @@ impl LineTable {
 
     /// Whether it may be by a mistake of the feed that an address is `named`'s and not `own`'s: what gives one line's address
     /// to another leaves the one with none, and the other with two. So it is where, of that family, `named` has an address
-    /// beside this one, and `own` has none. Ports tell nothing: behind a CGNAT a line may have several blocks.
+    /// beside this one, and `own`, which had one of that family at some time, has none; or has none of either.
+    /// Ports tell nothing: behind a CGNAT a line may have several blocks. A line of too many sessions tells nothing either.
     pub fn is_doubtful(&self, named: &AccessLine, own: &AccessLine, address: IpAddr, at: UnixTime) -> bool {
         let (address, is_v4) = (bits(address), is_v4(bits(address)));
-        let of_family = |line| self.of_line(line, at).filter(move |key| is_v4 == self::is_v4(key.net));
-        named != own
-            && of_family(named).any(|key| address & mask(key.length) != key.net)
-            && of_family(own).next().is_none()
+        let is_of_family = |key: &Key| is_v4 == self::is_v4(key.net);
+        if named == own {
+            return false;
+        }
+        let (Some(of_named), Some(of_own)) = (self.of_line(named, at), self.of_line(own, at)) else {
+            return false;
+        };
+        let mut beside = of_named.iter().filter(|key| is_of_family(key));
+        let has_lost = !of_own.iter().any(is_of_family) && (of_own.is_empty() || self.had(own, is_v4));
+        has_lost && beside.any(|key| address & mask(key.length) != key.net)
     }
 
-    /// The sessions of a line that last at a time.
-    fn of_line<'a>(&'a self, line: &'a AccessLine, at: UnixTime) -> impl Iterator<Item = Key> + 'a {
+    /// Whether a line has ever had an address of that family.
+    fn had(&self, line: &AccessLine, is_v4: bool) -> bool {
+        let families = self.families.get(&self.hasher.hash_one(line));
+        families.is_some_and(|families| families.0[usize::from(!is_v4)])
+    }
+
+    /// The sessions of a line that last at a time; `None` for one that has more of them, also such that ended, than are looked at.
+    fn of_line(&self, line: &AccessLine, at: UnixTime) -> Option<Vec<Key>> {
         let hash = self.hasher.hash_one(line);
         let least = Key { net: 0, length: 0, first: 0, from: earliest() };
-        let keys = self.of_lines.range((hash, least)..).take_while(move |(of, _)| *of == hash);
-        let keys = keys.map(|(_, key)| *key).filter(move |key| key.from <= at);
-        keys.filter(move |key| {
+        let keys = self.of_lines.range((hash, least)..).take_while(|(of, _)| *of == hash);
+        let keys: Vec<_> = keys.map(|(_, key)| *key).take(PER_LINE + 1).collect();
+        let lasts = |key: &Key| {
             let is_its = self.sessions.get(key).is_some_and(|held| held.line == *line);
-            is_its && self.end(*key).is_none_or(|end| at < end)
-        })
+            is_its && key.from <= at && self.end(*key).is_none_or(|end| at < end)
+        };
+        (keys.len() <= PER_LINE).then(|| keys.into_iter().filter(lasts).collect())
     }
 
     /// The session of just that prefix: of those that had begun the one that began last, if it lasts.
@@ -210,6 +233,9 @@ impl LineTable {
             }
         }
         let of_line = (self.hasher.hash_one(&held.line), key);
+        if self.families.len() < self.room || self.families.contains_key(&of_line.0) {
+            self.families.entry(of_line.0).or_default().0[usize::from(!is_v4(key.net))] = true;
+        }
         match self.sessions.insert(key, held) {
             Some(before) => drop(self.of_lines.remove(&(self.hasher.hash_one(&before.line), key))),
             None => self.lengths[usize::from(key.length)] += 1,

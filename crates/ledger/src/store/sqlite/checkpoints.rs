@@ -21,7 +21,7 @@ use std::{
 /// writes next to a log that is done with begins it anew, and waits for the disk once.
 const AFTER: Duration = Duration::from_secs(5);
 /// Pages in the log from which on it is to begin anew: 64 MiB.
-const LONG: i64 = 16_384;
+pub(super) const LONG: i64 = 16_384;
 /// Pages that a commit may bring into the database for that: SQLite's own measure.
 const REST: i64 = 1_000;
 
@@ -73,7 +73,8 @@ impl Checkpoints {
         if self.state.is_long.swap(false, SeqCst) {
             // Whoever reads an older state keeps the log: not waited for, tried again after the next checkpoint.
             let begun_anew = writer.busy_timeout(Duration::ZERO).and_then(|()| checkpoint(writer, "RESTART"));
-            if let Err(error) = begun_anew.and_then(|_| for_each_connection(writer)) {
+            let patient = for_each_connection(writer);
+            if let Err(error) = begun_anew.and(patient) {
                 tracing::warn!(%error, "the log of the ledger's database does not begin anew");
             }
         }

@@ -188,8 +188,17 @@ fn a_line_with_two_addresses_beside_one_with_none_is_doubtful() {
     let ended_by_another = [session("A", "192.0.2.8", 0, None, 0), session("C", "192.0.2.8", 120, None, 120)];
     let ended_by_another = table([mistaken.clone(), at_home()].into_iter().chain(ended_by_another));
     assert_eq!([119, 120].map(|at| is_doubtful(&ended_by_another, "192.0.2.7", at)), [false, true]);
-    // Its other family says nothing of this one, on either side.
-    assert!(is_doubtful(&more(session("A", "2001:db8::/56", 0, None, 0)), "192.0.2.7", 150));
+    // The unit's line has another family, and never had this one; or had it.
+    let other_family = session("A", "2001:db8::/56", 0, None, 0);
+    assert!(!is_doubtful(&more(other_family.clone()), "192.0.2.7", 150));
+    let had = [mistaken.clone(), at_home(), other_family, session("A", "192.0.2.8", 0, Some(120), 120)];
+    let mut had = table(had);
+    assert_eq!([119, 120].map(|at| is_doubtful(&had, "192.0.2.7", at)), [false, true]);
+    while had.ended.first().is_some() {
+        had.forget_before(latest());
+    }
+    assert!(is_doubtful(&had, "192.0.2.7", 150), "also when that is forgotten");
+    // What the named line has of the other family says nothing of this one.
     assert!(!is_doubtful(
         &table([mistaken.clone(), session("B", "2001:db8::/56", 0, None, 0)]),
         "192.0.2.7",
@@ -198,6 +207,12 @@ fn a_line_with_two_addresses_beside_one_with_none_is_doubtful() {
     // Blocks of ports of one address are one.
     let blocks = ["192.0.2.7|1024,2047", "192.0.2.7|2048,3071"].map(|block| session("B", block, 0, None, 0));
     assert!(!is_doubtful(&table(blocks), "192.0.2.7", 150));
+    // A line of too many sessions tells nothing.
+    let many = (0..=PER_LINE).map(|number| {
+        let (high, low) = (number / 256, number % 256);
+        session("B", &format!("203.0.{high}.{low}"), 0, None, 0)
+    });
+    assert!(!is_doubtful(&table(many.chain([mistaken.clone()])), "192.0.2.7", 150));
     // What was said of it is taken back.
     let back = session("C", "198.51.100.1", 0, None, 200);
     assert!(!is_doubtful(&table([mistaken.clone(), at_home(), back]), "192.0.2.7", 250));
