@@ -111,7 +111,7 @@ mod tests {
             json!({"known": {"value": "mobile", "source": "sources", "observed_at": "2026-01-01T00:00:00Z"}});
         let claim = json!({"outer": {"class": known, "place": {"missing": "stale"}}, "facts": {"missing": "not_gathered"}});
         let text = table(&json!({"weighed": {"own": {"marks": [mark]}}, "claim": claim}));
-        let rows: Vec<_> = text.lines().map(|line| line.split_once(' ').unwrap()).collect();
+        let rows: Vec<_> = text.lines().filter_map(|line| line.split_once(' ')).collect();
         let row = |item: &str| rows.iter().find(|(name, _)| *name == item).unwrap().1.trim();
         assert_eq!(row("WEIGHED"), "CLAIM");
         assert_eq!(row("line"), "bad (-4)");
