@@ -94,7 +94,7 @@ pub struct ImportedDevices {
     pub unknown_lines: BTreeSet<AccessLine>,
     /// Classes of rows, if there are `[[gateway.class]]` sections and none has that name.
     pub unknown_classes: BTreeSet<String>,
-    /// New groups of units: for them, what a list may be wrong about is observed first.
+    /// New groups of units: for them, what a list may be wrong about is observed first, or would be.
     pub observed: BTreeSet<Scope>,
 }
 
@@ -249,7 +249,10 @@ pub(crate) async fn import(
             None => Differing::Refuse,
         };
         let (observed, rows) = match check {
-            true => (BTreeSet::new(), services.ledger.check_import(rows, differing, checked_before)?),
+            true => {
+                let observed = services.ledger.would_begin_observed(&services.scopes_of_new(&rows))?;
+                (observed, services.ledger.check_import(rows, differing, checked_before)?)
+            }
             false => {
                 let observed =
                     if enforce { BTreeSet::new() } else { services.begin_observed(&rows, &caller)? };
@@ -314,13 +317,8 @@ pub(crate) async fn set(
 }
 
 impl Services {
-    /// Before the units are there: none of them is judged by what is only going to be observed. A row about a unit that
-    /// is there already begins nothing.
-    fn begin_observed(
-        &self,
-        rows: &[(u64, ImportUnit)],
-        caller: &Caller,
-    ) -> Result<BTreeSet<Scope>, Problem> {
+    /// The groups of those units that are not there yet: a row about one that is there already begins nothing.
+    fn scopes_of_new(&self, rows: &[(u64, ImportUnit)]) -> BTreeSet<Scope> {
         let scope = |unit: &ImportUnit| Scope {
             class: Some(unit.known.class.clone().unwrap_or_default()),
             region: Some(unit.known.region.clone().unwrap_or_default()),
@@ -333,6 +331,16 @@ impl Services {
                 scopes.insert(scope);
             }
         }
+        scopes
+    }
+
+    /// Before the units are there: none of them is judged by what is only going to be observed.
+    fn begin_observed(
+        &self,
+        rows: &[(u64, ImportUnit)],
+        caller: &Caller,
+    ) -> Result<BTreeSet<Scope>, Problem> {
+        let scopes = self.scopes_of_new(rows);
         let reasons = Refusal::ALL.into_iter().filter(|reason| reason.is_observed_after_import());
         let codes: Vec<_> = reasons.map(Refusal::code).collect();
         let begun = self.ledger.begin_observed(&scopes, &codes, &caller.name, self.now())?;

@@ -9,13 +9,14 @@ use crate::{
     Caller, Problem, Reason, Services,
     ledger_check::Finding,
     management::ManagementView,
-    page::{Asked, continued},
+    page::{Limit, continued},
 };
 use axum::{
     Extension, Json,
     extract::{Path, Query, State},
 };
-use ledger::{ClosedIncident, Genuine, Incident};
+use ids::DeviceId;
+use ledger::{ClosedIncident, Genuine, Incident, IncidentState, LedgerError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -67,19 +68,66 @@ pub struct IncidentView {
     pub orders: Vec<ManagementView>,
 }
 
+/// Which incidents are asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    state: Option<IncidentState>,
+    #[serde(default)]
+    device: Option<DeviceId>,
+    #[serde(default)]
+    after: u64,
+    #[serde(default)]
+    limit: Limit,
+}
+
+/// Rows that are read for one answer at most, however few of them are asked for.
+const LOOKED_AT: usize = 100_000;
+
 pub(crate) async fn list(
     State(services): State<Arc<Services>>,
     Extension(caller): Extension<Caller>,
-    Query(asked): Query<Asked<u64>>,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<IncidentPage>, Problem> {
     let work = services.blocking(move |services| {
-        let page = services.ledger.incidents(asked.after.unwrap_or_default(), asked.limit.get())?;
-        let next = page.next.and_then(|key| continued(&key, page.rows.last().map(|last| last.number)));
-        let mut incidents = page.rows;
-        incidents.iter_mut().for_each(|incident| incident.evidence = Value::Null);
-        Ok(IncidentPage { incidents, tampered: services.told(page.tampered, &caller), next })
+        let (mut page, tampered) = services.asked_for(&asked)?;
+        page.tampered = services.told(tampered, &caller);
+        Ok(page)
     });
     work.await.map(Json)
+}
+
+impl Services {
+    fn asked_for(&self, asked: &Asked) -> Result<(IncidentPage, Vec<ledger::Finding>), LedgerError> {
+        let (limit, mut tampered) = (asked.limit.get(), Vec::new());
+        let mut page = IncidentPage { incidents: Vec::new(), tampered: Vec::new(), next: Some(asked.after) };
+        let rows = if asked.is_any() { limit } else { Limit::default().get() };
+        for _ in 0..LOOKED_AT / Limit::default().get() {
+            let Some(after) = page.next.filter(|_| page.incidents.len() < limit) else { break };
+            let read = self.ledger.incidents(after, rows)?;
+            page.next = read.next.and_then(|key| continued(&key, read.rows.last().map(|last| last.number)));
+            tampered.extend(read.tampered);
+            page.incidents.extend(read.rows.into_iter().filter(|incident| asked.has(incident)));
+        }
+        if page.incidents.len() > limit {
+            page.incidents.truncate(limit);
+            page.next = page.incidents.last().map(|last| last.number);
+        }
+        page.incidents.iter_mut().for_each(|incident| incident.evidence = Value::Null);
+        Ok((page, tampered))
+    }
+}
+
+impl Asked {
+    fn is_any(&self) -> bool {
+        self.state.is_none() && self.device.is_none()
+    }
+
+    fn has(&self, incident: &Incident) -> bool {
+        self.state.is_none_or(|state| incident.state == state)
+            && self.device.is_none_or(|device| incident.devices.contains(&device))
+    }
 }
 
 pub(crate) async fn show(

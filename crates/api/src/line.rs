@@ -24,7 +24,8 @@ pub struct AddLine {
     pub request_id: Option<String>,
     /// Its name.
     pub line: AccessLine,
-    /// Outer addresses seen behind it.
+    /// Outer addresses seen behind it; none where only a feed says who is.
+    #[serde(default)]
     pub prefixes: Vec<IpNet>,
     /// Region.
     #[serde(default)]

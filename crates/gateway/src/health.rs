@@ -163,7 +163,7 @@ impl Alarm {
                 "see whether whatever writes the feed of device facts still does; until then nothing of it counts"
             }
             Self::LinesHeld => {
-                "see in the feed whether these lines did end; then suspend their units, or raise `suspend_per_hour` (docs/configuration.md)"
+                "see in the feed whether these lines did end; then suspend their units: no more than one in a hundred of those in service, or `suspend_per_hour`, is done without a person (docs/configuration.md)"
             }
             Self::CaDown => {
                 "mend what it names; where that takes too long, two people let the certificates count for longer: `truecell cert extend`"

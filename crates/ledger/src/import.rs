@@ -40,7 +40,25 @@ pub struct ChangedRow {
     /// The unit.
     pub id: DeviceId,
     /// What is otherwise now.
-    pub particulars: Vec<Particular>,
+    pub particulars: Vec<Change>,
+}
+
+/// What was known of a unit, and what is known now; an empty text for nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Of which of its particulars.
+    pub name: Particular,
+    /// Before.
+    pub was: String,
+    /// Now.
+    pub is: String,
+}
+
+impl Change {
+    fn all(from: &Device, to: &Device) -> Vec<Self> {
+        let change = |name: Particular| Self { name, was: name.text(from), is: name.text(to) };
+        Particular::ALL.into_iter().map(change).filter(|change| change.was != change.is).collect()
+    }
 }
 
 /// A row of an import that was not taken. It stops none of the others.
@@ -189,7 +207,7 @@ impl Ledger {
 enum Taken {
     New(Box<NewDevice>),
     Unchanged,
-    Changed { from: Box<Device>, to: Box<Device>, particulars: Vec<Particular> },
+    Changed { from: Box<Device>, to: Box<Device>, particulars: Vec<Change> },
     Differs(String),
 }
 
@@ -208,11 +226,10 @@ impl Tx<'_> {
             )));
         }
         let to = unit.known.applied_to(&from);
-        let particulars: Vec<_> =
-            Particular::ALL.into_iter().filter(|one| one.text(&from) != one.text(&to)).collect();
+        let particulars = Change::all(&from, &to);
         match (particulars.first(), change) {
             (None, _) => Ok(Taken::Unchanged),
-            (Some(name), None) => Ok(Taken::Differs(format!(
+            (Some(Change { name, .. }), None) => Ok(Taken::Differs(format!(
                 "it is in the ledger with another {name}: `device import --update` and `device set` change it"
             ))),
             (Some(_), Some(because)) => {

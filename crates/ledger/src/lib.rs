@@ -62,7 +62,7 @@ pub use ending::{Counting, Ending, EndingPlace, ParsePlaceError};
 pub use enrolment::{Ask, CONFIRM_WAIT, Denied, GRACE, NoCertificate, Stage};
 pub use error::LedgerError;
 pub use extension::{Extension, ExtensionEnded, LONGEST_EXTENSION};
-pub use import::{ChangedRow, Differing, ImportUnit, Imported, RefusedRow};
+pub use import::{Change, ChangedRow, Differing, ImportUnit, Imported, RefusedRow};
 pub use import_credentials::ImportedCredentials;
 pub use incident::{Closed as ClosedIncident, Genuine, Incident, IncidentState, NewIncident, Sides};
 pub use lease::Lease;

@@ -30,7 +30,7 @@ use crate::{
     failure::{Failure, Problem},
     output::Output,
 };
-use clap::builder::RangedI64ValueParser;
+use clap::builder::{PossibleValuesParser, RangedI64ValueParser, TypedValueParser};
 
 pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
     match &cli.command {
@@ -71,6 +71,17 @@ fn wait(conversation: impl Future<Output = Result<(), Failure>>) -> Result<(), F
 /// How many rows one answer may have.
 fn rows() -> RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=1000)
+}
+
+/// One of these, by its word.
+fn one_of<T>(all: &'static [T], word: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(all.iter().map(|one| word(*one))).try_map(move |text| {
+        let known = all.iter().copied().find(|one| word(*one) == text);
+        known.ok_or("it is none of these")
+    })
 }
 
 /// A value for the query of a path; what would need escaping names nothing here.

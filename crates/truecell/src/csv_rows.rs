@@ -5,7 +5,7 @@ use crate::{
     output::count,
     table::Table,
 };
-use ledger::{Imported, RefusedRow};
+use ledger::{Change, ChangedRow, Imported, RefusedRow};
 use std::{fs::File, io, path::Path};
 
 /// Which columns a file may have.
@@ -165,10 +165,17 @@ pub(crate) const SHOWN: usize = 1_000;
 pub(crate) fn imported(sum: &Imported, name: &str) -> String {
     let mut text = format!("{}, {} refused\n", taken(sum), sum.refused.len());
     if !sum.changed.is_empty() {
-        let mut table = Table::new(&["LINE", name, "CHANGED"]);
-        for row in sum.changed.iter().take(SHOWN) {
-            let particulars: Vec<_> = row.particulars.iter().map(|one| one.name()).collect();
-            table.row([row.line.to_string(), row.id.to_string(), particulars.join(" ")]);
+        let mut table = Table::new(&["LINE", name, "CHANGED", "WAS", "IS"]);
+        for ChangedRow { line, id, particulars } in sum.changed.iter().take(SHOWN) {
+            for Change { name, was, is } in particulars {
+                table.row([
+                    line.to_string(),
+                    id.to_string(),
+                    name.name().to_owned(),
+                    was.clone(),
+                    is.clone(),
+                ]);
+            }
         }
         text += &table.to_string();
         text += &more(sum.changed.len());

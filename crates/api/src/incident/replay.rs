@@ -111,11 +111,20 @@ pub(crate) async fn replay(
         let replay = Replay::of(&incident, &services.journal_files.dir)
             .map_err(|error| Problem::ours(error.to_string()).because(error))?;
         replay.ok_or_else(|| {
-            Problem::not_found(format!("the journal has no verdict of incident {number}"))
-                .next("only what is about two who hold one key has one, and only while its segment is kept")
+            let is_alone = incident.sides().is_some_and(|sides| sides.holder.is_none());
+            no_verdict(number, is_alone)
         })
     });
     work.await.map(Json)
+}
+
+fn no_verdict(number: u64, is_alone: bool) -> Problem {
+    if is_alone {
+        return Problem::not_found(format!("incident {number} is about one alone, and two are judged again"))
+            .next(format!("`truecell incident show {number}` has what was weighed of it"));
+    }
+    Problem::not_found(format!("the journal has no verdict of incident {number}"))
+        .next("only what is about two who hold one key has one, and only while its segment is kept")
 }
 
 fn without_version(verdict: &Value) -> Value {

@@ -27,6 +27,8 @@ const PAST: Duration = Duration::from_secs(30 * 24 * 3600);
 pub(super) const ENDS: usize = 100_000;
 /// Ends that are held, looked at in one turn.
 const SETTLED_AT_ONCE: usize = 100;
+/// Ends that are held, and units of each, that the alarm names.
+const NAMED: usize = 5;
 /// Rows of the ledger that are read at once.
 const PAGE: usize = 500;
 
@@ -38,6 +40,8 @@ pub(super) struct Ends {
     restored: HashMap<AccessLine, UnixTime>,
     waiting: BTreeSet<Key>,
     held: VecDeque<Key>,
+    /// What the alarm says of the first of those that are held.
+    named: Vec<String>,
     not_taken: u64,
     /// More is allowed than before.
     is_to_look_again: bool,
@@ -47,7 +51,7 @@ pub(super) struct Ends {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Waits {
     pub(super) held: usize,
-    example: Option<Key>,
+    named: Vec<String>,
     not_taken: u64,
 }
 
@@ -93,7 +97,8 @@ impl Ends {
         let held = done.iter().filter(|(_, entry)| entry.suspended.is_none()).map(|(key, _)| key.clone());
         let held = held.collect();
         let (restored, waiting) = (HashMap::new(), BTreeSet::new());
-        let ends = Self { path, done, restored, waiting, held, not_taken: 0, is_to_look_again: false };
+        let (named, is_to_look_again) = (Vec::new(), false);
+        let ends = Self { path, done, restored, waiting, held, named, not_taken: 0, is_to_look_again };
         let text: String = ends.done.iter().map(|(key, entry)| written(key, *entry)).collect();
         replace_file(&ends.path, 0o600, text.as_bytes()).map_err(io::Error::other)?;
         Ok(ends)
@@ -131,7 +136,7 @@ impl Ends {
     }
 
     pub(super) fn waits(&self) -> Waits {
-        Waits { held: self.held.len(), example: self.held.front().cloned(), not_taken: self.not_taken }
+        Waits { held: self.held.len(), named: self.named.clone(), not_taken: self.not_taken }
     }
 
     /// Suspends units, or holds what would be too much.
@@ -161,6 +166,9 @@ impl Ends {
             }
             self.waiting.pop_first();
         }
+        let first = self.held.iter().take(NAMED);
+        self.named =
+            first.map(|key| Ok(named(key, &units_of(ledger, key)?))).collect::<Result<_, LedgerError>>()?;
         Ok(())
     }
 
@@ -215,15 +223,24 @@ impl Ends {
 
 impl Waits {
     pub(super) fn text(&self) -> Option<String> {
-        let held = self.example.as_ref().map(|Key { line, at, .. }| {
-            let example = format!("such as {line}, {at}");
-            format!("ends of lines whose units are not suspended without a person: {}, {example}", self.held)
+        let held = (self.held > 0).then(|| {
+            let (held, named) = (self.held, self.named.join(", "));
+            format!("ends of lines whose units are not suspended without a person: {held}, such as {named}")
         });
         let lost = (self.not_taken > 0)
             .then(|| format!("ends of lines that were not taken, as there are {ENDS}: {}", self.not_taken));
         let all: Vec<_> = held.into_iter().chain(lost).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
+}
+
+/// A line, when it ended, and the first of the units that wait.
+fn named(key: &Key, units: &[DeviceId]) -> String {
+    let Key { line, at, .. } = key;
+    let first: String = units.iter().take(NAMED).map(|unit| format!(" {unit}")).collect();
+    let more = units.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{line} ({at}:{first}{more})")
 }
 
 fn written(key: &Key, entry: Entry) -> String {

@@ -7,7 +7,7 @@ use axum::{
 };
 use events::{Journal, JournalKey};
 use http_body_util::BodyExt;
-use ids::{CrlReason, UnixTime};
+use ids::{CrlReason, DeviceId, UnixTime};
 use ledger::{Ledger, NewDevice, Pools, RowKey, store::Sqlite};
 use tower::ServiceExt;
 
@@ -657,6 +657,35 @@ async fn evidence_is_shown_with_its_incident_and_not_in_the_list() {
     assert_eq!(list["incidents"][0]["evidence"], serde_json::Value::Null);
     let one = of(ask(&world, Some(Role::Operator), "GET", "/v1/incidents/1", "").await);
     assert_eq!(one["evidence"]["probe"]["answered"], true);
+}
+
+#[tokio::test]
+async fn incidents_are_found_by_state_and_unit_and_pages_go_on() {
+    let world = world();
+    let units = ["00aabbccddee", "00aabb000001"].map(|unit| unit.parse::<DeviceId>().unwrap());
+    for number in 0..6 {
+        let kind = ["lost", "stolen", "clone"][number / 2];
+        let devices = vec![units[number % 2]];
+        let (summary, evidence) = (String::new(), serde_json::Value::Null);
+        let new = ledger::NewIncident { kind, devices, summary, evidence, more: 0 };
+        world.services.ledger.open_incident(new, "test", UnixTime::now()).unwrap();
+    }
+    let closed =
+        ledger::ClosedIncident { by: "kim".into(), at: UnixTime::now(), why: "seen".into(), genuine: None };
+    world.services.ledger.close_incident(3, closed).unwrap();
+    let of = async |query: &str| {
+        let path = format!("/v1/incidents?{query}");
+        let (status, answer) = ask(&world, Some(Role::Operator), "GET", &path, "").await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let page: crate::incident::IncidentPage = serde_json::from_str(&answer).unwrap();
+        (page.incidents.iter().map(|incident| incident.number).collect::<Vec<_>>(), page.next)
+    };
+    assert_eq!(of("state=closed").await, (vec![3], None));
+    assert_eq!(of("state=open&device=00aabbccddee").await, (vec![1, 5], None));
+    assert_eq!(of("device=00aabb000001&limit=2").await, (vec![2, 4], Some(4)));
+    assert_eq!(of("device=00aabb000001&limit=2&after=4").await, (vec![6], None));
+    let path = "/v1/incidents?state=over";
+    assert_eq!(ask(&world, Some(Role::Operator), "GET", path, "").await.0, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

@@ -6,6 +6,18 @@ use ids::{DeviceId, UnixTime};
 use std::collections::BTreeSet;
 
 impl Tx<'_> {
+    /// Those that have neither a rule nor a unit yet.
+    fn new_scopes(&mut self, scopes: &BTreeSet<Scope>) -> Result<BTreeSet<Scope>, LedgerError> {
+        let rules: Vec<PolicyRule> = self.all(None)?;
+        let mut new = BTreeSet::new();
+        for scope in scopes {
+            if !rules.iter().any(|rule| rule.scope == *scope) && !self.has_units_in(scope)? {
+                new.insert(scope.clone());
+            }
+        }
+        Ok(new)
+    }
+
     /// All rules, and all breakers that ever tripped.
     ///
     /// # Errors
@@ -107,19 +119,23 @@ impl Ledger {
     ) -> Result<BTreeSet<Scope>, LedgerError> {
         self.rely_on_index::<Device>()?;
         self.change(|tx| {
-            let rules: Vec<PolicyRule> = tx.all(None)?;
-            let mut begun = BTreeSet::new();
-            for scope in scopes {
-                if rules.iter().any(|rule| rule.scope == *scope) || tx.has_units_in(scope)? {
-                    continue;
-                }
+            let begun = tx.new_scopes(scopes)?;
+            for scope in &begun {
                 for reason in reasons {
                     tx.set_mode(reason, scope, Mode::Observe, &Because::new(by, "imported"), now)?;
                 }
-                begun.insert(scope.clone());
             }
             Ok(begun)
         })
+    }
+
+    /// Those of which [`Self::begin_observed`] would begin with something observed. Changes nothing.
+    ///
+    /// # Errors
+    /// The transient ones.
+    pub fn would_begin_observed(&self, scopes: &BTreeSet<Scope>) -> Result<BTreeSet<Scope>, LedgerError> {
+        self.rely_on_index::<Device>()?;
+        self.begin()?.new_scopes(scopes)
     }
 
     /// A reason is applied again.

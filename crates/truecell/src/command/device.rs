@@ -19,10 +19,7 @@ use api::{
         SetDevice,
     },
 };
-use clap::{
-    Args, Subcommand,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::{Args, Subcommand, builder::TypedValueParser};
 use export::Export;
 use ids::{AccessLine, CellKey, DeviceId};
 use import::Import;
@@ -151,8 +148,7 @@ struct How {
 }
 
 fn states() -> impl TypedValueParser<Value = LifeCycle> {
-    PossibleValuesParser::new(LifeCycle::ALL.iter().map(|state| state.as_str()))
-        .try_map(|state| state.parse())
+    super::one_of(&LifeCycle::ALL, LifeCycle::as_str)
 }
 
 impl Device {
@@ -219,7 +215,8 @@ fn note_unknown<'a>(
     if let Some(lines) = named(lines) {
         output.note(&format!(
             "note: not in the register of lines: {lines}\n  until `truecell line add`, units behind them attach \
-             from anywhere, or not at all where `line-unknown` is enforced"
+             from anywhere, or not at all where `line-unknown` is enforced; where [records.line] has a feed, that decides: \
+             from another line it is `foreign-network`"
         ));
     }
     if let Some(classes) = named(classes) {

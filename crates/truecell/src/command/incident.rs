@@ -14,13 +14,15 @@ use api::{
     Reason,
     incident::{CloseIncident, IncidentPage, IncidentView, JudgeIncident},
 };
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::TypedValueParser};
+use ids::DeviceId;
 use ledger::{Genuine, Incident as View, IncidentState, Sides};
+use serde_json::Value;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Incident {
     /// List incidents, oldest first
-    List,
+    List(List),
     /// Show one incident with its evidence
     Show(Show),
     /// Judge two who hold one key once more, by what the journal has of them
@@ -37,6 +39,22 @@ pub(crate) enum Incident {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only those in this state
+    #[arg(long, value_parser = states())]
+    state: Option<IncidentState>,
+    /// Only those about this unit
+    #[arg(long, value_parser = DeviceId::typed)]
+    device: Option<DeviceId>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows())]
+    limit: u32,
+    /// Only those with higher numbers
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    after: u64,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Show {
     /// Which incident
     number: u64,
@@ -47,7 +65,7 @@ pub(crate) struct Judge {
     /// Which incident
     number: u64,
     /// Which is the unit: newcomer, holder, neither, or both: they are one; of one alone, newcomer or neither
-    #[arg(long, value_parser = genuine)]
+    #[arg(long, value_parser = genuine())]
     genuine: Genuine,
     /// The reason, for the record
     #[arg(long)]
@@ -69,20 +87,19 @@ pub(crate) struct Close {
     request_id: Option<String>,
 }
 
-fn genuine(text: &str) -> Result<Genuine, String> {
-    let known = Genuine::ALL.into_iter().find(|genuine| genuine.as_str() == text);
-    known.ok_or_else(|| "write newcomer, holder, neither or both".to_owned())
+fn genuine() -> impl TypedValueParser<Value = Genuine> {
+    super::one_of(&Genuine::ALL, Genuine::as_str)
+}
+
+fn states() -> impl TypedValueParser<Value = IncidentState> {
+    super::one_of(&[IncidentState::Open, IncidentState::Closed], state)
 }
 
 impl Incident {
     pub(crate) async fn run(&self, cli: &Cli, output: &Output) -> Result<(), Failure> {
         let mut control = Control::open(&cli.data_dir()?, "incident").await?;
         match self {
-            Self::List => {
-                let page: IncidentPage = control.client().get("/v1/incidents").await?;
-                output.answer(&page, list)?;
-                tampered::conclude(&page.tampered, output)
-            }
+            Self::List(list) => list.run(&mut control, output).await,
             Self::Show(one) => {
                 let view: IncidentView =
                     control.client().get(&format!("/v1/incidents/{}", one.number)).await?;
@@ -105,6 +122,21 @@ impl Incident {
                 output.answer(&incident, |closed| format!("incident {} is closed\n", closed.number))
             }
         }
+    }
+}
+
+impl List {
+    async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
+        let Self { state, device, limit, after } = self;
+        let mut path = format!("/v1/incidents?after={after}&limit={limit}");
+        state.iter().for_each(|state| path += &format!("&state={}", self::state(*state)));
+        device.iter().for_each(|device| path += &format!("&device={device}"));
+        let page: IncidentPage = control.client().get(&path).await?;
+        output.answer(&page, list)?;
+        if let (Some(next), false) = (page.next, output.is_json()) {
+            output.note(&format!("more: add --after {next}"));
+        }
+        tampered::conclude(&page.tampered, output)
     }
 }
 
@@ -153,7 +185,7 @@ fn devices(incident: &View) -> String {
 }
 
 fn show(IncidentView { incident, orders }: &IncidentView) -> String {
-    let facts = facts(&[
+    let mut about = vec![
         ("incident", incident.number.to_string()),
         ("state", state(incident.state).to_owned()),
         ("kind", incident.kind.clone()),
@@ -163,7 +195,10 @@ fn show(IncidentView { incident, orders }: &IncidentView) -> String {
         ("devices", devices(incident)),
         ("summary", incident.summary.clone()),
         ("closed", incident.closed.as_ref().map_or_else(|| "no".to_owned(), closed)),
-    ]);
+    ];
+    let rules = incident.evidence.get("rules").and_then(Value::as_str);
+    about.extend(rules.map(|rules| ("rules", rules.to_owned())));
+    let facts = facts(&about);
     let (weighed, seen) = (sides::table(&incident.evidence), evidence::table(&incident.evidence));
     let ordered = if orders.is_empty() { String::new() } else { format!("\n{}", management::table(orders)) };
     format!("{facts}\n{weighed}{seen}{ordered}\n{}", next(incident))
@@ -177,13 +212,13 @@ fn closed(closed: &ledger::ClosedIncident) -> String {
 
 /// What a person does next, about each unit.
 fn next(incident: &View) -> String {
-    let about = |device: &ids::DeviceId| match &*incident.kind {
+    let number = incident.number;
+    let about = |device: &DeviceId| match &*incident.kind {
         "enrolment-denied" | "enrolment-too-often" => format!(
             "next: `truecell cert lineage {device}`, and `truecell order list`: where it is the unit itself, mend the line or the \
              order that it was refused by; its tunnel stays as it is\n"
         ),
         "second-claim" | "clone" | "wrong-hands" | "alternating-use" if incident.sides().is_some() => {
-            let number = incident.number;
             let is_alone = incident.sides().is_some_and(|sides| sides.holder.is_none());
             let words = if is_alone { "newcomer|neither" } else { "newcomer|holder|neither|both" };
             format!(
@@ -191,6 +226,15 @@ fn next(incident: &View) -> String {
                  --genuine {words} --why TEXT`\n"
             )
         }
+        "lost" | "stolen" => format!(
+            "next: it stays out; `truecell device show {device}`, and the address above says where it is used. Once it is found, \
+             `truecell device move {device} suspended --why TEXT --approver NAME` begins its way back. Then \
+             `truecell incident close {number} --why TEXT`\n"
+        ),
+        "retired" => format!(
+            "next: it stays out for good; `truecell device show {device}`, and the address above says where it is used. Then \
+             `truecell incident close {number} --why TEXT`\n"
+        ),
         "lineage-fork" | "shared-credential" | "legacy-second-claim" => format!(
             "next: `truecell cert lineage {device}`; once you know which one is the copy, `truecell order create` for the unit \
              lets it come anew, and `truecell cert revoke` ends what the copy has\n"

@@ -7,7 +7,7 @@ use ledger::AccessLineRecord as View;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Line {
-    /// Say from which prefixes the subscribers of an access line come
+    /// Put an access line into the register, with the prefixes from which its subscribers come
     Add(Add),
     /// Change what is known about an access line; what is not given stays
     Set(Set),
@@ -19,8 +19,7 @@ pub(crate) enum Line {
 pub(crate) struct Add {
     /// Its name in the line register
     line: AccessLine,
-    /// Outer addresses seen behind it, as in 192.0.2.0/29
-    #[arg(required = true)]
+    /// Outer addresses seen behind it, as in 192.0.2.0/29; none where a feed says whose line an address is
     prefixes: Vec<IpNet>,
     /// Region
     #[arg(long, default_value = "", hide_default_value = true)]
@@ -82,7 +81,7 @@ impl Add {
             position: self.position,
         };
         let line: View = control.client().post("/v1/lines", &request).await?;
-        output.answer(&line, |line| format!("{}: {}", line.line, prefixes(line)))
+        output.answer(&line, added)
     }
 }
 
@@ -97,6 +96,13 @@ impl Set {
         };
         let changed: ChangedLine = control.client().post("/v1/lines/set", &request).await?;
         output.answer(&changed, changes)
+    }
+}
+
+fn added(line: &View) -> String {
+    match &*line.prefixes {
+        [] => format!("{}: no prefixes; only the feed of [records.line] says who is behind it", line.line),
+        _ => format!("{}: {}", line.line, prefixes(line)),
     }
 }
 

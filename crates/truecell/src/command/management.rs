@@ -10,7 +10,7 @@ use api::{
     Reason,
     management::{ManagementPage, ManagementView, OrderManagement, ReportOrder, WithdrawOrder},
 };
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::TypedValueParser};
 use ids::DeviceId;
 use ledger::management::{End, Ended, ManagementOrder, Report, Said, Task};
 
@@ -56,7 +56,7 @@ pub(crate) struct Order {
     #[arg(value_parser = DeviceId::typed)]
     device: DeviceId,
     /// What is to be done: radio-off, radio-on or enrol-anew
-    #[arg(value_parser = task)]
+    #[arg(value_parser = task())]
     task: Task,
     /// The incident that it comes from
     #[arg(long, value_name = "NUMBER")]
@@ -74,7 +74,7 @@ pub(crate) struct Reported {
     /// Which order
     number: u64,
     /// What became of it: taken, done or failed
-    #[arg(value_parser = report)]
+    #[arg(value_parser = report())]
     report: Report,
     /// What the management system says of that, for the record
     #[arg(long)]
@@ -96,14 +96,12 @@ pub(crate) struct Withdraw {
     request_id: Option<String>,
 }
 
-fn task(text: &str) -> Result<Task, String> {
-    let known = Task::ALL.into_iter().find(|task| task.as_str() == text);
-    known.ok_or_else(|| "write radio-off, radio-on or enrol-anew".to_owned())
+fn task() -> impl TypedValueParser<Value = Task> {
+    super::one_of(&Task::ALL, Task::as_str)
 }
 
-fn report(text: &str) -> Result<Report, String> {
-    let known = Report::ALL.into_iter().find(|report| report.as_str() == text);
-    known.ok_or_else(|| "write taken, done or failed".to_owned())
+fn report() -> impl TypedValueParser<Value = Report> {
+    super::one_of(&Report::ALL, Report::as_str)
 }
 
 impl Management {

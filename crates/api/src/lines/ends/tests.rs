@@ -102,7 +102,8 @@ fn beyond_the_bound_ends_are_held_and_all_that_come_after_them_until_a_person_al
     world.note(change(9, ChangeKind::Cancelled, 8000), 8000);
     world.act(2, 8000);
     assert_eq!((world.suspended(400), world.ends.waits().held), (vec![0, 1], 5));
-    assert!(world.ends.waits().text().unwrap().contains(": 5, such as L-2"));
+    let told = world.ends.waits().text().unwrap();
+    assert!(told.contains(&format!(": 5, such as L-2 ({}: {}), L-3 (", time(12), unit(2))), "{told}");
     // One in a hundred of 400 is the bound now.
     world.ends.look_again();
     world.act(50, 8001);

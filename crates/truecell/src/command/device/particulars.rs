@@ -1,5 +1,9 @@
 use api::device::{DeviceChange, Particular};
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValue, PossibleValuesParser},
+};
+use ids::AccessMode;
 
 /// What is said of a unit; an empty text for what is not known any more.
 #[derive(Debug, Args)]
@@ -35,7 +39,7 @@ pub(super) struct Particulars {
     #[arg(long, value_parser = of(Particular::Tac))]
     tac: Option<String>,
     /// Whom it serves: open, hybrid or closed
-    #[arg(long, value_name = "MODE", value_parser = of(Particular::AccessMode))]
+    #[arg(long, value_name = "MODE", value_parser = access_modes())]
     access_mode: Option<String>,
     /// The closed subscriber group that it serves, in decimal
     #[arg(long, value_parser = of(Particular::Csg))]
@@ -52,6 +56,12 @@ pub(super) struct Particulars {
     /// Anything worth knowing
     #[arg(long)]
     note: Option<String>,
+}
+
+/// An empty text takes it away.
+fn access_modes() -> PossibleValuesParser {
+    let modes = AccessMode::ALL.map(|mode| PossibleValue::new(mode.as_str()));
+    PossibleValuesParser::new(modes.into_iter().chain([PossibleValue::new("").hide(true)]))
 }
 
 /// A text that says this of a unit.

@@ -1,7 +1,9 @@
-//! Evidence as a table: what, by whom and when it was seen, and what it is. What is missing is left out.
+//! Evidence as a table: what, by whom and when it was seen, and what it is. What is missing, and what is weighed, is left
+//! out: [`super::sides`] has that.
 
 use crate::{output::seconds, table::Table};
-use ids::UnixTime;
+use ids::{Position, UnixTime};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// One row for each thing known.
@@ -10,6 +12,9 @@ pub(super) fn table(evidence: &Value) -> Table {
     add(&mut table, &[], &Seen::default(), evidence);
     table
 }
+
+/// What stands in the table of what is weighed: the marks, and by which rules.
+const WEIGHED: [&str; 3] = ["weighed", "marks", "rules"];
 
 /// By whom and when.
 #[derive(Default)]
@@ -38,10 +43,13 @@ fn add_object(table: &mut Table, path: &[&str], seen: &Seen, object: &Map<String
         let seen = Seen { source: text("source").to_owned(), at };
         return add(table, path, &seen, known.get("value").unwrap_or(&Value::Null));
     }
+    if let Ok(position) = Position::deserialize(object) {
+        return row(table, path, seen, position.to_string());
+    }
     if let (Some(secs), Some(_)) = (object.get("secs"), object.get("nanos")) {
         return row(table, path, seen, format!("{secs} s"));
     }
-    for (name, value) in object {
+    for (name, value) in object.iter().filter(|(name, _)| !WEIGHED.contains(&name.as_str())) {
         let step = if name == "claim" { None } else { Some(name.as_str()) };
         let path: Vec<_> = path.iter().copied().chain(step).collect();
         add(table, &path, seen, value);
