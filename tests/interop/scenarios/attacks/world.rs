@@ -320,7 +320,9 @@ impl World<'_> {
         let weighed = &evidence["weighed"];
         ensure!(["own", "other"].iter().all(|side| weighed[side]["marks"].is_array()), "{weighed}");
         let replay: Value = self.carrier.gateway.ask(&["incident", "replay", &number.to_string()])?;
-        ensure!(replay["same"] == true && replay["now"]["conclusion"] == evidence["conclusion"], "{replay}");
+        // It was told once and again, with the copy on either side: what the incident says first is the first of that.
+        let first = replay["earlier"].get(0).unwrap_or(&replay);
+        ensure!(replay["same"] == true && first["now"]["conclusion"] == evidence["conclusion"], "{replay}");
         Ok(())
     }
 }
