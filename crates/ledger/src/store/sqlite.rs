@@ -37,8 +37,6 @@ const MIGRATIONS: [&str; SCHEMA as usize] = [
 /// Long enough for whoever else writes, short against a unit's retransmission.
 const BUSY: Duration = Duration::from_millis(200);
 
-/// Octets of a page (SQLite's own choice).
-const PAGE: i64 = 4096;
 /// Negative: KiB (SQLite). The inner pages of an estate of 100,000 units, 2 MiB, and as much of leaves;
 /// the rest is in the kernel's page cache, one copy away.
 const CACHE_KIB: i64 = -4096;
@@ -124,7 +122,6 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "journal_size_limit", checkpoints::LONG * PAGE)?;
     connection.pragma_update(None, "cache_size", CACHE_KIB)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     // SQLite makes the log and its index at the first read.
