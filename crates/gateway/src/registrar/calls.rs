@@ -41,17 +41,13 @@ impl Calls {
         self.waits.insert(device, Wait { session, until, is_over: false });
     }
 
-    /// Those whose wait is over by time, or as their call is; each once.
-    pub(super) fn over(
-        &mut self,
-        now: Instant,
-        call_goes_on: impl Fn(SessionId) -> bool,
-    ) -> Vec<(DeviceId, SessionId)> {
+    /// Units of those whose wait is over by time, or as their call is; each once.
+    pub(super) fn over(&mut self, now: Instant, call_goes_on: impl Fn(SessionId) -> bool) -> Vec<DeviceId> {
         let waiting = self.waits.iter_mut().filter(|(_, wait)| !wait.is_over);
         let over = waiting.filter(|(_, wait)| now >= wait.until || !call_goes_on(wait.session));
         let each = over.map(|(device, wait)| {
             (wait.is_over, wait.until) = (true, wait.until.min(now));
-            (*device, wait.session)
+            *device
         });
         each.collect()
     }
@@ -80,12 +76,12 @@ mod tests {
         assert!(calls.waits(UNIT, first, at(899)) && !calls.waits(UNIT, second, at(1)));
         assert!(!calls.may_begin(UNIT, first, at(1)));
         assert_eq!(calls.over(at(10), |_| true), []);
-        assert_eq!(calls.over(at(10), |_| false), [(UNIT, first)], "the call is over");
+        assert_eq!(calls.over(at(10), |_| false), [UNIT], "the call is over");
         assert_eq!(calls.over(at(11), |_| false), []);
         assert!(!calls.waits(UNIT, first, at(12)) && !calls.may_begin(UNIT, first, at(9999)));
         assert!(!calls.may_begin(UNIT, second, at(3609)));
         assert!(calls.may_begin(UNIT, second, at(3610)));
         calls.begin(UNIT, second, at(4510), at(3610));
-        assert_eq!(calls.over(at(4510), |_| true), [(UNIT, second)], "that was the longest");
+        assert_eq!(calls.over(at(4510), |_| true), [UNIT], "that was the longest");
     }
 }

@@ -189,6 +189,6 @@ impl Registrar {
         let goes_on = |id| self.sessions.get(id).is_some_and(|session| self.has_call(&session));
         let over = calls.over(Instant::now(), goes_on);
         self.calls = calls;
-        self.reviews.extend(over.into_iter().map(|(device, _)| device));
+        self.reviews.extend(over);
     }
 }
