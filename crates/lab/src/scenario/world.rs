@@ -1,0 +1,376 @@
+//! The world, day by day: who was where, and what became of units. Each unit's day is drawn by itself.
+
+use super::{
+    admit::Admit,
+    country::Country,
+    draws::{Drawer, Draws, Share},
+    estate::{Estate, Net, On, Removal, another},
+    event::{DAY, Event, Guard, HOUR, Hours, SECOND, What},
+    file::Scenario,
+    habit::{Customs, Presence, Who, night},
+    handset::Makes,
+    names::{self, CellNo, Person},
+    rare::Rare,
+    stay::{Served, Stay, Ways},
+    truth::Truth,
+};
+use ids::UnixTime;
+use ledger::LifeCycle;
+use records::row::Purpose;
+use std::collections::BTreeMap;
+
+/// All that there is, and the rows that are to come of it.
+pub(super) struct World {
+    pub(super) seed: u64,
+    pub(super) begins: UnixTime,
+    pub(super) country: Country,
+    pub(super) estate: Estate,
+    pub(super) ways: Ways,
+    pub(super) hours: Hours,
+    pub(super) rare: Rare,
+    pub(super) truth: Truth,
+    pub(super) admit: Option<Admit>,
+    /// Of units whose identity a box has: when they are on today.
+    pub(super) today: BTreeMap<u32, Vec<On>>,
+    /// Access networks that are renumbered today.
+    pub(super) renumberings: Vec<Renumbering>,
+    customs: Customs,
+    rates: Rates,
+    /// Room that is used again for each unit.
+    room: Room,
+}
+
+/// All lines of a town get new addresses within a while.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Renumbering {
+    pub(super) town: u32,
+    pub(super) from: u64,
+    pub(super) for_s: u32,
+    pub(super) is_cgnat: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Rates {
+    outages: Share,
+    regional: Share,
+    addresses: Share,
+    moves: Share,
+    lost: Share,
+    found: Share,
+}
+
+#[derive(Default)]
+struct Room {
+    there: Vec<Presence>,
+    on: Vec<On>,
+    outages: Vec<(u64, u64)>,
+}
+
+/// From the end of a tunnel to its being known.
+const KNOWN_AFTER: u64 = 20 * SECOND;
+/// From a tunnel to the first handset.
+const SERVES_AFTER: u64 = 60 * SECOND;
+/// 192.0.2.0: the outer address of a town's CGNAT.
+const CGNAT: u32 = 0xc000_0200;
+
+impl World {
+    pub(super) fn new(scenario: &Scenario, seed: u64) -> Self {
+        let given = &scenario.estate;
+        let country = Country::new(given, seed);
+        let estate = Estate::new(scenario, &country, seed);
+        let makes = Makes { seed, plain: Share::percent(given.ims_plain_pct()), keepers: Vec::new() };
+        let ways = Ways {
+            makes,
+            periodic: u64::from(given.periodic_min()) * 60 * SECOND,
+            service_s: 12 * 3600 / given.service_per_d(),
+            codes: Share::percent(given.codes_pct()),
+            unasked: Share::percent(given.codes_unasked_pct()),
+        };
+        let customs = Customs {
+            guests: Share::percent(given.guests_pct()),
+            holidays: Share::percent(given.holidays_pct()),
+            passers_per_d: given.passers_per_d(),
+        };
+        let rates = Rates {
+            outages: Share::percent(given.outages_pct()),
+            regional: Share::percent(given.regional_outages_pct()),
+            addresses: Share::percent(given.addresses_pct()),
+            moves: Share::a_day_of(given.moves_pct_y()),
+            lost: Share::a_day_of(given.lost_pct_y()),
+            found: Share::percent(given.found_pct()),
+        };
+        let truth = Truth::of(scenario, &estate);
+        let mut world = Self {
+            seed,
+            begins: scenario.begins(),
+            country,
+            estate,
+            ways,
+            hours: Hours::default(),
+            rare: Rare::default(),
+            truth,
+            admit: None,
+            today: BTreeMap::new(),
+            renumberings: Vec::new(),
+            customs,
+            rates,
+            room: Room::default(),
+        };
+        world.begin();
+        world.watch(scenario);
+        world
+    }
+
+    /// The plan and the ledger, as they are at first.
+    fn begin(&mut self) {
+        let nobody = Person(0);
+        for mast in 0..self.country.masts() {
+            self.hours.push(0, Event { who: mast, ..Event::of(What::Mast, nobody, CellNo::NONE) });
+        }
+        for unit in 0..self.estate.units.len() as u32 {
+            self.hours.push(0, Event { who: unit, ..Event::of(What::Unit, nobody, CellNo::NONE) });
+        }
+    }
+
+    /// Keeps when units are on whose identity a box has.
+    fn watch(&mut self, scenario: &Scenario) {
+        let identities = scenario.actors.iter().filter_map(|actor| scenario.actor(actor.identity.as_ref()?));
+        for units in identities.filter_map(|at| self.estate.of_actor.get(at).cloned()) {
+            self.today.extend(units.map(|unit| (unit, Vec::new())));
+        }
+    }
+
+    /// What is at a place of the plan.
+    pub(super) fn mast_at(&self, on: &On) -> u32 {
+        self.country.mast_at(on.town, on.spot)
+    }
+
+    /// One day of all units.
+    pub(super) fn live(&mut self, day: u32) {
+        let began = u64::from(day) * DAY;
+        self.estate.forget(began);
+        let towns = self.country.towns();
+        let regional: Vec<_> = (0..towns).map(|town| self.regional_outage(town, day)).collect();
+        for unit in 0..self.estate.units.len() as u32 {
+            self.live_unit(unit, day, &regional);
+        }
+    }
+
+    fn regional_outage(&self, town: u32, day: u32) -> Option<(u64, u64)> {
+        let mut draws = self.country.draws(town, day);
+        let happens = draws.happens(self.rates.regional);
+        let from = u64::from(day) * DAY + draws.micros(0, 20 * 3600);
+        happens.then(|| (from, from + draws.micros(1800, 3 * 3600)))
+    }
+
+    fn live_unit(&mut self, number: u32, day: u32, regional: &[Option<(u64, u64)>]) {
+        let Some(unit) = self.estate.units.get(number as usize).copied() else { return };
+        let mut draws = Draws::new(self.seed, Drawer::Unit(number), day);
+        let began = u64::from(day) * DAY;
+        if !unit.is_actor && day > 0 && !self.estate.dark.contains_key(&number) {
+            self.happen(number, began, &mut draws);
+        }
+        let mut room = std::mem::take(&mut self.room);
+        room.outages.clear();
+        room.outages.extend(regional.get(usize::from(unit.town)).copied().flatten());
+        if draws.happens(self.rates.outages) {
+            let from = began + draws.micros(60, 22 * 3600);
+            room.outages.push((from, from + draws.micros(180, 3600)));
+        }
+        self.estate.on(number, began, &room.outages, &mut room.on);
+        self.tunnels(number, began, &mut room.on, &mut draws);
+        self.renumber(number, &room.on, &mut draws);
+        room.there.clear();
+        if !room.on.is_empty() {
+            unit.habit().day(number, day, &self.customs, &mut draws, &mut room.there);
+        }
+        for presence in &room.there {
+            self.be_there(number, began, presence, &room.on, &mut draws);
+        }
+        if unit.place == super::file::Place::Hotel {
+            self.nights(number, day, &room.on, &mut draws);
+        }
+        if self.today.contains_key(&number) {
+            self.today.insert(number, room.on.clone());
+        }
+        self.room = room;
+    }
+
+    /// What of note may become of any unit.
+    fn happen(&mut self, number: u32, began: u64, draws: &mut Draws) {
+        if draws.happens(self.rates.moves) && !self.estate.removals.contains_key(&number) {
+            let from = began + draws.micros(9 * 3600, 14 * 3600);
+            let to = from + draws.micros(2 * 3600, 5 * 3600);
+            let Some(unit) = self.estate.units.get(number as usize) else { return };
+            let town = u32::from(unit.town);
+            let spot = self.country.somewhere(town, draws);
+            self.remove(number, Removal { from, to, spot, town, carries: true }, true);
+        }
+        if draws.happens(self.rates.lost) {
+            let from = began + draws.micros(0, 86_000);
+            let reported = from + draws.micros(86_400, 30 * 86_400);
+            let is_found = draws.happens(self.rates.found);
+            let found = reported + draws.micros(86_400, 30 * 86_400);
+            self.lose(number, from, is_found.then_some(found));
+            self.state(number, reported, LifeCycle::Lost);
+            if is_found {
+                self.state(number, found.saturating_sub(HOUR), LifeCycle::Live);
+            }
+        }
+    }
+
+    /// A unit is off from then on, until it is found.
+    pub(super) fn lose(&mut self, number: u32, from: u64, found: Option<u64>) {
+        self.estate.darken(number, from, found.unwrap_or(u64::MAX));
+    }
+
+    /// The ledger has it in another state from then on.
+    pub(super) fn state(&mut self, number: u32, at: u64, after: LifeCycle) {
+        let Some(unit) = self.estate.units.get_mut(number as usize) else { return };
+        let (before, spot) = (std::mem::replace(&mut unit.state, after), unit.spot);
+        let [before, after] = [before, after].map(|state| self.estate.row(number, state, spot));
+        let change = detect::Change::Unit { before: Some(before), after: Some(after) };
+        let event = self.rare.change(change);
+        self.hours.push(at, event);
+    }
+
+    /// A unit goes elsewhere; booked: there is an order, and the ledger has the new place when it is there.
+    pub(super) fn remove(&mut self, number: u32, removal: Removal, is_booked: bool) {
+        let Some(unit) = self.estate.units.get(number as usize).copied() else { return };
+        if is_booked {
+            let order = super::rare::Booking {
+                unit: number,
+                purpose: Purpose::Move,
+                from: removal.from,
+                to: removal.to,
+                spot: removal.spot,
+            };
+            let known = removal.from.saturating_sub(12 * HOUR).max(removal.from / DAY * DAY);
+            let event = self.rare.order(order);
+            self.hours.push(known, event);
+            let [before, after] =
+                [unit.spot, removal.spot].map(|spot| self.estate.row(number, unit.state, spot));
+            let change = detect::Change::Unit { before: Some(before), after: Some(after) };
+            let event = self.rare.change(change);
+            self.hours.push(removal.to, event);
+        }
+        self.estate.removals.insert(number, removal);
+    }
+
+    /// Its tunnels on a day; `on` begins as soon as handsets can come.
+    fn tunnels(&mut self, number: u32, began: u64, on: &mut [On], draws: &mut Draws) {
+        let addresses = self.rates.addresses;
+        let Some(unit) = self.estate.units.get_mut(number as usize) else { return };
+        let first = on.first().map_or(u64::MAX, |on| on.from);
+        if unit.is_up && first > began {
+            self.hours.push(began, tunnel(number, Some((unit.outer, unit.net)), None));
+            unit.is_up = false;
+        }
+        for on in on {
+            if !unit.is_up {
+                if draws.happens(addresses) {
+                    unit.outer = another(unit.outer);
+                }
+                self.hours.push(on.from + SECOND, tunnel(number, None, Some((unit.outer, unit.net))));
+                unit.is_up = true;
+                on.from += SERVES_AFTER;
+            }
+            if on.to < began + DAY {
+                self.hours.push(on.to + KNOWN_AFTER, tunnel(number, Some((unit.outer, unit.net)), None));
+                unit.is_up = false;
+            }
+        }
+    }
+
+    /// It gets another outer address, where its access network does.
+    fn renumber(&mut self, number: u32, on: &[On], draws: &mut Draws) {
+        let Some(unit) = self.estate.units.get_mut(number as usize) else { return };
+        for renumbering in self.renumberings.iter().filter(|of| of.town == u32::from(unit.town)) {
+            let at = renumbering.from + draws.micros(0, renumbering.for_s);
+            let before = (unit.outer, unit.net);
+            (unit.outer, unit.net) = match renumbering.is_cgnat {
+                true => (CGNAT + renumbering.town, Net::Unknown),
+                false => (another(unit.outer), Net::Own),
+            };
+            if on.iter().any(|on| on.from <= at && at < on.to) {
+                self.hours.push(at, tunnel(number, Some(before), Some((unit.outer, unit.net))));
+            }
+        }
+    }
+
+    /// Somebody is at a unit's place: at its cell as long as that is on.
+    fn be_there(&mut self, number: u32, began: u64, presence: &Presence, on: &[On], draws: &mut Draws) {
+        let Some(unit) = self.estate.units.get(number as usize).copied() else { return };
+        let (from, to) = (began + presence.from, began + presence.to);
+        let town = u32::from(unit.town);
+        let who = match presence.who {
+            Who::Regular(member) => {
+                let units = self.estate.units.len() as u32;
+                Person::of_unit(number + units * u32::from(unit.family), member)
+            }
+            Who::Friend(friend) => {
+                Person::other(town, (names::mix(u64::from(number * 8 + friend)) >> 40) as u32)
+            }
+            Who::Passer => self.country.one_of(town, number, 3000, draws),
+        };
+        let served = Served::unit(number);
+        for on in on.iter().filter(|on| on.from < to && from < on.to) {
+            let mast = self.mast_at(on);
+            let is_passer = presence.who == Who::Passer;
+            let comes = presence.comes || on.from > began;
+            let goes = presence.goes || on.to < began + DAY;
+            let stay = Stay {
+                who,
+                from: if on.from > from { on.from + draws.micros(0, 120) } else { from },
+                to: to.min(on.to),
+                comes: comes.then(|| if is_passer { self.country.beside(mast, draws) } else { mast }),
+                goes: goes.then(|| if is_passer { self.country.beside(mast, draws) } else { mast }),
+            };
+            if stay.from < stay.to {
+                self.ways.stay(&served, &stay, draws, &mut self.hours);
+            }
+        }
+    }
+
+    /// Guests of a hotel: those of last night until they go, and those of tonight.
+    fn nights(&mut self, number: u32, day: u32, on: &[On], draws: &mut Draws) {
+        let began = u64::from(day) * DAY;
+        for (evening, is_tonight) in [(day.checked_sub(1), false), (Some(day), true)] {
+            let Some(evening) = evening else { continue };
+            let mut of_night = Draws::new(self.seed, Drawer::Night(number), evening);
+            let beds = self.estate.units.get(number as usize).map_or(0, |unit| unit.visitors_per_d);
+            let town = self.estate.units.get(number as usize).map_or(0, |unit| u32::from(unit.town));
+            for _ in 0..beds {
+                let who = self.country.one_of(town, number, 100_000, &mut of_night);
+                let (comes, goes) = night(&mut of_night);
+                let (from, to) =
+                    if is_tonight { (began + comes, began + DAY) } else { (began, began + goes) };
+                let served = Served::unit(number);
+                for on in on.iter().filter(|on| on.from < to && from < on.to) {
+                    let mast = self.mast_at(on);
+                    let stay = Stay {
+                        who,
+                        from: from.max(on.from),
+                        to: to.min(on.to),
+                        comes: (is_tonight || on.from > began).then_some(mast),
+                        goes: (!is_tonight || on.to < began + DAY).then_some(mast),
+                    };
+                    self.ways.stay(&served, &stay, draws, &mut self.hours);
+                }
+            }
+        }
+    }
+}
+
+/// A tunnel comes, goes, or is replaced: its outer address and where that is, until now and from now on.
+pub(super) fn tunnel(unit: u32, before: Option<(u32, Net)>, after: Option<(u32, Net)>) -> Event {
+    let code = |net: Option<(u32, Net)>| net.map_or(0, |(_, net)| net as u8);
+    let address = |net: Option<(u32, Net)>| net.map_or(0, |(outer, _)| outer);
+    Event {
+        who: unit,
+        guard: Guard(code(before) << 4 | code(after)),
+        other: address(after),
+        by: address(before),
+        ..Event::of(What::Tunnel, Person(unit), CellNo::NONE)
+    }
+}
