@@ -138,7 +138,10 @@ impl Estate {
                 let place = actor.place.unwrap_or(Place::Home);
                 let mut draws = Draws::new(seed, Drawer::Site(number), 1);
                 let (regulars, visitors) = people(place, scenario.estate.people_per_home(), &mut draws);
-                let visitors = actor.visitors_per_d.map_or(visitors, |visitors| visitors.min(65_535) as u16);
+                let visitors = match actor.visitors_per_d() {
+                    0 => visitors,
+                    given => given.min(65_535) as u16,
+                };
                 unit.town = actor.town() as u16;
                 unit.spot = if actor.x_km.is_some() || actor.y_km.is_some() {
                     country.middle(actor.town()).plus(Spot::km(actor.x_km(), actor.y_km()))

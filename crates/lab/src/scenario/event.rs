@@ -32,7 +32,6 @@ pub(super) enum What {
     Rare,
     /// A tunnel comes, goes, or is replaced.
     Tunnel,
-    Attach,
     Update,
     Service,
     HandoverIn,

@@ -176,7 +176,7 @@ pub(super) fn feed_of(event: &Event) -> FeedKind {
         What::Unit | What::Tunnel => FeedKind::Ledger,
         What::Rare if event.other == 1 => FeedKind::Plan,
         What::Rare => FeedKind::Ledger,
-        What::Attach | What::Update | What::Service | What::HandoverIn => FeedKind::Core,
+        What::Update | What::Service | What::HandoverIn => FeedKind::Core,
         What::Register => FeedKind::Ims,
         What::Code | What::CodeCall | What::CodeUnasked | What::CodeCallUnasked => FeedKind::Codes,
         What::Payment | What::PaymentCall => FeedKind::Payments,

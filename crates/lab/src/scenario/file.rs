@@ -16,15 +16,15 @@ table! {
     /// A scenario: a carrier, what happens to it, and what is to be found of it.
     struct Scenario in "";
     words {
-        format: u32, "1", "needed", "version of the format", of [];
-        about: String, "text", "needed", "what happens, in one line", of [];
-        #[serde(default)] start: Option<UnixTime>, "a time", "2026-01-05T00:00:00Z, a Monday", "when it begins; hours of the day are UTC", of [];
-        #[serde(default)] estate: Estate, "a table", "all defaults", "the carrier and its subscribers", of [];
-        #[serde(default, rename = "feed")] feeds: Vec<FeedTerms>, "tables", "all defaults", "how the feeds of the carrier work", of [];
-        #[serde(default, rename = "actor")] actors: Vec<Actor>, "tables", "none", "who does something of note", of [];
-        #[serde(default, rename = "step")] steps: Vec<Step>, "tables", "none", "what they do", of [];
-        #[serde(default, rename = "expect")] expects: Vec<Expect>, "tables", "none", "what must be found", of [];
-        #[serde(default, rename = "never")] nevers: Vec<Never>, "tables", "none", "what must not be found", of [];
+        "format" format: u32, "1", "needed", "version of the format", of [];
+        "about" about: String, "text", "needed", "what happens, in one line", of [];
+        "start" #[serde(default)] start: Option<UnixTime>, "a time", "2026-01-05T00:00:00Z, a Monday", "when it begins; hours of the day are UTC", of [];
+        "estate" #[serde(default)] estate: Estate, "a table", "all defaults", "the carrier and its subscribers", of [];
+        "feed" #[serde(default)] feeds: Vec<FeedTerms>, "tables", "all defaults", "how the feeds of the carrier work", of [];
+        "actor" #[serde(default)] actors: Vec<Actor>, "tables", "none", "who does something of note", of [];
+        "step" #[serde(default)] steps: Vec<Step>, "tables", "none", "what they do", of [];
+        "expect" #[serde(default)] expects: Vec<Expect>, "tables", "none", "what must be found", of [];
+        "never" #[serde(default)] nevers: Vec<Never>, "tables", "none", "what must not be found", of [];
     }
     values {
         seed: u32 = 1, 0 to 2147483647, "of all draws, unless the command gives another", of [];
@@ -36,7 +36,7 @@ table! {
     /// The carrier: femtocells in towns, the macro cells around them, and who lives there.
     struct Estate in "estate";
     words {
-        #[serde(default)] network: Option<Plmn>, "MCC-MNC", "001-01", "the carrier's network", of [];
+        "network" #[serde(default)] network: Option<Plmn>, "MCC-MNC", "001-01", "the carrier's network", of [];
     }
     values {
         units: u32 = 60, 1 to 1000000, "femtocells, each with a row of the ledger, an access line, a tunnel and one cell; towns share them", of [];
@@ -70,8 +70,8 @@ table! {
     /// How a feed works.
     struct FeedTerms in "feed";
     words {
-        name: FeedKind, "`core`, `ims`, `codes`, `payments`, `ledger`, `plan`", "needed", "which: access records, registrations with IMS, one-time codes, payments, units and their tunnels, macro cells and orders", of [];
-        #[serde(default)] gaps: Vec<GapTerms>, "list of `{ from, for_h, late }`", "none", "when it says nothing, for how many hours (0.1 to 1000), and whether that comes when it is over", of [];
+        "name" name: FeedKind, "`core`, `ims`, `codes`, `payments`, `ledger`, `plan`", "needed", "which: access records, registrations with IMS, one-time codes, payments, units and their tunnels, macro cells and orders", of [];
+        "gaps" #[serde(default)] gaps: Vec<GapTerms>, "list of `{ from, for_h, late }`", "none", "when it says nothing, for how many hours (0.1 to 1000), and whether that comes when it is over", of [];
     }
     values {
         lag_s: u32 = 5, 0 to 3600, "from event to arrival, on average, s", of [];
@@ -90,13 +90,13 @@ table! {
     /// Somebody, or something, that steps and expectations name.
     struct Actor in "actor";
     words {
-        name: String, "text", "needed", "what steps and expectations call it; not `any`, `honest`, `attack`", of [];
-        kind: ActorKind, "`unit`, `box`, `network`, `ims`", "needed", "a unit of the estate; an attacker's box; the access network; what keeps IMS's records", of [];
-        #[serde(default)] place: Option<Place>, "`home`, `bus-stop`, `office`, `shop`, `hotel`, `stadium`", "`home`", "where the unit stands", of ["unit"];
-        #[serde(default)] identity: Option<String>, "an actor of kind `unit`", "none: no tunnel", "whose certificate opens the box's tunnels, one for each of its units", of ["box"];
-        #[serde(default)] network: Option<Via>, "`own-line`, `own-fixed`, `other-fixed`, `mobile`, `foreign`, `hosting`", "`mobile`", "where its tunnel comes from; `own-line`: relayed through the line of the unit", of ["box"];
-        #[serde(default)] strips: Vec<Strip>, "list of `ims`, `ims-null`, `nas`", "none", "what it takes from handsets: security agreement with IMS; its encryption alone; ciphering of NAS", of ["box"];
-        #[serde(default)] omits: Option<Omits>, "`ealg`, `sec-agree`", "`ealg`", "what its records leave out: the algorithm; the whole agreement", of ["ims"];
+        "name" name: String, "text", "needed", "what steps and expectations call it; not `any`, `honest`, `attack`", of [];
+        "kind" kind: ActorKind, "`unit`, `box`, `network`, `ims`", "needed", "a unit of the estate; an attacker's box; the access network; what keeps IMS's records", of [];
+        "place" #[serde(default)] place: Option<Place>, "`home`, `bus-stop`, `office`, `shop`, `hotel`, `stadium`", "`home`", "where the unit stands", of ["unit"];
+        "identity" #[serde(default)] identity: Option<String>, "an actor of kind `unit`", "none: no tunnel", "whose certificate opens the box's tunnels, one for each of its units", of ["box"];
+        "network" #[serde(default)] network: Option<Via>, "`own-line`, `own-fixed`, `other-fixed`, `mobile`, `foreign`, `hosting`", "`mobile`", "where its tunnel comes from; `own-line`: relayed through the line of the unit", of ["box"];
+        "strips" #[serde(default)] strips: Vec<Strip>, "list of `ims`, `ims-null`, `nas`", "none", "what it takes from handsets: security agreement with IMS; its encryption alone; ciphering of NAS", of ["box"];
+        "omits" #[serde(default)] omits: Option<Omits>, "`ealg`, `sec-agree`", "`ealg`", "what its records leave out: the algorithm; the whole agreement", of ["ims"];
     }
     values {
         count: u32 = 1, 1 to 100000, "so many units of the estate", of ["unit"];
@@ -115,9 +115,9 @@ table! {
     /// What an actor does.
     struct Step in "step";
     words {
-        at: Moment, "day and time", "needed", "when", of [];
-        actor: String, "an actor", "needed", "who", of [];
-        #[serde(rename = "do")] deed: Deed, "`lose`, `report-lost`, `find`, `retire`, `off`, `move`, `crowd`, `on`, `renumber`, `omit`", "needed", "what: see below", of [];
+        "at" at: Moment, "day and time", "needed", "when", of [];
+        "actor" actor: String, "an actor", "needed", "who", of [];
+        "do" deed: Deed, "`lose`, `report-lost`, `find`, `retire`, `off`, `move`, `crowd`, `on`, `renumber`, `omit`", "needed", "what: see below", of [];
     }
     values {
         for_h: f64 = 4.0, 0.1 to 87600, "how long, h", of ["off" "move"];
@@ -146,9 +146,9 @@ table! {
     /// What must be found.
     struct Expect in "expect";
     words {
-        finding: String, "a detector, or `any` of them but `feed_gap`", "needed", "by which detector", of [];
-        on: String, "an actor, or `any`, `attack`, `honest`", "needed", "about whom: it names a cell, a unit or a handset of theirs", of [];
-        #[serde(default)] by: Option<By>, "a time, or `first-code`, `first-payment`", "the end", "until when; of each attacked cell its first code or payment", of [];
+        "finding" finding: String, "a detector, or `any` of them but `feed_gap`", "needed", "by which detector", of [];
+        "on" on: String, "an actor, or `any`, `attack`, `honest`", "needed", "about whom: it names a cell, a unit or a handset of theirs", of [];
+        "by" #[serde(default)] by: Option<By>, "a time, or `first-code`, `first-payment`", "the end", "until when; of each attacked cell its first code or payment", of [];
     }
     values {
         each_cell: bool = false, false to true, "each cell of the actor, not one of them", of [];
@@ -160,8 +160,8 @@ table! {
     /// What must not be found.
     struct Never in "never";
     words {
-        finding: String, "as above", "needed", "by which detector", of [];
-        on: String, "as above", "needed", "about whom; `honest`: whoever is of no attack", of [];
+        "finding" finding: String, "as above", "needed", "by which detector", of [];
+        "on" on: String, "as above", "needed", "about whom; `honest`: whoever is of no attack", of [];
     }
     values {
         sure: u32 = 0, 0 to 100, "with that confidence at least", of [];
@@ -427,6 +427,21 @@ impl Scenario {
     pub fn begins(&self) -> UnixTime {
         // 2026-01-05T00:00:00Z.
         self.start.unwrap_or(UnixTime::from_secs(1_767_571_200))
+    }
+
+    /// How many days it lasts.
+    pub fn days(&self) -> u32 {
+        self.span_d()
+    }
+
+    /// How many units the carrier has.
+    pub fn units(&self) -> u32 {
+        self.estate.units()
+    }
+
+    /// Whether somebody has a box.
+    pub fn is_attack(&self) -> bool {
+        self.actors.iter().any(|actor| actor.kind == ActorKind::Box)
     }
 
     /// How a feed works.

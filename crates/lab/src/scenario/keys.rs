@@ -52,21 +52,21 @@ impl Value for bool {
 macro_rules! table {
     (
         $(#[$doc:meta])* struct $name:ident in $table:literal;
-        words { $($(#[$word_attr:meta])* $word:ident: $word_type:ty, $word_range:literal, $word_default:literal, $word_what:literal, of [$($word_of:literal)*];)* }
+        words { $($word_name:literal $(#[$word_attr:meta])* $word:ident: $word_type:ty, $word_range:literal, $word_default:literal, $word_what:literal, of [$($word_of:literal)*];)* }
         values { $($field:ident: $type:ty = $default:literal, $least:literal to $most:literal, $what:literal, of [$($of:literal)*];)* }
     ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
-            $(#[doc = $word_what] $(#[$word_attr])* pub $word: $word_type,)*
+            $(#[doc = $word_what] #[serde(rename = $word_name)] $(#[$word_attr])* pub $word: $word_type,)*
             $(#[doc = $what] #[serde(default, skip_serializing_if = "Option::is_none")] pub $field: Option<$type>,)*
         }
 
         impl $name {
             /// Each key of it.
             pub const KEYS: &[$crate::scenario::Key] = &[
-                $($crate::scenario::Key { table: $table, name: stringify!($word), of: &[$($word_of),*], range: $word_range, default: $word_default, what: $word_what },)*
+                $($crate::scenario::Key { table: $table, name: $word_name, of: &[$($word_of),*], range: $word_range, default: $word_default, what: $word_what },)*
                 $($crate::scenario::Key {
                     table: $table,
                     name: stringify!($field),
@@ -86,7 +86,7 @@ macro_rules! table {
             /// What is wrong with the values that are given to something of that kind.
             pub(in crate::scenario) fn wrong_values(&self, kind: &str) -> Option<$crate::scenario::keys::Wrong> {
                 let found: [Option<$crate::scenario::keys::Wrong>; Self::KEYS.len()] = [
-                    $(self.$word.is_given().then(|| $crate::scenario::keys::belongs(stringify!($word), kind, &[$($word_of),*])).flatten(),)*
+                    $(self.$word.is_given().then(|| $crate::scenario::keys::belongs($word_name, kind, &[$($word_of),*])).flatten(),)*
                     $(self.$field.and_then(|value| {
                         let of: &[&str] = &[$($of),*];
                         $crate::scenario::keys::belongs(stringify!($field), kind, of).or_else(|| {

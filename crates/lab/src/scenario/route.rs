@@ -47,8 +47,8 @@ impl Route {
                     caught(Caught { at, who, mast }, draws);
                 }
             }
-            // A turn at one crossing of four, and at the edge of the town.
-            if draws.below(4) == 0 {
+            // A turn at one crossing of eight, some 1.5 km apart, and at the edge of the town.
+            if draws.below(8) == 0 {
                 heading = (heading + 1 + 2 * draws.below(2)) % 4;
             }
             let ahead = spot.plus(along(heading, block_m));

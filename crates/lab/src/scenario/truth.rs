@@ -107,7 +107,7 @@ impl Truth {
                 cell.first_payment.get_or_insert(at);
             }
             What::Mast | What::Unit | What::Rare | What::Tunnel | What::Heartbeat => {}
-            What::Attach | What::Update | What::Service | What::HandoverIn | What::Register => {
+            What::Update | What::Service | What::HandoverIn | What::Register => {
                 cell.from.get_or_insert(at);
                 attack.handsets.insert(Person(event.who).key(seed));
             }

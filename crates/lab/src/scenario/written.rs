@@ -71,7 +71,6 @@ impl Writer {
             What::Unit => unit(stamp, event.who, known),
             What::Tunnel => tunnel(stamp, event),
             What::Rare => self.rare(stamp, event.who, known),
-            What::Attach => self.access(stamp, event, cell?, AccessEvent::Attach, known),
             What::Update => self.access(stamp, event, cell?, AccessEvent::Update, known),
             What::Service => self.access(stamp, event, cell?, AccessEvent::ServiceRequest, known),
             What::HandoverIn => self.access(stamp, event, cell?, AccessEvent::HandoverIn, known),
