@@ -1,5 +1,5 @@
 use super::{
-    draws::{Drawer, Draws},
+    draws::{Drawer, Draws, Share},
     file::Estate,
     names::{Person, Spot, mix},
 };
@@ -16,6 +16,7 @@ pub(super) struct Country {
     /// Macro cells along the side of a town.
     side: u32,
     strangers: u32,
+    unplanned: Share,
 }
 
 impl Country {
@@ -32,6 +33,7 @@ impl Country {
             spacing_m,
             side: ((2 * half_m + spacing_m - 1) / spacing_m) as u32,
             strangers: estate.strangers_per_mast(),
+            unplanned: Share::percent(estate.unplanned_pct()),
         }
     }
 
@@ -100,6 +102,11 @@ impl Country {
             north: along(at / self.side, jitter(drawn >> 16)),
         };
         self.middle(town).plus(spot)
+    }
+
+    /// Whether the plan has it.
+    pub(super) fn is_planned(&self, mast: u32) -> bool {
+        !self.unplanned.has(mix(self.seed ^ mix(u64::from(mast) << 8 | 6)) as u32)
     }
 
     pub(super) fn radius_m(&self) -> u32 {

@@ -78,6 +78,8 @@ pub(super) struct Estate {
     /// The units of each actor.
     pub(super) of_actor: Vec<std::ops::Range<u32>>,
     pub(super) network: Plmn,
+    seed: u64,
+    misplaced: Share,
 }
 
 /// The first outer address: 20.0.0.0, of lines in the order of units; each renumbering has 2,097,152 of them.
@@ -154,8 +156,9 @@ impl Estate {
             of_actor.push(next..next + count);
             next += count;
         }
+        let misplaced = Share::percent(scenario.estate.misplaced_pct());
         let network = network.unwrap_or_else(|| unreachable!("001-01 is a network"));
-        Self { units, dark: BTreeMap::new(), removals: BTreeMap::new(), of_actor, network }
+        Self { units, dark: BTreeMap::new(), removals: BTreeMap::new(), of_actor, network, seed, misplaced }
     }
 
     /// The ledger's row of a unit.
@@ -163,11 +166,23 @@ impl Estate {
         detect::Unit {
             device: names::device(number),
             state,
-            position: spot.position(),
+            position: spot.plus(self.error(number)).position(),
             line: names::line(number),
             mode: None,
             cells: CellNo::unit(number).key(self.network).into_iter().collect(),
         }
+    }
+
+    /// From where a unit is to where the ledger has it.
+    fn error(&self, number: u32) -> Spot {
+        let drawn = names::mix(self.seed ^ names::mix(u64::from(number) << 8 | 5));
+        if !self.misplaced.has(drawn as u32)
+            || self.units.get(number as usize).is_some_and(|unit| unit.is_actor)
+        {
+            return Spot::default();
+        }
+        let metres = 2000 + (drawn >> 32 & 0xfff) as i32;
+        if drawn >> 44 & 1 == 0 { Spot { east: metres, north: 0 } } else { Spot { east: 0, north: metres } }
     }
 
     /// It is off then.

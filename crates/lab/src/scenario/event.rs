@@ -72,15 +72,18 @@ impl Guard {
     }
 }
 
-/// Events by the hour in which they happen, from one hour on.
+/// Events by the hour in which they happen, from one hour on: in pieces of one size, which go round, so that a day takes no more room
+/// than it needs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hours {
     first: u64,
-    hours: VecDeque<Vec<Event>>,
-    /// Emptied, with room.
+    hours: VecDeque<Vec<Vec<Event>>>,
+    /// Emptied pieces.
     spare: Vec<Vec<Event>>,
 }
 
+/// Events of a piece: 24 KiB.
+const PIECE: usize = 1024;
 pub(super) const SECOND: u64 = 1_000_000;
 pub(super) const HOUR: u64 = 3600 * SECOND;
 pub(super) const DAY: u64 = 24 * HOUR;
@@ -97,27 +100,27 @@ impl Hours {
     pub(super) fn push(&mut self, at: u64, event: Event) {
         let Some(hour) = (at / HOUR).checked_sub(self.first) else { return };
         let hour = hour as usize;
-        while self.hours.len() <= hour {
-            let room = self.spare.pop().unwrap_or_default();
-            self.hours.push_back(room);
+        if self.hours.len() <= hour {
+            self.hours.resize_with(hour + 1, Vec::new);
         }
-        if let Some(hour) = self.hours.get_mut(hour) {
-            hour.push(Event { at: (at % HOUR) as u32, ..event });
+        let Some(pieces) = self.hours.get_mut(hour) else { return };
+        if pieces.last().is_none_or(|piece| piece.len() == PIECE) {
+            pieces.push(self.spare.pop().unwrap_or_else(|| Vec::with_capacity(PIECE)));
+        }
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(Event { at: (at % HOUR) as u32, ..event });
         }
     }
 
-    /// The events of the hour that is next, in order.
-    pub(super) fn next(&mut self) -> Vec<Event> {
+    /// Puts the events of the hour that is next into `events`, in order.
+    pub(super) fn next(&mut self, events: &mut Vec<Event>) {
         self.first += 1;
-        let mut events = self.hours.pop_front().unwrap_or_default();
+        events.clear();
+        for mut piece in self.hours.pop_front().unwrap_or_default() {
+            events.append(&mut piece);
+            self.spare.push(piece);
+        }
         events.sort_unstable();
-        events
-    }
-
-    /// The room of an hour, to be used again.
-    pub(super) fn reuse(&mut self, mut hour: Vec<Event>) {
-        hour.clear();
-        self.spare.push(hour);
     }
 }
 

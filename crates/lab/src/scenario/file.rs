@@ -56,7 +56,11 @@ table! {
         addresses_pct: f64 = 5.0, 0 to 100, "tunnels that come back from another address of their line", of [];
         moves_pct_y: f64 = 5.0, 0 to 100, "homes that move, with their unit and by order, in a year", of [];
         lost_pct_y: f64 = 1.0, 0 to 100, "units that are lost, in a year; reported within a month", of [];
+        moves_untold_pct_y: f64 = 0.0, 0 to 100, "homes that move, with their unit, and nobody hears of it, in a year", of [];
         found_pct: f64 = 30.0, 0 to 100, "of these, found and told within two months", of [];
+        found_untold_pct: f64 = 0.0, 0 to 100, "of these, plugged in and nobody hears of it", of [];
+        misplaced_pct: f64 = 0.0, 0 to 100, "units that the ledger has 2 to 6 km from where they are", of [];
+        unplanned_pct: f64 = 0.0, 0 to 100, "macro cells that the plan does not have", of [];
         periodic_min: u32 = 54, 6 to 150, "longest time without a word from a handset (T3412), min", of [];
         service_per_d: u32 = 6, 1 to 200, "what a handset asks for at its cell, in 12 waking hours there", of [];
         codes_pct: f64 = 10.0, 0 to 100, "handsets that ask for a one-time code at their cell, on a day; then they pay", of [];
@@ -427,16 +431,6 @@ impl Scenario {
     pub fn begins(&self) -> UnixTime {
         // 2026-01-05T00:00:00Z.
         self.start.unwrap_or(UnixTime::from_secs(1_767_571_200))
-    }
-
-    /// How many days it lasts.
-    pub fn days(&self) -> u32 {
-        self.span_d()
-    }
-
-    /// How many units the carrier has.
-    pub fn units(&self) -> u32 {
-        self.estate.units()
     }
 
     /// Whether somebody has a box.

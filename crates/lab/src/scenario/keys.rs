@@ -78,7 +78,9 @@ macro_rules! table {
             ];
 
             $(
-                pub(in crate::scenario) fn $field(&self) -> $type {
+                #[doc = $what]
+                #[doc = concat!("\n\nAs given, else ", stringify!($default), ".")]
+                pub fn $field(&self) -> $type {
                     self.$field.unwrap_or($default)
                 }
             )*

@@ -23,6 +23,8 @@ pub struct Player {
     world: World,
     feeds: Vec<Feed>,
     writer: Writer,
+    /// Room for the events of an hour.
+    events: Vec<Event>,
     /// Arrives until the end of the hour that was sent last, the next one at the end.
     ready: Vec<Underway>,
     /// Arrives later.
@@ -80,6 +82,7 @@ impl Player {
             world: World::new(scenario, seed),
             feeds: Feed::all(scenario),
             writer,
+            events: Vec::new(),
             ready: Vec::new(),
             later: Vec::new(),
             hour: 0,
@@ -145,11 +148,12 @@ impl Player {
         if self.hour.is_multiple_of(24) {
             self.draw_day((self.hour / 24) as u32);
         }
-        let events = self.world.hours.next();
+        let mut events = std::mem::take(&mut self.events);
+        self.world.hours.next(&mut events);
         let mut draws: Vec<_> =
             self.feeds.iter().map(|feed| feed.draws(self.world.seed, self.hour)).collect();
         events.iter().for_each(|event| self.send(event, &mut draws));
-        self.world.hours.reuse(events);
+        self.events = events;
         self.hour += 1;
         let end = self.hour * HOUR;
         self.ready.extend(self.later.extract_if(.., |underway| underway.arrives < end));

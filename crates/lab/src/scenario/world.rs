@@ -55,8 +55,10 @@ struct Rates {
     regional: Share,
     addresses: Share,
     moves: Share,
+    moves_untold: Share,
     lost: Share,
     found: Share,
+    found_untold: Share,
 }
 
 #[derive(Default)]
@@ -96,6 +98,8 @@ impl World {
             regional: Share::percent(given.regional_outages_pct()),
             addresses: Share::percent(given.addresses_pct()),
             moves: Share::a_day_of(given.moves_pct_y()),
+            moves_untold: Share::a_day_of(given.moves_untold_pct_y()),
+            found_untold: Share::percent(given.found_untold_pct()),
             lost: Share::a_day_of(given.lost_pct_y()),
             found: Share::percent(given.found_pct()),
         };
@@ -124,7 +128,7 @@ impl World {
     /// The plan and the ledger, as they are at first.
     fn begin(&mut self) {
         let nobody = Person(0);
-        for mast in 0..self.country.masts() {
+        for mast in (0..self.country.masts()).filter(|mast| self.country.is_planned(*mast)) {
             self.hours.push(0, Event { who: mast, ..Event::of(What::Mast, nobody, CellNo::NONE) });
         }
         for unit in 0..self.estate.units.len() as u32 {
@@ -198,13 +202,15 @@ impl World {
 
     /// What of note may become of any unit.
     fn happen(&mut self, number: u32, began: u64, draws: &mut Draws) {
-        if draws.happens(self.rates.moves) && !self.estate.removals.contains_key(&number) {
-            let from = began + draws.micros(9 * 3600, 14 * 3600);
-            let to = from + draws.micros(2 * 3600, 5 * 3600);
-            let Some(unit) = self.estate.units.get(number as usize) else { return };
-            let town = u32::from(unit.town);
-            let spot = self.country.somewhere(town, draws);
-            self.remove(number, Removal { from, to, spot, town, carries: true }, true);
+        for (rate, is_booked) in [(self.rates.moves, true), (self.rates.moves_untold, false)] {
+            if draws.happens(rate) && !self.estate.removals.contains_key(&number) {
+                let from = began + draws.micros(9 * 3600, 14 * 3600);
+                let to = from + draws.micros(2 * 3600, 5 * 3600);
+                let Some(unit) = self.estate.units.get(number as usize) else { return };
+                let town = u32::from(unit.town);
+                let spot = self.country.somewhere(town, draws);
+                self.remove(number, Removal { from, to, spot, town, carries: true }, is_booked);
+            }
         }
         if draws.happens(self.rates.lost) {
             let from = began + draws.micros(0, 86_000);
@@ -213,7 +219,7 @@ impl World {
             let found = reported + draws.micros(86_400, 30 * 86_400);
             self.lose(number, from, is_found.then_some(found));
             self.state(number, reported, LifeCycle::Lost);
-            if is_found {
+            if is_found && !draws.happens(self.rates.found_untold) {
                 self.state(number, found.saturating_sub(HOUR), LifeCycle::Live);
             }
         }

@@ -101,7 +101,7 @@ impl Run {
         let read = self.scenarios.iter().map(|name| Ok((name, scenario(name)?)));
         let read: Vec<_> = read.collect::<Result<_, Failure>>()?;
         for (name, scenario) in read {
-            let seed = self.seed.unwrap_or_else(|| scenario.seed.unwrap_or(1).into());
+            let seed = self.seed.unwrap_or_else(|| scenario.seed().into());
             let outcome = run(&scenario, seed).map_err(|error| bad(name, &error))?;
             all_as_expected &= outcome.is_as_expected();
             let report = Report::of(name, seed, &scenario, outcome);
@@ -117,8 +117,8 @@ impl List {
             let scenario = shipped.scenario().map_err(|error| bad(shipped.name, &error))?;
             Ok(Listed {
                 name: shipped.name,
-                span_d: scenario.days(),
-                units: scenario.units(),
+                span_d: scenario.span_d(),
+                units: scenario.estate.units(),
                 is_attack: scenario.is_attack(),
                 about: scenario.about,
             })
@@ -168,7 +168,8 @@ fn scenario(name: &str) -> Result<Scenario, Failure> {
 }
 
 fn bad(name: &str, why: &impl std::fmt::Display) -> Failure {
-    let problem = Problem::new("scenario", format!("{name} cannot be played")).because(why.to_string().trim_end());
+    let problem =
+        Problem::new("scenario", format!("{name} cannot be played")).because(why.to_string().trim_end());
     Failure::Usage(problem.next("correct what it names; docs/scenarios.md has each key"))
 }
 
@@ -221,7 +222,12 @@ impl Report {
         }
         for Violation { finding, on, count: of, first } in &self.violated {
             let of = count(*of as u64, "finding");
-            writeln!(text, "  ACCUSED  {finding} on {on}: {of}, first {} of {}", first.detector, seconds(first.at))?;
+            writeln!(
+                text,
+                "  ACCUSED  {finding} on {on}: {of}, first {} of {}",
+                first.detector,
+                seconds(first.at)
+            )?;
             writeln!(text, "           {} (confidence {})", first.what, first.confidence)?;
         }
         let found: Vec<_> = self.found.iter().map(|(detector, of)| format!("{detector} {of}")).collect();
