@@ -4,9 +4,10 @@ use super::{
     country::Country,
     draws::{Drawer, Draws, Share},
     event::DAY,
-    file::{ActorKind, Place, Scenario},
+    file::Scenario,
     habit::Habit,
     names::{self, CellNo, Spot},
+    word::{ActorKind, Place},
 };
 use ids::{Plmn, SourceClass};
 use ledger::LifeCycle;

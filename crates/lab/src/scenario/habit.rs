@@ -3,8 +3,8 @@
 use super::{
     draws::{Draws, Share},
     event::{HOUR, SECOND},
-    file::Place,
     names::mix,
+    word::Place,
 };
 
 /// Somebody is there, within a day; times in microseconds of it.

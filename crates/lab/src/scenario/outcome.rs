@@ -1,8 +1,9 @@
 use super::{
     check::BadScenario,
-    file::{By, Expect, Never, Scenario},
+    file::{Expect, Never, Scenario},
     player::{Counts, Player},
     truth::{Attack, AttackedCell, Truth},
+    word::By,
 };
 use detect::{Engine, Finding, Subject, Taken};
 use ids::{CellKey, Sha256, UnixTime};

@@ -6,11 +6,12 @@ use super::{
     draws::{Draws, Share},
     estate::Net,
     event::{DAY, Event, Guard, HOUR, SECOND, What},
-    file::{Actor, Scenario, Step, Via},
+    file::{Actor, Scenario, Step},
     handset::stripped,
     names::{self, CellNo, Spot},
     route::{Caught, Route},
     stay::{REGISTERS, Served, Stay},
+    word::Via,
     world::{World, tunnel},
 };
 use std::ops::Range;

@@ -1,14 +1,11 @@
+mod document;
+
 use super::*;
 use detect::Input;
 use ids::Sha256;
 use proptest::prelude::*;
 use records::row::Row;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    fs,
-    path::PathBuf,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A carrier of a few units, and what a test adds.
 fn small(more: &str) -> Scenario {
@@ -94,10 +91,10 @@ fn what_one_does_changes_no_draw_of_another() {
     let of = |scenario: &Scenario, unit: u32| -> Vec<_> {
         let cell = names::CellNo::unit(unit).key("001-01".parse().unwrap()).unwrap();
         let rows = Player::new(scenario, 1).unwrap().filter_map(|arrival| match arrival.input {
-            Input::Row(Row::Access(access)) if access.cell == cell => {
-                Some((access.stamp.at, access.subscriber))
+            Input::Row(Row::Access(access)) => {
+                (access.cell == cell).then_some((access.stamp.at, access.subscriber))
             }
-            _ => None,
+            Input::Row(_) | Input::Ledger(_) | Input::Watermark { .. } => None,
         });
         rows.collect::<BTreeSet<_>>().into_iter().collect()
     };
@@ -306,85 +303,4 @@ proptest! {
         let _ = Scenario::parse(&text);
         let _ = text.parse::<Moment>();
     }
-}
-
-const BEGIN: &str = "<!-- keys -->\n";
-
-fn document() -> (PathBuf, String) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/scenarios.md");
-    let text = fs::read_to_string(&path).unwrap();
-    (path, text)
-}
-
-fn section(keys: &[Key]) -> String {
-    let of = keys.iter().map(|key| key.table).find(|table| !table.is_empty());
-    let title = match of {
-        None => "The file".to_owned(),
-        Some(table) if table == "estate" => "`[estate]`".to_owned(),
-        Some(table) => format!("`[[{table}]]`"),
-    };
-    let has_kinds = keys.iter().any(|key| !key.of.is_empty());
-    let mut text = format!(
-        "\n### {title}\n\n| key | {}may be | without it | what it is |\n",
-        if has_kinds { "of | " } else { "" }
-    );
-    text.push_str(if has_kinds { "|---|---|---|---|---|\n" } else { "|---|---|---|---|\n" });
-    for key in keys {
-        let kinds = key.of.iter().map(|of| format!("`{of}`")).collect::<Vec<_>>().join(", ");
-        let kinds = if has_kinds { format!("{kinds} | ").replace(" |  | ", " | | ") } else { String::new() };
-        writeln!(text, "| `{}` | {kinds}{} | {} | {} |", key.name, key.range, key.default, key.what).unwrap();
-    }
-    text
-}
-
-#[test]
-fn keys_are_documented_as_they_are() {
-    let (path, text) = document();
-    let (before, found) = text.split_once(BEGIN).unwrap();
-    let tables =
-        [Scenario::KEYS, Estate::KEYS, FeedTerms::KEYS, Actor::KEYS, Step::KEYS, Expect::KEYS, Never::KEYS];
-    let expected: String = tables.into_iter().map(section).collect();
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        return fs::write(&path, format!("{before}{BEGIN}{expected}")).unwrap();
-    }
-    assert_eq!(found, expected, "UPDATE_GOLDEN=1 writes docs/scenarios.md anew");
-}
-
-#[test]
-fn examples_of_the_document_can_be_played() {
-    let (_, text) = document();
-    let examples: Vec<_> =
-        text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(!examples.is_empty());
-    for example in examples {
-        Scenario::parse(example).unwrap_or_else(|error| panic!("{example}\n{error}"));
-    }
-}
-
-/// Each deed and each word of a kind is in the table that names it.
-#[test]
-fn words_of_keys_are_those_that_are_read() {
-    let range = |keys: &[Key], name: &str| keys.iter().find(|key| key.name == name).unwrap().range.to_owned();
-    let listed = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    let words = |all: &[&str]| listed(all);
-    assert_eq!(
-        range(Step::KEYS, "do"),
-        words(&Deed::ALL.iter().map(|deed| deed.as_str()).collect::<Vec<_>>())
-    );
-    assert_eq!(
-        range(Actor::KEYS, "kind"),
-        words(&ActorKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>())
-    );
-    assert_eq!(
-        range(Actor::KEYS, "place"),
-        words(&Place::ALL.iter().map(|place| place.as_str()).collect::<Vec<_>>())
-    );
-    assert_eq!(
-        range(Actor::KEYS, "network"),
-        words(&Via::ALL.iter().map(|via| via.as_str()).collect::<Vec<_>>())
-    );
-    assert_eq!(
-        range(FeedTerms::KEYS, "name"),
-        words(&FeedKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>())
-    );
 }
