@@ -112,12 +112,13 @@ fn an_honest_handset_is_never_at_a_cell_that_has_no_tunnel() {
         Input::Ledger(change) => change.stamp.at,
         Input::Watermark { at, .. } => *at,
     });
-    let mut at_cells = 0;
+    let (mut at_cells, mut downs) = (0, 0);
     for input in rows {
         match input {
             Input::Ledger(change) => {
                 if let detect::Change::Session { after, before } = change.change {
                     let inner = after.as_ref().or(before.as_ref()).unwrap().inner;
+                    downs += u32::from(after.is_none());
                     up.insert(inner, after.is_some());
                 }
             }
@@ -130,7 +131,7 @@ fn an_honest_handset_is_never_at_a_cell_that_has_no_tunnel() {
             Input::Row(_) | Input::Watermark { .. } => {}
         }
     }
-    assert!(at_cells > 1000);
+    assert!(at_cells > 1000 && downs > 15, "{at_cells}, {downs}");
 }
 
 #[test]
@@ -178,6 +179,11 @@ fn the_truth_knows_what_the_box_did() {
         assert!(cell.from < cell.first_code && cell.first_code < cell.first_payment, "{cell:?}");
     }
     assert_eq!(attack.from.map(|from| from.to_string()).as_deref(), Some("2026-01-06T02:00:00.000000Z"));
+    let mut finding =
+        outcome.findings.iter().find(|finding| finding.detector == "cell_unknown").unwrap().clone();
+    assert_eq!(outcome.truth.blame(&finding).map(|attack| attack.actor.as_str()), Some("box"));
+    finding.at = attack.from.unwrap().before(std::time::Duration::from_secs(1));
+    assert_eq!(outcome.truth.blame(&finding), None, "it had not begun");
 }
 
 #[test]
