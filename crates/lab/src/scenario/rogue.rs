@@ -67,7 +67,7 @@ impl World {
             on.is_some_and(|on| on.iter().any(|on| on.from <= at && at < on.to))
         };
         let [is_there, comes_back] = [is_on(rogue.from), is_on(rogue.to)];
-        let own = (of.outer, of.net);
+        let own = of.outer();
         let here = match rogue.actor.network.unwrap_or(Via::Mobile) {
             Via::OwnLine => own,
             Via::OwnFixed => (ROUTERS + u32::from(rogue.of), Net::OtherLine),

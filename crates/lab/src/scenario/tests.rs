@@ -83,8 +83,8 @@ fn the_same_seed_gives_the_same_rows_on_every_machine() {
     );
 }
 
-const LINES: &str = "39e68ba37deccba01994da4145b61def9dc8aceaf532849f05259d1ef7e98f65";
-const DIGEST: &str = "3ac5d1372b0a36137bdf90520e14f4d5016e2d0b36ac70394e1f77a35bfa7a9e";
+const LINES: &str = "626f66c570e9331ddd5322a49222353217d10b1dd960bed37504a83a2be8cd85";
+const DIGEST: &str = "aec57dfbc4edfcd0ec05d7b19d3dadc373a0fedac37e57ee9a56b7ec89c4c863";
 
 #[test]
 fn what_one_does_changes_no_draw_of_another() {
@@ -166,6 +166,69 @@ fn registers_are_as_wrong_as_the_file_says() {
     assert!(moved + same == 20 && (5..=15).contains(&moved), "{apart:?}");
     let moves = |more: &str| run(&small(more), 1).unwrap().findings.len();
     assert_eq!((moves(""), moves("moves_pct_y = 100")), (0, 0));
+}
+
+/// Hours from the start in which a unit's cell has a row.
+fn hours_of(scenario: &Scenario, unit: u32) -> BTreeSet<u64> {
+    let cell = names::CellNo::unit(unit).key("001-01".parse().unwrap()).unwrap();
+    let rows = Player::new(scenario, 1).unwrap().filter_map(|arrival| match arrival.input {
+        Input::Row(Row::Access(access)) => (access.cell == cell).then_some(access.stamp.at),
+        Input::Row(_) | Input::Ledger(_) | Input::Watermark { .. } => None,
+    });
+    rows.map(|at| at.since(scenario.begins()).as_secs() / 3600).collect()
+}
+
+#[test]
+fn a_unit_is_off_for_as_long_as_steps_say() {
+    let step = |at: &str, deed: &str, more: &str| {
+        format!("[[step]]\nat = \"{at}\"\nactor = \"shop\"\ndo = \"{deed}\"\n{more}\n")
+    };
+    let shop = "[[actor]]\nname = \"shop\"\nkind = \"unit\"\nplace = \"shop\"\n";
+    for (steps, dark) in [
+        (step("1d 12:00", "lose", "") + &step("2d 12:00", "find", ""), 36..60),
+        (step("1d 12:00", "lose", ""), 36..72),
+        (step("1d 12:00", "retire", ""), 36..72),
+        (step("1d 11:00", "off", "for_h = 3"), 35..38),
+        (step("1d 11:00", "move", "for_h = 3"), 35..38),
+    ] {
+        let hours = hours_of(&small(&format!("{shop}{steps}")), 0);
+        assert!(hours.iter().all(|hour| !dark.contains(hour)), "{steps} {hours:?}");
+        let is_back = hours.iter().any(|hour| *hour >= dark.end);
+        assert_eq!(is_back, dark.end < 72, "{steps} {hours:?}");
+        assert!(hours.contains(&34), "{hours:?}");
+    }
+}
+
+#[test]
+fn a_network_that_is_renumbered_gives_each_line_another_address_or_all_one() {
+    let sessions = |more: &str| {
+        let text = format!(
+            "outages_pct = 0\nregional_outages_pct = 0\n[[actor]]\nname = \"net\"\nkind = \"network\"\n[[step]]\nat = \"1d 03:00\"\nactor = \"net\"\ndo = \"renumber\"\n{more}"
+        );
+        let whole = format!(
+            "format = 1\nabout = \"a test\"\nspan_d = 3\n[estate]\nunits = 20\nlost_pct_y = 0\n{text}"
+        );
+        let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for arrival in Player::new(&Scenario::parse(&whole).unwrap(), 1).unwrap() {
+            if let Input::Ledger(detect::LedgerChange {
+                change: detect::Change::Session { after, .. }, ..
+            }) = arrival.input
+                && let Some(session) = after
+            {
+                all.entry(session.device).or_default().push((session.outer, session.line));
+            }
+        }
+        all
+    };
+    let apart = sessions("");
+    assert!(
+        apart.len() == 20
+            && apart.values().all(|of| of.len() == 2 && of[0].1 == of[1].1 && of[1].1.is_some())
+    );
+    assert_eq!(apart.values().flatten().map(|(outer, _)| outer).collect::<BTreeSet<_>>().len(), 40);
+    let one = sessions("cgnat = true");
+    assert_eq!(one.values().map(|of| of[1].0).collect::<BTreeSet<_>>().len(), 1);
+    assert!(one.values().all(|of| of[1].1.is_none()));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     draws::{Drawer, Draws},
-    estate::{Net, On, another},
+    estate::{Net, On},
     event::{DAY, SECOND},
     habit::{Presence, Who, night},
     names::{self, Person},
@@ -23,8 +23,6 @@ pub(super) struct Room {
 const KNOWN_AFTER: u64 = 20 * SECOND;
 /// From a tunnel to the first handset.
 const SERVES_AFTER: u64 = 60 * SECOND;
-/// 192.0.2.0: the outer address of a town's CGNAT.
-const CGNAT: u32 = 0xc000_0200;
 
 impl World {
     /// One day of a unit, and of who is about it.
@@ -43,8 +41,8 @@ impl World {
             room.outages.push((from, from + draws.micros(180, 3600)));
         }
         self.estate.on(number, began, &room.outages, &mut room.on);
-        self.tunnels(number, began, &mut room.on, &mut draws);
         self.renumber(number, &room.on, &mut draws);
+        self.tunnels(number, began, &mut room.on, &mut draws);
         room.there.clear();
         if !room.on.is_empty() {
             unit.habit().day(number, day, &self.customs, &mut draws, &mut room.there);
@@ -67,20 +65,20 @@ impl World {
         let Some(unit) = self.estate.units.get_mut(number as usize) else { return };
         let first = on.first().map_or(u64::MAX, |on| on.from);
         if unit.is_up && first > began {
-            self.hours.push(began, tunnel(number, Some((unit.outer, unit.net)), None));
+            self.hours.push(began, tunnel(number, Some(unit.outer()), None));
             unit.is_up = false;
         }
         for on in on {
             if !unit.is_up {
                 if draws.happens(addresses) {
-                    unit.outer = another(unit.outer);
+                    unit.addresses = unit.addresses.wrapping_add(1);
                 }
-                self.hours.push(on.from + SECOND, tunnel(number, None, Some((unit.outer, unit.net))));
+                self.hours.push(on.from + SECOND, tunnel(number, None, Some(unit.outer())));
                 unit.is_up = true;
                 on.from += SERVES_AFTER;
             }
             if on.to < began + DAY {
-                self.hours.push(on.to + KNOWN_AFTER, tunnel(number, Some((unit.outer, unit.net)), None));
+                self.hours.push(on.to + KNOWN_AFTER, tunnel(number, Some(unit.outer()), None));
                 unit.is_up = false;
             }
         }
@@ -91,13 +89,11 @@ impl World {
         let Some(unit) = self.estate.units.get_mut(number as usize) else { return };
         for renumbering in self.renumberings.iter().filter(|of| of.town == u32::from(unit.town)) {
             let at = renumbering.from + draws.micros(0, renumbering.for_s);
-            let before = (unit.outer, unit.net);
-            (unit.outer, unit.net) = match renumbering.is_cgnat {
-                true => (CGNAT + renumbering.town, Net::Unknown),
-                false => (another(unit.outer), Net::Own),
-            };
-            if on.iter().any(|on| on.from <= at && at < on.to) {
-                self.hours.push(at, tunnel(number, Some(before), Some((unit.outer, unit.net))));
+            let before = unit.outer();
+            unit.addresses = unit.addresses.wrapping_add(1);
+            unit.net = if renumbering.is_cgnat { Net::Unknown } else { Net::Own };
+            if unit.is_up && on.iter().any(|on| on.from <= at && at < on.to) {
+                self.hours.push(at, tunnel(number, Some(before), Some(unit.outer())));
             }
         }
     }

@@ -76,6 +76,7 @@ impl World {
             unasked: Share::percent(given.codes_unasked_pct()),
         };
         let customs = Customs {
+            seed,
             guests: Share::percent(given.guests_pct()),
             holidays: Share::percent(given.holidays_pct()),
             passers_per_d: given.passers_per_d(),
