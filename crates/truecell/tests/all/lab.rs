@@ -54,7 +54,8 @@ fn the_last_json_line_of_a_lab_is_its_conclusion() {
 fn scenarios_that_come_along_are_listed_and_end_as_they_say() {
     let bench = Bench::bare();
     let listed = bench.json(&["lab", "list"]);
-    let names: Vec<_> = listed.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let names: Vec<_> =
+        listed["scenarios"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert!(names.len() >= 12 && names.contains(&"bus-stop"));
     let output = bench.run(&["lab", "run", names[0], "bus-stop", "--json"]);
     assert!(output.status.success(), "{}", text(&output.stdout));

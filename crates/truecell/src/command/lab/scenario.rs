@@ -38,6 +38,11 @@ pub(crate) struct Check {
 }
 
 #[derive(Serialize)]
+struct Scenarios {
+    scenarios: Vec<Listed>,
+}
+
+#[derive(Serialize)]
 struct Listed {
     name: &'static str,
     about: String,
@@ -123,10 +128,10 @@ impl List {
                 about: scenario.about,
             })
         });
-        let listed: Vec<_> = listed.collect::<Result<_, Failure>>()?;
-        output.answer(&listed, |listed| {
+        let scenarios: Vec<_> = listed.collect::<Result<_, Failure>>()?;
+        output.answer(&Scenarios { scenarios }, |listed| {
             let mut table = Table::new(&["NAME", "DAYS", "UNITS", "WHAT HAPPENS"]);
-            for Listed { name, about, span_d, units, is_attack: _ } in listed {
+            for Listed { name, about, span_d, units, is_attack: _ } in &listed.scenarios {
                 table.row([(*name).to_owned(), span_d.to_string(), units.to_string(), about.clone()]);
             }
             table.to_string()
