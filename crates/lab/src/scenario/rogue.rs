@@ -66,7 +66,9 @@ impl World {
             let on = self.today.get(&unit);
             on.is_some_and(|on| on.iter().any(|on| on.from <= at && at < on.to))
         };
-        let [is_there, comes_back] = [is_on(rogue.from), is_on(rogue.to)];
+        // What comes tomorrow is not drawn yet: it is as it is at midnight.
+        let midnight = rogue.from / DAY * DAY + DAY;
+        let [is_there, comes_back] = [is_on(rogue.from), is_on(rogue.to.min(midnight - 1))];
         let own = of.outer();
         let here = match rogue.actor.network.unwrap_or(Via::Mobile) {
             Via::OwnLine => own,

@@ -267,6 +267,39 @@ fn a_box_that_gets_no_tunnel_serves_nobody() {
 }
 
 #[test]
+fn a_unit_has_its_tunnel_back_when_the_box_that_took_it_is_off() {
+    let scenario = small(
+        r#"regional_outages_pct = 0
+[[actor]]
+name = "home"
+kind = "unit"
+[[actor]]
+name = "box"
+kind = "box"
+identity = "home"
+own_cell = true
+network = "mobile"
+[[step]]
+at = "1d 22:00"
+actor = "box"
+do = "on"
+for_min = 240
+"#,
+    );
+    let begins = scenario.begins();
+    let of = |arrival: Arrival| match arrival.input {
+        Input::Ledger(detect::LedgerChange { stamp, change: detect::Change::Session { after, .. } }) => {
+            let minute = stamp.at.since(begins).as_secs() / 60;
+            after.filter(|session| session.device == names::device(0)).map(|session| (minute, session.class))
+        }
+        Input::Ledger(_) | Input::Row(_) | Input::Watermark { .. } => None,
+    };
+    let sessions: Vec<_> = Player::new(&scenario, 1).unwrap().filter_map(of).collect();
+    assert!(sessions.contains(&(46 * 60, Some(ids::SourceClass::Mobile))), "{sessions:?}");
+    assert!(sessions.contains(&(50 * 60, Some(ids::SourceClass::OwnFixed))), "{sessions:?}");
+}
+
+#[test]
 fn a_feed_loses_delays_and_repeats_as_its_terms_say() {
     let feed = r#"
 [[feed]]

@@ -271,7 +271,7 @@ impl Expectation {
         let Self { finding, on, by, met, at, after_s, cells_missed } = self;
         let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
         let when = at.map_or_else(String::new, |at| format!(": {}", seconds(at)));
-        let after = after_s.map(|secs| Duration::from_secs_f64(secs)).map_or_else(String::new, after);
+        let after = after_s.map(Duration::from_secs_f64).map_or_else(String::new, after);
         let missed = cells_missed.iter().map(|cell| format!(" {cell}")).collect::<String>();
         match met {
             true => writeln!(text, "  found    {finding} on {on}{by}{when}{after}"),
