@@ -1,5 +1,6 @@
 mod migration;
 mod scenario;
+mod score;
 mod unit;
 
 use crate::{
@@ -39,6 +40,7 @@ enum Part {
     Run(scenario::Run),
     List(scenario::List),
     Check(scenario::Check),
+    Score(score::Score),
 }
 
 const INTRODUCTION: &str = "\
@@ -78,6 +80,7 @@ impl Lab {
             Some(Part::Run(run)) => run.run(output),
             Some(Part::List(_)) => scenario::List::run(output),
             Some(Part::Check(check)) => check.run(output),
+            Some(Part::Score(score)) => score.run(output),
             None => self.tour(cli, output),
         }
     }
