@@ -35,12 +35,15 @@ struct Waiting {
     at: UnixTime,
     row: RowId,
     cell: Option<CellId>,
+    /// No access record came; it is left to see whether that is a gap's doing.
+    is_absent: bool,
 }
 
-/// Codes of one day through one cell.
+/// Codes of one day through one cell, and those of them that nobody had asked for.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct State {
     window: Window,
+    all: u16,
     without: u16,
     handsets: Few<HANDSETS>,
     some: Vec<SubscriberKey>,
@@ -49,7 +52,7 @@ pub(crate) struct State {
 }
 
 const CODES: usize = 65_536;
-const CELLS: usize = 65_536;
+const CELLS: usize = 262_144;
 const SERVICES: usize = 256;
 const SINCE: Duration = Duration::from_secs(3 * 3600);
 const UNTIL: Duration = Duration::from_secs(600);
@@ -57,6 +60,8 @@ const WITHOUT: u16 = 3;
 const HANDSETS: usize = 2;
 const KNOWN: u64 = 100;
 const SHARE: u64 = 95;
+const HERE: u32 = 20;
+const SILENCE: Duration = Duration::from_secs(3600);
 
 impl Key for CodeKey {
     fn number(self) -> u64 {
@@ -81,12 +86,12 @@ impl Default for ExpectedAbsent {
 impl Detector for ExpectedAbsent {
     const ABOUT: About = About {
         id: "expected_absent",
-        version: 1,
+        version: 2,
         sees: "a one-time code that reached a handset of which there is no access record; or, at a cell that is no macro cell, codes of several subscribers that none of them had asked for",
         benign: &[
             Benign {
                 cause: "access records are late or lost",
-                told: "in a known gap nothing is said, and 600 s are waited; records that are lost without a trace are not told",
+                told: "600 s are waited for them, and an hour for a gap to be known, in which nothing is said; records that are lost without a trace are not told",
             },
             Benign {
                 cause: "a handset with a longer periodic update than usual",
@@ -98,7 +103,7 @@ impl Detector for ExpectedAbsent {
             },
             Benign {
                 cause: "somebody mistyped a number, or a service that sends codes by itself",
-                told: "2 subscribers and 3 codes a day at one cell; only of services of which nearly all requests are known",
+                told: "2 subscribers, 3 codes a day and a fifth of all at one cell; only of services of which nearly all requests are known",
             },
         ],
         clause: "in the case, some whose payments were fraud had no access record at all, and codes came to people who had asked for none",
@@ -116,6 +121,12 @@ impl Detector for ExpectedAbsent {
                 why: "clocks of core and message centre differ, and rows are written when a procedure ends",
             },
             Threshold {
+                name: "silence",
+                value: SILENCE.as_secs(),
+                unit: "s after the code, until a missing record is said",
+                why: "a gap is known once its feed speaks again or has been silent for as long as its terms say, 3600 s in most",
+            },
+            Threshold {
                 name: "codes",
                 value: WITHOUT as u64,
                 unit: "codes a day at one cell, without own request",
@@ -126,6 +137,12 @@ impl Detector for ExpectedAbsent {
                 value: HANDSETS as u64,
                 unit: "of them",
                 why: "one may be somebody's mistake",
+            },
+            Threshold {
+                name: "share here",
+                value: HERE as u64,
+                unit: "% of the cell's codes that day",
+                why: "four times what a service may lack: in a stadium three of hundreds are nothing",
             },
             Threshold {
                 name: "known",
@@ -158,10 +175,13 @@ impl Detector for ExpectedAbsent {
 
     fn timer(&mut self, key: u64, cx: &mut Context<'_>) {
         let Some(waiting) = self.codes.get(CodeKey(key)).and_then(|entry| entry.state) else { return };
+        let Waiting { subscriber, at, row, cell, is_absent } = waiting;
+        if !is_absent && !is_recent(subscriber, at, cx) {
+            self.codes.touch(CodeKey(key), cx.now).state = Some(Waiting { is_absent: true, ..waiting });
+            return cx.at(at.after(SILENCE), key);
+        }
         self.codes.remove(CodeKey(key));
-        let Waiting { subscriber, at, row, cell } = waiting;
-        let is_whole = cx.world.gaps().is_whole(at.before(SINCE), cx.now);
-        if is_recent(subscriber, at, cx) || !is_whole {
+        if !is_absent || !cx.world.gaps().is_whole(at.before(SINCE), at.after(UNTIL)) {
             return;
         }
         let Entry { partial, state: pace, .. } = self.pace.touch(subscriber, cx.now);
@@ -200,7 +220,8 @@ impl ExpectedAbsent {
         }
         let key = CodeKey(self.next);
         self.next += 1;
-        let waiting = Waiting { subscriber: row.subscriber, at: cx.now, row: seen.row, cell };
+        let (subscriber, at, row) = (row.subscriber, cx.now, seen.row);
+        let waiting = Waiting { subscriber, at, row, cell, is_absent: false };
         self.codes.touch(key, cx.now).state = Some(waiting);
         cx.at(cx.now.after(UNTIL), key.0);
     }
@@ -216,23 +237,28 @@ impl ExpectedAbsent {
         *all += 1;
         *asked += u64::from(row.requested.is_some());
         let cell = cell.filter(|cell| !cx.world.is_macro(*cell, cx.now) && cx.world.knows_plan());
-        let Some(cell) = cell.filter(|_| is_usual && row.requested.is_none()) else { return };
+        let Some(cell) = cell.filter(|_| is_usual) else { return };
         let Entry { partial, state, .. } = self.cells.touch(cell, cx.now);
         if state.window.is_over(cx.now, DAY) {
-            (state.without, state.handsets, state.some, state.first) = Default::default();
+            (state.all, state.without, state.handsets, state.some, state.first) = Default::default();
+        }
+        state.all = state.all.saturating_add(1);
+        if row.requested.is_some() {
+            return;
         }
         state.without = state.without.saturating_add(1);
         state.first.get_or_insert(seen.row);
         if state.handsets.add(row.subscriber) {
             state.some.push(row.subscriber);
         }
-        let is_enough = state.without >= WITHOUT && state.handsets.len() >= HANDSETS;
+        let is_much = 100 * u32::from(state.without) >= HERE * u32::from(state.all);
+        let is_enough = state.without >= WITHOUT && state.handsets.len() >= HANDSETS && is_much;
         if !is_enough || !state.pace.may(cx.now) {
             return;
         }
         let (partial, handsets) = (*partial, (state.handsets.len(), state.some.clone()));
         let rows = state.first.into_iter().chain([seen.row]).collect();
-        let what = format!("{} codes within a day that nobody had asked for", state.without);
+        let what = format!("{} of {} codes within a day that nobody had asked for", state.without, state.all);
         let Some(key) = cx.cell(cell) else { return };
         cx.find(Draft {
             key,

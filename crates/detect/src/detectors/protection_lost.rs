@@ -50,6 +50,8 @@ struct Elsewhere {
     window: Window,
     today: (u64, u64),
     before: (u64, u64),
+    /// Of those that had it at a macro cell before, the newest 8 to 16, and which of them lack it now.
+    newest: (u32, u32),
 }
 
 const CELLS: usize = 262_144;
@@ -58,6 +60,8 @@ const SHARE: u32 = 80;
 const LEVEL_HANDSETS: usize = 8;
 const LEVEL_ROWS: u64 = 1_000;
 const LEVEL_SHARE: u64 = 95;
+const NEWEST: u32 = 16;
+const CHANGED_SHARE: u32 = 5;
 
 impl Default for Cells {
     fn default() -> Self {
@@ -68,7 +72,7 @@ impl Default for Cells {
 impl Detector for ProtectionLost {
     const ABOUT: About = About {
         id: "protection_lost",
-        version: 1,
+        version: 2,
         sees: "a cell that is no macro cell, where handsets register with IMS without encryption or get no NAS ciphering, while the same handsets had it when last seen at a macro cell (change); or where handsets that were never seen elsewhere all lack it, while nearly everybody at macro cells has it (level)",
         benign: &[
             Benign {
@@ -77,7 +81,7 @@ impl Detector for ProtectionLost {
             },
             Benign {
                 cause: "an IMS that omits the header",
-                told: "a row that does not say is not counted; one that omits it for all hits macro cells alike, and then nothing is said",
+                told: "a row that does not say is not counted; where handsets lose it at macro cells as well, nothing is said; in one region of a large carrier it is not told",
             },
             Benign {
                 cause: "emergency calls without a SIM, which have no ciphering",
@@ -101,6 +105,12 @@ impl Detector for ProtectionLost {
                 value: SHARE as u64,
                 unit: "% of the rows compared",
                 why: "a unit that switches it off does so for nearly all",
+            },
+            Threshold {
+                name: "changing",
+                value: CHANGED_SHARE as u64,
+                unit: "% of the newest 8 to 16 registrations at macro cells lack what their handsets had",
+                why: "hardly any do while IMS and its records stay as they are; one that does is forgotten after 15 others",
             },
             Threshold {
                 name: "level handsets",
@@ -133,7 +143,7 @@ impl Detector for ProtectionLost {
             What::Ims { row, cell: Some(cell), is_macro, before } if row.event == ImsEvent::Register => {
                 let Some(has_it) = is_encrypted(row) else { return };
                 if is_macro {
-                    return self.elsewhere.count(has_it, cx);
+                    return self.elsewhere.count(has_it, before.protection.ims == Some(true), cx);
                 }
                 match before.protection.ims {
                     Some(true) => {
@@ -172,13 +182,15 @@ impl ProtectionLost {
         seen: &Seen<'_>,
         cx: &mut Context<'_>,
     ) {
-        let is_usual = self.elsewhere.is_usual();
+        let (is_usual, is_changing) = (self.elsewhere.is_usual(), self.elsewhere.is_changing());
         let Entry { partial, state, .. } = self.cells.0.touch(cell, cx.now);
         if state.window.is_over(cx.now, DAY) {
             (state.ims, state.nas, state.level) = Default::default();
         }
         which(state).add(who, has_it, seen.row);
-        let Some((what, of, confidence)) = state.lost(is_usual).filter(|_| !has_it) else { return };
+        let Some((what, of, confidence)) = state.lost(is_usual, is_changing).filter(|_| !has_it) else {
+            return;
+        };
         let (all, without, some) = (of.all, of.without, of.some.clone());
         let (handsets, rows) = (of.handsets.len(), of.first.into_iter().chain([seen.row]).collect());
         if !state.pace.may(cx.now) {
@@ -202,17 +214,21 @@ impl ProtectionLost {
 
 impl State {
     /// What is lost here: in words, what shows it, and how sure.
-    fn lost(&self, is_usual: bool) -> Option<(&'static str, &Compared, u8)> {
+    fn lost(&self, is_usual: bool, is_changing: bool) -> Option<(&'static str, &Compared, u8)> {
         let changes = [
-            (&self.ims, "registrations without encryption, of handsets that have it elsewhere"),
-            (&self.nas, "contacts without ciphering, of handsets that have it elsewhere"),
+            (&self.ims, is_changing, "registrations without encryption, of handsets that have it elsewhere"),
+            (&self.nas, false, "contacts without ciphering, of handsets that have it elsewhere"),
         ];
-        let change = changes.into_iter().find(|(of, _)| of.is_lost(HANDSETS));
+        let change =
+            changes.into_iter().find(|(of, is_everywhere, _)| of.is_lost(HANDSETS) && !is_everywhere);
         let sure = |of: &Compared| if of.handsets.len() >= LEVEL_HANDSETS { 95 } else { 85 };
-        if let Some((of, what)) = change {
+        if let Some((of, _, what)) = change {
             return Some((what, of, sure(of)));
         }
-        let is_level = is_usual && self.level.is_lost(LEVEL_HANDSETS) && self.level.all == self.level.without;
+        let is_level = is_usual
+            && !is_changing
+            && self.level.is_lost(LEVEL_HANDSETS)
+            && self.level.all == self.level.without;
         let what = "registrations without encryption, which nearly all have at macro cells";
         is_level.then_some((what, &self.level, 60))
     }
@@ -237,12 +253,25 @@ impl Compared {
 }
 
 impl Elsewhere {
-    fn count(&mut self, has_it: bool, cx: &Context<'_>) {
+    fn count(&mut self, has_it: bool, had_it: bool, cx: &Context<'_>) {
         if self.window.is_over(cx.now, DAY) {
             (self.before, self.today) = (self.today, (0, 0));
         }
         self.today.0 += 1;
         self.today.1 += u64::from(has_it);
+        if had_it {
+            let (all, lost) = self.newest;
+            self.newest = (all + 1, lost + u32::from(!has_it));
+            if self.newest.0 >= NEWEST {
+                self.newest = (self.newest.0 / 2, self.newest.1 / 2);
+            }
+        }
+    }
+
+    /// Whether handsets lose it at macro cells as well: then IMS or its records change.
+    fn is_changing(&self) -> bool {
+        let (all, lost) = self.newest;
+        100 * lost > CHANGED_SHARE * all
     }
 
     /// Whether nearly all have it.

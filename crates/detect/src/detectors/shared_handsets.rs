@@ -29,6 +29,8 @@ pub(crate) struct State {
     handsets: Few<UNPLACED>,
     some: Vec<SubscriberKey>,
     first: Option<RowId>,
+    /// The one that no unit has spoke through another unit's tunnel.
+    is_carried: bool,
     pace: Pace,
 }
 
@@ -119,6 +121,8 @@ impl Detector for SharedHandsets {
         }
         let carrier = row.inner.and_then(|inner| cx.world.at_inner(inner));
         let Some(enough) = enough(before.cell, cell, carrier, apart_s, cx) else { return };
+        // A macro cell that the plan does not have is beside units, and speaks through no unit's tunnel.
+        let may_be_macro = cx.world.unit_of(before.cell).is_some() != cx.world.unit_of(cell).is_some();
         let pair = Pair(before.cell.min(cell), before.cell.max(cell));
         let Entry { partial, state, .. } = self.pairs.touch(pair, cx.now);
         if state.window.is_over(cx.now, DAY) {
@@ -128,7 +132,9 @@ impl Detector for SharedHandsets {
         if state.handsets.add(row.subscriber) {
             state.some.push(row.subscriber);
         }
-        if state.handsets.len() < enough || !state.pace.may(cx.now) {
+        state.is_carried |= carrier.is_some() && cx.world.unit_of(cell).is_none();
+        let is_shown = state.is_carried || !may_be_macro;
+        if state.handsets.len() < enough || !is_shown || !state.pace.may(cx.now) {
             return;
         }
         let (partial, handsets) = (*partial, (state.handsets.len(), state.some.clone()));
@@ -160,13 +166,7 @@ fn enough(
     let [of_from, of_to] = [world.unit_of(from), world.unit_of(to)];
     let is_one_unit = of_from.is_some() && of_from == of_to.or(carrier);
     let is_booked = world.is_booked(from, cx.now) || world.is_booked(to, cx.now);
-    // A macro cell that the plan does not have is beside units, and speaks through no unit's tunnel.
-    let may_be_macro = match (of_from, of_to) {
-        (Some(_), None) => carrier.is_none(),
-        (None, Some(_)) => true,
-        (Some(_), Some(_)) | (None, None) => false,
-    };
-    if is_one_unit || is_booked || may_be_macro || !world.knows_plan() {
+    if is_one_unit || is_booked || !world.knows_plan() {
         return None;
     }
     let Some((here, there)) = world.home_of(from).zip(world.home_of(to)) else { return Some(UNPLACED) };

@@ -2,11 +2,13 @@
 
 use super::{
     check,
+    country::Country,
     keys::{Given, table},
     moment::Moment,
+    names::Spot,
     word::{ActorKind, By, Deed, FeedKind, Omits, Place, Strip, Via},
 };
-use ids::{Plmn, UnixTime};
+use ids::{Plmn, Position, UnixTime};
 use serde::{Deserialize, Serialize};
 
 /// Version of the format that is read.
@@ -200,6 +202,11 @@ impl Scenario {
     pub fn begins(&self) -> UnixTime {
         // 2026-01-05T00:00:00Z.
         self.start.unwrap_or(UnixTime::from_secs(1_767_571_200))
+    }
+
+    /// Where something is that a step or an actor puts somewhere in a town.
+    pub fn position(&self, town: u32, x_km: f64, y_km: f64) -> Option<Position> {
+        Country::new(&self.estate, 0).middle(town).plus(Spot::km(x_km, y_km)).position()
     }
 
     /// Whether somebody has a box.

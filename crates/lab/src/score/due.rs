@@ -1,10 +1,14 @@
 //! What each detector is for, in terms of the truth: what it must find, and what it is a miss not to find.
 
-use super::{ANY, payments::PAYMENTS, said::Said, unknown_ids::UNKNOWN_IDS};
+use super::{
+    ANY,
+    payments::PAYMENTS,
+    said::Said,
+    unknown_ids::{Registered, UNKNOWN_IDS},
+};
 use crate::scenario::{Actor, Attack, Deed, Scenario, Step, Truth};
 use detect::Subject;
 use ids::{CellKey, DeviceId, UnixTime};
-use std::collections::BTreeSet;
 
 /// What a method must find.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +26,7 @@ pub(super) struct Known<'a> {
     pub(super) actor: &'a Actor,
     pub(super) attack: &'a Attack,
     /// Cells of the ledger.
-    pub(super) registered: &'a BTreeSet<CellKey>,
+    pub(super) registered: &'a Registered,
 }
 
 /// Something that must be found.
@@ -35,7 +39,8 @@ pub(super) struct Target {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Cell(CellKey),
+    /// A cell, and the unit that has it by the ledger: naming either will do.
+    Cell(CellKey, Option<DeviceId>),
     Unit(DeviceId),
     Attack,
     Feed(&'static str),
@@ -43,6 +48,8 @@ enum Kind {
 
 /// Units behind one address from which [`DUE`] has them as many.
 const MANY: usize = 3;
+/// A macro cell's reach in the scenarios, and the kilometre by which a registered position may be out.
+const ELSEWHERE_M: f64 = 2_000.0;
 
 /// What each method must find.
 pub const DUE: [DueRule; 14] = [
@@ -52,7 +59,7 @@ pub const DUE: [DueRule; 14] = [
     DueRule {
         by: "cell_unknown",
         what: "each cell of an attack that the ledger does not have",
-        of: |known| known.cells(|cell| !known.registered.contains(cell)),
+        of: |known| known.cells(|cell| !known.registered.contains_key(cell)),
     },
     DueRule {
         by: "lost_unit_returns",
@@ -66,8 +73,8 @@ pub const DUE: [DueRule; 14] = [
     },
     DueRule {
         by: "handset_trail",
-        what: "each cell of a unit that a box has elsewhere",
-        of: |known| if known.stands_by_the_site() { Vec::new() } else { known.own_cells() },
+        what: "each cell of a unit that a box has more than 2 km from its site",
+        of: |known| known.cells(|cell| known.is_elsewhere(cell)),
     },
     DueRule {
         by: "war_driving",
@@ -116,7 +123,7 @@ pub(super) fn due(
     rule: &DueRule,
     scenario: &Scenario,
     truth: &Truth,
-    registered: &BTreeSet<CellKey>,
+    registered: &Registered,
 ) -> Vec<(Option<usize>, Target)> {
     if rule.by == "feed_gap" {
         return feeds(scenario).map(|target| (None, target)).collect();
@@ -152,7 +159,7 @@ impl Target {
         match &self.kind {
             Kind::Feed(name) => matches!(&said.on, Subject::Feed(feed) if feed.as_str() == *name),
             _ if said.attack != attack => false,
-            Kind::Cell(cell) => said.names(cell),
+            Kind::Cell(cell, unit) => said.names(cell) || unit.is_some_and(|unit| said.names_unit(&unit)),
             Kind::Unit(unit) => said.names_unit(unit),
             Kind::Attack => true,
         }
@@ -167,7 +174,10 @@ impl Known<'_> {
 
     fn cells(&self, is_due: impl Fn(&CellKey) -> bool) -> Vec<Target> {
         let used = self.attack.cells.iter().filter_map(|(cell, of)| Some((*cell, of.from?)));
-        let target = |(cell, from)| Target { kind: Kind::Cell(cell), from };
+        let target = |(cell, from)| Target {
+            kind: Kind::Cell(cell, self.registered.get(&cell).map(|(unit, _)| *unit)),
+            from,
+        };
         used.filter(|(cell, _)| is_due(cell)).map(target).collect()
     }
 
@@ -176,7 +186,7 @@ impl Known<'_> {
     }
 
     fn own_cells(&self) -> Vec<Target> {
-        self.cells(|cell| self.registered.contains(cell))
+        self.cells(|cell| self.registered.contains_key(cell))
     }
 
     fn whole(&self) -> Vec<Target> {
@@ -216,16 +226,12 @@ impl Known<'_> {
         self.identity().is_some_and(|unit| self.steps().any(|step| step.town() != unit.town()))
     }
 
-    /// It stands within a macro cell's reach of a site that the file gives.
-    fn stands_by_the_site(&self) -> bool {
-        let reach_km = f64::from(self.scenario.estate.macro_spacing_m()) / 1000.0;
-        self.identity().filter(|unit| unit.x_km.is_some() || unit.y_km.is_some()).is_some_and(|unit| {
-            let is_near = |step: &Step| {
-                let apart = (step.x_km() - unit.x_km()).hypot(step.y_km() - unit.y_km());
-                step.town() == unit.town() && step.speed_kmh() == 0 && apart <= reach_km
-            };
-            self.steps().all(is_near)
-        })
+    /// The box is on further from where the cell's unit is registered than evidence of place goes.
+    fn is_elsewhere(&self, cell: &CellKey) -> bool {
+        let Some((_, Some(site))) = self.registered.get(cell) else { return false };
+        let places =
+            self.steps().filter_map(|step| self.scenario.position(step.town(), step.x_km(), step.y_km()));
+        places.map(|place| place.distance_m(*site)).any(|apart_m| apart_m > ELSEWHERE_M)
     }
 
     fn is_on_for_days(&self) -> bool {

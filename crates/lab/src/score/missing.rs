@@ -74,7 +74,7 @@ mod tests {
         let scenario = Scenario::parse("format = 1\nabout = \"a test\"\nspan_d = 300").unwrap();
         for missing in Missing::ALL {
             let of = missing.of(&scenario, 3);
-            of.check().unwrap();
+            crate::scenario::Player::new(&of, 1).unwrap();
             assert_eq!(of.feeds.len(), if missing == Missing::Nothing { 0 } else { 4 }, "{missing:?}");
             for feed in &of.feeds {
                 assert!(!matches!(feed.name, FeedKind::Ledger | FeedKind::Plan));

@@ -110,6 +110,7 @@ impl Payments {
             told: *told,
             on: Subject::Subscriber(*payer),
             what: (*why).to_owned(),
+            sure: 100,
             cells: Vec::new(),
             units: Vec::new(),
             attack: truth.attacks.iter().position(|attack| {

@@ -43,6 +43,8 @@ pub(super) struct Wrong {
     pub(super) honest: Option<String>,
     pub(super) days: BTreeSet<i64>,
     pub(super) what: String,
+    /// How sure of it the method was, at most.
+    pub(super) sure: u8,
 }
 
 /// Plays a scenario, and has all methods look at it.
@@ -108,8 +110,10 @@ fn named(scenario: &Scenario, said: &[&Said]) -> Found {
             right.insert(&said.on);
             continue;
         }
-        let first = || Wrong { honest: said.honest.clone(), days: BTreeSet::new(), what: said.what.clone() };
+        let first =
+            || Wrong { honest: said.honest.clone(), days: BTreeSet::new(), what: said.what.clone(), sure: 0 };
         let wrong = found.wrong.entry(said.on.clone()).or_insert_with(first);
+        wrong.sure = wrong.sure.max(said.sure);
         wrong.days.insert(said.told.secs().div_euclid(86_400));
     }
     found.right = right.len() as u64;

@@ -11,6 +11,8 @@ pub(super) struct Said {
     /// Whom it names.
     pub(super) on: Subject,
     pub(super) what: String,
+    /// How sure, 0 to 100; of methods that do not say 100.
+    pub(super) sure: u8,
     pub(super) cells: Vec<CellKey>,
     pub(super) units: Vec<DeviceId>,
     /// The attack that it is about; none: it accuses somebody honest.
@@ -23,8 +25,8 @@ impl Said {
     pub(super) fn finding(finding: Finding, told: UnixTime, truth: &Truth) -> Self {
         let attack = truth.attacks.iter().position(|attack| attack.is_meant(&finding));
         let honest = truth.look_alike(&finding).map(|honest| honest.actor.clone());
-        let Finding { detector, key, what, cells, devices, .. } = finding;
-        Self { by: detector, told, on: key, what, cells, units: devices, attack, honest }
+        let Finding { detector, key, what, cells, devices, confidence: sure, .. } = finding;
+        Self { by: detector, told, on: key, what, sure, cells, units: devices, attack, honest }
     }
 
     /// Of a method that names a cell.
@@ -35,7 +37,17 @@ impl Said {
         let attack = truth.attacks.iter().position(has);
         let honest = truth.honest.iter().find(|honest| honest.cells.contains(&cell));
         let honest = honest.filter(|_| attack.is_none()).map(|honest| honest.actor.clone());
-        Self { by, told, on: Subject::Cell(cell), what, cells: vec![cell], units: Vec::new(), attack, honest }
+        Self {
+            by,
+            told,
+            on: Subject::Cell(cell),
+            what,
+            sure: 100,
+            cells: vec![cell],
+            units: Vec::new(),
+            attack,
+            honest,
+        }
     }
 
     /// It names that cell.

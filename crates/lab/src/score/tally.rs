@@ -106,6 +106,8 @@ pub struct Accused {
     pub days: u64,
     /// In so many runs.
     pub runs: u64,
+    /// How sure the method was, at most, 0 to 100; 100 of those that do not say.
+    pub sure: u8,
     /// What was said first of one of them.
     pub what: String,
 }
@@ -180,10 +182,12 @@ fn accuse<'a>(
             named: 0,
             days: 0,
             runs: 0,
+            sure: 0,
             what: wrong.what.clone(),
         };
         let accused = accused.entry((method, scenario, on.clone())).or_insert_with(first);
         accused.named += 1;
+        accused.sure = accused.sure.max(wrong.sure);
         accused.days += wrong.days.len() as u64;
         accused.runs += u64::from(here.insert(on));
     }

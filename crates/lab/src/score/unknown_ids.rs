@@ -6,7 +6,7 @@
 use super::said::Said;
 use crate::scenario::Truth;
 use detect::{Change, Input};
-use ids::{CellKey, UnixTime};
+use ids::{CellKey, DeviceId, Position, UnixTime};
 use records::row::Row;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,12 +15,15 @@ pub const UNKNOWN_IDS: &str = "unknown-ids-in-batch";
 
 const DAY_S: i64 = 86_400;
 
+/// Cells of units.
+pub(super) type Registered = BTreeMap<CellKey, (DeviceId, Option<Position>)>;
+
 /// The batch, between its runs.
 #[derive(Default)]
 pub(super) struct UnknownIds {
     day: i64,
-    /// Cells that a unit of the ledger has, or had.
-    pub(super) registered: BTreeSet<CellKey>,
+    /// Cells that a unit of the ledger has, or had: which unit, and where it is registered.
+    pub(super) registered: Registered,
     planned: BTreeSet<CellKey>,
     /// Records of each cell since the last run.
     records: HashMap<CellKey, u64>,
@@ -42,7 +45,10 @@ impl UnknownIds {
             }
             Input::Ledger(change) => match &change.change {
                 Change::Unit { after, .. } => {
-                    self.registered.extend(after.iter().flat_map(|unit| &unit.cells))
+                    if let Some(unit) = after {
+                        let of = (unit.device, unit.position);
+                        self.registered.extend(unit.cells.iter().map(|cell| (*cell, of)));
+                    }
                 }
                 Change::Session { .. } => {}
             },
@@ -52,7 +58,7 @@ impl UnknownIds {
 
     fn run(&mut self, now: UnixTime) {
         let (registered, planned) = (&self.registered, &self.planned);
-        let is_known = |cell: &CellKey| registered.contains(cell) || planned.contains(cell);
+        let is_known = |cell: &CellKey| registered.contains_key(cell) || planned.contains(cell);
         let unknown: BTreeMap<_, _> = self.records.drain().filter(|(cell, _)| !is_known(cell)).collect();
         self.found.extend(unknown.into_iter().map(|(cell, records)| (now, cell, records)));
     }

@@ -1,6 +1,7 @@
 use super::{nothing, only, secs};
 use crate::scene::{DAY, HOUR, MINUTE, Scene, at, cell, mast, setup, stray, who};
-use detect::{Engine, Subject, Taken};
+use detect::{Engine, Input, Subject, Taken};
+use records::row::Row;
 
 const ABSENT: &str = "expected_absent";
 const GAP: &str = "feed_gap";
@@ -14,12 +15,33 @@ fn town() -> Scene {
 }
 
 #[test]
-fn a_code_that_reached_a_handset_without_an_access_record_is_found_ten_minutes_later() {
+fn a_code_that_reached_a_handset_without_an_access_record_is_found_an_hour_later() {
     let mut scene = town();
     scene.code(5 * HOUR, 1, None, true);
-    let found = only(&scene.until(6 * HOUR).found_by(ABSENT), &Subject::Subscriber(who(1)));
-    assert_eq!((secs(&found), found.confidence, found.partial), (5 * HOUR + 600, 50, false));
+    // What comes after ten minutes is no record of then.
+    scene.comes(5 * HOUR + 601, 1, mast(1, 0));
+    let found = only(&scene.until(7 * HOUR).found_by(ABSENT), &Subject::Subscriber(who(1)));
+    assert_eq!((secs(&found), found.confidence, found.partial), (6 * HOUR, 50, false));
     assert_eq!(found.evidence[0].0.as_str(), "codes");
+}
+
+/// A row of the core is lost just after the code, which the next one shows 49 minutes later.
+#[test]
+fn a_gap_that_is_known_later_explains_it_as_well() {
+    let mut scene = town();
+    scene.code(5 * HOUR, 1, None, true);
+    scene.comes(5 * HOUR + 60, 9, mast(1, 0));
+    scene.comes(5 * HOUR + 3000, 9, mast(1, 0));
+    let scene = scene.until(7 * HOUR);
+    assert_eq!(scene.found_by(ABSENT).len(), 1);
+    let is_lost =
+        |input: &Input| matches!(input, Input::Row(Row::Access(row)) if row.stamp.at == at(5 * HOUR + 60));
+    let (mut engine, mut found) = (Engine::new(setup()), Vec::new());
+    scene.inputs().into_iter().filter(|(_, input)| !is_lost(input)).for_each(|(_, input)| {
+        engine.take(input, &mut found);
+    });
+    engine.finish(at(DAY), &mut found);
+    assert!(found.iter().all(|finding| finding.detector == GAP), "{found:#?}");
 }
 
 #[test]
@@ -62,6 +84,21 @@ fn codes_of_several_that_none_had_asked_for_at_one_cell_are_found() {
         let found = shop(120, &[(1, cell), (2, cell), (1, cell)]).found_by(ABSENT);
         let found = only(&found, &Subject::Cell(cell));
         assert_eq!((secs(&found), found.handsets.count), (3 * HOUR + 2 * MINUTE + 5, 2));
+    }
+}
+
+/// Three that nobody had asked for, and so many that were asked for between them.
+#[test]
+fn a_stadium_has_some_that_nobody_had_asked_for_among_many() {
+    for (asked, count) in [(9, 1), (15, 0)] {
+        let mut scene = shop(120, &[(1, cell(1)), (2, cell(1))]);
+        for person in 0..asked {
+            scene.comes(3 * HOUR + 5 * MINUTE + 10 * person, 500 + person, cell(1));
+            scene.code(3 * HOUR + 5 * MINUTE + 10 * person + 5, 500 + person, Some(cell(1)), true);
+        }
+        scene.comes(3 * HOUR + 20 * MINUTE, 3, cell(1));
+        scene.code(3 * HOUR + 20 * MINUTE + 5, 3, Some(cell(1)), false);
+        assert_eq!(scene.until(5 * HOUR).found_by(ABSENT).len(), count, "{asked}");
     }
 }
 

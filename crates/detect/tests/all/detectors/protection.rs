@@ -25,6 +25,18 @@ fn three_handsets_that_have_encryption_elsewhere_and_not_here_are_found() {
     }
 }
 
+/// An IMS of another vendor: one registers at a macro cell without what it had there, and so many others with it since.
+#[test]
+fn what_handsets_lose_at_macro_cells_as_well_is_no_cells_doing() {
+    for (since, count) in [(14, 0), (15, 1)] {
+        let mut scene = town(30, AES);
+        scene.registers(2 * HOUR, 3, mast(0, 0), None);
+        (0..since).for_each(|turn| scene.registers(2 * HOUR + 1 + turn, 4 + turn, mast(0, 0), AES));
+        (0..3).for_each(|person| scene.registers(3 * HOUR + MINUTE * person, person, cell(1), None));
+        assert_eq!(scene.until(4 * HOUR).found_by(LOST).len(), count, "{since}");
+    }
+}
+
 #[test]
 fn ciphering_that_is_switched_off_by_the_core_at_one_cell_is_found() {
     let mut scene = town(0, AES);

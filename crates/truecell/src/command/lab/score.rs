@@ -91,8 +91,8 @@ fn write(case: &Case, text: &mut String) -> std::fmt::Result {
         let (days, runs) = (count(of.days, "day"), count(of.runs, "run"));
         writeln!(
             text,
-            "  accused  {}: {} in {}, {} named on {days} in {runs}: {}",
-            of.method, of.on, of.scenario, of.named, of.what
+            "  accused  {}: {} in {}, {} named on {days} in {runs}, at most {} % sure: {}",
+            of.method, of.on, of.scenario, of.named, of.sure, of.what
         )?;
     }
     Ok(())
