@@ -1,0 +1,91 @@
+//! How far all is done: one file, replaced whole. What it does not say has not happened.
+
+use crate::{IntakeError, journal::JournalPlace};
+use detect::{Engine, Setup};
+use ids::UnixTime;
+use lake::Offset;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{ErrorKind, Read, Write},
+    path::{Path, PathBuf},
+};
+
+/// Where to go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commit {
+    /// Version of this form.
+    v: u16,
+    /// Counts up from 1; parts of the lake carry it.
+    pub number: u64,
+    /// When it was made, by the clock of the machine.
+    pub made_at: UnixTime,
+    /// How far each source is read.
+    pub sources: Sources,
+    /// How far the journal is read.
+    pub journal: JournalPlace,
+}
+
+/// How far sources are read, by their names.
+pub(crate) type Sources = BTreeMap<String, Offset>;
+
+/// Version of the form of this file.
+const FORM: u16 = 1;
+
+/// The folder that keeps it.
+#[derive(Clone, Debug)]
+pub(crate) struct Commits(PathBuf);
+
+impl Commit {
+    /// The one after `before`.
+    pub(crate) fn after(before: u64, sources: Sources, journal: JournalPlace) -> Self {
+        Self { v: FORM, number: before + 1, made_at: UnixTime::now(), sources, journal }
+    }
+}
+
+impl Commits {
+    /// In this folder, which is made.
+    pub(crate) fn open(folder: &Path) -> Result<Self, IntakeError> {
+        fs::create_dir_all(folder).map_err(|source| IntakeError::io(folder, source))?;
+        Ok(Self(folder.to_owned()))
+    }
+
+    /// The newest, with the engine as it was.
+    pub(crate) fn newest(&self, setup: &Setup) -> Result<Option<(Commit, Engine)>, IntakeError> {
+        let path = self.path();
+        let mut octets = Vec::new();
+        match File::open(&path).and_then(|mut file| file.read_to_end(&mut octets)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(IntakeError::io(&path, error)),
+        }
+        let bad = |why: String| IntakeError::Commit { path: path.clone(), why };
+        let line = octets.iter().position(|octet| *octet == b'\n').ok_or_else(|| bad("it is cut off".into()))?;
+        let (head, state) = octets.split_at(line + 1);
+        let commit: Commit = serde_json::from_slice(head).map_err(|error| bad(error.to_string()))?;
+        if commit.v != FORM {
+            return Err(bad(format!("it is of form {}, this Truecell reads {FORM}", commit.v)));
+        }
+        let engine = Engine::restore(setup.clone(), state).map_err(|error| bad(error.to_string()))?;
+        Ok(Some((commit, engine)))
+    }
+
+    /// From now on this holds.
+    pub(crate) fn put(&self, commit: &Commit, engine: &Engine) -> Result<(), IntakeError> {
+        let (path, unfinished) = (self.path(), self.0.join("commit.new"));
+        let io = |source| IntakeError::io(&unfinished, source);
+        let mut head = serde_json::to_vec(commit)?;
+        head.push(b'\n');
+        let state = engine.checkpoint().map_err(|error| IntakeError::Commit { path: path.clone(), why: error.to_string() })?;
+        let mut file = File::create(&unfinished).map_err(io)?;
+        file.write_all(&head).and_then(|()| file.write_all(&state)).and_then(|()| file.sync_all()).map_err(io)?;
+        fs::rename(&unfinished, &path).map_err(io)?;
+        File::open(&self.0).and_then(|folder| folder.sync_all()).map_err(|source| IntakeError::io(&self.0, source))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.join("commit")
+    }
+}
