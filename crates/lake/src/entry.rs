@@ -252,6 +252,37 @@ impl Entry {
         }
     }
 
+    pub(crate) fn stamp_mut(&mut self) -> &mut Stamp {
+        match self {
+            Self::Row(row) => row.stamp_mut(),
+            Self::LineSession(session) => &mut session.stamp,
+            Self::LineChange(change) => &mut change.stamp,
+            Self::DeviceFacts(facts) => &mut facts.stamp,
+        }
+    }
+
+    /// Itself, where its fields go together as those of a line do; or why not.
+    pub(crate) fn checked(self) -> Result<Self, String> {
+        match self {
+            Self::Row(row) => row.wrong().map_or(Ok(Self::Row(row)), |wrong| Err(wrong.into())),
+            Self::LineSession(LineSession { stamp, line, place, from, to }) => {
+                let session = Session { line, place, from, to, at: stamp.at };
+                let Session { line, place, from, to, at: _ } =
+                    session.checked().map_err(|bad| bad.to_string())?;
+                Ok(LineSession { stamp, line, place, from, to }.into())
+            }
+            Self::LineChange(change) => Ok(change.into()),
+            Self::DeviceFacts(facts) => {
+                let DeviceFacts { stamp, device, seen_at, serial, software, tunnel, neighbours, radio } =
+                    *facts;
+                let facts =
+                    Facts { device, seen_at, at: stamp.at, serial, software, tunnel, neighbours, radio };
+                let facts = facts::Record::Facts(Box::new(facts.checked().map_err(|bad| bad.to_string())?));
+                Ok(Self::of_facts(stamp.feed, stamp.seq, facts))
+            }
+        }
+    }
+
     /// The row, where the engine reads it.
     pub fn into_row(self) -> Option<Row> {
         match self {
