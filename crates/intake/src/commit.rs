@@ -22,6 +22,8 @@ pub struct Commit {
     pub number: u64,
     /// When it was made, by the clock of the machine.
     pub made_at: UnixTime,
+    /// When the engine began.
+    pub start: UnixTime,
     /// How far each source is read.
     pub sources: Sources,
     /// How far the journal is read.
@@ -40,8 +42,8 @@ pub(crate) struct Commits(PathBuf);
 
 impl Commit {
     /// The one after `before`.
-    pub(crate) fn after(before: u64, sources: Sources, journal: JournalPlace) -> Self {
-        Self { v: FORM, number: before + 1, made_at: UnixTime::now(), sources, journal }
+    pub(crate) fn after(before: u64, start: UnixTime, sources: Sources, journal: JournalPlace) -> Self {
+        Self { v: FORM, number: before + 1, made_at: UnixTime::now(), start, sources, journal }
     }
 }
 
@@ -62,13 +64,15 @@ impl Commits {
             Err(error) => return Err(IntakeError::io(&path, error)),
         }
         let bad = |why: String| IntakeError::Commit { path: path.clone(), why };
-        let line = octets.iter().position(|octet| *octet == b'\n').ok_or_else(|| bad("it is cut off".into()))?;
+        let line =
+            octets.iter().position(|octet| *octet == b'\n').ok_or_else(|| bad("it is cut off".into()))?;
         let (head, state) = octets.split_at(line + 1);
         let commit: Commit = serde_json::from_slice(head).map_err(|error| bad(error.to_string()))?;
         if commit.v != FORM {
             return Err(bad(format!("it is of form {}, this Truecell reads {FORM}", commit.v)));
         }
-        let engine = Engine::restore(setup.clone(), state).map_err(|error| bad(error.to_string()))?;
+        let engine = Engine::restore(Setup { start: commit.start, ..setup.clone() }, state)
+            .map_err(|error| bad(error.to_string()))?;
         Ok(Some((commit, engine)))
     }
 
@@ -78,11 +82,18 @@ impl Commits {
         let io = |source| IntakeError::io(&unfinished, source);
         let mut head = serde_json::to_vec(commit)?;
         head.push(b'\n');
-        let state = engine.checkpoint().map_err(|error| IntakeError::Commit { path: path.clone(), why: error.to_string() })?;
+        let state = engine
+            .checkpoint()
+            .map_err(|error| IntakeError::Commit { path: path.clone(), why: error.to_string() })?;
         let mut file = File::create(&unfinished).map_err(io)?;
-        file.write_all(&head).and_then(|()| file.write_all(&state)).and_then(|()| file.sync_all()).map_err(io)?;
+        file.write_all(&head)
+            .and_then(|()| file.write_all(&state))
+            .and_then(|()| file.sync_all())
+            .map_err(io)?;
         fs::rename(&unfinished, &path).map_err(io)?;
-        File::open(&self.0).and_then(|folder| folder.sync_all()).map_err(|source| IntakeError::io(&self.0, source))
+        File::open(&self.0)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|source| IntakeError::io(&self.0, source))
     }
 
     fn path(&self) -> PathBuf {

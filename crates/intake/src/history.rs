@@ -1,4 +1,4 @@
-use crate::{IntakeError, Intake, JournalFeed, JournalPlace, LedgerAs, ledger_feed};
+use crate::{Intake, IntakeError, JournalFeed, JournalPlace, LedgerAs, ledger_feed};
 use detect::{Engine, Finding, FindingId, Input, Setup};
 use ids::UnixTime;
 use lake::{Entry, Kind, LakeError};
@@ -33,32 +33,45 @@ impl<'a> History<'a> {
     /// # Errors
     /// [`IntakeError`]
     pub fn open(intake: &'a Intake) -> Result<Self, IntakeError> {
-        let first = intake.lake.read(&Kind::ROWS, UnixTime::from_micros(i64::MIN), UnixTime::from_micros(i64::MAX))?;
+        let first = intake.lake.read(
+            &Kind::ROWS,
+            UnixTime::from_micros(i64::MIN),
+            UnixTime::from_micros(i64::MAX),
+        )?;
         let start = first.map(|row| row.map(|row| row.stamp().at)).next().transpose()?;
-        let setup = &intake.terms.setup;
-        let start = start.map_or(setup.start, |first| first.before(crate::read::EARLIER));
-        let engine = Engine::new(Setup { start, ..setup.clone() });
-        let mut journal = (intake.terms.ledger != LedgerAs::Nothing)
-            .then(|| JournalFeed::open(&intake.paths.journal, ledger_feed().name, JournalPlace::default()));
+        let start = intake.terms.starts(start);
+        let engine = Engine::new(Setup { start, ..intake.terms.setup.clone() });
         let mut this = Self { intake, engine, journal: None, found: Vec::new() };
-        if let (LedgerAs::Now, Some(journal)) = (intake.terms.ledger, &mut journal) {
-            let mut inputs = Vec::new();
-            journal.as_it_is(start, &mut inputs)?;
+        if intake.terms.ledger != LedgerAs::Nothing {
+            let (name, mut inputs) = (ledger_feed().name, Vec::new());
+            let mut journal = JournalFeed::open(&intake.paths.journal, name, JournalPlace::default());
+            journal.begin(start);
+            if intake.terms.ledger == LedgerAs::Now {
+                journal.as_it_is(&mut inputs)?;
+            }
             this.take(inputs);
+            this.journal = Some(journal);
         }
-        Ok(Self { journal, ..this })
+        Ok(this)
     }
 
     /// All findings of the time from `from` on and before `to`; `each` is called now and then with the time that it has come to.
     ///
     /// # Errors
     /// [`IntakeError`]
-    pub fn judge(mut self, from: UnixTime, to: UnixTime, mut each: impl FnMut(UnixTime)) -> Result<Vec<Finding>, IntakeError> {
+    pub fn judge(
+        mut self,
+        from: UnixTime,
+        to: UnixTime,
+        mut each: impl FnMut(UnixTime),
+    ) -> Result<Vec<Finding>, IntakeError> {
         let mut rows = self.intake.lake.read(&Kind::ROWS, UnixTime::from_micros(i64::MIN), to)?.peekable();
         while rows.peek().is_some() {
             let batch = rows.by_ref().take(BATCH).collect::<Result<Vec<_>, LakeError>>()?;
             let newest = batch.last().map(|row| row.stamp().at).unwrap_or_default();
-            self.take(batch.into_iter().filter_map(Entry::into_row).filter(is_given).map(Input::Row).collect());
+            self.take(
+                batch.into_iter().filter_map(Entry::into_row).filter(is_given).map(Input::Row).collect(),
+            );
             self.read_journal(newest)?;
             self.found.retain(|found| found.at >= from);
             each(newest);

@@ -51,6 +51,14 @@ pub struct Paths {
     pub commits: PathBuf,
 }
 
+impl Terms {
+    /// When an engine begins whose first row is of that time: others may be as much earlier as feeds may be late.
+    pub(crate) fn starts(&self, first: Option<UnixTime>) -> UnixTime {
+        let lateness = self.setup.feeds.iter().map(|feed| feed.lateness).max().unwrap_or_default();
+        first.map_or(self.setup.start, |first| first.before(lateness))
+    }
+}
+
 /// Who is told.
 pub trait Told: Send {
     /// These were found. Some may have been told before, under the same ids.
@@ -113,7 +121,8 @@ impl Intake {
     /// [`IntakeError`]; what is committed holds, and the rest is read again.
     pub fn run(&self, given: &Given<'_>, told: &mut dyn Told) -> Result<Summary, IntakeError> {
         let before = self.commits.newest(&self.terms.setup)?;
-        let (commit, engine) = before.map_or_else(Default::default, |(commit, engine)| (commit, Some(engine)));
+        let (commit, engine) =
+            before.map_or_else(Default::default, |(commit, engine)| (commit, Some(engine)));
         self.lake.forget_after(commit.number)?;
         let mut reader = Reader::open(self, given, &commit)?;
         let engine = match engine {

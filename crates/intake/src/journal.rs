@@ -1,18 +1,18 @@
 //! The journal as a feed: what became of units and of their sessions, in the order in which it was written.
 //!
 //! The feed's numbers count these changes, from the journal's first record on: so they have no holes, and who reads again counts the same.
-//! A change holds from the time of its record, as nobody knew of it before.
+//! A change holds from the time of its record, as nobody knew of it before, and one of a time that is told already from the end of that.
 
 mod session;
 
 use crate::IntakeError;
-use detect::{Change, Input, LedgerChange, Session, Unit};
+use detect::{Change, Input, LedgerChange, Unit};
 use events::{
     Record,
     journal::Tail,
     ledger::{Changes, RowChanged},
 };
-use ids::{DeviceId, Label, SessionId, UnixTime};
+use ids::{Label, UnixTime};
 use ledger::{Device, Row};
 use records::row::Stamp;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,8 @@ pub struct JournalPlace {
     sessions_to: u64,
     /// Changes so far.
     count: u64,
+    /// All of the time before was told.
+    told_to: UnixTime,
     /// Who is attached.
     attached: session::Attached,
 }
@@ -47,6 +49,11 @@ impl JournalFeed {
     pub fn open(journal: &Path, feed: Label, place: JournalPlace) -> Self {
         let tail = Tail::new(journal, place.changes_from);
         Self { tail, next: None, changes: Changes::default(), place, feed }
+    }
+
+    /// Nobody asks for the time before: what was so then is so at `start`.
+    pub fn begin(&mut self, start: UnixTime) {
+        self.place.told_to = self.place.told_to.max(start);
     }
 
     /// Where to go on once all that was given is in a checkpoint.
@@ -61,21 +68,20 @@ impl JournalFeed {
     pub fn until(&mut self, time: UnixTime, inputs: &mut Vec<Input>) -> Result<(), IntakeError> {
         while let Some(record) = self.next(time)? {
             for change in self.changes(&record)? {
-                self.place.count += 1;
-                let stamp = Stamp { at: record.at, feed: self.feed.clone(), seq: self.place.count };
-                inputs.push(Input::Ledger(LedgerChange { stamp, change }));
+                inputs.push(self.input(record.at, change));
             }
         }
+        self.place.told_to = self.place.told_to.max(time);
         inputs.push(Input::Watermark { feed: self.feed.clone(), at: time });
         Ok(())
     }
 
-    /// The units as they are when the journal ends, as if they had been so from `time` on; of sessions nothing. For a history that is
-    /// older than the ledger. Nothing of the journal is left to be read then.
+    /// The units as they are when the journal ends, as if they had been so from the beginning; of sessions nothing. For a history that
+    /// is older than the ledger. Nothing of the journal is left to be read then.
     ///
     /// # Errors
     /// As [`Self::until`].
-    pub fn as_it_is(&mut self, time: UnixTime, inputs: &mut Vec<Input>) -> Result<(), IntakeError> {
+    pub fn as_it_is(&mut self, inputs: &mut Vec<Input>) -> Result<(), IntakeError> {
         let mut units = BTreeMap::new();
         while let Some(record) = self.next(UnixTime::from_micros(i64::MAX))? {
             for change in self.changes(&record)? {
@@ -87,12 +93,18 @@ impl JournalFeed {
             }
         }
         for unit in units.into_values().flatten() {
-            self.place.count += 1;
-            let stamp = Stamp { at: time, feed: self.feed.clone(), seq: self.place.count };
-            let change = Change::Unit { before: None, after: Some(unit) };
-            inputs.push(Input::Ledger(LedgerChange { stamp, change }));
+            inputs.push(self.input(UnixTime::default(), Change::Unit { before: None, after: Some(unit) }));
         }
         Ok(())
+    }
+
+    fn input(&mut self, at: UnixTime, change: Change) -> Input {
+        self.place.count += 1;
+        let at = at.max(self.place.told_to);
+        Input::Ledger(LedgerChange {
+            stamp: Stamp { at, feed: self.feed.clone(), seq: self.place.count },
+            change,
+        })
     }
 
     /// The next record that is not later than that.

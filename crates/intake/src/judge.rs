@@ -1,7 +1,4 @@
-use crate::{
-    Commit, IntakeError, Told,
-    commit::Commits,
-};
+use crate::{Commit, IntakeError, Told, commit::Commits};
 use detect::{Counts, Engine, FeedCounts, Finding, Input};
 use ids::{Label, UnixTime};
 use records::row::Gap;

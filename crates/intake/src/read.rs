@@ -7,6 +7,7 @@ use lake::{Aside, BadRow, Entry, Kind, Source, Stop, Writer};
 use records::row::Row;
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{
         atomic::Ordering::Relaxed,
         mpsc::{SyncSender, sync_channel},
@@ -40,6 +41,8 @@ pub(crate) struct Reader<'a> {
     aside: Aside,
     journal: Option<JournalFeed>,
     number: u64,
+    /// When the engine began.
+    start: UnixTime,
     read: Read,
     /// On their way to the engine.
     inputs: Vec<Input>,
@@ -52,43 +55,51 @@ struct Merged {
     next: Option<Entry>,
 }
 
+/// Where what is no row is kept, in the lake's folder `aside`.
+const ASIDE: &str = "rows";
 /// Inputs that are handed on together.
 const BATCH: usize = 8192;
 /// How far ahead of this machine's clock a row may be.
 const FUTURE: Duration = Duration::from_secs(3600);
 /// How often sources that have nothing are looked at.
 const LOOK: Duration = Duration::from_millis(200);
-/// How long before its first row an engine begins: others may be earlier.
-pub(crate) const EARLIER: Duration = Duration::from_secs(86_400);
 
 /// Whoever judges has ended, and says why.
 struct Gone;
 
 impl<'a> Reader<'a> {
-    pub(crate) fn open(intake: &'a Intake, given: &'a Given<'a>, before: &Commit) -> Result<Self, IntakeError> {
+    pub(crate) fn open(
+        intake: &'a Intake,
+        given: &'a Given<'a>,
+        before: &Commit,
+    ) -> Result<Self, IntakeError> {
         let mut sources = Vec::new();
         for (input, options) in &given.sources {
             let name = crate::intake::name(input);
             let offset = before.sources.get(&name).cloned().unwrap_or_default();
-            let source = Source::open(input.clone(), options.clone(), offset)?;
+            let source = Source::resume(input.clone(), options.clone(), offset)?;
             sources.push(Merged { name, source, next: None });
         }
-        let journal = (intake.terms.ledger != LedgerAs::Nothing).then(|| {
-            JournalFeed::open(&intake.paths.journal, ledger_feed().name, before.journal.clone())
-        });
-        let aside = Aside::open(&intake.paths.lake)?;
-        let number = before.number;
+        let journal = (intake.terms.ledger != LedgerAs::Nothing)
+            .then(|| JournalFeed::open(&intake.paths.journal, ledger_feed().name, before.journal.clone()));
+        let folder = intake.paths.lake.join("aside");
+        let aside = Aside::open(&folder, ASIDE).map_err(|error| IntakeError::io(&folder, error))?;
+        let (number, start) = (before.number, before.start);
         let read = Read { commit: number, ..Read::default() };
-        Ok(Self { intake, given, sources, aside, journal, number, read, inputs: Vec::new() })
+        Ok(Self { intake, given, sources, aside, journal, number, start, read, inputs: Vec::new() })
     }
 
     /// When an engine begins that has seen nothing.
     pub(crate) fn starts(&mut self) -> Result<UnixTime, IntakeError> {
         self.look()?;
         let first = self.sources.iter().filter_map(|source| Some(source.next.as_ref()?.stamp().at)).min();
-        let start = first.map_or(self.intake.terms.setup.start, |first| first.before(EARLIER));
-        if let (LedgerAs::Now, Some(journal)) = (self.intake.terms.ledger, &mut self.journal) {
-            journal.as_it_is(start, &mut self.inputs)?;
+        let start = self.intake.terms.starts(first);
+        self.start = start;
+        if let Some(journal) = &mut self.journal {
+            journal.begin(start);
+            if self.intake.terms.ledger == LedgerAs::Now {
+                journal.as_it_is(&mut self.inputs)?;
+            }
         }
         Ok(start)
     }
@@ -130,7 +141,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Some rows into the lake and on their way to the engine; `false` when there are no more now.
-    fn batch(&mut self, plan: &Plan, writer: &mut Writer<impl Fn(CellKey) -> bool>) -> Result<bool, IntakeError> {
+    fn batch(
+        &mut self,
+        plan: &Plan,
+        writer: &mut Writer<impl Fn(CellKey) -> bool>,
+    ) -> Result<bool, IntakeError> {
         while self.inputs.len() < BATCH {
             self.look()?;
             let earliest = self.sources.iter_mut().filter(|source| source.next.is_some());
@@ -165,15 +180,9 @@ impl<'a> Reader<'a> {
                     None => break,
                     Some(Ok(entry)) => match from_the_future(&entry, &merged.name) {
                         None => merged.next = Some(entry),
-                        Some(bad) => {
-                            self.aside.keep(&bad)?;
-                            self.read.aside += 1;
-                        }
+                        Some(bad) => aside(&mut self.aside, &bad, &mut self.read)?,
                     },
-                    Some(Err(Stop::Bad(bad))) => {
-                        self.aside.keep(&bad)?;
-                        self.read.aside += 1;
-                    }
+                    Some(Err(Stop::Bad(bad))) => aside(&mut self.aside, &bad, &mut self.read)?,
                     Some(Err(Stop::Source(error))) => self.read.unreadable.push(error.to_string()),
                 }
             }
@@ -182,7 +191,12 @@ impl<'a> Reader<'a> {
     }
 
     /// What is on its way, and what the journal says until that time.
-    fn hand_on(&mut self, newest: UnixTime, plan: &Plan, steps: &SyncSender<Step>) -> Result<Result<(), Gone>, IntakeError> {
+    fn hand_on(
+        &mut self,
+        newest: UnixTime,
+        plan: &Plan,
+        steps: &SyncSender<Step>,
+    ) -> Result<Result<(), Gone>, IntakeError> {
         let mut inputs = std::mem::take(&mut self.inputs);
         if let Some(journal) = &mut self.journal {
             let rows = inputs.len();
@@ -193,7 +207,11 @@ impl<'a> Reader<'a> {
     }
 
     /// All until here is in the lake; `false` when nobody judges any more.
-    fn seal(&mut self, mut writer: Writer<impl Fn(CellKey) -> bool>, steps: &SyncSender<Step>) -> Result<bool, IntakeError> {
+    fn seal(
+        &mut self,
+        mut writer: Writer<impl Fn(CellKey) -> bool>,
+        steps: &SyncSender<Step>,
+    ) -> Result<bool, IntakeError> {
         let (back, gaps) = sync_channel(1);
         if steps.send(Step::Gaps(back)).is_err() {
             return Ok(false);
@@ -203,12 +221,18 @@ impl<'a> Reader<'a> {
             writer.push(&Row::Gap(gap).into())?;
         }
         self.read.octets += writer.seal()?.publish()?.octets;
-        let sources = self.sources.iter().map(|merged| (merged.name.clone(), merged.source.offset())).collect();
+        let sources =
+            self.sources.iter().map(|merged| (merged.name.clone(), merged.source.offset().clone())).collect();
         let journal = self.journal.as_ref().map(|journal| journal.place().clone()).unwrap_or_default();
-        let commit = Commit::after(self.number, sources, journal);
+        let commit = Commit::after(self.number, self.start, sources, journal);
         self.number += 1;
         Ok(steps.send(Step::Commit(Box::new(commit))).is_ok())
     }
+}
+
+fn aside(aside: &mut Aside, bad: &BadRow, read: &mut Read) -> Result<(), IntakeError> {
+    read.aside += 1;
+    aside.keep(bad).map_err(|error| IntakeError::io(Path::new("aside"), error))
 }
 
 /// Why a row is not believed: it would move the time of everybody.

@@ -96,7 +96,11 @@ fn resolved(
     let Some(newcomer) = attached.get_mut(&device).and_then(|sides| sides.newcomer.take()) else {
         return Vec::new();
     };
-    if stays == Some(newcomer.0) { holds(device, Some(newcomer), attached) } else { ended(device, goes, attached) }
+    if stays == Some(newcomer.0) {
+        holds(device, Some(newcomer), attached)
+    } else {
+        ended(device, goes, attached)
+    }
 }
 
 fn ended(device: DeviceId, session: SessionId, attached: &mut Attached) -> Vec<Change> {

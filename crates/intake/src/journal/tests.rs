@@ -1,11 +1,12 @@
 use super::*;
+use detect::Session;
 use events::{
     Durability, Journal, JournalKey, Recorded,
     admission::{Admitted, ContestResolved, Contested},
     gateway::{NodeStarted, SessionClosed},
     ledger::Committed,
 };
-use ids::{CertSha256, Epoch};
+use ids::{CertSha256, DeviceId, Epoch, SessionId};
 use ledger::LifeCycle;
 use serde_json::json;
 use tempfile::TempDir;
@@ -66,7 +67,7 @@ impl World {
         self.append(&Admitted {
             device: unit_id(number),
             session: session(id),
-            cert_sha256: CertSha256::new([0; 32]),
+            cert_sha256: CertSha256::of(b""),
             outer,
             inner: vec!["10.0.0.7".parse().unwrap()],
             line: None,
@@ -156,7 +157,12 @@ fn what_is_later_than_asked_waits() {
 fn a_session_ends_as_it_closes_as_another_stays_or_as_its_node_starts_anew() {
     let mut world = World::new();
     world.admitted(1, 1, "192.0.2.1:4500");
-    let closed = |id| SessionClosed { device: unit_id(1), session: session(id), why: "deleted".to_owned(), bytes: (0, 0) };
+    let closed = |id| SessionClosed {
+        device: unit_id(1),
+        session: session(id),
+        why: "deleted".to_owned(),
+        bytes: (0, 0),
+    };
     world.append(&closed(9));
     world.append(&Contested {
         device: unit_id(1),
@@ -194,6 +200,16 @@ fn a_session_ends_as_it_closes_as_another_stays_or_as_its_node_starts_anew() {
 }
 
 #[test]
+fn what_comes_after_its_time_was_told_holds_from_the_end_of_that() {
+    let mut world = World::new();
+    world.admitted(1, 1, "192.0.2.1:4500");
+    let (_, place) = world.read(JournalPlace::default(), 50);
+    world.admitted(2, 2, "192.0.2.2:4500");
+    let (late, _) = world.read(place, 60);
+    assert_eq!(late.iter().map(|change| change.stamp.at).collect::<Vec<_>>(), [at(50)]);
+}
+
+#[test]
 fn an_older_history_has_the_units_as_they_are() {
     let mut world = World::new();
     let (made, lost) = (device(1, LifeCycle::Live), device(1, LifeCycle::Lost));
@@ -204,7 +220,8 @@ fn an_older_history_has_the_units_as_they_are() {
     world.committed(from);
     let mut feed = JournalFeed::open(world.folder.path(), "ledger".parse().unwrap(), JournalPlace::default());
     let (mut inputs, before) = (Vec::new(), at(-1000));
-    feed.as_it_is(before, &mut inputs).unwrap();
+    feed.begin(before);
+    feed.as_it_is(&mut inputs).unwrap();
     let state = |input: &Input| match input {
         Input::Ledger(LedgerChange { stamp, change: Change::Unit { after: Some(unit), .. } }) => {
             (stamp.at, unit.device, unit.state)

@@ -56,11 +56,16 @@ impl Detect {
     pub(super) fn wrong(&self, at: &Located<'_>) -> Vec<ConfigError> {
         let zero = [("handsets", self.handsets), ("cells", self.cells), ("checkpoint_s", self.checkpoint_s)];
         let zero = zero.iter().filter(|(_, value)| *value == 0);
-        let mut errors: Vec<_> =
-            zero.map(|(key, _)| at.error(&["detect", key], "nothing could be kept", "write 1 or more")).collect();
+        let mut errors: Vec<_> = zero
+            .map(|(key, _)| at.error(&["detect", key], "nothing could be kept", "write 1 or more"))
+            .collect();
         if self.feeds.len() > FEEDS {
             let what = format!("{} feeds, and {FEEDS} are taken", self.feeds.len());
-            errors.push(at.error(&["detect", "feed"], what, "let one source write the rows of several under one name"));
+            errors.push(at.error(
+                &["detect", "feed"],
+                what,
+                "let one source write the rows of several under one name",
+            ));
         }
         for (index, feed) in self.feeds.iter().enumerate() {
             let index_text = index.to_string();
