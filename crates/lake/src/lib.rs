@@ -10,6 +10,7 @@
 
 mod columns;
 mod entry;
+mod export;
 mod field;
 mod kind;
 mod lake;
@@ -22,6 +23,7 @@ mod visitors;
 mod writer;
 
 pub use entry::{DeviceFacts, Entry, Kind, LineChange, LineSession};
+pub use export::export;
 pub use kind::{Column, V, columns};
 pub use lake::{Lake, LakeError};
 pub use merge::Rows;

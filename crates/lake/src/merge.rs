@@ -72,9 +72,9 @@ impl Rows {
         })
     }
 
-    /// With room for fewer rows.
-    #[cfg(test)]
-    pub(crate) fn holding(self, most_held: usize) -> Self {
+    /// With room for so many rows, and one part, in memory: 2 million unless it is said. Each takes some 80 octets.
+    #[must_use]
+    pub fn holding(self, most_held: usize) -> Self {
         Self { most_held, ..self }
     }
 

@@ -1,0 +1,9 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod any;
+mod crash;
+mod hostile;
+mod order;
+mod sources;
+mod strict;
+mod visitors;
