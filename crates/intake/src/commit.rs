@@ -7,8 +7,9 @@ use lake::Offset;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{ErrorKind, Read, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -36,9 +37,12 @@ pub(crate) type Sources = BTreeMap<String, Offset>;
 /// Version of the form of this file.
 const FORM: u16 = 1;
 
-/// The folder that keeps it.
-#[derive(Clone, Debug)]
-pub(crate) struct Commits(PathBuf);
+/// The folder that keeps it, for one process at a time.
+#[derive(Debug)]
+pub(crate) struct Commits {
+    folder: PathBuf,
+    _lock: File,
+}
 
 impl Commit {
     /// The one after `before`.
@@ -49,9 +53,19 @@ impl Commit {
 
 impl Commits {
     /// In this folder, which is made.
+    ///
+    /// # Errors
+    /// [`IntakeError::InUse`], and what the folder's disk says.
     pub(crate) fn open(folder: &Path) -> Result<Self, IntakeError> {
         fs::create_dir_all(folder).map_err(|source| IntakeError::io(folder, source))?;
-        Ok(Self(folder.to_owned()))
+        let path = folder.join("lock");
+        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let lock = lock.map_err(|source| IntakeError::io(&path, source))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { folder: folder.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(IntakeError::InUse { path }),
+            Err(TryLockError::Error(source)) => Err(IntakeError::io(&path, source)),
+        }
     }
 
     /// The newest, with the engine as it was.
@@ -78,25 +92,26 @@ impl Commits {
 
     /// From now on this holds.
     pub(crate) fn put(&self, commit: &Commit, engine: &Engine) -> Result<(), IntakeError> {
-        let (path, unfinished) = (self.path(), self.0.join("commit.new"));
+        let (path, unfinished) = (self.path(), self.folder.join("commit.new"));
         let io = |source| IntakeError::io(&unfinished, source);
         let mut head = serde_json::to_vec(commit)?;
         head.push(b'\n');
         let state = engine
             .checkpoint()
             .map_err(|error| IntakeError::Commit { path: path.clone(), why: error.to_string() })?;
-        let mut file = File::create(&unfinished).map_err(io)?;
+        let open = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&unfinished);
+        let mut file = open.map_err(io)?;
         file.write_all(&head)
             .and_then(|()| file.write_all(&state))
             .and_then(|()| file.sync_all())
             .map_err(io)?;
         fs::rename(&unfinished, &path).map_err(io)?;
-        File::open(&self.0)
+        File::open(&self.folder)
             .and_then(|folder| folder.sync_all())
-            .map_err(|source| IntakeError::io(&self.0, source))
+            .map_err(|source| IntakeError::io(&self.folder, source))
     }
 
     fn path(&self) -> PathBuf {
-        self.0.join("commit")
+        self.folder.join("commit")
     }
 }

@@ -1,13 +1,13 @@
-use crate::{Intake, IntakeError, JournalFeed, JournalPlace, LedgerAs, ledger_feed};
+use crate::{IntakeError, JournalFeed, JournalPlace, LedgerAs, Paths, Terms, ledger_feed};
 use detect::{Engine, Finding, FindingId, Input, Setup};
 use ids::UnixTime;
-use lake::{Entry, Kind, LakeError};
+use lake::{Entry, Kind, Lake, LakeError};
 use records::row::{Gap, GapWhy, Row};
 use std::collections::BTreeSet;
 
 /// Judges again what the lake has, with the detectors of today.
-pub struct History<'a> {
-    intake: &'a Intake,
+pub struct History {
+    lake: Lake,
     engine: Engine,
     journal: Option<JournalFeed>,
     found: Vec<Finding>,
@@ -27,26 +27,24 @@ pub struct Difference {
 /// Rows after which the journal is read on.
 const BATCH: usize = 8192;
 
-impl<'a> History<'a> {
+impl History {
     /// From the first row that the lake has on: what was before a time decides what is found in it.
     ///
     /// # Errors
     /// [`IntakeError`]
-    pub fn open(intake: &'a Intake) -> Result<Self, IntakeError> {
-        let first = intake.lake.read(
-            &Kind::ROWS,
-            UnixTime::from_micros(i64::MIN),
-            UnixTime::from_micros(i64::MAX),
-        )?;
+    pub fn open(paths: &Paths, terms: &Terms) -> Result<Self, IntakeError> {
+        let lake = Lake::open(&paths.lake)?;
+        let first =
+            lake.read(&Kind::ROWS, UnixTime::from_micros(i64::MIN), UnixTime::from_micros(i64::MAX))?;
         let start = first.map(|row| row.map(|row| row.stamp().at)).next().transpose()?;
-        let start = intake.terms.starts(start);
-        let engine = Engine::new(Setup { start, ..intake.terms.setup.clone() });
-        let mut this = Self { intake, engine, journal: None, found: Vec::new() };
-        if intake.terms.ledger != LedgerAs::Nothing {
+        let start = terms.starts(start);
+        let engine = Engine::new(Setup { start, ..terms.setup.clone() });
+        let mut this = Self { lake, engine, journal: None, found: Vec::new() };
+        if terms.ledger != LedgerAs::Nothing {
             let (name, mut inputs) = (ledger_feed().name, Vec::new());
-            let mut journal = JournalFeed::open(&intake.paths.journal, name, JournalPlace::default());
+            let mut journal = JournalFeed::open(&paths.journal, name, JournalPlace::default());
             journal.begin(start);
-            if intake.terms.ledger == LedgerAs::Now {
+            if terms.ledger == LedgerAs::Now {
                 journal.as_it_is(&mut inputs)?;
             }
             this.take(inputs);
@@ -65,7 +63,7 @@ impl<'a> History<'a> {
         to: UnixTime,
         mut each: impl FnMut(UnixTime),
     ) -> Result<Vec<Finding>, IntakeError> {
-        let mut rows = self.intake.lake.read(&Kind::ROWS, UnixTime::from_micros(i64::MIN), to)?.peekable();
+        let mut rows = self.lake.read(&Kind::ROWS, UnixTime::from_micros(i64::MIN), to)?.peekable();
         while rows.peek().is_some() {
             let batch = rows.by_ref().take(BATCH).collect::<Result<Vec<_>, LakeError>>()?;
             let newest = batch.last().map(|row| row.stamp().at).unwrap_or_default();

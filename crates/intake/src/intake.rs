@@ -115,6 +115,16 @@ impl Intake {
         Ok(Self { paths, terms, commits, lake })
     }
 
+    /// Where everything is.
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// By which terms it works.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
     /// Takes all that the sources have, and with `follows` whatever comes, until `stops` says that it is enough.
     ///
     /// # Errors

@@ -238,7 +238,9 @@ fn history_judged_again_is_what_was_found_then() {
     let mut kept = Kept::default();
     carrier.run(&[&carrier.writes("rows.jsonl", &rows)], &mut kept).unwrap();
     let intake = carrier.intake(false);
-    let again = |from, to| History::open(&intake).unwrap().judge(at(from), at(to), |_| ()).unwrap();
+    let again = |from, to| {
+        History::open(intake.paths(), intake.terms()).unwrap().judge(at(from), at(to), |_| ()).unwrap()
+    };
     let all: BTreeMap<_, _> = again(0, 21_600).into_iter().map(|found| (found.id, found)).collect();
     assert_eq!(all, kept.found);
     let ids = |found: Vec<Finding>| found.into_iter().map(|found| found.id).collect::<BTreeSet<_>>();
@@ -249,6 +251,14 @@ fn history_judged_again_is_what_was_found_then() {
         (now.len(), 0, 2),
         "the first two hours are not asked for"
     );
+}
+
+#[test]
+fn one_process_at_a_time() {
+    let carrier = Carrier::new();
+    let first = carrier.intake(false);
+    let second = Intake::open(first.paths().clone(), first.terms().clone());
+    assert!(matches!(second.err(), Some(IntakeError::InUse { .. })));
 }
 
 #[test]
