@@ -12,6 +12,7 @@ mod columns;
 mod entry;
 mod export;
 mod field;
+mod guard;
 mod kind;
 mod lake;
 mod merge;

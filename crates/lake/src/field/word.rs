@@ -165,6 +165,10 @@ impl<T: Word> View<T> {
         Self { texts, known }
     }
 
+    pub(crate) fn text(&self, row: usize) -> Option<&str> {
+        self.texts.get(row)
+    }
+
     fn get(&self, row: usize) -> Result<Option<T>, Why> {
         if let Texts::Keyed(keyed, _) = &self.texts
             && !self.known.is_empty()

@@ -1,3 +1,4 @@
+//! The lake and its sources from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod any;
@@ -5,5 +6,4 @@ mod crash;
 mod hostile;
 mod order;
 mod sources;
-mod strict;
 mod visitors;
