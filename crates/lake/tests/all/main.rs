@@ -3,6 +3,7 @@
 
 mod any;
 mod crash;
+mod document;
 mod hostile;
 mod order;
 mod sources;
