@@ -6,5 +6,6 @@ mod crash;
 mod document;
 mod hostile;
 mod order;
+mod pyarrow;
 mod sources;
 mod visitors;
