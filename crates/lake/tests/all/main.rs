@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod any;
+mod bounds;
 mod crash;
 mod document;
 mod hostile;

@@ -175,6 +175,53 @@ fn a_folder_is_read_in_the_order_of_names_and_what_comes_later_is_found() {
 }
 
 #[test]
+fn a_file_that_was_read_may_be_gone_and_one_that_was_not_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = r#"{"v":1,"kind":"heartbeat","at":"2026-11-30T09:00:00Z","feed":"a","seq":1}"#;
+    for name in ["1.jsonl", "2.jsonl", "3.jsonl"] {
+        fs::write(dir.path().join(name), [line, "\n", line, "\n"].concat()).unwrap();
+    }
+    let mut source = open(dir.path(), &Options::default());
+    let half = source.by_ref().take(3).map(|_| ()).count();
+    let (middle, rest) = (source.offset().clone(), source.by_ref().count());
+    assert_eq!((half, rest, source.offset().is_over), (3, 3, true));
+    for name in ["1.jsonl", "2.jsonl", "3.jsonl"] {
+        fs::remove_file(dir.path().join(name)).unwrap();
+    }
+    let resume = |offset: &Offset| {
+        Source::resume(Input::Path(dir.path().to_owned()), Options::default(), offset.clone())
+    };
+    assert_eq!(said(resume(source.offset()).unwrap()), []);
+    let missed = said(resume(&middle).unwrap());
+    assert!(matches!(&missed[..], [Err(error)] if error.contains("2.jsonl: No such file")), "{missed:?}");
+}
+
+#[test]
+fn a_source_numbers_so_many_feeds_and_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.jsonl");
+    let line = |feed: u32| {
+        format!(r#"{{"v":1,"kind":"heartbeat","at":"2026-11-30T09:00:00Z","feed":"f{feed}"}}"#) + "\n"
+    };
+    fs::write(&path, (0..1030).chain([7]).map(line).collect::<String>()).unwrap();
+    let mut source = open(&path, &Options { is_numbered: true, ..Options::default() });
+    let all: Vec<_> = source
+        .by_ref()
+        .map(|entry| entry.map(|entry| entry.stamp().seq).map_err(|stop| stop.to_string()))
+        .collect();
+    assert!(
+        all[..1024].iter().all(|seq| *seq == Ok(1))
+            && all[1030] == Ok(2)
+            && source.offset().numbers.len() == 1024
+    );
+    assert!(all[1024..1030].iter().zip(1025..).all(|(bad, line)| {
+        bad.as_ref().is_err_and(|bad| {
+            bad.contains(&format!("a.jsonl, line {line}: its feed is one more than the 1024"))
+        })
+    }));
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named_and_the_next_one_read() {
     let dir = tempfile::tempdir().unwrap();
     let put = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
