@@ -174,7 +174,7 @@ impl<T: Word> View<T> {
             && !self.known.is_empty()
         {
             let known = keyed.key(row).and_then(|key| self.known.get(key));
-            return known.map(|value| value.clone()).transpose();
+            return known.cloned().transpose();
         }
         self.texts.get(row).map(T::of_text).transpose()
     }

@@ -12,7 +12,7 @@ const CHUNK: usize = 1 << 16;
 
 pub(super) enum Octets {
     Plain(BufReader<File>),
-    Packed(BufReader<MultiGzDecoder<BufReader<File>>>),
+    Packed(Box<BufReader<MultiGzDecoder<BufReader<File>>>>),
     Standard(BufReader<Stdin>),
     #[cfg(feature = "fuzz")]
     Memory(io::Cursor<Vec<u8>>),
@@ -22,7 +22,7 @@ impl Octets {
     pub(super) fn open(path: &Path, is_compressed: bool) -> io::Result<Self> {
         let file = BufReader::with_capacity(CHUNK, File::open(path)?);
         Ok(match is_compressed {
-            true => Self::Packed(BufReader::with_capacity(CHUNK, MultiGzDecoder::new(file))),
+            true => Self::Packed(Box::new(BufReader::with_capacity(CHUNK, MultiGzDecoder::new(file)))),
             false => Self::Plain(file),
         })
     }

@@ -99,9 +99,9 @@ fn reader(file: File, options: &Options, done: u64) -> Result<ParquetRecordBatch
 
 /// Text with its dictionary, so that few words are parsed once.
 fn keyed(schema: &Schema) -> Schema {
-    let field = |field: &Arc<Field>| match field.data_type() {
-        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(words())),
-        _ => field.clone(),
+    let field = |field: &Arc<Field>| {
+        let is_text = *field.data_type() == DataType::Utf8;
+        if is_text { Arc::new(field.as_ref().clone().with_data_type(words())) } else { field.clone() }
     };
     Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>())
 }
