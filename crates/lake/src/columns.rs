@@ -1,6 +1,11 @@
 //! Columns of rows that are read, by name: those of the lake, or those of a source, which may have numbers, times and octets in other widths or
 //! as text.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "Arrow has types by the dozen, and few of them fit a field"
+)]
+
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray, Int64Array,
     PrimitiveArray, RecordBatch, StringArray, UInt64Array, cast::AsArray, types as arrow,

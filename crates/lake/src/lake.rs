@@ -101,6 +101,11 @@ impl LakeError {
         |error| Self::Io { path, error }
     }
 
+    pub(crate) fn damaged(path: &Path) -> impl FnOnce(String) -> Self {
+        let path = path.to_owned();
+        |why| Self::Damaged { path, why }
+    }
+
     pub(crate) fn parquet(path: &Path) -> impl FnOnce(ParquetError) -> Self {
         let path = path.to_owned();
         |error| Self::Damaged { path, why: error.to_string() }
@@ -146,22 +151,19 @@ impl Lake {
     /// # Errors
     /// [`LakeError::Io`], [`LakeError::Name`]
     pub fn forget_after(&self, commit: u64) -> Result<usize, LakeError> {
-        let mut removed = 0;
-        let kinds = Kind::ALL.map(Kind::as_str);
-        for folder in kinds.into_iter().chain([VISITORS]) {
-            for (_, day) in self.days(folder)? {
-                for path in files(&day)? {
-                    let is_unfinished = path.extension().is_some_and(|end| end == UNFINISHED);
-                    let is_later = !is_unfinished && Name::of(&path)?.commit > commit;
-                    if is_unfinished || is_later {
-                        fs::remove_file(&path).map_err(LakeError::io(&path))?;
-                        removed += usize::from(is_later);
-                    }
-                }
-                sync(&day)?;
-            }
+        let (mut days, mut going, mut parts) = (Vec::new(), Vec::new(), 0);
+        for folder in Kind::ALL.map(Kind::as_str).into_iter().chain([VISITORS]) {
+            days.extend(self.days(folder)?.into_iter().map(|(_, day)| day));
         }
-        Ok(removed)
+        for path in days.iter().map(|day| files(day)).collect::<Result<Vec<_>, _>>()?.concat() {
+            let is_unfinished = path.extension().is_some_and(|end| end == UNFINISHED);
+            let is_later = !is_unfinished && Name::of(&path)?.commit > commit;
+            parts += usize::from(is_later);
+            going.extend((is_unfinished || is_later).then_some(path));
+        }
+        going.iter().try_for_each(|path| fs::remove_file(path).map_err(LakeError::io(path)))?;
+        days.iter().try_for_each(|day| sync(day))?;
+        Ok(parts)
     }
 
     /// The newest commit that has a part.

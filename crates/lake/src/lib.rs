@@ -12,6 +12,9 @@ mod columns;
 mod entry;
 mod export;
 mod field;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
+mod guard;
 mod kind;
 mod lake;
 mod merge;

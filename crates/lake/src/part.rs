@@ -1,6 +1,6 @@
 //! One part of the lake: a Parquet file of rows of one kind and one UTC day.
 
-use crate::{kind::V, lake::LakeError};
+use crate::{guard::guarded, kind::V, lake::LakeError};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use ids::{ParseTimeError, UnixTime};
@@ -155,6 +155,10 @@ pub(crate) struct Part {
 
 impl Part {
     pub(crate) fn open(path: &Path, kind: &str, schema: SchemaRef) -> Result<Self, LakeError> {
+        guarded(LakeError::damaged(path), || Self::opened(path, kind, schema))
+    }
+
+    fn opened(path: &Path, kind: &str, schema: SchemaRef) -> Result<Self, LakeError> {
         let file = File::open(path).map_err(LakeError::io(path))?;
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let metadata = ArrowReaderMetadata::load(&file, options.clone()).map_err(LakeError::parquet(path))?;
@@ -192,10 +196,23 @@ impl Part {
     }
 
     /// All of its rows, in batches of that many at most.
-    pub(crate) fn read(self, at_once: usize) -> Result<ParquetRecordBatchReader, ParquetError> {
-        ParquetRecordBatchReaderBuilder::new_with_metadata(self.file, self.metadata)
-            .with_batch_size(at_once.max(1))
-            .build()
+    pub(crate) fn read(self, at_once: usize, path: &Path) -> Result<PartReader, LakeError> {
+        let Self { file, metadata, .. } = self;
+        guarded(LakeError::damaged(path), || {
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+            let reader = builder.with_batch_size(at_once.max(1)).build();
+            reader.map(PartReader).map_err(LakeError::parquet(path))
+        })
+    }
+}
+
+/// Rows of a part that is read, batch by batch. After an error there is nothing more.
+pub(crate) struct PartReader(ParquetRecordBatchReader);
+
+impl PartReader {
+    pub(crate) fn next(&mut self, path: &Path) -> Result<Option<RecordBatch>, LakeError> {
+        let batch = || self.0.next().transpose().map_err(LakeError::arrow(path));
+        guarded(LakeError::damaged(path), batch)
     }
 }
 

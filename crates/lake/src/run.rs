@@ -1,10 +1,10 @@
 //! The rows of one part in the order of time: held, or, where too much is held, put aside in a file without a name.
 
 use crate::{
-    columns::{Columns, Texts},
+    columns::{Columns, Unfit, Why},
     entry::{Entry, Kind},
     field::Field,
-    kind::needed,
+    kind::{Reader, needed},
     lake::LakeError,
     part::Part,
 };
@@ -35,7 +35,7 @@ pub(crate) struct Run {
 }
 
 enum Held {
-    Here { batch: RecordBatch, order: Vec<u32>, next: usize },
+    Here { columns: RecordBatch, order: Vec<u32>, next: usize },
     Aside(Box<StreamReader<BufReader<File>>>),
 }
 
@@ -44,32 +44,31 @@ impl Run {
     pub(crate) fn open(path: PathBuf, kind: Kind, from: UnixTime, to: UnixTime) -> Result<Self, LakeError> {
         let part = Part::open(&path, kind.as_str(), kind.schema())?;
         let rows = part.rows;
-        let mut reader = part.read(rows).map_err(LakeError::parquet(&path))?;
-        let batch = reader.next().transpose().map_err(LakeError::arrow(&path))?;
+        let batch = part.read(rows, &path)?.next(&path)?;
         let batch = batch.unwrap_or_else(|| RecordBatch::new_empty(kind.schema()));
         if batch.num_rows() != rows {
             let why = format!("it has {} rows, and says {rows}", batch.num_rows());
             return Err(LakeError::Damaged { path, why });
         }
-        let order = Stamps::of(&batch, &path)?.order(from, to)?;
+        let batch = Batch::of(kind, batch, &path)?;
+        let (mut order, mut columns) = (batch.order(from, to, &path)?, batch.columns);
+        if order.len() < rows {
+            columns = take(&columns, &order).map_err(LakeError::arrow(&path))?;
+            order = (0..).take(order.len()).collect();
+        }
         let held = order.len();
-        Ok(Self {
-            kind,
-            path,
-            rows: Held::Here { batch, order, next: 0 },
-            ready: Vec::new().into_iter(),
-            held,
-        })
+        let rows = Held::Here { columns, order, next: 0 };
+        Ok(Self { kind, path, rows, ready: Vec::new().into_iter(), held })
     }
 
     /// Puts its rows aside.
     pub(crate) fn put_aside(&mut self, folder: &Path) -> Result<(), LakeError> {
-        let Held::Here { batch, order, next } = &self.rows else { return Ok(()) };
-        let (batch, order) = (batch, order.get(*next..).unwrap_or_default());
+        let Held::Here { columns, order, next } = &self.rows else { return Ok(()) };
+        let order = order.get(*next..).unwrap_or_default();
         let written = || {
-            let mut writer = StreamWriter::try_new(BufWriter::new(without_name(folder)?), &batch.schema())?;
+            let mut writer = StreamWriter::try_new(BufWriter::new(without_name(folder)?), &columns.schema())?;
             for rows in order.chunks(CHUNK) {
-                writer.write(&take_record_batch(batch, &UInt32Array::from(rows.to_vec()))?)?;
+                writer.write(&take(columns, rows)?)?;
             }
             writer.finish()?;
             let mut file = writer.into_inner()?.into_inner().map_err(|error| error.into_error())?;
@@ -88,99 +87,83 @@ impl Run {
             if let Some(entry) = self.ready.next() {
                 return Ok(Some(entry));
             }
-            let entries = match &mut self.rows {
-                Held::Here { batch, order, next } => {
-                    let rows = order.get(*next..order.len().min(*next + CHUNK)).unwrap_or_default();
-                    *next += rows.len();
-                    entries(self.kind, batch, rows, &self.path)?
-                }
-                Held::Aside(reader) => {
-                    match reader.next().transpose().map_err(LakeError::arrow(&self.path))? {
-                        Some(batch) => {
-                            let rows: Vec<u32> = (0..).take(batch.num_rows()).collect();
-                            entries(self.kind, &batch, &rows, &self.path)?
-                        }
-                        None => Vec::new(),
-                    }
-                }
-            };
+            let entries = self.fill()?;
             if entries.is_empty() {
                 return Ok(None);
             }
             self.ready = entries.into_iter();
         }
     }
+
+    /// The next rows; none at the end.
+    fn fill(&mut self) -> Result<Vec<Entry>, LakeError> {
+        let columns = match &mut self.rows {
+            Held::Here { columns, order, next } => {
+                let rows = order.get(*next..order.len().min(*next + CHUNK)).unwrap_or_default();
+                *next += rows.len();
+                Some(take(columns, rows)).transpose()
+            }
+            Held::Aside(reader) => reader.next().transpose(),
+        };
+        let Some(columns) = columns.map_err(LakeError::arrow(&self.path))? else { return Ok(Vec::new()) };
+        let rows = Batch::of(self.kind, columns, &self.path)?;
+        (0..rows.columns.num_rows()).map(|row| rows.get(row, &self.path)).collect()
+    }
 }
 
-/// Makes the entries of some rows.
-fn entries(kind: Kind, batch: &RecordBatch, rows: &[u32], path: &Path) -> Result<Vec<Entry>, LakeError> {
-    let stamps = Stamps::of(batch, path)?;
-    let damaged = |why: String| LakeError::Damaged { path: path.to_owned(), why };
-    let reader = kind.reader(Columns(batch)).map_err(|unfit| damaged(unfit.to_string()))?;
-    let bad =
-        |row, field, why: Box<str>| LakeError::Value { path: path.to_owned(), row, field, why: why.into() };
-    rows.iter()
-        .map(|row| {
-            let row = *row as usize;
-            reader.get(row, stamps.get(row)?).map_err(|(field, why)| bad(row, field, why))
-        })
-        .collect()
+fn take(columns: &RecordBatch, rows: &[u32]) -> Result<RecordBatch, ArrowError> {
+    take_record_batch(columns, &UInt32Array::from(rows.to_vec()))
 }
 
-/// The columns of the stamp.
-struct Stamps<'a> {
-    path: &'a Path,
-    rows: usize,
+/// Some rows of a part.
+struct Batch {
+    columns: RecordBatch,
     at: <UnixTime as Field>::View,
     feed: <Label as Field>::View,
-    feeds: Texts,
     seq: <u64 as Field>::View,
+    own: Box<dyn Reader>,
 }
 
-impl<'a> Stamps<'a> {
-    fn of(batch: &RecordBatch, path: &'a Path) -> Result<Self, LakeError> {
-        let columns = Columns(batch);
+impl Batch {
+    fn of(kind: Kind, batch: RecordBatch, path: &Path) -> Result<Self, LakeError> {
+        let columns = Columns(&batch);
         let found = || {
-            let (at, seq) = (UnixTime::view(columns, "at")?, u64::view(columns, "feed_seq")?);
-            let (feed, feeds) = (Label::view(columns, "feed")?, Texts::of(columns, "feed")?);
-            Ok(Self { path, rows: batch.num_rows(), at, feed, feeds, seq })
+            let (at, feed) = (UnixTime::view(columns, "at")?, Label::view(columns, "feed")?);
+            Ok((at, feed, u64::view(columns, "feed_seq")?, kind.reader(columns)?))
         };
-        found().map_err(|unfit: crate::columns::Unfit| LakeError::Damaged {
-            path: path.to_owned(),
-            why: unfit.to_string(),
-        })
+        let damaged = |unfit: Unfit| LakeError::Damaged { path: path.to_owned(), why: unfit.to_string() };
+        let (at, feed, seq, own) = found().map_err(damaged)?;
+        Ok(Self { columns: batch, at, feed, seq, own })
     }
 
-    fn get(&self, row: usize) -> Result<Stamp, LakeError> {
-        let at = self.needed(needed::<UnixTime>(&self.at, row, "at"), row)?;
-        let feed = self.needed(needed::<Label>(&self.feed, row, "feed"), row)?;
-        Ok(Stamp { at, feed, seq: self.seq(row)? })
-    }
-
-    fn seq(&self, row: usize) -> Result<u64, LakeError> {
-        self.needed(needed::<u64>(&self.seq, row, "seq"), row)
-    }
-
-    fn needed<T>(&self, value: Result<T, (&'static str, Box<str>)>, row: usize) -> Result<T, LakeError> {
-        let path = || self.path.to_owned();
-        value.map_err(|(field, why)| LakeError::Value { path: path(), row, field, why: why.into() })
+    fn get(&self, row: usize, path: &Path) -> Result<Entry, LakeError> {
+        let found = || {
+            let (at, feed) =
+                (needed::<UnixTime>(&self.at, row, "at")?, needed::<Label>(&self.feed, row, "feed")?);
+            self.own.get(row, Stamp { at, feed, seq: needed::<u64>(&self.seq, row, "seq")? })
+        };
+        found().map_err(bad(row, path))
     }
 
     /// The rows of that time, in the order of (at, feed, seq).
-    fn order(&self, from: UnixTime, to: UnixTime) -> Result<Vec<u32>, LakeError> {
-        let mut keys = Vec::with_capacity(self.rows);
-        for (row, number) in (0..self.rows).zip(0_u32..) {
-            let at = self.needed(needed::<UnixTime>(&self.at, row, "at"), row)?;
+    fn order(&self, from: UnixTime, to: UnixTime, path: &Path) -> Result<Vec<u32>, LakeError> {
+        let mut keys: Vec<(UnixTime, u32, u64)> = Vec::with_capacity(self.columns.num_rows());
+        for (row, number) in (0..self.columns.num_rows()).zip(0..) {
+            let at = needed::<UnixTime>(&self.at, row, "at").map_err(bad(row, path))?;
             if (from..to).contains(&at) {
-                keys.push((at, number, self.seq(row)?));
+                keys.push((at, number, needed::<u64>(&self.seq, row, "seq").map_err(bad(row, path))?));
             }
         }
-        let feed = |row: u32| self.feeds.get(row as usize);
+        let feed = |row: u32| self.feed.text(row as usize);
         keys.sort_unstable_by(|a, b| {
             a.0.cmp(&b.0).then_with(|| feed(a.1).cmp(&feed(b.1))).then_with(|| a.2.cmp(&b.2))
         });
         Ok(keys.into_iter().map(|(_, row, _)| row).collect())
     }
+}
+
+fn bad(row: usize, path: &Path) -> impl Fn((&'static str, Why)) -> LakeError {
+    move |(field, why)| LakeError::Value { path: path.to_owned(), row, field, why: why.into() }
 }
 
 /// A file that is gone once it is closed, whatever happens.

@@ -5,6 +5,8 @@ mod batch;
 mod columns;
 mod csv;
 mod files;
+#[cfg(feature = "fuzz")]
+mod fuzz;
 mod json;
 mod lines;
 mod numbering;
@@ -14,6 +16,9 @@ mod parquet;
 
 pub use aside::Aside;
 pub use lines::LONGEST;
+
+#[cfg(feature = "fuzz")]
+pub use fuzz::csv as fuzz_csv;
 
 use crate::entry::{Entry, Kind};
 use ids::Label;
@@ -89,6 +94,8 @@ pub struct Offset {
     pub done: u64,
     /// Lines of it that are done.
     pub lines: u64,
+    /// The whole file is done: it may be gone.
+    pub is_over: bool,
     /// The last number that the source gave out, by feed.
     pub numbers: BTreeMap<Label, u64>,
 }
@@ -178,8 +185,6 @@ pub struct Source {
     open: Option<Open>,
     /// Rows that are read, each with what is done once it is given out.
     ready: VecDeque<Ready>,
-    /// The file at hand is done.
-    is_past: bool,
 }
 
 /// The next thing that a source gives.
@@ -205,7 +210,7 @@ impl Source {
     /// [`SourceError::Options`]. What is wrong with its files comes as an item.
     pub fn resume(input: Input, options: Options, from: Offset) -> Result<Self, SourceError> {
         options.check(&input)?;
-        Ok(Self { input, options, offset: from, open: None, ready: VecDeque::new(), is_past: false })
+        Ok(Self { input, options, offset: from, open: None, ready: VecDeque::new() })
     }
 
     /// Up to where it was read: what was given out is done, and nothing else.
@@ -234,23 +239,23 @@ impl Source {
             }
             open.finish(&mut self.ready)?;
             if self.ready.is_empty() {
-                (self.open, self.is_past) = (None, true);
+                (self.open, self.offset.is_over) = (None, true);
             }
         }
     }
 
     /// Opens the file at hand, or the next one; false where there is none.
     fn begin(&mut self) -> Result<bool, SourceError> {
-        if self.is_past || self.offset.file.is_none() {
+        if self.offset.is_over || self.offset.file.is_none() {
             let next = files::after(&self.input, &self.options, self.offset.file.as_deref())?;
             let Some(next) = next else { return Ok(false) };
             let numbers = std::mem::take(&mut self.offset.numbers);
-            self.offset = Offset { file: Some(next), done: 0, lines: 0, numbers };
+            self.offset = Offset { file: Some(next), numbers, ..Offset::default() };
         }
         // A file that cannot be opened is passed over by the next call.
-        self.is_past = true;
+        self.offset.is_over = true;
         self.open = Some(Open::new(&self.input, &self.options, &self.offset)?);
-        self.is_past = false;
+        self.offset.is_over = false;
         Ok(true)
     }
 
@@ -287,7 +292,7 @@ impl Iterator for Source {
                 Ok(true) => {}
                 Ok(false) => return None,
                 Err(error) => {
-                    (self.open, self.is_past) = (None, true);
+                    (self.open, self.offset.is_over) = (None, true);
                     return Some(Err(error.into()));
                 }
             }

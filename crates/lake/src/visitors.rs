@@ -4,7 +4,7 @@ use crate::{
     columns::{Columns, Unfit, Why},
     field::{Field, number::time},
     lake::{self, Lake, LakeError, VISITORS},
-    part::{Day, Part},
+    part::{Day, Part, PartReader},
 };
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Schema, SchemaRef};
@@ -129,7 +129,7 @@ impl Gather {
 pub struct Visitors {
     parts: vec::IntoIter<PathBuf>,
     ready: vec::IntoIter<Visitor>,
-    open: Option<(PathBuf, parquet::arrow::arrow_reader::ParquetRecordBatchReader)>,
+    open: Option<(PathBuf, PartReader)>,
 }
 
 impl Visitors {
@@ -149,11 +149,11 @@ impl Visitors {
             let Some((path, reader)) = &mut self.open else {
                 let Some(path) = self.parts.next() else { return Ok(false) };
                 let part = Part::open(&path, VISITORS, schema())?;
-                let reader = part.read(CHUNK).map_err(LakeError::parquet(&path))?;
+                let reader = part.read(CHUNK, &path)?;
                 self.open = Some((path, reader));
                 continue;
             };
-            match reader.next().transpose().map_err(LakeError::arrow(path))? {
+            match reader.next(path)? {
                 Some(batch) => {
                     self.ready = visitors(path, &batch)?.into_iter();
                     return Ok(true);

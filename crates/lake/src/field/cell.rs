@@ -13,8 +13,8 @@ pub(crate) struct Cells {
 }
 
 pub(crate) enum View {
-    Numbers(Numbers, Numbers),
-    Texts(Texts),
+    Numbers(Box<(Numbers, Numbers)>),
+    Texts(Box<Texts>),
 }
 
 impl Cells {
@@ -52,14 +52,14 @@ impl Field for CellKey {
     fn view(columns: Columns<'_>, name: &str) -> Result<Self::View, Unfit> {
         let number = Numbers::of(columns, name)?;
         match number.is_text() {
-            true => Texts::of(columns, name).map(View::Texts),
-            false => Ok(View::Numbers(number, Numbers::of(columns, &rat(name))?)),
+            true => Texts::of(columns, name).map(|texts| View::Texts(Box::new(texts))),
+            false => Ok(View::Numbers(Box::new((number, Numbers::of(columns, &rat(name))?)))),
         }
     }
 
     fn get(view: &Self::View, row: usize) -> Result<Option<Self>, Why> {
         let (numbers, rats) = match view {
-            View::Numbers(numbers, rats) => (numbers, rats),
+            View::Numbers(both) => (&both.0, &both.1),
             View::Texts(texts) => return texts.parsed(row),
         };
         match (numbers.get(row)?, rats.get(row)?) {

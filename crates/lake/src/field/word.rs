@@ -165,12 +165,16 @@ impl<T: Word> View<T> {
         Self { texts, known }
     }
 
+    pub(crate) fn text(&self, row: usize) -> Option<&str> {
+        self.texts.get(row)
+    }
+
     fn get(&self, row: usize) -> Result<Option<T>, Why> {
         if let Texts::Keyed(keyed, _) = &self.texts
             && !self.known.is_empty()
         {
             let known = keyed.key(row).and_then(|key| self.known.get(key));
-            return known.map(|value| value.clone()).transpose();
+            return known.cloned().transpose();
         }
         self.texts.get(row).map(T::of_text).transpose()
     }

@@ -7,7 +7,11 @@ use super::{
 };
 use arrow_array::{ArrayRef, RecordBatch, builder::StringBuilder};
 use arrow_schema::{DataType, Field, Schema};
-use std::{collections::VecDeque, path::PathBuf, sync::Arc};
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Lines that are made columns at once.
 const CHUNK: usize = 1 << 11;
@@ -151,19 +155,19 @@ impl Columns {
     }
 
     /// Makes rows of what was added.
-    fn finish(&mut self, path: &PathBuf, ready: &mut VecDeque<Ready>) -> Result<(), SourceError> {
+    fn finish(&mut self, path: &Path, ready: &mut VecDeque<Ready>) -> Result<(), SourceError> {
         if self.pending.is_empty() {
             return Ok(());
         }
         let arrays = self.builders.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect();
-        let refused = |why: String| SourceError::Columns { path: path.clone(), why };
+        let refused = |why: String| SourceError::Columns { path: path.to_owned(), why };
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(self.pending.len()));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options);
         let batch = batch.map_err(|error| refused(error.to_string()))?;
         let mut rows = self.batches.of(&batch).map_err(refused)?;
         for (row, Pending { number, done, text, bad }) in self.pending.drain(..).enumerate() {
             let given = bad.map_or_else(|| rows.get(row), Err);
-            let bad = |why| Box::new(BadRow { file: path.clone(), line: number, why, text: shown(&text) });
+            let bad = |why| Box::new(BadRow { file: path.to_owned(), line: number, why, text: shown(&text) });
             ready.push_back(Ready { given: given.map_err(bad), done, lines: number });
         }
         Ok(())

@@ -12,15 +12,17 @@ const CHUNK: usize = 1 << 16;
 
 pub(super) enum Octets {
     Plain(BufReader<File>),
-    Packed(BufReader<MultiGzDecoder<BufReader<File>>>),
+    Packed(Box<BufReader<MultiGzDecoder<BufReader<File>>>>),
     Standard(BufReader<Stdin>),
+    #[cfg(feature = "fuzz")]
+    Memory(io::Cursor<Vec<u8>>),
 }
 
 impl Octets {
     pub(super) fn open(path: &Path, is_compressed: bool) -> io::Result<Self> {
         let file = BufReader::with_capacity(CHUNK, File::open(path)?);
         Ok(match is_compressed {
-            true => Self::Packed(BufReader::with_capacity(CHUNK, MultiGzDecoder::new(file))),
+            true => Self::Packed(Box::new(BufReader::with_capacity(CHUNK, MultiGzDecoder::new(file)))),
             false => Self::Plain(file),
         })
     }
@@ -44,6 +46,8 @@ impl Octets {
         match self {
             Self::Plain(file) => file.get_ref().metadata().map(|meta| Some(meta.len())),
             Self::Packed(_) | Self::Standard(_) => Ok(None),
+            #[cfg(feature = "fuzz")]
+            Self::Memory(_) => Ok(None),
         }
     }
 }
@@ -54,6 +58,8 @@ impl Read for Octets {
             Self::Plain(file) => file.read(to),
             Self::Packed(file) => file.read(to),
             Self::Standard(file) => file.read(to),
+            #[cfg(feature = "fuzz")]
+            Self::Memory(octets_of) => octets_of.read(to),
         }
     }
 }
@@ -64,6 +70,8 @@ impl BufRead for Octets {
             Self::Plain(file) => file.fill_buf(),
             Self::Packed(file) => file.fill_buf(),
             Self::Standard(file) => file.fill_buf(),
+            #[cfg(feature = "fuzz")]
+            Self::Memory(octets_of) => octets_of.fill_buf(),
         }
     }
 
@@ -72,6 +80,8 @@ impl BufRead for Octets {
             Self::Plain(file) => file.consume(octets),
             Self::Packed(file) => file.consume(octets),
             Self::Standard(file) => file.consume(octets),
+            #[cfg(feature = "fuzz")]
+            Self::Memory(octets_of) => octets_of.consume(octets),
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::{BadRow, Offset, Options, Ready, SourceError, batch::Batches, files::STANDARD};
-use crate::{field::word::words, run::without_name};
+use crate::{field::word::words, guard::guarded, run::without_name};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::{
     ProjectionMask,
@@ -47,7 +47,7 @@ impl Parquet {
     }
 
     fn new(file: File, path: PathBuf, options: &Options, offset: &Offset) -> Result<Self, SourceError> {
-        let reader = reader(file, options, offset.done).map_err(|no| match no {
+        let reader = guarded(No::Damaged, || reader(file, options, offset.done)).map_err(|no| match no {
             No::Damaged(why) => SourceError::Damaged { path: path.clone(), why },
             No::Columns(why) => SourceError::Columns { path: path.clone(), why },
             No::Shorter => SourceError::Shorter { path: path.clone() },
@@ -58,9 +58,8 @@ impl Parquet {
     pub(super) fn fill(&mut self, ready: &mut VecDeque<Ready>) -> Result<bool, SourceError> {
         let Self { path, reader, batches, done } = self;
         let damaged = |why: String| SourceError::Damaged { path: path.clone(), why };
-        let Some(batch) = reader.next().transpose().map_err(|error| damaged(error.to_string()))? else {
-            return Ok(false);
-        };
+        let batch = || reader.next().transpose().map_err(|error| damaged(error.to_string()));
+        let Some(batch) = guarded(damaged, batch)? else { return Ok(false) };
         let mut rows = batches.of(&batch).map_err(|why| SourceError::Columns { path: path.clone(), why })?;
         ready.reserve(batch.num_rows());
         for row in 0..batch.num_rows() {
@@ -100,9 +99,9 @@ fn reader(file: File, options: &Options, done: u64) -> Result<ParquetRecordBatch
 
 /// Text with its dictionary, so that few words are parsed once.
 fn keyed(schema: &Schema) -> Schema {
-    let field = |field: &Arc<Field>| match field.data_type() {
-        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(words())),
-        _ => field.clone(),
+    let field = |field: &Arc<Field>| {
+        let is_text = *field.data_type() == DataType::Utf8;
+        if is_text { Arc::new(field.as_ref().clone().with_data_type(words())) } else { field.clone() }
     };
     Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>())
 }
