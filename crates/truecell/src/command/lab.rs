@@ -1,4 +1,5 @@
 mod migration;
+mod scenario;
 mod unit;
 
 use crate::{
@@ -35,6 +36,9 @@ enum Part {
     Unit(unit::Unit),
     /// An estate whose units all have one key, to a certificate for each
     Migration(migration::Migration),
+    Run(scenario::Run),
+    List(scenario::List),
+    Check(scenario::Check),
 }
 
 const INTRODUCTION: &str = "\
@@ -71,6 +75,9 @@ impl Lab {
         match &self.part {
             Some(Part::Unit(unit)) => unit.run(output),
             Some(Part::Migration(migration)) => migration.run(cli, output),
+            Some(Part::Run(run)) => run.run(output),
+            Some(Part::List(_)) => scenario::List::run(output),
+            Some(Part::Check(check)) => check.run(output),
             None => self.tour(cli, output),
         }
     }

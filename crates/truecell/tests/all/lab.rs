@@ -50,6 +50,51 @@ fn the_last_json_line_of_a_lab_is_its_conclusion() {
     assert!(last.get("journal").is_none() && last.get("key").is_none(), "it is gone by now: {last}");
 }
 
+#[test]
+fn scenarios_that_come_along_are_listed_and_end_as_they_say() {
+    let bench = Bench::bare();
+    let listed = bench.json(&["lab", "list"]);
+    let names: Vec<_> =
+        listed["scenarios"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert!(names.len() >= 12 && names.contains(&"bus-stop"));
+    let output = bench.run(&["lab", "run", names[0], "bus-stop", "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    let reports: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(reports.len(), 2);
+    for (report, name) in reports.iter().zip([names[0], "bus-stop"]) {
+        assert_eq!((report["name"].as_str(), &report["as_expected"]), (Some(name), &Value::Bool(true)));
+        assert_eq!(report["digest"].as_str().unwrap().len(), 64);
+    }
+    let again: Value = bench.json(&["lab", "run", names[0], "--seed", "1"]);
+    assert_eq!(again["digest"], reports[0]["digest"]);
+    let other: Value = bench.json(&["lab", "run", names[0], "--seed", "2"]);
+    assert_ne!(other["digest"], reports[0]["digest"]);
+}
+
+#[test]
+fn a_scenario_that_does_not_end_as_it_says_is_a_no_and_one_that_cannot_be_played_is_its_own_fault() {
+    let bench = Bench::bare();
+    let file = "format = 1\nabout = \"nothing happens\"\nspan_d = 1\n[[expect]]\nfinding = \"war_driving\"\non = \"any\"\n";
+    bench.write("quiet.toml", file);
+    let output = bench.run(&["lab", "run", "quiet.toml"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("MISSED   war_driving on any") && said.contains("NOT AS EXPECTED"), "{said}");
+    bench.good(&["lab", "check", "quiet.toml"]);
+    bench.write("wrong.toml", &file.replace("war_driving", "flying"));
+    bench.write("typo.toml", &file.replace("span_d", "spam_d"));
+    for (arguments, why) in [
+        (["lab", "run", "wrong.toml"], "there is no detector `flying`"),
+        (["lab", "check", "wrong.toml"], "there is no detector `flying`"),
+        (["lab", "check", "typo.toml"], "line 3, column 1"),
+        (["lab", "run", "nothing-of-the-kind"], "truecell lab list"),
+    ] {
+        let (code, said) = bench.refused(&arguments);
+        assert!(code == 2 && said.contains(why) && said.contains("\n  next: "), "{code}: {said}");
+    }
+}
+
 /// The gateway stops, starts again, and then does not want the unit any more; `said` is what the unit said.
 const COMES_BACK: &str = r#"
 ip netns add femtocell
