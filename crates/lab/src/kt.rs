@@ -9,13 +9,23 @@
 //! Nothing here is measured in a real network: the rows are drawn, the detectors and the rules of admission are those that run.
 
 mod case;
+mod chart;
 mod door;
+mod html;
 mod note;
 mod play;
 pub mod published;
+mod report;
+mod story;
+pub mod words;
 
 pub use case::{Size, WHOLE_D};
 pub use door::{Attempts, Refused};
+pub use html::html;
 pub use note::{Blamed, CellNote, DetectorNote, Noted, Point, Stopped};
 pub use play::{Policies, Progress, play};
+pub use report::{CellReport, DetectorReport, Published, Report, Rows, Taken, WorldReport};
+pub use story::{Entry, Whose};
 
+#[cfg(test)]
+mod tests;

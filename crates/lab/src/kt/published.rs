@@ -43,12 +43,19 @@ pub const DATES: &[Date] = &[
     before("July 2019", "A femtocell is installed at an army post."),
     before("about January 2020", "The barracks move, and the femtocell is lost."),
     before("2 to 9 May 2024", "The gang's first drive through Seoul fails: its equipment has a fault."),
-    before("1 August 2024", "The earliest record of a phone at a cell that was kept: nothing before can be looked into."),
+    before(
+        "1 August 2024",
+        "The earliest record of a phone at a cell that was kept: nothing before can be looked into.",
+    ),
     on(64, "8 October 2024", "An illegal femtocell connects for the first time. Nobody notices."),
     on(365, "5 August 2025", "The first payment on a victim's bill."),
     on(386, "26 August 2025", "Victims go to the police."),
     on(392, "1 September 2025", "The police tell the carrier. 109 more payments follow."),
     on(396, "5 September 2025", "The carrier blocks abnormal payments: the last fraud."),
-    on(399, "8 September 2025", "The carrier finds a device in its call records that it does not know, in batch."),
+    on(
+        399,
+        "8 September 2025",
+        "The carrier finds a device in its call records that it does not know, in batch.",
+    ),
     on(400, "9 September 2025", "The carrier admits no new femtocells."),
 ];
