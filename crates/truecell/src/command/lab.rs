@@ -1,3 +1,4 @@
+mod kt;
 mod migration;
 mod scenario;
 mod unit;
@@ -39,6 +40,7 @@ enum Part {
     Run(scenario::Run),
     List(scenario::List),
     Check(scenario::Check),
+    Kt(kt::Kt),
 }
 
 const INTRODUCTION: &str = "\
@@ -78,6 +80,7 @@ impl Lab {
             Some(Part::Run(run)) => run.run(output),
             Some(Part::List(_)) => scenario::List::run(output),
             Some(Part::Check(check)) => check.run(output),
+            Some(Part::Kt(kt)) => kt.run(output),
             None => self.tour(cli, output),
         }
     }
