@@ -11,12 +11,12 @@ use crate::{
     trust::{Signal, TrustEvidence, severity},
 };
 use ids::{CellKey, DeviceId, UnixTime};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What became of a batch of findings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TakenDetections {
     /// Taken now.
     pub taken: u64,
@@ -31,7 +31,7 @@ pub struct TakenDetections {
 }
 
 /// A finding that says something else than the one that was taken under its id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DifferingDetection {
     /// Which.
     pub id: DetectionId,
