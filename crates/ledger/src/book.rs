@@ -484,7 +484,7 @@ impl Ledger {
         after: &str,
         limit: usize,
     ) -> Result<Page<Device>, LedgerError> {
-        self.list(Some(("line", &line.to_string())), after, limit)
+        self.list(Some((Device::LINE, &line.to_string())), after, limit)
     }
 
     /// The units that may carry a cell: one, and those that are retired.

@@ -45,6 +45,7 @@ mod tables;
 mod transaction;
 mod verify;
 
+pub mod detection;
 pub mod management;
 pub mod store;
 pub mod trust;
