@@ -26,6 +26,7 @@ mod features;
 mod foreign_ca;
 mod handshake;
 mod import;
+mod ingest;
 mod inventory;
 mod kills;
 mod lab;
