@@ -141,6 +141,16 @@ impl World {
         self.cells.get(cell).filter(|cell| cell.unit.is_none()).and_then(|cell| cell.planned(now))
     }
 
+    /// The cells that units may carry.
+    pub fn cells_of_units(&self) -> impl Iterator<Item = CellKey> {
+        self.cells.all().filter(|cell| cell.unit.is_some()).map(|cell| cell.key)
+    }
+
+    /// The cells that the plan of macro cells has, or had.
+    pub fn cells_of_plan(&self) -> impl Iterator<Item = CellKey> {
+        self.cells.all().filter(|cell| cell.is_planned()).map(|cell| cell.key)
+    }
+
     /// Whether a cell is in the plan of macro cells at that time, and no unit's.
     pub fn is_macro(&self, cell: CellId, now: UnixTime) -> bool {
         self.macro_site(cell, now).is_some()

@@ -21,15 +21,19 @@ use crate::{
     stats::Control,
     udp::{ReceiveBatch, Socket, socket_for},
     waker::Waker,
+    work_queue::ToRegistrar,
 };
-use crossbeam_channel::{Receiver, SendError, Sender, TrySendError};
+use crossbeam_channel::Receiver;
 use esp::udp_encap::NON_ESP_MARKER;
 use ike::{Output, Path, Responder};
 use std::{
     collections::VecDeque,
     io,
     os::fd::AsFd,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{SendError, TrySendError},
+    },
     time::{Duration, Instant},
 };
 use x509::{Anchors, CertPathVerified};
@@ -67,7 +71,7 @@ pub(crate) struct Links {
     pub(crate) orders: Receiver<Order>,
     /// By shard.
     pub(crate) to_shards: Vec<CommandLink>,
-    pub(crate) to_registrar: Sender<Work>,
+    pub(crate) to_registrar: ToRegistrar,
 }
 
 /// What lives from one output to the next, or until a channel has room.
@@ -272,7 +276,7 @@ impl IkeThread {
 }
 
 /// Waits for room, so that nothing that must not be lost is left when the thread ends.
-fn hand_on_all(kept: &mut VecDeque<Work>, to_registrar: &Sender<Work>) {
+fn hand_on_all(kept: &mut VecDeque<Work>, to_registrar: &ToRegistrar) {
     for work in kept.drain(..) {
         if let Err(SendError(work)) = to_registrar.send(work) {
             tracing::error!(%work, "there is no registrar to write it down");
@@ -283,14 +287,17 @@ fn hand_on_all(kept: &mut VecDeque<Work>, to_registrar: &Sender<Work>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::work_queue::work_queue;
     use ids::DeviceId;
 
     #[test]
     fn what_must_not_be_lost_waits_for_room_when_the_thread_ends() {
-        let (to_registrar, work) = crossbeam_channel::bounded(1);
+        let (to_registrar, work) = work_queue(1);
         let devices = [1, 2, 3].map(|number| DeviceId::eui48([number; 6]));
         let mut kept = devices.map(Work::Review).into();
-        let registrar = std::thread::spawn(move || work.iter().collect::<Vec<_>>());
+        let registrar = std::thread::spawn(move || {
+            std::iter::from_fn(|| work.recv_timeout(Duration::MAX).ok()).collect::<Vec<_>>()
+        });
         hand_on_all(&mut kept, &to_registrar);
         drop(to_registrar);
         let came = registrar.join().unwrap();

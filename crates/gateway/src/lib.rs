@@ -57,6 +57,7 @@ pub mod udp;
 mod waker;
 mod watch;
 mod witness;
+mod work_queue;
 
 pub use brief::SessionBrief;
 pub use cause::Cause;

@@ -45,13 +45,14 @@ use crate::{
     waker::Waker,
     watch::Watch,
     witness::Delivery,
+    work_queue::WorkQueue,
 };
 use admission::{Policy, Reason};
 use away::Away;
 use calls::Calls;
 use ceiling::Ceiling;
 use contests::Newcomer;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::Sender;
 use events::{
     Durability, JournalError, Recorded,
     admission::Voided,
@@ -65,7 +66,7 @@ use reviews::Reviews;
 use shadow::Shadow;
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, mpsc::RecvTimeoutError},
     time::{Duration, Instant},
 };
 
@@ -227,7 +228,7 @@ impl Registrar {
     }
 
     /// Works until the IKE thread is gone and all is written, or can't be.
-    pub(crate) fn run(mut self, work: &Receiver<Work>) {
+    pub(crate) fn run(mut self, work: &WorkQueue) {
         self.recall_good();
         self.look();
         loop {
@@ -269,7 +270,7 @@ impl Registrar {
         }
     }
 
-    fn batch(&mut self, first: Work, work: &Receiver<Work>) {
+    fn batch(&mut self, first: Work, work: &WorkQueue) {
         let mut claims = Vec::new();
         for work in std::iter::once(first).chain(work.try_iter().take(BATCH - 1)) {
             match work {

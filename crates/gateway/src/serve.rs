@@ -21,6 +21,7 @@ use crate::{
     udp::Socket,
     waker::Waker,
     witness::{Delivery, Witness},
+    work_queue::work_queue,
 };
 use crossbeam_channel::{Sender, bounded, unbounded};
 use events::{Durability, Journal, gateway::NodeStarted};
@@ -140,7 +141,7 @@ impl Gateway {
         config.responder.authorities = authorities(&deps.anchors);
         let common = Common::new(&deps)?;
         let (to_ike, from_data) = bounded(TO_IKE);
-        let (to_registrar, work) = bounded(TO_REGISTRAR);
+        let (to_registrar, work) = work_queue(TO_REGISTRAR);
         // Without a bound, as nothing may be lost: at most one answer for each piece of work, and one for each session
         // that is ended.
         let (to_control, answers) = unbounded();

@@ -5,7 +5,7 @@
 //! [`Player`] is an iterator of what arrives, in the order of arrival, for an engine that [`Player::setup`] fits; [`Truth`] is what was
 //! really so, for who keeps score; [`run`] does all of it and compares with what the file expects.
 //!
-//! - **The world** ([`world`], `country`, `estate`, `habit`) is drawn day by day and unit by unit, from ChaCha8 by seed, actor and day:
+//! - **The world** (`world`, `unit`, `country`, `estate`, `habit`) is drawn day by day and unit by unit, from ChaCha8 by seed, actor and day:
 //!   whatever one does changes no draw of another. Towns of macro cells and units; of each unit some 40 octets are kept, of people
 //!   nothing: who somebody is, where they live and how their handset behaves follows from a number.
 //! - **A stay** (`stay`) is the one mechanism by which rows of handsets come to be: somebody comes from a macro cell, is at a cell, and goes
@@ -38,22 +38,22 @@ mod route;
 mod shipped;
 mod stay;
 mod truth;
+mod unit;
+mod word;
 mod world;
 mod written;
 
 pub use admit::{Admit, Attempt};
 pub use check::BadScenario;
 pub use feeds::OnTheWay;
-pub use file::{
-    Actor, ActorKind, By, Deed, Estate, Expect, FORMAT, FeedKind, FeedTerms, GapTerms, Never, Omits, Place,
-    Scenario, Step, Strip, Via,
-};
+pub use file::{Actor, Estate, Expect, FORMAT, FeedTerms, GapTerms, Never, Scenario, Step};
 pub use keys::Key;
 pub use moment::{Moment, ParseMomentError};
 pub use outcome::{Expected, Outcome, Violated, judge, run};
 pub use player::{Arrival, Counts, Player};
 pub use shipped::{SHIPPED, Shipped};
 pub use truth::{Attack, AttackedCell, Honest, Truth};
+pub use word::{ActorKind, By, Deed, FeedKind, Omits, Place, Strip, Via};
 
 #[cfg(test)]
 mod tests;

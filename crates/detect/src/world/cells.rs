@@ -71,6 +71,11 @@ impl Key for CellId {
 }
 
 impl Cell {
+    /// The plan of macro cells has it, or had.
+    pub(crate) fn is_planned(&self) -> bool {
+        self.plan.is_some()
+    }
+
     pub(crate) fn planned(&self, now: UnixTime) -> Option<Site> {
         let holds =
             |(_, from, to): &(Site, UnixTime, Option<UnixTime>)| *from <= now && to.is_none_or(|to| now < to);
@@ -129,6 +134,11 @@ impl Cells {
         if let Some(cell) = self.id(key).and_then(|CellId(at)| self.all.get_mut(at as usize)) {
             cell.unit = to(cell.unit);
         }
+    }
+
+    /// Each, in the order in which they were first named.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Cell> {
+        self.all.iter()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -22,5 +22,6 @@ pub struct Attempt {
     pub is_there: bool,
 }
 
-/// Whether a box gets the tunnel that it asks for. Without any judge it does, as in the case.
+/// Whether a box gets the tunnel that it asks for. Without any judge it does, as in the case. It is asked when the day is drawn: what it
+/// learns from what it is played counts from the next day on.
 pub type Admit = Box<dyn FnMut(&Attempt) -> bool + Send>;

@@ -1,9 +1,10 @@
 //! What can be wrong with a scenario before it is played, in words.
 
 use super::{
-    file::{Actor, ActorKind, By, Deed, FORMAT, Scenario},
+    file::{Actor, FORMAT, Scenario},
     keys::{Wrong, list},
     moment::Moment,
+    word::{ActorKind, By, Deed},
 };
 
 /// Why a scenario cannot be played: where, what, and what to do.
@@ -147,7 +148,7 @@ impl Scenario {
         match (actor.cells(), actor.own_cell()) {
             (0, false) => Err(wrong(place, "it has no cell: give it `cells`, or `own_cell = true`")),
             (_, true) if !has_identity => Err(wrong(place, "`own_cell` is that of `identity`: name a unit")),
-            _ if actor.network == Some(super::file::Via::OwnLine) && !has_identity => {
+            _ if actor.network == Some(super::word::Via::OwnLine) && !has_identity => {
                 Err(wrong(place, "`own-line` is that of `identity`: name a unit"))
             }
             _ => Ok(()),

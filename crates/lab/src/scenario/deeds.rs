@@ -4,10 +4,11 @@ use super::{
     draws::{Drawer, Draws, Share},
     estate::{Net, Removal},
     event::{DAY, HOUR, SECOND},
-    file::{ActorKind, Deed, Omits, Scenario, Step},
+    file::{Scenario, Step},
     names::Spot,
     route::Route,
     stay::{Served, Stay},
+    word::{ActorKind, Deed, Omits},
     world::{Renumbering, World},
 };
 use ledger::LifeCycle;

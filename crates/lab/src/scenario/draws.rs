@@ -44,7 +44,7 @@ impl Share {
 
     /// Whether a number that is spread over all 32 bits falls into it.
     pub(super) fn has(self, spread: u32) -> bool {
-        (u64::from(spread) * 1_000_000 >> 32) < u64::from(self.0)
+        ((u64::from(spread) * 1_000_000) >> 32) < u64::from(self.0)
     }
 
     pub(super) fn is_none(self) -> bool {
@@ -73,7 +73,7 @@ impl Draws {
 
     /// From 0 to below `bound`.
     pub(super) fn below(&mut self, bound: u32) -> u32 {
-        (u64::from(self.word()) * u64::from(bound) >> 32) as u32
+        ((u64::from(self.word()) * u64::from(bound)) >> 32) as u32
     }
 
     /// From `least` to `most`, both of them.

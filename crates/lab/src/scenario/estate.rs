@@ -4,9 +4,10 @@ use super::{
     country::Country,
     draws::{Drawer, Draws, Share},
     event::DAY,
-    file::{ActorKind, Place, Scenario},
+    file::Scenario,
     habit::Habit,
     names::{self, CellNo, Spot},
+    word::{ActorKind, Place},
 };
 use ids::{Plmn, SourceClass};
 use ledger::LifeCycle;
@@ -16,8 +17,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unit {
     pub(super) spot: Spot,
-    /// Its outer address, and the one that it had at first: its line's number.
-    pub(super) outer: u32,
+    pub(super) number: u32,
     pub(super) town: u16,
     pub(super) visitors_per_d: u16,
     pub(super) place: Place,
@@ -25,8 +25,10 @@ pub(super) struct Unit {
     /// How many households lived with it before.
     pub(super) family: u8,
     pub(super) state: LifeCycle,
-    /// Where its outer address is.
+    /// Where its outer address is: of its line, or of a CGNAT.
     pub(super) net: Net,
+    /// How many addresses its line had before.
+    pub(super) addresses: u8,
     pub(super) is_up: bool,
     /// An actor is this unit: nothing of note happens to it but what the file says.
     pub(super) is_actor: bool,
@@ -85,6 +87,8 @@ pub(super) struct Estate {
 /// The first outer address: 20.0.0.0, of lines in the order of units; each renumbering has 2,097,152 of them.
 const OUTER: u32 = 0x1400_0000;
 const RENUMBERING: u32 = 1 << 21;
+/// 192.0.2.0: the outer address of a town's CGNAT.
+const CGNAT: u32 = 0xc000_0200;
 
 impl Net {
     pub(super) fn of(code: u8) -> Option<Self> {
@@ -112,6 +116,17 @@ impl Net {
 }
 
 impl Unit {
+    /// Its outer address, and what is known of that.
+    pub(super) fn outer(&self) -> (u32, Net) {
+        let outer = match self.net {
+            Net::Unknown => CGNAT + u32::from(self.town),
+            Net::Own | Net::OtherLine | Net::OtherFixed | Net::Mobile | Net::Foreign | Net::Hosting => {
+                OUTER + self.number + u32::from(self.addresses % 64) * RENUMBERING
+            }
+        };
+        (outer, self.net)
+    }
+
     pub(super) fn habit(&self) -> Habit {
         Habit {
             place: self.place,
@@ -119,11 +134,6 @@ impl Unit {
             visitors_per_d: self.visitors_per_d.into(),
         }
     }
-}
-
-/// An outer address of a line that it never had.
-pub(super) fn another(outer: u32) -> u32 {
-    OUTER + (outer.wrapping_sub(OUTER).wrapping_add(RENUMBERING)) % (64 * RENUMBERING)
 }
 
 impl Estate {
@@ -226,7 +236,7 @@ impl Estate {
             }
             if let Some(unit) = units.get_mut(*number as usize) {
                 (unit.spot, unit.town) = (removal.spot, removal.town as u16);
-                unit.family += u8::from(!removal.carries) % 100;
+                unit.family = (unit.family + u8::from(!removal.carries)) % 100;
             }
             false
         });
@@ -267,7 +277,7 @@ fn drawn(scenario: &Scenario, country: &Country, seed: u64, number: u32) -> Unit
     let (regulars, visitors_per_d) = people(place, estate.people_per_home(), &mut draws);
     Unit {
         spot,
-        outer: OUTER + number,
+        number,
         town: town as u16,
         visitors_per_d,
         place,
@@ -275,6 +285,7 @@ fn drawn(scenario: &Scenario, country: &Country, seed: u64, number: u32) -> Unit
         family: 0,
         state: LifeCycle::Live,
         net: Net::Own,
+        addresses: 0,
         is_up: false,
         is_actor: false,
     }

@@ -3,8 +3,9 @@
 use super::{
     draws::{Drawer, Draws, Share},
     event::{DAY, Event, HOUR, Hours, SECOND, What},
-    file::{FeedKind, FeedTerms, Scenario},
+    file::{FeedTerms, Scenario},
     names::{CellNo, Person},
+    word::FeedKind,
 };
 use ids::Label;
 use serde::Serialize;

@@ -3,8 +3,8 @@
 use super::{
     draws::{Draws, Share},
     event::{HOUR, SECOND},
-    file::Place,
     names::mix,
+    word::Place,
 };
 
 /// Somebody is there, within a day; times in microseconds of it.
@@ -41,6 +41,7 @@ pub(super) struct Habit {
 /// How often things happen at homes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Customs {
+    pub(super) seed: u64,
     pub(super) guests: Share,
     pub(super) holidays: Share,
     pub(super) passers_per_d: u32,
@@ -68,7 +69,7 @@ impl Habit {
         let is_weekend = day % 7 >= 5;
         match self.place {
             Place::Home | Place::BusStop => {
-                let spread = mix(u64::from(unit) << 16 | u64::from(day / 7)) >> 32;
+                let spread = mix(customs.seed ^ mix(u64::from(unit) << 16 | u64::from(day / 7))) >> 32;
                 let is_away = customs.holidays.has(spread as u32);
                 self.live(is_away.then_some(day % 7), is_weekend, draws, there);
                 if !is_away && draws.happens(customs.guests) {

@@ -1,8 +1,8 @@
 use super::{
     draws::Share,
     event::Guard,
-    file::{Omits, Strip},
     names::Person,
+    word::{Omits, Strip},
 };
 
 /// What handsets and the records of IMS are like: it follows from who has it, so nothing is kept of any.

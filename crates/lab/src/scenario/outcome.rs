@@ -1,8 +1,9 @@
 use super::{
     check::BadScenario,
-    file::{By, Expect, Never, Scenario},
+    file::{Expect, Never, Scenario},
     player::{Counts, Player},
     truth::{Attack, AttackedCell, Truth},
+    word::By,
 };
 use detect::{Engine, Finding, Subject, Taken};
 use ids::{CellKey, Sha256, UnixTime};
@@ -54,6 +55,17 @@ pub struct Violated {
 }
 
 impl Outcome {
+    /// Compares what was found of a scenario that was played with what it expects. `late`: rows that came too late to be judged.
+    pub fn of(scenario: &Scenario, player: &Player, findings: Vec<Finding>, late: u64) -> Self {
+        let truth = player.truth().clone();
+        let expected = |expect| expected(expect, &findings, &truth, scenario);
+        let expected = scenario.expects.iter().map(expected).collect();
+        let violated = |never| violated(never, &findings, &truth);
+        let violated = scenario.nevers.iter().filter_map(violated).collect();
+        let (counts, digest) = (player.counts(), player.digest());
+        Self { findings, expected, violated, truth, counts, late, digest }
+    }
+
     /// All that was to be found was, and nothing that must not be.
     pub fn is_as_expected(&self) -> bool {
         self.violated.is_empty() && self.expected.iter().all(|expected| expected.is_met)
@@ -76,12 +88,7 @@ pub fn judge(scenario: &Scenario, mut player: Player) -> Outcome {
         late += u64::from(engine.take(arrival.input, &mut findings) == Taken::Late);
     }
     engine.finish(player.ends(), &mut findings);
-    let truth = player.truth().clone();
-    let expected =
-        scenario.expects.iter().map(|expect| expected(expect, &findings, &truth, scenario)).collect();
-    let violated = scenario.nevers.iter().filter_map(|never| violated(never, &findings, &truth)).collect();
-    let (counts, digest) = (player.counts(), player.digest());
-    Outcome { findings, expected, violated, truth, counts, late, digest }
+    Outcome::of(scenario, &player, findings, late)
 }
 
 fn is_by(detector: &str, sure: u32, finding: &Finding) -> bool {

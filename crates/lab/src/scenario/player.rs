@@ -4,9 +4,10 @@ use super::{
     draws::Draws,
     event::{DAY, Event, HOUR, What},
     feeds::{Feed, OnTheWay, Underway, feed_of},
-    file::{FeedKind, Scenario},
+    file::Scenario,
     names::CellNo,
     truth::Truth,
+    word::FeedKind,
     world::World,
     written::{Known, Writer},
 };

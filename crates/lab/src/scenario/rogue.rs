@@ -6,11 +6,12 @@ use super::{
     draws::{Draws, Share},
     estate::Net,
     event::{DAY, Event, Guard, HOUR, SECOND, What},
-    file::{Actor, Scenario, Step, Via},
+    file::{Actor, Scenario, Step},
     handset::stripped,
     names::{self, CellNo, Spot},
     route::{Caught, Route},
     stay::{REGISTERS, Served, Stay},
+    word::Via,
     world::{World, tunnel},
 };
 use std::ops::Range;
@@ -65,8 +66,10 @@ impl World {
             let on = self.today.get(&unit);
             on.is_some_and(|on| on.iter().any(|on| on.from <= at && at < on.to))
         };
-        let [is_there, comes_back] = [is_on(rogue.from), is_on(rogue.to)];
-        let own = (of.outer, of.net);
+        // What comes tomorrow is not drawn yet: it is as it is at midnight.
+        let midnight = rogue.from / DAY * DAY + DAY;
+        let [is_there, comes_back] = [is_on(rogue.from), is_on(rogue.to.min(midnight - 1))];
+        let own = of.outer();
         let here = match rogue.actor.network.unwrap_or(Via::Mobile) {
             Via::OwnLine => own,
             Via::OwnFixed => (ROUTERS + u32::from(rogue.of), Net::OtherLine),

@@ -25,6 +25,7 @@ shipped! {
     "protection-off",
     "one-box-many-cells",
     "live-cell-carried",
+    "live-cell-copied",
     "bus-stop",
     "stadium",
     "hotel",

@@ -1,8 +1,9 @@
 use super::{
     estate::Estate,
     event::{Event, What},
-    file::{ActorKind, Scenario},
+    file::Scenario,
     names::{CellNo, Person, device},
+    word::ActorKind,
 };
 use detect::{Finding, Subject};
 use ids::{CellKey, DeviceId, Plmn, SubscriberKey, UnixTime};

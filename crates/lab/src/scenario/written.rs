@@ -143,7 +143,7 @@ impl Writer {
 
     fn payment(&self, stamp: Stamp, event: &Event, channel: Channel) -> Option<Input> {
         // Honest people buy gift cards, too: one of sixteen.
-        let is_gift_card = event.of != 0 || event.other / 1000 % 16 == 0;
+        let is_gift_card = event.of != 0 || (event.other / 1000).is_multiple_of(16);
         let class = if is_gift_card { &self.gift_card } else { &self.shopping };
         Some(Input::Row(Row::Payment(Payment {
             payer: self.who(event),

@@ -38,6 +38,11 @@ pub(crate) struct Check {
 }
 
 #[derive(Serialize)]
+struct Scenarios {
+    scenarios: Vec<Listed>,
+}
+
+#[derive(Serialize)]
 struct Listed {
     name: &'static str,
     about: String,
@@ -123,10 +128,10 @@ impl List {
                 about: scenario.about,
             })
         });
-        let listed: Vec<_> = listed.collect::<Result<_, Failure>>()?;
-        output.answer(&listed, |listed| {
+        let scenarios: Vec<_> = listed.collect::<Result<_, Failure>>()?;
+        output.answer(&Scenarios { scenarios }, |listed| {
             let mut table = Table::new(&["NAME", "DAYS", "UNITS", "WHAT HAPPENS"]);
-            for Listed { name, about, span_d, units, is_attack: _ } in listed {
+            for Listed { name, about, span_d, units, is_attack: _ } in &listed.scenarios {
                 table.row([(*name).to_owned(), span_d.to_string(), units.to_string(), about.clone()]);
             }
             table.to_string()
@@ -266,7 +271,7 @@ impl Expectation {
         let Self { finding, on, by, met, at, after_s, cells_missed } = self;
         let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
         let when = at.map_or_else(String::new, |at| format!(": {}", seconds(at)));
-        let after = after_s.map(|secs| Duration::from_secs_f64(secs)).map_or_else(String::new, after);
+        let after = after_s.map(Duration::from_secs_f64).map_or_else(String::new, after);
         let missed = cells_missed.iter().map(|cell| format!(" {cell}")).collect::<String>();
         match met {
             true => writeln!(text, "  found    {finding} on {on}{by}{when}{after}"),

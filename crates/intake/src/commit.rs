@@ -1,0 +1,117 @@
+//! How far all is done: one file, replaced whole. What it does not say has not happened.
+
+use crate::{IntakeError, journal::JournalPlace};
+use detect::{Engine, Setup};
+use ids::UnixTime;
+use lake::Offset;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{ErrorKind, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+/// Where to go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commit {
+    /// Version of this form.
+    v: u16,
+    /// Counts up from 1; parts of the lake carry it.
+    pub number: u64,
+    /// When it was made, by the clock of the machine.
+    pub made_at: UnixTime,
+    /// When the engine began.
+    pub start: UnixTime,
+    /// How far each source is read.
+    pub sources: Sources,
+    /// How far the journal is read.
+    pub journal: JournalPlace,
+}
+
+/// How far sources are read, by their names.
+pub(crate) type Sources = BTreeMap<String, Offset>;
+
+/// Version of the form of this file.
+const FORM: u16 = 1;
+
+/// The folder that keeps it, for one process at a time.
+#[derive(Debug)]
+pub(crate) struct Commits {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Commit {
+    /// The one after `before`.
+    pub(crate) fn after(before: u64, start: UnixTime, sources: Sources, journal: JournalPlace) -> Self {
+        Self { v: FORM, number: before + 1, made_at: UnixTime::now(), start, sources, journal }
+    }
+}
+
+impl Commits {
+    /// In this folder, which is made.
+    ///
+    /// # Errors
+    /// [`IntakeError::InUse`], and what the folder's disk says.
+    pub(crate) fn open(folder: &Path) -> Result<Self, IntakeError> {
+        fs::create_dir_all(folder).map_err(|source| IntakeError::io(folder, source))?;
+        let path = folder.join("lock");
+        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let lock = lock.map_err(|source| IntakeError::io(&path, source))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { folder: folder.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(IntakeError::InUse { path }),
+            Err(TryLockError::Error(source)) => Err(IntakeError::io(&path, source)),
+        }
+    }
+
+    /// The newest, with the engine as it was.
+    pub(crate) fn newest(&self, setup: &Setup) -> Result<Option<(Commit, Engine)>, IntakeError> {
+        let path = self.path();
+        let mut octets = Vec::new();
+        match File::open(&path).and_then(|mut file| file.read_to_end(&mut octets)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(IntakeError::io(&path, error)),
+        }
+        let bad = |why: String| IntakeError::Commit { path: path.clone(), why };
+        let line =
+            octets.iter().position(|octet| *octet == b'\n').ok_or_else(|| bad("it is cut off".into()))?;
+        let (head, state) = octets.split_at(line + 1);
+        let commit: Commit = serde_json::from_slice(head).map_err(|error| bad(error.to_string()))?;
+        if commit.v != FORM {
+            return Err(bad(format!("it is of form {}, this Truecell reads {FORM}", commit.v)));
+        }
+        let engine = Engine::restore(Setup { start: commit.start, ..setup.clone() }, state)
+            .map_err(|error| bad(error.to_string()))?;
+        Ok(Some((commit, engine)))
+    }
+
+    /// From now on this holds.
+    pub(crate) fn put(&self, commit: &Commit, engine: &Engine) -> Result<(), IntakeError> {
+        let (path, unfinished) = (self.path(), self.folder.join("commit.new"));
+        let io = |source| IntakeError::io(&unfinished, source);
+        let mut head = serde_json::to_vec(commit)?;
+        head.push(b'\n');
+        let state = engine
+            .checkpoint()
+            .map_err(|error| IntakeError::Commit { path: path.clone(), why: error.to_string() })?;
+        let open = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&unfinished);
+        let mut file = open.map_err(io)?;
+        file.write_all(&head)
+            .and_then(|()| file.write_all(&state))
+            .and_then(|()| file.sync_all())
+            .map_err(io)?;
+        fs::rename(&unfinished, &path).map_err(io)?;
+        File::open(&self.folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|source| IntakeError::io(&self.folder, source))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join("commit")
+    }
+}
