@@ -111,7 +111,7 @@ impl Report {
                 number(self.published.payments_scaled),
             ),
             format!(
-                "Rows are fewer than in life: {} access records of each femtocell a day. Homes are played in one week of three, a phone that \
+                "Rows are fewer than in life: {} access records of each femtocell a day. Homes are played in one week of four, a phone that \
                  stays says so each 150 minutes. Of {} records that the carrier looked through, {} were not made: nearly all are of macro cells \
                  that no phone went to a femtocell from.",
                 self.rows.femtocell_per_unit_day,
