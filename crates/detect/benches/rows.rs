@@ -9,8 +9,7 @@
 )]
 
 use detect::{Bounds, Change, Engine, Feed, Finding, Input, LedgerChange, Session, Setup, Unit};
-use ids::{CellKey, DeviceId, Label, Plmn, Position, Rat, SubscriberKey, UnixTime};
-use ledger::LifeCycle;
+use ids::{CellKey, DeviceId, Label, LifeCycle, Plmn, Position, Rat, SubscriberKey, UnixTime};
 use records::row::{
     Access, AccessEvent, Channel, Code, Ealg, Heartbeat, Ims, ImsEvent, MacroCell, NasCipher, Row, Stamp,
     Text,

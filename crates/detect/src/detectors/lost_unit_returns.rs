@@ -8,8 +8,7 @@ use crate::{
     seen::{Context, Draft, Seen, What},
     world::UnitId,
 };
-use ids::{SubscriberKey, UnixTime};
-use ledger::LifeCycle;
+use ids::{LifeCycle, SubscriberKey, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

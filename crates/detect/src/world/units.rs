@@ -2,8 +2,7 @@ use crate::{
     keyed::Key,
     ledger_change::{Session, Unit},
 };
-use ids::{DeviceId, UnixTime};
-use ledger::LifeCycle;
+use ids::{DeviceId, LifeCycle, UnixTime};
 use records::row::Order;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::{
