@@ -122,18 +122,23 @@ fn head() -> Head {
 
 fn kept(waiting: &Waiting) -> Result<(FeedId, Kept), BadCheckpoint> {
     let kept = match &waiting.item {
-        Item::Row(row) => Kept::Row(row.to_line().map_err(|error| BadCheckpoint::Form(error.to_string()))?),
-        Item::Ledger(LedgerChange { stamp, change }) => Kept::Ledger(stamp.at, stamp.seq, change.clone()),
+        Item::Access(row) => kept_row(&Row::Access(row.clone()))?,
+        Item::Row(row) => kept_row(row)?,
+        Item::Ledger(change) => Kept::Ledger(change.stamp.at, change.stamp.seq, change.change.clone()),
     };
     Ok((waiting.feed, kept))
 }
 
+fn kept_row(row: &Row) -> Result<Kept, BadCheckpoint> {
+    row.to_line().map(Kept::Row).map_err(|error| BadCheckpoint::Form(error.to_string()))
+}
+
 fn item(feed: FeedId, kept: Kept, world: &World) -> Option<Item> {
     match kept {
-        Kept::Row(line) => Row::parse(line.as_bytes()).ok().map(Item::Row),
+        Kept::Row(line) => Row::parse(line.as_bytes()).ok().map(Item::from),
         Kept::Ledger(at, seq, change) => {
             let stamp = Stamp { at, feed: world.name(feed)?.clone(), seq };
-            Some(Item::Ledger(LedgerChange { stamp, change }))
+            Some(Item::Ledger(Box::new(LedgerChange { stamp, change })))
         }
     }
 }

@@ -15,7 +15,7 @@ use cells::Cells;
 use ids::{CellKey, Label, Position, SubscriberKey, UnixTime};
 use records::row::Access;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::{hint::black_box, net::IpAddr};
 use units::Units;
 
 /// What an engine is set up for.
@@ -166,11 +166,17 @@ impl World {
         self.unit(unit).is_some_and(|state| self.units.is_booked(state.unit.device, now))
     }
 
-    /// What is known of the handset and of the cell of a row that comes soon.
-    pub(crate) fn glance(&self, access: &Access) -> (Option<Handset>, Option<Position>, Option<UnitId>) {
-        let home = self.cells.find(access.cell).and_then(|cell| self.home_of(cell));
-        let carrier = access.inner.and_then(|inner| self.at_inner(inner));
-        (self.handset(access.subscriber), home, carrier)
+    /// The cell of a row that comes soon, and the one where its handset was before.
+    pub(crate) fn glance(&self, access: &Access) -> [CellId; 2] {
+        black_box(access.inner.and_then(|inner| self.at_inner(inner)));
+        let before = self.handset(access.subscriber).map(|handset| handset.cell);
+        [self.cells.find(access.cell), before].map(|cell| cell.unwrap_or(CellId::NONE))
+    }
+
+    /// What is known of a cell of which a row comes soon.
+    pub(crate) fn glance_at(&self, cell: CellId) {
+        let state = self.unit_of(cell).and_then(|unit| self.unit(unit));
+        black_box(state.map(|state| (state.unit.position, state.since, state.session_at)));
     }
 
     /// Cells and handsets that are known, and rows of cells for which there was no room.

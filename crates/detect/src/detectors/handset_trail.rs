@@ -7,7 +7,7 @@ use crate::{
     few::Few,
     keyed::{Entry, Keyed},
     seen::{Context, Draft, RowId, Seen, What},
-    world::CellId,
+    world::{CellId, World},
 };
 use serde::{Deserialize, Serialize};
 
@@ -103,11 +103,7 @@ impl Detector for HandsetTrail {
                 why: "a fast road beside the house",
             },
         ],
-        memory: Memory {
-            per: "cell",
-            keys: CELLS,
-            octets: size_of::<(CellId, Entry<State>)>() + 4 * HANDSETS,
-        },
+        memory: Memory { per: "cell", keys: CELLS, octets: Keyed::<CellId, State>::OCTETS },
     };
 
     fn see(&mut self, seen: &Seen<'_>, cx: &mut Context<'_>) {
@@ -157,6 +153,10 @@ impl Detector for HandsetTrail {
             confidence,
             partial,
         });
+    }
+
+    fn glance(&self, cell: CellId, _world: &World) {
+        self.cells.glance(cell);
     }
 
     fn evicted(&self) -> u64 {

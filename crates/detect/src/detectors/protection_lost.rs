@@ -8,7 +8,7 @@ use crate::{
     few::Few,
     keyed::{Entry, Keyed},
     seen::{Context, Draft, RowId, Seen, What},
-    world::CellId,
+    world::{CellId, World},
 };
 use ids::SubscriberKey;
 use records::row::{ImsEvent, NasCipher};
@@ -124,7 +124,7 @@ impl Detector for ProtectionLost {
         memory: Memory {
             per: "cell",
             keys: CELLS,
-            octets: size_of::<(CellId, Entry<State>)>() + 3 * (4 * LEVEL_HANDSETS + 16 * HANDSETS),
+            octets: Keyed::<CellId, State>::OCTETS + 3 * 16 * HANDSETS,
         },
     };
 
@@ -155,6 +155,10 @@ impl Detector for ProtectionLost {
             What::Ims { .. } | What::Access { .. } | What::Code { .. } => {}
             What::Unit { .. } | What::Session { .. } | What::Gap(_) | What::Other(_) => {}
         }
+    }
+
+    fn glance(&self, cell: CellId, _world: &World) {
+        self.cells.0.glance(cell);
     }
 
     fn evicted(&self) -> u64 {

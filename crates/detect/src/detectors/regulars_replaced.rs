@@ -7,7 +7,7 @@ use crate::{
     few::{Few, tag},
     keyed::{Entry, Keyed},
     seen::{Context, Draft, RowId, Seen, What},
-    world::CellId,
+    world::{CellId, World},
 };
 use ids::SubscriberKey;
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,7 @@ impl Detector for RegularsReplaced {
                 why: "a weekend and a day: a party is over by then",
             },
         ],
-        memory: Memory { per: "cell", keys: CELLS, octets: size_of::<(CellId, Entry<State>)>() + 4 * OTHERS },
+        memory: Memory { per: "cell", keys: CELLS, octets: Keyed::<CellId, State>::OCTETS },
     };
 
     fn see(&mut self, seen: &Seen<'_>, cx: &mut Context<'_>) {
@@ -137,6 +137,10 @@ impl Detector for RegularsReplaced {
             confidence: 45,
             partial,
         });
+    }
+
+    fn glance(&self, cell: CellId, _world: &World) {
+        self.cells.glance(cell);
     }
 
     fn evicted(&self) -> u64 {

@@ -8,7 +8,7 @@ use crate::{
     keyed::{Entry, Keyed},
     seen::{Context, Draft, RowId, Seen, What},
     step::Step,
-    world::{CellId, Site},
+    world::{CellId, Site, World},
 };
 use ids::{Position, SubscriberKey};
 use serde::{Deserialize, Serialize};
@@ -106,11 +106,7 @@ impl Detector for WarDriving {
                 why: "around a cell that stands still all macro cells are within their reach and those 2 km, to either side",
             },
         ],
-        memory: Memory {
-            per: "cell",
-            keys: CELLS,
-            octets: size_of::<(CellId, Entry<State>)>() + 4 * HANDSETS,
-        },
+        memory: Memory { per: "cell", keys: CELLS, octets: Keyed::<CellId, State>::OCTETS },
     };
 
     fn see(&mut self, seen: &Seen<'_>, cx: &mut Context<'_>) {
@@ -121,6 +117,10 @@ impl Detector for WarDriving {
         if !is_macro && row.event.is_arrival() {
             self.visit(cell, row.subscriber, seen, cx);
         }
+    }
+
+    fn glance(&self, cell: CellId, _world: &World) {
+        self.cells.glance(cell);
     }
 
     fn evicted(&self) -> u64 {

@@ -13,6 +13,7 @@ use records::row::{Access, Code, Ealg, Ims, NasCipher, Row};
 impl Engine {
     pub(super) fn judge(&mut self, row: RowId, at: UnixTime, of_feed: &Row, found: &mut Vec<Finding>) {
         match of_feed {
+            // Those wait as what they are.
             Row::Access(access) => self.judge_access(row, at, access, found),
             Row::Ims(ims) => self.judge_ims(row, at, ims, found),
             Row::Code(code) => self.judge_code(row, at, code, found),
@@ -29,7 +30,13 @@ impl Engine {
         }
     }
 
-    fn judge_access(&mut self, row: RowId, at: UnixTime, access: &Access, found: &mut Vec<Finding>) {
+    pub(super) fn judge_access(
+        &mut self,
+        row: RowId,
+        at: UnixTime,
+        access: &Access,
+        found: &mut Vec<Finding>,
+    ) {
         let Some(cell) = self.world.cells.id(access.cell) else { return };
         let peer = access.peer.and_then(|peer| self.world.cells.id(peer));
         let (slot, _) = self.world.handsets.touch(access.subscriber);

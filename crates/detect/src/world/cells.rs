@@ -1,5 +1,5 @@
 use super::units::UnitId;
-use crate::keyed::Key;
+use crate::keyed::{Dense, Key};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ids::{CellKey, Position, UnixTime};
@@ -65,6 +65,8 @@ impl CellId {
 }
 
 impl Key for CellId {
+    type Index = Dense;
+
     fn number(self) -> u64 {
         self.0.into()
     }
