@@ -10,7 +10,7 @@ use crate::{
     reorder::{Item, Reorder, Second, Waiting},
     seen::{RowId, Seen, What},
     timers::Timers,
-    world::{CellId, FeedId, Setup, World},
+    world::{Ahead, FeedId, Setup, World},
 };
 use ids::{Label, UnixTime};
 use records::row::{Gap, GapWhy, Row, Stamp};
@@ -212,36 +212,34 @@ impl Engine {
 
     fn judge_second(&mut self, second: Second, found: &mut Vec<Finding>) {
         for rows in second.chunks(AHEAD) {
-            self.look_ahead(rows.clone());
-            rows.for_each(|waiting| self.judge_one(waiting, found));
+            let ahead = self.look_ahead(rows.clone());
+            rows.zip(ahead).for_each(|(waiting, ahead)| self.judge_one(waiting, ahead, found));
         }
         self.waiting.reuse(second);
     }
 
     /// Reads what the rows will need. Rows do not wait for each other here, as they do when they are judged: so the processor fetches for
     /// several at once from memory that is far larger than its caches.
-    fn look_ahead<'a>(&self, rows: impl Iterator<Item = &'a Waiting>) {
-        let mut cells = [[CellId::NONE; 2]; AHEAD];
-        for (cells, waiting) in cells.iter_mut().zip(rows) {
+    fn look_ahead<'a>(&self, rows: impl Iterator<Item = &'a Waiting>) -> [Ahead; AHEAD] {
+        let mut all = [Ahead::default(); AHEAD];
+        for (ahead, waiting) in all.iter_mut().zip(rows) {
             if let Item::Access(access) = &waiting.item {
-                *cells = self.world.glance(access);
+                *ahead = self.world.glance(access);
             }
         }
-        for cell in cells.into_iter().flatten() {
-            self.world.glance_at(cell);
-        }
-        for cell in cells.into_iter().flatten() {
-            self.detectors.glance(cell, &self.world);
-        }
+        let cells = || all.iter().flat_map(|ahead| ahead.cells());
+        cells().for_each(|cell| self.world.glance_at(cell));
+        cells().for_each(|cell| self.detectors.glance(cell, &self.world));
+        all
     }
 
-    fn judge_one(&mut self, Waiting { feed, item }: &Waiting, found: &mut Vec<Finding>) {
+    fn judge_one(&mut self, Waiting { feed, item }: &Waiting, ahead: Ahead, found: &mut Vec<Finding>) {
         let (feed, &Stamp { at, seq, .. }) = (*feed, item.stamp());
         self.fire(at, found);
         self.hear(feed, at, seq, found);
         let row = RowId { feed, seq };
         match item {
-            Item::Access(access) => self.judge_access(row, at, access, found),
+            Item::Access(access) => self.judge_access(row, at, (access, ahead), found),
             Item::Row(row_of_feed) => self.judge(row, at, row_of_feed, found),
             Item::Ledger(change) => self.apply(row, at, &change.change, found),
         }

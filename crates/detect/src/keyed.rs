@@ -72,11 +72,6 @@ impl<K: Key, S: Default> Keyed<K, S> {
         self.index.find(key).map(|at| &self.rows[at].1)
     }
 
-    /// Reads it, since it is needed soon.
-    pub fn glance(&self, key: K) {
-        std::hint::black_box(self.get(key).map(|entry| entry.last));
-    }
-
     /// The same, to be changed without touching it.
     pub fn get_mut(&mut self, key: K) -> Option<&mut Entry<S>> {
         self.index.find(key).map(|at| &mut self.rows[at].1)

@@ -8,7 +8,7 @@ pub use units::{UnitId, UnitState};
 
 use crate::{
     feed::Feed,
-    handset::{Handset, HandsetTable},
+    handset::{Handset, HandsetTable, Slot},
     ledger_change::Unit,
 };
 use cells::Cells;
@@ -54,6 +54,21 @@ pub struct World {
     pub(crate) handsets: HandsetTable,
     pub(crate) gaps: Gaps,
     pub(crate) knows_macro_rows: bool,
+}
+
+/// What was found of an access record before its turn: cells stay where they are, a handset may be elsewhere by then.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ahead {
+    pub(crate) cell: Option<CellId>,
+    pub(crate) handset: Option<Slot>,
+    /// Where the handset was.
+    before: Option<CellId>,
+}
+
+impl Ahead {
+    pub(crate) fn cells(self) -> impl Iterator<Item = CellId> {
+        self.cell.into_iter().chain(self.before)
+    }
 }
 
 impl Default for Bounds {
@@ -166,11 +181,12 @@ impl World {
         self.unit(unit).is_some_and(|state| self.units.is_booked(state.unit.device, now))
     }
 
-    /// The cell of a row that comes soon, and the one where its handset was before.
-    pub(crate) fn glance(&self, access: &Access) -> [CellId; 2] {
+    /// What a row needs that comes soon, found before its turn.
+    pub(crate) fn glance(&self, access: &Access) -> Ahead {
         black_box(access.inner.and_then(|inner| self.at_inner(inner)));
-        let before = self.handset(access.subscriber).map(|handset| handset.cell);
-        [self.cells.find(access.cell), before].map(|cell| cell.unwrap_or(CellId::NONE))
+        let handset = self.handsets.find(access.subscriber);
+        let before = handset.and_then(|slot| self.handsets.at(slot)).map(|handset| handset.cell);
+        Ahead { cell: self.cells.find(access.cell), handset, before }
     }
 
     /// What is known of a cell of which a row comes soon.
