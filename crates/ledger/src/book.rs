@@ -231,7 +231,7 @@ impl Ledger {
         self.change(|tx| tx.add_device(new, &Because::new(by, "added"), now))
     }
 
-    /// Moves a unit to another state, by [`LifeCycle::MOVES`].
+    /// Moves a unit to another state, by [`Move::ALL`](crate::Move::ALL).
     ///
     /// # Errors
     /// [`LedgerError::NotFound`], [`LedgerError::NoSuchMove`], [`LedgerError::NeedsApprover`], and the

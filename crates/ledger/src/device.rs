@@ -7,7 +7,7 @@ pub use particular::{ParseParticularError, Particular};
 
 use crate::{
     Enrolment, LedgerError, LifeCycle, Revoked, Row, Scope,
-    life_cycle::allows,
+    life_cycle::{allows, bars},
     pool::{v4_entry, v6_entry},
 };
 use ids::{AccessLine, AccessMode, CellKey, CsgId, DeviceId, Plmn, Position, Tac, UnixTime};
@@ -116,7 +116,7 @@ impl Device {
     /// Why no certificate of it counts for now, as revocation lists and OCSP say it; none while its life lets it
     /// attach.
     pub fn barred(&self) -> Option<Revoked> {
-        let reason = self.state.bars()?;
+        let reason = bars(self.state)?;
         Some(Revoked {
             at: self.state_since,
             why: format!("the unit is {}", self.state),

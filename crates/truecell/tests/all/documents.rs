@@ -49,9 +49,9 @@ fn table(document: &str, name: &str) -> Vec<String> {
 
 #[test]
 fn the_table_of_moves_is_the_one_in_the_code() {
-    use ledger::{LifeCycle, People};
+    use ledger::{LifeCycle, Move, People};
     let to = |state: LifeCycle| {
-        let steps = LifeCycle::MOVES.iter().filter(|step| step.from == state);
+        let steps = Move::ALL.iter().filter(|step| step.from == state);
         let named = steps.map(|step| match step.needs {
             People::One => step.to.to_string(),
             People::Two => format!("{} (two people)", step.to),
