@@ -11,6 +11,7 @@ mod judged;
 mod kept;
 mod misuse;
 mod query;
+mod signals;
 
 pub use books::{DifferingDetection, TakenDetections};
 pub use grouping::{Group, JOINS_FROM, Link, Register, group, links};

@@ -3,16 +3,14 @@
 use super::{
     Detected, Detection, DetectionId, Kept, Link, Misuse, Severity,
     grouping::{Group, Register, group, links},
+    signals::Signals,
 };
 use crate::{
     ClosedIncident, Device, Finding, Incident, IncidentState, Ledger, LedgerError, LifeCycle, NewIncident,
-    Row, Tx,
-    transaction::Because,
-    trust::{Signal, TrustEvidence, severity},
+    Row, Tx, transaction::Because, trust::severity,
 };
 use ids::{CellKey, DeviceId, UnixTime};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What became of a batch of findings.
@@ -40,22 +38,17 @@ pub struct DifferingDetection {
 }
 
 /// A finding, with what puts it together with others and what it does to cells.
-struct New<'a> {
-    found: &'a Detected,
-    links: BTreeSet<Link>,
-    severity: Severity,
+pub(super) struct New<'a> {
+    pub(super) found: &'a Detected,
+    pub(super) links: BTreeSet<Link>,
+    pub(super) severity: Severity,
     /// Of its cells, those that no unit has.
-    of_no_unit: BTreeSet<CellKey>,
+    pub(super) of_no_unit: BTreeSet<CellKey>,
 }
-
-/// Signals about cells, to be told at once.
-type Signals = BTreeMap<CellKey, Vec<Signal>>;
 
 /// Behind the number of every incident.
 const LAST: &str = "999999999999";
 const BY: &str = "findings";
-/// Kind of incidents about detectors that find too much.
-const FLOOD: &str = "finding-flood";
 const WHY: &str = "found";
 /// Rows that go at once because they are too old or too many.
 const CLEARED: usize = 1_000;
@@ -142,7 +135,7 @@ impl Tx<'_> {
         Ok(new)
     }
 
-    fn believed<R: Row>(&mut self, key: &str) -> Result<Option<R>, LedgerError> {
+    pub(super) fn believed<R: Row>(&mut self, key: &str) -> Result<Option<R>, LedgerError> {
         let row = self.row::<R>(key).map(|row| row.map(|(row, _)| row));
         self.untampered(row)
     }
@@ -158,7 +151,7 @@ impl Tx<'_> {
         Ok(T::default())
     }
 
-    fn weighed<'b>(&mut self, found: &'b Detected) -> Result<New<'b>, LedgerError> {
+    pub(super) fn weighed<'b>(&mut self, found: &'b Detected) -> Result<New<'b>, LedgerError> {
         let mut register = Register::default();
         for cell in &found.cells {
             if self.unit_of(*cell)?.is_none() {
@@ -177,7 +170,7 @@ impl Tx<'_> {
     }
 
     /// The unit that has a cell now.
-    fn unit_of(&mut self, cell: CellKey) -> Result<Option<DeviceId>, LedgerError> {
+    pub(super) fn unit_of(&mut self, cell: CellKey) -> Result<Option<DeviceId>, LedgerError> {
         let units = self.all::<Device>(Some((Device::CELL, &cell.to_string())));
         Ok(self
             .untampered(units)?
@@ -269,71 +262,6 @@ impl Tx<'_> {
         self.put_row(&incident, &because, now)?;
         let none = || LedgerError::Conflict(format!("incident {number} is not about findings"));
         incident.misuse().ok_or_else(none)
-    }
-
-    /// Findings beyond what is taken of their detectors in a day: one incident for each detector, and what they do to cells.
-    fn flood(
-        &mut self,
-        beyond: &[&Detected],
-        by: &str,
-        now: UnixTime,
-        incidents: &mut BTreeSet<u64>,
-        signals: &mut Signals,
-    ) -> Result<(), LedgerError> {
-        let mut by_detector = BTreeMap::<&str, Vec<&Detected>>::new();
-        for found in beyond {
-            by_detector.entry(&found.detector).or_default().push(found);
-        }
-        for (detector, all) in by_detector {
-            let most = Kept::A_DAY;
-            let incident = NewIncident {
-                kind: FLOOD,
-                devices: Vec::new(),
-                summary: format!("{detector} finds more than the {most} a day that are kept"),
-                evidence: json!({ "table": Detection::TABLE, "key": detector, "first": all.first() }),
-                more: all.len() as u64 - 1,
-            };
-            let number = self.open_incident(incident, by, now)?.number;
-            incidents.insert(number);
-            for found in all {
-                let new = self.weighed(found)?;
-                self.signals_of(&new, number, signals)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What a finding does to the cells that it names, and to all cells of the units that it names.
-    fn signals_of(&mut self, new: &New<'_>, incident: u64, signals: &mut Signals) -> Result<(), LedgerError> {
-        let New { found, severity, of_no_unit, .. } = new;
-        // Beside a cell that nobody registered a unit's may be where it belongs.
-        let is_mixed = !of_no_unit.is_empty() && of_no_unit.len() < found.cells.len();
-        let of_units = if is_mixed { (*severity).min(Severity::Low) } else { *severity };
-        let mut told = BTreeMap::<(CellKey, Option<DeviceId>), Severity>::new();
-        for cell in &found.cells {
-            match of_no_unit.contains(cell) {
-                true => told.insert((*cell, None), *severity),
-                false => told.insert((*cell, self.unit_of(*cell)?), of_units),
-            };
-        }
-        for device in &found.devices {
-            let device = self.believed::<Device>(&device.to_string())?;
-            let Some(device) = device.filter(|device| device.state != LifeCycle::Retired) else { continue };
-            told.extend(device.cells.iter().map(|cell| ((*cell, Some(device.id)), of_units)));
-        }
-        for ((cell, device), severity) in told {
-            let Some(kind) = severity.signal() else { continue };
-            signals.entry(cell).or_default().push(Signal {
-                kind,
-                device,
-                at: found.at,
-                data_at: found.at,
-                source: found.detector.clone(),
-                evidence: TrustEvidence::Incident(incident),
-                detail: found.what.clone(),
-            });
-        }
-        Ok(())
     }
 
     /// Findings that are too old, or too many, go: those first that were taken first.

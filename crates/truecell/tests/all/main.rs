@@ -23,6 +23,7 @@ mod doors;
 mod enrol;
 mod facts;
 mod features;
+mod findings;
 mod foreign_ca;
 mod handshake;
 mod import;
