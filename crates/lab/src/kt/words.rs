@@ -111,7 +111,7 @@ impl Report {
                 number(self.published.payments_scaled),
             ),
             format!(
-                "Rows are fewer than in life: {} access records of each femtocell a day. Homes are played in one week of four, a phone that \
+                "Rows are fewer than in life: {} access records of each femtocell a day. Homes are played in one week of five, a phone that \
                  stays says so each 150 minutes. Of {} records that the carrier looked through, {} were not made: nearly all are of macro cells \
                  that no phone went to a femtocell from.",
                 self.rows.femtocell_per_unit_day,
@@ -125,6 +125,8 @@ impl Report {
             "The carrier as it was admits every tunnel, and nobody reads what is found. Ours judges each attempt by the rules as they are \
              without any setting, from these facts: the unit is lost by the ledger, its certificate was issued by no CA of ours and for 10 years, \
              and it comes from a mobile network. The gang does not adapt: it tries the same again each night."
+                .into(),
+            "Times of findings are those of the rows that show them: live, they are told a minute or two later, as feeds may be late."
                 .into(),
             "How the case would have gone had somebody acted on findings assumes that all cells of a box are cut so long after the last of them \
              was found, and that subscribers are counted once for each box."
