@@ -36,8 +36,8 @@ pub(crate) struct Ingest {
     #[arg(long, value_enum)]
     format: Option<Form>,
     /// What their JSON lines are
-    #[arg(long, value_enum, default_value_t = Lines::Rows)]
-    lines: Lines,
+    #[arg(long, value_enum, default_value_t = Written::Rows)]
+    lines: Written,
     /// The kind of all rows, where they name none: access, ims, code, payment, number, macro-cell ...
     #[arg(long, value_parser = kind)]
     kind: Option<Kind>,
@@ -69,7 +69,7 @@ enum Form {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Lines {
+enum Written {
     /// Rows of core, IMS and billing
     Rows,
     /// The feed of lines
@@ -157,9 +157,9 @@ impl Ingest {
             Form::Jsonl => Format::JsonLines,
         });
         let schema = match self.lines {
-            Lines::Rows => Schema::Rows,
-            Lines::Lines => Schema::Lines,
-            Lines::Facts => Schema::Facts,
+            Written::Rows => Schema::Rows,
+            Written::Lines => Schema::Lines,
+            Written::Facts => Schema::Facts,
         };
         let options = Options {
             format,
