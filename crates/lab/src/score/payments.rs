@@ -120,3 +120,63 @@ impl Payments {
         self.found.iter().map(said).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use records::row::{Channel, Stamp};
+
+    const BEGINS: i64 = 1_767_571_200;
+
+    /// Requests as payer, hours from the start, amount and class; who is named, and when.
+    fn named(requests: &[(u8, f64, i64, &str)]) -> Vec<(u8, f64)> {
+        let begins = UnixTime::from_secs(BEGINS);
+        let mut payments = Payments::new(begins);
+        for (seq, (payer, hours, amount_minor, class)) in (1..).zip(requests) {
+            let at = begins.after(Duration::from_secs_f64(hours * 3600.0));
+            let stamp = Stamp { at, feed: "payments".parse().unwrap(), seq };
+            let row = Payment {
+                stamp,
+                payer: SubscriberKey::new([*payer; 16]),
+                amount_minor: *amount_minor,
+                currency: "KRW".parse().unwrap(),
+                merchant_class: class.parse().unwrap(),
+                channel: Channel::Sms,
+                request: format!("P-{seq}").parse().unwrap(),
+            };
+            payments.see(at, &Input::Row(Row::Payment(row)));
+        }
+        let who = |payer: SubscriberKey| (0..=255).find(|of| SubscriberKey::new([*of; 16]) == payer).unwrap();
+        payments
+            .found
+            .iter()
+            .map(|(told, payer, _)| (who(*payer), told.since(begins).as_secs_f64() / 3600.0))
+            .collect()
+    }
+
+    #[test]
+    fn much_cash_and_many_requests_name_the_payer() {
+        assert_eq!(named(&[(1, 30.0, 199_999, CASH)]), []);
+        assert_eq!(named(&[(1, 30.0, 200_000, CASH)]), [(1, 30.0)]);
+        assert_eq!(named(&[(1, 30.0, 900_000, "shopping")]), []);
+        assert_eq!(named(&[(1, 30.0, 100_000, CASH), (1, 53.0, 100_000, CASH)]), [(1, 53.0)]);
+        assert_eq!(named(&[(1, 30.0, 100_000, CASH), (1, 54.5, 100_000, CASH)]), []);
+        let often =
+            |hours: f64| [(1, 30.0, 9, "shopping"), (1, 30.25, 9, "shopping"), (1, hours, 9, "shopping")];
+        assert_eq!((named(&often(31.0)), named(&often(31.25))), (vec![(1, 31.0)], vec![]));
+    }
+
+    #[test]
+    fn a_night_of_many_gift_cards_names_its_payers() {
+        let many = |from_h: f64, count: u8| -> Vec<_> {
+            (0..count).map(|payer| (payer, from_h + f64::from(payer) / 100.0, 30_000, CASH)).collect()
+        };
+        assert_eq!(named(&many(25.0, 9)), []);
+        let all: Vec<_> = named(&many(25.0, 10)).iter().map(|(payer, _)| *payer).collect();
+        assert_eq!(all, (0..10).collect::<Vec<_>>());
+        assert_eq!(named(&many(32.0, 10)), [], "by day");
+        // 60 in the 25 hours before: 10 in one is 4.2 times the mean.
+        let usual: Vec<_> = (0..60).map(|at| (100 + at, f64::from(at) * 0.4, 30_000, CASH)).collect();
+        assert_eq!(named(&[usual, many(25.0, 10)].concat()), []);
+    }
+}
