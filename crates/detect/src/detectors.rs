@@ -35,7 +35,7 @@ trait Detector {
     /// A time has come that it asked for.
     fn timer(&mut self, _key: u64, _cx: &mut Context<'_>) {}
 
-    /// Reads what a row of that cell will need, which comes soon.
+    /// Reads what a row of that cell will need, which comes soon; a unit may carry it.
     fn glance(&self, _cell: CellId, _world: &World) {}
 
     /// States that were evicted so far.

@@ -229,7 +229,8 @@ impl Engine {
         }
         let cells = || all.iter().flat_map(|ahead| ahead.cells());
         cells().for_each(|cell| self.world.glance_at(cell));
-        cells().for_each(|cell| self.detectors.glance(cell, &self.world));
+        let of_units = cells().filter(|cell| self.world.unit_of(*cell).is_some());
+        of_units.for_each(|cell| self.detectors.glance(cell, &self.world));
         all
     }
 
