@@ -38,6 +38,9 @@ pub(crate) struct Second {
 /// When, which feed, which number, and where among the rows.
 type Turn = (UnixTime, FeedId, u64, u32);
 
+/// What [`Bounds::waiting`](crate::Bounds::waiting) says of a row that waits.
+const _: () = assert!(size_of::<Waiting>() + size_of::<Turn>() <= 160);
+
 impl Item {
     pub(crate) fn stamp(&self) -> &Stamp {
         match self {

@@ -36,7 +36,7 @@ pub struct Bounds {
     pub handsets: usize,
     /// Cells of any kind, some 120 octets each: rows of cells beyond it are counted and not judged.
     pub cells: usize,
-    /// Rows that wait for their turn, some 250 octets each: beyond it the earliest are judged before their time, and counted.
+    /// Rows that wait for their turn, some 160 octets each: beyond it the earliest are judged before their time, and counted.
     pub waiting: usize,
 }
 
