@@ -51,8 +51,8 @@ const HANDSETS: usize = 64;
 const STRANGERS: u16 = 20;
 const SHARE: usize = 90;
 const APART_S: u32 = 60;
-/// 120 km/h for 60 s.
-const WAY_M: u64 = 2_000;
+/// 60 km/h for 60 s.
+const WAY_M: u64 = 1_000;
 
 impl Default for WarDriving {
     fn default() -> Self {
@@ -63,7 +63,7 @@ impl Default for WarDriving {
 impl Detector for WarDriving {
     const ABOUT: About = About {
         id: "war_driving",
-        version: 1,
+        version: 2,
         sees: "a cell that is no macro cell, to which within an hour many handsets come that were never there, from macro cells further apart than a cell that stands still can have around it",
         benign: &[
             Benign {
@@ -97,13 +97,13 @@ impl Detector for WarDriving {
                 name: "apart",
                 value: APART_S as u64,
                 unit: "s between the records at cell and macro cell",
-                why: "at 120 km/h that is 2 km",
+                why: "at 60 km/h, in a street, that is 1 km",
             },
             Threshold {
                 name: "drift",
                 value: 2 * WAY_M,
                 unit: "m, and twice the widest macro cell's reach",
-                why: "around a cell that stands still all macro cells are within their reach and those 2 km, to either side",
+                why: "around a cell that stands still all macro cells are within their reach and that km, to either side; with 2 km for 120 km/h a car that turns at 25 km/h went unseen",
             },
         ],
         memory: Memory { per: "cell", keys: CELLS, octets: Keyed::<CellId, State>::OCTETS },

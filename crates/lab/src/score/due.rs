@@ -139,6 +139,13 @@ fn feeds(scenario: &Scenario) -> impl Iterator<Item = Target> {
     })
 }
 
+impl DueRule {
+    /// It is about attacks of all kinds, not about what one detector sees.
+    pub(super) fn is_of_all(&self) -> bool {
+        [ANY, UNKNOWN_IDS, PAYMENTS].contains(&self.by)
+    }
+}
+
 impl Target {
     /// Whether that is it.
     pub(super) fn is_found(&self, attack: Option<usize>, said: &Said) -> bool {

@@ -80,7 +80,9 @@ fn judge(scenario: &Scenario, truth: &Truth, registers: &UnknownIds, said: &[Sai
         });
         let mut found = named(scenario, &said);
         found.due = first.collect();
-        (found.before_code, found.before_payment) = in_time(truth, &said);
+        if rule.is_of_all() {
+            (found.before_code, found.before_payment) = in_time(truth, &said);
+        }
         (rule.by, found)
     });
     let mut methods: BTreeMap<_, _> = rules.collect();

@@ -50,7 +50,7 @@ pub struct Row {
     pub worst_precision: Option<Worst>,
     /// From the beginning to when it was said; what was missed counts as never.
     pub times: Times,
-    /// Attacked cells found before their first code, of those that had one.
+    /// Attacked cells found before their first code, of those that had one; not of single detectors.
     pub before_code: Share,
     /// The same of payments.
     pub before_payment: Share,
