@@ -25,6 +25,10 @@ pub struct Commit {
     pub made_at: UnixTime,
     /// When the engine began.
     pub start: UnixTime,
+    /// The newest row's time.
+    pub newest: UnixTime,
+    /// All feeds have said all until then.
+    pub is_ended: bool,
     /// How far each source is read.
     pub sources: Sources,
     /// How far the journal is read.
@@ -48,9 +52,15 @@ pub(crate) struct Commits {
 }
 
 impl Commit {
-    /// The one after `before`.
-    pub(crate) fn after(before: u64, start: UnixTime, sources: Sources, journal: JournalPlace) -> Self {
-        Self { v: FORM, number: before + 1, made_at: UnixTime::now(), start, sources, journal }
+    /// The one that follows, as far as all is the same.
+    pub(crate) fn next(&self) -> Self {
+        Self { v: FORM, number: self.number + 1, made_at: UnixTime::now(), ..self.clone() }
+    }
+
+    /// It says anything that the one before does not.
+    pub(crate) fn is_news_after(&self, before: &Self) -> bool {
+        let Self { v, number, made_at, .. } = *before;
+        Self { v, number, made_at, ..self.clone() } != *before
     }
 }
 

@@ -134,7 +134,7 @@ impl Intake {
         let (commit, engine) =
             before.map_or_else(Default::default, |(commit, engine)| (commit, Some(engine)));
         self.lake.forget_after(commit.number)?;
-        let mut reader = Reader::open(self, given, &commit)?;
+        let mut reader = Reader::open(self, given, commit)?;
         let engine = match engine {
             Some(engine) => engine,
             None => Engine::new(Setup { start: reader.starts()?, ..self.terms.setup.clone() }),

@@ -40,9 +40,8 @@ pub(crate) struct Reader<'a> {
     sources: Vec<Merged>,
     aside: Aside,
     journal: Option<JournalFeed>,
-    number: u64,
-    /// When the engine began.
-    start: UnixTime,
+    /// The newest commit.
+    before: Commit,
     read: Read,
     /// On their way to the engine.
     inputs: Vec<Input>,
@@ -71,7 +70,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn open(
         intake: &'a Intake,
         given: &'a Given<'a>,
-        before: &Commit,
+        before: Commit,
     ) -> Result<Self, IntakeError> {
         let mut sources = Vec::new();
         for (input, options) in &given.sources {
@@ -84,9 +83,8 @@ impl<'a> Reader<'a> {
             .then(|| JournalFeed::open(&intake.paths.journal, ledger_feed().name, before.journal.clone()));
         let folder = intake.paths.lake.join("aside");
         let aside = Aside::open(&folder, ASIDE).map_err(|error| IntakeError::io(&folder, error))?;
-        let (number, start) = (before.number, before.start);
-        let read = Read { commit: number, ..Read::default() };
-        Ok(Self { intake, given, sources, aside, journal, number, start, read, inputs: Vec::new() })
+        let read = Read { newest: before.newest, ..Read::default() };
+        Ok(Self { intake, given, sources, aside, journal, before, read, inputs: Vec::new() })
     }
 
     /// When an engine begins that has seen nothing.
@@ -94,7 +92,7 @@ impl<'a> Reader<'a> {
         self.look()?;
         let first = self.sources.iter().filter_map(|source| Some(source.next.as_ref()?.stamp().at)).min();
         let start = self.intake.terms.starts(first);
-        self.start = start;
+        self.before.start = start;
         if let Some(journal) = &mut self.journal {
             journal.begin(start);
             if self.intake.terms.ledger == LedgerAs::Now {
@@ -107,13 +105,13 @@ impl<'a> Reader<'a> {
     /// Until the sources end, or it is to stop.
     pub(crate) fn run(mut self, plan: &Plan, steps: &SyncSender<Step>) -> Result<Read, IntakeError> {
         while self.commit(plan, steps)? {}
-        self.read.commit = self.number;
+        self.read.commit = self.before.number;
         Ok(self.read)
     }
 
     /// All until the next commit is due; `false` when it was the last.
     fn commit(&mut self, plan: &Plan, steps: &SyncSender<Step>) -> Result<bool, IntakeError> {
-        let mut writer = self.intake.lake.writer(self.number + 1, |cell| plan.is_femtocell(cell))?;
+        let mut writer = self.intake.lake.writer(self.before.number + 1, |cell| plan.is_femtocell(cell))?;
         let due = Instant::now() + self.intake.terms.every;
         let is_last = loop {
             let has_more = self.batch(plan, &mut writer)?;
@@ -129,11 +127,23 @@ impl<'a> Reader<'a> {
                 thread::sleep(LOOK);
             }
         };
-        if is_last && self.intake.terms.ends {
+        let is_ended = is_last && self.intake.terms.ends;
+        if is_ended {
             // The engine judges whole seconds; whoever judges and is gone says why itself.
             let _ = steps.send(Step::Finish(UnixTime::from_secs(self.read.newest.secs() + 1)));
         }
-        Ok(self.seal(writer, steps)? && !is_last)
+        let mut commit = self.before.next();
+        commit.newest = self.read.newest;
+        commit.is_ended = is_ended || (self.before.is_ended && writer.rows() == 0);
+        if let Some(journal) = &self.journal {
+            commit.journal = journal.place().clone();
+        }
+        let of_source = |merged: &Merged| (merged.name.clone(), merged.source.offset().clone());
+        commit.sources.extend(self.sources.iter().map(of_source));
+        if commit.is_news_after(&self.before) && !self.seal(writer, commit, steps)? {
+            return Ok(false);
+        }
+        Ok(!is_last)
     }
 
     /// The time that it is while nothing comes: rows of now may be on their way, those of a history are not.
@@ -211,6 +221,7 @@ impl<'a> Reader<'a> {
     fn seal(
         &mut self,
         mut writer: Writer<impl Fn(CellKey) -> bool>,
+        commit: Commit,
         steps: &SyncSender<Step>,
     ) -> Result<bool, IntakeError> {
         let (back, gaps) = sync_channel(1);
@@ -222,11 +233,7 @@ impl<'a> Reader<'a> {
             writer.push(&Row::Gap(gap).into())?;
         }
         self.read.octets += writer.seal()?.publish()?.octets;
-        let sources =
-            self.sources.iter().map(|merged| (merged.name.clone(), merged.source.offset().clone())).collect();
-        let journal = self.journal.as_ref().map(|journal| journal.place().clone()).unwrap_or_default();
-        let commit = Commit::after(self.number, self.start, sources, journal);
-        self.number += 1;
+        self.before = commit.clone();
         Ok(steps.send(Step::Commit(Box::new(commit))).is_ok())
     }
 }
