@@ -1,14 +1,14 @@
 //! How far all is done: one file, replaced whole. What it does not say has not happened.
 
 use crate::{IntakeError, journal::JournalPlace};
-use detect::{Engine, Setup};
+use detect::{BadCheckpoint, Engine, Setup};
 use ids::UnixTime;
 use lake::Offset;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions, TryLockError},
-    io::{ErrorKind, Read, Write},
+    io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -36,6 +36,9 @@ pub(crate) type Sources = BTreeMap<String, Offset>;
 
 /// Version of the form of this file.
 const FORM: u16 = 1;
+
+/// Octets of its line at most: each unit that is attached takes some 300.
+const HEAD: u64 = 1 << 30;
 
 /// The folder that keeps it, for one process at a time.
 #[derive(Debug)]
@@ -71,22 +74,21 @@ impl Commits {
     /// The newest, with the engine as it was.
     pub(crate) fn newest(&self, setup: &Setup) -> Result<Option<(Commit, Engine)>, IntakeError> {
         let path = self.path();
-        let mut octets = Vec::new();
-        match File::open(&path).and_then(|mut file| file.read_to_end(&mut octets)) {
-            Ok(_) => {}
+        let file = match File::open(&path) {
+            Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(IntakeError::io(&path, error)),
-        }
+        };
         let bad = |why: String| IntakeError::Commit { path: path.clone(), why };
-        let line =
-            octets.iter().position(|octet| *octet == b'\n').ok_or_else(|| bad("it is cut off".into()))?;
-        let (head, state) = octets.split_at(line + 1);
-        let commit: Commit = serde_json::from_slice(head).map_err(|error| bad(error.to_string()))?;
+        let (mut file, mut head) = (BufReader::new(file), Vec::new());
+        let read = file.by_ref().take(HEAD).read_until(b'\n', &mut head);
+        read.map_err(|error| IntakeError::io(&path, error))?;
+        let commit: Commit = serde_json::from_slice(&head).map_err(|error| bad(error.to_string()))?;
         if commit.v != FORM {
             return Err(bad(format!("it is of form {}, this Truecell reads {FORM}", commit.v)));
         }
-        let engine = Engine::restore(Setup { start: commit.start, ..setup.clone() }, state)
-            .map_err(|error| bad(error.to_string()))?;
+        let setup = Setup { start: commit.start, ..setup.clone() };
+        let engine = Engine::restore_from(setup, &mut file).map_err(|error| bad(error.to_string()))?;
         Ok(Some((commit, engine)))
     }
 
@@ -94,21 +96,22 @@ impl Commits {
     pub(crate) fn put(&self, commit: &Commit, engine: &Engine) -> Result<(), IntakeError> {
         let (path, unfinished) = (self.path(), self.folder.join("commit.new"));
         let io = |source| IntakeError::io(&unfinished, source);
-        let mut head = serde_json::to_vec(commit)?;
-        head.push(b'\n');
-        let state = engine
-            .checkpoint()
-            .map_err(|error| IntakeError::Commit { path: path.clone(), why: error.to_string() })?;
         let open = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&unfinished);
-        let mut file = open.map_err(io)?;
-        file.write_all(&head)
-            .and_then(|()| file.write_all(&state))
-            .and_then(|()| file.sync_all())
-            .map_err(io)?;
-        fs::rename(&unfinished, &path).map_err(io)?;
-        File::open(&self.folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|source| IntakeError::io(&self.folder, source))
+        let mut file = BufWriter::new(open.map_err(io)?);
+        serde_json::to_writer(&mut file, commit)?;
+        file.write_all(b"\n").map_err(io)?;
+        engine.checkpoint_to(&mut file).map_err(|error| match error {
+            BadCheckpoint::Storage(source) => io(source),
+            error @ (BadCheckpoint::Damaged
+            | BadCheckpoint::Format(_)
+            | BadCheckpoint::Detectors
+            | BadCheckpoint::Setup
+            | BadCheckpoint::Form(_)) => IntakeError::Commit { path: path.clone(), why: error.to_string() },
+        })?;
+        let file = file.into_inner().map_err(|error| io(error.into_error()))?;
+        file.sync_all().and_then(|()| fs::rename(&unfinished, &path)).map_err(io)?;
+        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|source| IntakeError::io(&self.folder, source))
     }
 
     fn path(&self) -> PathBuf {

@@ -1,4 +1,3 @@
-use ids::UnixTime;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -46,12 +45,6 @@ pub enum IntakeError {
     InUse {
         /// The file that it holds.
         path: PathBuf,
-    },
-    /// A row is of so long before the first that an engine began with.
-    #[error("the engine begins with {start}")]
-    Start {
-        /// That time.
-        start: UnixTime,
     },
 }
 

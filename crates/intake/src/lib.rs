@@ -33,6 +33,6 @@ pub const LEDGER: &str = "ledger";
 
 /// The terms of the ledger's feed: its journal is read up to the time that rows have come to, so it is never late and never silent.
 pub fn ledger_feed() -> Feed {
-    let name: Label = LEDGER.parse().expect("it is a name");
+    let name: Label = LEDGER.parse().unwrap_or_else(|_| unreachable!("`{LEDGER}` is a name"));
     Feed { name, lateness: Duration::ZERO, silence: Duration::from_secs(366 * 86_400 * 100) }
 }

@@ -130,7 +130,8 @@ impl<'a> Reader<'a> {
             }
         };
         if is_last && self.intake.terms.ends {
-            let _ = steps.send(Step::Finish(self.read.newest.after(Duration::from_micros(1))));
+            // The engine judges whole seconds; whoever judges and is gone says why itself.
+            let _ = steps.send(Step::Finish(UnixTime::from_secs(self.read.newest.secs() + 1)));
         }
         Ok(self.seal(writer, steps)? && !is_last)
     }

@@ -1,4 +1,5 @@
 //! Real files in, a real lake and checkpoints out; who is told fails when a test says so.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use detect::{Bounds, Feed, Finding, FindingId, Setup};
 use events::{
@@ -222,9 +223,12 @@ fn a_gap_is_a_row_of_the_lake() {
     let mut rows = rows();
     rows.retain(|row| row.stamp().feed != name("core") || !(10_000..10_100).contains(&row.stamp().seq));
     carrier.run(&[&carrier.writes("rows.jsonl", &rows)], &mut Kept::default()).unwrap();
-    let gap = |entry: Entry| match entry {
-        Entry::Row(Row::Gap(Gap { from, to, why, rows, .. })) => Some((from, to, why, rows)),
-        _ => None,
+    let gap = |entry: Entry| {
+        if let Entry::Row(Row::Gap(Gap { from, to, why, rows, .. })) = entry {
+            Some((from, to, why, rows))
+        } else {
+            None
+        }
     };
     let gaps: Vec<_> = carrier.lake().into_iter().filter_map(gap).collect();
     assert_eq!(gaps, [(at(9_999), at(10_100), GapWhy::Missing, Some(100))]);

@@ -16,6 +16,7 @@ mod migration;
 mod mmdb;
 mod sa_pair;
 pub mod scenario;
+pub mod score;
 mod tour;
 mod unit;
 pub mod verdict;

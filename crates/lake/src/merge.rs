@@ -72,7 +72,7 @@ impl Rows {
         })
     }
 
-    /// With room for so many rows, and one part, in memory: 2 million unless it is said. Each takes some 80 octets.
+    /// With room for so many rows, and one part, in memory: 2 million unless it is said. Each takes some 100 octets.
     #[must_use]
     pub fn holding(self, most_held: usize) -> Self {
         Self { most_held, ..self }

@@ -5,10 +5,10 @@ use super::{
 use crate::{
     about::{About, Benign, Memory, Threshold},
     few::Few,
-    keyed::{Entry, Key, Keyed},
+    keyed::{Entry, Hashed, Key, Keyed},
     seen::{Context, Draft, RowId, Seen, What},
     step::Step,
-    world::CellId,
+    world::{CellId, UnitId},
 };
 use ids::SubscriberKey;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,8 @@ const UNPLACED: usize = 5;
 const SLACK_M: f64 = 2.0 * Step::SLACK_M;
 
 impl Key for Pair {
+    type Index = Hashed<Self>;
+
     fn number(self) -> u64 {
         self.0.number() << 32 | self.1.number()
     }
@@ -55,12 +57,16 @@ impl Default for SharedHandsets {
 impl Detector for SharedHandsets {
     const ABOUT: About = About {
         id: "shared_handsets",
-        version: 1,
+        version: 2,
         sees: "handsets that step directly from one cell into another of a different unit, neither a macro cell, though their registered sites are too far apart for it, or one of them has none",
         benign: &[
             Benign {
                 cause: "two units of one house, shop or campus",
                 told: "their sites are near: nothing is said",
+            },
+            Benign {
+                cause: "a macro cell that the plan does not have yet",
+                told: "beside a unit's cell it counts only where it speaks through another unit's tunnel; two of them side by side are not told",
             },
             Benign {
                 cause: "a unit with a wrong position in the ledger",
@@ -102,7 +108,7 @@ impl Detector for SharedHandsets {
         memory: Memory {
             per: "pair of cells",
             keys: PAIRS,
-            octets: size_of::<(Pair, Entry<State>)>() + UNPLACED * 20,
+            octets: Keyed::<Pair, State>::OCTETS + 16 * UNPLACED,
         },
     };
 
@@ -113,7 +119,8 @@ impl Detector for SharedHandsets {
         if !is_step || apart_s > APART_S || cx.world.is_macro(before.cell, cx.now) {
             return;
         }
-        let Some(enough) = enough(before.cell, cell, apart_s, cx) else { return };
+        let carrier = row.inner.and_then(|inner| cx.world.at_inner(inner));
+        let Some(enough) = enough(before.cell, cell, carrier, apart_s, cx) else { return };
         let pair = Pair(before.cell.min(cell), before.cell.max(cell));
         let Entry { partial, state, .. } = self.pairs.touch(pair, cx.now);
         if state.window.is_over(cx.now, DAY) {
@@ -142,15 +149,29 @@ impl Detector for SharedHandsets {
     }
 }
 
-/// How many handsets are enough to say that two cells should not be side by side; `None` where they may be.
-fn enough(one: CellId, other: CellId, apart_s: u32, cx: &Context<'_>) -> Option<usize> {
+/// How many handsets are enough to say that two cells, between which one stepped, should not be side by side; `None` where they may be.
+/// `carrier`: the unit through whose tunnel `to` speaks.
+fn enough(
+    from: CellId,
+    to: CellId,
+    carrier: Option<UnitId>,
+    apart_s: u32,
+    cx: &Context<'_>,
+) -> Option<usize> {
     let world = cx.world;
-    let is_one_unit = world.unit_of(one).is_some() && world.unit_of(one) == world.unit_of(other);
-    let is_booked = world.is_booked(one, cx.now) || world.is_booked(other, cx.now);
-    if is_one_unit || is_booked || !world.knows_plan() {
+    let [of_from, of_to] = [world.unit_of(from), world.unit_of(to)];
+    let is_one_unit = of_from.is_some() && of_from == of_to.or(carrier);
+    let is_booked = world.is_booked(from, cx.now) || world.is_booked(to, cx.now);
+    // A macro cell that the plan does not have is beside units, and speaks through no unit's tunnel.
+    let may_be_macro = match (of_from, of_to) {
+        (Some(_), None) => carrier.is_none(),
+        (None, Some(_)) => true,
+        (Some(_), Some(_)) | (None, None) => false,
+    };
+    if is_one_unit || is_booked || may_be_macro || !world.knows_plan() {
         return None;
     }
-    let Some((here, there)) = world.home_of(one).zip(world.home_of(other)) else { return Some(UNPLACED) };
+    let Some((here, there)) = world.home_of(from).zip(world.home_of(to)) else { return Some(UNPLACED) };
     let reachable_m = SLACK_M + f64::from(apart_s) * KMH as f64 / 3.6;
     (here.distance_m(there) > reachable_m).then_some(FAR)
 }

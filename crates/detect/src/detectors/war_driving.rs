@@ -8,11 +8,11 @@ use crate::{
     keyed::{Entry, Keyed},
     seen::{Context, Draft, RowId, Seen, What},
     step::Step,
-    world::{CellId, Site},
+    world::{CellId, Site, World},
 };
 use ids::{Position, SubscriberKey};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{hint::black_box, time::Duration};
 
 /// A cell that strangers pass through while the macro cells around it change: it drives.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,8 +51,8 @@ const HANDSETS: usize = 64;
 const STRANGERS: u16 = 20;
 const SHARE: usize = 90;
 const APART_S: u32 = 60;
-/// 120 km/h for 60 s.
-const WAY_M: u64 = 2_000;
+/// 60 km/h for 60 s.
+const WAY_M: u64 = 1_000;
 
 impl Default for WarDriving {
     fn default() -> Self {
@@ -63,7 +63,7 @@ impl Default for WarDriving {
 impl Detector for WarDriving {
     const ABOUT: About = About {
         id: "war_driving",
-        version: 1,
+        version: 2,
         sees: "a cell that is no macro cell, to which within an hour many handsets come that were never there, from macro cells further apart than a cell that stands still can have around it",
         benign: &[
             Benign {
@@ -97,20 +97,16 @@ impl Detector for WarDriving {
                 name: "apart",
                 value: APART_S as u64,
                 unit: "s between the records at cell and macro cell",
-                why: "at 120 km/h that is 2 km",
+                why: "at 60 km/h, in a street, that is 1 km",
             },
             Threshold {
                 name: "drift",
                 value: 2 * WAY_M,
                 unit: "m, and twice the widest macro cell's reach",
-                why: "around a cell that stands still all macro cells are within their reach and those 2 km, to either side",
+                why: "around a cell that stands still all macro cells are within their reach and that km, to either side; with 2 km for 120 km/h a car that turns at 25 km/h went unseen",
             },
         ],
-        memory: Memory {
-            per: "cell",
-            keys: CELLS,
-            octets: size_of::<(CellId, Entry<State>)>() + 4 * HANDSETS,
-        },
+        memory: Memory { per: "cell", keys: CELLS, octets: Keyed::<CellId, State>::OCTETS },
     };
 
     fn see(&mut self, seen: &Seen<'_>, cx: &mut Context<'_>) {
@@ -121,6 +117,13 @@ impl Detector for WarDriving {
         if !is_macro && row.event.is_arrival() {
             self.visit(cell, row.subscriber, seen, cx);
         }
+    }
+
+    fn glance(&self, cell: CellId, _world: &World) {
+        let read = |Entry { last, state, .. }: &Entry<State>| {
+            (*last, state.window, state.around.map(|around| around.radius_m), state.handsets.glance())
+        };
+        black_box(self.cells.get(cell).map(read));
     }
 
     fn evicted(&self) -> u64 {

@@ -222,11 +222,12 @@ fn an_older_history_has_the_units_as_they_are() {
     let (mut inputs, before) = (Vec::new(), at(-1000));
     feed.begin(before);
     feed.as_it_is(&mut inputs).unwrap();
-    let state = |input: &Input| match input {
-        Input::Ledger(LedgerChange { stamp, change: Change::Unit { after: Some(unit), .. } }) => {
-            (stamp.at, unit.device, unit.state)
-        }
-        other => panic!("{other:?}"),
+    let state = |input: &Input| {
+        let Input::Ledger(LedgerChange { stamp, change: Change::Unit { after: Some(unit), .. } }) = input
+        else {
+            panic!("{input:?}")
+        };
+        (stamp.at, unit.device, unit.state)
     };
     let states: Vec<_> = inputs.iter().map(state).collect();
     assert_eq!(states, [(before, unit_id(1), LifeCycle::Lost), (before, unit_id(2), LifeCycle::Live)]);

@@ -26,12 +26,16 @@ shipped! {
     "one-box-many-cells",
     "live-cell-carried",
     "live-cell-copied",
+    "other-town",
+    "next-street",
     "bus-stop",
     "stadium",
     "hotel",
     "courier",
     "renumbered",
     "ims-omits",
+    "ordinary",
+    "wrong-registers",
 }
 
 impl Shipped {

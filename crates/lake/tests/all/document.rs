@@ -13,6 +13,7 @@ fn words(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has types by the dozen")]
 fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) => format!("timestamp(us, {zone})"),

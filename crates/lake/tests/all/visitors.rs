@@ -22,7 +22,7 @@ fn counted(entries: &[Entry]) -> BTreeMap<(CellKey, SubscriberKey, i64), (UnixTi
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn who_was_at_a_femtocell_is_known_by_day(entries in any::rows(150), at_once in 20..200_usize) {

@@ -1,5 +1,7 @@
 mod keep;
 
+pub(super) use keep::detected;
+
 use crate::{
     cli::Cli,
     data_dir::DataDir,
@@ -34,8 +36,8 @@ pub(crate) struct Ingest {
     #[arg(long, value_enum)]
     format: Option<Form>,
     /// What their JSON lines are
-    #[arg(long, value_enum, default_value_t = Lines::Rows)]
-    lines: Lines,
+    #[arg(long, value_enum, default_value_t = Written::Rows)]
+    lines: Written,
     /// The kind of all rows, where they name none: access, ims, code, payment, number, macro-cell ...
     #[arg(long, value_parser = kind)]
     kind: Option<Kind>,
@@ -67,7 +69,7 @@ enum Form {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Lines {
+enum Written {
     /// Rows of core, IMS and billing
     Rows,
     /// The feed of lines
@@ -97,6 +99,8 @@ struct Answer {
     waiting: usize,
     /// Findings told.
     findings: u64,
+    /// Findings that were refused, as another one is kept under their id.
+    differing: Vec<String>,
     /// The newest checkpoint.
     commit: u64,
     /// Octets that the lake grew by.
@@ -139,10 +143,11 @@ impl Ingest {
         let given = Given { sources: self.given(), follows: self.follow, stops };
         let mut keep = Keep::new(data, output)?;
         let summary = intake.run(&given, &mut keep).map_err(|error| failed(&error))?;
+        let differing = std::mem::take(&mut keep.differing);
         drop(keep);
-        let answer = Answer::from(summary);
+        let answer = Answer { differing, ..Answer::from(summary) };
         output.answer(&answer, Answer::text)?;
-        if answer.aside == 0 && answer.unreadable.is_empty() { Ok(()) } else { Err(Failure::answered()) }
+        if answer.is_clean() { Ok(()) } else { Err(Failure::answered()) }
     }
 
     fn given(&self) -> Vec<(Input, Options)> {
@@ -152,9 +157,9 @@ impl Ingest {
             Form::Jsonl => Format::JsonLines,
         });
         let schema = match self.lines {
-            Lines::Rows => Schema::Rows,
-            Lines::Lines => Schema::Lines,
-            Lines::Facts => Schema::Facts,
+            Written::Rows => Schema::Rows,
+            Written::Lines => Schema::Lines,
+            Written::Facts => Schema::Facts,
         };
         let options = Options {
             format,
@@ -174,25 +179,37 @@ impl Ingest {
 /// Where it keeps what.
 pub(super) fn paths(data: &DataDir) -> Result<Paths, Failure> {
     let node = data.node()?;
-    Ok(Paths { lake: data.path().join("lake"), journal: data.journal(&node), commits: data.path().join("detect") })
+    let journal = data.path().join("journal").join(node.as_str());
+    Ok(Paths { lake: data.path().join("lake"), journal, commits: data.path().join("detect") })
 }
 
 /// What happened, and what to do next.
 pub(super) fn failed(error: &IntakeError) -> Failure {
     let problem = |code: &str, next: &str| Problem::new(code, error.to_string()).next(next);
     match error {
-        IntakeError::Source(_) => Failure::Usage(problem("source", "correct what it names, and start it again: it goes on from there")),
+        IntakeError::Source(_) => Failure::Usage(problem(
+            "source",
+            "correct what it names, and start it again: it goes on from there",
+        )),
         IntakeError::Commit { .. } => Failure::No(problem(
             "checkpoint",
             "move the file away: a new engine begins then with the sources' first rows; `truecell detect` judges what the lake has",
         )),
-        IntakeError::InUse { .. } => Failure::No(problem("in-use", "end the other `truecell ingest`, or let it read this source")),
-        IntakeError::Told(_) => Failure::Ours(problem("findings", "see that `truecell serve` works, and start it again: it goes on from there")),
+        IntakeError::InUse { .. } => {
+            Failure::No(problem("in-use", "end the other `truecell ingest`, or let it read this source"))
+        }
+        IntakeError::Told(_) => Failure::Ours(problem(
+            "findings",
+            "see that `truecell serve` works, and start it again: it goes on from there",
+        )),
         IntakeError::Io { .. }
         | IntakeError::Lake(_)
         | IntakeError::Journal(_)
         | IntakeError::Record(_)
-        | IntakeError::Form(_) => Failure::Ours(problem("intake", "correct what it names, and start it again: it goes on from there")),
+        | IntakeError::Form(_) => Failure::Ours(problem(
+            "intake",
+            "correct what it names, and start it again: it goes on from there",
+        )),
     }
 }
 
@@ -244,6 +261,7 @@ impl From<Summary> for Answer {
             judged_until: until,
             waiting,
             findings: told,
+            differing: Vec::new(),
             commit,
             lake_octets: octets,
         }
@@ -251,8 +269,13 @@ impl From<Summary> for Answer {
 }
 
 impl Answer {
+    fn is_clean(&self) -> bool {
+        self.aside == 0 && self.unreadable.is_empty() && self.differing.is_empty()
+    }
+
     fn text(&self) -> String {
-        let rows = self.rows.iter().map(|(kind, count)| format!("{count} {}", kind.as_str())).collect::<Vec<_>>();
+        let rows =
+            self.rows.iter().map(|(kind, count)| format!("{count} {}", kind.as_str())).collect::<Vec<_>>();
         let facts = facts(&[
             ("rows", rows.join(", ")),
             ("put aside", self.aside.to_string()),
@@ -265,10 +288,12 @@ impl Answer {
         ]);
         let mut table = Table::new(&["FEED", "ROWS", "TWICE", "LATE", "MISSING", "SILENT"]);
         for of in &self.feeds {
-            let counts = [of.rows, of.duplicates, of.late, of.missing, of.silences].map(|count| count.to_string());
+            let counts =
+                [of.rows, of.duplicates, of.late, of.missing, of.silences].map(|count| count.to_string());
             table.row([of.feed.to_string()].into_iter().chain(counts));
         }
-        let unreadable: String = self.unreadable.iter().map(|what| format!("\ncannot be read: {what}")).collect();
+        let unreadable: String =
+            self.unreadable.iter().map(|what| format!("\ncannot be read: {what}")).collect();
         format!("{facts}\n{table}{unreadable}")
     }
 }

@@ -1,6 +1,7 @@
 mod kt;
 mod migration;
 mod scenario;
+mod score;
 mod unit;
 
 use crate::{
@@ -41,6 +42,7 @@ enum Part {
     List(scenario::List),
     Check(scenario::Check),
     Kt(kt::Kt),
+    Score(score::Score),
 }
 
 const INTRODUCTION: &str = "\
@@ -81,6 +83,7 @@ impl Lab {
             Some(Part::List(_)) => scenario::List::run(output),
             Some(Part::Check(check)) => check.run(output),
             Some(Part::Kt(kt)) => kt.run(output),
+            Some(Part::Score(score)) => score.run(output),
             None => self.tour(cli, output),
         }
     }

@@ -95,6 +95,27 @@ fn a_scenario_that_does_not_end_as_it_says_is_a_no_and_one_that_cannot_be_played
     }
 }
 
+#[test]
+fn a_score_is_the_same_for_the_same_seeds_and_has_every_method_in_each_case() {
+    let bench = Bench::bare();
+    let score = |seed: &str| bench.json(&["lab", "score", "unknown-cell", "--seeds", "1", "--seed", seed]);
+    let first = score("5");
+    assert_eq!((first["first_seed"].as_u64(), first["seeds"].as_u64()), (Some(5), Some(1)));
+    let cases = first["cases"].as_array().unwrap();
+    let missing: Vec<_> = cases.iter().map(|case| case["missing"].as_str().unwrap()).collect();
+    assert_eq!(missing, ["nothing", "lost", "unwritten", "gaps"]);
+    for case in cases {
+        let methods = case["methods"].as_array().unwrap();
+        assert_eq!(methods.len(), 15);
+        let unknown = methods.iter().find(|row| row["method"] == "cell_unknown").unwrap();
+        assert_eq!((&unknown["recall"]["hits"], &unknown["recall"]["of"]), (&1.into(), &1.into()));
+    }
+    assert_eq!(score("5"), first);
+    assert_ne!(score("6"), first);
+    let (code, said) = bench.refused(&["lab", "score", "nothing-of-the-kind"]);
+    assert!(code == 2 && said.contains("truecell lab list"), "{code}: {said}");
+}
+
 /// The gateway stops, starts again, and then does not want the unit any more; `said` is what the unit said.
 const COMES_BACK: &str = r#"
 ip netns add femtocell

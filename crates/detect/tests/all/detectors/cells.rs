@@ -1,8 +1,7 @@
 use super::{nothing, only, secs};
 use crate::scene::{DAY, HOUR, Scene, cell, device, inner, mast, stray};
 use detect::Subject;
-use ids::SourceClass;
-use ledger::LifeCycle;
+use ids::{LifeCycle, SourceClass};
 use records::row::AccessEvent;
 
 const UNKNOWN: &str = "cell_unknown";
@@ -230,6 +229,22 @@ fn two_cells_that_nobody_registered_need_five_handsets() {
             scene.steps(HOUR + 100 * person, person, stray(1), stray(2));
         }
         assert_eq!(scene.until(2 * HOUR).found_by(SHARED).len(), count, "{people}");
+    }
+}
+
+#[test]
+fn a_macro_cell_that_the_plan_lacks_is_beside_units_and_a_cell_in_anothers_tunnel_is_not() {
+    for (through, count) in [(None, 0), (Some(1), 0), (Some(2), 1)] {
+        let mut scene = Scene::town();
+        scene.unit(1, 0.0, 0.0);
+        scene.unit(2, 0.02, 0.0);
+        for person in 0..9 {
+            scene.comes(HOUR + 100 * person, person, cell(1));
+            let access = scene.access(HOUR + 100 * person + 20, person, stray(1), AccessEvent::Update);
+            access.inner = through.map(|unit| inner(unit).parse().unwrap());
+            scene.comes(HOUR + 100 * person + 40, person, cell(1));
+        }
+        assert_eq!(scene.until(2 * HOUR).found_by(SHARED).len(), count, "{through:?}");
     }
 }
 

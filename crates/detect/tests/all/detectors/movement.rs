@@ -70,6 +70,20 @@ fn a_unit_whose_handsets_come_from_elsewhere_is_found_within_ten_visits() {
     nothing(&scene, IMPOSSIBLE);
 }
 
+/// 60 s from a macro cell, and 1.3 km, or 0.9 km, beyond its reach and the kilometre of doubt: 1 km is a car's way in that time.
+#[test]
+fn a_unit_that_is_three_km_off_is_told_from_people_who_drive_by() {
+    for (site_km, count) in [(3.0, 1), (2.6, 0)] {
+        let mut scene = Scene::town();
+        scene.unit(1, site_km, 0.0);
+        for visit in 0..12 {
+            scene.comes(HOUR * (1 + visit), visit % 4, mast(0, 0));
+            scene.comes(HOUR * (1 + visit) + 60, visit % 4, cell(1));
+        }
+        assert_eq!(scene.until(14 * HOUR).found_by(TRAIL).len(), count, "{site_km} km");
+    }
+}
+
 #[test]
 fn one_that_stays_elsewhere_is_found_each_day_anew() {
     let mut scene = Scene::town();
@@ -153,6 +167,20 @@ fn a_cell_that_drives_past_strangers_is_found_while_it_drives() {
     let found = only(&drive(stray(1)).until(5 * HOUR).found_by(DRIVES), &Subject::Cell(stray(1)));
     assert!(secs(&found) < 2 * HOUR + 21 * MINUTE, "{found:?}");
     assert_eq!((found.confidence, found.handsets.count), (90, 20));
+}
+
+/// Macro cells reach 0.7 km: with a kilometre on either side, a cell that stands has them no more than 3.4 km apart.
+#[test]
+fn a_car_that_gets_four_km_in_the_hour_is_found_and_three_km_are_around_a_cell_that_stands() {
+    for (each, count) in [(8, 1), (10, 0)] {
+        let mut scene = Scene::town();
+        (3..6).for_each(|east| scene.mast(east, 0));
+        for person in 0..40 {
+            let from = mast(i32::try_from(person / each).unwrap(), 0);
+            scene.steps(2 * HOUR + 60 * person, 100 + person, from, stray(1));
+        }
+        assert_eq!(scene.until(5 * HOUR).found_by(DRIVES).len(), count, "{}", 39 / each);
+    }
 }
 
 #[test]

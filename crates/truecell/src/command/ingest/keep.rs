@@ -1,5 +1,5 @@
 use crate::{control::Control, data_dir::DataDir, failure::Failure, output::Output};
-use api::findings::{Reported, ToldFindings};
+use api::finding::{Detected, TakeFindings, TakenDetections};
 use detect::Finding;
 use ids::UnixTime;
 use intake::Told;
@@ -11,6 +11,8 @@ pub(super) struct Keep {
     data: DataDir,
     runtime: Runtime,
     shows: bool,
+    /// Ids under which another finding is kept.
+    pub(super) differing: Vec<String>,
 }
 
 /// Findings sent at once: each batch is kept whole before the next one is sent.
@@ -20,23 +22,34 @@ impl Keep {
     pub(super) fn new(data: DataDir, output: &Output) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::system("no runtime", &error))?;
-        Ok(Self { data, runtime, shows: !output.is_json() && std::io::stderr().is_terminal() })
+        let shows = !output.is_json() && std::io::stderr().is_terminal();
+        Ok(Self { data, runtime, shows, differing: Vec::new() })
     }
+}
 
-    async fn send(data: &DataDir, found: &[Finding]) -> Result<(), String> {
-        let mut control = Control::open(data, "ingest").await.map_err(|failure| failure.to_string())?;
-        for batch in found.chunks(BATCH) {
-            let body = ToldFindings::of(batch);
-            let sent = control.client().post::<Reported>("/v1/findings", &body).await;
-            sent.map_err(|error| error.to_string())?;
-        }
-        Ok(())
+/// A finding, as the ledger has it: its JSON is the same.
+pub(in crate::command) fn detected(found: &Finding) -> Result<Detected, serde_json::Error> {
+    serde_json::to_value(found).and_then(serde_json::from_value)
+}
+
+async fn send(data: &DataDir, found: &[Finding]) -> Result<Vec<TakenDetections>, String> {
+    let mut control = Control::open(data, "ingest").await.map_err(|failure| failure.to_string())?;
+    let mut taken = Vec::new();
+    for batch in found.chunks(BATCH) {
+        let batch =
+            batch.iter().map(detected).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        let sent = control.client().post("/v1/findings", &TakeFindings::new(batch)).await;
+        taken.push(sent.map_err(|error| error.to_string())?);
     }
+    Ok(taken)
 }
 
 impl Told for Keep {
     fn findings(&mut self, found: &[Finding]) -> Result<(), String> {
-        self.runtime.block_on(Self::send(&self.data, found))
+        let taken = self.runtime.block_on(send(&self.data, found))?;
+        let differing = taken.into_iter().flat_map(|taken| taken.differing);
+        self.differing.extend(differing.map(|differing| differing.id.to_string()));
+        Ok(())
     }
 
     fn committed(&mut self, number: u64, judged_until: UnixTime) {

@@ -161,7 +161,7 @@ impl Check {
 }
 
 /// A shipped one by its name, else a file.
-fn scenario(name: &str) -> Result<Scenario, Failure> {
+pub(super) fn scenario(name: &str) -> Result<Scenario, Failure> {
     if let Some(shipped) = Shipped::named(name) {
         return shipped.scenario().map_err(|error| bad(name, &error));
     }
