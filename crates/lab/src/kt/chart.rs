@@ -22,6 +22,7 @@ pub(super) fn escaped(text: &str) -> String {
 /// A chart over time, of so many rows.
 pub(super) struct Chart {
     svg: String,
+    about: String,
     from: UnixTime,
     to: UnixTime,
     height: u32,
@@ -57,7 +58,7 @@ impl Chart {
             "<svg viewBox=\"0 0 {WIDTH} {whole}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
              <title id=\"{id}-t\">{title}</title><desc id=\"{id}-d\">{about}</desc>"
         );
-        let mut chart = Self { svg, from, to, height };
+        let mut chart = Self { svg, about, from, to, height };
         chart.months();
         chart
     }
@@ -182,8 +183,9 @@ impl Chart {
         );
     }
 
-    pub(super) fn done(mut self) -> String {
-        self.svg.push_str("</svg>");
-        self.svg
+    /// With its description below, for who sees it.
+    pub(super) fn done(self) -> String {
+        let Self { svg, about, .. } = self;
+        ["<figure>", &svg, "</svg>\n<figcaption>", &about, "</figcaption></figure>\n"].concat()
     }
 }

@@ -4,7 +4,7 @@ use super::{
     chart::{Chart, Mark, ROW, escaped},
     report::{Report, Taken},
     story::{Whose, moment},
-    words::{number, span, won},
+    words::{after, number, span, won},
 };
 use ids::UnixTime;
 use std::time::Duration;
@@ -126,7 +126,7 @@ fn noticed(report: &Report) -> String {
     let (from, to) = ends(report);
     let found: Vec<_> = report.as_it_was.detectors.iter().filter(|found| found.first.is_some()).collect();
     let about = "One row for each detector that found the gang, with its first finding; above them the dates that were published and the \
-                 nights of the gang. The table below has the same.";
+                 nights of the gang; last, our rules. A line goes on from where it began to be known. The table below has the same.";
     let height = ROW * (found.len() as u32 + 3);
     let mut chart = Chart::new("noticed", "What was noticed when", about, from, to, height);
     chart.name(0, "published");
@@ -219,10 +219,10 @@ fn cells(report: &Report) -> String {
         cell.first_used.into_iter().for_each(|at| chart.span(row, at, to, "after"));
         cell.first_payment.into_iter().for_each(|at| chart.mark(row, at, Mark::Diamond, "gang"));
         cell.found.into_iter().for_each(|at| chart.mark(row, at, Mark::Dot, "found"));
-        let after = cell
+        let found = cell
             .found_after_s
-            .map_or_else(|| "not found".to_owned(), |secs| ["found after ", &span(secs)].concat());
-        chart.beside(row, &after);
+            .map_or_else(|| "not found".to_owned(), |secs| ["found ", &after(secs)].concat());
+        chart.beside(row, &found);
     }
     let time = |at: Option<UnixTime>| at.map_or_else(|| "\u{2013}".to_owned(), moment);
     let rows = report.cells.iter().map(|cell| {

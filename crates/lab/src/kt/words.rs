@@ -32,6 +32,11 @@ pub fn span(secs: u64) -> String {
     }
 }
 
+/// How long after something, for people.
+pub fn after(secs: u64) -> String {
+    if secs == 0 { "at once".to_owned() } else { ["after ", &span(secs)].concat() }
+}
+
 impl Report {
     /// What happened, in three sentences.
     pub fn summary(&self) -> [String; 3] {
@@ -111,7 +116,7 @@ impl Report {
                 number(self.published.payments_scaled),
             ),
             format!(
-                "Rows are fewer than in life: {} access records of each femtocell a day. Homes are played in one week of five, a phone that \
+                "Rows are fewer than in life: {} access records of each femtocell a day. Homes are played in one week of four, a phone that \
                  stays says so each 150 minutes. Of {} records that the carrier looked through, {} were not made: nearly all are of macro cells \
                  that no phone went to a femtocell from.",
                 self.rows.femtocell_per_unit_day,

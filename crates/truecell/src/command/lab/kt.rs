@@ -7,7 +7,7 @@ use crate::{
 use clap::Args;
 use lab::kt::{
     Noted, Policies, Report, Size, WHOLE_D, html, play,
-    words::{number, span, won},
+    words::{after, number, span, won},
 };
 use std::{
     fmt::Write as _,
@@ -186,7 +186,7 @@ fn timeline(report: &Report) -> String {
 }
 
 fn cells(report: &Report) -> String {
-    let mut table = Table::new(&["CELL", "FIRST HANDSET", "FOUND AFTER", "BY", "PAID", "FOUND BEFORE IT"]);
+    let mut table = Table::new(&["CELL", "FIRST HANDSET", "FOUND", "BY", "PAID", "FOUND BEFORE IT"]);
     for cell in &report.cells {
         let time = |at: Option<ids::UnixTime>| {
             at.map_or_else(
@@ -198,7 +198,7 @@ fn cells(report: &Report) -> String {
         table.row([
             cell.cell.to_string(),
             time(cell.first_used),
-            for_people(cell.found_after_s),
+            cell.found_after_s.map_or_else(|| "-".to_owned(), after),
             cell.found_by.unwrap_or("-").to_owned(),
             time(cell.first_payment),
             for_people(cell.found_before_payment_s),
