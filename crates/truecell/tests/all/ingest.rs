@@ -13,7 +13,7 @@ use std::{
 const FEEDS: &str = "\n[detect]\ncheckpoint_s = 1\n\n[[detect.feed]]\nname = \"core\"\n\n[[detect.feed]]\nname = \"plan\"\nsilence_s = 90000\n";
 const END: [&str; 3] = ["ingest", "--end", "--ledger-as-it-is"];
 const JUDGE: [&str; 6] =
-    ["detect", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-03T00:00:00Z", "--ledger-as-it-is"];
+    ["detect", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T17:40:01Z", "--ledger-as-it-is"];
 
 /// A node with one unit, whose core wrote a row each second for some hours.
 fn node(rows: usize) -> Bench {
@@ -47,7 +47,7 @@ fn core(rows: usize) -> String {
 }
 
 fn lake(bench: &Bench) -> Vec<Entry> {
-    let [from, to] = ["2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z"].map(|time| time.parse().unwrap());
+    let [from, to] = ["2026-01-01T00:00:00Z", "2026-01-04T00:00:00Z"].map(|time| time.parse().unwrap());
     let rows = Lake::open(bench.path("state/lake")).unwrap().read(&Kind::ALL, from, to).unwrap();
     rows.collect::<Result<_, _>>().unwrap()
 }
@@ -74,7 +74,7 @@ fn another(bench: &Bench, child: &mut Child, before: u64) -> bool {
 
 #[test]
 fn killed_after_any_checkpoint_it_loses_nothing_and_says_nothing_twice() {
-    let rows = 40_000;
+    let rows = 150_000;
     let whole = node(rows);
     let answer = whole.json(&[&END[..], &["rows"]].concat());
     assert_eq!((&answer["rows"]["access"], &answer["aside"]), (&json!(rows), &json!(0)));
