@@ -12,7 +12,7 @@ use axum::{
 };
 use gateway::SessionView;
 use ids::{AccessLine, CellKey, DeviceId};
-use ledger::{Approval, Credential, Device, Differing, Imported, LifeCycle, People, Scope};
+use ledger::{Approval, Credential, Device, Differing, Imported, LifeCycle, Move, People, Scope};
 pub use ledger::{DeviceChange, ImportUnit, NewDevice, Particular, RefusedRow};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
@@ -371,7 +371,7 @@ impl Caller {
 /// An operator stops units. Bringing one back, also from lost or stolen to suspended, and retiring one are
 /// an administrator's. `from`: none for a unit that nobody knows.
 fn role_to_move(from: Option<LifeCycle>, to: LifeCycle) -> Role {
-    let step = from.and_then(|from| from.to(to));
+    let step = from.and_then(|from| Move::between(from, to));
     if step.is_some_and(|step| step.needs == People::Two) {
         return Role::Admin;
     }

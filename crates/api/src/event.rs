@@ -55,6 +55,8 @@ pub(crate) struct Asked {
     last: Option<Limit>,
     /// Only records that name this device.
     device: Option<DeviceId>,
+    /// Only records of this kind.
+    kind: Option<String>,
     /// Go on with each new record.
     #[serde(default)]
     follow: bool,
@@ -72,11 +74,11 @@ pub(crate) async fn tail(
     State(files): State<JournalFiles>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    let Asked { follow, device, .. } = asked;
+    let (follow, wanted) = (asked.follow, Wanted::of(&asked));
     let dir = files.dir.clone();
     let (first, reader) = reading(move || start(&dir, &asked)).await?;
     let (sender, body) = Channel::<Bytes, Infallible>::new(4);
-    let reader = Reader { tail: reader, wanted: Wanted::of(device) };
+    let reader = Reader { tail: reader, wanted };
     tokio::spawn(send(first, reader, follow, sender, files.stop));
     Ok(([(header::CONTENT_TYPE, "application/jsonl")], Body::new(body)).into_response())
 }
@@ -86,7 +88,7 @@ fn start(dir: &Path, asked: &Asked) -> Result<(Vec<Record>, Tail), Problem> {
     if let Some(from) = asked.from {
         return Ok((Vec::new(), Tail::new(dir, from)));
     }
-    last(dir, asked.last.map_or(LAST, Limit::get), &Wanted::of(asked.device))
+    last(dir, asked.last.map_or(LAST, Limit::get), &Wanted::of(asked))
 }
 
 /// The last `count` that are wanted, from the newest segment back until they are found, and the reader behind them.
@@ -122,22 +124,23 @@ fn segments(dir: &Path) -> Vec<u64> {
 }
 
 /// Which records are shown.
-enum Wanted {
-    All,
+#[derive(Default)]
+struct Wanted {
+    kind: Option<String>,
     /// Those with this identity in their body: as their device, as the key of a row, or in what it called itself.
-    Naming(String),
+    naming: Option<String>,
 }
 
 impl Wanted {
-    fn of(device: Option<DeviceId>) -> Self {
-        device.map_or(Self::All, |device| Self::Naming(device.to_string()))
+    fn of(asked: &Asked) -> Self {
+        let naming = asked.device.map(|device| device.to_string());
+        Self { kind: asked.kind.clone(), naming }
     }
 
     fn has(&self, record: &Record) -> bool {
-        match self {
-            Self::All => true,
-            Self::Naming(device) => names(&record.body.get().to_ascii_lowercase(), device),
-        }
+        let names_it = |device: &String| names(&record.body.get().to_ascii_lowercase(), device);
+        self.kind.as_ref().is_none_or(|kind| *kind == record.kind)
+            && self.naming.as_ref().is_none_or(names_it)
     }
 }
 
@@ -352,8 +355,9 @@ mod tests {
         for records in segments {
             let line = |seq: &u64| {
                 format!(
-                    r#"{{"seq":"{seq}","prev":"{:064x}","at":"2026-01-31T10:00:00.000000Z","node":"n","kind":"k","v":1,"body":{{"device":"0000000000{:02x}"}}}}"#,
+                    r#"{{"seq":"{seq}","prev":"{:064x}","at":"2026-01-31T10:00:00.000000Z","node":"n","kind":"k{}","v":1,"body":{{"device":"0000000000{:02x}"}}}}"#,
                     0,
+                    seq % 3,
                     device(*seq)
                 ) + "\n"
             };
@@ -364,8 +368,13 @@ mod tests {
     }
 
     fn numbers(dir: &Path, count: usize, device: Option<u8>) -> Vec<u64> {
+        of_kind(dir, count, device, None)
+    }
+
+    fn of_kind(dir: &Path, count: usize, device: Option<u8>, kind: Option<&str>) -> Vec<u64> {
         let device = device.map(|last| DeviceId::eui48([0, 0, 0, 0, 0, last]));
-        let (records, mut tail) = last(dir, count, &Wanted::of(device)).unwrap();
+        let asked = Asked { device, kind: kind.map(str::to_owned), ..Asked::default() };
+        let (records, mut tail) = last(dir, count, &Wanted::of(&asked)).unwrap();
         assert!(tail.next_record().unwrap().is_none(), "what is behind them is new");
         records.iter().map(|record| record.seq).collect()
     }
@@ -379,6 +388,9 @@ mod tests {
         assert_eq!(numbers(dir.path(), 2, Some(1)), [4, 6]);
         assert_eq!(numbers(dir.path(), 3, Some(0)), [3, 5, 7]);
         assert!(numbers(dir.path(), 3, Some(9)).is_empty());
+        assert_eq!(of_kind(dir.path(), 2, None, Some("k1")), [4, 7]);
+        assert_eq!(of_kind(dir.path(), 9, Some(1), Some("k0")), [6]);
+        assert!(of_kind(dir.path(), 9, None, Some("k")).is_empty(), "the whole kind");
         let empty = tempfile::tempdir().unwrap();
         assert!(numbers(empty.path(), 3, None).is_empty());
     }

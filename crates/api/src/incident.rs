@@ -15,8 +15,11 @@ use axum::{
     Extension, Json,
     extract::{Path, Query, State},
 };
-use ids::DeviceId;
-use ledger::{ClosedIncident, Genuine, Incident, IncidentState, LedgerError};
+use ids::{CellKey, DeviceId};
+use ledger::{
+    ClosedIncident, Genuine, Incident, IncidentState, LedgerError,
+    detection::{Detection, Outcome},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -44,20 +47,25 @@ pub struct CloseIncident {
     pub why: Reason,
 }
 
-/// Says which of two who hold one key is the unit, or whether one alone is.
+/// Says which of two who hold one key is the unit, or whether one alone is; of an incident about findings, what is behind them. One
+/// of both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JudgeIncident {
     /// Makes a repeated request harmless.
     #[serde(default)]
     pub request_id: Option<String>,
-    /// Which.
-    pub genuine: Genuine,
+    /// Which is the unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genuine: Option<Genuine>,
+    /// What is behind the findings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Outcome>,
     /// The reason, for the record.
     pub why: Reason,
 }
 
-/// One incident, and what was ordered by it.
+/// One incident, what was found, and what was ordered by it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentView {
     /// The incident.
@@ -66,6 +74,17 @@ pub struct IncidentView {
     /// Orders to management systems that come from it.
     #[serde(default)]
     pub orders: Vec<ManagementView>,
+    /// Findings that count on it or on a part of it, [`Self::FINDINGS`] at most, of each in the order of time.
+    #[serde(default)]
+    pub findings: Vec<Detection>,
+    /// There are more: `GET /v1/findings?incident=` has them.
+    #[serde(default)]
+    pub more_findings: bool,
+}
+
+impl IncidentView {
+    /// Findings that are shown with it.
+    pub const FINDINGS: usize = 100;
 }
 
 /// Which incidents are asked for.
@@ -76,6 +95,12 @@ pub(crate) struct Asked {
     state: Option<IncidentState>,
     #[serde(default)]
     device: Option<DeviceId>,
+    /// About findings that name it.
+    #[serde(default)]
+    cell: Option<CellKey>,
+    /// About findings of it.
+    #[serde(default)]
+    detector: Option<String>,
     #[serde(default)]
     after: u64,
     #[serde(default)]
@@ -121,12 +146,20 @@ impl Services {
 
 impl Asked {
     fn is_any(&self) -> bool {
-        self.state.is_none() && self.device.is_none()
+        let Self { state, device, cell, detector, .. } = self;
+        state.is_none() && device.is_none() && cell.is_none() && detector.is_none()
     }
 
     fn has(&self, incident: &Incident) -> bool {
         self.state.is_none_or(|state| incident.state == state)
             && self.device.is_none_or(|device| incident.devices.contains(&device))
+            && (self.cell.is_none() && self.detector.is_none() || self.has_found(incident))
+    }
+
+    fn has_found(&self, incident: &Incident) -> bool {
+        let Some(found) = incident.misuse() else { return false };
+        self.cell.is_none_or(|cell| found.cells.contains(&cell))
+            && self.detector.as_ref().is_none_or(|detector| found.detectors.contains_key(detector))
     }
 }
 
@@ -138,9 +171,11 @@ pub(crate) async fn show(
     let found = services.blocking(move |services| {
         let Some(incident) = services.ledger.incident(number)? else { return Ok(None) };
         let page = services.ledger.management_orders_of(number)?;
-        services.told(page.tampered, &caller);
         let orders = page.rows.into_iter().map(|order| services.view(order)).collect();
-        Ok(Some(IncidentView { incident, orders }))
+        let found = services.ledger.detections_of(number, IncidentView::FINDINGS)?;
+        services.told(page.tampered.into_iter().chain(found.tampered).collect(), &caller);
+        let (findings, more_findings) = (found.rows, found.next.is_some());
+        Ok(Some(IncidentView { incident, orders, findings, more_findings }))
     });
     found.await?.map(Json).ok_or_else(|| {
         Problem::not_found(format!("there is no incident {number}"))
@@ -157,7 +192,7 @@ pub(crate) async fn close(
     let request_id = request.request_id.as_ref().map(|id| format!("{number} {id}"));
     let why = String::from(request.why.clone());
     let work = services.blocking(move |services| {
-        let closed = ClosedIncident { by: caller.name, at: services.now(), why, genuine: None };
+        let closed = ClosedIncident::new(&caller.name, services.now(), &why);
         Ok(services.ledger.close_incident(number, closed)?)
     });
     services.requests.once(request_id.as_deref(), &request, work).await.map(Json)
@@ -170,10 +205,19 @@ pub(crate) async fn judge(
     Json(request): Json<JudgeIncident>,
 ) -> Result<Json<Incident>, Problem> {
     let request_id = request.request_id.as_ref().map(|id| format!("{number} {id}"));
-    let (genuine, why) = (request.genuine, String::from(request.why.clone()));
+    let (genuine, found, why) = (request.genuine, request.found, String::from(request.why.clone()));
     let work = services.blocking(move |services| {
         let (by, ended) = (caller.name.clone(), format!("incident {number} is judged"));
-        let closed = ClosedIncident { by: caller.name, at: services.now(), why, genuine: None };
+        let closed = ClosedIncident::new(&caller.name, services.now(), &why);
+        let genuine = match (genuine, found) {
+            (Some(genuine), None) => genuine,
+            (None, Some(found)) => return Ok(services.ledger.judge_detections(number, found, closed)?),
+            _ => {
+                return Err(Problem::invalid(
+                    "say either `genuine`, or `found` of an incident about findings",
+                ));
+            }
+        };
         let incident = services.ledger.judge_incident(number, genuine, closed)?;
         if let Some(gateway) = &services.gateway {
             for device in &incident.devices {

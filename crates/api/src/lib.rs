@@ -21,6 +21,7 @@ mod enrolment;
 pub mod event;
 pub mod facts;
 mod feed;
+pub mod finding;
 pub mod foreign;
 mod health;
 pub mod incident;

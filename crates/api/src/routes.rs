@@ -3,7 +3,7 @@ use crate::{
     caller::authorize,
     cell, certificate, configuration, device,
     event::{self, JournalFiles},
-    incident, ledger_check, legacy, line, lineage, management, migration, order, pair, policy,
+    finding, incident, ledger_check, legacy, line, lineage, management, migration, order, pair, policy,
     problem::framed,
     session, stats,
 };
@@ -86,6 +86,8 @@ pub fn routes() -> Vec<Route> {
         get("/v1/sessions/brief", Operator, session::brief),
         get("/v1/sessions/{id}", Operator, session::show),
         post("/v1/sessions/{id}/cut", Operator, session::cut),
+        get("/v1/findings", Operator, finding::list),
+        post("/v1/findings", Operator, finding::take).taking(finding::OCTETS),
         get("/v1/incidents", Operator, incident::list),
         get("/v1/incidents/{number}", Operator, incident::show),
         get("/v1/incidents/{number}/replay", Operator, incident::replay),

@@ -9,8 +9,7 @@
 )]
 
 use detect::{Bounds, Change, Engine, Feed, Finding, Input, LedgerChange, Session, Setup, Unit};
-use ids::{CellKey, DeviceId, Label, Plmn, Position, Rat, SubscriberKey, UnixTime};
-use ledger::LifeCycle;
+use ids::{CellKey, DeviceId, Label, LifeCycle, Plmn, Position, Rat, SubscriberKey, UnixTime};
 use records::row::{
     Access, AccessEvent, Channel, Code, Ealg, Heartbeat, Ims, ImsEvent, MacroCell, NasCipher, Row, Stamp,
     Text,
@@ -18,6 +17,7 @@ use records::row::{
 use std::{
     collections::BTreeMap,
     fs,
+    io::{self, Write},
     net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
@@ -190,7 +190,8 @@ fn main() {
     let (lateness, silence) = (Duration::from_secs(5), Duration::from_secs(3600));
     let feeds = carrier.feeds.clone().map(|name| Feed { name, lateness, silence }).to_vec();
     let before = resident();
-    let mut engine = Engine::new(Setup { start: carrier.start, feeds, bounds: Bounds::default() });
+    let setup = Setup { start: carrier.start, feeds, bounds: Bounds::default() };
+    let mut engine = Engine::new(setup.clone());
     let (mut found, mut spent, mut rows) = (Vec::new(), Duration::ZERO, 0);
     for input in carrier.build() {
         engine.take(input, &mut found);
@@ -206,9 +207,38 @@ fn main() {
     }
     report(&engine, &found, rows, spent);
     println!("memory: {} MB with {} rows waiting", (resident() - before) / 1_000_000, engine.pending().0);
+    checkpoint(engine, setup);
+}
+
+/// Written where only its length is kept, and read from memory.
+fn checkpoint(engine: Engine, setup: Setup) {
+    let (mut length, began, before) = (Length(0), cpu(), resident());
+    engine.checkpoint_to(&mut length).unwrap();
+    let (written, room) = ((cpu() - began).as_millis(), resident() - before);
+    println!(
+        "checkpoint: {} MB written in {written} ms, {} MB beside",
+        length.0 / 1_000_000,
+        room / 1_000_000
+    );
+    let (octets, handsets) = (engine.checkpoint().unwrap(), engine.world().sizes().1);
+    drop(engine);
     let began = cpu();
-    let octets = engine.checkpoint().unwrap().len();
-    println!("checkpoint: {} MB in {} ms", octets / 1_000_000, (cpu() - began).as_millis());
+    let engine = Engine::restore(setup, &octets).unwrap();
+    println!("read in {} ms", (cpu() - began).as_millis());
+    assert_eq!(engine.world().sizes().1, handsets);
+}
+
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0 += octets.len();
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn report(engine: &Engine, found: &[Finding], rows: u64, spent: Duration) {

@@ -1,18 +1,24 @@
+mod blocks;
+
 use crate::{
-    detectors::{ABOUT, Detectors},
-    engine::{Counts, Engine},
-    feed::FeedState,
+    detectors::ABOUT,
+    engine::Engine,
     ledger_change::{Change, LedgerChange},
     reorder::{Item, Reorder, Waiting},
-    timers::Timers,
     world::{FeedId, Setup, World},
 };
-use ids::{Sha256, UnixTime};
-use records::row::{Row, Stamp};
+use blocks::{BlockReader, BlockWriter};
+use ids::{CellKey, SubscriberKey, UnixTime};
+use postcard::{Deserializer, Serializer};
+use records::row::{Access, AccessEvent, NasCipher, NasIntegrity, Row, Stamp};
 use serde::{Deserialize, Serialize};
+use std::{
+    io::{self, Read, Write},
+    net::IpAddr,
+};
 
 /// Version of the form of a checkpoint: raised whenever the state of anything but a detector changes its form.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 
 /// Why octets are no checkpoint for this engine. History has to be judged again.
 #[derive(Debug, thiserror::Error)]
@@ -32,23 +38,28 @@ pub enum BadCheckpoint {
     /// Something of the state has no such form.
     #[error("the state cannot be written: {0}")]
     Form(String),
+    /// Where it is written to, or read from, says no.
+    #[error("the checkpoint cannot be written or read")]
+    Storage(#[source] io::Error),
 }
 
-#[derive(Serialize, Deserialize)]
-struct Head {
-    format: u16,
-    detectors: Vec<(String, u16)>,
-}
-
-/// A row that waits, as its line, or a change.
+/// A row that waits: of access records, nearly all of them, the fields; of others its line, or the change.
 #[derive(Serialize, Deserialize)]
 enum Kept {
+    Access {
+        at: UnixTime,
+        seq: u64,
+        subscriber: SubscriberKey,
+        cell: CellKey,
+        event: AccessEvent,
+        peer: Option<CellKey>,
+        inner: Option<IpAddr>,
+        cipher: Option<NasCipher>,
+        integrity: Option<NasIntegrity>,
+    },
     Row(String),
     Ledger(UnixTime, u64, Change),
 }
-
-/// The state, in the order in which it is written.
-type State = (Setup, Vec<FeedState>, i64, World, Timers, Detectors, Counts, Vec<(FeedId, Kept)>);
 
 impl Engine {
     /// The whole state in octets: the same for the same inputs.
@@ -56,84 +67,113 @@ impl Engine {
     /// # Errors
     /// [`BadCheckpoint::Form`], which no state has caused yet.
     pub fn checkpoint(&self) -> Result<Vec<u8>, BadCheckpoint> {
-        let form = |error: postcard::Error| BadCheckpoint::Form(error.to_string());
-        let waiting = self.waiting.all().into_iter().map(kept).collect::<Result<Vec<_>, _>>()?;
-        let head = postcard::to_extend(&head(), Vec::new()).map_err(form)?;
-        let state = (
-            &self.setup,
-            &self.feeds,
-            self.until,
-            &self.world,
-            &self.timers,
-            &self.detectors,
-            &self.counts,
-            waiting,
-        );
-        let mut octets = postcard::to_extend(&state, head).map_err(form)?;
-        octets.extend(Sha256::of(&octets).0);
+        let mut octets = Vec::new();
+        self.checkpoint_to(&mut octets)?;
         Ok(octets)
     }
 
-    /// The engine as it was when it wrote the checkpoint. Feed it what came after that.
+    /// The same, written as it is made: it takes 2 MiB and 8 octets for each row that waits, however large the state is.
+    ///
+    /// # Errors
+    /// [`BadCheckpoint::Storage`]; what was written until then is no checkpoint. Else as of [`Self::checkpoint`].
+    pub fn checkpoint_to(&self, to: &mut dyn Write) -> Result<(), BadCheckpoint> {
+        let output = BlockWriter::new(to).map_err(BadCheckpoint::Storage)?;
+        let mut to = Serializer { output };
+        match self.write(&mut to) {
+            Ok(()) => to.output.end().map_err(BadCheckpoint::Storage),
+            Err(error) => Err(to.output.why(&error)),
+        }
+    }
+
+    fn write(&self, to: &mut Serializer<BlockWriter<'_>>) -> postcard::Result<()> {
+        let Self { setup, feeds, until, world, timers, detectors, counts, waiting, gaps: _ } = self;
+        (versions(), setup, feeds, until, world).serialize(&mut *to)?;
+        (timers, detectors, counts, waiting.len()).serialize(&mut *to)?;
+        waiting.all().into_iter().try_for_each(|waiting| (waiting.feed, kept(waiting)?).serialize(&mut *to))
+    }
+
+    /// The engine as it was at a checkpoint.
     ///
     /// # Errors
     /// [`BadCheckpoint`]; `setup` has to be that of before.
-    pub fn restore(setup: Setup, octets: &[u8]) -> Result<Self, BadCheckpoint> {
-        let damaged = |_| BadCheckpoint::Damaged;
-        let (octets, hash) = octets.split_last_chunk::<32>().ok_or(BadCheckpoint::Damaged)?;
-        let (read, rest) = postcard::take_from_bytes::<Head>(octets).map_err(damaged)?;
-        if read.format != FORMAT {
-            return Err(BadCheckpoint::Format(read.format));
+    pub fn restore(setup: Setup, mut octets: &[u8]) -> Result<Self, BadCheckpoint> {
+        let engine = Self::restore_from(setup, &mut octets)?;
+        if octets.is_empty() { Ok(engine) } else { Err(BadCheckpoint::Damaged) }
+    }
+
+    /// The same, read as it is needed. What follows the checkpoint is not read.
+    ///
+    /// # Errors
+    /// [`BadCheckpoint`]; `setup` has to be that of before.
+    pub fn restore_from(setup: Setup, from: &mut dyn Read) -> Result<Self, BadCheckpoint> {
+        let mut blocks = BlockReader::new(from)?;
+        let engine = Self::read(setup, &mut Deserializer::from_flavor(&mut blocks));
+        let engine = engine.map_err(|bad| bad.unwrap_or_else(|| blocks.why()))?;
+        blocks.end()?;
+        Ok(engine)
+    }
+
+    /// The error is none where the octets are at fault.
+    fn read<'de, 'a: 'de>(
+        setup: Setup,
+        from: &mut Deserializer<'de, &'de mut BlockReader<'a>>,
+    ) -> Result<Self, Option<BadCheckpoint>> {
+        let damaged = |_| None;
+        if Vec::<(String, u16)>::deserialize(&mut *from).map_err(damaged)? != versions() {
+            return Err(Some(BadCheckpoint::Detectors));
         }
-        if Sha256::of(octets).0 != *hash {
-            return Err(BadCheckpoint::Damaged);
+        let setup = setup.in_order();
+        if Setup::deserialize(&mut *from).map_err(damaged)? != setup {
+            return Err(Some(BadCheckpoint::Setup));
         }
-        if read.detectors != head().detectors {
-            return Err(BadCheckpoint::Detectors);
+        let (feeds, until, world) = Deserialize::deserialize(&mut *from).map_err(damaged)?;
+        let (timers, detectors, counts, len): (_, _, _, usize) =
+            Deserialize::deserialize(&mut *from).map_err(damaged)?;
+        let (waiting, gaps) = (Reorder::default(), Vec::new());
+        let mut engine = Self { setup, feeds, waiting, until, world, timers, detectors, counts, gaps };
+        for _ in 0..len {
+            let (feed, kept) = Deserialize::deserialize(&mut *from).map_err(damaged)?;
+            let item = item(feed, kept, &engine.world).ok_or(None)?;
+            engine.waiting.insert(Waiting { feed, item });
         }
-        let (of_setup, feeds, until, world, timers, detectors, counts, kept): State =
-            postcard::from_bytes(rest).map_err(damaged)?;
-        if of_setup != setup.in_order() {
-            return Err(BadCheckpoint::Setup);
-        }
-        let mut waiting = Reorder::default();
-        for (feed, kept) in kept {
-            let item = item(feed, kept, &world).ok_or(BadCheckpoint::Damaged)?;
-            waiting.insert(Waiting { feed, item });
-        }
-        Ok(Self {
-            setup: of_setup,
-            feeds,
-            waiting,
-            until,
-            world,
-            timers,
-            detectors,
-            counts,
-            gaps: Vec::new(),
-        })
+        Ok(engine)
     }
 }
 
-fn head() -> Head {
-    let detectors = ABOUT.iter().map(|about| (about.id.to_owned(), about.version)).collect();
-    Head { format: FORMAT, detectors }
+fn versions() -> Vec<(String, u16)> {
+    ABOUT.iter().map(|about| (about.id.to_owned(), about.version)).collect()
 }
 
-fn kept(waiting: &Waiting) -> Result<(FeedId, Kept), BadCheckpoint> {
-    let kept = match &waiting.item {
-        Item::Row(row) => Kept::Row(row.to_line().map_err(|error| BadCheckpoint::Form(error.to_string()))?),
-        Item::Ledger(LedgerChange { stamp, change }) => Kept::Ledger(stamp.at, stamp.seq, change.clone()),
-    };
-    Ok((waiting.feed, kept))
+fn kept(waiting: &Waiting) -> postcard::Result<Kept> {
+    Ok(match &waiting.item {
+        Item::Access(row) => {
+            let Access {
+                stamp: Stamp { at, seq, .. },
+                subscriber,
+                cell,
+                event,
+                peer,
+                inner,
+                cipher,
+                integrity,
+            } = *row;
+            Kept::Access { at, seq, subscriber, cell, event, peer, inner, cipher, integrity }
+        }
+        Item::Row(row) => Kept::Row(row.to_line().map_err(|_| postcard::Error::SerdeSerCustom)?),
+        Item::Ledger(change) => Kept::Ledger(change.stamp.at, change.stamp.seq, change.change.clone()),
+    })
 }
 
 fn item(feed: FeedId, kept: Kept, world: &World) -> Option<Item> {
-    match kept {
-        Kept::Row(line) => Row::parse(line.as_bytes()).ok().map(Item::Row),
-        Kept::Ledger(at, seq, change) => {
-            let stamp = Stamp { at, feed: world.name(feed)?.clone(), seq };
-            Some(Item::Ledger(LedgerChange { stamp, change }))
+    let stamp = |at, seq| Some(Stamp { at, feed: world.name(feed)?.clone(), seq });
+    Some(match kept {
+        Kept::Access { at, seq, subscriber, cell, event, peer, inner, cipher, integrity } => {
+            let stamp = stamp(at, seq)?;
+            Item::Access(Access { stamp, subscriber, cell, event, peer, inner, cipher, integrity })
         }
-    }
+        Kept::Row(line) => Item::from(Row::parse(line.as_bytes()).ok()?),
+        Kept::Ledger(at, seq, change) => {
+            Item::Ledger(Box::new(LedgerChange { stamp: stamp(at, seq)?, change }))
+        }
+    })
 }

@@ -19,7 +19,7 @@ use crate::{
     finding::Finding,
     seen::{Context, Seen},
     timers::Timers,
-    world::World,
+    world::{CellId, World},
 };
 use ids::UnixTime;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,9 @@ trait Detector {
 
     /// A time has come that it asked for.
     fn timer(&mut self, _key: u64, _cx: &mut Context<'_>) {}
+
+    /// Reads what a row of that cell will need, which comes soon; a unit may carry it.
+    fn glance(&self, _cell: CellId, _world: &World) {}
 
     /// States that were evicted so far.
     fn evicted(&self) -> u64 {
@@ -74,6 +77,10 @@ macro_rules! detectors {
                     })*
                     _ => {}
                 }
+            }
+
+            pub(crate) fn glance(&self, cell: CellId, world: &World) {
+                $(self.$name.glance(cell, world);)*
             }
 
             pub(crate) fn evicted(&self) -> Vec<(&'static str, u64)> {

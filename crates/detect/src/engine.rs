@@ -7,10 +7,10 @@ use crate::{
     feed::{self, FeedCounts, FeedState, Lost},
     finding::Finding,
     ledger_change::LedgerChange,
-    reorder::{Item, Reorder, Waiting},
+    reorder::{Item, Reorder, Second, Waiting},
     seen::{RowId, Seen, What},
     timers::Timers,
-    world::{FeedId, Setup, World},
+    world::{Ahead, FeedId, Setup, World},
 };
 use ids::{Label, UnixTime};
 use records::row::{Gap, GapWhy, Row, Stamp};
@@ -107,44 +107,16 @@ impl Engine {
 
     /// Takes one input; what is found by it is added to `found`.
     pub fn take(&mut self, input: Input, found: &mut Vec<Finding>) -> Taken {
-        let (name, at, item) = match input {
-            Input::Row(row) => (row.stamp().feed.clone(), row.stamp().at, Some(Item::Row(row))),
-            Input::Ledger(change) => (change.stamp.feed.clone(), change.stamp.at, Some(Item::Ledger(change))),
-            Input::Watermark { feed, at } => (feed, at, None),
+        let taken = match input {
+            Input::Row(row) => self.keep(Item::from(row)),
+            Input::Ledger(change) => self.keep(Item::Ledger(Box::new(change))),
+            Input::Watermark { feed, at } => self.mark(&feed, at),
         };
-        let Some(feed) = feed::find(&self.feeds, &name) else {
-            self.counts.unknown_feed += 1;
-            return Taken::UnknownFeed;
-        };
-        let Some(state) = self.feeds.get_mut(usize::from(feed.0)) else { return Taken::UnknownFeed };
-        let before = state.mark;
-        let taken = match item {
-            None => {
-                state.mark = state.mark.max(at);
-                Taken::Kept
-            }
-            Some(item) if !state.is_new(item.stamp().seq) => {
-                state.counts.duplicates += 1;
-                Taken::Duplicate
-            }
-            Some(_) if at.secs() < self.until => {
-                state.counts.late += 1;
-                Taken::Late
-            }
-            Some(item) => {
-                state.counts.rows += 1;
-                state.hear(at);
-                self.waiting.insert(Waiting { feed, item });
-                Taken::Kept
-            }
-        };
-        let is_later =
-            self.feeds.get(usize::from(feed.0)).is_some_and(|state| state.mark.secs() > before.secs());
-        if is_later {
+        if let Ok(true) = taken {
             self.advance(feed::horizon(&self.feeds).secs(), found);
         }
         self.press(found);
-        taken
+        taken.err().unwrap_or(Taken::Kept)
     }
 
     /// Every feed has said all of the time before `at`: judges all that waits until then.
@@ -189,45 +161,86 @@ impl Engine {
         self.detectors.evicted()
     }
 
+    fn feed(&mut self, name: &Label) -> Result<(FeedId, &mut FeedState), Taken> {
+        let Self { feeds, counts, .. } = self;
+        let Some(feed) = feed::find(feeds, name) else {
+            counts.unknown_feed += 1;
+            return Err(Taken::UnknownFeed);
+        };
+        feeds.get_mut(usize::from(feed.0)).map(|state| (feed, state)).ok_or(Taken::UnknownFeed)
+    }
+
+    /// A row or change waits for its turn. Whether its feed has come to another second by it; the error is what became of it else.
+    fn keep(&mut self, item: Item) -> Result<bool, Taken> {
+        let &Stamp { ref feed, at, seq } = item.stamp();
+        let until = self.until;
+        let (feed, state) = self.feed(feed)?;
+        if !state.is_new(seq) {
+            state.counts.duplicates += 1;
+            return Err(Taken::Duplicate);
+        }
+        if at.secs() < until {
+            state.counts.late += 1;
+            return Err(Taken::Late);
+        }
+        state.counts.rows += 1;
+        let is_later = state.say(at.before(state.feed.lateness));
+        self.waiting.insert(Waiting { feed, item });
+        Ok(is_later)
+    }
+
+    fn mark(&mut self, feed: &Label, at: UnixTime) -> Result<bool, Taken> {
+        self.feed(feed).map(|(_, state)| state.say(at))
+    }
+
     fn press(&mut self, found: &mut Vec<Finding>) {
         while self.waiting.len() > self.setup.bounds.waiting {
             self.counts.pressed += 1;
-            let Some((second, waiting)) = self.waiting.next(i64::MAX) else { return };
-            self.judge_second(waiting, found);
-            self.until = self.until.max(second + 1);
+            let Some((at, second)) = self.waiting.next(i64::MAX) else { return };
+            self.judge_second(second, found);
+            self.until = self.until.max(at + 1);
         }
     }
 
     fn advance(&mut self, until: i64, found: &mut Vec<Finding>) {
-        while let Some((_, waiting)) = self.waiting.next(until) {
-            self.judge_second(waiting, found);
+        while let Some((_, second)) = self.waiting.next(until) {
+            self.judge_second(second, found);
         }
         self.until = self.until.max(until);
         self.fire(UnixTime::from_secs(self.until), found);
     }
 
-    fn judge_second(&mut self, waiting: Vec<Waiting>, found: &mut Vec<Finding>) {
-        for waiting in waiting.chunks(AHEAD) {
-            waiting.iter().for_each(|waiting| self.look_ahead(waiting));
-            waiting.iter().for_each(|waiting| self.judge_one(waiting, found));
+    fn judge_second(&mut self, second: Second, found: &mut Vec<Finding>) {
+        for rows in second.chunks(AHEAD) {
+            let ahead = self.look_ahead(rows.clone());
+            rows.zip(ahead).for_each(|(waiting, ahead)| self.judge_one(waiting, ahead, found));
         }
-        self.waiting.reuse(waiting);
+        self.waiting.reuse(second);
     }
 
-    /// Reads what the row will need. Rows do not wait for each other here, as they do when they are judged: so the processor fetches for
+    /// Reads what the rows will need. Rows do not wait for each other here, as they do when they are judged: so the processor fetches for
     /// several at once from memory that is far larger than its caches.
-    fn look_ahead(&self, waiting: &Waiting) {
-        if let Item::Row(Row::Access(access)) = &waiting.item {
-            std::hint::black_box(self.world.glance(access));
+    fn look_ahead<'a>(&self, rows: impl Iterator<Item = &'a Waiting>) -> [Ahead; AHEAD] {
+        let mut all = [Ahead::default(); AHEAD];
+        for (ahead, waiting) in all.iter_mut().zip(rows) {
+            if let Item::Access(access) = &waiting.item {
+                *ahead = self.world.glance(access);
+            }
         }
+        let cells = || all.iter().flat_map(|ahead| ahead.cells());
+        cells().for_each(|cell| self.world.glance_at(cell));
+        let of_units = cells().filter(|cell| self.world.unit_of(*cell).is_some());
+        of_units.for_each(|cell| self.detectors.glance(cell, &self.world));
+        all
     }
 
-    fn judge_one(&mut self, Waiting { feed, item }: &Waiting, found: &mut Vec<Finding>) {
+    fn judge_one(&mut self, Waiting { feed, item }: &Waiting, ahead: Ahead, found: &mut Vec<Finding>) {
         let (feed, &Stamp { at, seq, .. }) = (*feed, item.stamp());
         self.fire(at, found);
         self.hear(feed, at, seq, found);
         let row = RowId { feed, seq };
         match item {
+            Item::Access(access) => self.judge_access(row, at, (access, ahead), found),
             Item::Row(row_of_feed) => self.judge(row, at, row_of_feed, found),
             Item::Ledger(change) => self.apply(row, at, &change.change, found),
         }

@@ -79,9 +79,11 @@ impl FeedState {
         self.seqs.insert(seq)
     }
 
-    /// A row of that time came.
-    pub(crate) fn hear(&mut self, at: UnixTime) {
-        self.mark = self.mark.max(at.before(self.feed.lateness));
+    /// It has said all of the time before `at`. Whether it has come to another second.
+    pub(crate) fn say(&mut self, at: UnixTime) -> bool {
+        let before = self.mark;
+        self.mark = before.max(at);
+        self.mark.secs() > before.secs()
     }
 
     /// A row is judged, in order. Returns the time of silence that it ends, and a hole for which there is no room.

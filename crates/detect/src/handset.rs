@@ -1,7 +1,11 @@
 use crate::{forgotten::Forgotten, world::CellId};
 use hashbrown::HashTable;
 use ids::SubscriberKey;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeSeed, Error, SeqAccess, Visitor},
+};
+use std::fmt;
 
 /// Where a handset was last. Times are whole seconds since the engine's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,13 +43,8 @@ pub struct HandsetTable {
     forgotten: Forgotten,
 }
 
-#[derive(Deserialize)]
-struct Written {
-    rows: Vec<(SubscriberKey, Handset)>,
-    bound: usize,
-    evicted: u64,
-    forgotten: Forgotten,
-}
+/// Rows as they are read, into the room that all of them will have.
+struct Rows(Vec<(SubscriberKey, Handset)>);
 
 /// A handset's place in the table, until the next [`HandsetTable::touch`].
 #[derive(Clone, Copy, Debug)]
@@ -66,11 +65,12 @@ impl HandsetTable {
         Self { rows, index, bound, evicted: 0, forgotten: Forgotten::new() }
     }
 
-    /// Where a handset is in the table, new if it is not, and whether its past was evicted.
-    pub(crate) fn touch(&mut self, subscriber: SubscriberKey) -> (Slot, bool) {
-        let hash = hash(subscriber);
-        if let Some(at) = self.find(subscriber) {
-            return (Slot(at), false);
+    /// Where a handset is in the table, new if it is not; `likely`: where it was not long ago.
+    pub(crate) fn touch(&mut self, subscriber: SubscriberKey, likely: Option<Slot>) -> Slot {
+        if let Some(slot) =
+            likely.filter(|slot| self.is_at(*slot, subscriber)).or_else(|| self.find(subscriber))
+        {
+            return slot;
         }
         if self.rows.len() >= self.bound {
             self.evict();
@@ -78,17 +78,21 @@ impl HandsetTable {
         let at = self.rows.len() as u32;
         self.rows.push((subscriber, Handset::default()));
         let rows = &self.rows;
-        self.index.insert_unique(hash, at, |at| hash_at(rows, *at));
-        (Slot(at), self.forgotten.has(hash))
+        self.index.insert_unique(hash(subscriber), at, |at| hash_at(rows, *at));
+        Slot(at)
     }
 
-    pub(crate) fn at(&mut self, Slot(at): Slot) -> Option<&mut Handset> {
+    pub(crate) fn at(&self, Slot(at): Slot) -> Option<&Handset> {
+        self.rows.get(at as usize).map(|(_, handset)| handset)
+    }
+
+    pub(crate) fn at_mut(&mut self, Slot(at): Slot) -> Option<&mut Handset> {
         self.rows.get_mut(at as usize).map(|(_, handset)| handset)
     }
 
     /// Where a subscriber's handset was last, where that is known.
     pub fn get(&self, subscriber: SubscriberKey) -> Option<Handset> {
-        self.find(subscriber).and_then(|at| self.rows.get(at as usize)).map(|(_, handset)| *handset)
+        self.find(subscriber).and_then(|slot| self.at(slot)).copied()
     }
 
     /// Whether what was known of it was evicted.
@@ -111,9 +115,12 @@ impl HandsetTable {
         self.evicted
     }
 
-    fn find(&self, subscriber: SubscriberKey) -> Option<u32> {
-        let is_it = |at: &u32| self.rows.get(*at as usize).is_some_and(|(key, _)| *key == subscriber);
-        self.index.find(hash(subscriber), is_it).copied()
+    pub(crate) fn find(&self, subscriber: SubscriberKey) -> Option<Slot> {
+        self.index.find(hash(subscriber), |at| self.is_at(Slot(*at), subscriber)).copied().map(Slot)
+    }
+
+    fn is_at(&self, Slot(at): Slot, subscriber: SubscriberKey) -> bool {
+        self.rows.get(at as usize).is_some_and(|(key, _)| *key == subscriber)
     }
 
     fn evict(&mut self) {
@@ -152,15 +159,55 @@ fn hash_at(rows: &[(SubscriberKey, Handset)], at: u32) -> u64 {
 
 impl Serialize for HandsetTable {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (&self.rows, self.bound, self.evicted, &self.forgotten).serialize(serializer)
+        (self.bound, self.evicted, &self.forgotten, &self.rows).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for HandsetTable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Written { mut rows, bound, evicted, forgotten } = Written::deserialize(deserializer)?;
-        rows.reserve_exact(bound.saturating_sub(rows.len()));
-        Ok(Self { index: indexed(&rows), rows, bound, evicted, forgotten })
+        deserializer.deserialize_tuple(4, TableVisitor)
+    }
+}
+
+struct TableVisitor;
+
+impl<'de> Visitor<'de> for TableVisitor {
+    type Value = HandsetTable;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bound, evicted, forgotten, rows")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<HandsetTable, A::Error> {
+        let short = || A::Error::custom("cut off");
+        let bound = parts.next_element()?.ok_or_else(short)?;
+        let evicted = parts.next_element()?.ok_or_else(short)?;
+        let forgotten = parts.next_element()?.ok_or_else(short)?;
+        let rows = parts.next_element_seed(Rows(Vec::with_capacity(bound)))?.ok_or_else(short)?;
+        Ok(HandsetTable { index: indexed(&rows), rows, bound, evicted, forgotten })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Rows {
+    type Value = Vec<(SubscriberKey, Handset)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Rows {
+    type Value = Vec<(SubscriberKey, Handset)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("handsets")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut rows: A) -> Result<Self::Value, A::Error> {
+        while let Some(row) = rows.next_element()? {
+            self.0.push(row);
+        }
+        Ok(self.0)
     }
 }
 
@@ -181,6 +228,8 @@ mod tests {
             touches in proptest::collection::vec((0..40_u8, 0..9_u32), 0..200),
         ) {
             let (mut table, mut plain, mut gone) = (HandsetTable::new(16), BTreeMap::new(), Vec::new());
+            // Where each was last: after an eviction somebody else may be there.
+            let mut slots = BTreeMap::new();
             for (number, at) in touches {
                 if plain.len() == 16 && !plain.contains_key(&number) {
                     let (_, least) = plain.iter().map(|(number, at)| (*at, *number)).min().unwrap();
@@ -188,8 +237,9 @@ mod tests {
                     gone.push(least);
                 }
                 plain.insert(number, at);
-                let (slot, _) = table.touch(person(number));
-                table.at(slot).unwrap().at = at;
+                let slot = table.touch(person(number), slots.get(&number).copied());
+                slots.insert(number, slot);
+                table.at_mut(slot).unwrap().at = at;
             }
             for (number, at) in &plain {
                 prop_assert_eq!(table.get(person(*number)).unwrap().at, *at);

@@ -1,5 +1,4 @@
-use ids::{AccessLine, AccessMode, CellKey, DeviceId, Position, SourceClass};
-use ledger::LifeCycle;
+use ids::{AccessLine, AccessMode, CellKey, DeviceId, LifeCycle, Position, SourceClass};
 use records::row::Stamp;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -64,17 +63,4 @@ pub struct Session {
     pub line: Option<AccessLine>,
     /// The kind of network that it is in, where that is known.
     pub class: Option<SourceClass>,
-}
-
-impl From<&ledger::Device> for Unit {
-    fn from(device: &ledger::Device) -> Self {
-        Self {
-            device: device.id,
-            state: device.state,
-            position: device.position,
-            line: device.access_line.clone(),
-            mode: device.access_mode,
-            cells: device.cells.iter().copied().collect(),
-        }
-    }
 }

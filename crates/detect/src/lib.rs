@@ -41,7 +41,7 @@ pub use feed::{Feed, FeedCounts};
 pub use few::Few;
 pub use finding::{Finding, FindingId, Handsets, Subject};
 pub use handset::{Handset, HandsetTable, Protection};
-pub use keyed::{Entry, Key, Keyed};
+pub use keyed::{Dense, Entry, Hashed, Index, Key, Keyed};
 pub use ledger_change::{Change, LedgerChange, Session, Unit};
 pub use seen::{Context, Draft, RowId, Seen, What};
 pub use step::Step;

@@ -8,14 +8,14 @@ pub use units::{UnitId, UnitState};
 
 use crate::{
     feed::Feed,
-    handset::{Handset, HandsetTable},
+    handset::{Handset, HandsetTable, Slot},
     ledger_change::Unit,
 };
 use cells::Cells;
 use ids::{CellKey, Label, Position, SubscriberKey, UnixTime};
 use records::row::Access;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::{hint::black_box, net::IpAddr};
 use units::Units;
 
 /// What an engine is set up for.
@@ -36,7 +36,7 @@ pub struct Bounds {
     pub handsets: usize,
     /// Cells of any kind, some 120 octets each: rows of cells beyond it are counted and not judged.
     pub cells: usize,
-    /// Rows that wait for their turn, some 250 octets each: beyond it the earliest are judged before their time, and counted.
+    /// Rows that wait for their turn, some 160 octets each: beyond it the earliest are judged before their time, and counted.
     pub waiting: usize,
 }
 
@@ -54,6 +54,21 @@ pub struct World {
     pub(crate) handsets: HandsetTable,
     pub(crate) gaps: Gaps,
     pub(crate) knows_macro_rows: bool,
+}
+
+/// What was found of an access record before its turn: cells stay where they are, a handset may be elsewhere by then.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ahead {
+    pub(crate) cell: Option<CellId>,
+    pub(crate) handset: Option<Slot>,
+    /// Where the handset was.
+    before: Option<CellId>,
+}
+
+impl Ahead {
+    pub(crate) fn cells(self) -> impl Iterator<Item = CellId> {
+        self.cell.into_iter().chain(self.before)
+    }
 }
 
 impl Default for Bounds {
@@ -141,6 +156,16 @@ impl World {
         self.cells.get(cell).filter(|cell| cell.unit.is_none()).and_then(|cell| cell.planned(now))
     }
 
+    /// The cells that units may carry.
+    pub fn cells_of_units(&self) -> impl Iterator<Item = CellKey> {
+        self.cells.all().filter(|cell| cell.unit.is_some()).map(|cell| cell.key)
+    }
+
+    /// The cells that the plan of macro cells has, or had.
+    pub fn cells_of_plan(&self) -> impl Iterator<Item = CellKey> {
+        self.cells.all().filter(|cell| cell.is_planned()).map(|cell| cell.key)
+    }
+
     /// Whether a cell is in the plan of macro cells at that time, and no unit's.
     pub fn is_macro(&self, cell: CellId, now: UnixTime) -> bool {
         self.macro_site(cell, now).is_some()
@@ -166,11 +191,18 @@ impl World {
         self.unit(unit).is_some_and(|state| self.units.is_booked(state.unit.device, now))
     }
 
-    /// What is known of the handset and of the cell of a row that comes soon.
-    pub(crate) fn glance(&self, access: &Access) -> (Option<Handset>, Option<Position>, Option<UnitId>) {
-        let home = self.cells.find(access.cell).and_then(|cell| self.home_of(cell));
-        let carrier = access.inner.and_then(|inner| self.at_inner(inner));
-        (self.handset(access.subscriber), home, carrier)
+    /// What a row needs that comes soon, found before its turn.
+    pub(crate) fn glance(&self, access: &Access) -> Ahead {
+        black_box(access.inner.and_then(|inner| self.at_inner(inner)));
+        let handset = self.handsets.find(access.subscriber);
+        let before = handset.and_then(|slot| self.handsets.at(slot)).map(|handset| handset.cell);
+        Ahead { cell: self.cells.find(access.cell), handset, before }
+    }
+
+    /// What is known of a cell of which a row comes soon.
+    pub(crate) fn glance_at(&self, cell: CellId) {
+        let state = self.unit_of(cell).and_then(|unit| self.unit(unit));
+        black_box(state.map(|state| (state.unit.position, state.since, state.session_at)));
     }
 
     /// Cells and handsets that are known, and rows of cells for which there was no room.

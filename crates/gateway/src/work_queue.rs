@@ -39,12 +39,14 @@ impl ToRegistrar {
     }
 
     /// Waits for room.
+    #[expect(clippy::result_large_err, reason = "the work goes back to who has it")]
     pub(crate) fn send(&self, work: Work) -> Result<(), SendError<Work>> {
         self.waiting.fetch_add(1, Relaxed);
         self.queue.send(work).inspect_err(|_| self.gave_up())
     }
 
     /// Puts it there if there is room.
+    #[expect(clippy::result_large_err, reason = "as above")]
     pub(crate) fn try_send(&self, work: Work) -> Result<(), TrySendError<Work>> {
         self.waiting.fetch_add(1, Relaxed);
         self.queue.try_send(work).inspect_err(|_| self.gave_up())

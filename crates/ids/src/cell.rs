@@ -57,6 +57,20 @@ impl Rat {
         }
     }
 
+    /// Its generation, as records have it: 3, 4 or 5.
+    pub fn generation(self) -> u8 {
+        match self {
+            Self::Umts => 3,
+            Self::Lte => 4,
+            Self::Nr => 5,
+        }
+    }
+
+    /// From its generation; `None` where it has no cells of ours.
+    pub fn of_generation(generation: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|rat| rat.generation() == generation)
+    }
+
     /// How long a cell's identity is.
     fn bits(self) -> u32 {
         match self {
@@ -91,6 +105,15 @@ impl CellKey {
     pub fn number(self) -> u64 {
         let Plmn { mcc, mnc, is_long } = self.plmn;
         u64::from(mcc) << 47 | u64::from(is_long) << 46 | u64::from(mnc) << 36 | self.id
+    }
+
+    /// From what [`Self::number`] gives; `None` where no cell of that technology has that number.
+    pub fn of_number(rat: Rat, number: u64) -> Option<Self> {
+        let (mcc, is_long, id) =
+            (u16::try_from(number >> 47).ok()?, number >> 46 & 1 == 1, number & 0xf_ffff_ffff);
+        let mnc = u16::try_from(number >> 36 & 0x3ff).ok()?;
+        let fits = mcc < 1000 && mnc < if is_long { 1000 } else { 100 };
+        Self::new(rat, Plmn { mcc, mnc, is_long }, id).filter(|_| fits)
     }
 }
 
@@ -161,6 +184,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn a_technology_is_its_generation() {
+        for rat in Rat::ALL {
+            assert_eq!(Rat::of_generation(rat.generation()), Some(rat));
+        }
+        assert_eq!(Rat::of_generation(2), None);
+    }
+
+    #[test]
     fn networks_of_two_and_three_digits_are_different() {
         let (short, long): (Plmn, Plmn) = ("450-08".parse().unwrap(), "450-008".parse().unwrap());
         assert_ne!(short, long);
@@ -197,6 +228,16 @@ mod tests {
         fn no_two_cells_have_one_number(a in cell(), b in cell()) {
             prop_assert_eq!(a == b, a.rat() == b.rat() && a.number() == b.number());
             prop_assert_eq!(a.to_string().parse::<CellKey>().unwrap(), a);
+            prop_assert_eq!(CellKey::of_number(a.rat(), a.number()), Some(a));
+        }
+
+        #[test]
+        fn a_number_is_one_cell_or_none(rat in 0..3_usize, number in any::<u64>(), shift in 0..64_u32) {
+            let number = number >> shift;
+            if let Some(cell) = CellKey::of_number(Rat::ALL[rat], number) {
+                prop_assert_eq!((cell.rat(), cell.number()), (Rat::ALL[rat], number));
+                prop_assert_eq!(cell.to_string().parse::<CellKey>().unwrap(), cell);
+            }
         }
     }
 

@@ -1,5 +1,5 @@
-use crate::serde_as_text;
-use std::{fmt, str::FromStr, time::Duration};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
 /// Wall time: microseconds since 1970-01-01T00:00:00Z, UTC, leap seconds ignored.
 ///
@@ -88,7 +88,24 @@ impl fmt::Debug for UnixTime {
     }
 }
 
-serde_as_text!(UnixTime);
+/// As its text where people may read it, else as its microseconds.
+impl Serialize for UnixTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match serializer.is_human_readable() {
+            true => serializer.collect_str(self),
+            false => self.0.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for UnixTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.is_human_readable() {
+            true => Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(D::Error::custom),
+            false => i64::deserialize(deserializer).map(Self::from_micros),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

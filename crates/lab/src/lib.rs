@@ -4,12 +4,13 @@
 //!
 //! [`tour`] shows what the gateway does about genuine units and about everyone else. Every reason that
 //! it tells is read from the journal, as an operator would. [`Load`] attaches units by the thousand,
-//! and [`Flood`] is what strangers send meanwhile. [`verdict`] simulates units and copies of them by the million. [`scenario`] plays a carrier row by row. [`migrate`] brings an estate that shares one key to a certificate for each unit.
+//! and [`Flood`] is what strangers send meanwhile. [`verdict`] simulates units and copies of them by the million. [`scenario`] plays a carrier row by row, and [`kt`] the case of 2024 and 2025. [`migrate`] brings an estate that shares one key to a certificate for each unit.
 
 mod carrier;
 mod echo;
 mod femtocell;
 mod flood;
+pub mod kt;
 mod load;
 mod migration;
 mod mmdb;

@@ -313,12 +313,7 @@ fn one_whom_a_person_clears_comes_back_in_the_place_of_the_other() {
     let copy = world.attach(1);
     let unit = world.carrier.attach(&world.identity, [127, 17, 0, 1]).unwrap();
     let quarantined: Quarantined = world.next();
-    let closed = ClosedIncident {
-        by: "erin".into(),
-        at: UnixTime::now(),
-        why: "the household was asked".into(),
-        genuine: None,
-    };
+    let closed = ClosedIncident::new("erin", UnixTime::now(), "the household was asked");
     let number = quarantined.incident.unwrap();
     world.carrier.ledger.judge_incident(number, Genuine::Newcomer, closed).unwrap();
     world.carrier.gateway.end_quarantine(SOMEWHERE, "erin", "the incident is judged");

@@ -231,7 +231,7 @@ impl Ledger {
         self.change(|tx| tx.add_device(new, &Because::new(by, "added"), now))
     }
 
-    /// Moves a unit to another state, by [`LifeCycle::MOVES`].
+    /// Moves a unit to another state, by [`Move::ALL`](crate::Move::ALL).
     ///
     /// # Errors
     /// [`LedgerError::NotFound`], [`LedgerError::NoSuchMove`], [`LedgerError::NeedsApprover`], and the
@@ -484,7 +484,7 @@ impl Ledger {
         after: &str,
         limit: usize,
     ) -> Result<Page<Device>, LedgerError> {
-        self.list(Some(("line", &line.to_string())), after, limit)
+        self.list(Some((Device::LINE, &line.to_string())), after, limit)
     }
 
     /// The units that may carry a cell: one, and those that are retired.

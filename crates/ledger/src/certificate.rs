@@ -5,7 +5,7 @@
 
 use crate::{
     Approval, Credential, Device, Ledger, LedgerError, LifeCycle, Origin, Row, Tx, book::Rows,
-    credential::Revoked, transaction::Because,
+    credential::Revoked, life_cycle::bars, transaction::Because,
 };
 use base64ct::{Base64, Encoding};
 use ids::{CertSha256, CrlReason, DeviceId, DeviceName, OrderId, Sha256, UnixTime};
@@ -401,7 +401,7 @@ impl Ledger {
     /// The certificates of units that may not attach, as if each had been revoked when it was barred.
     fn credentials_of_barred(&self, now: UnixTime) -> Result<Vec<Credential>, LedgerError> {
         let mut credentials = Vec::new();
-        for state in LifeCycle::ALL.into_iter().filter(|state| state.bars().is_some()) {
+        for state in LifeCycle::ALL.into_iter().filter(|state| bars(*state).is_some()) {
             for unit in self.every::<Device>(Some(("state", state.as_str())))?.whole()? {
                 let barred = unit.barred();
                 let of_unit = self.every::<Credential>(Some(("device", &unit.id.to_string())))?.whole()?;

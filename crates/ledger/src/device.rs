@@ -7,7 +7,7 @@ pub use particular::{ParseParticularError, Particular};
 
 use crate::{
     Enrolment, LedgerError, LifeCycle, Revoked, Row, Scope,
-    life_cycle::allows,
+    life_cycle::{allows, bars},
     pool::{v4_entry, v6_entry},
 };
 use ids::{AccessLine, AccessMode, CellKey, CsgId, DeviceId, Plmn, Position, Tac, UnixTime};
@@ -111,11 +111,12 @@ impl Device {
 
     /// The name of the value by which the units of a cell are found.
     pub(crate) const CELL: &'static str = "cell";
+    pub(crate) const LINE: &'static str = "line";
 
     /// Why no certificate of it counts for now, as revocation lists and OCSP say it; none while its life lets it
     /// attach.
     pub fn barred(&self) -> Option<Revoked> {
-        let reason = self.state.bars()?;
+        let reason = bars(self.state)?;
         Some(Revoked {
             at: self.state_since,
             why: format!("the unit is {}", self.state),
@@ -287,7 +288,7 @@ impl Row for Device {
         let mut entries = vec![("state", self.state.to_string()), ("scope", Scope::of(self).entry())];
         entries.extend(self.inner_v4.map(|v4| ("inner_v4", v4_entry(v4))));
         entries.extend(self.inner_v6.map(|v6| ("inner_v6", v6_entry(v6))));
-        entries.extend(self.access_line.as_ref().map(|line| ("line", line.to_string())));
+        entries.extend(self.access_line.as_ref().map(|line| (Self::LINE, line.to_string())));
         entries.extend(self.cells.iter().map(|cell| (Self::CELL, cell.to_string())));
         entries
     }

@@ -1,30 +1,9 @@
-use ids::CrlReason;
+use ids::{
+    CrlReason,
+    LifeCycle::{self, Installed, Live, Lost, Made, Retired, Shipped, Silent, Stolen, Suspended},
+};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
-
-/// Where a unit is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LifeCycle {
-    /// Built, at the vendor's.
-    Made,
-    /// On its way to a customer.
-    Shipped,
-    /// At its site, not seen yet.
-    Installed,
-    /// In service.
-    Live,
-    /// Installed, but not seen for long.
-    Silent,
-    /// Barred for a time: a cancelled line, an open question.
-    Suspended,
-    /// Nobody knows where it is.
-    Lost,
-    /// Somebody took it.
-    Stolen,
-    /// Out of service for good.
-    Retired,
-}
+use std::fmt;
 
 /// How far a unit's enrolment is: a second axis beside [`LifeCycle`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,13 +18,6 @@ pub enum Enrolment {
     /// Nothing more is issued before a person has looked.
     Held,
 }
-
-/// The text names no state.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no state; the states are made, shipped, installed, live, silent, suspended, lost, stolen, retired"
-)]
-pub struct ParseStateError(String);
 
 /// How many have to agree to a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,14 +39,9 @@ pub struct Move {
     pub needs: People,
 }
 
-use LifeCycle::{Installed, Live, Lost, Made, Retired, Shipped, Silent, Stolen, Suspended};
-
-impl LifeCycle {
-    /// All states, in the order of a life.
-    pub const ALL: [Self; 9] = [Made, Shipped, Installed, Live, Silent, Suspended, Lost, Stolen, Retired];
-
-    /// Which moves there are. What is not here can't be done; nothing leads out of `retired`.
-    pub const MOVES: &[Move] = &[
+impl Move {
+    /// All that there are. What is not here can't be done; nothing leads out of `retired`.
+    pub const ALL: &[Self] = &[
         step(Made, Shipped),
         step(Made, Installed),
         step(Shipped, Installed),
@@ -114,34 +81,19 @@ impl LifeCycle {
         step(Stolen, Retired),
     ];
 
-    /// Why no certificate counts of a unit in this state; none where its life lets it attach, or will.
-    pub(crate) fn bars(self) -> Option<CrlReason> {
-        match self {
-            Made | Shipped | Installed | Live | Silent => None,
-            Suspended => Some(CrlReason::CertificateHold),
-            Lost | Stolen => Some(CrlReason::KeyCompromise),
-            Retired => Some(CrlReason::CessationOfOperation),
-        }
+    /// The move from one state to another, if there is one.
+    pub fn between(from: LifeCycle, to: LifeCycle) -> Option<Self> {
+        Self::ALL.iter().copied().find(|step| (step.from, step.to) == (from, to))
     }
+}
 
-    /// The move to another state, if there is one.
-    pub fn to(self, to: Self) -> Option<Move> {
-        Self::MOVES.iter().copied().find(|step| (step.from, step.to) == (self, to))
-    }
-
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Made => "made",
-            Shipped => "shipped",
-            Installed => "installed",
-            Live => "live",
-            Silent => "silent",
-            Suspended => "suspended",
-            Lost => "lost",
-            Stolen => "stolen",
-            Retired => "retired",
-        }
+/// Why no certificate counts of a unit in this state; none where its life lets it attach, or will.
+pub(crate) fn bars(state: LifeCycle) -> Option<CrlReason> {
+    match state {
+        Made | Shipped | Installed | Live | Silent => None,
+        Suspended => Some(CrlReason::CertificateHold),
+        Lost | Stolen => Some(CrlReason::KeyCompromise),
+        Retired => Some(CrlReason::CessationOfOperation),
     }
 }
 
@@ -176,23 +128,6 @@ const fn approved(from: LifeCycle, to: LifeCycle) -> Move {
     Move { from, to, needs: People::Two }
 }
 
-impl FromStr for LifeCycle {
-    type Err = ParseStateError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or_else(|| ParseStateError(text.to_owned()))
-    }
-}
-
-impl fmt::Display for LifeCycle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 impl Enrolment {
     /// All of them, in the order of an enrolment; held may come at any time.
     pub const ALL: [Self; 4] = [Self::None, Self::Ordered, Self::Enrolled, Self::Held];
@@ -220,11 +155,10 @@ mod tests {
 
     #[test]
     fn nothing_leads_out_of_retired_and_nothing_stands_twice() {
-        assert!(LifeCycle::MOVES.iter().all(|step| step.from != Retired && step.from != step.to));
-        for (index, step) in LifeCycle::MOVES.iter().enumerate() {
-            let again = LifeCycle::MOVES[index + 1..]
-                .iter()
-                .any(|other| (other.from, other.to) == (step.from, step.to));
+        assert!(Move::ALL.iter().all(|step| step.from != Retired && step.from != step.to));
+        for (index, step) in Move::ALL.iter().enumerate() {
+            let again =
+                Move::ALL[index + 1..].iter().any(|other| (other.from, other.to) == (step.from, step.to));
             assert!(!again, "{step:?}");
         }
     }
@@ -232,17 +166,20 @@ mod tests {
     #[test]
     fn every_state_but_retired_can_be_retired_and_what_serves_can_be_lost_stolen_and_suspended() {
         for state in LifeCycle::ALL.into_iter().filter(|state| *state != Retired) {
-            assert!(state.to(Retired).is_some(), "{state}");
+            assert!(Move::between(state, Retired).is_some(), "{state}");
         }
         for state in LifeCycle::ALL.into_iter().filter(|state| allows(*state, Enrolment::Enrolled).attach) {
-            assert!([Lost, Stolen, Suspended].iter().all(|to| state.to(*to).is_some()), "{state}");
+            assert!(
+                [Lost, Stolen, Suspended].iter().all(|to| Move::between(state, *to).is_some()),
+                "{state}"
+            );
         }
     }
 
     #[test]
     fn what_was_lost_or_stolen_comes_back_only_through_suspended_and_with_two_people() {
         for gone in [Lost, Stolen] {
-            let back: Vec<_> = LifeCycle::MOVES
+            let back: Vec<_> = Move::ALL
                 .iter()
                 .filter(|step| step.from == gone && ![Stolen, Retired].contains(&step.to))
                 .collect();
@@ -260,14 +197,5 @@ mod tests {
             let (held, enrolled) = (allows(state, Enrolment::Held), allows(state, Enrolment::Enrolled));
             assert_eq!((held.attach, held.enrol), (enrolled.attach, false), "{state}");
         }
-    }
-
-    #[test]
-    fn names_survive() {
-        for state in LifeCycle::ALL {
-            assert_eq!(state.as_str().parse(), Ok(state));
-            assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{state}\""));
-        }
-        assert!("gone".parse::<LifeCycle>().is_err());
     }
 }

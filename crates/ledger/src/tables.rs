@@ -4,12 +4,13 @@ use crate::{
     AccessLineRecord, Breaker, CertificateRecord, Credential, Device, Distrust, Extension, Incident,
     InstallOrder, LegacyGroup, LegacyUse, LifeCycle, ManagementOrder, Migration, Observation, Pair,
     PolicyRule, Profile, Row, Sighting, Wave,
+    detection::{Detection, Kept},
     trust::{CellTrust, CellTrustChange},
 };
 use serde_json::Value;
 
 /// Every one but the leases, which records of admissions explain.
-pub(crate) const EXPLAINED: [Table; 21] = [
+pub(crate) const EXPLAINED: [Table; 23] = [
     table::<Device>(),
     table::<CertificateRecord>(),
     table::<Credential>(),
@@ -31,6 +32,8 @@ pub(crate) const EXPLAINED: [Table; 21] = [
     table::<ManagementOrder>(),
     table::<CellTrust>(),
     table::<CellTrustChange>(),
+    table::<Detection>(),
+    table::<Kept>(),
 ];
 
 /// One of them.
@@ -109,6 +112,8 @@ impl Own for Incident {}
 impl Own for ManagementOrder {}
 impl Own for CellTrust {}
 impl Own for CellTrustChange {}
+impl Own for Detection {}
+impl Own for Kept {}
 
 const fn table<R: Row + Own>() -> Table {
     Table { name: R::TABLE, read: written::<R> }

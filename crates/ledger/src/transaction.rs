@@ -13,7 +13,7 @@ use events::{
     ledger::{Committed, RowChanged},
 };
 use ids::{AccessLine, CertSha256, CrlReason, DeviceId, EventRef, Label, SessionId, UnixTime};
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, Ipv6Addr},
@@ -373,6 +373,48 @@ impl<'a> Tx<'a> {
         }
     }
 
+    /// Records that a row goes, whether or not it holds, and removes it.
+    pub(crate) fn remove_row<R: Row>(
+        &mut self,
+        key: &str,
+        because: &Because<'_>,
+        now: UnixTime,
+    ) -> Result<(), LedgerError> {
+        let Some(sealed) = self.writer.store.get(R::TABLE, key)? else { return Ok(()) };
+        let before = self.inner.row_key.unseal::<R>(&sealed).ok();
+        let changed = RowChanged {
+            table: R::TABLE.to_owned(),
+            key: key.to_owned(),
+            revision: self.writer.seen.highest(R::TABLE, key).max(sealed.revision.min(BELIEVED)) + 1,
+            before: before.as_ref().and_then(|row| to_raw_value(row).ok()),
+            after: None,
+            by: because.by.to_owned(),
+            why: because.why.to_owned(),
+            approver: None,
+            effective_at: now,
+        };
+        self.record(&changed, now)?;
+        let removed = self.writer.store.remove(R::TABLE, key);
+        removed.inspect_err(|source| self.failed = Some(source.clone()))?;
+        self.writer.seen.removed(R::TABLE, key);
+        Ok(())
+    }
+
+    pub(crate) fn store(&mut self) -> &mut dyn Store {
+        &mut *self.writer.store
+    }
+
+    fn record(
+        &mut self,
+        changed: &RowChanged<Box<RawValue>>,
+        now: UnixTime,
+    ) -> Result<EventRef, LedgerError> {
+        let event = self.inner.journal.append(changed, now, Durability::Grouped)?;
+        let from = self.intents.map_or(event.seq, |intents| intents.from);
+        self.intents = Some(Intents { from, at: now });
+        Ok(event)
+    }
+
     fn write_row<R: Row>(
         &mut self,
         row: &R,
@@ -397,9 +439,7 @@ impl<'a> Tx<'a> {
             approver: because.approver.map(str::to_owned),
             effective_at: now,
         };
-        let event = self.inner.journal.append(&changed, now, Durability::Grouped)?;
-        let from = self.intents.map_or(event.seq, |intents| intents.from);
-        self.intents = Some(Intents { from, at: now });
+        let event = self.record(&changed, now)?;
         let body = changed.after.map(Box::<str>::from).map(String::from).unwrap_or_default();
         let sealed = self.inner.row_key.seal_json(changed.table, changed.key, revision, event.clone(), body);
         let put = self.writer.store.put(&sealed, &row.entries(), true);

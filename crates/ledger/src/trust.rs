@@ -9,6 +9,7 @@
 
 mod books;
 mod cell;
+mod found;
 mod history;
 mod life;
 mod reading;
@@ -16,7 +17,9 @@ mod rules;
 mod signal;
 
 pub use books::Said;
+pub(crate) use cell::day;
 pub use cell::{CellTrust, Fall};
+pub use found::{FOUND, Found, HIGH, MEDIUM, severity};
 pub use history::CellTrustChange;
 pub use reading::{Reading, TrustReason};
 pub use rules::{DAYS, KINDS, RULES, Rule, STALE, TABLE, Weight, rules};

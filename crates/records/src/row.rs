@@ -252,6 +252,16 @@ impl Row {
     pub fn stamp(&self) -> &Stamp {
         of_each!(self, row => &row.stamp)
     }
+
+    /// The same, to be set.
+    pub fn stamp_mut(&mut self) -> &mut Stamp {
+        of_each!(self, row => &mut row.stamp)
+    }
+
+    /// Why its fields do not go together. [`Self::parse`] gives no such row; whoever makes rows of other things than lines asks.
+    pub fn wrong(&self) -> Option<&'static str> {
+        of_each!(self, row => row.wrong())
+    }
 }
 
 /// A time that ends before it begins.

@@ -3,6 +3,7 @@
 mod charon;
 mod claims;
 mod costs;
+mod detect;
 mod enrol;
 mod esp;
 mod estate;
@@ -22,6 +23,7 @@ mod verdict;
 mod work;
 
 pub(crate) use claims::Claims;
+pub(crate) use detect::Detect;
 pub(crate) use enrol::Enrol;
 pub(crate) use esp::Esp;
 pub(crate) use flood::Flood;

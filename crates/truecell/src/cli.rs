@@ -78,6 +78,8 @@ pub(crate) enum Command {
     Session(command::session::Session),
     /// Tunnels, rates, drops, admissions and refusals of this node, live
     Top(command::top::Top),
+    Ingest(command::ingest::Ingest),
+    Detect(command::detect::Detect),
     /// What people must look at
     #[command(subcommand)]
     Incident(command::incident::Incident),

@@ -6,9 +6,11 @@ pub(crate) mod ca;
 pub(crate) mod cell;
 pub(crate) mod cert;
 pub(crate) mod config;
+pub(crate) mod detect;
 pub(crate) mod device;
 pub(crate) mod event;
 pub(crate) mod incident;
+pub(crate) mod ingest;
 pub(crate) mod init;
 pub(crate) mod lab;
 pub(crate) mod ledger;
@@ -48,6 +50,8 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> Result<(), Failure> {
         Command::Ca(ca) => wait(ca.run(cli, output)),
         Command::Session(session) => wait(session.run(cli, output)),
         Command::Top(top) => wait(top.run(cli, output)),
+        Command::Ingest(ingest) => ingest.run(cli, output),
+        Command::Detect(detect) => wait(detect.run(cli, output)),
         Command::Incident(incident) => wait(incident.run(cli, output)),
         Command::Management(management) => wait(management.run(cli, output)),
         Command::Ledger(ledger) => wait(ledger.run(cli, output)),

@@ -4,6 +4,7 @@
 
 mod ca;
 mod changes;
+mod detect;
 mod enrol;
 mod error;
 mod form;
@@ -19,6 +20,7 @@ mod services;
 
 pub(crate) use ca::Ca;
 pub(crate) use changes::{Values, is_live};
+pub(crate) use detect::Detect;
 pub(crate) use enrol::{Enrol, Vendor};
 pub(crate) use error::ConfigError;
 pub(crate) use gateway::{Cipher, Class, Gateway, KeyExchange, Legacy, OffLine, Prf, Quarantine, Tun};
@@ -55,6 +57,9 @@ pub(crate) struct Config {
     /// What others say, of lines and networks.
     #[serde(default)]
     pub(crate) records: records::Records,
+    /// What is judged of the rows of core, IMS and billing.
+    #[serde(default)]
+    pub(crate) detect: Detect,
     /// Who may attach, beyond what is never allowed.
     #[serde(default)]
     pub(crate) admission: admission::Policy,
@@ -117,6 +122,7 @@ impl Config {
         errors.extend(realm::wrong(&self.realms, at));
         errors.extend(self.enrol_wrong(at));
         errors.extend(self.records.wrong(at));
+        errors.extend(self.detect.wrong(at));
         errors.extend(self.admission_wrong(at));
         errors.extend(self.without_ca(at));
         errors.extend(self.journal.wrong(&self.data, at));

@@ -1,3 +1,5 @@
+mod findings;
+
 use super::*;
 use crate::certificate::{CertificateDetail, CertificatePage, IssuedCertificate, RevokedCertificate};
 use crate::{Caller, Configured, Requests, Revocations, Rules};
@@ -92,6 +94,8 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("GET", "/v1/sessions/brief", "/v1/sessions/brief?limit=10", ""),
     ("GET", "/v1/sessions/{id}", "/v1/sessions/1-1", ""),
     ("POST", "/v1/sessions/{id}/cut", "/v1/sessions/1-1/cut", r#"{"why":"test"}"#),
+    ("GET", "/v1/findings", "/v1/findings?detector=war_driving&cell=lte:450-08:1a2b3c4&limit=10", ""),
+    ("POST", "/v1/findings", "/v1/findings", r#"{"version":1,"findings":[]}"#),
     ("GET", "/v1/incidents", "/v1/incidents", ""),
     ("GET", "/v1/incidents/{number}", "/v1/incidents/1", ""),
     ("GET", "/v1/incidents/{number}/replay", "/v1/incidents/1/replay", ""),
@@ -632,7 +636,7 @@ fn who_is_not_found_is_looked_for_in_the_list_of_its_table() {
 #[tokio::test]
 async fn a_limit_that_no_page_has_is_refused() {
     let world = world();
-    for list in ["devices", "lines", "certificates", "sessions", "incidents"] {
+    for list in ["devices", "lines", "certificates", "sessions", "incidents", "findings"] {
         for (limit, good) in [(0, false), (1, true), (1000, true), (1001, false)] {
             let path = format!("/v1/{list}?limit={limit}");
             let (status, answer) = ask(&world, Some(Role::Operator), "GET", &path, "").await;
@@ -670,8 +674,7 @@ async fn incidents_are_found_by_state_and_unit_and_pages_go_on() {
         let new = ledger::NewIncident { kind, devices, summary, evidence, more: 0 };
         world.services.ledger.open_incident(new, "test", UnixTime::now()).unwrap();
     }
-    let closed =
-        ledger::ClosedIncident { by: "kim".into(), at: UnixTime::now(), why: "seen".into(), genuine: None };
+    let closed = ledger::ClosedIncident::new("kim", UnixTime::now(), "seen");
     world.services.ledger.close_incident(3, closed).unwrap();
     let of = async |query: &str| {
         let path = format!("/v1/incidents?{query}");

@@ -52,7 +52,7 @@ impl Detector for CellUnknown {
             unit: "handsets in all",
             why: "from so many on a mistyped record is no explanation: confidence 85 instead of 70",
         }],
-        memory: Memory { per: "cell", keys: CELLS, octets: size_of::<(CellId, Entry<State>)>() + 4 * MANY },
+        memory: Memory { per: "cell", keys: CELLS, octets: Keyed::<CellId, State>::OCTETS },
     };
 
     fn see(&mut self, seen: &Seen<'_>, cx: &mut Context<'_>) {

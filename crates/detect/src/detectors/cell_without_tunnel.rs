@@ -50,7 +50,7 @@ impl Detector for CellWithoutTunnel {
             unit: "s since the session changed",
             why: "an SCTP association outlives its path by up to 5 retransmissions of 60 s at most (RFC 9260 §16), and the core's contexts with it",
         }],
-        memory: Memory { per: "cell", keys: CELLS, octets: size_of::<(CellId, Entry<Pace>)>() },
+        memory: Memory { per: "cell", keys: CELLS, octets: Keyed::<CellId, Pace>::OCTETS },
     };
 
     fn see(&mut self, seen: &Seen<'_>, cx: &mut Context<'_>) {

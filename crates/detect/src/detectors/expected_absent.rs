@@ -6,7 +6,7 @@ use crate::{
     about::{About, Benign, Memory, Threshold},
     few::Few,
     finding::Subject,
-    keyed::{Entry, Key, Keyed},
+    keyed::{Entry, Hashed, Key, Keyed},
     seen::{Context, Draft, RowId, Seen, What},
     world::CellId,
 };
@@ -64,12 +64,16 @@ const HERE: u32 = 20;
 const SILENCE: Duration = Duration::from_secs(3600);
 
 impl Key for CodeKey {
+    type Index = Hashed<Self>;
+
     fn number(self) -> u64 {
         self.0
     }
 }
 
 impl Key for SubscriberKey {
+    type Index = Hashed<Self>;
+
     fn number(self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.octets();
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
@@ -160,10 +164,10 @@ impl Detector for ExpectedAbsent {
         memory: Memory {
             per: "cell",
             keys: CELLS,
-            octets: size_of::<(CellId, Entry<State>)>()
-                + HANDSETS * 20
-                + size_of::<(CodeKey, Entry<Option<Waiting>>)>()
-                + size_of::<(SubscriberKey, Entry<Pace>)>(),
+            octets: Keyed::<CellId, State>::OCTETS
+                + 16 * HANDSETS
+                + Keyed::<CodeKey, Option<Waiting>>::OCTETS
+                + Keyed::<SubscriberKey, Pace>::OCTETS,
         },
     };
 

@@ -7,9 +7,10 @@ use crate::{
     few::Few,
     keyed::{Entry, Keyed},
     seen::{Context, Draft, RowId, Seen, What},
-    world::CellId,
+    world::{CellId, World},
 };
 use serde::{Deserialize, Serialize};
+use std::hint::black_box;
 
 /// A cell's handsets come from and go to macro cells that are not those around its registered site.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -103,11 +104,7 @@ impl Detector for HandsetTrail {
                 why: "a street beside the house; at 120 km/h a box 3 km from the site was not told from traffic",
             },
         ],
-        memory: Memory {
-            per: "cell",
-            keys: CELLS,
-            octets: size_of::<(CellId, Entry<State>)>() + 4 * HANDSETS,
-        },
+        memory: Memory { per: "cell", keys: CELLS, octets: Keyed::<CellId, State>::OCTETS },
     };
 
     fn see(&mut self, seen: &Seen<'_>, cx: &mut Context<'_>) {
@@ -157,6 +154,10 @@ impl Detector for HandsetTrail {
             confidence,
             partial,
         });
+    }
+
+    fn glance(&self, cell: CellId, _world: &World) {
+        black_box(self.cells.get(cell).map(|Entry { last, state, .. }| (*last, state.handsets.glance())));
     }
 
     fn evicted(&self) -> u64 {

@@ -74,7 +74,7 @@ impl Detector for ImpossibleMovement {
         memory: Memory {
             per: "cell",
             keys: CELLS,
-            octets: size_of::<(CellId, Entry<State>)>() + ENOUGH * (4 + 16 + size_of::<RowId>()),
+            octets: Keyed::<CellId, State>::OCTETS + ENOUGH * (16 + size_of::<RowId>()),
         },
     };
 

@@ -6,12 +6,11 @@ use crate::{
     about::{About, Benign, Memory, Threshold},
     keyed::{Entry, Keyed},
     seen::{Context, Draft, Seen, What},
-    world::UnitId,
+    world::{CellId, UnitId, World},
 };
-use ids::{SubscriberKey, UnixTime};
-use ledger::LifeCycle;
+use ids::{LifeCycle, SubscriberKey, UnixTime};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{hint::black_box, time::Duration};
 
 /// A unit that should be gone is there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -73,7 +72,7 @@ impl Detector for LostUnitReturns {
                 why: "as of `cell_without_tunnel`: what the core still has of it ends by then",
             },
         ],
-        memory: Memory { per: "unit", keys: UNITS, octets: size_of::<(UnitId, Entry<State>)>() },
+        memory: Memory { per: "unit", keys: UNITS, octets: Keyed::<UnitId, State>::OCTETS },
     };
 
     fn see(&mut self, seen: &Seen<'_>, cx: &mut Context<'_>) {
@@ -90,6 +89,10 @@ impl Detector for LostUnitReturns {
             What::Access { .. } | What::Session { .. } | What::Ims { .. } | What::Code { .. } => {}
             What::Unit { .. } | What::Gap(_) | What::Other(_) => {}
         }
+    }
+
+    fn glance(&self, cell: CellId, world: &World) {
+        black_box(world.unit_of(cell).and_then(|unit| self.units.get(unit)).map(|entry| entry.last));
     }
 
     fn evicted(&self) -> u64 {

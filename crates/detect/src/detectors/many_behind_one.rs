@@ -2,7 +2,7 @@ use super::{Detector, pace::Pace};
 use crate::{
     about::{About, Benign, Memory, Threshold},
     finding::Subject,
-    keyed::{Entry, Key, Keyed},
+    keyed::{Entry, Hashed, Key, Keyed},
     ledger_change::{Session, Unit},
     seen::{Context, Draft, RowId, Seen, What},
     world::UnitId,
@@ -29,6 +29,8 @@ const UNITS: usize = 3;
 const MOST: usize = 16;
 
 impl Key for IpAddr {
+    type Index = Hashed<Self>;
+
     fn number(self) -> u64 {
         match self {
             Self::V4(address) => address.to_bits().into(),
@@ -76,7 +78,7 @@ impl Detector for ManyBehindOne {
         memory: Memory {
             per: "outer address",
             keys: ADDRESSES,
-            octets: size_of::<(IpAddr, Entry<State>)>() + MOST * size_of::<(UnitId, RowId)>(),
+            octets: Keyed::<IpAddr, State>::OCTETS + MOST * size_of::<(UnitId, RowId)>(),
         },
     };
 

@@ -8,11 +8,12 @@ use crate::{
     few::Few,
     keyed::{Entry, Keyed},
     seen::{Context, Draft, RowId, Seen, What},
-    world::CellId,
+    world::{CellId, World},
 };
 use ids::SubscriberKey;
 use records::row::{ImsEvent, NasCipher};
 use serde::{Deserialize, Serialize};
+use std::hint::black_box;
 
 /// Handsets lose their protection towards the core at one cell, and have it elsewhere.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -134,7 +135,7 @@ impl Detector for ProtectionLost {
         memory: Memory {
             per: "cell",
             keys: CELLS,
-            octets: size_of::<(CellId, Entry<State>)>() + 3 * (4 * LEVEL_HANDSETS + 16 * HANDSETS),
+            octets: Keyed::<CellId, State>::OCTETS + 3 * 16 * HANDSETS,
         },
     };
 
@@ -165,6 +166,11 @@ impl Detector for ProtectionLost {
             What::Ims { .. } | What::Access { .. } | What::Code { .. } => {}
             What::Unit { .. } | What::Session { .. } | What::Gap(_) | What::Other(_) => {}
         }
+    }
+
+    fn glance(&self, cell: CellId, _world: &World) {
+        let read = |Entry { last, state, .. }: &Entry<State>| (*last, state.window, state.nas.all);
+        black_box(self.cells.0.get(cell).map(read));
     }
 
     fn evicted(&self) -> u64 {

@@ -7,10 +7,11 @@ use crate::{
     few::{Few, tag},
     keyed::{Entry, Keyed},
     seen::{Context, Draft, RowId, Seen, What},
-    world::CellId,
+    world::{CellId, World},
 };
 use ids::SubscriberKey;
 use serde::{Deserialize, Serialize};
+use std::hint::black_box;
 
 /// The handsets that were at a unit's cell day after day come no more, and others do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -102,7 +103,7 @@ impl Detector for RegularsReplaced {
                 why: "a weekend and a day: a party is over by then",
             },
         ],
-        memory: Memory { per: "cell", keys: CELLS, octets: size_of::<(CellId, Entry<State>)>() + 4 * OTHERS },
+        memory: Memory { per: "cell", keys: CELLS, octets: Keyed::<CellId, State>::OCTETS },
     };
 
     fn see(&mut self, seen: &Seen<'_>, cx: &mut Context<'_>) {
@@ -139,9 +140,18 @@ impl Detector for RegularsReplaced {
         });
     }
 
+    fn glance(&self, cell: CellId, _world: &World) {
+        let read = |Entry { last, state, .. }: &Entry<State>| (*last, state.day, ends(&state.habits));
+        black_box(self.cells.get(cell).map(read));
+    }
+
     fn evicted(&self) -> u64 {
         self.cells.evicted()
     }
+}
+
+fn ends(habits: &[Habit; HABITS]) -> [u32; 2] {
+    [habits[0].tag, habits[HABITS - 1].tag]
 }
 
 impl State {

@@ -5,7 +5,7 @@ use super::{
 use crate::{
     about::{About, Benign, Memory, Threshold},
     few::Few,
-    keyed::{Entry, Key, Keyed},
+    keyed::{Entry, Hashed, Key, Keyed},
     seen::{Context, Draft, RowId, Seen, What},
     step::Step,
     world::{CellId, UnitId},
@@ -43,6 +43,8 @@ const UNPLACED: usize = 5;
 const SLACK_M: f64 = 2.0 * Step::SLACK_M;
 
 impl Key for Pair {
+    type Index = Hashed<Self>;
+
     fn number(self) -> u64 {
         self.0.number() << 32 | self.1.number()
     }
@@ -108,7 +110,7 @@ impl Detector for SharedHandsets {
         memory: Memory {
             per: "pair of cells",
             keys: PAIRS,
-            octets: size_of::<(Pair, Entry<State>)>() + UNPLACED * 20,
+            octets: Keyed::<Pair, State>::OCTETS + 16 * UNPLACED,
         },
     };
 

@@ -8,11 +8,11 @@ use crate::{
     keyed::{Entry, Keyed},
     seen::{Context, Draft, RowId, Seen, What},
     step::Step,
-    world::{CellId, Site},
+    world::{CellId, Site, World},
 };
 use ids::{Position, SubscriberKey};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{hint::black_box, time::Duration};
 
 /// A cell that strangers pass through while the macro cells around it change: it drives.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -106,11 +106,7 @@ impl Detector for WarDriving {
                 why: "around a cell that stands still all macro cells are within their reach and that km, to either side; with 2 km for 120 km/h a car that turns at 25 km/h went unseen",
             },
         ],
-        memory: Memory {
-            per: "cell",
-            keys: CELLS,
-            octets: size_of::<(CellId, Entry<State>)>() + 4 * HANDSETS,
-        },
+        memory: Memory { per: "cell", keys: CELLS, octets: Keyed::<CellId, State>::OCTETS },
     };
 
     fn see(&mut self, seen: &Seen<'_>, cx: &mut Context<'_>) {
@@ -121,6 +117,13 @@ impl Detector for WarDriving {
         if !is_macro && row.event.is_arrival() {
             self.visit(cell, row.subscriber, seen, cx);
         }
+    }
+
+    fn glance(&self, cell: CellId, _world: &World) {
+        let read = |Entry { last, state, .. }: &Entry<State>| {
+            (*last, state.window, state.around.map(|around| around.radius_m), state.handsets.glance())
+        };
+        black_box(self.cells.get(cell).map(read));
     }
 
     fn evicted(&self) -> u64 {

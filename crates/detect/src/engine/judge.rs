@@ -4,7 +4,7 @@ use crate::{
     ledger_change::Change,
     seen::{RowId, Seen, What},
     step::{Step, Visit},
-    world::CellId,
+    world::{Ahead, CellId},
 };
 use ids::UnixTime;
 use records::row::{Access, Code, Ealg, Ims, NasCipher, Row};
@@ -13,7 +13,7 @@ use records::row::{Access, Code, Ealg, Ims, NasCipher, Row};
 impl Engine {
     pub(super) fn judge(&mut self, row: RowId, at: UnixTime, of_feed: &Row, found: &mut Vec<Finding>) {
         match of_feed {
-            Row::Access(access) => self.judge_access(row, at, access, found),
+            Row::Access(access) => self.judge_access(row, at, (access, Ahead::default()), found),
             Row::Ims(ims) => self.judge_ims(row, at, ims, found),
             Row::Code(code) => self.judge_code(row, at, code, found),
             Row::Gap(gap) => {
@@ -29,18 +29,24 @@ impl Engine {
         }
     }
 
-    fn judge_access(&mut self, row: RowId, at: UnixTime, access: &Access, found: &mut Vec<Finding>) {
-        let Some(cell) = self.world.cells.id(access.cell) else { return };
+    pub(super) fn judge_access(
+        &mut self,
+        row: RowId,
+        at: UnixTime,
+        (access, ahead): (&Access, Ahead),
+        found: &mut Vec<Finding>,
+    ) {
+        let Some(cell) = ahead.cell.or_else(|| self.world.cells.id(access.cell)) else { return };
         let peer = access.peer.and_then(|peer| self.world.cells.id(peer));
-        let (slot, _) = self.world.handsets.touch(access.subscriber);
-        let before = self.world.handsets.at(slot).map(|handset| *handset).unwrap_or_default();
+        let slot = self.world.handsets.touch(access.subscriber, ahead.handset);
+        let before = self.world.handsets.at(slot).copied().unwrap_or_default();
         let site = self.world.macro_site(cell, at);
         let (is_macro, visit) = (site.is_some(), Visit { cell, peer, site, before });
         let step = Step::of(&visit, &self.world, at);
         let what = What::Access { row: access, cell, is_macro, before, step };
         self.see(&Seen { at, row, what }, found);
         let secs = self.world.secs(at);
-        let Some(handset) = self.world.handsets.at(slot) else { return };
+        let Some(handset) = self.world.handsets.at_mut(slot) else { return };
         (handset.cell, handset.at) = (cell, secs);
         if is_macro {
             (handset.macro_cell, handset.macro_at) = (cell, secs);
@@ -56,8 +62,8 @@ impl Engine {
         let is_macro = cell.is_some_and(|cell| self.world.is_macro(cell, at));
         self.see(&Seen { at, row, what: What::Ims { row: ims, cell, is_macro, before } }, found);
         if let (true, Some(is_encrypted)) = (is_macro, is_encrypted(ims)) {
-            let (slot, _) = self.world.handsets.touch(ims.subscriber);
-            if let Some(handset) = self.world.handsets.at(slot) {
+            let slot = self.world.handsets.touch(ims.subscriber, None);
+            if let Some(handset) = self.world.handsets.at_mut(slot) {
                 handset.protection.ims = Some(is_encrypted);
             }
         }

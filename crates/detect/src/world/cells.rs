@@ -1,8 +1,8 @@
 use super::units::UnitId;
-use crate::keyed::Key;
+use crate::keyed::{Dense, Key};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use ids::{CellKey, Position, UnixTime};
+use ids::{CellKey, Position, Rat, UnixTime};
 use records::row::MacroCell;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -38,7 +38,7 @@ pub(crate) struct Cells {
     pub(crate) knows_plan: bool,
     /// Looked up, never walked: its order is nobody's. Hashed with a seed of the process, since strangers may choose identities.
     #[serde(skip)]
-    index: HashMap<CellKey, u32, RandomState>,
+    index: HashMap<u64, u32, RandomState>,
 }
 
 #[derive(Deserialize)]
@@ -65,12 +65,19 @@ impl CellId {
 }
 
 impl Key for CellId {
+    type Index = Dense;
+
     fn number(self) -> u64 {
         self.0.into()
     }
 }
 
 impl Cell {
+    /// The plan of macro cells has it, or had.
+    pub(crate) fn is_planned(&self) -> bool {
+        self.plan.is_some()
+    }
+
     pub(crate) fn planned(&self, now: UnixTime) -> Option<Site> {
         let holds =
             |(_, from, to): &(Site, UnixTime, Option<UnixTime>)| *from <= now && to.is_none_or(|to| now < to);
@@ -89,7 +96,7 @@ impl Cells {
 
     /// The number of a cell that was named before.
     pub(crate) fn find(&self, key: CellKey) -> Option<CellId> {
-        self.index.get(&key).copied().map(CellId)
+        self.index.get(&name(key)).copied().map(CellId)
     }
 
     /// The number of a cell, new if it was never named; `None` where there is no room.
@@ -103,7 +110,7 @@ impl Cells {
         }
         let at = u32::try_from(self.all.len()).ok()?;
         self.all.push(Cell { key, unit: None, plan: None });
-        self.index.insert(key, at);
+        self.index.insert(name(key), at);
         Some(CellId(at))
     }
 
@@ -131,15 +138,30 @@ impl Cells {
         }
     }
 
+    /// Each, in the order in which they were first named.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Cell> {
+        self.all.iter()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.all.len()
     }
 }
 
+/// A cell's name in one word: [`CellKey::number`] has 57 bits.
+fn name(key: CellKey) -> u64 {
+    let rat = match key.rat() {
+        Rat::Umts => 1,
+        Rat::Lte => 2,
+        Rat::Nr => 3,
+    };
+    rat << 60 | key.number()
+}
+
 impl<'de> Deserialize<'de> for Cells {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Written { all, bound, beyond, knows_plan } = Written::deserialize(deserializer)?;
-        let index = (0..).zip(&all).map(|(at, cell)| (cell.key, at)).collect();
+        let index = (0..).zip(&all).map(|(at, cell)| (name(cell.key), at)).collect();
         Ok(Self { all, bound, beyond, knows_plan, index })
     }
 }

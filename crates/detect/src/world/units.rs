@@ -1,16 +1,13 @@
 use crate::{
-    keyed::Key,
+    keyed::{Dense, Key},
     ledger_change::{Session, Unit},
 };
-use ids::{DeviceId, UnixTime};
-use ledger::LifeCycle;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use ids::{DeviceId, LifeCycle, UnixTime};
 use records::row::Order;
 use serde::{Deserialize, Deserializer, Serialize};
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::IpAddr,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 /// A unit, by the order in which it was first named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,9 +35,9 @@ pub(crate) struct Units {
     pub(crate) knows_sessions: bool,
     /// These two are looked up, never walked.
     #[serde(skip)]
-    index: HashMap<DeviceId, u32>,
+    index: HashMap<DeviceId, u32, RandomState>,
     #[serde(skip)]
-    inner: HashMap<IpAddr, UnitId>,
+    inner: HashMap<IpAddr, UnitId, RandomState>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +60,8 @@ impl UnitId {
 }
 
 impl Key for UnitId {
+    type Index = Dense;
+
     fn number(self) -> u64 {
         self.0.into()
     }

@@ -6,6 +6,7 @@ use crate::{
 };
 use detect::{BadCheckpoint, Bounds, Engine, Setup, Taken};
 use proptest::prelude::*;
+use std::io::{self, Read, Write};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
@@ -48,10 +49,52 @@ fn a_checkpoint_that_is_cut_changed_or_of_another_engine_is_refused() {
         assert!(Engine::restore(setup(), &changed).is_err(), "{at}");
     }
     let mut newer = octets.clone();
-    newer[0] = 2;
-    assert!(matches!(bad(&newer), BadCheckpoint::Format(2)));
+    newer[0] = 3;
+    assert!(matches!(bad(&newer), BadCheckpoint::Format(3)));
     let mut other = setup();
     other.feeds.pop();
     assert!(matches!(Engine::restore(other, &octets), Err(BadCheckpoint::Setup)));
     assert_eq!(Engine::restore(setup(), &octets).unwrap().checkpoint().unwrap(), octets);
+}
+
+/// Gives three octets at a time, then says no.
+struct Slow<'a>(&'a [u8], usize);
+
+impl Read for Slow<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        self.1 = self.1.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
+        let most = to.len().min(3);
+        self.0.read(&mut to[..most])
+    }
+}
+
+struct Full;
+
+impl Write for Full {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn it_is_written_and_read_piece_by_piece_and_who_reads_or_writes_may_fail() {
+    let (_, engine) = judged(setup(), &plain(&busy())[..400]);
+    let octets = engine.checkpoint().unwrap();
+    let mut pieces = Vec::new();
+    engine.checkpoint_to(&mut pieces).unwrap();
+    assert_eq!(pieces, octets);
+    let with_more = [octets.as_slice(), b"more"].concat();
+    let again = Engine::restore_from(setup(), &mut Slow(&with_more, usize::MAX)).unwrap();
+    assert_eq!(again.checkpoint().unwrap(), octets);
+    assert!(matches!(Engine::restore(setup(), &with_more), Err(BadCheckpoint::Damaged)));
+    let broken = Engine::restore_from(setup(), &mut Slow(&octets, 500));
+    assert!(
+        matches!(broken, Err(BadCheckpoint::Storage(error)) if error.kind() == io::ErrorKind::BrokenPipe)
+    );
+    let full = engine.checkpoint_to(&mut Full);
+    assert!(matches!(full, Err(BadCheckpoint::Storage(error)) if error.kind() == io::ErrorKind::StorageFull));
 }

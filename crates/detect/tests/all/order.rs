@@ -2,8 +2,7 @@
 
 use crate::scene::{DAY, HOUR, LATENESS, MINUTE, Scene, at, cell, inner, mast, setup, stray};
 use detect::{Bounds, Engine, Finding, Input, Setup, Subject, Taken};
-use ids::UnixTime;
-use ledger::LifeCycle;
+use ids::{LifeCycle, UnixTime};
 use proptest::prelude::*;
 use records::row::{AccessEvent, Ealg, Row};
 

@@ -1,8 +1,7 @@
 //! A small carrier that is written down row by row: 25 macro cells 1 km apart around a town, and as many units as a test wants.
 
 use detect::{Bounds, Change, Engine, Feed, Finding, Input, LedgerChange, Session, Setup, Unit};
-use ids::{AccessLine, CellKey, DeviceId, Label, Position, SourceClass, SubscriberKey, UnixTime};
-use ledger::LifeCycle;
+use ids::{AccessLine, CellKey, DeviceId, Label, LifeCycle, Position, SourceClass, SubscriberKey, UnixTime};
 use records::row::{
     Access, AccessEvent, Code, Ealg, Heartbeat, Ims, ImsEvent, MacroCell, NasCipher, Order, Purpose, Row,
     Stamp,

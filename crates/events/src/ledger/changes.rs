@@ -32,6 +32,11 @@ impl Changes {
         }
         Ok(Vec::new())
     }
+
+    /// Whether there are changes of which it is not known yet whether they stand.
+    pub fn is_open(&self) -> bool {
+        !self.open.is_empty()
+    }
 }
 
 #[cfg(test)]

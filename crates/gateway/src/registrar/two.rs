@@ -138,7 +138,8 @@ impl Registrar {
         Ok(Some(incident))
     }
 
-    /// Two of whom one was let in: nobody is told more often than of those who are refused.
+    /// Two of whom one was let in: nobody is told more often than of those who are refused. While an incident is open that names
+    /// the copy, it counts there.
     ///
     /// # Errors
     /// The transient ones.
@@ -148,9 +149,13 @@ impl Registrar {
         two: &Two,
         now: UnixTime,
     ) -> Result<(), LedgerError> {
-        let kind = (two.case.claim.device, Reason::SecondClaim);
-        let Some(more) = self.refused.admit(kind, Instant::now()) else { return Ok(()) };
-        let new = two.incident(IN_TURN, "two take turns with one key", more);
+        let device = two.case.claim.device;
+        let refusal = (device, Reason::SecondClaim);
+        let Some(more) = self.refused.admit(refusal, Instant::now()) else { return Ok(()) };
+        let clone = Reason::Clone.code();
+        let is_named = unless_tampered(tx.incident_that_is_open(clone, &[device]))?.flatten().is_some();
+        let kind = if is_named { clone } else { IN_TURN };
+        let new = two.incident(kind, "two take turns with one key", more);
         self.tell_two(tx, two, new, now).map(drop)
     }
 }

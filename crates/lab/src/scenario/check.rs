@@ -39,7 +39,7 @@ impl Scenario {
     ///
     /// # Errors
     /// The first thing that does not.
-    pub(super) fn check(&self) -> Result<(), BadScenario> {
+    pub(crate) fn check(&self) -> Result<(), BadScenario> {
         if self.format != FORMAT {
             let what = format!("`format` is {}, and this Truecell reads {FORMAT}", self.format);
             return Err(wrong("the scenario", what));

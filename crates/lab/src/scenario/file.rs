@@ -142,6 +142,7 @@ table! {
         stay_s: u32 = 120, 5 to 86400, "how long each stays on average, s", of ["on"];
         hop_pct: f64 = 0.0, 0 to 100, "handsets that go on to another of its cells", of ["on"];
         codes_pct: f64 = 0.0, 0 to 100, "handsets to which a one-time code comes there that they had not asked for; a payment follows", of ["on"];
+        codes_each: u32 = 1, 1 to 10, "codes that come to such a handset, one after another, each with its payment", of ["on"];
         amount: u32 = 300000, 1 to 100000000, "of such a payment, KRW", of ["on"];
         every_d: u32 = 1, 1 to 365, "it is done again after so many days", of ["crowd" "on"];
         times: u32 = 1, 1 to 3650, "so often in all", of ["crowd" "on"];

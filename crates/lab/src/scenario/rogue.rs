@@ -185,7 +185,7 @@ impl World {
         );
     }
 
-    /// A code comes to a handset there, which its owner had not asked for, and somebody pays with it.
+    /// Codes come to a handset there, which its owner had not asked for, and somebody pays with each.
     fn take_code(
         &mut self,
         rogue: &Rogue<'_>,
@@ -198,19 +198,21 @@ impl World {
         if !draws.happens(Share::percent(rogue.step.codes_pct())) {
             return;
         }
-        let at = from + draws.micros(8, ((to - from) / SECOND).clamp(9, 3600) as u32);
-        let (code, payment) = match draws.below(3) {
-            0 => (What::CodeUnasked, What::Payment),
-            _ => (What::CodeCallUnasked, What::PaymentCall),
-        };
         let event = |what: What, other: u32| Event {
             of: rogue.of,
             by: served.by,
             other,
             ..Event::of(what, who, served.cell)
         };
-        self.hours.push(at, event(code, 0));
-        self.hours.push(at + draws.micros(20, 60), event(payment, rogue.step.amount()));
+        for _ in 0..rogue.step.codes_each() {
+            let at = from + draws.micros(8, ((to - from) / SECOND).clamp(9, 3600) as u32);
+            let (code, payment) = match draws.below(3) {
+                0 => (What::CodeUnasked, What::Payment),
+                _ => (What::CodeCallUnasked, What::PaymentCall),
+            };
+            self.hours.push(at, event(code, 0));
+            self.hours.push(at + draws.micros(20, 60), event(payment, rogue.step.amount()));
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Attack {
     pub codes: u64,
     /// Payments that followed.
     pub payments: u64,
+    /// On whose bills.
+    pub payers: BTreeSet<SubscriberKey>,
     /// Their sum, in the smallest unit of the currency.
     pub amount_minor: i64,
     /// Tunnels that it asked for and did not get.
@@ -104,6 +106,7 @@ impl Truth {
             }
             What::Payment | What::PaymentCall => {
                 attack.payments += 1;
+                attack.payers.insert(Person(event.who).key(seed));
                 attack.amount_minor += i64::from(event.other);
                 cell.first_payment.get_or_insert(at);
             }
@@ -141,6 +144,7 @@ impl Attack {
             handsets: BTreeSet::new(),
             codes: 0,
             payments: 0,
+            payers: BTreeSet::new(),
             amount_minor: 0,
             refused: 0,
         }

@@ -1,7 +1,7 @@
 //! Units as a transaction reads and writes them.
 
 use crate::{
-    Device, DeviceChange, LedgerError, LifeCycle, NewDevice, People, Row, Tx,
+    Device, DeviceChange, LedgerError, LifeCycle, Move, NewDevice, People, Row, Tx,
     transaction::Because,
     trust::{Said, TrustEvidence},
 };
@@ -64,7 +64,7 @@ impl Tx<'_> {
         if from == to {
             return Ok(known);
         }
-        let step = from.to(to).ok_or(LedgerError::NoSuchMove { device: id, from, to })?;
+        let step = Move::between(from, to).ok_or(LedgerError::NoSuchMove { device: id, from, to })?;
         if step.needs == People::Two {
             because.approval(|| format!("{id} from {from} to {to}"))?;
         }

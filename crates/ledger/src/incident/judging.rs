@@ -3,6 +3,7 @@
 use super::{Incident, IncidentState};
 use crate::{
     Appearance, Judged, Ledger, LedgerError, Profile, Row, Tx,
+    detection::Outcome,
     transaction::Because,
     trust::{Said, SignalKind, TrustEvidence},
 };
@@ -47,6 +48,19 @@ pub struct Closed {
     /// Which is the unit, where two held one key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub genuine: Option<Genuine>,
+    /// What is behind its findings, where it is about such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Outcome>,
+    /// The incident of which it is part from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<u64>,
+}
+
+impl Closed {
+    /// Somebody has looked, and there is nothing more to say.
+    pub fn new(by: &str, at: UnixTime, why: &str) -> Self {
+        Self { by: by.to_owned(), at, why: why.to_owned(), genuine: None, found: None, part_of: None }
+    }
 }
 
 impl Genuine {
@@ -97,10 +111,20 @@ impl Incident {
         self.evidence.get(Sides::NAME).and_then(|sides| Sides::deserialize(sides).ok())
     }
 
-    /// A later word about two takes the place of an earlier one: whoever was wrong can say so.
+    /// The incident of which it is part.
+    pub fn part_of(&self) -> Option<u64> {
+        self.closed.as_ref().and_then(|closed| closed.part_of)
+    }
+
+    /// A later word about two, or about findings, takes the place of an earlier one: whoever was wrong can say so.
     fn settle(mut self, closed: Closed) -> Result<Self, LedgerError> {
-        if let Some(before) = self.closed.as_ref().filter(|_| closed.genuine.is_none()) {
-            let (number, at, by) = (self.number, before.at, &before.by);
+        let number = self.number;
+        if let Some(whole) = self.part_of() {
+            return Err(LedgerError::Conflict(format!("incident {number} is part of {whole}")));
+        }
+        let says_nothing = closed.genuine.is_none() && closed.found.is_none();
+        if let Some(before) = self.closed.as_ref().filter(|_| says_nothing) {
+            let (at, by) = (before.at, &before.by);
             return Err(LedgerError::Conflict(format!("incident {number} was closed at {at} by {by}")));
         }
         (self.state, self.closed) = (IncidentState::Closed, Some(closed));
@@ -158,7 +182,7 @@ impl Ledger {
 }
 
 impl Tx<'_> {
-    fn settle(&mut self, number: u64, closed: Closed) -> Result<Incident, LedgerError> {
+    pub(crate) fn settle(&mut self, number: u64, closed: Closed) -> Result<Incident, LedgerError> {
         let incident = self.known_incident(number)?.settle(closed.clone())?;
         self.put_row(&incident, &Because::new(&closed.by, &closed.why), closed.at)?;
         Ok(incident)

@@ -68,7 +68,7 @@ fn incident(ledger: &Ledger, holder: u8) -> u64 {
 }
 
 fn judge(ledger: &Ledger, number: u64, genuine: Genuine) {
-    let closed = ClosedIncident { by: "kim".into(), at: at(50), why: "was there".into(), genuine: None };
+    let closed = ClosedIncident::new("kim", at(50), "was there");
     ledger.judge_incident(number, genuine, closed).unwrap();
 }
 

@@ -65,7 +65,7 @@ impl Tx<'_> {
         device.cells.iter().try_for_each(|cell| self.cell_signal_each(*cell, &signals, now).map(drop))
     }
 
-    pub(super) fn cell_signal_each(
+    pub(crate) fn cell_signal_each(
         &mut self,
         cell: CellKey,
         signals: &[Signal],

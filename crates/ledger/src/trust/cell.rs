@@ -209,7 +209,7 @@ impl SignalKind {
 }
 
 /// Days since 1970-01-01, UTC.
-pub(super) fn day(time: UnixTime) -> u32 {
+pub(crate) fn day(time: UnixTime) -> u32 {
     u32::try_from(time.secs().div_euclid(24 * 3600)).unwrap_or(0)
 }
 

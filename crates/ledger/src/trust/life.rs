@@ -1,7 +1,7 @@
 //! What the life of a unit does to the trust in its cells.
 
 use super::{CellTrust, Said, SignalKind};
-use crate::{Device, LedgerError, LifeCycle, Tx};
+use crate::{Device, LedgerError, LifeCycle, Tx, life_cycle::bars};
 use ids::{CellKey, DeviceId, UnixTime};
 
 impl Tx<'_> {
@@ -66,7 +66,7 @@ impl Tx<'_> {
         if trust.data_at.is_some() || !trust.falls.is_empty() {
             self.step_of_life(cell, unit.id, SignalKind::Assigned, said, now)?;
         }
-        match unit.state.bars() {
+        match bars(unit.state) {
             Some(_) => self.step_of_life(cell, unit.id, SignalKind::Barred, said, now),
             None => Ok(()),
         }
@@ -100,7 +100,7 @@ fn units_against(trust: &CellTrust) -> impl Iterator<Item = DeviceId> + use<> {
 
 /// What a move says of the unit's cells.
 fn moved(from: LifeCycle, to: LifeCycle) -> Option<SignalKind> {
-    match (from.bars().is_some(), to.bars().is_some()) {
+    match (bars(from).is_some(), bars(to).is_some()) {
         _ if from == to => None,
         (_, true) => Some(SignalKind::Barred),
         (true, false) => Some(SignalKind::Released),

@@ -5,7 +5,7 @@ use ids::UnixTime;
 use std::time::Duration;
 
 /// Version of the table and of the three figures below.
-pub const RULES: u32 = 2;
+pub const RULES: u32 = 3;
 /// Trust needs good signals on so many different days (UTC) behind the day of the last trouble. A unit authenticates
 /// anew each day at least: a week of them.
 pub const DAYS: usize = 7;
@@ -51,8 +51,11 @@ const JUDGED: &[Kind] = &[
     Kind::KeyUntrusted,
     Kind::JudgedClone,
     Kind::FindingHigh,
+    Kind::JudgedMisuse,
     Kind::RowTampered,
 ];
+/// What a person's word lifts that findings have an honest cause.
+const BENIGN: &[Kind] = &[Kind::FindingMedium, Kind::FindingHigh, Kind::JudgedMisuse];
 /// What has to do with one unit, and goes with it.
 const OF_UNIT: &[Kind] = &[
     Kind::Silent,
@@ -62,6 +65,7 @@ const OF_UNIT: &[Kind] = &[
     Kind::KeyUntrusted,
     Kind::JudgedClone,
     Kind::FindingHigh,
+    Kind::JudgedMisuse,
     Kind::RowTampered,
     Kind::Barred,
 ];
@@ -87,9 +91,11 @@ pub const TABLE: &[Rule] = &[
     fall(Kind::KeyUntrusted, Suspect),
     fall(Kind::JudgedClone, Suspect),
     fall(Kind::FindingHigh, Suspect),
+    fall(Kind::JudgedMisuse, Suspect),
     fall(Kind::RowTampered, Suspect),
     fall(Kind::Barred, Blocked),
     lift(Kind::JudgedGenuine, JUDGED),
+    lift(Kind::JudgedBenign, BENIGN),
     lift(Kind::Released, &[Kind::Barred]),
     lift(Kind::TakenOff, OF_UNIT),
 ];

@@ -92,12 +92,16 @@ kinds! {
     JudgedClone = "judged-clone",
     /// A finding that hardly has a benign cause.
     FindingHigh = "finding-high",
+    /// A person found misuse behind what detectors found.
+    JudgedMisuse = "judged-misuse",
     /// What was written down of its trust, or of its unit, was tampered with.
     RowTampered = "row-tampered",
     /// Its unit is suspended, lost, stolen or retired.
     Barred = "barred",
     /// A person found that its unit is the genuine one.
     JudgedGenuine = "judged-genuine",
+    /// A person found an honest cause for what detectors found.
+    JudgedBenign = "judged-benign",
     /// Its unit may serve again.
     Released = "released",
     /// An administrator took it from a unit.

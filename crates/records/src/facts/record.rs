@@ -179,37 +179,43 @@ impl Written {
         let Self { device, seen_at, at, serial, software, tunnel, neighbours, algorithms, radio, .. } = self;
         algorithms.map_or(Ok(()), names)?;
         let seen_at = seen_at.ok_or(BadLine::Missing("seen_at"))?;
-        if seen_at > at {
+        let device = device.ok_or(BadLine::Missing("device"))?;
+        let tunnel = tunnel.map(|WrittenTunnel { ike_spi, esp_spi, created_at }| Tunnel {
+            ike_spi,
+            esp_spi,
+            created_at,
+        });
+        let neighbours = neighbours.map(Vec::into_boxed_slice);
+        Facts { device, seen_at, at, serial, software, tunnel, neighbours, radio }.checked()
+    }
+}
+
+impl Facts {
+    /// Itself, each cell that it hears once and in order, where all of it is as a line may have it.
+    ///
+    /// # Errors
+    /// [`BadLine`], all but what a line's text alone can have.
+    pub fn checked(mut self) -> Result<Self, BadLine> {
+        if self.seen_at > self.at {
             return Err(BadLine::Times);
         }
-        Ok(Facts {
-            device: device.ok_or(BadLine::Missing("device"))?,
-            seen_at,
-            at,
-            serial: serial.map(|serial| text("serial", serial)).transpose()?,
-            software: software.map(|software| text("software", software)).transpose()?,
-            tunnel: tunnel.map(WrittenTunnel::into_tunnel).transpose()?,
-            neighbours: neighbours.map(cells).transpose()?,
-            radio,
-        })
+        self.serial.as_deref().map_or(Ok(()), |serial| text("serial", serial))?;
+        self.software.as_deref().map_or(Ok(()), |software| text("software", software))?;
+        if self.tunnel.is_some_and(|tunnel| tunnel.ike_spi.is_none() && tunnel.esp_spi.is_none()) {
+            return Err(BadLine::NoSpi);
+        }
+        self.neighbours = self.neighbours.map(cells).transpose()?;
+        Ok(self)
     }
 }
 
-impl WrittenTunnel {
-    fn into_tunnel(self) -> Result<Tunnel, BadLine> {
-        let Self { ike_spi, esp_spi, created_at } = self;
-        let is_named = ike_spi.is_some() || esp_spi.is_some();
-        is_named.then_some(Tunnel { ike_spi, esp_spi, created_at }).ok_or(BadLine::NoSpi)
-    }
-}
-
-fn text(field: &'static str, text: Box<str>) -> Result<Box<str>, BadLine> {
+fn text(field: &'static str, text: &str) -> Result<(), BadLine> {
     let is_one = (1..=TEXT).contains(&text.len()) && !text.chars().any(char::is_control);
-    is_one.then_some(text).ok_or(BadLine::Text(field))
+    is_one.then_some(()).ok_or(BadLine::Text(field))
 }
 
 /// Each once.
-fn cells(cells: Vec<CellKey>) -> Result<Box<[CellKey]>, BadLine> {
+fn cells(cells: Box<[CellKey]>) -> Result<Box<[CellKey]>, BadLine> {
     let cells: BTreeSet<_> = cells.into_iter().collect();
     if cells.len() > MOST { Err(BadLine::TooMany("neighbours")) } else { Ok(cells.into_iter().collect()) }
 }
@@ -220,7 +226,7 @@ fn names(names: Vec<Box<str>>) -> Result<(), BadLine> {
     if names.len() > MOST {
         return Err(BadLine::TooMany("algorithms"));
     }
-    names.into_iter().try_for_each(|name| text("algorithms", name).map(drop))
+    names.iter().try_for_each(|name| text("algorithms", name))
 }
 
 fn ike_spi<'de, D: Deserializer<'de>>(from: D) -> Result<Option<IkeSpi>, D::Error> {

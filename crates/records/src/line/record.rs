@@ -202,12 +202,9 @@ impl Written<'_> {
         let missing = |field| BadLine::Missing { kind, field };
         let line = self.line.ok_or_else(|| missing("line"))?;
         let from = self.from.ok_or_else(|| missing("from"))?;
-        let place = place(&self.address.ok_or_else(|| missing("address"))?, self.ports)?;
+        let place = Place::new(&self.address.ok_or_else(|| missing("address"))?, self.ports)?;
         let Self { to, at, .. } = self;
-        if from > at || to.is_some_and(|to| to < from) {
-            return Err(BadLine::Times);
-        }
-        Ok(Session { line, place, from, to, at })
+        Session { line, place, from, to, at }.checked()
     }
 
     fn into_change(self, change: ChangeKind) -> Result<Record, BadLine> {
@@ -234,26 +231,42 @@ impl Written<'_> {
     }
 }
 
-/// A line has one address, or a prefix of its own: anything wider is a mistake that would vouch for whole towns.
-fn place(address: &str, ports: Option<(u16, u16)>) -> Result<Place, BadLine> {
-    let net = match address.parse::<IpAddr>() {
-        Ok(address) => IpNet::from(address.to_canonical()),
-        Err(_) => address.parse().map_err(|_| BadLine::NoAddress)?,
-    };
-    let (is_wide, is_single_v4) = match net {
-        IpNet::V4(net) => (net.prefix_len() < 24, net.prefix_len() == 32),
-        IpNet::V6(net) => (net.prefix_len() < 40, false),
-    };
-    if net != net.trunc() {
-        return Err(BadLine::NoAddress);
+impl Place {
+    /// A line has one address, or a prefix of its own: anything wider is a mistake that would vouch for whole towns.
+    ///
+    /// # Errors
+    /// [`BadLine::NoAddress`], [`BadLine::TooWide`], [`BadLine::Ports`].
+    pub fn new(address: &str, ports: Option<(u16, u16)>) -> Result<Self, BadLine> {
+        let net = match address.parse::<IpAddr>() {
+            Ok(address) => IpNet::from(address.to_canonical()),
+            Err(_) => address.parse().map_err(|_| BadLine::NoAddress)?,
+        };
+        let (is_wide, is_single_v4) = match net {
+            IpNet::V4(net) => (net.prefix_len() < 24, net.prefix_len() == 32),
+            IpNet::V6(net) => (net.prefix_len() < 40, false),
+        };
+        if net != net.trunc() {
+            return Err(BadLine::NoAddress);
+        }
+        if is_wide {
+            return Err(BadLine::TooWide);
+        }
+        match ports {
+            None => Ok(Self { net, ports: (0, u16::MAX) }),
+            Some(ports) if is_single_v4 && ports.0 <= ports.1 => Ok(Self { net, ports }),
+            Some(_) => Err(BadLine::Ports),
+        }
     }
-    if is_wide {
-        return Err(BadLine::TooWide);
-    }
-    match ports {
-        None => Ok(Place { net, ports: (0, u16::MAX) }),
-        Some(ports) if is_single_v4 && ports.0 <= ports.1 => Ok(Place { net, ports }),
-        Some(_) => Err(BadLine::Ports),
+}
+
+impl Session {
+    /// Itself, where its times go together.
+    ///
+    /// # Errors
+    /// [`BadLine::Times`].
+    pub fn checked(self) -> Result<Self, BadLine> {
+        let is_turned = self.from > self.at || self.to.is_some_and(|to| to < self.from);
+        if is_turned { Err(BadLine::Times) } else { Ok(self) }
     }
 }
 

@@ -1,5 +1,5 @@
 use crate::{
-    bench::{Claims, Enrol, Esp, Flood, Handshake, Lacks, Ocsp, Revoke, Row, Storm, Tunnel, Verdict},
+    bench::{Claims, Detect, Enrol, Esp, Flood, Handshake, Lacks, Ocsp, Revoke, Row, Storm, Tunnel, Verdict},
     cli::Cli,
     failure::{Failure, Problem},
     output::Output,
@@ -65,6 +65,12 @@ pub(crate) enum Bench {
     /// not; they share this machine's processors with it. What counts is the time from the end of a unit's authentication
     /// until it is told. Beside it: a commit of one row to a database of its own, in the same folder at the same time.
     Claims(Claims),
+    /// How many records of the core are judged in a second, from Parquet on disk, with the lake written
+    ///
+    /// A carrier with 200,000 femtocells, 100,000 macro cells and 10 million subscribers is written to Parquet files and a journal
+    /// first. Then `truecell ingest`'s two threads take them: one reads, and writes the lake, the other judges by all detectors, and
+    /// writes checkpoints. Beside it: the same files read by one thread that does nothing else. Memory is that of the whole process.
+    Detect(Detect),
     /// How often a copy of a unit is told from the unit, and how often an honest unit is turned away: simulated
     ///
     /// The rules are the gateway's own; what happens is drawn by a seed, at the rates in docs/verdict.md: attacks with each kind
@@ -87,6 +93,7 @@ impl Bench {
             Self::Storm(storm) => storm.measure(cli.data.as_deref()).map_err(broken)?,
             Self::Enrol(enrol) => enrol.measure(cli.data.as_deref()).map_err(broken)?,
             Self::Ocsp(ocsp) => ocsp.measure(cli.data.as_deref()).map_err(broken)?,
+            Self::Detect(detect) => detect.measure(cli.data.as_deref()).map_err(broken)?,
             Self::Claims(claims) => claims.measure(cli.data.as_deref()).map_err(broken)?,
             Self::Revoke(revoke) => revoke.measure(cli.data.as_deref()).map_err(broken)?,
         };

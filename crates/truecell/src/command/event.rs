@@ -8,7 +8,10 @@ use crate::{
     table::printable,
 };
 use api::event::Verified;
-use clap::{Args, Subcommand};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use events::{PublicKey, journal::Restore};
 use ids::DeviceId;
 use serde_json::{Map, Value};
@@ -54,6 +57,13 @@ pub(crate) struct Tail {
     /// Only records that name this unit
     #[arg(long, value_name = "EUI", value_parser = DeviceId::typed)]
     device: Option<DeviceId>,
+    /// Only records of this kind, as in docs/formats.md
+    #[arg(long, value_parser = kinds())]
+    kind: Option<String>,
+}
+
+fn kinds() -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(events::kinds())
 }
 
 fn journal_key(text: &str) -> Result<PublicKey, &'static str> {
@@ -81,7 +91,8 @@ impl Tail {
         }
         let from = self.from.map_or_else(|| format!("&last={}", self.last), |from| format!("&from={from}"));
         let device = self.device.map(|device| format!("&device={device}")).unwrap_or_default();
-        let path = format!("/v1/events?follow={}{from}{device}", self.follow);
+        let kind = self.kind.as_ref().map(|kind| format!("&kind={kind}")).unwrap_or_default();
+        let path = format!("/v1/events?follow={}{from}{device}{kind}", self.follow);
         let mut lines = control.client().lines(&path).await?;
         while !output.is_closed()
             && let Some(mut line) = lines.next().await?

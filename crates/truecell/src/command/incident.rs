@@ -1,4 +1,5 @@
 mod evidence;
+mod findings;
 mod replay;
 mod sides;
 
@@ -15,8 +16,8 @@ use api::{
     incident::{CloseIncident, IncidentPage, IncidentView, JudgeIncident},
 };
 use clap::{Args, Subcommand, builder::TypedValueParser};
-use ids::DeviceId;
-use ledger::{Genuine, Incident as View, IncidentState, Sides};
+use ids::{CellKey, DeviceId};
+use ledger::{Genuine, Incident as View, IncidentState, Sides, detection::Outcome};
 use serde_json::Value;
 
 #[derive(Debug, Subcommand)]
@@ -29,10 +30,10 @@ pub(crate) enum Incident {
     ///
     /// The code is 1 where the rules of this version come to another verdict than those of then.
     Replay(Show),
-    /// Say which of two who hold one key is the unit, or whether one alone is
+    /// Say which of two who hold one key is the unit, or whether one alone is; or what is behind findings
     ///
     /// Whoever is not is refused from now on where it was and as it looked; its tunnel ends at once. One alone in wrong hands is let
-    /// in from there when it comes back, if it is the unit.
+    /// in from there when it comes back, if it is the unit. An honest cause of findings lifts what they said of their cells.
     Judge(Judge),
     /// Close an incident: there is nothing more to do
     Close(Close),
@@ -46,6 +47,12 @@ pub(crate) struct List {
     /// Only those about this unit
     #[arg(long, value_parser = DeviceId::typed)]
     device: Option<DeviceId>,
+    /// Only those about findings that name this cell, as lte:450-08:1a2b3c4
+    #[arg(long)]
+    cell: Option<CellKey>,
+    /// Only those about findings of this detector, as in docs/detectors.md
+    #[arg(long, value_parser = detector)]
+    detector: Option<String>,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = super::rows())]
     limit: u32,
@@ -65,8 +72,11 @@ pub(crate) struct Judge {
     /// Which incident
     number: u64,
     /// Which is the unit: newcomer, holder, neither, or both: they are one; of one alone, newcomer or neither
-    #[arg(long, value_parser = genuine())]
-    genuine: Genuine,
+    #[arg(long, value_parser = genuine(), required_unless_present = "found", conflicts_with = "found")]
+    genuine: Option<Genuine>,
+    /// What is behind the findings of an incident about such: benign or misuse
+    #[arg(long, value_parser = found())]
+    found: Option<Outcome>,
     /// The reason, for the record
     #[arg(long)]
     why: Reason,
@@ -91,6 +101,18 @@ fn genuine() -> impl TypedValueParser<Value = Genuine> {
     super::one_of(&Genuine::ALL, Genuine::as_str)
 }
 
+fn detector(text: &str) -> Result<String, &'static str> {
+    let is_plain = |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'_';
+    let is_name = (1..=32).contains(&text.len()) && text.bytes().all(is_plain);
+    is_name
+        .then(|| text.to_owned())
+        .ok_or("a detector has 1 to 32 lower-case letters, digits and underscores")
+}
+
+fn found() -> impl TypedValueParser<Value = Outcome> {
+    super::one_of(&Outcome::ALL, Outcome::as_str)
+}
+
 fn states() -> impl TypedValueParser<Value = IncidentState> {
     super::one_of(&[IncidentState::Open, IncidentState::Closed], state)
 }
@@ -107,9 +129,9 @@ impl Incident {
             }
             Self::Replay(one) => replay::run(one.number, &mut control, output).await,
             Self::Judge(judge) => {
-                let Judge { number, genuine, why, request_id } = judge;
+                let Judge { number, genuine, found, why, request_id } = judge;
                 let (why, request_id) = (why.clone(), request_id.clone());
-                let request = JudgeIncident { request_id, genuine: *genuine, why };
+                let request = JudgeIncident { request_id, genuine: *genuine, found: *found, why };
                 let path = format!("/v1/incidents/{number}/judge");
                 let incident: View = control.client().post(&path, &request).await?;
                 output.answer(&incident, judged)
@@ -127,10 +149,12 @@ impl Incident {
 
 impl List {
     async fn run(&self, control: &mut Control, output: &Output) -> Result<(), Failure> {
-        let Self { state, device, limit, after } = self;
+        let Self { state, device, cell, detector, limit, after } = self;
         let mut path = format!("/v1/incidents?after={after}&limit={limit}");
         state.iter().for_each(|state| path += &format!("&state={}", self::state(*state)));
         device.iter().for_each(|device| path += &format!("&device={device}"));
+        cell.iter().for_each(|cell| path += &format!("&cell={cell}"));
+        detector.iter().for_each(|detector| path += &format!("&detector={detector}"));
         let page: IncidentPage = control.client().get(&path).await?;
         output.answer(&page, list)?;
         if let (Some(next), false) = (page.next, output.is_json()) {
@@ -184,7 +208,8 @@ fn devices(incident: &View) -> String {
     incident.devices.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-fn show(IncidentView { incident, orders }: &IncidentView) -> String {
+fn show(view: &IncidentView) -> String {
+    let IncidentView { incident, orders, .. } = view;
     let mut about = vec![
         ("incident", incident.number.to_string()),
         ("state", state(incident.state).to_owned()),
@@ -198,6 +223,11 @@ fn show(IncidentView { incident, orders }: &IncidentView) -> String {
     ];
     let rules = incident.evidence.get("rules").and_then(Value::as_str);
     about.extend(rules.map(|rules| ("rules", rules.to_owned())));
+    if let Some(misuse) = incident.misuse() {
+        about.extend(findings::facts(&misuse));
+        let facts = facts(&about);
+        return format!("{facts}\n{}\n{}", findings::list(view), next(incident));
+    }
     let facts = facts(&about);
     let (weighed, seen) = (sides::table(&incident.evidence), evidence::table(&incident.evidence));
     let ordered = if orders.is_empty() { String::new() } else { format!("\n{}", management::table(orders)) };
@@ -205,14 +235,21 @@ fn show(IncidentView { incident, orders }: &IncidentView) -> String {
 }
 
 fn closed(closed: &ledger::ClosedIncident) -> String {
-    let ledger::ClosedIncident { by, at, why, genuine } = closed;
+    let ledger::ClosedIncident { by, at, why, genuine, found, .. } = closed;
     let genuine = genuine.map_or_else(String::new, |genuine| format!("the unit is {genuine}: "));
-    format!("{genuine}{why} ({by}, {})", seconds(*at))
+    let found = found.map_or_else(String::new, |found| format!("{found}: "));
+    format!("{genuine}{found}{why} ({by}, {})", seconds(*at))
 }
 
 /// What a person does next, about each unit.
 fn next(incident: &View) -> String {
     let number = incident.number;
+    if let Some(whole) = incident.part_of() {
+        return format!("next: `truecell incident show {whole}`\n");
+    }
+    if let Some(misuse) = incident.misuse() {
+        return findings::next(number, &misuse);
+    }
     let about = |device: &DeviceId| match &*incident.kind {
         "enrolment-denied" | "enrolment-too-often" => format!(
             "next: `truecell cert lineage {device}`, and `truecell order list`: where it is the unit itself, mend the line or the \

@@ -1,3 +1,4 @@
+mod kt;
 mod migration;
 mod scenario;
 mod score;
@@ -40,6 +41,7 @@ enum Part {
     Run(scenario::Run),
     List(scenario::List),
     Check(scenario::Check),
+    Kt(kt::Kt),
     Score(score::Score),
 }
 
@@ -80,6 +82,7 @@ impl Lab {
             Some(Part::Run(run)) => run.run(output),
             Some(Part::List(_)) => scenario::List::run(output),
             Some(Part::Check(check)) => check.run(output),
+            Some(Part::Kt(kt)) => kt.run(output),
             Some(Part::Score(score)) => score.run(output),
             None => self.tour(cli, output),
         }

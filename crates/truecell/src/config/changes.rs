@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys that `config apply` has hold at once, alone or with all below them. Everything else needs a restart.
-const LIVE: [&str; 24] = [
+const LIVE: [&str; 25] = [
     "admission",
     "control.approvers",
+    "detect",
     "gateway.certificate",
     "gateway.class",
     "gateway.dns",

@@ -168,7 +168,11 @@ impl Desk {
     pub(crate) fn follow(&mut self, document: &str, step: &Step) {
         let at = format!("{document}:{}", step.line);
         match &step.what {
-            What::Write { file, text } => fs::write(self.folder.path().join(file), self.here(text)).unwrap(),
+            What::Write { file, text } => {
+                let path = self.folder.path().join(file);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, self.here(text)).unwrap();
+            }
             What::Background(command) => self.start(&at, command),
             What::Root(script) if !has_name_spaces() => {
                 println!("{at}: left out, as it needs root and /dev/net/tun:\n{script}");

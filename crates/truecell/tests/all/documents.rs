@@ -49,9 +49,9 @@ fn table(document: &str, name: &str) -> Vec<String> {
 
 #[test]
 fn the_table_of_moves_is_the_one_in_the_code() {
-    use ledger::{LifeCycle, People};
+    use ledger::{LifeCycle, Move, People};
     let to = |state: LifeCycle| {
-        let steps = LifeCycle::MOVES.iter().filter(|step| step.from == state);
+        let steps = Move::ALL.iter().filter(|step| step.from == state);
         let named = steps.map(|step| match step.needs {
             People::One => step.to.to_string(),
             People::Two => format!("{} (two people)", step.to),
@@ -81,8 +81,8 @@ fn the_table_of_routes_is_the_one_in_the_code() {
 #[test]
 fn the_body_of_each_post_is_one_that_the_api_takes() {
     use api::{
-        backup, ca, certificate, configuration, device, incident, legacy, line, management, migration, order,
-        pair, policy, session,
+        backup, ca, certificate, configuration, device, finding, incident, legacy, line, management,
+        migration, order, pair, policy, session,
     };
     fn takes<T: serde::de::DeserializeOwned>(body: &str) -> Result<(), serde_json::Error> {
         serde_json::from_str::<T>(body).map(drop)
@@ -123,6 +123,7 @@ fn the_body_of_each_post_is_one_that_the_api_takes() {
             "/v1/ca/trust" => takes::<ca::TrustVendor>(body),
             "/v1/ca/rotation" => takes::<ca::PrepareRotation>(body),
             "/v1/ca/rotation/certificate" => takes::<ca::TakeUpCertificate>(body),
+            "/v1/findings" => takes::<finding::TakeFindings>(body),
             "/v1/incidents/{number}/close" => takes::<incident::CloseIncident>(body),
             "/v1/incidents/{number}/judge" => takes::<incident::JudgeIncident>(body),
             "/v1/management/orders" => takes::<management::OrderManagement>(body),
@@ -174,6 +175,33 @@ fn the_table_of_signals_is_the_one_in_the_code() {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains(&format!("Trust takes {DAYS} days of signals that count, of {KINDS} kinds")));
     assert!(text.contains(&format!("`rules`, now `{RULES}`, is the version of this table")));
+}
+
+#[test]
+fn the_table_of_what_detectors_do_to_cells_is_the_one_in_the_code_and_has_every_detector() {
+    use ledger::{
+        detection::{JOINS_FROM, Kept, Register},
+        trust::{FOUND, HIGH, MEDIUM},
+    };
+    let rows: Vec<_> = FOUND.iter().map(|row| format!("| `{}` | {} |", row.detector, row.at_most)).collect();
+    assert_eq!(table("verdict.md", "found"), rows);
+    let read = |name: &str| {
+        let text = fs::read_to_string(root().join("docs").join(name)).unwrap();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let verdict = format!("from {HIGH} on *high* (`finding-high`: suspect), from {MEDIUM} on *medium*");
+    assert!(read("verdict.md").contains(&verdict));
+    let detectors = read("detectors.md");
+    assert!(
+        detectors.contains(&format!("below confidence {JOINS_FROM} a finding links by its own key alone"))
+    );
+    assert!(detectors.contains(&format!("a line of more than {} units", Register::FEW)));
+    assert!(detectors.contains(&format!("for {} days", Kept::LONG.as_secs() / 86_400)));
+    let files = fs::read_dir(root().join("crates/detect/src/detectors")).unwrap();
+    let files = files.map(|file| file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned());
+    let named: BTreeSet<String> = FOUND.iter().map(|row| row.detector.to_owned()).collect();
+    // One file helps others with their pace.
+    assert_eq!(files.filter(|name| name != "pace").collect::<BTreeSet<_>>(), named);
 }
 
 /// The words in backticks of each row.

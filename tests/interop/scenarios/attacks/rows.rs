@@ -72,11 +72,7 @@ rows! {
             IsEnded(Other),
         ],
         serves: Some(Unit),
-        incidents: &[
-            ("second-claim", Some("holder-is-clone")),
-            ("clone", Some("holder-is-clone")),
-            ("alternating-use", Some("holder-is-clone")),
-        ],
+        incidents: &[("second-claim", Some("holder-is-clone")), ("clone", Some("holder-is-clone"))],
         trust: "suspect",
     },
     first_comer_before_the_unit_ever_was: Row {

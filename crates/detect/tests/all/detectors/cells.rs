@@ -1,8 +1,7 @@
 use super::{nothing, only, secs};
 use crate::scene::{DAY, HOUR, Scene, cell, device, inner, mast, stray};
 use detect::Subject;
-use ids::SourceClass;
-use ledger::LifeCycle;
+use ids::{LifeCycle, SourceClass};
 use records::row::AccessEvent;
 
 const UNKNOWN: &str = "cell_unknown";

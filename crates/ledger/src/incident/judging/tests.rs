@@ -41,7 +41,7 @@ fn with_incident(dir: &Path, sides: Option<Sides>) -> Ledger {
 }
 
 fn judge(ledger: &Ledger, genuine: Genuine) -> Result<Incident, LedgerError> {
-    let closed = Closed { by: "kim".into(), at: now(), why: "we looked".into(), genuine: None };
+    let closed = Closed::new("kim", now(), "we looked");
     ledger.judge_incident(1, genuine, closed)
 }
 
